@@ -1,0 +1,249 @@
+//! What every failure says: a stable code, an errno where there was one, the stage it happened in,
+//! and one sentence that names the object. Errors are built where that name is known.
+
+use std::fmt;
+
+use nix::errno::Errno;
+use serde_json::{Map, Value};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The stable codes of the C ABI. Numbers are for ever: append, never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Code {
+    /// A container with this id exists already.
+    IdInUse = -1,
+    /// The id has characters or a length that are not allowed.
+    IdInvalid = -2,
+    /// No container of this id is known below the state root.
+    NotFound = -3,
+    /// The container is paused and the call needs it running.
+    Paused = -4,
+    /// The container is not stopped and the call needs it stopped.
+    NotStopped = -5,
+    /// The container is not running (or, where that will do, not created).
+    NotRunning = -6,
+    /// Resume was asked of a container that is not paused.
+    NotPaused = -7,
+    /// Start was asked of a container that runs already.
+    AlreadyRunning = -8,
+    /// The configuration is wrong; the message has the JSON path.
+    ConfigInvalid = -9,
+    /// The process has a terminal already.
+    ConsoleExists = -10,
+    /// The kernel refused something; the errno says why.
+    System = -11,
+    /// The kernel, the host or this version of libberth cannot do what was asked.
+    Unsupported = -12,
+    /// The deadline passed.
+    Timeout = -13,
+    /// Another process holds the container's lock.
+    Busy = -14,
+    /// CRIU failed.
+    Criu = -15,
+    /// A hook failed.
+    Hook = -16,
+    /// The process has ended, and its exit status was taken by somebody else.
+    StatusUnknown = -17,
+    /// A parameter is NULL, malformed or out of range.
+    InvalidArgument = -18,
+    /// A defect of libberth itself, caught at the boundary.
+    Internal = -19,
+}
+
+impl Code {
+    pub const ALL: [Code; 19] = [
+        Code::IdInUse,
+        Code::IdInvalid,
+        Code::NotFound,
+        Code::Paused,
+        Code::NotStopped,
+        Code::NotRunning,
+        Code::NotPaused,
+        Code::AlreadyRunning,
+        Code::ConfigInvalid,
+        Code::ConsoleExists,
+        Code::System,
+        Code::Unsupported,
+        Code::Timeout,
+        Code::Busy,
+        Code::Criu,
+        Code::Hook,
+        Code::StatusUnknown,
+        Code::InvalidArgument,
+        Code::Internal,
+    ];
+
+    /// A few words for the code alone, for callers that have no error object.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Code::IdInUse => "container id is in use",
+            Code::IdInvalid => "container id is invalid",
+            Code::NotFound => "container does not exist",
+            Code::Paused => "container is paused",
+            Code::NotStopped => "container is not stopped",
+            Code::NotRunning => "container is not running",
+            Code::NotPaused => "container is not paused",
+            Code::AlreadyRunning => "container is already running",
+            Code::ConfigInvalid => "configuration is invalid",
+            Code::ConsoleExists => "process has a terminal already",
+            Code::System => "system error",
+            Code::Unsupported => "not supported",
+            Code::Timeout => "timed out",
+            Code::Busy => "container is locked by another process",
+            Code::Criu => "CRIU failed",
+            Code::Hook => "hook failed",
+            Code::StatusUnknown => "exit status is unknown",
+            Code::InvalidArgument => "invalid argument",
+            Code::Internal => "internal error",
+        }
+    }
+}
+
+/// Who was at work when it failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Stage {
+    /// The calling process, inside libberth.
+    #[default]
+    Host = 0,
+    /// berth-init, inside the container.
+    Init = 1,
+    /// A hook.
+    Hook = 2,
+    /// CRIU.
+    Criu = 3,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Host => "host",
+            Stage::Init => "init",
+            Stage::Hook => "hook",
+            Stage::Criu => "criu",
+        }
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    pub code: Code,
+    pub errno: Option<Errno>,
+    pub stage: Stage,
+    /// One sentence without a newline.
+    pub message: String,
+    /// Facts beside the sentence (step, path, hook index …), as a JSON object.
+    pub detail: Map<String, Value>,
+}
+
+impl Error {
+    pub fn new(code: Code, message: impl Into<String>) -> Error {
+        let message: String = message.into();
+        let message = if message.contains(['\n', '\r']) { message.replace(['\n', '\r'], " ") } else { message };
+        Error { code, errno: None, stage: Stage::Host, message, detail: Map::new() }
+    }
+
+    /// The kernel refused: `doing` names the act and its object ("creating cgroup /sys/fs/cgroup/x").
+    pub fn system(errno: Errno, doing: impl fmt::Display) -> Error {
+        Error { errno: Some(errno), ..Error::new(Code::System, format!("{doing}: {}", reason(errno))) }
+    }
+
+    /// The same for errors of the standard library's file functions.
+    pub fn io(error: &std::io::Error, doing: impl fmt::Display) -> Error {
+        match error.raw_os_error() {
+            Some(raw) => Error::system(Errno::from_raw(raw), doing),
+            None => Error::new(Code::System, format!("{doing}: {error}")),
+        }
+    }
+
+    pub fn invalid_argument(message: impl Into<String>) -> Error {
+        Error::new(Code::InvalidArgument, message)
+    }
+
+    /// `path` is the JSON path of the field, like `linux.resources.pids.limit`.
+    pub fn config(path: &str, problem: impl fmt::Display) -> Error {
+        Error::new(Code::ConfigInvalid, format!("{path}: {problem}")).detail("json_path", path)
+    }
+
+    /// A field that is known but not implemented by this version.
+    pub fn unsupported_field(path: &str, what: impl fmt::Display) -> Error {
+        Error::new(Code::Unsupported, format!("{path}: {what}")).detail("json_path", path)
+    }
+
+    pub fn with_errno(mut self, errno: Errno) -> Error {
+        self.errno = Some(errno);
+        self
+    }
+
+    pub fn with_stage(mut self, stage: Stage) -> Error {
+        self.stage = stage;
+        self
+    }
+
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Error {
+        self.detail.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Puts what was being done in front of the sentence.
+    pub fn context(mut self, doing: impl fmt::Display) -> Error {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+/// The kernel's reason in lower case, as it reads in the middle of a sentence.
+pub fn reason(errno: Errno) -> String {
+    let text = errno.desc();
+    let mut chars = text.chars();
+    match (chars.next(), text.chars().nth(1)) {
+        // "RPC …" stays, "No such file" becomes "no such file".
+        (Some(first), Some(second)) if !second.is_uppercase() => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+/// `result.doing(|| …)` for calls that return a bare errno or an I/O error.
+pub trait Doing<T> {
+    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T> Doing<T> for std::result::Result<T, Errno> {
+    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|errno| Error::system(errno, what()))
+    }
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|error| Error::io(&error, what()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(Error::new(Code::Hook, "a\nb").message, "a b");
+    }
+
+    #[test]
+    fn a_system_error_names_the_act_and_the_reason() {
+        let error = Error::system(Errno::ENOENT, "opening /x");
+        assert_eq!(error.message, "opening /x: no such file or directory");
+        assert_eq!(error.errno, Some(Errno::ENOENT));
+    }
+
+    #[test]
+    fn codes_are_distinct_and_described() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code as i32) && !code.describe().is_empty());
+        }
+    }
+}
