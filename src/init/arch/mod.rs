@@ -1,0 +1,9 @@
+//! All that depends on the processor: one file per architecture.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;
+
+#[cfg(not(target_arch = "x86_64"))]
+compile_error!("libberth has no src/init/arch file for this architecture yet: see src/init/arch/x86_64.rs");

@@ -1,0 +1,246 @@
+//! The mount steps: everything is put together unattached and then attached onto a descriptor.
+
+use super::plan::{Path, Plan};
+use super::report::Report;
+use super::sys::*;
+use super::tree;
+use super::wire::*;
+
+pub struct Mounter<'a> {
+    pub plan: Plan,
+    pub report: &'a mut Report,
+    pub proc: i32,
+    pub root: i32,
+}
+
+impl Mounter<'_> {
+    /// A new filesystem on its target.
+    pub fn mount(&mut self, step: &Step) -> Result<()> {
+        let filesystem = self.new_filesystem(step)?;
+        let target = tree::make_directory(self.root, self.plan.text_mut(step.s[2])?)?;
+        let result = attach(filesystem, target);
+        close(target);
+        close(filesystem);
+        result
+    }
+
+    fn new_filesystem(&mut self, step: &Step) -> Result<i32> {
+        let context = fsopen(self.plan.text(step.s[0])?)?;
+        let result = self.configure(context, step).and_then(|()| fsmount(context, step.a[0]));
+        if result.is_err() {
+            self.report.take_log(context);
+        }
+        close(context);
+        result
+    }
+
+    fn configure(&self, context: i32, step: &Step) -> Result<()> {
+        if step.s[1] != 0 {
+            fsconfig_string(context, Str::literal(c"source"), self.plan.text(step.s[1])?)?;
+        }
+        let mut index = 0;
+        while let Some(key) = self.plan.array_text(step.s[3], index)? {
+            match self.plan.array_text(step.s[3], index + 1)? {
+                Some(value) => fsconfig_string(context, key, value)?,
+                None => fsconfig_flag(context, key)?,
+            }
+            index += 2;
+        }
+        fsconfig_create(context)
+    }
+
+    /// A tree opened before, on its target.
+    pub fn attach(&self, tree: i32, step: &Step) -> Result<()> {
+        let target = self.target_for(tree, self.plan.text_mut(step.s[2])?)?;
+        let attributes = Attributes::of(step);
+        let result = match attributes.set_on(tree) {
+            Err(ENOSYS | EPERM) => attach(tree, target).and_then(|()| attributes.remount(self.proc, tree)),
+            Err(errno) => Err(errno),
+            Ok(()) => attach(tree, target),
+        };
+        close(target);
+        result
+    }
+
+    /// A directory for a tree that is one, a file for a file.
+    fn target_for(&self, tree: i32, path: Path) -> Result<i32> {
+        if stat(tree)?.is_dir() { tree::make_directory(self.root, path) } else { tree::make_file(self.root, path) }
+    }
+
+    pub fn propagation(&self, step: &Step) -> Result<()> {
+        let target = tree::open(self.root, self.plan.text(step.s[2])?, O_PATH)?;
+        let result = at_descriptor(self.proc, target, |path| mount_flags(path, step.a[0]));
+        close(target);
+        result
+    }
+
+    pub fn remount(&self, step: &Step) -> Result<()> {
+        let target = tree::open(self.root, self.plan.text(step.s[2])?, O_PATH)?;
+        let attributes = Attributes::of(step);
+        let result = match attributes.set_on(target) {
+            Err(ENOSYS | EPERM) => attributes.remount(self.proc, target),
+            other => other,
+        };
+        close(target);
+        result
+    }
+
+    /// Hides what is at a path. `empty` is the directory that hides directories, once there is one.
+    pub fn mask(&mut self, step: &Step, empty: &mut i32) -> Result<()> {
+        let Some(target) = existing(tree::open(self.root, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+        let result = if stat(target)?.is_dir() { self.mask_directory(target, empty) } else { mask_file(target) };
+        close(target);
+        result
+    }
+
+    fn mask_directory(&mut self, target: i32, empty: &mut i32) -> Result<()> {
+        if *empty >= 0 {
+            let again = open_tree(*empty, EMPTY, OPEN_TREE_CLONE | AT_EMPTY_PATH)?;
+            let result = attach(again, target);
+            close(again);
+            return result;
+        }
+        let context = fsopen(Str::literal(c"tmpfs"))?;
+        let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        let made = fsconfig_string(context, Str::literal(c"size"), Str::literal(c"0"))
+            .and_then(|()| fsconfig_string(context, Str::literal(c"nr_inodes"), Str::literal(c"1")))
+            .and_then(|()| fsconfig_create(context))
+            .and_then(|()| fsmount(context, attributes));
+        close(context);
+        let made = made?;
+        attach(made, target)?;
+        *empty = made;
+        Ok(())
+    }
+
+    /// Makes a path read-only with all that is mounted below it.
+    pub fn readonly(&self, step: &Step) -> Result<()> {
+        let Some(target) = existing(tree::open(self.root, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+        let result = self.readonly_at(target);
+        close(target);
+        result
+    }
+
+    fn readonly_at(&self, target: i32) -> Result<()> {
+        let copy = open_tree(target, EMPTY, OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH)?;
+        let result = match mount_setattr(copy, true, MOUNT_ATTR_RDONLY, 0, 0) {
+            Ok(()) => attach(copy, target),
+            Err(ENOSYS | EPERM) => {
+                let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
+                attach(copy, target).and_then(|()| attributes.remount(self.proc, copy))
+            }
+            Err(errno) => Err(errno),
+        };
+        close(copy);
+        result
+    }
+}
+
+/// Makes the root filesystem's mount read-only.
+pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
+    let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
+    match attributes.set_on(root) {
+        Err(ENOSYS | EPERM) => attributes.remount(proc, root),
+        other => other,
+    }
+}
+
+/// A clone of the mounts at a path of the host.
+pub fn open_host_tree(path: Str, recursive: bool, own_propagation: bool) -> Result<i32> {
+    let tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })?;
+    if own_propagation {
+        mount_setattr(tree, recursive, 0, 0, MS_SLAVE)?;
+    }
+    Ok(tree)
+}
+
+/// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).
+fn mask_file(target: i32) -> Result<()> {
+    let null = open_tree(AT_FDCWD, Str::literal(c"/dev/null"), OPEN_TREE_CLONE)?;
+    let result = match stat(null)?.is_device(S_IFCHR, 1, 3) {
+        true => attach(null, target),
+        false => Err(ENODEV),
+    };
+    close(null);
+    result
+}
+
+/// Missing paths need neither mask nor read-only mount.
+fn existing(opened: Result<i32>) -> Result<Option<i32>> {
+    match opened {
+        Ok(fd) => Ok(Some(fd)),
+        Err(ENOENT | ENOTDIR) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Calls `act` with a path that leads to what `fd` refers to, for mount(2), which takes no descriptor.
+fn at_descriptor(proc: i32, fd: i32, act: impl FnOnce(Str) -> Result<()>) -> Result<()> {
+    let mut buffer = [0; 32];
+    fchdir(proc)?;
+    act(tree::self_fd(fd, &mut buffer))
+}
+
+/// Mount attributes to change: of one mount, and of all mounts of its tree.
+#[derive(Clone, Copy, Default)]
+struct Attributes {
+    set: u64,
+    clear: u64,
+    tree_set: u64,
+    tree_clear: u64,
+}
+
+impl Attributes {
+    fn of(step: &Step) -> Attributes {
+        Attributes { set: step.a[1], clear: step.a[2], tree_set: step.a[3] >> 32, tree_clear: step.a[3] & 0xffff_ffff }
+    }
+
+    fn set_on(&self, mount: i32) -> Result<()> {
+        if self.tree_set | self.tree_clear != 0 {
+            mount_setattr(mount, true, self.tree_set, self.tree_clear, 0)?;
+        }
+        if self.set | self.clear != 0 {
+            mount_setattr(mount, false, self.set, self.clear, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The same for kernels before mount_setattr (Linux 5.12): mount(2) knows one mount only and replaces all of
+    /// its flags, so those it has are read first.
+    fn remount(&self, proc: i32, mount: i32) -> Result<()> {
+        if self.tree_set | self.tree_clear != 0 {
+            return Err(ENOSYS);
+        }
+        // The flags statfs(2) tells have the numbers of mount(2)'s.
+        const KEPT: u64 = 1 | 2 | 4 | 8 | 1024 | 2048 | (1 << 21);
+        const STATFS_RELATIME: u64 = 4096;
+        const MS_RELATIME: u64 = 1 << 21;
+        let found = filesystem(mount)?.flags;
+        let mut flags = found & KEPT & !MS_RELATIME;
+        if found & STATFS_RELATIME != 0 {
+            flags |= MS_RELATIME;
+        }
+        flags = (flags & !as_mount_flags(self.clear)) | as_mount_flags(self.set);
+        at_descriptor(proc, mount, |path| mount_flags(path, MS_REMOUNT | MS_BIND | flags))
+    }
+}
+
+/// MOUNT_ATTR_… as MS_….
+fn as_mount_flags(attributes: u64) -> u64 {
+    let mut flags = attributes & 0xf; // rdonly, nosuid, nodev, noexec have the same numbers
+    let pairs = [
+        (MOUNT_ATTR_NODIRATIME, 2048),
+        (MOUNT_ATTR_NOSYMFOLLOW, 256),
+    ];
+    for (attribute, flag) in pairs {
+        if attributes & attribute != 0 {
+            flags |= flag;
+        }
+    }
+    match attributes & MOUNT_ATTR_ATIME {
+        MOUNT_ATTR_NOATIME => flags | 1024,
+        MOUNT_ATTR_STRICTATIME => flags | 1 << 24,
+        MOUNT_ATTR_ATIME => flags | 1024 | 1 << 21 | 1 << 24,
+        _ => flags,
+    }
+}

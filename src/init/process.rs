@@ -1,0 +1,128 @@
+//! The steps that make init into the container's process: identity, limits, place, and exec.
+
+use super::plan::Plan;
+use super::sys::*;
+use super::wire::Step;
+
+pub const PR_SET_PDEATHSIG: u32 = 1;
+pub const PR_SET_DUMPABLE: u32 = 4;
+pub const PR_SET_NAME: u32 = 15;
+const PR_SET_KEEPCAPS: u32 = 8;
+const PR_CAPBSET_DROP: u32 = 24;
+const PR_SET_NO_NEW_PRIVS: u32 = 38;
+const PR_CAP_AMBIENT: u32 = 47;
+
+/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay; where the kernel forbids
+/// setgroups(2) (user_namespaces(7)) there is nothing to drop that the caller did not have.
+pub fn become_root() -> Result<()> {
+    match setgroups(0, core::ptr::null()) {
+        Ok(()) | Err(EPERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    setresgid(0)?;
+    setresuid(0)
+}
+
+/// Drops every capability that is not in `kept` from the bounding set. Ends at the first number that the kernel
+/// does not know.
+pub fn limit_bounding_set(kept: u64) -> Result<()> {
+    for capability in 0..64 {
+        if kept & (1 << capability) != 0 {
+            continue;
+        }
+        match prctl(PR_CAPBSET_DROP, capability, 0) {
+            Ok(_) => {}
+            Err(EINVAL) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+pub fn set_user(plan: Plan, step: &Step) -> Result<()> {
+    let count = step.a[2] as usize;
+    let groups = if count == 0 { core::ptr::null() } else { plan.u32_array(step.s[0], count)? };
+    match setgroups(count, groups) {
+        Err(EPERM) if count == 0 => {}
+        other => other?,
+    }
+    // Becoming another user than root clears the permitted set unless this is set (capabilities(7)).
+    prctl(PR_SET_KEEPCAPS, 1, 0)?;
+    setresgid(step.a[1] as u32)?;
+    setresuid(step.a[0] as u32)
+}
+
+pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Result<()> {
+    const PR_CAP_AMBIENT_RAISE: usize = 2;
+    const PR_CAP_AMBIENT_CLEAR_ALL: usize = 4;
+    capset(effective, permitted, inheritable)?;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
+    for capability in 0..64 {
+        if ambient & (1 << capability) != 0 {
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)?;
+        }
+    }
+    Ok(())
+}
+
+pub fn no_new_privileges() -> Result<()> {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(|_| ())
+}
+
+/// Enters the working directory and makes sure that it is one the root can reach: the kernel reports a directory
+/// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626).
+pub fn enter(path: Str) -> Result<()> {
+    chdir(path)?;
+    let mut found = [0u8; 4096];
+    match getcwd(&mut found) {
+        Ok(_) if found[0] == b'/' => Ok(()),
+        Ok(_) => Err(ENOENT),
+        // Deeper than a page of path: inside, since "(unreachable)" paths end the same way, but only just: refuse.
+        Err(errno) => Err(errno),
+    }
+}
+
+/// execve, searching PATH as execvp(3) does. Returns only with the reason why it failed.
+pub fn exec(plan: Plan, step: &Step) -> Errno {
+    let (argv, envp) = match (plan.pointers(step.s[0]), plan.pointers(step.s[1])) {
+        (Ok(argv), Ok(envp)) => (argv, envp),
+        (Err(errno), _) | (_, Err(errno)) => return errno,
+    };
+    if step.s[3] != 0 {
+        return match plan.text(step.s[3]) {
+            Ok(file) => execve(file.as_ptr(), argv, envp),
+            Err(errno) => errno,
+        };
+    }
+    // SAFETY: validated by the host: argv has at least one entry.
+    let name = unsafe { Str::new(*argv) };
+    if name.bytes().contains(&b'/') {
+        return execve(name.as_ptr(), argv, envp);
+    }
+    match plan.text(step.s[2]) {
+        Ok(search) => exec_in(search.bytes(), name.bytes(), argv, envp),
+        Err(errno) => errno,
+    }
+}
+
+fn exec_in(search: &[u8], name: &[u8], argv: *const *const u8, envp: *const *const u8) -> Errno {
+    let mut denied = false;
+    for directory in search.split(|&byte| byte == b':') {
+        let mut candidate = [0u8; 4096];
+        if directory.len() + name.len() + 2 > candidate.len() {
+            continue;
+        }
+        let mut len = 0;
+        // An empty entry means the working directory (execvp(3)): "name" alone would be that too.
+        for part in [directory, if directory.is_empty() { b"" } else { b"/" }, name] {
+            candidate[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        match execve(candidate.as_ptr(), argv, envp) {
+            ENOENT | ENOTDIR | ENAMETOOLONG => {}
+            EACCES => denied = true,
+            errno => return errno,
+        }
+    }
+    if denied { EACCES } else { ENOENT }
+}

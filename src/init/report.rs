@@ -1,0 +1,49 @@
+//! What init says: to the host over the control socket, later to the starter over exec.fifo.
+
+use super::sys::{self, EPROTO, Errno, Result};
+use super::wire::{self, MESSAGE_LEN, MESSAGE_TEXT, Message};
+
+pub struct Report {
+    /// The control socket or the fifo; -1 when nobody is listening.
+    pub fd: i32,
+    /// The fifo is a pipe, not a socket.
+    pub is_fifo: bool,
+    pub step: u32,
+    text: [u8; MESSAGE_TEXT],
+    text_len: usize,
+}
+
+impl Report {
+    pub fn new(fd: i32) -> Report {
+        Report { fd, is_fifo: false, step: 0, text: [0; MESSAGE_TEXT], text_len: 0 }
+    }
+
+    pub fn send(&self, kind: u32, value: i32, fd: Option<i32>) -> Result<()> {
+        if self.fd < 0 {
+            return Ok(());
+        }
+        let message = Message { kind, step: self.step, value, text_len: self.text_len as u32, text: self.text };
+        // SAFETY: Message is plain data without padding; all its bytes are set.
+        let bytes = unsafe { core::slice::from_raw_parts(&raw const message as *const u8, MESSAGE_LEN) };
+        if self.is_fifo { sys::write(self.fd, bytes).map(|_| ()) } else { sys::send(self.fd, bytes, fd) }
+    }
+
+    pub fn failed(&self, errno: Errno) {
+        let _ = self.send(wire::FAILED, errno.0, None);
+    }
+
+    /// Waits for the host's word. The socket closing means that the host is gone: there is nothing left to do.
+    pub fn wait_for_go(&self) -> Result<()> {
+        let mut word = [0u8; 1];
+        match sys::read(self.fd, &mut word)? {
+            1 if word[0] == wire::GO => Ok(()),
+            0 => sys::exit(wire::EXIT_FAILED),
+            _ => Err(EPROTO),
+        }
+    }
+
+    /// Keeps what the kernel wrote into the log of a filesystem context ("e tmpfs: Bad value for 'size'").
+    pub fn take_log(&mut self, context: i32) {
+        self.text_len = sys::read(context, &mut self.text).unwrap_or(0);
+    }
+}

@@ -1,0 +1,333 @@
+//! The executor: takes the plan step by step. A step that fails ends init, with the step and the errno told.
+
+use super::mounts::{self, Mounter};
+use super::plan::Plan;
+use super::process;
+use super::report::Report;
+use super::sys::*;
+use super::wire::*;
+use super::{terminal, tree};
+
+pub struct Init {
+    plan: Plan,
+    report: Report,
+    slots: &'static mut [i32],
+    /// What PR_SET_PDEATHSIG shall be for the container's program.
+    parent_death_signal: usize,
+    entered_working_directory: bool,
+}
+
+const PDEATHSIG_KILL: usize = 9;
+
+impl Init {
+    pub fn new(plan: Plan) -> Result<Init> {
+        let slots = plan.slots()?;
+        if slots.len() < SLOT_FREE {
+            return Err(EPROTO);
+        }
+        let report = Report::new(slots[SLOT_CONTROL]);
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false })
+    }
+
+    /// Never returns: the last step is exec, and everything else ends the process.
+    pub fn run(mut self) -> ! {
+        for index in 0..self.plan.header().step_count {
+            self.report.step = index;
+            if let Err(errno) = self.step(index) {
+                self.report.failed(errno);
+                exit(EXIT_FAILED);
+            }
+        }
+        exit(EXIT_FAILED)
+    }
+
+    fn step(&mut self, index: u32) -> Result<()> {
+        let step = self.plan.step(index)?;
+        let [a0, a1, a2, a3] = step.a;
+        match Op::from_u32(step.op).ok_or(EPROTO)? {
+            Op::WaitHost => self.wait_host(step.flags),
+            Op::Ready => self.ready(),
+            Op::ExecFifo => self.exec_fifo(a0),
+
+            Op::SetNs => setns(self.slot(a0)?, a1),
+            Op::Unshare => unshare(a0),
+            Op::Fork => self.fork(a0, a1),
+            Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
+            Op::BecomeRoot => process::become_root(),
+
+            Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
+            Op::OpenTree => {
+                let tree = mounts::open_host_tree(
+                    self.plan.text(step.s[0])?,
+                    a1 & AT_RECURSIVE as u64 != 0,
+                    step.flags & OWN_PROPAGATION != 0,
+                )?;
+                self.fill(a0, tree)
+            }
+            Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
+            Op::OpenRoot => {
+                let root = openat(AT_FDCWD, self.plan.text(step.s[0])?, O_PATH | O_DIRECTORY, 0)?;
+                self.fill(SLOT_ROOT as u64, root)
+            }
+            Op::Mount => self.mounter().mount(&step),
+            Op::Attach => {
+                let tree = self.slot(a0)?;
+                self.mounter().attach(tree, &step)?;
+                close(tree);
+                self.fill(a0, -1)
+            }
+            Op::MountPropagation => self.mounter().propagation(&step),
+            Op::Remount => self.mounter().remount(&step),
+            Op::Mask => {
+                let mut empty = self.slots[SLOT_MASK];
+                self.mounter().mask(&step, &mut empty)?;
+                self.fill(SLOT_MASK as u64, empty)
+            }
+            Op::ReadonlyPath => self.mounter().readonly(&step),
+
+            Op::MakeNode => self.make_node(&step),
+            Op::Symlink => {
+                let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+                let result = tree::make_symlink(parent, self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
+                close(parent);
+                result
+            }
+            Op::MakeDirectory => tree::make_directory(self.root(), self.plan.text_mut(step.s[2])?).map(close),
+
+            Op::Pivot => self.pivot(a0),
+            Op::Chroot => {
+                fchdir(self.root())?;
+                chroot(DOT)
+            }
+            Op::RootReadonly => mounts::readonly_root(self.slots[SLOT_PROC], self.root()),
+
+            Op::Sysctl => self.sysctl(self.plan.text(step.s[0])?, self.plan.text(step.s[1])?.bytes()),
+            Op::Hostname => sethostname(self.plan.text(step.s[0])?.bytes()),
+            Op::Domainname => setdomainname(self.plan.text(step.s[0])?.bytes()),
+
+            Op::Session => setsid(),
+            Op::Keyring => match join_session_keyring(self.plan.text(step.s[0])?) {
+                Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
+                other => other,
+            },
+            Op::Terminal => terminal::open(&self.report, self.root(), &step),
+            Op::Rlimit => setrlimit(a0, a1, a2),
+            Op::Bounding => process::limit_bounding_set(a0),
+            Op::User => process::set_user(self.plan, &step),
+            Op::Capabilities => process::set_capabilities(a0, a1, a2, a3),
+            Op::NoNewPrivileges => process::no_new_privileges(),
+            Op::Umask => {
+                umask(a0);
+                Ok(())
+            }
+            Op::WorkingDirectory => self.working_directory(&step),
+            Op::ParentDeathSignal => {
+                self.parent_death_signal = a0 as usize;
+                Ok(())
+            }
+            Op::Exec => self.exec(&step),
+        }
+    }
+
+    fn slot(&self, index: u64) -> Result<i32> {
+        match self.slots.get(index as usize) {
+            Some(&fd) if fd >= 0 => Ok(fd),
+            _ => Err(EPROTO),
+        }
+    }
+
+    fn fill(&mut self, index: u64, fd: i32) -> Result<()> {
+        *self.slots.get_mut(index as usize).ok_or(EPROTO)? = fd;
+        Ok(())
+    }
+
+    fn root(&self) -> i32 {
+        self.slots[SLOT_ROOT]
+    }
+
+    fn mounter(&mut self) -> Mounter<'_> {
+        Mounter {
+            plan: self.plan,
+            proc: self.slots[SLOT_PROC],
+            root: self.slots[SLOT_ROOT],
+            report: &mut self.report,
+        }
+    }
+
+    fn wait_host(&self, flags: u32) -> Result<()> {
+        if flags & ANNOUNCE != 0 {
+            self.report.send(REACHED, 0, None)?;
+        }
+        self.report.wait_for_go()
+    }
+
+    /// Up to here the host's death is ours. From here on the container has a state file and lives for itself.
+    fn ready(&mut self) -> Result<()> {
+        self.report.send(READY, 0, None)?;
+        self.report.wait_for_go()?;
+        close(self.report.fd);
+        self.report.fd = -1;
+        self.fill(SLOT_CONTROL as u64, -1)?;
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)
+    }
+
+    /// Blocks until somebody opens the fifo to start the container. A starter that is gone before it has read our
+    /// word has not started anything: we wait for the next.
+    fn exec_fifo(&mut self, slot: u64) -> Result<()> {
+        let mut buffer = [0; 32];
+        let fifo = self.slot(slot)?;
+        loop {
+            let end = openat(self.slots[SLOT_PROC], tree::self_fd(fifo, &mut buffer), O_WRONLY, 0)?;
+            self.report.fd = end;
+            self.report.is_fifo = true;
+            match self.report.send(RELEASED, 0, None) {
+                Ok(()) => return Ok(()),
+                Err(_) => close(end),
+            }
+        }
+    }
+
+    /// The process that may enter a pid namespace is only ever a new one. It is a sibling, so the host is its
+    /// parent, and it has this program's few pages, not the host's memory.
+    fn fork(&mut self, flags: u64, cgroup: u64) -> Result<()> {
+        let mut pidfd = -1i32;
+        let mut args =
+            CloneArgs { flags: flags | CLONE_PARENT | CLONE_PIDFD, pidfd: &raw mut pidfd as u64, ..CloneArgs::default() };
+        if cgroup != NO_SLOT {
+            args.flags |= CLONE_INTO_CGROUP;
+            args.cgroup = self.slot(cgroup)? as u64;
+        }
+        match fork(&args)? {
+            0 => {
+                prctl(process::PR_SET_DUMPABLE, 0)?;
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+            }
+            pid => {
+                let _ = self.report.send(CHILD, pid, Some(pidfd));
+                exit(0)
+            }
+        }
+    }
+
+    /// unshare(CLONE_NEWTIME) moves only later children; setns to the same namespace moves us, once its offsets
+    /// are set (time_namespaces(7)).
+    fn time_namespace(&self, offsets: Str) -> Result<()> {
+        let proc = self.slots[SLOT_PROC];
+        unshare(CLONE_NEWTIME)?;
+        if !offsets.bytes().is_empty() {
+            write_file(proc, Str::literal(c"self/timens_offsets"), offsets.bytes())?;
+        }
+        let namespace = openat(proc, Str::literal(c"self/ns/time_for_children"), O_RDONLY, 0)?;
+        let result = setns(namespace, CLONE_NEWTIME);
+        close(namespace);
+        result
+    }
+
+    fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
+        let tree = self.slot(slot)?;
+        attach_at(tree, path)?;
+        self.fill(slot, -1)?;
+        self.fill(SLOT_ROOT as u64, tree)
+    }
+
+    fn make_node(&self, step: &Step) -> Result<()> {
+        let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+        let device = ((step.a[1] >> 32) as u32, step.a[1] as u32);
+        let owner = (step.a[2] as u32, step.a[3] as u32);
+        let name = self.plan.text(step.s[1])?;
+        let result = tree::make_node(self.slots[SLOT_PROC], parent, name, step.a[0] as u32, device, owner);
+        close(parent);
+        result
+    }
+
+    /// After pivot_root(".", ".") the old root lies on the new one, where "." is it (pivot_root(2)).
+    fn pivot(&self, cut_propagation: u64) -> Result<()> {
+        fchdir(self.root())?;
+        pivot_root(DOT, DOT)?;
+        if cut_propagation != 0 {
+            mount_flags(DOT, cut_propagation)?;
+        }
+        umount(DOT, MNT_DETACH)?;
+        chdir(SLASH)
+    }
+
+    /// The path begins with "sys/". The file must be the kernel's: nothing mounted over it, no symlink.
+    fn sysctl(&self, path: Str, value: &[u8]) -> Result<()> {
+        let inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+        let file = openat2(self.slots[SLOT_PROC], path, O_WRONLY, 0, inside)?;
+        let result = match filesystem(file)?.kind {
+            PROC_SUPER_MAGIC => write(file, value).map(|_| ()),
+            _ => Err(EPROTO),
+        };
+        close(file);
+        result
+    }
+
+    /// Planned twice: as root, where a user may lack the permission, and again as the user, where root may (NFS).
+    fn working_directory(&mut self, step: &Step) -> Result<()> {
+        if self.entered_working_directory {
+            return Ok(());
+        }
+        match process::enter(self.plan.text(step.s[0])?) {
+            Err(EACCES | EPERM) if step.flags & TRY != 0 => Ok(()),
+            Err(errno) => Err(errno),
+            Ok(()) => {
+                self.entered_working_directory = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn exec(&mut self, step: &Step) -> Result<()> {
+        // The setting does not survive a change of identity, so it is made here, at the last moment.
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        ignore_sigpipe(false);
+        if !self.report.is_fifo {
+            self.report.send(EXECUTING, 0, None)?;
+        }
+        let errno = process::exec(self.plan, step);
+        ignore_sigpipe(true);
+        Err(errno)
+    }
+}
+
+fn prctl(option: u32, value: usize) -> Result<()> {
+    super::sys::prctl(option, value, 0).map(|_| ())
+}
+
+fn write_file(dir: i32, path: Str, bytes: &[u8]) -> Result<()> {
+    let file = openat(dir, path, O_WRONLY, 0)?;
+    let result = write(file, bytes).map(|_| ());
+    close(file);
+    result
+}
+
+/// Brings the descriptors into order: what the host leaked is closed, 0, 1, 2 and the extra ones are in place, and
+/// all slots lie above them and close on exec.
+pub fn arrange_descriptors(plan: Plan) -> Result<()> {
+    let (keep, low, slots) = (plan.keep()?, plan.low()?, plan.slots()?);
+    let mut next = 0;
+    for &fd in keep.iter() {
+        if fd > next {
+            close_range(next as u32, fd as u32 - 1)?;
+        }
+        next = fd + 1;
+    }
+    close_range(next as u32, u32::MAX)?;
+
+    let first_free = low.len() as i32;
+    for fd in low.iter_mut() {
+        *fd = dup_from(*fd, first_free)?;
+    }
+    for fd in slots.iter_mut().filter(|fd| **fd >= 0) {
+        *fd = dup_from(*fd, first_free)?;
+    }
+    for &fd in keep.iter() {
+        close(fd);
+    }
+    for (index, &fd) in low.iter().enumerate() {
+        dup_onto(fd, index as i32)?;
+        close(fd);
+    }
+    Ok(())
+}

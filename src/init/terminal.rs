@@ -1,0 +1,66 @@
+//! The container's own terminal: never the caller's, so nothing can be typed into the caller's shell (TIOCSTI).
+
+use super::report::Report;
+use super::sys::*;
+use super::tree;
+use super::wire::{self, BIND_CONSOLE, Step};
+
+// asm-generic/ioctls.h
+const TIOCSCTTY: u64 = 0x540e;
+const TIOCSWINSZ: u64 = 0x5414;
+const TIOCSPTLCK: u64 = 0x4004_5431;
+const TIOCGPTPEER: u64 = 0x5441;
+
+/// Opens a terminal in the devpts of the container, sends its master to the host, and takes the other side as
+/// controlling terminal and standard descriptors.
+pub fn open(report: &Report, root: i32, step: &Step) -> Result<()> {
+    let master = open_master(root)?;
+    let result = take(report, root, master, step);
+    close(master);
+    result
+}
+
+fn open_master(root: i32) -> Result<i32> {
+    let master = tree::open(root, Str::literal(c"/dev/pts/ptmx"), O_RDWR | O_NOCTTY)?;
+    // The image may have put anything there (CVE-2025-52565): it must be a multiplexer of a real devpts.
+    let genuine = filesystem(master)?.kind == DEVPTS_SUPER_MAGIC && stat(master)?.is_device(S_IFCHR, 5, 2);
+    if genuine {
+        return Ok(master);
+    }
+    close(master);
+    Err(ENODEV)
+}
+
+fn take(report: &Report, root: i32, master: i32, step: &Step) -> Result<()> {
+    let unlock = 0i32;
+    ioctl(master, TIOCSPTLCK, &raw const unlock as usize)?;
+    let slave = ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
+    if step.a[0] | step.a[1] != 0 {
+        let size = [step.a[0] as u16, step.a[1] as u16, 0, 0];
+        ioctl(slave, TIOCSWINSZ, size.as_ptr() as usize)?;
+    }
+    chown(slave, step.a[2] as u32, u32::MAX)?;
+    if step.flags & BIND_CONSOLE != 0 {
+        bind_console(root, slave)?;
+    }
+    ioctl(slave, TIOCSCTTY, 0)?;
+    for standard in 0..3 {
+        dup_onto(slave, standard)?;
+    }
+    close(slave);
+    report.send(wire::TERMINAL, 0, Some(master))
+}
+
+fn bind_console(root: i32, slave: i32) -> Result<()> {
+    let dev = tree::open(root, Str::literal(c"/dev"), O_PATH | O_DIRECTORY)?;
+    let console = tree::make_file_at(dev, Str::literal(c"console"));
+    close(dev);
+    let console = console?;
+    let result = open_tree(slave, EMPTY, OPEN_TREE_CLONE | AT_EMPTY_PATH).and_then(|tree| {
+        let result = attach(tree, console);
+        close(tree);
+        result
+    });
+    close(console);
+    result
+}

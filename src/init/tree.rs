@@ -1,0 +1,285 @@
+//! What lies beneath the container's root: found and made by descriptor, never outside of it.
+//!
+//! Every look-up is one openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's descriptor, so a symlink
+//! of the image leads to another place inside the image or nowhere. What is made is made by a single name in a
+//! directory held open.
+
+use super::plan::Path;
+use super::sys::*;
+
+const INSIDE: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+const NAME_MAX: usize = 255;
+
+pub fn open(root: i32, path: Str, flags: u64) -> Result<i32> {
+    openat2(root, path, flags, 0, INSIDE)
+}
+
+/// The directory `path`, made with its parents where it is missing.
+pub fn make_directory(root: i32, path: Path) -> Result<i32> {
+    match open(root, path.as_str(), O_PATH | O_DIRECTORY) {
+        Err(ENOENT) => {}
+        other => return other,
+    }
+    let bytes = path.as_str().bytes();
+    let mut parent = open(root, SLASH, O_PATH | O_DIRECTORY)?;
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'/' {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < bytes.len() && bytes[at] != b'/' {
+            at += 1;
+        }
+        let next = path.cut(at, |prefix| descend(root, parent, prefix, start));
+        close(parent);
+        parent = next?;
+    }
+    Ok(parent)
+}
+
+/// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`.
+fn descend(root: i32, parent: i32, prefix: Path, start: usize) -> Result<i32> {
+    match open(root, prefix.as_str(), O_PATH | O_DIRECTORY) {
+        Err(ENOENT) => {}
+        other => return other,
+    }
+    match mkdirat(parent, prefix.from(start), 0o755) {
+        Ok(()) | Err(EEXIST) => open(root, prefix.as_str(), O_PATH | O_DIRECTORY),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The file `path`, made empty with its parents where it is missing; for mounts that need a file below them.
+pub fn make_file(root: i32, path: Path) -> Result<i32> {
+    match open(root, path.as_str(), O_PATH) {
+        Err(ENOENT) => {}
+        other => return other,
+    }
+    in_parent(root, path, |parent, name| make_file_at(parent, name))
+}
+
+/// The regular or device file `name` in `parent` itself, never what a symlink of this name points to.
+pub fn make_file_at(parent: i32, name: Str) -> Result<i32> {
+    match openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o644) {
+        Ok(fd) => close(fd),
+        Err(EEXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let file = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
+    match stat(file)?.mode as u32 & S_IFMT {
+        S_IFREG | S_IFCHR => Ok(file),
+        _ => {
+            close(file);
+            Err(ELOOP)
+        }
+    }
+}
+
+/// Runs `f` with the directory that holds the last name of `path` (made where missing) and that name.
+pub fn in_parent<T>(root: i32, path: Path, f: impl FnOnce(i32, Str) -> Result<T>) -> Result<T> {
+    let bytes = path.as_str().bytes();
+    let name = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    if name == bytes.len() {
+        return Err(EINVAL);
+    }
+    let parent =
+        if name == 0 { open(root, SLASH, O_PATH | O_DIRECTORY)? } else { path.cut(name, |dir| make_directory(root, dir))? };
+    let result = f(parent, path.from(name));
+    close(parent);
+    result
+}
+
+/// Makes a device node in `parent`; one that is there already must be the same device.
+pub fn make_node(proc: i32, parent: i32, name: Str, mode: u32, device: (u32, u32), owner: (u32, u32)) -> Result<()> {
+    let made = match mknodat(parent, name, mode, device_number(device.0, device.1)) {
+        Ok(()) => true,
+        Err(EEXIST) => false,
+        Err(errno) => return Err(errno),
+    };
+    if made && owner == (0, 0) {
+        return Ok(()); // umask is 0, so the mode is what was asked
+    }
+    let node = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
+    let result = stat(node).and_then(|found| {
+        if !found.is_device(mode & S_IFMT, device.0, device.1) {
+            return Err(EEXIST);
+        }
+        chown(node, owner.0, owner.1)?;
+        if made { Ok(()) } else { chmod_fd(proc, node, mode & 0o7777) }
+    });
+    close(node);
+    result
+}
+
+/// fchmod of an O_PATH descriptor (fchmodat2 is from Linux 6.6; before, only /proc/self/fd leads there).
+fn chmod_fd(proc: i32, fd: i32, mode: u32) -> Result<()> {
+    let mut buffer = [0; 32];
+    chmod_at(proc, self_fd(fd, &mut buffer), mode)
+}
+
+/// "self/fd/N", which a procfs resolves to the descriptor itself.
+pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
+    let prefix = b"self/fd/";
+    buffer[..prefix.len()].copy_from_slice(prefix);
+    let mut digits = [0u8; 10];
+    let mut count = 0;
+    let mut rest = fd as u32;
+    loop {
+        digits[count] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    for index in 0..count {
+        buffer[prefix.len() + index] = digits[count - 1 - index];
+    }
+    buffer[prefix.len() + count] = 0;
+    // SAFETY: NUL-terminated just now; the caller uses it while the buffer lives.
+    unsafe { Str::new(buffer.as_ptr()) }
+}
+
+/// The kernel's dev_t as user space passes it to mknod(2).
+fn device_number(major: u32, minor: u32) -> u64 {
+    ((major as u64 & 0xffff_f000) << 32)
+        | ((major as u64 & 0xfff) << 8)
+        | ((minor as u64 & 0xffff_ff00) << 12)
+        | (minor as u64 & 0xff)
+}
+
+/// Makes the symlink `name` -> `target` in `parent`, in the place of any other file of that name.
+pub fn make_symlink(parent: i32, name: Str, target: Str) -> Result<()> {
+    match symlinkat(target, parent, name) {
+        Err(EEXIST) => {}
+        other => return other,
+    }
+    let mut found = [0u8; NAME_MAX + 1];
+    match readlinkat(parent, name, &mut found) {
+        Ok(len) if &found[..len] == target.bytes() => return Ok(()),
+        _ => {}
+    }
+    unlinkat(parent, name, 0)?;
+    symlinkat(target, parent, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        let text = CString::new(text).unwrap().into_raw();
+        // SAFETY: leaked, so it lives for ever.
+        unsafe { Path::new(text as *mut u8) }
+    }
+
+    struct Root {
+        dir: tempfile::TempDir,
+        file: std::fs::File,
+    }
+
+    fn root() -> Root {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("root")).unwrap();
+        let file = std::fs::File::open(dir.path().join("root")).unwrap();
+        Root { dir, file }
+    }
+
+    impl Root {
+        fn fd(&self) -> i32 {
+            self.file.as_raw_fd()
+        }
+        fn inside(&self, name: &str) -> std::path::PathBuf {
+            self.dir.path().join("root").join(name)
+        }
+        fn outside_is_empty(&self) -> bool {
+            std::fs::read_dir(self.dir.path()).unwrap().count() == 1
+        }
+    }
+
+    #[test]
+    fn directories_are_made_with_their_parents() {
+        let root = root();
+        close(make_directory(root.fd(), path("/a/b//c/")).unwrap());
+        assert!(root.inside("a/b/c").is_dir());
+        close(make_directory(root.fd(), path("/a/b/c")).unwrap());
+        close(make_directory(root.fd(), path("/")).unwrap());
+    }
+
+    #[test]
+    fn symlinks_never_lead_outside() {
+        let root = root();
+        for (index, target) in ["/", "../..", "/../../..", "../../outside", "/etc"].iter().enumerate() {
+            std::os::unix::fs::symlink(target, root.inside(&format!("link{index}"))).unwrap();
+            let result = make_directory(root.fd(), path(&format!("/link{index}/made/here")));
+            if let Ok(fd) = result {
+                close(fd);
+            }
+        }
+        assert!(root.outside_is_empty());
+        assert!(root.inside("made/here").is_dir(), "an absolute link leads to the root's own top");
+    }
+
+    #[test]
+    fn a_magic_link_is_refused() {
+        let root = root();
+        let proc = std::fs::File::open("/proc").unwrap();
+        assert_eq!(open(proc.as_raw_fd(), Str::literal(c"self/fd/0"), O_PATH), Err(ELOOP));
+        drop(root);
+    }
+
+    #[test]
+    fn a_dangling_or_looping_symlink_is_an_error() {
+        let root = root();
+        std::os::unix::fs::symlink("nowhere", root.inside("dangling")).unwrap();
+        std::os::unix::fs::symlink("loop", root.inside("loop")).unwrap();
+        assert_eq!(make_directory(root.fd(), path("/dangling/x")), Err(ENOENT));
+        assert_eq!(make_directory(root.fd(), path("/loop/x")), Err(ELOOP));
+        assert_eq!(make_file(root.fd(), path("/loop")), Err(ELOOP));
+    }
+
+    #[test]
+    fn a_file_for_a_mount_is_not_made_through_a_symlink() {
+        let root = root();
+        std::os::unix::fs::symlink("../victim", root.inside("console")).unwrap();
+        assert_eq!(make_file_at(root.fd(), Str::literal(c"console")), Err(ELOOP));
+        assert!(root.outside_is_empty());
+    }
+
+    #[test]
+    fn a_symlink_replaces_what_was_there() {
+        let root = root();
+        std::fs::write(root.inside("ptmx"), "").unwrap();
+        make_symlink(root.fd(), Str::literal(c"ptmx"), Str::literal(c"pts/ptmx")).unwrap();
+        make_symlink(root.fd(), Str::literal(c"ptmx"), Str::literal(c"pts/ptmx")).unwrap();
+        assert_eq!(std::fs::read_link(root.inside("ptmx")).unwrap().to_str(), Some("pts/ptmx"));
+    }
+
+    #[test]
+    fn an_existing_file_is_not_taken_for_a_device() {
+        let root = root();
+        let proc = std::fs::File::open("/proc").unwrap();
+        std::fs::write(root.inside("null"), "").unwrap();
+        let made =
+            make_node(proc.as_raw_fd(), root.fd(), Str::literal(c"null"), S_IFCHR | 0o666, (1, 3), (0, 0));
+        assert_eq!(made, Err(EEXIST));
+    }
+
+    #[test]
+    fn device_numbers_are_the_kernels() {
+        assert_eq!(device_number(1, 3), libc::makedev(1, 3));
+        assert_eq!(device_number(0x12345, 0x6789a), libc::makedev(0x12345, 0x6789a));
+    }
+
+    #[test]
+    fn self_fd_is_spelled_in_decimal() {
+        let mut buffer = [0; 32];
+        assert_eq!(self_fd(0, &mut buffer).bytes(), b"self/fd/0");
+        assert_eq!(self_fd(i32::MAX, &mut buffer).bytes(), b"self/fd/2147483647");
+    }
+}

@@ -1,0 +1,218 @@
+//! The plan as bytes: what the host writes and berth-init reads. One file, compiled into both.
+//!
+//! A plan is one block of memory: a header, a table of steps, tables of descriptors, and a pool of strings and
+//! arrays. Every reference is an offset from the start of the block, so the block may lie anywhere; offset 0 (the
+//! header) means "none". init maps the block privately and writable: it turns arrays of offsets into arrays of
+//! pointers where they lie, and needs no memory of its own.
+
+/// "bth" and the layout's version. Host and init are built together, but a distribution may bring its own init:
+/// a mismatch is then an error instead of a misreading.
+pub const MAGIC: u32 = 0x6274_6801;
+
+/// The largest plan either side accepts.
+pub const MAX_PLAN: usize = 16 << 20;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Header {
+    pub magic: u32,
+    /// Bytes of the whole block.
+    pub len: u32,
+    /// `[Step; step_count]`
+    pub steps: u32,
+    pub step_count: u32,
+    /// `[i32; slot_count]`: the descriptor inherited for each slot; -1 for slots that init fills itself.
+    pub slots: u32,
+    pub slot_count: u32,
+    /// `[i32; low_count]`: what becomes descriptor 0, 1, 2 and, after them, the extra descriptors.
+    pub low: u32,
+    pub low_count: u32,
+    /// `[i32; keep_count]`, ascending and without duplicates: all inherited descriptors. Everything else that the
+    /// host leaked is closed before the first step.
+    pub keep: u32,
+    pub keep_count: u32,
+}
+
+/// One step. What `a` and `s` mean depends on `op`; see [`Op`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    pub op: u32,
+    pub flags: u32,
+    pub a: [u64; 4],
+    pub s: [u32; 4],
+}
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident = $number:expr,)*) => {
+        /// What a step does. `s…` are offsets of NUL-terminated strings, `a…` are numbers.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Op { $($(#[$doc])* $name = $number,)* }
+
+        impl Op {
+            pub fn from_u32(number: u32) -> Option<Op> {
+                match number { $($number => Some(Op::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+ops! {
+    // Conversation with the host.
+    /// Waits for the host's word. flags: [`ANNOUNCE`] sends `Reached` first.
+    WaitHost = 1,
+    /// Sends `Ready`, waits for the host to commit, and closes the control socket.
+    Ready = 2,
+    /// Opens the exec.fifo behind slot a0 for writing (this blocks until somebody starts the container), tells
+    /// the starter so, and reports to it from here on.
+    ExecFifo = 3,
+
+    // Namespaces.
+    /// setns(slot a0, type a1)
+    SetNs = 10,
+    /// unshare(a0)
+    Unshare = 11,
+    /// Goes on as a sibling: clone3(CLONE_PARENT | a0), in the cgroup of slot a1 (u64::MAX: none). The first
+    /// process tells the host the new one's pid and ends.
+    Fork = 12,
+    /// Enters a new time namespace whose offsets are the text s0.
+    TimeNamespace = 13,
+    /// Becomes uid 0 and gid 0 of the user namespace, without groups where that is allowed.
+    BecomeRoot = 14,
+
+    // Mounts.
+    /// mount(NULL, s0, NULL, a0): the propagation of a mount of the host's table (before the root is attached).
+    Propagation = 20,
+    /// open_tree(s0, OPEN_TREE_CLONE [| AT_RECURSIVE by a1]) into slot a0. flags: [`OWN_PROPAGATION`] cuts the
+    /// clone off from the host's peer groups.
+    OpenTree = 21,
+    /// Attaches the tree of slot a0 at its own path s0 (a host path) and makes it the root filesystem.
+    AttachRoot = 22,
+    /// Opens the directory s0 as the root filesystem without mounting it.
+    OpenRoot = 23,
+    /// A new filesystem of type s0, source s1, on target s2 with the options s3 (an array of key, value, key …;
+    /// value 0 for a flag). a0: attributes.
+    Mount = 24,
+    /// Attaches the tree of slot a0 on target s2. a1, a2: attributes to set and to clear, a3: the same for all
+    /// mounts of the tree, set in the high and cleared in the low half.
+    Attach = 25,
+    /// mount(NULL, target s2, NULL, a0): propagation of one mount.
+    MountPropagation = 26,
+    /// Changes the mount on target s2: a1, a2 as for `Attach`.
+    Remount = 27,
+    /// Hides s2: /dev/null over a file, an empty read-only tmpfs over a directory. A missing path is fine.
+    Mask = 28,
+    /// Makes s2 read-only with all below it. A missing path is fine.
+    ReadonlyPath = 29,
+
+    // What lies in the root filesystem.
+    /// Device node: s0 parent, s1 name, a0 mode with type, a1 major (high half) and minor, a2 uid, a3 gid.
+    MakeNode = 40,
+    /// Symlink: s0 parent, s1 name, s2 what it points to.
+    Symlink = 41,
+    /// Makes the directory s2 with its parents.
+    MakeDirectory = 42,
+
+    /// Moves into the root filesystem and drops the old one.
+    Pivot = 50,
+    /// chroot into the root filesystem (joined mount namespaces).
+    Chroot = 51,
+    /// The root filesystem becomes read-only.
+    RootReadonly = 52,
+
+    // The kernel's settings.
+    /// Writes s1 into the sysctl file s0 (below /proc/sys).
+    Sysctl = 60,
+    /// sethostname(s0)
+    Hostname = 61,
+    /// setdomainname(s0)
+    Domainname = 62,
+
+    // The process.
+    /// setsid()
+    Session = 70,
+    /// A session keyring of its own, named s0.
+    Keyring = 71,
+    /// A new terminal from the container's devpts becomes descriptors 0, 1 and 2; its master goes to the host.
+    /// a0: rows, a1: columns (0: unset), a2 and a3: owner. flags: [`BIND_CONSOLE`] also puts it on /dev/console.
+    Terminal = 72,
+    /// setrlimit(a0, soft a1, hard a2)
+    Rlimit = 73,
+    /// Drops from the bounding set what is not in a0.
+    Bounding = 74,
+    /// uid a0, gid a1, a2 additional groups (array of u32 at s0), capabilities kept.
+    User = 75,
+    /// a0 effective, a1 permitted, a2 inheritable, a3 ambient.
+    Capabilities = 76,
+    /// prctl(PR_SET_NO_NEW_PRIVS)
+    NoNewPrivileges = 77,
+    /// umask(a0)
+    Umask = 78,
+    /// chdir(s0), which must end up inside the root filesystem.
+    WorkingDirectory = 79,
+    /// prctl(PR_SET_PDEATHSIG, a0)
+    ParentDeathSignal = 80,
+    /// execve: s0 array of argv, s1 array of envp, s2 the value of PATH to search, where argv[0] has no slash; s3 the
+    /// file to execute instead of argv[0], if any.
+    Exec = 81,
+}
+
+/// `WaitHost`: tell the host that the step was reached.
+pub const ANNOUNCE: u32 = 1;
+/// `OpenTree`: the clone shall not pass mounts on to the host.
+pub const OWN_PROPAGATION: u32 = 1;
+/// `Terminal`: bind it on /dev/console.
+pub const BIND_CONSOLE: u32 = 1;
+/// `WorkingDirectory`: a refused permission is no error yet; the step comes again.
+pub const TRY: u32 = 1;
+/// No slot.
+pub const NO_SLOT: u64 = u64::MAX;
+
+/// The control socket.
+pub const SLOT_CONTROL: usize = 0;
+/// The host's procfs.
+pub const SLOT_PROC: usize = 1;
+/// The root filesystem (init fills it).
+pub const SLOT_ROOT: usize = 2;
+/// The empty directory that masks directories (init fills it).
+pub const SLOT_MASK: usize = 3;
+/// The first slot the planner hands out.
+pub const SLOT_FREE: usize = 4;
+
+/// What init tells the host, as one datagram. Descriptors come along as SCM_RIGHTS.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    pub kind: u32,
+    /// The step at work.
+    pub step: u32,
+    /// `Failed`: the errno. `Child`: the pid.
+    pub value: i32,
+    /// Bytes of `text` in use.
+    pub text_len: u32,
+    /// `Failed`: what the kernel itself had to say (the log of fsconfig(2)), if anything.
+    pub text: [u8; MESSAGE_TEXT],
+}
+
+pub const MESSAGE_TEXT: usize = 240;
+pub const MESSAGE_LEN: usize = core::mem::size_of::<Message>();
+
+/// `Message::kind`
+pub const REACHED: u32 = 1;
+/// The process that goes on after `Fork`; its pidfd comes along.
+pub const CHILD: u32 = 2;
+/// The terminal's master comes along.
+pub const TERMINAL: u32 = 3;
+pub const READY: u32 = 4;
+/// execve comes next; the socket closing after this means it worked.
+pub const EXECUTING: u32 = 5;
+pub const FAILED: u32 = 6;
+/// On exec.fifo only: somebody waited here and has been released.
+pub const RELEASED: u32 = 7;
+
+/// The host's answer: one byte.
+pub const GO: u8 = b'g';
+
+/// Exit status of an init that could not do its work (it has told the reason on its socket).
+pub const EXIT_FAILED: i32 = 125;

@@ -1,0 +1,175 @@
+//! The plan of a container's init, from the first namespace to the program.
+
+use std::path::PathBuf;
+
+use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, process, rootfs};
+use crate::cgroup::Layout;
+use crate::error::Result;
+use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::oci::LinuxNamespaceType as Kind;
+use crate::spec::{Config, hooks, oci};
+
+/// What a plan is made from, beside the configuration.
+pub struct Create<'a> {
+    pub id: &'a str,
+    pub config: &'a Config,
+    /// The root filesystem without symlinks in its path.
+    pub rootfs: PathBuf,
+    pub layout: &'a Layout,
+    /// There is a cgroup to be spawned into, on the v2 tree.
+    pub into_cgroup: bool,
+    /// The host puts init into cgroups.
+    pub attached_by_host: bool,
+    pub parent_death_signal: i32,
+}
+
+/// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
+/// time namespace must have its offsets before anybody is in it.
+const LATER: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
+
+pub fn create(create: &Create) -> Result<Plan> {
+    let spec = create.config.spec();
+    let namespaces = Namespaces::of(spec);
+    let in_user_namespace = namespaces.has(Kind::User);
+    let staged = in_user_namespace || !namespaces.joined.is_empty();
+    let mut trees = Trees { open_early: in_user_namespace, ..Trees::default() };
+    let mut plan = Plan::default();
+    push_inside(&mut plan, create, &namespaces, &mut trees)?;
+    if staged {
+        let inside = std::mem::replace(&mut plan.steps, trees.early);
+        push_joins(&mut plan, &namespaces);
+        let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
+        plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup });
+        plan.steps.extend(inside);
+    } else {
+        plan.clone_flags = namespaces.new_flags & !LATER;
+    }
+    Ok(plan)
+}
+
+fn push_joins(plan: &mut Plan, namespaces: &Namespaces) {
+    for (index, joined) in namespaces.joined.iter().enumerate() {
+        let slot = plan.slot(Descriptor::Joined(index));
+        let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
+        plan.push(Step::SetNs { slot, flags: namespaces::flag(joined.kind), what });
+    }
+}
+
+/// The steps of the process that becomes the container's.
+fn push_inside(
+    plan: &mut Plan,
+    create: &Create,
+    namespaces: &Namespaces,
+    trees: &mut Trees,
+) -> Result<()> {
+    let spec = create.config.spec();
+    let in_user_namespace = namespaces.has(Kind::User);
+    let mut attach = Attach {
+        // Id maps can only be written once the process is there, and it cannot act before they are.
+        pending: create.attached_by_host && !namespaces.is_new(Kind::User),
+        new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
+    };
+    if namespaces.is_new(Kind::User) {
+        plan.push(Step::WaitHost(Barrier::Attached));
+    }
+    if in_user_namespace {
+        plan.push(Step::BecomeRoot);
+    }
+    plan.push(Step::Session);
+    plan.push(Step::Keyring(keyring_name(create.id)));
+    if namespaces.is_new(Kind::Time) {
+        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
+    }
+
+    let root = rootfs::Root { spec, config: create.config, rootfs: &create.rootfs, bind_devices: in_user_namespace };
+    root.push_top(plan, trees)?;
+    for (index, mount) in spec.mounts().iter().flatten().enumerate() {
+        if cgroup_mount::is_cgroup(mount) {
+            attach.push(plan);
+            cgroup_mount::push(plan, trees, create.layout, mount, index, namespaces.has(Kind::Cgroup))?;
+        } else {
+            root.push_mount(plan, trees, mount, index)?;
+        }
+    }
+    attach.push(plan);
+    root.push_devices(plan, trees)?;
+    if let Some(process) = spec.process() {
+        process::push_terminal(plan, process, root.owns_dev());
+    }
+    push_kernel_settings(plan, spec);
+
+    if has_hooks_before_pivot(spec) {
+        plan.push(Step::WaitHost(Barrier::Hooks));
+    }
+    root.push_masks(plan);
+    root.push_bottom(plan);
+
+    if create.parent_death_signal != 0 {
+        plan.push(Step::ParentDeathSignal(create.parent_death_signal));
+    }
+    plan.push(Step::Ready);
+    let fifo = plan.slot(Descriptor::ExecFifo);
+    plan.push(Step::ExecFifo(fifo));
+    if let Some(process) = spec.process() {
+        process::push(plan, process, None);
+    }
+    Ok(())
+}
+
+/// The point by which init must be in its cgroups, and the cgroup namespace that follows it. As late as possible:
+/// the host moves init while init mounts.
+struct Attach {
+    pending: bool,
+    new_cgroup_namespace: bool,
+}
+
+impl Attach {
+    fn push(&mut self, plan: &mut Plan) {
+        if std::mem::take(&mut self.pending) {
+            plan.push(Step::WaitHost(Barrier::Attached));
+        }
+        if std::mem::take(&mut self.new_cgroup_namespace) {
+            plan.push(Step::Unshare(libc::CLONE_NEWCGROUP as u64));
+        }
+    }
+}
+
+pub fn keyring_name(id: &str) -> String {
+    format!("_ses.{id}")
+}
+
+/// As /proc/self/timens_offsets takes them (time_namespaces(7)).
+fn time_offsets(spec: &oci::Spec) -> String {
+    let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
+    let mut lines: Vec<String> = offsets
+        .into_iter()
+        .flatten()
+        .map(|(clock, offset)| {
+            format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
+        })
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+fn push_kernel_settings(plan: &mut Plan, spec: &oci::Spec) {
+    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    if let Some(name) = named(spec.hostname()) {
+        plan.push(Step::Hostname(name));
+    }
+    if let Some(name) = named(spec.domainname()) {
+        plan.push(Step::Domainname(name));
+    }
+    let sysctl = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
+    let mut sysctl: Vec<_> = sysctl.into_iter().flatten().collect();
+    sysctl.sort();
+    for (key, value) in sysctl {
+        let path = crate::spec::sysctl::file(key).unwrap_or_else(|| key.clone());
+        plan.push(Step::Sysctl { path, value: value.clone() });
+    }
+}
+
+fn has_hooks_before_pivot(spec: &oci::Spec) -> bool {
+    use hooks::Kind::*;
+    [Prestart, CreateRuntime, CreateContainer].into_iter().any(|kind| !hooks::list(spec, kind).is_empty())
+}

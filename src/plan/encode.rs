@@ -1,0 +1,283 @@
+//! A plan into bytes: see `init/wire.rs` for the layout.
+
+use std::ffi::OsStr;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::step::{Attributes, Barrier, Slot, Step};
+use crate::error::{Code, Error, Result};
+use crate::init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
+
+/// The bytes of a plan, and the descriptors that must stay open across exec for it.
+#[derive(Debug)]
+pub struct Encoded {
+    pub bytes: Vec<u8>,
+    pub inherited: Vec<RawFd>,
+}
+
+/// `slots`: the descriptor for each slot, -1 for those that init fills. `low`: what becomes 0, 1, 2 and so on.
+pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded> {
+    let mut inherited: Vec<RawFd> = slots.iter().chain(low).copied().filter(|fd| *fd >= 0).collect();
+    inherited.sort_unstable();
+    inherited.dedup();
+
+    let mut block = Block::new();
+    let words: Vec<wire::Step> = steps.iter().map(|step| block.step(step)).collect::<Result<_>>()?;
+    let table = block.place(words.iter().flat_map(step_words).collect());
+    let numbers = |numbers: &[RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
+    let header = Header {
+        magic: MAGIC,
+        len: 0,
+        steps: table,
+        step_count: words.len() as u32,
+        slots: block.place_u32(&numbers(slots)),
+        slot_count: slots.len() as u32,
+        low: block.place_u32(&numbers(low)),
+        low_count: low.len() as u32,
+        keep: block.place_u32(&numbers(&inherited)),
+        keep_count: inherited.len() as u32,
+    };
+    Ok(Encoded { bytes: block.finish(header)?, inherited })
+}
+
+/// A step as the u32 words of its C layout.
+fn step_words(step: &wire::Step) -> Vec<u32> {
+    let mut words = vec![step.op, step.flags];
+    words.extend(step.a.iter().flat_map(|a| [*a as u32, (*a >> 32) as u32]));
+    words.extend(step.s);
+    words
+}
+
+struct Block {
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    fn new() -> Block {
+        Block { bytes: vec![0; size_of::<Header>().next_multiple_of(8)] }
+    }
+
+    fn align(&mut self) -> u32 {
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        self.bytes.len() as u32
+    }
+
+    fn place(&mut self, words: Vec<u32>) -> u32 {
+        self.place_u32(&words)
+    }
+
+    fn place_u32(&mut self, words: &[u32]) -> u32 {
+        let at = self.align();
+        self.bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        at
+    }
+
+    fn offsets(&mut self, offsets: &[u32]) -> u32 {
+        let at = self.align();
+        self.bytes.extend(offsets.iter().flat_map(|offset| (*offset as u64).to_ne_bytes()));
+        at
+    }
+
+    fn text(&mut self, text: impl AsRef<OsStr>) -> u32 {
+        let at = self.bytes.len() as u32;
+        self.bytes.extend(text.as_ref().as_bytes());
+        self.bytes.push(0);
+        at
+    }
+
+    /// A 0-terminated array of strings.
+    fn list(&mut self, texts: &[String]) -> u32 {
+        let mut offsets: Vec<u32> = texts.iter().map(|text| self.text(text)).collect();
+        offsets.push(0);
+        self.offsets(&offsets)
+    }
+
+    fn finish(mut self, mut header: Header) -> Result<Vec<u8>> {
+        self.bytes.push(0);
+        self.align();
+        if self.bytes.len() > MAX_PLAN {
+            let message = format!("the configuration needs a plan of {} bytes; the limit is {MAX_PLAN}", self.bytes.len());
+            return Err(Error::new(Code::ConfigInvalid, message));
+        }
+        header.len = self.bytes.len() as u32;
+        let words = [
+            header.magic, header.len, header.steps, header.step_count, header.slots, header.slot_count,
+            header.low, header.low_count, header.keep, header.keep_count,
+        ];
+        for (index, word) in words.iter().enumerate() {
+            self.bytes[index * 4..index * 4 + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        Ok(self.bytes)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<wire::Step> {
+        let mut out = wire::Step { op: step.op() as u32, ..wire::Step::default() };
+        let slot = |slot: &Slot| slot.0 as u64;
+        match step {
+            Step::WaitHost(barrier) => out.flags = if *barrier == Barrier::Hooks { wire::ANNOUNCE } else { 0 },
+            Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly => {}
+            Step::Session | Step::NoNewPrivileges => {}
+            Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
+            Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
+            Step::Unshare(flags) => out.a[0] = *flags,
+            Step::Fork { flags, cgroup } => out.a = [*flags, cgroup.as_ref().map_or(NO_SLOT, slot), 0, 0],
+            Step::TimeNamespace { offsets } => out.s[0] = self.text(offsets),
+            Step::Propagation { path, flags } => {
+                out.a[0] = *flags;
+                out.s[0] = self.text(path);
+            }
+            Step::OpenTree { path, recursive, own_propagation, slot: at } => {
+                out.flags = if *own_propagation { wire::OWN_PROPAGATION } else { 0 };
+                out.a = [slot(at), if *recursive { libc::AT_RECURSIVE as u64 } else { 0 }, 0, 0];
+                out.s[0] = self.text(path);
+            }
+            Step::AttachRoot { slot: at, path } => {
+                out.a[0] = slot(at);
+                out.s[0] = self.text(path);
+            }
+            Step::OpenRoot(path) => out.s[0] = self.text(path),
+            Step::Mount { kind, source, target, attributes, options } => {
+                out.a[0] = *attributes;
+                out.s[0] = self.text(kind);
+                out.s[1] = source.as_ref().map_or(0, |source| self.text(source));
+                out.s[2] = self.text(target);
+                out.s[3] = self.options(options);
+            }
+            Step::Attach { slot: at, target, attributes, .. } => {
+                out.a = attribute_words(slot(at), attributes);
+                out.s[2] = self.text(target);
+            }
+            Step::Remount { target, attributes } => {
+                out.a = attribute_words(0, attributes);
+                out.s[2] = self.text(target);
+            }
+            Step::MountPropagation { target, flags } => {
+                out.a[0] = *flags;
+                out.s[2] = self.text(target);
+            }
+            Step::Mask(path) | Step::ReadonlyPath(path) | Step::MakeDirectory(path) => out.s[2] = self.text(path),
+            Step::MakeNode { parent, name, mode, device, uid, gid } => {
+                let device = (device.0 as u64) << 32 | device.1 as u64;
+                out.a = [*mode as u64, device, *uid as u64, *gid as u64];
+                out.s = [self.text(parent), self.text(name), 0, 0];
+            }
+            Step::Symlink { parent, name, target } => {
+                out.s = [self.text(parent), self.text(name), self.text(target), 0];
+            }
+            Step::Pivot { cut_propagation } => out.a[0] = *cut_propagation,
+            Step::Sysctl { path, value } => {
+                out.s = [self.text(Path::new("sys").join(path)), self.text(value), 0, 0];
+            }
+            Step::Hostname(name) | Step::Domainname(name) | Step::Keyring(name) => out.s[0] = self.text(name),
+            Step::Terminal { rows, columns, uid, console } => {
+                out.flags = if *console { wire::BIND_CONSOLE } else { 0 };
+                out.a = [*rows as u64, *columns as u64, *uid as u64, 0];
+            }
+            Step::Rlimit { resource, soft, hard, .. } => out.a = [*resource as u64, *soft, *hard, 0],
+            Step::Bounding(kept) => out.a[0] = *kept,
+            Step::User { uid, gid, groups } => {
+                out.a = [*uid as u64, *gid as u64, groups.len() as u64, 0];
+                out.s[0] = self.place_u32(groups);
+            }
+            Step::Capabilities { effective, permitted, inheritable, ambient } => {
+                out.a = [*effective, *permitted, *inheritable, *ambient];
+            }
+            Step::Umask(mask) => out.a[0] = *mask as u64,
+            Step::WorkingDirectory { path, attempt } => {
+                out.flags = if *attempt { wire::TRY } else { 0 };
+                out.s[0] = self.text(path);
+            }
+            Step::ParentDeathSignal(signal) => out.a[0] = *signal as u64,
+            Step::Exec { file, args, env, search } => {
+                let file = file.as_ref().map_or(0, |file| self.text(file));
+                out.s = [self.list(args), self.list(env), self.text(search), file];
+            }
+        }
+        Ok(out)
+    }
+
+    /// Key, value, key, value …, 0; an offset of 0 in a value's place is a flag.
+    fn options(&mut self, options: &[(String, Option<String>)]) -> u32 {
+        let mut offsets = Vec::new();
+        for (key, value) in options {
+            offsets.push(self.text(key));
+            offsets.push(value.as_ref().map_or(0, |value| self.text(value)));
+        }
+        offsets.push(0);
+        self.offsets(&offsets)
+    }
+}
+
+fn attribute_words(slot: u64, attributes: &Attributes) -> [u64; 4] {
+    [slot, attributes.set, attributes.clear, attributes.tree_set << 32 | attributes.tree_clear]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::plan::Plan;
+
+    /// What init reads from what the host wrote.
+    fn decoded(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Plan {
+        let bytes = encode(steps, slots, low).unwrap().bytes;
+        let words: Vec<u64> = bytes.chunks(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap())).collect();
+        let words = words.leak();
+        // SAFETY: leaked and 8-byte aligned.
+        unsafe { Plan::new(words.as_mut_ptr() as *mut u8, words.len() * 8).unwrap() }
+    }
+
+    #[test]
+    fn init_reads_what_the_host_wrote() {
+        let mount = Step::Mount {
+            kind: "tmpfs".into(),
+            source: None,
+            target: "/dev".into(),
+            attributes: libc::MOUNT_ATTR_NOSUID,
+            options: vec![("mode".into(), Some("755".into())), ("lazytime".into(), None), ("size".into(), Some("1".into()))],
+        };
+        let plan = decoded(&[Step::Session, mount], &[7, 3, -1, -1], &[0, 1, 1]);
+        assert_eq!(plan.keep().unwrap(), [0, 1, 3, 7]);
+        assert_eq!(plan.low().unwrap(), [0, 1, 1]);
+        assert_eq!(plan.slots().unwrap(), [7, 3, -1, -1]);
+        let step = plan.step(1).unwrap();
+        assert_eq!(step.op, wire::Op::Mount as u32);
+        assert_eq!(step.a[0], libc::MOUNT_ATTR_NOSUID);
+        assert_eq!(plan.text(step.s[0]).unwrap().bytes(), b"tmpfs");
+        assert_eq!(step.s[1], 0);
+        let option = |index| plan.array_text(step.s[3], index).unwrap().map(|text| text.bytes());
+        let found: Vec<_> = (0..6).map(option).collect();
+        assert_eq!(found, [Some(&b"mode"[..]), Some(b"755"), Some(b"lazytime"), None, Some(b"size"), Some(b"1")]);
+        assert_eq!(option(6), None);
+        assert!(plan.step(2).is_err());
+    }
+
+    #[test]
+    fn an_exec_step_has_its_arrays_as_pointers() {
+        let exec = Step::Exec { file: None, args: vec!["a".into(), "b c".into()], env: vec![], search: "/bin".into() };
+        let plan = decoded(&[exec], &[-1; 4], &[]);
+        let step = plan.step(0).unwrap();
+        let argv = plan.pointers(step.s[0]).unwrap();
+        // SAFETY: `pointers` made it a NULL-terminated array of C strings.
+        let texts = unsafe { [std::ffi::CStr::from_ptr(*argv as _), std::ffi::CStr::from_ptr(*argv.add(1) as _)] };
+        assert_eq!(texts, [c"a", c"b c"]);
+        // SAFETY: as above.
+        assert!(unsafe { (*argv.add(2)).is_null() && (*plan.pointers(step.s[1]).unwrap()).is_null() });
+    }
+
+    #[test]
+    fn a_plan_beyond_the_limit_is_refused() {
+        let exec = Step::Exec { file: None, args: vec!["x".repeat(MAX_PLAN)], env: vec![], search: String::new() };
+        assert_eq!(encode(&[exec], &[], &[]).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn a_damaged_block_is_refused() {
+        let mut words = vec![0u64; 16];
+        // SAFETY: alive and aligned; refused before anything else is read.
+        assert!(unsafe { Plan::new(words.as_mut_ptr() as *mut u8, 128) }.is_err());
+        words[0] = MAGIC as u64 | (4096 << 32);
+        // SAFETY: as above.
+        assert!(unsafe { Plan::new(words.as_mut_ptr() as *mut u8, 128) }.is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! Plans for processes beside the container's init: exec, hooks, helpers.
+
+use super::{Barrier, Descriptor, Plan, Step, process};
+use crate::spec::oci;
+
+/// A further process in a running container.
+pub struct Join<'a> {
+    pub id: &'a str,
+    pub process: &'a oci::Process,
+    /// The container's own process, whose capabilities are taken where `process` has none.
+    pub container_process: Option<&'a oci::Process>,
+    /// CLONE_NEW… of the namespaces that differ from the host's.
+    pub namespaces: u64,
+    /// There is a cgroup to be spawned into, on the v2 tree.
+    pub into_cgroup: bool,
+    /// The host puts the process into cgroups.
+    pub attached_by_host: bool,
+    pub parent_death_signal: i32,
+}
+
+pub fn join(join: &Join) -> Plan {
+    let mut plan = Plan::default();
+    enter(&mut plan, join.namespaces, join.into_cgroup);
+    if join.attached_by_host {
+        plan.push(Step::WaitHost(Barrier::Attached));
+    }
+    if join.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
+        plan.push(Step::BecomeRoot);
+    }
+    plan.push(Step::Session);
+    plan.push(Step::Keyring(super::create::keyring_name(join.id)));
+    plan.push(Step::OpenRoot("/".into()));
+    process::push_terminal(&mut plan, join.process, false);
+    if join.parent_death_signal != 0 {
+        plan.push(Step::ParentDeathSignal(join.parent_death_signal));
+    }
+    process::push(&mut plan, join.process, join.container_process);
+    plan
+}
+
+fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
+    let slot = plan.slot(Descriptor::ContainerInit);
+    plan.push(Step::SetNs { slot, flags: namespaces, what: "the container's namespaces".into() });
+    let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
+    plan.push(Step::Fork { flags: 0, cgroup });
+}
+
+/// A program of the host: a hook, or CRIU.
+pub struct Program<'a> {
+    pub file: &'a str,
+    pub args: &'a [String],
+    pub env: &'a [String],
+    /// CLONE_NEW… of the namespaces of a container's init to run in; 0 for the host's own.
+    pub namespaces: u64,
+}
+
+pub fn program(program: &Program) -> Plan {
+    let mut plan = Plan::default();
+    if program.namespaces != 0 {
+        enter(&mut plan, program.namespaces, false);
+    }
+    plan.push(Step::Session);
+    plan.push(Step::Umask(0o022));
+    plan.push(Step::Exec {
+        file: Some(program.file.to_owned()),
+        args: if program.args.is_empty() { vec![program.file.to_owned()] } else { program.args.to_vec() },
+        env: program.env.to_vec(),
+        search: String::new(),
+    });
+    plan
+}

@@ -1,0 +1,64 @@
+//! The last part of every plan: from privileged init to the container's program.
+
+use std::path::PathBuf;
+
+use super::{Plan, Step};
+use crate::spec::{capabilities, oci, rlimits};
+
+/// What POSIX systems search when PATH is not set.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_UMASK: u32 = 0o022;
+
+/// Identity, limits, working directory and exec, in the order that each needs the privileges of the one before.
+pub fn push(plan: &mut Plan, process: &oci::Process, fallback_capabilities: Option<&oci::Process>) {
+    for limit in process.rlimits().iter().flatten() {
+        let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
+        plan.push(Step::Rlimit { resource, name, soft: limit.soft(), hard: limit.hard() });
+    }
+    let with_capabilities = match (process.capabilities(), fallback_capabilities) {
+        (None, Some(container)) => container,
+        _ => process,
+    };
+    let sets = capabilities::Sets::of(with_capabilities);
+    plan.push(Step::Bounding(sets.bounding));
+    let cwd: PathBuf = process.cwd().clone();
+    plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });
+    let user = process.user();
+    let groups = user.additional_gids().clone().unwrap_or_default();
+    plan.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    plan.push(Step::Umask(user.umask().unwrap_or(DEFAULT_UMASK)));
+    plan.push(Step::Capabilities {
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    });
+    plan.push(Step::WorkingDirectory { path: cwd, attempt: false });
+    if process.no_new_privileges().unwrap_or(false) {
+        plan.push(Step::NoNewPrivileges);
+    }
+    let env = process.env().clone().unwrap_or_default();
+    let args = process.args().clone().unwrap_or_default();
+    plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
+}
+
+/// The value of the last PATH, as execve's program would see it, or the default.
+fn search_path(env: &[String]) -> String {
+    let found = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    found.unwrap_or(DEFAULT_PATH).to_owned()
+}
+
+/// A terminal of the container's own, if the process asks for one.
+pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
+    if !process.terminal().unwrap_or(false) {
+        return;
+    }
+    let size = process.console_size();
+    let cells = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
+    plan.push(Step::Terminal {
+        rows: size.map_or(0, |size| cells(size.height())),
+        columns: size.map_or(0, |size| cells(size.width())),
+        uid: process.user().uid(),
+        console,
+    });
+}
