@@ -1,7 +1,10 @@
 //! libberth creates, runs, freezes and measures Linux containers from inside somebody else's process.
 
+pub mod cgroup;
 pub mod error;
 mod init;
 mod plan;
+pub mod spec;
+pub mod stats;
 
 pub use error::{Code, Error, Result, Stage};

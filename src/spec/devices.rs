@@ -1,0 +1,88 @@
+//! Device nodes, and the paths that are masked or made read-only.
+
+use std::path::{Path, PathBuf};
+
+use super::oci::{self, LinuxDeviceType};
+use super::paths;
+use crate::error::{Error, Result};
+
+/// What the kernel's device numbers hold: 12 bits and 20 bits.
+pub(super) const MOST_MAJOR: i64 = 4095;
+pub(super) const MOST_MINOR: i64 = 1_048_575;
+
+pub(super) fn check(linux: &oci::Linux) -> Result<()> {
+    let devices = linux.devices().as_deref().unwrap_or_default();
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for (index, device) in devices.iter().enumerate() {
+        let at = |name: &str| format!("linux.devices[{index}].{name}");
+        let plain = paths::inside(device.path(), &at("path"))?;
+        for elsewhere in ["/proc", "/sys"] {
+            if plain.starts_with(elsewhere) {
+                return Err(Error::config(
+                    &at("path"),
+                    format!("{plain:?} lies in {elsewhere}, where no nodes can be made; expected a path in /dev"),
+                ));
+            }
+        }
+        if plain == Path::new("/dev") {
+            return Err(Error::config(&at("path"), "\"/dev\" is the directory of devices; expected a path below it"));
+        }
+        if let Some(first) = seen.iter().position(|other| *other == plain) {
+            return Err(Error::config(
+                &at("path"),
+                format!("{plain:?} is the path of linux.devices[{first}] already; expected each path once"),
+            ));
+        }
+        seen.push(plain);
+        check_mode(device, &at("fileMode"))?;
+    }
+    masks(linux.masked_paths(), "linux.maskedPaths")?;
+    masks(linux.readonly_paths(), "linux.readonlyPaths")
+}
+
+/// The numbers have no default that is not somebody's device, so they must be given, except for a FIFO.
+pub(super) fn check_numbers(json: &serde_json::Value) -> Result<()> {
+    let devices = json.pointer("/linux/devices").and_then(|devices| devices.as_array());
+    for (index, device) in devices.into_iter().flatten().enumerate() {
+        if device.get("type").is_some_and(|kind| kind == "p") {
+            continue;
+        }
+        for (name, most) in [("major", MOST_MAJOR), ("minor", MOST_MINOR)] {
+            let value = device.get(name);
+            let number = value.and_then(|value| value.as_i64());
+            if number.is_none_or(|number| !(0..=most).contains(&number)) {
+                let value = value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
+                return Err(Error::config(
+                    &format!("linux.devices[{index}].{name}"),
+                    format!("{value} is not a device number; expected from 0 to {most}"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Permission bits; the type's own bits, which some programs leave in, may stand beside them.
+fn check_mode(device: &oci::LinuxDevice, path: &str) -> Result<()> {
+    let Some(mode) = device.file_mode() else { return Ok(()) };
+    let kind = match device.typ() {
+        LinuxDeviceType::B => libc::S_IFBLK,
+        LinuxDeviceType::P => libc::S_IFIFO,
+        _ => libc::S_IFCHR,
+    };
+    let format = mode & libc::S_IFMT;
+    if mode & !(libc::S_IFMT | 0o7777) != 0 || (format != 0 && format != kind) {
+        return Err(Error::config(
+            path,
+            format!("{mode} (octal {mode:o}) is not a mode of this type; expected permission bits, up to 4095"),
+        ));
+    }
+    Ok(())
+}
+
+fn masks(list: &Option<Vec<String>>, path: &str) -> Result<()> {
+    for (index, masked) in list.iter().flatten().enumerate() {
+        paths::inside(Path::new(masked), &format!("{path}[{index}]"))?;
+    }
+    Ok(())
+}

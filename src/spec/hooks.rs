@@ -1,0 +1,76 @@
+//! The six lists of hooks.
+
+use super::oci::{self, Hook};
+use super::{paths, validate_process};
+use crate::error::{Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Prestart,
+    CreateRuntime,
+    CreateContainer,
+    StartContainer,
+    Poststart,
+    Poststop,
+}
+
+impl Kind {
+    /// In the order in which they run.
+    pub const ALL: [Kind; 6] = [
+        Kind::Prestart,
+        Kind::CreateRuntime,
+        Kind::CreateContainer,
+        Kind::StartContainer,
+        Kind::Poststart,
+        Kind::Poststop,
+    ];
+
+    /// The field's name below `hooks`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Prestart => "prestart",
+            Kind::CreateRuntime => "createRuntime",
+            Kind::CreateContainer => "createContainer",
+            Kind::StartContainer => "startContainer",
+            Kind::Poststart => "poststart",
+            Kind::Poststop => "poststop",
+        }
+    }
+
+    /// Whether the path is one of the host (it is the container's for startContainer only).
+    pub fn path_is_on_host(self) -> bool {
+        self != Kind::StartContainer
+    }
+}
+
+pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
+    let Some(hooks) = spec.hooks() else { return &[] };
+    #[allow(deprecated)] // prestart: deprecated by the specification, and used by everybody.
+    let list = match kind {
+        Kind::Prestart => hooks.prestart(),
+        Kind::CreateRuntime => hooks.create_runtime(),
+        Kind::CreateContainer => hooks.create_container(),
+        Kind::StartContainer => hooks.start_container(),
+        Kind::Poststart => hooks.poststart(),
+        Kind::Poststop => hooks.poststop(),
+    };
+    list.as_deref().unwrap_or_default()
+}
+
+pub(super) fn check(spec: &oci::Spec) -> Result<()> {
+    for kind in Kind::ALL {
+        for (index, hook) in list(spec, kind).iter().enumerate() {
+            let path = format!("hooks.{}[{index}]", kind.name());
+            paths::absolute(hook.path(), &format!("{path}.path"))?;
+            let env = hook.env().as_deref().unwrap_or_default();
+            validate_process::check_environment(env, &format!("{path}.env"))?;
+            if let Some(timeout) = hook.timeout().filter(|timeout| *timeout <= 0) {
+                return Err(Error::config(
+                    &format!("{path}.timeout"),
+                    format!("{timeout} is not a time to wait; expected a number of seconds above 0"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The checks that ask the host's file system. They open and look; they change nothing.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::namespaces::{self, Namespaces};
+use super::{Config, hooks, mounts};
+use crate::error::{Error, Result, reason};
+
+pub(super) fn check(config: &Config) -> Result<()> {
+    check_rootfs(config.rootfs())?;
+    for joined in Namespaces::of(config.spec()).joined {
+        check_namespace(&joined)?;
+    }
+    for kind in hooks::Kind::ALL.into_iter().filter(|kind| kind.path_is_on_host()) {
+        for (index, hook) in hooks::list(config.spec(), kind).iter().enumerate() {
+            check_hook(hook.path(), &format!("hooks.{}[{index}].path", kind.name()))?;
+        }
+    }
+    for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
+        if mounts::options(mount, index)?.bind.is_some()
+            && let Some(source) = mount.source()
+        {
+            let path = format!("mounts[{index}].source");
+            source.metadata().map_err(|error| fault(&path, source, &error, "a file or directory to bind"))?;
+        }
+    }
+    Ok(())
+}
+
+fn fault(json_path: &str, path: &Path, error: &std::io::Error, expected: &str) -> Error {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    Error::config(json_path, format!("{path:?}: {}; expected {expected}", reason(errno))).with_errno(errno)
+}
+
+fn check_rootfs(rootfs: &Path) -> Result<()> {
+    let found = rootfs.metadata().map_err(|error| fault("root.path", rootfs, &error, "an existing directory"))?;
+    if !found.is_dir() {
+        return Err(Error::config("root.path", format!("{rootfs:?} is not a directory; expected one"))
+            .with_errno(Errno::ENOTDIR));
+    }
+    Ok(())
+}
+
+fn check_hook(path: &Path, json_path: &str) -> Result<()> {
+    let found = path.metadata().map_err(|error| fault(json_path, path, &error, "an executable file"))?;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&found.permissions());
+    if !found.is_file() || mode & 0o111 == 0 {
+        return Err(Error::config(json_path, format!("{path:?} is not an executable file; expected one")));
+    }
+    Ok(())
+}
+
+fn check_namespace(joined: &namespaces::Joined) -> Result<()> {
+    let json_path = format!("linux.namespaces[{}].path", joined.index);
+    let (path, name) = (joined.path.as_path(), namespaces::name(joined.kind));
+    let expected = format!("a {name} namespace, like /proc/<pid>/ns/…");
+    let failed = |errno: Errno| fault(&json_path, path, &std::io::Error::from(errno), &expected);
+
+    // O_PATH first: opening a device or a FIFO for reading could do something or wait.
+    let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let wrong = || Error::config(&json_path, format!("{path:?} is not a {name} namespace; expected {expected}"));
+    if fstatfs(&handle).map_err(failed)?.filesystem_type() != FsType(libc::NSFS_MAGIC as _) {
+        return Err(wrong());
+    }
+    let through = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    let file = open(through.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    if namespace_type(&File::from(file)).map_err(failed)? != namespaces::flag(joined.kind) {
+        return Err(wrong());
+    }
+    Ok(())
+}
+
+fn namespace_type(namespace: &File) -> nix::Result<u64> {
+    // SAFETY: the descriptor is open for the call, and NS_GET_NSTYPE takes no argument.
+    let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_NSTYPE) };
+    Errno::result(answer).map(|kind| kind as u32 as u64)
+}

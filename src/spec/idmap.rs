@@ -1,0 +1,113 @@
+//! Id mappings of a user namespace.
+
+use super::namespaces::Namespaces;
+use super::oci::{self, LinuxIdMapping, LinuxNamespaceType};
+use crate::error::{Error, Result};
+
+/// What the kernel takes in one map.
+const MOST_MAPPINGS: usize = 340;
+
+pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
+    let linux = spec.linux().as_ref();
+    let uids = linux.and_then(|linux| linux.uid_mappings().as_deref()).unwrap_or_default();
+    let gids = linux.and_then(|linux| linux.gid_mappings().as_deref()).unwrap_or_default();
+    for (path, mappings) in [("linux.uidMappings", uids), ("linux.gidMappings", gids)] {
+        check_need(path, mappings, namespaces)?;
+        check_ranges(path, mappings)?;
+    }
+    if namespaces.is_new(LinuxNamespaceType::User) {
+        check_user(spec, uids, gids)?;
+    }
+    Ok(())
+}
+
+fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) -> Result<()> {
+    let problem = match (namespaces.is_new(LinuxNamespaceType::User), mappings.is_empty()) {
+        (true, true) => "is missing; expected at least one mapping, because linux.namespaces asks for a user namespace",
+        (false, false) if namespaces.is_joined(LinuxNamespaceType::User) => {
+            "contradicts the user namespace that is joined, which has its mappings; expected none"
+        }
+        (false, false) => {
+            "has no user namespace to apply to; expected an entry of type \"user\" in linux.namespaces, or no mappings"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::config(path, problem))
+}
+
+fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
+    if mappings.len() > MOST_MAPPINGS {
+        return Err(Error::config(path, format!("has {} mappings; expected at most {MOST_MAPPINGS}", mappings.len())));
+    }
+    for (index, mapping) in mappings.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let size = mapping.size();
+        if size == 0 {
+            return Err(Error::config(&format!("{path}.size"), "0 maps nothing; expected at least 1"));
+        }
+        let sides = [
+            ("containerID", LinuxIdMapping::container_id as fn(&LinuxIdMapping) -> u32),
+            ("hostID", LinuxIdMapping::host_id),
+        ];
+        for (name, side) in sides {
+            let first = side(mapping);
+            if first.checked_add(size).is_none() {
+                return Err(Error::config(
+                    &format!("{path}.size"),
+                    format!("{size} ids from {name} {first} go past the last id, 4294967294"),
+                ));
+            }
+            let overlap = mappings[..index].iter().position(|other| {
+                let (a, b) = (u64::from(first), u64::from(side(other)));
+                a < b + u64::from(other.size()) && b < a + u64::from(size)
+            });
+            if let Some(other) = overlap {
+                return Err(Error::config(
+                    &format!("{path}.{name}"),
+                    format!("{first} with size {size} overlaps mapping [{other}]; expected ranges apart"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ids that mean nothing in the namespace would fail in init, where they are harder to explain.
+fn check_user(spec: &oci::Spec, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<()> {
+    for (path, mappings) in [("linux.uidMappings", uids), ("linux.gidMappings", gids)] {
+        if !maps(mappings, 0) {
+            return Err(Error::config(
+                path,
+                "does not map container id 0; expected it mapped, because the container is set up as its root",
+            ));
+        }
+    }
+    let Some(process) = spec.process() else { return Ok(()) };
+    let user = process.user();
+    mapped(uids, user.uid(), "process.user.uid", "linux.uidMappings")?;
+    mapped(gids, user.gid(), "process.user.gid", "linux.gidMappings")?;
+    for (index, gid) in user.additional_gids().iter().flatten().enumerate() {
+        mapped(gids, *gid, &format!("process.user.additionalGids[{index}]"), "linux.gidMappings")?;
+    }
+    Ok(())
+}
+
+fn mapped(mappings: &[LinuxIdMapping], id: u32, path: &str, table: &str) -> Result<()> {
+    if maps(mappings, id) {
+        return Ok(());
+    }
+    Err(Error::config(path, format!("{id} is not mapped; expected an id that {table} maps")))
+}
+
+/// Whether an id of the container has one on the host.
+pub fn maps(mappings: &[LinuxIdMapping], id: u32) -> bool {
+    to_host(mappings, id).is_some()
+}
+
+/// The host's id for an id of the container.
+pub fn to_host(mappings: &[LinuxIdMapping], id: u32) -> Option<u32> {
+    mappings.iter().find_map(|mapping| {
+        let offset = id.checked_sub(mapping.container_id()).filter(|offset| *offset < mapping.size())?;
+        mapping.host_id().checked_add(offset)
+    })
+}

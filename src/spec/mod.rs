@@ -1,0 +1,156 @@
+//! `config.json`: read, checked, and held.
+//!
+//! A `Config` that exists is sound as a document: every field is of its type, known to this version,
+//! within the kernel's bounds and without contradiction to the others. `validate` then asks the host
+//! for what the document names (root file system, namespaces, hooks, bind sources).
+//!
+//! `schema` is the table of fields, `shape` fits a document to it, and the other files hold the rules
+//! of one subject each.
+
+mod devices;
+mod document;
+mod host;
+mod paths;
+mod resources;
+mod schema;
+mod shape;
+mod validate;
+mod validate_process;
+
+pub mod capabilities;
+pub mod hooks;
+pub mod idmap;
+pub mod mount_options;
+pub mod mounts;
+pub mod namespaces;
+pub mod rlimits;
+pub mod sysctl;
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Code, Doing, Error, Result};
+
+pub use oci_spec::runtime as oci;
+
+/// Far more than any config needs; a bound, because the text may come from anywhere.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// A checked `config.json`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    spec: oci::Spec,
+    json: String,
+    bundle: Option<PathBuf>,
+    rootfs: PathBuf,
+}
+
+impl Config {
+    /// Reads `<bundle>/config.json`. Relative paths in it are relative to the bundle.
+    pub fn from_bundle(bundle: &Path) -> Result<Config> {
+        let bundle = make_absolute(bundle, "bundle")?;
+        let file = bundle.join("config.json");
+        let json = read_text(&file)?;
+        Config::new(&json, &file.display().to_string(), Some(bundle), None)
+    }
+
+    /// Takes the text itself. Without a bundle every path in it is absolute; `rootfs`, if given, is used
+    /// instead of `root.path`.
+    pub fn from_json(json: &str, rootfs: Option<&Path>) -> Result<Config> {
+        let rootfs = rootfs.map(|rootfs| make_absolute(rootfs, "root file system")).transpose()?;
+        bounded(json.len() as u64, "the configuration")?;
+        Config::new(json, "the configuration", None, rootfs)
+    }
+
+    fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
+        let value = document::fit(json, name, &schema::CONFIG)?;
+        devices::check_numbers(&value)?;
+        let mut spec: oci::Spec = document::typed(&value)?;
+        let rootfs = validate::settle(&mut spec, bundle.as_deref(), rootfs)?;
+        Ok(Config { spec, json: json.to_owned(), bundle, rootfs })
+    }
+
+    /// Asks the host for everything the document names. Changes nothing.
+    pub fn validate(&self) -> Result<()> {
+        host::check(self)
+    }
+
+    /// The configuration to begin with, as `runc spec` writes it: a shell on a terminal in new
+    /// namespaces with a read-only root.
+    pub fn default_json() -> String {
+        include_str!("default.json").to_owned()
+    }
+
+    /// The fields this version implements. Mount destinations are absolute and in their shortest
+    /// spelling, and sources of bind mounts are absolute.
+    pub fn spec(&self) -> &oci::Spec {
+        &self.spec
+    }
+
+    /// The text as it was given.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    pub fn bundle(&self) -> Option<&Path> {
+        self.bundle.as_deref()
+    }
+
+    /// Absolute; symlinks are as they were given.
+    pub fn rootfs(&self) -> &Path {
+        &self.rootfs
+    }
+}
+
+/// A process spec for exec, under the rules of a config's `process`. Paths in errors are those of this
+/// document (`args[0]`).
+pub fn parse_process(json: &str) -> Result<oci::Process> {
+    bounded(json.len() as u64, "the process")?;
+    let process: oci::Process = document::typed(&document::fit(json, "the process", &schema::PROCESS)?)?;
+    validate_process::check(&process, "")?;
+    Ok(process)
+}
+
+/// A resource document for a change of limits, under the rules of `linux.resources`.
+pub fn parse_resources(json: &str) -> Result<oci::LinuxResources> {
+    bounded(json.len() as u64, "the resources")?;
+    let resources: oci::LinuxResources = document::typed(&document::fit(json, "the resources", &schema::RESOURCES)?)?;
+    resources::check(&resources, "")?;
+    Ok(resources)
+}
+
+/// Against the current directory of this moment, which the host program may change later.
+fn make_absolute(path: &Path, what: &str) -> Result<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Error::invalid_argument(format!("{what} {path:?} is not a usable path: {error}")))
+}
+
+fn bounded(length: u64, what: &str) -> Result<()> {
+    if length > MOST_BYTES {
+        return Err(Error::new(
+            Code::ConfigInvalid,
+            format!("{what} is longer than {MOST_BYTES} bytes; expected a configuration"),
+        ));
+    }
+    Ok(())
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let name = path.display();
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
+    let file = opened.doing(|| format!("opening {name}"))?;
+    let found = file.metadata().doing(|| format!("examining {name}"))?;
+    if !found.is_file() {
+        return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).doing(|| format!("reading {name}"))?;
+    bounded(bytes.len() as u64, &name.to_string())?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::new(Code::ConfigInvalid, format!("{name} is not UTF-8 at byte {at}; expected JSON, which is"))
+    })
+}

@@ -1,0 +1,274 @@
+//! A mount's option strings, sorted by the system call that takes them.
+//!
+//! As in mount(8), a later option wins over an earlier one that says the opposite.
+
+use crate::error::{Error, Result};
+
+pub const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
+pub const MOUNT_ATTR_NOSUID: u64 = 0x0000_0002;
+pub const MOUNT_ATTR_NODEV: u64 = 0x0000_0004;
+pub const MOUNT_ATTR_NOEXEC: u64 = 0x0000_0008;
+/// The access time setting is a number in these bits, not a flag: set one only with all of them cleared.
+pub const MOUNT_ATTR__ATIME: u64 = 0x0000_0070;
+pub const MOUNT_ATTR_RELATIME: u64 = 0x0000_0000;
+pub const MOUNT_ATTR_NOATIME: u64 = 0x0000_0010;
+pub const MOUNT_ATTR_STRICTATIME: u64 = 0x0000_0020;
+pub const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
+pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// `bind`: the mount alone.
+    Single,
+    /// `rbind`: with the mounts below it.
+    Recursive,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MountOptions {
+    pub bind: Option<Bind>,
+    /// MOUNT_ATTR_… for mount_setattr(2) on the mount itself.
+    pub attr_set: u64,
+    pub attr_clear: u64,
+    /// The same with AT_RECURSIVE.
+    pub rec_attr_set: u64,
+    pub rec_attr_clear: u64,
+    /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, each perhaps with MS_REC, in the given order
+    /// (`slave` then `shared` is both).
+    pub propagation: Vec<u64>,
+    pub remount: bool,
+    /// Names for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, which does
+    /// not touch a superblock that others share; see `mounts::options` for where it is needed.
+    pub sb_flags: Vec<String>,
+    /// What is left is the file system's own.
+    pub data: Vec<(String, Option<String>)>,
+}
+
+/// What `linux.rootfsPropagation` may be; empty is what programs write that mean none.
+pub(super) const PROPAGATIONS: [&str; 9] =
+    ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable", ""];
+
+/// The flags of mount(2) for `rprivate` and its like.
+pub fn propagation(name: &str) -> Option<u64> {
+    let (kind, recursive) = match name.strip_prefix('r') {
+        Some(kind) => (kind, libc::MS_REC),
+        None => (name, 0),
+    };
+    let kind = match kind {
+        "private" => libc::MS_PRIVATE,
+        "slave" => libc::MS_SLAVE,
+        "shared" => libc::MS_SHARED,
+        "unbindable" => libc::MS_UNBINDABLE,
+        _ => return None,
+    };
+    Some(kind | recursive)
+}
+
+/// One change to a set of attributes.
+enum Change {
+    Set(u64),
+    Clear(u64),
+    Atime(u64),
+    /// `norelatime`, `nostrictatime`: takes back an earlier option.
+    NotAtime(u64),
+}
+
+fn attribute(name: &str) -> Option<Change> {
+    Some(match name {
+        "ro" => Change::Set(MOUNT_ATTR_RDONLY),
+        "rw" => Change::Clear(MOUNT_ATTR_RDONLY),
+        "nosuid" => Change::Set(MOUNT_ATTR_NOSUID),
+        "suid" => Change::Clear(MOUNT_ATTR_NOSUID),
+        "nodev" => Change::Set(MOUNT_ATTR_NODEV),
+        "dev" => Change::Clear(MOUNT_ATTR_NODEV),
+        "noexec" => Change::Set(MOUNT_ATTR_NOEXEC),
+        "exec" => Change::Clear(MOUNT_ATTR_NOEXEC),
+        "nodiratime" => Change::Set(MOUNT_ATTR_NODIRATIME),
+        "diratime" => Change::Clear(MOUNT_ATTR_NODIRATIME),
+        "nosymfollow" => Change::Set(MOUNT_ATTR_NOSYMFOLLOW),
+        "symfollow" => Change::Clear(MOUNT_ATTR_NOSYMFOLLOW),
+        "noatime" => Change::Atime(MOUNT_ATTR_NOATIME),
+        "strictatime" => Change::Atime(MOUNT_ATTR_STRICTATIME),
+        // The kernel's default since 2.6.30, which is what `atime` asks for.
+        "atime" | "relatime" => Change::Atime(MOUNT_ATTR_RELATIME),
+        "norelatime" => Change::NotAtime(MOUNT_ATTR_RELATIME),
+        "nostrictatime" => Change::NotAtime(MOUNT_ATTR_STRICTATIME),
+        _ => return None,
+    })
+}
+
+impl Change {
+    fn apply(self, set: &mut u64, clear: &mut u64) {
+        match self {
+            Change::Set(bit) => {
+                *set |= bit;
+                *clear &= !bit;
+            }
+            Change::Clear(bit) => {
+                *set &= !bit;
+                *clear |= bit;
+            }
+            Change::Atime(value) => {
+                *set = *set & !MOUNT_ATTR__ATIME | value;
+                *clear |= MOUNT_ATTR__ATIME;
+            }
+            Change::NotAtime(value) => {
+                let chosen = *clear & MOUNT_ATTR__ATIME != 0;
+                if chosen && *set & MOUNT_ATTR__ATIME == value {
+                    *set &= !MOUNT_ATTR__ATIME;
+                    *clear &= !MOUNT_ATTR__ATIME;
+                }
+            }
+        }
+    }
+}
+
+/// Superblock flags that fsconfig(2) knows for every file system, in pairs of opposites.
+const SUPERBLOCK: [(&str, &str); 4] =
+    [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "")];
+
+/// Known to the specification or other runtimes, and not implemented.
+const LATER: [&str; 5] = ["idmap", "ridmap", "tmpcopyup", "iversion", "noiversion"];
+
+/// `json_path` is that of the option array.
+pub fn parse(options: &[String], json_path: &str) -> Result<MountOptions> {
+    let mut parsed = MountOptions::default();
+    for (index, option) in options.iter().enumerate() {
+        parsed.take(option, &format!("{json_path}[{index}]"))?;
+    }
+    Ok(parsed)
+}
+
+impl MountOptions {
+    fn take(&mut self, option: &str, path: &str) -> Result<()> {
+        if let Some(flags) = propagation(option) {
+            self.propagation.push(flags);
+        } else if let Some(change) = attribute(option) {
+            change.apply(&mut self.attr_set, &mut self.attr_clear);
+        } else if let Some(change) = option.strip_prefix('r').and_then(attribute) {
+            change.apply(&mut self.rec_attr_set, &mut self.rec_attr_clear);
+        } else if let Some((on, off)) = SUPERBLOCK.iter().find(|(on, off)| option == *on || option == *off) {
+            self.sb_flags.retain(|flag| flag != on && flag != off);
+            self.sb_flags.push(option.to_owned());
+        } else if LATER.iter().any(|later| option.split('=').next() == Some(later)) {
+            return Err(Error::unsupported_field(
+                path,
+                format!("this version of libberth does not implement the mount option {option:?}; leave it out"),
+            ));
+        } else {
+            match option {
+                "bind" => self.bind = Some(Bind::Single),
+                "rbind" => self.bind = Some(Bind::Recursive),
+                "remount" => self.remount = true,
+                // The first says nothing; the others are about messages in the kernel's log.
+                "defaults" | "silent" | "loud" => {}
+                _ => self.data.push(file_system_option(option, path)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file_system_option(option: &str, path: &str) -> Result<(String, Option<String>)> {
+    let (name, value) = match option.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (option, None),
+    };
+    if name.is_empty() {
+        return Err(Error::config(path, format!("{option:?} has no name; expected an option like \"mode=755\"")));
+    }
+    if splits(option) {
+        // One call takes it whole and another takes it apart, so it must not be left to the kernel's age.
+        return Err(Error::config(
+            path,
+            format!("{option:?} contains a comma; expected one option in each member of the array"),
+        ));
+    }
+    if name == "source" {
+        return Err(Error::config(
+            path,
+            format!("{option:?} is not an option; expected the source in mounts[].source"),
+        ));
+    }
+    Ok((name.to_owned(), value))
+}
+
+/// Whether mount(2) would see more than one option: commas in double quotes (SELinux contexts) and
+/// after a backslash (overlay) belong to the value.
+fn splits(option: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    option.chars().any(|c| {
+        let splits = c == ',' && !quoted && !escaped;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        splits
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(options: &[&str]) -> MountOptions {
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        parse(&options, "options").unwrap()
+    }
+
+    #[test]
+    fn a_later_option_wins() {
+        assert_eq!(of(&["ro", "rw"]).attr_set, 0);
+        assert_eq!(of(&["ro", "rw"]).attr_clear, MOUNT_ATTR_RDONLY);
+        assert_eq!(of(&["rw", "ro"]).attr_set, MOUNT_ATTR_RDONLY);
+        assert_eq!(of(&["rw", "ro"]).attr_clear, 0);
+        assert_eq!(of(&["bind", "rbind"]).bind, Some(Bind::Recursive));
+        assert_eq!(of(&["sync", "async", "dirsync"]).sb_flags, ["async", "dirsync"]);
+    }
+
+    #[test]
+    fn access_time_is_a_number_in_a_field() {
+        let options = of(&["noatime", "strictatime"]);
+        assert_eq!(options.attr_set, MOUNT_ATTR_STRICTATIME);
+        assert_eq!(options.attr_clear, MOUNT_ATTR__ATIME);
+        let options = of(&["nosuid", "noatime", "relatime"]);
+        assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID);
+        assert_eq!(options.attr_clear, MOUNT_ATTR__ATIME);
+        assert_eq!(of(&["strictatime", "nostrictatime"]), MountOptions::default());
+        assert_eq!(of(&["strictatime", "norelatime"]).attr_set, MOUNT_ATTR_STRICTATIME);
+        assert_eq!(of(&["rnoatime"]).rec_attr_clear, MOUNT_ATTR__ATIME);
+    }
+
+    #[test]
+    fn recursive_attributes_are_apart() {
+        let options = of(&["rro", "nosuid", "rnodev", "rdev", "rnosymfollow"]);
+        assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID);
+        assert_eq!(options.rec_attr_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW);
+        assert_eq!(options.rec_attr_clear, MOUNT_ATTR_NODEV);
+        // `rw` is no recursive `w`, and `remount` no recursive anything.
+        assert_eq!(of(&["rw"]).rec_attr_clear, 0);
+        assert!(of(&["remount"]).remount);
+    }
+
+    #[test]
+    fn propagation_keeps_its_order() {
+        assert_eq!(of(&["rslave", "shared"]).propagation, [libc::MS_SLAVE | libc::MS_REC, libc::MS_SHARED]);
+        for name in &PROPAGATIONS[..8] {
+            assert!(propagation(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_the_file_systems() {
+        let options = of(&["mode=755", "newinstance", "lowerdir=/a:/b", "context=\"a:b:c0,c1\"", "x=a\\,b", "size="]);
+        let expected = [
+            ("mode", Some("755")),
+            ("newinstance", None),
+            ("lowerdir", Some("/a:/b")),
+            ("context", Some("\"a:b:c0,c1\"")),
+            ("x", Some("a\\,b")),
+            ("size", Some("")),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        assert_eq!(options.data, expected);
+        assert_eq!(MountOptions { data: Vec::new(), ..options }, MountOptions::default());
+    }
+}

@@ -1,0 +1,184 @@
+//! Which namespaces a container gets, and which it joins.
+
+use std::path::{Path, PathBuf};
+
+use super::oci::{self, LinuxNamespaceType};
+use crate::error::{Error, Result};
+
+/// A namespace to be joined with setns(2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub kind: LinuxNamespaceType,
+    pub path: PathBuf,
+    /// Its place in `linux.namespaces`, for errors.
+    pub index: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// The CLONE_NEW… flags of those that are made.
+    pub new_flags: u64,
+    /// Those that are joined, in the order in which they must be: user first, because it brings the
+    /// capabilities for the rest; mount last, because it takes the paths of the others away.
+    pub joined: Vec<Joined>,
+}
+
+const JOIN_ORDER: [LinuxNamespaceType; 8] = [
+    LinuxNamespaceType::User,
+    LinuxNamespaceType::Ipc,
+    LinuxNamespaceType::Uts,
+    LinuxNamespaceType::Network,
+    LinuxNamespaceType::Pid,
+    LinuxNamespaceType::Cgroup,
+    LinuxNamespaceType::Time,
+    LinuxNamespaceType::Mount,
+];
+
+impl Namespaces {
+    pub fn of(spec: &oci::Spec) -> Namespaces {
+        let listed = list(spec);
+        let mut joined = Vec::new();
+        for kind in JOIN_ORDER {
+            for (index, namespace) in listed.iter().enumerate().filter(|(_, namespace)| namespace.typ() == kind) {
+                if let Some(path) = path_of(namespace) {
+                    joined.push(Joined { kind, path: path.to_owned(), index });
+                }
+            }
+        }
+        let new = listed.iter().filter(|namespace| path_of(namespace).is_none());
+        Namespaces { new_flags: new.fold(0, |flags, namespace| flags | flag(namespace.typ())), joined }
+    }
+
+    pub fn is_new(&self, kind: LinuxNamespaceType) -> bool {
+        self.new_flags & flag(kind) != 0
+    }
+
+    pub fn is_joined(&self, kind: LinuxNamespaceType) -> bool {
+        self.joined.iter().any(|joined| joined.kind == kind)
+    }
+
+    /// New or joined: anything but the caller's own.
+    pub fn has(&self, kind: LinuxNamespaceType) -> bool {
+        self.is_new(kind) || self.is_joined(kind)
+    }
+}
+
+/// The CLONE_NEW… flag, which is also what NS_GET_NSTYPE answers.
+pub fn flag(kind: LinuxNamespaceType) -> u64 {
+    let flag = match kind {
+        LinuxNamespaceType::Mount => libc::CLONE_NEWNS,
+        LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
+        LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
+        LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
+        LinuxNamespaceType::User => libc::CLONE_NEWUSER,
+        LinuxNamespaceType::Pid => libc::CLONE_NEWPID,
+        LinuxNamespaceType::Network => libc::CLONE_NEWNET,
+        LinuxNamespaceType::Time => libc::CLONE_NEWTIME,
+    };
+    flag as u64
+}
+
+/// As `linux.namespaces[].type` spells it.
+pub fn name(kind: LinuxNamespaceType) -> &'static str {
+    match kind {
+        LinuxNamespaceType::Mount => "mount",
+        LinuxNamespaceType::Cgroup => "cgroup",
+        LinuxNamespaceType::Uts => "uts",
+        LinuxNamespaceType::Ipc => "ipc",
+        LinuxNamespaceType::User => "user",
+        LinuxNamespaceType::Pid => "pid",
+        LinuxNamespaceType::Network => "network",
+        LinuxNamespaceType::Time => "time",
+    }
+}
+
+fn list(spec: &oci::Spec) -> &[oci::LinuxNamespace] {
+    spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default()
+}
+
+/// An empty path is what programs write that mean none.
+fn path_of(namespace: &oci::LinuxNamespace) -> Option<&Path> {
+    namespace.path().as_deref().filter(|path| !path.as_os_str().is_empty())
+}
+
+pub(super) fn check(spec: &oci::Spec) -> Result<()> {
+    let listed = list(spec);
+    for (index, namespace) in listed.iter().enumerate() {
+        let kind = name(namespace.typ());
+        if let Some(first) = listed[..index].iter().position(|other| other.typ() == namespace.typ()) {
+            return Err(Error::config(
+                &format!("linux.namespaces[{index}].type"),
+                format!("{kind:?} is in linux.namespaces[{first}] already; expected each type at most once"),
+            ));
+        }
+        let Some(path) = path_of(namespace) else { continue };
+        let json_path = format!("linux.namespaces[{index}].path");
+        super::paths::absolute(path, &json_path)?;
+        if namespace.typ() == LinuxNamespaceType::Mount {
+            // Mounts and pivot_root would happen to whoever lives in it already.
+            return Err(Error::unsupported_field(
+                &json_path,
+                "a mount namespace cannot be joined, because the root file system is set up in it; \
+                 leave the path out to get a new one",
+            ));
+        }
+    }
+    let namespaces = Namespaces::of(spec);
+    if !namespaces.is_new(LinuxNamespaceType::Mount) {
+        return Err(Error::config(
+            "linux.namespaces",
+            "has no entry of type \"mount\"; expected one, because the container's mounts would be the host's",
+        ));
+    }
+    let needs_uts = [("hostname", spec.hostname()), ("domainname", spec.domainname())];
+    for (path, value) in needs_uts {
+        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else { continue };
+        if !namespaces.has(LinuxNamespaceType::Uts) {
+            return Err(Error::config(
+                path,
+                format!("{value:?} would rename the host; expected an entry of type \"uts\" in linux.namespaces"),
+            ));
+        }
+        uts_name(value, path)?;
+    }
+    check_time_offsets(spec, &namespaces)
+}
+
+fn uts_name(value: &str, path: &str) -> Result<()> {
+    // __NEW_UTS_LEN of the kernel.
+    if value.len() > 64 || value.chars().any(char::is_control) {
+        return Err(Error::config(
+            path,
+            format!("{value:?} is not a usable name; expected at most 64 bytes without control characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// The kernel refuses more than half of what its clock can hold (KTIME_SEC_MAX / 2).
+const MOST_SECONDS: u64 = 4_611_686_018;
+
+fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
+    let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
+    let Some(offsets) = offsets.filter(|offsets| !offsets.is_empty()) else { return Ok(()) };
+    if !namespaces.is_new(LinuxNamespaceType::Time) {
+        return Err(Error::config(
+            "linux.timeOffsets",
+            "can be set only on a time namespace that is new; expected an entry of type \"time\" without a path \
+             in linux.namespaces",
+        ));
+    }
+    for (clock, offset) in offsets {
+        let path = super::shape::join("linux.timeOffsets", clock);
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(Error::config(&path, format!("{clock:?} has no offset; expected monotonic or boottime")));
+        }
+        if let Some(secs) = offset.secs().filter(|secs| secs.unsigned_abs() > MOST_SECONDS) {
+            return Err(Error::config(
+                &format!("{path}.secs"),
+                format!("{secs} is out of range; expected from -{MOST_SECONDS} to {MOST_SECONDS}"),
+            ));
+        }
+    }
+    Ok(())
+}

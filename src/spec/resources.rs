@@ -1,0 +1,148 @@
+//! Limits, and the place in the cgroup tree.
+
+use std::path::Path;
+
+use super::devices::{MOST_MAJOR, MOST_MINOR};
+use super::{oci, paths};
+use crate::error::{Error, Result};
+
+/// `prefix` is `linux.resources.` within a config and empty for a document of its own.
+pub(super) fn check(resources: &oci::LinuxResources, prefix: &str) -> Result<()> {
+    if let Some(memory) = resources.memory() {
+        check_memory(memory, &format!("{prefix}memory"))?;
+    }
+    if let Some(cpu) = resources.cpu() {
+        check_cpu(cpu, &format!("{prefix}cpu"))?;
+    }
+    if let Some(pids) = resources.pids() {
+        at_least_minus_one(Some(pids.limit()), &format!("{prefix}pids.limit"))?;
+    }
+    for (index, rule) in resources.devices().iter().flatten().enumerate() {
+        check_device_rule(rule, &format!("{prefix}devices[{index}]"))?;
+    }
+    Ok(())
+}
+
+fn at_least_minus_one(value: Option<i64>, path: &str) -> Result<()> {
+    match value {
+        Some(value) if value < -1 => {
+            Err(Error::config(path, format!("{value} is not a limit; expected -1 for none, or more")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_memory(memory: &oci::LinuxMemory, path: &str) -> Result<()> {
+    at_least_minus_one(memory.limit(), &format!("{path}.limit"))?;
+    at_least_minus_one(memory.reservation(), &format!("{path}.reservation"))?;
+    at_least_minus_one(memory.swap(), &format!("{path}.swap"))?;
+    // Memory and swap together, so it means something only with a limit of memory, and is not below it.
+    let Some(swap) = memory.swap().filter(|swap| *swap > 0) else { return Ok(()) };
+    match memory.limit().unwrap_or(0) {
+        limit if limit > 0 && limit <= swap => Ok(()),
+        limit if limit > 0 => Err(Error::config(
+            &format!("{path}.swap"),
+            format!("{swap} is memory and swap together, and below the memory limit {limit}; expected at least that"),
+        )),
+        _ => Err(Error::config(
+            &format!("{path}.swap"),
+            format!("{swap} needs a memory limit, which it includes; expected {path}.limit as well"),
+        )),
+    }
+}
+
+/// The kernel's bounds for one period of the CPU bandwidth controller, in microseconds.
+const PERIODS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000;
+
+fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
+    // 0 stands for "not set" in what programs write, as an absent member does.
+    if let Some(period) = cpu.period().filter(|period| *period != 0 && !PERIODS.contains(period)) {
+        return Err(Error::config(
+            &format!("{path}.period"),
+            format!("{period} is not a period; expected from 1000 to 1000000 microseconds"),
+        ));
+    }
+    let quota = cpu.quota().unwrap_or(0);
+    if quota < -1 || (1..1000).contains(&quota) {
+        return Err(Error::config(
+            &format!("{path}.quota"),
+            format!("{quota} is not a quota; expected -1 for none, or at least 1000 microseconds"),
+        ));
+    }
+    if let Some(burst) = cpu.burst().filter(|burst| *burst > 0 && i128::from(*burst) > i128::from(quota)) {
+        return Err(Error::config(
+            &format!("{path}.burst"),
+            format!("{burst} is above the quota; expected at most {path}.quota, which must be set"),
+        ));
+    }
+    if let Some(idle) = cpu.idle().filter(|idle| !(0..=1).contains(idle)) {
+        return Err(Error::config(&format!("{path}.idle"), format!("{idle} is not a state; expected 0 or 1")));
+    }
+    for (name, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
+        let list = list.as_deref().unwrap_or_default();
+        if !list.is_empty() && !list.split(',').all(is_range) {
+            return Err(Error::config(
+                &format!("{path}.{name}"),
+                format!("{list:?} is not a list of numbers; expected one like \"0-3,8\""),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_range(text: &str) -> bool {
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
+    match text.split_once('-') {
+        Some((first, last)) => matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last),
+        None => number(text).is_some(),
+    }
+}
+
+fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {
+    let access = rule.access().as_deref().unwrap_or("rwm");
+    let twice = access.char_indices().any(|(index, letter)| access[..index].contains(letter));
+    if access.is_empty() || twice || access.chars().any(|letter| !"rwm".contains(letter)) {
+        return Err(Error::config(
+            &format!("{path}.access"),
+            format!("{access:?} is not an access; expected letters out of \"rwm\", each at most once"),
+        ));
+    }
+    for (name, number, most) in [("major", rule.major(), MOST_MAJOR), ("minor", rule.minor(), MOST_MINOR)] {
+        if let Some(number) = number.filter(|number| !(-1..=most).contains(number)) {
+            return Err(Error::config(
+                &format!("{path}.{name}"),
+                format!("{number} is not a device number; expected from 0 to {most}, or -1 for all"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One name of a cgroup; it is a directory's.
+const NAME_MAX: usize = 255;
+
+pub(super) fn check_cgroups_path(path: &Path) -> Result<()> {
+    const AT: &str = "linux.cgroupsPath";
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    paths::no_parent(path, AT)?;
+    paths::bounded(path, AT)?;
+    let mut names = path.components().filter_map(|component| match component {
+        std::path::Component::Normal(name) => Some(name.to_string_lossy()),
+        _ => None,
+    });
+    let Some(first) = names.next() else {
+        return Err(Error::config(AT, format!("{path:?} is the root of the tree; expected a path below it")));
+    };
+    for name in std::iter::once(first).chain(names) {
+        if name.len() > NAME_MAX || name.chars().any(char::is_control) {
+            return Err(Error::config(
+                AT,
+                format!("{name:?} is not a cgroup's name; expected at most 255 bytes without control characters"),
+            ));
+        }
+    }
+    Ok(())
+}

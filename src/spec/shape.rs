@@ -1,0 +1,193 @@
+//! Fits a JSON document to a table of what it may contain.
+//!
+//! The types of the OCI crate alone would let too much through: serde reads a struct from an array as
+//! well, takes a missing id for 0, and drops what it does not know. Here a value is of exactly the
+//! type the table says or is refused by its path; fields the specification knows and this version
+//! does not implement are refused; what the specification does not know is left out, as it demands.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// What a value may be.
+pub(super) enum Kind {
+    Bool,
+    Text,
+    /// A text out of a list; the first member says what the list is of.
+    OneOf(&'static str, &'static [&'static str]),
+    /// A whole number between two bounds, both included.
+    Int(i128, i128),
+    Object(&'static [Field]),
+    List(&'static Kind),
+    /// An object whose names are data.
+    Map(&'static Kind),
+}
+
+pub(super) const U32: Kind = Kind::Int(0, u32::MAX as i128);
+pub(super) const U64: Kind = Kind::Int(0, u64::MAX as i128);
+pub(super) const I64: Kind = Kind::Int(i64::MIN as i128, i64::MAX as i128);
+pub(super) const TEXTS: Kind = Kind::List(&Kind::Text);
+
+pub(super) struct Field {
+    name: &'static str,
+    rule: Rule,
+}
+
+enum Rule {
+    Required(Kind),
+    Optional(Kind),
+    /// Known, not implemented by this version: refused unless it says nothing (null, "", [], {}, false).
+    Later,
+    /// The same where even an empty object asks for something.
+    LaterEvenEmpty,
+    /// Not for this platform; the reason is told.
+    Never(&'static str),
+}
+
+pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
+    Field { name, rule: Rule::Required(kind) }
+}
+
+pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
+    Field { name, rule: Rule::Optional(kind) }
+}
+
+pub(super) const fn later(name: &'static str) -> Field {
+    Field { name, rule: Rule::Later }
+}
+
+pub(super) const fn later_even_empty(name: &'static str) -> Field {
+    Field { name, rule: Rule::LaterEvenEmpty }
+}
+
+pub(super) const fn never(name: &'static str, reason: &'static str) -> Field {
+    Field { name, rule: Rule::Never(reason) }
+}
+
+/// The document as far as the table knows it, without nulls.
+pub(super) fn fit(value: &Value, kind: &Kind) -> Result<Value> {
+    fit_at(value, kind, "")
+}
+
+fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
+    match (kind, value) {
+        (Kind::Bool, Value::Bool(_)) => Ok(value.clone()),
+        (Kind::Text, Value::String(text)) => {
+            no_nul(text, path)?;
+            Ok(value.clone())
+        }
+        (Kind::OneOf(..), Value::String(text)) => match kind {
+            Kind::OneOf(_, values) if values.contains(&text.as_str()) => Ok(value.clone()),
+            _ => Err(misfit(value, kind, path)),
+        },
+        (Kind::Int(min, max), Value::Number(number)) => {
+            // A number with a fraction or an exponent is neither, and one past 64 bits is not exact.
+            let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+            match exact {
+                Some(exact) if (*min..=*max).contains(&exact) => Ok(value.clone()),
+                _ => Err(misfit(value, kind, path)),
+            }
+        }
+        (Kind::List(element), Value::Array(values)) => values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| fit_at(value, element, &format!("{path}[{index}]")))
+            .collect::<Result<Vec<_>>>()
+            .map(Value::Array),
+        (Kind::Map(element), Value::Object(members)) => {
+            let mut kept = Map::new();
+            for (name, value) in members {
+                let path = join(path, name);
+                no_nul(name, &path)?;
+                kept.insert(name.clone(), fit_at(value, element, &path)?);
+            }
+            Ok(Value::Object(kept))
+        }
+        (Kind::Object(fields), Value::Object(members)) => fit_object(members, fields, path),
+        _ => Err(misfit(value, kind, path)),
+    }
+}
+
+fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Result<Value> {
+    let mut kept = Map::new();
+    for field in fields {
+        let path = join(path, field.name);
+        let value = members.get(field.name).filter(|value| !value.is_null());
+        match (&field.rule, value) {
+            (Rule::Required(kind), None) => {
+                return Err(Error::config(&path, format!("is required and missing; expected {}", expected(kind))));
+            }
+            (Rule::Required(kind) | Rule::Optional(kind), Some(value)) => {
+                kept.insert(field.name.to_owned(), fit_at(value, kind, &path)?);
+            }
+            (Rule::Later, Some(value)) if !says_nothing(value) => return Err(not_yet(&path)),
+            (Rule::LaterEvenEmpty, Some(_)) => return Err(not_yet(&path)),
+            (Rule::Never(reason), Some(value)) if !says_nothing(value) => {
+                return Err(Error::unsupported_field(&path, reason));
+            }
+            _ => {}
+        }
+    }
+    Ok(Value::Object(kept))
+}
+
+fn not_yet(path: &str) -> Error {
+    Error::unsupported_field(path, "this version of libberth does not implement the field; leave it out")
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}
+
+/// A NUL would end the text early in every system call that takes it.
+fn no_nul(text: &str, path: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::config(path, format!("{text:?} contains a NUL character; expected text without one")));
+    }
+    Ok(())
+}
+
+fn misfit(value: &Value, kind: &Kind, path: &str) -> Error {
+    let path = if path.is_empty() { "(document)" } else { path };
+    Error::config(path, format!("{} is not valid here; expected {}", shown(value), expected(kind)))
+}
+
+/// The value as it stands in the document, cut to a length that still fits in a sentence.
+pub(super) fn shown(value: &Value) -> String {
+    const MOST: usize = 100;
+    let text = value.to_string();
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn expected(kind: &Kind) -> String {
+    match kind {
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Text => "a string".to_owned(),
+        Kind::OneOf(what, values) if values.len() <= 20 => format!("{what}: {}", values.join(", ")),
+        Kind::OneOf(what, _) => (*what).to_owned(),
+        Kind::Int(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Object(_) | Kind::Map(_) => "an object".to_owned(),
+        Kind::List(Kind::Text | Kind::OneOf(..)) => "an array of strings".to_owned(),
+        Kind::List(Kind::Int(..)) => "an array of whole numbers".to_owned(),
+        Kind::List(_) => "an array of objects".to_owned(),
+    }
+}
+
+/// Names that would be ambiguous in a path are quoted: `annotations["a.b"]`.
+pub(super) fn join(path: &str, name: &str) -> String {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    match (path.is_empty(), plain) {
+        (true, true) => name.to_owned(),
+        (false, true) => format!("{path}.{name}"),
+        (_, false) => format!("{path}[{name:?}]"),
+    }
+}

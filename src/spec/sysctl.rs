@@ -1,0 +1,114 @@
+//! Kernel parameters: only those that belong to a namespace the container has for itself.
+
+use super::namespaces::Namespaces;
+use super::oci::{self, LinuxNamespaceType};
+use super::shape;
+use crate::error::{Error, Result};
+
+/// The file below /proc/sys, as sysctl(8) reads names: the first separator, dot or slash, is the
+/// separator, and the other one a character that then stands for the first (`net/ipv4/conf/eth0.1/mtu`
+/// and `net.ipv4.conf.eth0/1.mtu` are the same). None if it does not name a file.
+pub fn file(key: &str) -> Option<String> {
+    let dotted = key.find(['.', '/']).is_some_and(|first| key[first..].starts_with('.'));
+    let path: String = match dotted {
+        true => key
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+        false => key.to_owned(),
+    };
+    let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    (plain && path.contains('/') && !path.chars().any(char::is_control)).then_some(path)
+}
+
+const IPC: [&str; 12] = [
+    "auto_msgmni",
+    "msg_next_id",
+    "msgmax",
+    "msgmnb",
+    "msgmni",
+    "sem",
+    "sem_next_id",
+    "shm_next_id",
+    "shm_rmid_forced",
+    "shmall",
+    "shmmax",
+    "shmmni",
+];
+
+fn owner(file: &str) -> Option<LinuxNamespaceType> {
+    if file.starts_with("net/") {
+        return Some(LinuxNamespaceType::Network);
+    }
+    if file.starts_with("fs/mqueue/") {
+        return Some(LinuxNamespaceType::Ipc);
+    }
+    match file.strip_prefix("kernel/")? {
+        "domainname" | "hostname" => Some(LinuxNamespaceType::Uts),
+        name if IPC.contains(&name) => Some(LinuxNamespaceType::Ipc),
+        _ => None,
+    }
+}
+
+pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
+    let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
+    let mut seen = std::collections::HashSet::new();
+    // Sorted, so that of several faults always the same one is told.
+    let sorted: std::collections::BTreeMap<_, _> = parameters.into_iter().flatten().collect();
+    for key in sorted.keys() {
+        let path = shape::join("linux.sysctl", key);
+        let fault = |problem: String| Err(Error::config(&path, problem));
+        let Some(file) = file(key) else {
+            return fault(format!("{key:?} is not a kernel parameter; expected a name like \"net.core.somaxconn\""));
+        };
+        match owner(&file) {
+            None => {
+                return fault(format!(
+                    "{key:?} belongs to the host; expected net.*, fs.mqueue.*, kernel.domainname or a System V IPC limit"
+                ));
+            }
+            Some(_) if file == "kernel/hostname" => {
+                return fault(format!("{key:?} has a field of its own; expected the name in hostname"));
+            }
+            Some(_) if file == "kernel/domainname" && spec.domainname().is_some() => {
+                return fault(format!("{key:?} contradicts the field domainname; expected only one of them"));
+            }
+            Some(kind) if !namespaces.is_new(kind) => {
+                let name = super::namespaces::name(kind);
+                return fault(format!(
+                    "{key:?} belongs to the {name} namespace, which is not the container's own; expected an entry \
+                     of type {name:?} without a path in linux.namespaces"
+                ));
+            }
+            Some(_) => {}
+        }
+        if !seen.insert(file) {
+            return fault(format!("{key:?} is given twice, with dots and with slashes; expected it once"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_sysctl_reads_them() {
+        assert_eq!(file("net.ipv4.ip_forward").as_deref(), Some("net/ipv4/ip_forward"));
+        assert_eq!(file("net/ipv4/conf/eth0.1/mtu").as_deref(), Some("net/ipv4/conf/eth0.1/mtu"));
+        assert_eq!(file("net.ipv4.conf.eth0/1.mtu").as_deref(), Some("net/ipv4/conf/eth0.1/mtu"));
+        for bad in ["", "net", "net.", ".net", "net..x", "net/../kernel/x", "net.//.x", "net/./x", "/net/x", "net.a\nb"]
+        {
+            assert_eq!(file(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a process spec must say, in a config and for exec alike.
+
+use std::path::Path;
+
+use super::{capabilities, oci, paths, rlimits};
+use crate::error::{Error, Result};
+
+/// The kernel's NGROUPS_MAX.
+const MOST_GROUPS: usize = 65536;
+
+/// `prefix` is `process.` within a config and empty for a document of its own.
+pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
+    let args = process.args().as_deref().unwrap_or_default();
+    match args.first() {
+        None => return Err(Error::config(&format!("{prefix}args"), "is empty; expected at least the program")),
+        Some(program) if program.is_empty() => {
+            return Err(Error::config(&format!("{prefix}args[0]"), "is empty; expected the name or path of a program"));
+        }
+        Some(program) => paths::bounded(Path::new(program), &format!("{prefix}args[0]"))?,
+    }
+    paths::absolute(process.cwd(), &format!("{prefix}cwd"))?;
+    check_environment(process.env().as_deref().unwrap_or_default(), &format!("{prefix}env"))?;
+    let groups = process.user().additional_gids().as_ref().map_or(0, Vec::len);
+    if groups > MOST_GROUPS {
+        return Err(Error::config(
+            &format!("{prefix}user.additionalGids"),
+            format!("has {groups} groups; expected at most {MOST_GROUPS}"),
+        ));
+    }
+    capabilities::check(process, prefix)?;
+    rlimits::check(process, prefix)
+}
+
+pub(super) fn check_environment(entries: &[String], path: &str) -> Result<()> {
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.find('=').is_none_or(|at| at == 0) {
+            return Err(Error::config(
+                &format!("{path}[{index}]"),
+                format!("{entry:?} is not an environment variable; expected NAME=value"),
+            ));
+        }
+    }
+    Ok(())
+}
