@@ -1,0 +1,256 @@
+//! Device access on cgroup v2: a small program that the kernel asks before a device is opened or made.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::device_rules::{Access, Kind, Rule};
+use super::{kernfs, sys};
+use crate::error::{Doing, Error, Result};
+
+/// One eBPF instruction, as the kernel takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Instruction {
+    code: u8,
+    /// Destination in the low four bits, source in the high ones.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+const LOAD_WORD: u8 = 0x61;
+const SHIFT_RIGHT: u8 = 0x74;
+const AND: u8 = 0x54;
+const MOVE: u8 = 0xb4;
+const JUMP_IF_NOT_EQUAL: u8 = 0x56;
+const JUMP_IF_ANY_BIT: u8 = 0x46;
+const JUMP: u8 = 0x05;
+const EXIT: u8 = 0x95;
+
+// Register 1 holds the context; these hold what was read from it.
+const RESULT: u8 = 0;
+const CONTEXT: u8 = 1;
+const TYPE: u8 = 2;
+/// The access bits that no rule has allowed yet.
+const OPEN: u8 = 3;
+const MAJOR: u8 = 4;
+const MINOR: u8 = 5;
+
+const fn op(code: u8, register: u8, offset: i16, immediate: i32) -> Instruction {
+    Instruction { code, registers: register, offset, immediate }
+}
+
+const fn load(register: u8, offset: i16) -> Instruction {
+    Instruction { code: LOAD_WORD, registers: register | CONTEXT << 4, offset, immediate: 0 }
+}
+
+/// Compiles an ordered list whose later rules win.
+///
+/// The program goes through it backwards. A denying rule that names one of the open access bits denies, an
+/// allowing rule closes its bits, and when none is open the access is allowed: so each bit is decided by the
+/// last rule that speaks of it.
+pub fn compile(rules: &[Rule]) -> Vec<Instruction> {
+    let mut program = vec![
+        // struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor.
+        load(TYPE, 0),
+        load(OPEN, 0),
+        op(SHIFT_RIGHT, OPEN, 0, 16),
+        op(AND, TYPE, 0, 0xffff),
+        load(MAJOR, 4),
+        load(MINOR, 8),
+    ];
+    let mut default = false;
+    for rule in rules.iter().rev() {
+        if rule.is_total() {
+            default = rule.allow;
+            break;
+        }
+        rule_block(rule, &mut program);
+    }
+    program.extend([op(MOVE, RESULT, 0, i32::from(default)), op(EXIT, 0, 0, 0)]);
+    program
+}
+
+fn rule_block(rule: &Rule, program: &mut Vec<Instruction>) {
+    let kind = rule.kind.map(|kind| if kind == Kind::Block { 1 } else { 2 });
+    let conditions = [(TYPE, kind), (MAJOR, rule.major), (MINOR, rule.minor)];
+    let conditions: Vec<(u8, u32)> =
+        conditions.into_iter().filter_map(|(register, value)| Some((register, value?))).collect();
+    let access = i32::from(rule.access.0);
+    let body = match rule.allow {
+        true => vec![
+            op(AND, OPEN, 0, !access & i32::from(Access::ALL.0)),
+            op(JUMP_IF_NOT_EQUAL, OPEN, 2, 0),
+            op(MOVE, RESULT, 0, 1),
+            op(EXIT, 0, 0, 0),
+        ],
+        false => {
+            vec![op(JUMP_IF_ANY_BIT, OPEN, 1, access), op(JUMP, 0, 2, 0), op(MOVE, RESULT, 0, 0), op(EXIT, 0, 0, 0)]
+        }
+    };
+    for (index, (register, value)) in conditions.iter().enumerate() {
+        let over = conditions.len() - index - 1 + body.len();
+        // Comparing 32 bits: a number above i32::MAX is the same bits.
+        program.push(op(JUMP_IF_NOT_EQUAL, *register, over as i16, value.cast_signed()));
+    }
+    program.extend(body);
+}
+
+// Commands and constants of linux/bpf.h.
+const PROG_LOAD: u32 = 5;
+const PROG_ATTACH: u32 = 8;
+const PROG_DETACH: u32 = 9;
+const PROG_GET_FD_BY_ID: u32 = 13;
+const PROG_QUERY: u32 = 16;
+const TYPE_CGROUP_DEVICE: u32 = 15;
+const ATTACH_CGROUP_DEVICE: u32 = 6;
+const ALLOW_MULTI: u32 = 2;
+const REPLACE: u32 = 4;
+
+#[repr(C)]
+struct Load {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buffer: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+#[repr(C)]
+struct Attach {
+    target: RawFd,
+    program: RawFd,
+    attach_type: u32,
+    flags: u32,
+    replace: RawFd,
+}
+
+#[repr(C)]
+struct Query {
+    target: RawFd,
+    attach_type: u32,
+    flags: u32,
+    attached_flags: u32,
+    ids: u64,
+    count: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+struct ById {
+    id: u32,
+    next: u32,
+    flags: u32,
+}
+
+/// Makes `rules` what decides about devices in this cgroup. What decided before is replaced in one step, so
+/// that there is no moment without a decision.
+pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
+    let cgroup = kernfs::open_dir(dir)?;
+    let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
+    let before = attached(&cgroup).doing(|| doing("asking for"))?;
+    let program = load_program(&compile(rules)).map_err(|errno| explain(errno, doing("loading")))?;
+    match before.as_slice() {
+        [one] => attach(&cgroup, &program, Some(one)).doing(|| doing("replacing"))?,
+        more => {
+            attach(&cgroup, &program, None).doing(|| doing("attaching"))?;
+            more.iter().try_for_each(|old| detach(&cgroup, old)).doing(|| doing("detaching"))?;
+        }
+    }
+    Ok(())
+}
+
+fn explain(errno: Errno, doing: String) -> Error {
+    let hint = match errno {
+        Errno::EPERM => {
+            " (it needs CAP_BPF and CAP_NET_ADMIN or CAP_SYS_ADMIN, and before Linux 5.11 room under RLIMIT_MEMLOCK)"
+        }
+        Errno::EINVAL | Errno::ENOSYS => " (is the kernel built with CONFIG_CGROUP_BPF?)",
+        _ => "",
+    };
+    let mut error = Error::system(errno, doing);
+    error.message += hint;
+    error
+}
+
+fn load_program(program: &[Instruction]) -> Result<OwnedFd, Errno> {
+    let mut load = Load {
+        program_type: TYPE_CGROUP_DEVICE,
+        instruction_count: program.len() as u32,
+        instructions: program.as_ptr() as u64,
+        license: c"Apache-2.0".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log_buffer: 0,
+        kernel_version: 0,
+        flags: 0,
+        name: *b"berth_devices\0\0\0",
+    };
+    // EAGAIN: a signal arrived while the verifier was at work.
+    let mut attempts = 0;
+    loop {
+        match sys::bpf(PROG_LOAD, &mut load) {
+            Err(Errno::EAGAIN) if attempts < 5 => attempts += 1,
+            result => return result.map(sys::own),
+        }
+    }
+}
+
+fn attach(cgroup: &OwnedFd, program: &OwnedFd, replace: Option<&OwnedFd>) -> Result<(), Errno> {
+    let flags = if replace.is_some() { ALLOW_MULTI | REPLACE } else { ALLOW_MULTI };
+    let mut attach = Attach {
+        target: cgroup.as_raw_fd(),
+        program: program.as_raw_fd(),
+        attach_type: ATTACH_CGROUP_DEVICE,
+        flags,
+        replace: replace.map_or(0, AsRawFd::as_raw_fd),
+    };
+    sys::bpf(PROG_ATTACH, &mut attach).map(drop)
+}
+
+fn detach(cgroup: &OwnedFd, program: &OwnedFd) -> Result<(), Errno> {
+    let mut detach = Attach {
+        target: cgroup.as_raw_fd(),
+        program: program.as_raw_fd(),
+        attach_type: ATTACH_CGROUP_DEVICE,
+        flags: 0,
+        replace: 0,
+    };
+    sys::bpf(PROG_DETACH, &mut detach).map(drop)
+}
+
+/// The programs that are attached to the cgroup itself.
+fn attached(cgroup: &OwnedFd) -> Result<Vec<OwnedFd>, Errno> {
+    let mut ids = [0u32; 64];
+    let mut query = Query {
+        target: cgroup.as_raw_fd(),
+        attach_type: ATTACH_CGROUP_DEVICE,
+        flags: 0,
+        attached_flags: 0,
+        ids: ids.as_mut_ptr() as u64,
+        count: ids.len() as u32,
+        padding: 0,
+    };
+    sys::bpf(PROG_QUERY, &mut query)?;
+    let mut programs = Vec::new();
+    for id in &ids[..(query.count as usize).min(ids.len())] {
+        let mut by_id = ById { id: *id, next: 0, flags: 0 };
+        match sys::bpf(PROG_GET_FD_BY_ID, &mut by_id) {
+            Ok(fd) => programs.push(sys::own(fd)),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(programs)
+}
+
+#[cfg(test)]
+#[path = "device_filter_tests.rs"]
+mod tests;

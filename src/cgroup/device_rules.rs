@@ -1,0 +1,305 @@
+//! The device rules of OCI `linux.resources.devices`, checked, completed, and folded for cgroup v1.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
+
+use crate::error::{Code, Error, Result};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Block,
+    Char,
+}
+
+/// A set of access bits, numbered as the kernel does for cgroup device programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access(pub u8);
+
+impl Access {
+    pub const MKNOD: Access = Access(1);
+    pub const READ: Access = Access(2);
+    pub const WRITE: Access = Access(4);
+    pub const ALL: Access = Access(7);
+}
+
+/// Devices of a kind; `None` stands for every kind, major or minor number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub allow: bool,
+    pub kind: Option<Kind>,
+    pub major: Option<u32>,
+    pub minor: Option<u32>,
+    pub access: Access,
+}
+
+impl Rule {
+    const DENY_ALL: Rule = Rule { allow: false, kind: None, major: None, minor: None, access: Access::ALL };
+
+    const fn allow(kind: Kind, major: Option<u32>, minor: Option<u32>, access: Access) -> Rule {
+        Rule { allow: true, kind: Some(kind), major, minor, access }
+    }
+
+    /// Decides about every access to every device.
+    pub fn is_total(&self) -> bool {
+        self.kind.is_none() && self.major.is_none() && self.minor.is_none() && self.access == Access::ALL
+    }
+}
+
+/// What every container may use whatever the rules say, as with the other OCI runtimes: making (not opening)
+/// any node, the harmless memory devices, and its own terminals.
+const ALWAYS: [Rule; 11] = [
+    Rule::allow(Kind::Char, None, None, Access::MKNOD),
+    Rule::allow(Kind::Block, None, None, Access::MKNOD),
+    Rule::allow(Kind::Char, Some(1), Some(3), Access::ALL), // null
+    Rule::allow(Kind::Char, Some(1), Some(5), Access::ALL), // zero
+    Rule::allow(Kind::Char, Some(1), Some(7), Access::ALL), // full
+    Rule::allow(Kind::Char, Some(1), Some(8), Access::ALL), // random
+    Rule::allow(Kind::Char, Some(1), Some(9), Access::ALL), // urandom
+    Rule::allow(Kind::Char, Some(5), Some(0), Access::ALL), // tty
+    Rule::allow(Kind::Char, Some(5), Some(1), Access::ALL), // console
+    Rule::allow(Kind::Char, Some(5), Some(2), Access::ALL), // ptmx
+    Rule::allow(Kind::Char, Some(136), None, Access::ALL),  // pts/*
+];
+
+/// The complete list in order of application, later rules winning: deny everything, then what the
+/// configuration says, then what every container needs.
+pub fn complete(devices: Option<&[LinuxDeviceCgroup]>) -> Result<Vec<Rule>> {
+    let mut rules = vec![Rule::DENY_ALL];
+    for (index, device) in devices.unwrap_or_default().iter().enumerate() {
+        rules.push(checked(device, index)?);
+    }
+    rules.extend(ALWAYS);
+    Ok(rules)
+}
+
+fn checked(device: &LinuxDeviceCgroup, index: usize) -> Result<Rule> {
+    let refuse = |field: &str, problem: String| {
+        Err(Error::config(&format!("linux.resources.devices[{index}].{field}"), problem))
+    };
+    let kind = match device.typ().unwrap_or_default() {
+        LinuxDeviceType::A => None,
+        LinuxDeviceType::B => Some(Kind::Block),
+        LinuxDeviceType::C | LinuxDeviceType::U => Some(Kind::Char),
+        LinuxDeviceType::P => return refuse("type", "\"p\" is not a device: a, b or c is needed".to_owned()),
+    };
+    let number = |value: Option<i64>| match value {
+        None | Some(-1) => Ok(None),
+        Some(value) => u32::try_from(value).map(Some).map_err(|_| value),
+    };
+    let major = match number(device.major()) {
+        Ok(major) => major,
+        Err(value) => return refuse("major", format!("{value} is neither a device number nor -1 for all")),
+    };
+    let minor = match number(device.minor()) {
+        Ok(minor) => minor,
+        Err(value) => return refuse("minor", format!("{value} is neither a device number nor -1 for all")),
+    };
+    let mut access = 0;
+    for letter in device.access().as_deref().unwrap_or("").chars() {
+        access |= match letter {
+            'r' => Access::READ.0,
+            'w' => Access::WRITE.0,
+            'm' => Access::MKNOD.0,
+            other => return refuse("access", format!("\"{}\" is not one of r, w and m", other.escape_debug())),
+        };
+    }
+    if access == 0 {
+        return refuse("access", "is missing: a combination of r, w and m is needed".to_owned());
+    }
+    Ok(Rule { allow: device.allow(), kind, major, minor, access: Access(access) })
+}
+
+type Key = (Kind, Option<u32>, Option<u32>);
+
+/// The form of cgroup v1: one answer for all devices, and exceptions from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exceptions {
+    pub allow_others: bool,
+    entries: BTreeMap<Key, u8>,
+}
+
+impl Exceptions {
+    /// Folds an ordered list. v1 cannot say "all of these but not that one" in the direction of its
+    /// exceptions and would let the device through in silence, so such lists are refused.
+    pub fn fold(rules: &[Rule]) -> Result<Exceptions> {
+        let mut folded = Exceptions { allow_others: false, entries: BTreeMap::new() };
+        for rule in rules {
+            if rule.is_total() {
+                folded = Exceptions { allow_others: rule.allow, entries: BTreeMap::new() };
+                continue;
+            }
+            let kinds = match rule.kind {
+                Some(kind) => vec![kind],
+                None => vec![Kind::Block, Kind::Char],
+            };
+            for kind in kinds {
+                folded.take((kind, rule.major, rule.minor), rule.allow, rule.access.0)?;
+            }
+        }
+        folded.entries.retain(|_, access| *access != 0);
+        Ok(folded)
+    }
+
+    fn take(&mut self, key: Key, allow: bool, access: u8) -> Result<()> {
+        if allow != self.allow_others {
+            *self.entries.entry(key).or_default() |= access;
+            return Ok(());
+        }
+        for (entry, present) in &mut self.entries {
+            if covers(key, *entry) {
+                *present &= !access;
+            } else if overlaps(key, *entry) && *present & access != 0 {
+                let (rule, entry) = (line(key, access), line(*entry, *present));
+                let what = format!("\"{rule}\" is an exception from \"{entry}\", which cgroup v1 cannot express");
+                return Err(Error::unsupported_field("linux.resources.devices", what));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.entries.iter().map(|(key, access)| line(*key, *access)).collect()
+    }
+
+    /// The lines of what is here and not in `other`.
+    pub fn lines_not_in(&self, other: &Exceptions) -> Vec<String> {
+        let rest = |(key, access): (&Key, &u8)| {
+            let rest = access & !other.entries.get(key).copied().unwrap_or(0);
+            (rest != 0).then(|| line(*key, rest))
+        };
+        self.entries.iter().filter_map(rest).collect()
+    }
+
+    /// Reads `devices.list`. `None` when everything is allowed: the kernel does not show the exceptions then.
+    pub fn parse(list: &str) -> Option<Exceptions> {
+        let mut entries = BTreeMap::new();
+        for text in list.lines() {
+            let mut fields = text.split([' ', ':']);
+            let kind = match fields.next()? {
+                "b" => Kind::Block,
+                "c" => Kind::Char,
+                _ => return None,
+            };
+            let (major, minor) = (number(fields.next()?)?, number(fields.next()?)?);
+            let letters = fields.next()?;
+            let bit = |letter: char, bit: Access| if letters.contains(letter) { bit.0 } else { 0 };
+            let access = bit('r', Access::READ) | bit('w', Access::WRITE) | bit('m', Access::MKNOD);
+            entries.insert((kind, major, minor), access);
+        }
+        Some(Exceptions { allow_others: false, entries })
+    }
+}
+
+/// The inner `None` is `*`, the outer one "not a number".
+fn number(text: &str) -> Option<Option<u32>> {
+    if text == "*" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+fn covers(outer: Key, inner: Key) -> bool {
+    let number = |outer: Option<u32>, inner| outer.is_none() || outer == inner;
+    outer.0 == inner.0 && number(outer.1, inner.1) && number(outer.2, inner.2)
+}
+
+fn overlaps(one: Key, other: Key) -> bool {
+    let number = |one: Option<u32>, other: Option<u32>| one.is_none() || other.is_none() || one == other;
+    one.0 == other.0 && number(one.1, other.1) && number(one.2, other.2)
+}
+
+/// As `devices.allow` and `devices.deny` take it: "c 1:3 rwm".
+fn line((kind, major, minor): Key, access: u8) -> String {
+    let star = |number: Option<u32>| number.map_or("*".to_owned(), |number| number.to_string());
+    let mut line = String::new();
+    let kind = if kind == Kind::Block { 'b' } else { 'c' };
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{kind} {}:{} ", star(major), star(minor));
+    for (letter, bit) in [('r', Access::READ), ('w', Access::WRITE), ('m', Access::MKNOD)] {
+        if access & bit.0 != 0 {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(json: &str) -> Result<Vec<Rule>> {
+        let devices: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();
+        complete(Some(&devices))
+    }
+
+    fn fold(json: &str) -> Result<Exceptions> {
+        Exceptions::fold(&rules(json).unwrap())
+    }
+
+    #[test]
+    fn without_rules_only_the_needed_devices_are_allowed() {
+        let folded = Exceptions::fold(&complete(None).unwrap()).unwrap();
+        assert!(!folded.allow_others);
+        let lines = folded.lines();
+        assert_eq!(lines.len(), 11);
+        for line in ["b *:* m", "c *:* m", "c 1:3 rwm", "c 136:* rwm"] {
+            assert!(lines.iter().any(|present| present == line), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_rule_wins() {
+        let folded = fold(
+            r#"[{"allow": true, "type": "b", "major": 8, "minor": 0, "access": "rw"},
+                {"allow": false, "type": "b", "major": 8, "access": "w"}]"#,
+        );
+        assert!(folded.unwrap().lines().contains(&"b 8:0 r".to_owned()));
+    }
+
+    #[test]
+    fn a_total_rule_forgets_what_came_before() {
+        let folded =
+            fold(r#"[{"allow": false, "type": "b", "major": 8, "access": "w"}, {"allow": true, "access": "rwm"}]"#);
+        let folded = folded.unwrap();
+        assert!(folded.allow_others && folded.lines().is_empty());
+    }
+
+    #[test]
+    fn exceptions_from_everything_are_kept() {
+        let folded =
+            fold(r#"[{"allow": true, "access": "rwm"}, {"allow": false, "type": "b", "major": 8, "access": "rw"}]"#);
+        let folded = folded.unwrap();
+        assert!(folded.allow_others);
+        assert_eq!(folded.lines(), ["b 8:* rw"]);
+    }
+
+    #[test]
+    fn what_v1_would_let_through_in_silence_is_refused() {
+        let folded = fold(
+            r#"[{"allow": true, "type": "b", "access": "rwm"},
+                {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "rw"}]"#,
+        );
+        assert_eq!(folded.unwrap_err().code, Code::Unsupported);
+    }
+
+    #[test]
+    fn wrong_rules_are_refused_by_their_path() {
+        for (json, path) in [
+            (r#"[{"allow": true, "access": "x"}]"#, "linux.resources.devices[0].access"),
+            (r#"[{"allow": true}]"#, "linux.resources.devices[0].access"),
+            (r#"[{"allow": true, "major": -2, "access": "r"}]"#, "linux.resources.devices[0].major"),
+            (r#"[{"allow": true, "minor": 4294967296, "access": "r"}]"#, "linux.resources.devices[0].minor"),
+            (r#"[{"allow": true, "type": "p", "access": "r"}]"#, "linux.resources.devices[0].type"),
+        ] {
+            let error = rules(json).unwrap_err();
+            assert!(error.code == Code::ConfigInvalid && error.message.starts_with(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_list_is_read_back() {
+        let folded = Exceptions::fold(&complete(None).unwrap()).unwrap();
+        assert_eq!(Exceptions::parse(&folded.lines().join("\n")), Some(folded.clone()));
+        assert_eq!(Exceptions::parse("a *:* rwm\n"), None);
+        assert!(folded.lines_not_in(&folded).is_empty());
+    }
+}

@@ -1,0 +1,178 @@
+//! The one door to cgroup directories and their files.
+//!
+//! Paths come from a state file that others might have touched, so every open refuses symbolic links in any
+//! component and checks that what was opened is a cgroup filesystem: nothing outside can be read, written,
+//! made or removed through this module.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::error::{Code, Doing, Error, Result};
+
+/// Opens a directory or file of a cgroup filesystem.
+pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).doing(|| format!("opening {}", path.display()))?;
+    let kind = fstatfs(&fd).doing(|| format!("asking for the filesystem of {}", path.display()))?.filesystem_type();
+    if kind != CGROUP_SUPER_MAGIC && kind != CGROUP2_SUPER_MAGIC {
+        return Err(Error::new(Code::System, format!("{} is not on a cgroup filesystem", path.display())));
+    }
+    Ok(fd)
+}
+
+pub fn open_dir(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+}
+
+fn open_without_links(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(flags | OFlag::O_NOFOLLOW).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    match openat2(AT_FDCWD, path, how) {
+        // ENOSYS before Linux 5.6, and both from seccomp filters that do not know openat2.
+        Err(Errno::ENOSYS | Errno::EPERM) => walk(path, flags),
+        result => result,
+    }
+}
+
+/// What openat2 does, one component at a time.
+fn walk(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let step = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut here = openat(AT_FDCWD, "/", step, Mode::empty())?;
+    let mut components = path.components().peekable();
+    if components.next() != Some(Component::RootDir) {
+        return Err(Errno::EINVAL);
+    }
+    while let Some(component) = components.next() {
+        let Component::Normal(name) = component else { return Err(Errno::EINVAL) };
+        let last = components.peek().is_none();
+        let flags = if last { flags | OFlag::O_NOFOLLOW } else { step };
+        here = openat(&here, name, flags, Mode::empty())?;
+    }
+    Ok(here)
+}
+
+/// The errors that say "this is not there (any more)": ENODEV is how a descriptor of a removed cgroup answers.
+pub fn is_gone(error: &Error) -> bool {
+    matches!(error.errno, Some(Errno::ENOENT | Errno::ENODEV))
+}
+
+/// `None` when the answer was "not there".
+pub fn optional<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub fn exists(path: &Path) -> Result<bool> {
+    optional(open(path, OFlag::O_PATH)).map(|found| found.is_some())
+}
+
+/// The whole text of a file.
+pub fn read(dir: &Path, file: &str) -> Result<String> {
+    let path = dir.join(file);
+    let fd = open(&path, OFlag::O_RDONLY)?;
+    read_all(fd.as_fd()).doing(|| format!("reading {}", path.display()))
+}
+
+pub fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
+    optional(read(dir, file))
+}
+
+/// Reads from the beginning, so a descriptor that is kept open can be read again.
+pub fn read_all(fd: impl AsFd) -> Result<String, Errno> {
+    let mut text = Vec::new();
+    let mut chunk = [0u8; 4096];
+    loop {
+        match nix::sys::uio::pread(&fd, &mut chunk, text.len() as i64) {
+            Ok(0) => break,
+            Ok(count) => text.extend_from_slice(&chunk[..count]),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+    }
+    String::from_utf8(text).map_err(|_| Errno::EILSEQ)
+}
+
+/// Writes a value in one call, which is how the kernel wants it.
+pub fn write(dir: &Path, file: &str, value: &str) -> Result<()> {
+    let path = dir.join(file);
+    let fd = open(&path, OFlag::O_WRONLY)?;
+    write_all(fd.as_fd(), value).doing(|| format!("setting {} to \"{value}\"", path.display()))
+}
+
+pub fn write_all(fd: impl AsFd, value: &str) -> Result<(), Errno> {
+    loop {
+        match nix::unistd::write(&fd, value.as_bytes()) {
+            Ok(count) if count == value.len() => return Ok(()),
+            Ok(_) => return Err(Errno::EIO),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The parent's descriptor and the last component.
+fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::new(Code::System, format!("{} has no parent directory", path.display())));
+    };
+    Ok((open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?, name))
+}
+
+/// `false` when it was there already.
+pub fn make_dir(path: &Path) -> Result<bool> {
+    let (parent, name) = parent(path)?;
+    match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(errno) => Err(Error::system(errno, format!("creating cgroup {}", path.display()))),
+    }
+}
+
+/// Removes one directory that has no children.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    let (parent, name) = parent(path)?;
+    unlinkat(&parent, name, UnlinkatFlags::RemoveDir).doing(|| format!("removing cgroup {}", path.display()))
+}
+
+/// The device number of what is at `path`, to be compared with a line of mountinfo.
+pub fn device(path: &Path) -> Result<u64, Errno> {
+    fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| stat.st_dev)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symlink_is_not_followed_by_either_way_of_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::fs::write(root.join("real/file"), "x").unwrap();
+        std::os::unix::fs::symlink("real", root.join("link")).unwrap();
+        for open in [open_without_links, walk] {
+            assert!(open(&root.join("real/file"), OFlag::O_RDONLY).is_ok());
+            let refused = open(&root.join("link/file"), OFlag::O_RDONLY).unwrap_err();
+            assert!(matches!(refused, Errno::ELOOP | Errno::ENOTDIR), "{refused}");
+            let refused = open(&root.join("link"), OFlag::O_RDONLY).unwrap_err();
+            assert!(matches!(refused, Errno::ELOOP | Errno::ENOTDIR), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_no_cgroup_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let error = make_dir(&root.join("x")).unwrap_err();
+        assert!(error.message.ends_with("is not on a cgroup filesystem"), "{error}");
+        assert!(!root.join("x").exists());
+    }
+}

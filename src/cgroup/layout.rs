@@ -1,0 +1,206 @@
+//! Where a container's cgroups are to be, decided before anything is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::hierarchy::{self, Mount, UNIFIED};
+use super::{kernfs, members, v1, v2};
+use crate::error::{Code, Doing, Error, Result};
+
+/// What the state file keeps, written before anything is created: whoever dies in between, removing by this
+/// record leaves nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The container's cgroup in each hierarchy, as an absolute directory. Keys are v1 controller names (two
+    /// that share a mount are listed each), `name=…` for named v1 hierarchies, and the empty name for the v2
+    /// tree.
+    pub paths: BTreeMap<String, PathBuf>,
+    /// The directories that creation makes: missing parents and leaves, in the order of creation. Removal
+    /// always takes the leaves (all of `paths`); parents only when nobody else uses them.
+    pub made: Vec<PathBuf>,
+}
+
+impl Layout {
+    /// Each leaf once.
+    pub(super) fn leaves(&self) -> Vec<PathBuf> {
+        self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// Finds the places from what the host mounts at this moment; makes nothing.
+///
+/// `cgroups_path` is OCI `linux.cgroupsPath`; without it the container gets `/berth-<id>`. An absolute path is
+/// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
+/// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
+///
+/// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
+/// it then becomes the container's own and is removed with it.
+pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    let read = |path: &str| std::fs::read_to_string(path).doing(|| format!("reading {path}"));
+    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
+    // A mount that lies below another one is still in the list but cannot be reached.
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let own = hierarchy::own(&read("/proc/self/cgroup")?);
+    let paths = places(&mounts, &own, cgroups_path, id)?;
+    let mut layout = Layout { paths, made: Vec::new() };
+    for leaf in layout.leaves() {
+        match kernfs::exists(&leaf)? {
+            true => refuse_used(&leaf)?,
+            false => layout.made.extend(missing(&leaf)?),
+        }
+    }
+    Ok(layout)
+}
+
+/// The part of [`plan`] that does not look at the host.
+fn places(
+    mounts: &[Mount],
+    own: &BTreeMap<String, PathBuf>,
+    cgroups_path: Option<&Path>,
+    id: &str,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let default = PathBuf::from(format!("/berth-{id}"));
+    let wanted = cgroups_path.unwrap_or(&default);
+    let (relative, below) = checked(wanted)?;
+    let chosen = hierarchy::choose(mounts);
+    if chosen.is_empty() {
+        return Err(Error::new(Code::Unsupported, "no cgroup hierarchy is mounted in the caller's mount namespace"));
+    }
+    let only_v2 = chosen.keys().all(|name| name == UNIFIED);
+    let mut paths = BTreeMap::new();
+    for (name, mount) in chosen {
+        let base = if relative {
+            let place = own.get(&name).map(PathBuf::as_path).unwrap_or(Path::new("/"));
+            let place = if only_v2 { place.parent().unwrap_or(place) } else { place };
+            hierarchy::directory(mount, place).ok_or_else(|| {
+                let (place, point) = (place.display(), mount.point.display());
+                let problem = format!("a relative path needs the caller's cgroup {place}, which {point} does not show");
+                Error::config("linux.cgroupsPath", problem)
+            })?
+        } else {
+            mount.point.clone()
+        };
+        paths.insert(name, base.join(&below));
+    }
+    Ok(paths)
+}
+
+/// Whether the path is relative, and its plain components.
+fn checked(path: &Path) -> Result<(bool, PathBuf)> {
+    let refuse = |problem: &str| {
+        let value = path.to_string_lossy();
+        Err(Error::config("linux.cgroupsPath", format!("\"{}\" {problem}", value.escape_debug())))
+    };
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return refuse("is empty: a path like \"/group/name\" is needed");
+    }
+    if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
+        return refuse("has a NUL or newline, which no cgroup's name can have");
+    }
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) if name.len() > 255 => return refuse("has a component longer than 255 bytes"),
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => return refuse("has \"..\", which could leave its hierarchy"),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if plain.as_os_str().is_empty() {
+        return refuse("names a cgroup that is not the container's own: a path like \"/group/name\" is needed");
+    }
+    Ok((path.is_relative(), plain))
+}
+
+/// The directories that are not there yet, the outermost first.
+pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
+    let mut missing = Vec::new();
+    for directory in leaf.ancestors() {
+        if kernfs::exists(directory)? {
+            break;
+        }
+        missing.push(directory.to_owned());
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+/// Refuses an existing leaf that somebody uses.
+pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
+    let mut pids = BTreeSet::new();
+    members::collect(leaf, &mut pids)?;
+    let problem = if !pids.is_empty() {
+        format!("has processes in it: {}", members::describe(&pids))
+    } else if v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)? {
+        "is frozen".to_owned()
+    } else {
+        return Ok(());
+    };
+    let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
+    Err(error.with_errno(nix::errno::Errno::EEXIST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(v1: bool) -> Vec<Mount> {
+        let text = match v1 {
+            true => {
+                "1 2 0:1 / /cg/memory rw - cgroup cgroup rw,memory\n\
+                 1 2 0:2 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+                 1 2 0:3 / /cg/unified rw - cgroup2 cgroup2 rw\n"
+            }
+            false => "1 2 0:3 / /cg rw - cgroup2 cgroup2 rw\n",
+        };
+        hierarchy::mounts(text)
+    }
+
+    fn at(v1: bool, path: Option<&str>) -> Result<Vec<String>> {
+        let own = hierarchy::own("2:memory:/mine\n1:cpu,cpuacct:/\n0::/user/scope\n");
+        let paths = places(&mounts(v1), &own, path.map(Path::new), "web")?;
+        Ok(paths.into_iter().map(|(name, path)| format!("{name}={}", path.display())).collect())
+    }
+
+    #[test]
+    fn without_a_path_the_id_names_the_cgroup() {
+        let expected = ["=/cg/unified/berth-web", "cpu=/cg/cpu,cpuacct/berth-web", "cpuacct=/cg/cpu,cpuacct/berth-web"];
+        let found = at(true, None).unwrap();
+        assert_eq!(found[..3], expected);
+        assert_eq!(found[3], "memory=/cg/memory/berth-web");
+        assert_eq!(at(false, None).unwrap(), ["=/cg/berth-web"]);
+    }
+
+    #[test]
+    fn a_relative_path_is_below_the_caller_on_v1_and_beside_it_on_v2() {
+        let found = at(true, Some("a/b")).unwrap();
+        assert_eq!(found[0], "=/cg/unified/user/scope/a/b");
+        assert_eq!(found[3], "memory=/cg/memory/mine/a/b");
+        assert_eq!(at(false, Some("a/b")).unwrap(), ["=/cg/user/a/b"]);
+    }
+
+    #[test]
+    fn dots_and_doubled_slashes_are_harmless() {
+        assert_eq!(at(false, Some("//a/./b/")).unwrap(), ["=/cg/a/b"]);
+    }
+
+    #[test]
+    fn paths_that_could_leave_or_name_nothing_are_refused() {
+        let long = "x".repeat(256);
+        for path in ["", "/", ".", "/a/../b", "..", "a/..", "/a\0b", "/a\nb", &long] {
+            let error = at(true, Some(path)).unwrap_err();
+            assert_eq!(error.code, Code::ConfigInvalid, "{path:?}");
+            assert!(error.message.starts_with("linux.cgroupsPath: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_cgroups_is_told_so() {
+        let error = places(&[], &BTreeMap::new(), None, "web").unwrap_err();
+        assert_eq!(error.code, Code::Unsupported);
+    }
+}

@@ -1,0 +1,175 @@
+//! A container's cgroups: where they are, what they limit, who is in them.
+//!
+//! [`plan`] decides the places, the caller writes them down, and [`open`] gives a handle that creates, limits,
+//! freezes, kills, measures and removes. What the host mounts decides how: [`v2`] for the one tree, [`v1`] for a
+//! hierarchy per controller, with the v2 tree beside them on hybrid hosts.
+
+pub mod device_filter;
+pub mod device_rules;
+mod hierarchy;
+mod kernfs;
+mod layout;
+mod limit;
+mod members;
+mod sys;
+mod tree;
+mod v1;
+mod v2;
+mod wait;
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use oci_spec::runtime::LinuxResources;
+
+pub use layout::{Layout, plan};
+
+use crate::error::{Code, Error, Result};
+use crate::stats::Stats;
+
+/// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
+pub trait Cgroup: Send + Sync {
+    /// Makes the directories of the layout. After a failure [`Cgroup::remove`] takes back what was made.
+    fn create(&self) -> Result<()>;
+
+    /// Writes the limits. Fields that are not given stay as they are, except the device rules: without
+    /// `devices`, everything but the devices that each container needs is denied.
+    fn apply(&self, resources: &LinuxResources) -> Result<()>;
+
+    /// Moves a process (all its threads) in.
+    fn attach(&self, pid: i32) -> Result<()>;
+
+    /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
+    fn attach_needed(&self) -> bool;
+
+    /// The v2 directory for `CLONE_INTO_CGROUP`, where there is a v2 tree.
+    fn spawn_dir(&self) -> Result<Option<OwnedFd>>;
+
+    /// Stops all processes and returns when the kernel says that they are stopped. After an error, the deadline
+    /// included, they run.
+    fn freeze(&self, deadline: Instant) -> Result<()>;
+
+    fn thaw(&self, deadline: Instant) -> Result<()>;
+
+    /// Whether this cgroup was told to freeze; `false` when it is gone. A frozen ancestor does not count:
+    /// thawing this cgroup would not help.
+    fn is_frozen(&self) -> Result<bool>;
+
+    /// All processes at and below, in ascending order.
+    fn pids(&self) -> Result<Vec<i32>>;
+
+    /// Sends a signal to every process. SIGKILL is better sent by [`Cgroup::kill_all`].
+    fn signal_all(&self, signal: i32) -> Result<()>;
+
+    /// Kills every process, also of a frozen cgroup, also when they fork as fast as they can, and returns when
+    /// none is left. It is thawed afterwards where thawing is what lets processes die.
+    fn kill_all(&self, deadline: Instant) -> Result<()>;
+
+    fn stats(&self) -> Result<Stats>;
+
+    /// Removes the leaves with everything below them, then the parents that creation made and nobody uses.
+    fn remove(&self, deadline: Instant) -> Result<()>;
+}
+
+/// A handle on the cgroups of a layout; creates nothing and looks at nothing.
+pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
+    let absolute = layout.paths.values().chain(&layout.made).all(|path| path.is_absolute());
+    if layout.paths.is_empty() || !absolute {
+        return Err(Error::new(
+            Code::Internal,
+            "the recorded cgroup layout is empty or has a path that is not absolute",
+        ));
+    }
+    Ok(match layout.paths.get(hierarchy::UNIFIED) {
+        Some(path) if layout.paths.len() == 1 => Box::new(v2::Tree::new(path.clone(), layout.made.clone())),
+        _ => Box::new(v1::Hierarchies::new(layout)),
+    })
+}
+
+/// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
+/// two steps, so this starts again when one has vanished.
+fn make(leaf: &Path) -> Result<()> {
+    for _ in 0..32 {
+        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| kernfs::make_dir(directory).map(drop));
+        match outcome {
+            Err(error) if kernfs::is_gone(&error) => continue,
+            Err(error) => return Err(error),
+            // Nothing may have come in since the plan.
+            Ok(()) if kernfs::exists(leaf)? => return layout::refuse_used(leaf),
+            Ok(()) => {}
+        }
+    }
+    let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());
+    Err(Error::new(Code::System, problem).with_errno(Errno::ENOENT))
+}
+
+/// Removes leaves with all below them, then those parents of `made` that are empty.
+fn remove(leaves: &[PathBuf], made: &[PathBuf], deadline: Instant) -> Result<()> {
+    // One that is busy does not keep the others from being removed.
+    let mut first_error = None;
+    for leaf in leaves {
+        if let Err(error) = tree::remove(leaf, deadline) {
+            let mut pids = BTreeSet::new();
+            let error = match members::collect(leaf, &mut pids) {
+                Ok(()) if !pids.is_empty() => {
+                    let context = format!("cgroup {} still has {}", leaf.display(), members::describe(&pids));
+                    error.context(context)
+                }
+                _ => error,
+            };
+            first_error.get_or_insert(error);
+        }
+    }
+    for parent in made.iter().rev().filter(|path| !leaves.contains(path)) {
+        match kernfs::remove_dir(parent).map_err(|error| (error.errno, error)) {
+            // In use by another container, or removed by it.
+            Ok(()) | Err((Some(Errno::ENOTEMPTY | Errno::EBUSY | Errno::ENOENT | Errno::ENODEV), _)) => {}
+            Err((_, error)) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Signals all members while they cannot fork, and leaves the freezer as it was found.
+fn signal_frozen(
+    cgroup: &dyn Cgroup,
+    place: &Path,
+    list: impl Fn() -> Result<BTreeSet<i32>>,
+    signal: i32,
+) -> Result<()> {
+    let members = list()?;
+    members::refuse_own(&members, place)?;
+    if members.is_empty() {
+        return Ok(());
+    }
+    let was_frozen = cgroup.is_frozen()?;
+    // What cannot be frozen is signalled in rounds, until nothing new is found.
+    let frozen = was_frozen
+        || cgroup
+            .freeze(Instant::now() + Duration::from_millis(500))
+            .inspect_err(|error| log::debug!("signalling without freezing: {error}"))
+            .is_ok();
+    let mut done = BTreeSet::new();
+    let mut rounds = if frozen { 1 } else { 16 };
+    let result = loop {
+        match members::signal(&list, signal, &mut done) {
+            Ok(sent) if sent > 0 && rounds > 1 => rounds -= 1,
+            result => break result.map(drop),
+        }
+    };
+    if frozen && !was_frozen {
+        cgroup.thaw(Instant::now() + Duration::from_secs(5))?;
+    }
+    result
+}
+
+fn still_there(place: &Path, pids: &BTreeSet<i32>) -> Error {
+    let problem = format!("killing the processes of cgroup {}: still there at the deadline", place.display());
+    let problem = if pids.is_empty() { problem } else { format!("{problem}: {}", members::describe(pids)) };
+    Error::new(Code::Timeout, problem).detail("pids", pids.iter().copied().collect::<Vec<_>>())
+}

@@ -1,0 +1,139 @@
+//! Walking a cgroup and all cgroups below it.
+//!
+//! What lies below may have been made by the container, so the walk is iterative, keeps two descriptors
+//! whatever the depth, uses names instead of paths (a path can be made longer than PATH_MAX) and expects
+//! directories to come and go.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::kernfs;
+use super::wait::Backoff;
+use crate::error::{Doing, Error, Result};
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// Calls `enter` with each directory, parents first, and `leave` with the parent and name of each directory
+/// below the top, children first. A top that does not exist is an empty tree.
+pub fn walk(
+    top: &Path,
+    mut enter: impl FnMut(BorrowedFd) -> Result<()>,
+    mut leave: impl FnMut(BorrowedFd, &CStr) -> Result<()>,
+) -> Result<()> {
+    let Some(mut here) = kernfs::optional(kernfs::open_dir(top))? else { return Ok(()) };
+    let within = || format!("walking below {}", top.display());
+    enter(here.as_fd())?;
+    // For each level its name and those of its children that are still to be visited.
+    let mut levels = vec![(CString::default(), children(&here).doing(within)?)];
+    while let Some((_, pending)) = levels.last_mut() {
+        if let Some(name) = pending.pop() {
+            match openat(&here, name.as_c_str(), DIRECTORY, Mode::empty()) {
+                Ok(child) => {
+                    enter(child.as_fd())?;
+                    levels.push((name, children(&child).doing(within)?));
+                    here = child;
+                }
+                Err(Errno::ENOENT | Errno::ENODEV) => {}
+                Err(errno) => return Err(errno).doing(within),
+            }
+            continue;
+        }
+        let Some((name, _)) = levels.pop() else { break };
+        if levels.is_empty() {
+            break;
+        }
+        here = openat(&here, "..", DIRECTORY, Mode::empty()).doing(within)?;
+        leave(here.as_fd(), &name)?;
+    }
+    Ok(())
+}
+
+/// The names of a directory's subdirectories.
+fn children(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    // kernfs keeps the link count at 2 plus the number of subdirectories: no listing for the usual leaf.
+    if fstat(dir)?.st_nlink == 2 {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in Dir::openat(dir, ".", DIRECTORY, Mode::empty())?.iter() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(Errno::ENOENT | Errno::ENODEV) => break,
+            Err(errno) => return Err(errno),
+        };
+        let name = entry.file_name();
+        if entry.file_type() == Some(nix::dir::Type::Directory) && name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Calls `each` with `top` and every directory below it.
+pub fn each(top: &Path, each: impl FnMut(BorrowedFd) -> Result<()>) -> Result<()> {
+    walk(top, each, |_, _| Ok(()))
+}
+
+/// Opens a file of a directory that [`each`] gave; `None` when either is gone.
+pub fn file(dir: BorrowedFd, name: &str, flags: OFlag) -> Result<Option<OwnedFd>> {
+    match openat(dir, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::ENOENT | Errno::ENODEV) => Ok(None),
+        Err(errno) => Err(errno).doing(|| format!("opening {name} of a cgroup")),
+    }
+}
+
+/// Removes a cgroup and everything below it, and keeps trying until the deadline while the kernel says that it
+/// is busy: a killed process leaves its cgroup a moment after it has died. Missing is success.
+pub fn remove(top: &Path, deadline: Instant) -> Result<()> {
+    let mut backoff = Backoff::until(deadline);
+    loop {
+        let error = match remove_once(top) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let busy = matches!(error.errno, Some(Errno::EBUSY | Errno::ENOTEMPTY));
+        if !busy || !backoff.pause() {
+            return Err(error);
+        }
+    }
+}
+
+fn remove_once(top: &Path) -> Result<()> {
+    // The usual cgroup has no children.
+    let error = match kernfs::remove_dir(top) {
+        Err(error) if matches!(error.errno, Some(Errno::EBUSY | Errno::ENOTEMPTY)) => error,
+        Err(error) if kernfs::is_gone(&error) => return Ok(()),
+        result => return result,
+    };
+    let mut children = false;
+    walk(
+        top,
+        |_| Ok(()),
+        |parent, name| {
+            children = true;
+            match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+                Ok(()) | Err(Errno::ENOENT | Errno::ENODEV) => Ok(()),
+                Err(errno) => {
+                    let name = name.to_string_lossy();
+                    Err(Error::system(errno, format!("removing cgroup {name} below {}", top.display())))
+                }
+            }
+        },
+    )?;
+    if !children {
+        return Err(error);
+    }
+    match kernfs::remove_dir(top) {
+        Err(error) if kernfs::is_gone(&error) => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,89 @@
+//! CPU time on cgroup v1: shares, quota and period, burst, idle, and the counters of cpu and cpuacct.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use oci_spec::runtime::LinuxCpu;
+
+use crate::cgroup::limit::{number, set, table};
+use crate::error::Result;
+use crate::stats::Stats;
+
+/// Whether anything in `cpu` concerns this controller (and not cpuset).
+pub fn wanted(cpu: &LinuxCpu) -> bool {
+    let numbers = [cpu.shares(), cpu.period(), cpu.burst()];
+    numbers.iter().any(Option::is_some) || cpu.quota().is_some() || cpu.idle().is_some()
+}
+
+pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+    // An idle group refuses shares, so leaving idle comes first and entering it last.
+    if cpu.idle() == Some(0) {
+        set_idle(dir, 0)?;
+    }
+    if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
+        set(dir, "cpu.shares", shares, "linux.resources.cpu.shares")?;
+    }
+    bandwidth(dir, cpu)?;
+    if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
+        set_idle(dir, idle)?;
+    }
+    Ok(())
+}
+
+fn set_idle(dir: &Path, idle: i64) -> Result<()> {
+    set(dir, "cpu.idle", idle, "linux.resources.cpu.idle")
+}
+
+fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+    let quota = cpu.quota().filter(|quota| *quota != 0);
+    let period = cpu.period().filter(|period| *period != 0);
+    let set_quota = |quota| set(dir, "cpu.cfs_quota_us", quota, "linux.resources.cpu.quota");
+    let set_period = |period| set(dir, "cpu.cfs_period_us", period, "linux.resources.cpu.period");
+    let set_burst = |burst| set(dir, "cpu.cfs_burst_us", burst, "linux.resources.cpu.burst");
+    // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
+    let burst_is_set = match cpu.burst() {
+        Some(burst) => match set_burst(burst) {
+            Err(error) if error.errno == Some(Errno::EINVAL) => false,
+            result => result.map(|()| true)?,
+        },
+        None => true,
+    };
+    match (period, quota) {
+        // The quotient of both may not exceed the parent's, also between the two writes: if the new period
+        // does not go with the old quota, the new quota goes with the old period.
+        (Some(period), Some(quota)) => match set_period(period) {
+            Err(error) if error.errno == Some(Errno::EINVAL) => {
+                set_quota(quota)?;
+                set_period(period)?;
+            }
+            result => {
+                result?;
+                set_quota(quota)?;
+            }
+        },
+        (Some(period), None) => set_period(period)?,
+        (None, Some(quota)) => set_quota(quota)?,
+        (None, None) => {}
+    }
+    match cpu.burst() {
+        Some(burst) if !burst_is_set => set_burst(burst),
+        _ => Ok(()),
+    }
+}
+
+/// Throttling, from the cpu controller.
+pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
+    let table = table(dir, "cpu.stat")?;
+    stats.cpu_periods = table.get("nr_periods").copied();
+    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
+    stats.cpu_throttled_ns = table.get("throttled_time").copied();
+    Ok(())
+}
+
+/// Usage, from the cpuacct controller.
+pub fn usage(dir: &Path, stats: &mut Stats) -> Result<()> {
+    stats.cpu_usage_ns = number(dir, "cpuacct.usage")?;
+    stats.cpu_user_ns = number(dir, "cpuacct.usage_user")?;
+    stats.cpu_system_ns = number(dir, "cpuacct.usage_sys")?;
+    Ok(())
+}

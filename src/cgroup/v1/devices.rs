@@ -1,0 +1,39 @@
+//! Device access on cgroup v1: the rules as lists of exceptions.
+
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+use crate::cgroup::device_rules::{Exceptions, Rule};
+use crate::cgroup::kernfs;
+use crate::error::{Doing, Result};
+
+/// Makes the cgroup's list what `rules` say.
+pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
+    let wanted = Exceptions::fold(rules)?;
+    let present = Exceptions::parse(&kernfs::read(dir, "devices.list")?);
+    // A list of allowed devices is changed entry by entry: a running container never loses, not even for a
+    // moment, what it keeps.
+    let (revoke, grant) = match present {
+        Some(present) if !wanted.allow_others => (present.lines_not_in(&wanted), wanted.lines_not_in(&present)),
+        _ => (vec!["a".to_owned()], wanted.lines()),
+    };
+    if wanted.allow_others {
+        return write(dir, "devices.allow", &["a".to_owned()]).and_then(|()| write(dir, "devices.deny", &grant));
+    }
+    write(dir, "devices.deny", &revoke)?;
+    write(dir, "devices.allow", &grant)
+}
+
+fn write(dir: &Path, file: &str, lines: &[String]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let path = dir.join(file);
+    let fd = kernfs::open(&path, OFlag::O_WRONLY)?;
+    for line in lines {
+        kernfs::write_all(&fd, line)
+            .doing(|| format!("linux.resources.devices: setting {} to \"{line}\"", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The v1 freezer. It gives no event: its state is polled.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::cgroup::kernfs::{self, optional};
+use crate::cgroup::wait::Backoff;
+use crate::cgroup::{limit, tree};
+use crate::error::{Code, Error, Result};
+
+const STATE: &str = "freezer.state";
+
+/// Whether this cgroup itself was told to freeze.
+pub fn is_frozen(dir: &Path) -> Result<bool> {
+    Ok(limit::number(dir, "freezer.self_freezing")? == Some(1))
+}
+
+/// After an error the cgroup is thawed.
+pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
+    let result = freeze_until(dir, deadline);
+    if result.is_err() {
+        // The first error is the one to report; a cgroup that cannot be thawed is gone.
+        let _ = kernfs::write(dir, STATE, "THAWED");
+    }
+    result
+}
+
+fn freeze_until(dir: &Path, deadline: Instant) -> Result<()> {
+    let mut backoff = Backoff::until(deadline);
+    let mut looks = 0;
+    kernfs::write(dir, STATE, "FROZEN")?;
+    loop {
+        // Reading is what makes the kernel look whether all tasks have stopped.
+        if kernfs::read(dir, STATE)?.trim() == "FROZEN" {
+            return Ok(());
+        }
+        if !backoff.pause() {
+            let place = dir.display();
+            return Err(Error::new(Code::Timeout, format!("freezing cgroup {place}: still FREEZING at the deadline")));
+        }
+        looks += 1;
+        // A task that was woken or forked at the wrong moment is missed and keeps the state at FREEZING for
+        // ever (seen on kernels up to 5.x). Writing FROZEN again visits every task again; when that has not
+        // helped for a while, a short thaw lets the ones that wait for each other go on.
+        if looks % 32 == 0 {
+            kernfs::write(dir, STATE, "THAWED")?;
+        }
+        kernfs::write(dir, STATE, "FROZEN")?;
+    }
+}
+
+pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
+    if optional(kernfs::write(dir, STATE, "THAWED"))?.is_none() {
+        return Ok(());
+    }
+    let mut backoff = Backoff::until(deadline);
+    loop {
+        match kernfs::read_optional(dir, STATE)? {
+            Some(state) if state.trim() != "THAWED" => {}
+            _ => return Ok(()),
+        }
+        if !backoff.pause() {
+            let place = dir.display();
+            let reason = match limit::number(dir, "freezer.parent_freezing")? {
+                Some(1) => "a cgroup above it is frozen",
+                _ => "still frozen at the deadline",
+            };
+            return Err(Error::new(Code::Timeout, format!("thawing cgroup {place}: {reason}")));
+        }
+    }
+}
+
+/// Thaws a cgroup and every cgroup below it without waiting: on v1 a frozen task cannot even be killed.
+pub fn thaw_tree(dir: &Path) -> Result<()> {
+    tree::each(dir, |below| match tree::file(below, STATE, nix::fcntl::OFlag::O_WRONLY)? {
+        Some(file) => {
+            // ENODEV when it was removed meanwhile.
+            let _ = kernfs::write_all(file, "THAWED");
+            Ok(())
+        }
+        None => Ok(()),
+    })
+}

@@ -1,0 +1,136 @@
+//! Memory limits and counters of cgroup v1.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use oci_spec::runtime::LinuxMemory;
+
+use crate::cgroup::limit::{number, set, table};
+use crate::error::{Error, Result};
+use crate::stats::Stats;
+
+const LIMIT: &str = "memory.limit_in_bytes";
+const LIMIT_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
+
+/// What v1 shows for "unlimited": the largest number of pages, in bytes.
+const UNLIMITED: u64 = (i64::MAX as u64) / 4096 * 4096;
+
+pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
+    let given = |value: Option<i64>| value.filter(|value| *value != 0);
+    let (memory_limit, swap) = (given(memory.limit()), given(memory.swap()));
+    check(memory_limit, swap)?;
+    if memory.check_before_update() == Some(true) {
+        crate::cgroup::v2::memory::refuse_below_usage(memory_limit, number(dir, "memory.usage_in_bytes")?)?;
+    }
+    // Without swap in the limit there is nothing that could be unlimited but the memory itself.
+    let has_swap = number(dir, LIMIT_AND_SWAP)?;
+    let swap = match (memory_limit, swap, has_swap) {
+        (Some(-1), None, Some(_)) | (_, Some(-1), Some(_)) => Some(-1),
+        (_, Some(-1), None) => None,
+        (_, swap, _) => swap,
+    };
+    // The kernel keeps memory <= memory + swap at every moment, so what is written first depends on where the
+    // present limits are.
+    let raising = match (memory_limit, has_swap) {
+        (Some(wanted), Some(present)) => amount(wanted) > present,
+        _ => false,
+    };
+    if raising {
+        set_swap(dir, swap)?;
+        set_limit(dir, memory_limit)?;
+    } else {
+        set_limit(dir, memory_limit)?;
+        set_swap(dir, swap)?;
+    }
+    if let Some(reservation) = given(memory.reservation()) {
+        set(dir, "memory.soft_limit_in_bytes", reservation, "linux.resources.memory.reservation")?;
+    }
+    if let Some(swappiness) = memory.swappiness() {
+        set(dir, "memory.swappiness", swappiness, "linux.resources.memory.swappiness")?;
+    }
+    if let Some(disable) = memory.disable_oom_killer() {
+        set(dir, "memory.oom_control", u8::from(disable), "linux.resources.memory.disableOOMKiller")?;
+    }
+    Ok(())
+}
+
+fn set_limit(dir: &Path, limit: Option<i64>) -> Result<()> {
+    let Some(limit) = limit else { return Ok(()) };
+    set(dir, LIMIT, limit, "linux.resources.memory.limit").map_err(|error| explain(dir, error))
+}
+
+fn set_swap(dir: &Path, swap: Option<i64>) -> Result<()> {
+    let Some(swap) = swap else { return Ok(()) };
+    set(dir, LIMIT_AND_SWAP, swap, "linux.resources.memory.swap").map_err(|error| explain(dir, error))
+}
+
+/// EBUSY and EINVAL say nothing; the numbers do.
+fn explain(dir: &Path, mut error: Error) -> Error {
+    let show = |file| number(dir, file).ok().flatten().map_or("unknown".to_owned(), |value: u64| value.to_string());
+    match error.errno {
+        Some(Errno::EBUSY) => {
+            error.message +=
+                &format!(" ({} bytes are in use and could not be reclaimed)", show("memory.usage_in_bytes"));
+        }
+        Some(Errno::EINVAL) => {
+            error.message += &format!(
+                " (at present memory is limited to {}, memory with swap to {})",
+                show(LIMIT),
+                show(LIMIT_AND_SWAP)
+            );
+        }
+        _ => {}
+    }
+    error
+}
+
+/// -1 as a number that is larger than all others.
+fn amount(limit: i64) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX)
+}
+
+/// OCI's `swap` is memory and swap together, so it cannot be the smaller one.
+pub fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
+    for (value, field) in [(limit, "limit"), (swap, "swap")] {
+        if let Some(value) = value.filter(|value| *value < -1) {
+            let path = format!("linux.resources.memory.{field}");
+            return Err(Error::config(&path, format!("{value} is neither a number of bytes nor -1 for unlimited")));
+        }
+    }
+    match (limit, swap) {
+        (Some(limit), Some(swap)) if amount(swap) < amount(limit) => {
+            let problem = format!("{swap} is less than linux.resources.memory.limit ({limit}), which it includes");
+            Err(Error::config("linux.resources.memory.swap", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
+    let finite = |value: Option<u64>| value.filter(|value| *value < UNLIMITED);
+    stats.memory_usage = number(dir, "memory.usage_in_bytes")?;
+    stats.memory_limit = finite(number(dir, LIMIT)?);
+    stats.memory_peak = number(dir, "memory.max_usage_in_bytes")?;
+    let with_swap = number(dir, "memory.memsw.usage_in_bytes")?;
+    stats.memory_swap_usage = with_swap.zip(stats.memory_usage).map(|(both, memory)| both.saturating_sub(memory));
+    let with_swap = finite(number(dir, LIMIT_AND_SWAP)?);
+    stats.memory_swap_limit = with_swap.zip(stats.memory_limit).map(|(both, memory)| both.saturating_sub(memory));
+    stats.oom_kills = table(dir, "memory.oom_control")?.get("oom_kill").copied();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn swap_that_is_less_than_memory_is_refused() {
+        assert!(check(Some(100), Some(100)).is_ok());
+        assert!(check(Some(100), Some(-1)).is_ok());
+        assert!(check(None, Some(5)).is_ok());
+        for (limit, swap) in [(100, 99), (-1, 100), (-2, -1), (100, -5)] {
+            assert_eq!(check(Some(limit), Some(swap)).unwrap_err().code, Code::ConfigInvalid);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How many tasks there may be, on v1 and v2: the files are the same.
+
+use std::path::Path;
+
+use oci_spec::runtime::LinuxPids;
+
+use crate::cgroup::limit;
+use crate::error::Result;
+use crate::stats::Stats;
+
+/// A limit of 0 is "not given": the field is required by the schema and other runtimes read it so. Every
+/// negative number is "unlimited".
+pub fn limit(pids: &LinuxPids) -> Option<String> {
+    match pids.limit() {
+        0 => None,
+        limit if limit < 0 => Some("max".to_owned()),
+        limit => Some(limit.to_string()),
+    }
+}
+
+pub fn apply(dir: &Path, pids: &LinuxPids) -> Result<()> {
+    match limit(pids) {
+        Some(value) => limit::set(dir, "pids.max", value, "linux.resources.pids.limit"),
+        None => Ok(()),
+    }
+}
+
+pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
+    stats.pids_current = limit::number(dir, "pids.current")?;
+    stats.pids_limit = limit::number(dir, "pids.max")?;
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Handing controllers down the v2 tree.
+
+use std::path::Path;
+
+use crate::cgroup::kernfs;
+use crate::error::{Error, Result};
+
+/// Those that this library limits or measures with. Others are left as the host has them.
+pub const MANAGED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+
+/// Enables those of `wanted` that the tree has, in every cgroup above `leaf`, from the outermost inwards.
+///
+/// That one cannot be enabled is not an error here: a cgroup above may have processes (EBUSY) or belong to
+/// somebody else (EACCES), and it matters only if a limit needs it, which then says what is missing.
+pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
+    let mut above: Vec<&Path> = Vec::new();
+    for directory in leaf.ancestors().skip(1) {
+        match kernfs::read_optional(directory, "cgroup.controllers") {
+            Ok(Some(_)) => above.push(directory),
+            // Out of the tree, upwards.
+            _ => break,
+        }
+    }
+    for directory in above.into_iter().rev() {
+        let Some(available) = kernfs::read_optional(directory, "cgroup.controllers")? else { return Ok(()) };
+        let enabled = kernfs::read_optional(directory, "cgroup.subtree_control")?.unwrap_or_default();
+        let has = |list: &str, name: &str| list.split_whitespace().any(|present| present == name);
+        let lacking = wanted.iter().filter(|name| has(&available, name) && !has(&enabled, name));
+        let lacking: Vec<String> = lacking.map(|name| format!("+{name}")).collect();
+        if lacking.is_empty() {
+            continue;
+        }
+        let write = |value: &str| kernfs::write(directory, "cgroup.subtree_control", value);
+        let report = |error: Error| log::debug!("not enabled: {error}");
+        if let Err(error) = write(&lacking.join(" ")) {
+            report(error);
+            if lacking.len() > 1 {
+                lacking.iter().for_each(|one| write(one).unwrap_or_else(report));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! CPU time on cgroup v2: weight, `cpu.max`, burst, idle, and the counters of `cpu.stat`.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+use oci_spec::runtime::LinuxCpu;
+
+use crate::cgroup::kernfs;
+use crate::cgroup::limit::{set, table};
+use crate::error::Result;
+use crate::stats::Stats;
+
+pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+    // An idle group refuses a weight, so leaving idle comes first and entering it last.
+    if cpu.idle() == Some(0) {
+        set(dir, "cpu.idle", 0, "linux.resources.cpu.idle")?;
+    }
+    if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
+        set(dir, "cpu.weight", weight(shares), "linux.resources.cpu.shares")?;
+    }
+    let set_burst = |burst| set(dir, "cpu.max.burst", burst, "linux.resources.cpu.burst");
+    // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
+    let burst_is_set = match cpu.burst() {
+        Some(burst) => match set_burst(burst) {
+            Err(error) if error.errno == Some(Errno::EINVAL) => false,
+            result => result.map(|()| true)?,
+        },
+        None => true,
+    };
+    bandwidth(dir, cpu)?;
+    if let Some(burst) = cpu.burst().filter(|_| !burst_is_set) {
+        set_burst(burst)?;
+    }
+    if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
+        set(dir, "cpu.idle", idle, "linux.resources.cpu.idle")?;
+    }
+    Ok(())
+}
+
+fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+    let quota = cpu.quota().filter(|quota| *quota != 0);
+    let period = cpu.period().filter(|period| *period != 0);
+    let field = match (quota, period) {
+        (None, None) => return Ok(()),
+        (Some(_), _) => "linux.resources.cpu.quota",
+        (None, Some(_)) => "linux.resources.cpu.period",
+    };
+    let present = kernfs::read_optional(dir, "cpu.max")?.unwrap_or_default();
+    set(dir, "cpu.max", max(&present, quota, period), field)
+}
+
+/// The one file has both numbers; what is not given stays.
+fn max(present: &str, quota: Option<i64>, period: Option<u64>) -> String {
+    let mut fields = present.split_whitespace();
+    let (old_quota, old_period) = (fields.next().unwrap_or("max"), fields.next().unwrap_or("100000"));
+    let quota = match quota {
+        None => old_quota.to_owned(),
+        Some(quota) if quota < 0 => "max".to_owned(),
+        Some(quota) => quota.to_string(),
+    };
+    format!("{quota} {}", period.map_or(old_period.to_owned(), |period| period.to_string()))
+}
+
+/// v1 shares (2 to 262144, usually 1024) as v2 weight (1 to 10000, usually 100).
+///
+/// With l = log2(shares): weight = ⌈10^((l² + 125·l) / 612 − 7/34)⌉, which takes the smallest, the usual and
+/// the largest value to each other. This is what runc (from 1.3.2, through opencontainers/cgroups pull request
+/// 20), crun (from 1.23, containers/crun pull request 1767) and therefore Kubernetes do; the linear formula
+/// before it gave a container of usual shares only 39.
+pub fn weight(shares: u64) -> u64 {
+    match shares {
+        0..=2 => 1,
+        262_144.. => 10_000,
+        _ => {
+            let l = (shares as f64).log2();
+            let exponent = (l * l + 125.0 * l) / 612.0 - 7.0 / 34.0;
+            (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
+        }
+    }
+}
+
+pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
+    let table = table(dir, "cpu.stat")?;
+    let nanoseconds = |key: &str| table.get(key).map(|microseconds| microseconds.saturating_mul(1000));
+    stats.cpu_usage_ns = nanoseconds("usage_usec");
+    stats.cpu_user_ns = nanoseconds("user_usec");
+    stats.cpu_system_ns = nanoseconds("system_usec");
+    stats.cpu_periods = table.get("nr_periods").copied();
+    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
+    stats.cpu_throttled_ns = nanoseconds("throttled_usec");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_become_the_weight_that_other_runtimes_give() {
+        let expected = [(2, 1), (1024, 100), (262_144, 10_000), (2000, 170), (0, 1), (1_000_000, 10_000)];
+        for (shares, expected) in expected {
+            assert_eq!(weight(shares), expected, "{shares} shares");
+        }
+        assert!((2..262_144).all(|shares| weight(shares) <= weight(shares + 1)));
+    }
+
+    #[test]
+    fn quota_and_period_are_changed_one_at_a_time() {
+        assert_eq!(max("max 100000", Some(5000), None), "5000 100000");
+        assert_eq!(max("5000 100000", None, Some(20_000)), "5000 20000");
+        assert_eq!(max("5000 20000", Some(-1), None), "max 20000");
+        assert_eq!(max("", None, Some(20_000)), "max 20000");
+    }
+}

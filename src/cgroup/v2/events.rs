@@ -1,0 +1,30 @@
+//! `cgroup.events`: whether a cgroup has processes and whether it is frozen, with notification.
+
+use std::path::Path;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use crate::cgroup::limit::parse_table;
+use crate::cgroup::{kernfs, wait};
+use crate::error::{Doing, Result};
+
+/// Waits until `key` has the value: `Some(true)` when it has, `Some(false)` at the deadline, `None` when the
+/// cgroup is gone.
+pub fn wait(dir: &Path, key: &str, value: u64, deadline: Instant) -> Result<Option<bool>> {
+    let path = dir.join("cgroup.events");
+    let Some(file) = kernfs::optional(kernfs::open(&path, OFlag::O_RDONLY))? else { return Ok(None) };
+    loop {
+        let text = match kernfs::read_all(&file) {
+            Err(Errno::ENODEV) => return Ok(None),
+            result => result.doing(|| format!("reading {}", path.display()))?,
+        };
+        if parse_table(&text).get(key) == Some(&value) {
+            return Ok(Some(true));
+        }
+        if !wait::notification(&file, deadline)? {
+            return Ok(Some(false));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The v2 freezer: `cgroup.freeze` asks, `cgroup.events` confirms and notifies.
+
+use std::path::Path;
+use std::time::Instant;
+
+use nix::errno::Errno;
+
+use super::events;
+use crate::cgroup::{kernfs, limit};
+use crate::error::{Code, Error, Result};
+
+const FREEZE: &str = "cgroup.freeze";
+
+pub fn is_frozen(dir: &Path) -> Result<bool> {
+    Ok(limit::number(dir, FREEZE)? == Some(1))
+}
+
+/// After an error the cgroup is thawed.
+pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
+    kernfs::write(dir, FREEZE, "1")?;
+    let error = match events::wait(dir, "frozen", 1, deadline) {
+        Ok(Some(true)) => return Ok(()),
+        Ok(Some(false)) => {
+            let place = dir.display();
+            Error::new(Code::Timeout, format!("freezing cgroup {place}: not frozen at the deadline"))
+        }
+        Ok(None) => Error::system(Errno::ENOENT, format!("freezing cgroup {}", dir.display())),
+        Err(error) => error,
+    };
+    // The first error is the one to report; a cgroup that cannot be thawed is gone.
+    let _ = kernfs::write(dir, FREEZE, "0");
+    Err(error)
+}
+
+pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
+    if kernfs::optional(kernfs::write(dir, FREEZE, "0"))?.is_none() {
+        return Ok(());
+    }
+    match events::wait(dir, "frozen", 0, deadline)? {
+        Some(false) => {
+            let place = dir.display();
+            let problem =
+                format!("thawing cgroup {place}: still frozen at the deadline (is a cgroup above it frozen?)");
+            Err(Error::new(Code::Timeout, problem))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,129 @@
+//! Memory limits and counters of cgroup v2.
+
+use std::path::Path;
+
+use oci_spec::runtime::LinuxMemory;
+
+use crate::cgroup::limit::{number, set, table};
+use crate::cgroup::{kernfs, v1};
+use crate::error::{Error, Result};
+use crate::stats::Stats;
+
+pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
+    if memory.swappiness().is_some() {
+        return Err(Error::unsupported_field("linux.resources.memory.swappiness", "cgroup v2 has no such setting"));
+    }
+    if memory.disable_oom_killer() == Some(true) {
+        return Err(Error::unsupported_field("linux.resources.memory.disableOOMKiller", "cgroup v2 cannot do that"));
+    }
+    let given = |value: Option<i64>| value.filter(|value| *value != 0);
+    let (limit, swap) = (given(memory.limit()), given(memory.swap()));
+    v1::memory::check(limit, swap)?;
+    if memory.check_before_update() == Some(true) {
+        refuse_below_usage(limit, number(dir, "memory.current")?)?;
+    }
+    // Both limits stand for themselves here, so their order does not matter to the kernel; the room for
+    // swapping out is made before memory is taken away.
+    let present = || Ok(number(dir, "memory.max")?.and_then(|limit| i64::try_from(limit).ok()));
+    if let Some(swap) = swap_alone(limit, swap, present)? {
+        // Without swap accounting there is no file, and unlimited is what it is anyway.
+        if swap != "max" || kernfs::exists(&dir.join("memory.swap.max"))? {
+            set(dir, "memory.swap.max", swap, "linux.resources.memory.swap")?;
+        }
+    }
+    if let Some(limit) = limit {
+        set(dir, "memory.max", or_max(limit), "linux.resources.memory.limit")?;
+    }
+    if let Some(reservation) = given(memory.reservation()) {
+        set(dir, "memory.low", or_max(reservation), "linux.resources.memory.reservation")?;
+    }
+    Ok(())
+}
+
+fn or_max(limit: i64) -> String {
+    if limit < 0 { "max".to_owned() } else { limit.to_string() }
+}
+
+/// OCI's `swap` is memory and swap together, v2's is swap alone. Unlimited memory without a word about swap
+/// means unlimited swap too, as it does on v1.
+fn swap_alone(
+    limit: Option<i64>,
+    swap: Option<i64>,
+    present: impl FnOnce() -> Result<Option<i64>>,
+) -> Result<Option<String>> {
+    let swap = match (limit, swap) {
+        (Some(-1), None) | (_, Some(-1)) => return Ok(Some("max".to_owned())),
+        (_, None) => return Ok(None),
+        (_, Some(swap)) => swap,
+    };
+    let limit = match limit {
+        Some(limit) => Some(limit),
+        None => present()?,
+    };
+    let field = "linux.resources.memory.swap";
+    match limit {
+        Some(limit) if limit <= swap => Ok(Some((swap - limit).to_string())),
+        Some(limit) => {
+            let problem = format!("{swap} is less than the present memory limit ({limit}), which it includes");
+            Err(Error::config(field, problem))
+        }
+        None => {
+            let problem = format!("{swap} includes the memory limit, and linux.resources.memory.limit is not given");
+            Err(Error::config(field, problem))
+        }
+    }
+}
+
+/// OCI `checkBeforeUpdate`, for v1 and v2.
+pub fn refuse_below_usage(limit: Option<i64>, usage: Option<u64>) -> Result<()> {
+    match (limit.and_then(|limit| u64::try_from(limit).ok()), usage) {
+        (Some(limit), Some(usage)) if limit < usage => {
+            let problem = format!("{limit} is less than the {usage} bytes that are in use");
+            Err(Error::config("linux.resources.memory.limit", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
+    stats.memory_usage = number(dir, "memory.current")?;
+    stats.memory_limit = number(dir, "memory.max")?;
+    stats.memory_peak = number(dir, "memory.peak")?;
+    stats.memory_swap_usage = number(dir, "memory.swap.current")?;
+    stats.memory_swap_limit = number(dir, "memory.swap.max")?;
+    stats.oom_kills = table(dir, "memory.events")?.get("oom_kill").copied();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    fn alone(limit: Option<i64>, swap: Option<i64>, present: Option<i64>) -> Result<Option<String>> {
+        swap_alone(limit, swap, || Ok(present))
+    }
+
+    #[test]
+    fn swap_is_told_apart_from_memory() {
+        assert_eq!(alone(Some(100), Some(150), None).unwrap().as_deref(), Some("50"));
+        assert_eq!(alone(Some(100), Some(100), None).unwrap().as_deref(), Some("0"));
+        assert_eq!(alone(Some(100), Some(-1), None).unwrap().as_deref(), Some("max"));
+        assert_eq!(alone(Some(-1), None, None).unwrap().as_deref(), Some("max"));
+        assert_eq!(alone(Some(100), None, None).unwrap(), None);
+        assert_eq!(alone(None, Some(150), Some(100)).unwrap().as_deref(), Some("50"));
+    }
+
+    #[test]
+    fn swap_without_a_memory_limit_is_refused() {
+        assert_eq!(alone(None, Some(150), None).unwrap_err().code, Code::ConfigInvalid);
+        assert_eq!(alone(None, Some(50), Some(100)).unwrap_err().code, Code::ConfigInvalid);
+    }
+
+    #[test]
+    fn a_limit_below_usage_is_refused_when_asked_for() {
+        assert!(refuse_below_usage(Some(5), Some(6)).is_err());
+        assert!(refuse_below_usage(Some(-1), Some(6)).is_ok());
+        assert!(refuse_below_usage(None, Some(6)).is_ok());
+    }
+}

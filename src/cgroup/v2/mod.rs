@@ -1,0 +1,168 @@
+//! Cgroup v2: one tree for everything.
+
+pub mod controllers;
+pub mod cpu;
+pub mod events;
+pub mod freezer;
+pub mod memory;
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use oci_spec::runtime::LinuxResources;
+
+use super::v1::{cpuset, pids};
+use super::wait::Backoff;
+use super::{Cgroup, device_filter, device_rules, kernfs, limit, make, members};
+use crate::error::Result;
+use crate::stats::Stats;
+
+pub struct Tree {
+    path: PathBuf,
+    made: Vec<PathBuf>,
+}
+
+impl Tree {
+    pub fn new(path: PathBuf, made: Vec<PathBuf>) -> Tree {
+        Tree { path, made }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn enable(&self, controllers: &[&str]) -> Result<()> {
+        controllers::enable(&self.path, controllers)
+    }
+
+    /// Whether the process is in the cgroup itself.
+    pub fn has(&self, pid: i32) -> Result<bool> {
+        let pid = pid.to_string();
+        Ok(kernfs::read(&self.path, "cgroup.procs")?.lines().any(|line| line == pid))
+    }
+
+    /// Kills everything at and below at once, forks in flight included. `false` when the kernel cannot
+    /// (before Linux 5.14, and in threaded cgroups).
+    pub fn kill(&self) -> Result<bool> {
+        match kernfs::write(&self.path, "cgroup.kill", "1") {
+            Ok(()) => Ok(true),
+            Err(error) if kernfs::is_gone(&error) || error.errno == Some(Errno::EOPNOTSUPP) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn members(&self) -> Result<BTreeSet<i32>> {
+        let mut pids = BTreeSet::new();
+        members::collect(&self.path, &mut pids)?;
+        Ok(pids)
+    }
+
+    /// Also counts processes that the caller's pid namespace does not show.
+    fn wait_empty(&self, deadline: Instant) -> Result<bool> {
+        Ok(events::wait(&self.path, "populated", 0, deadline)? != Some(false))
+    }
+
+    /// What `cgroup.kill` does, on kernels without it.
+    fn kill_one_by_one(&self, deadline: Instant) -> Result<bool> {
+        let mut backoff = Backoff::until(deadline);
+        loop {
+            let patience = deadline.min(Instant::now() + Duration::from_millis(200));
+            if let Err(error) = self.freeze(patience) {
+                log::debug!("killing without freezing: {error}");
+            }
+            // A task that the v2 freezer holds can be killed.
+            let sent = members::signal(|| self.members(), libc::SIGKILL, &mut BTreeSet::new());
+            kernfs::optional(kernfs::write(&self.path, "cgroup.freeze", "0"))?;
+            sent?;
+            let moment = deadline.min(Instant::now() + Duration::from_millis(20));
+            if self.wait_empty(moment)? {
+                return Ok(true);
+            }
+            if !backoff.pause() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+impl Cgroup for Tree {
+    fn create(&self) -> Result<()> {
+        make(&self.path)?;
+        self.enable(&controllers::MANAGED)
+    }
+
+    fn apply(&self, resources: &LinuxResources) -> Result<()> {
+        limit::refuse_unsupported(resources)?;
+        let rules = device_rules::complete(resources.devices().as_deref())?;
+        if let Some(memory) = resources.memory() {
+            memory::apply(&self.path, memory)?;
+        }
+        if let Some(cpu) = resources.cpu() {
+            cpu::apply(&self.path, cpu)?;
+            cpuset::apply(&self.path, cpu)?;
+        }
+        if let Some(pids) = resources.pids() {
+            pids::apply(&self.path, pids)?;
+        }
+        device_filter::apply(&self.path, &rules)
+    }
+
+    fn attach(&self, pid: i32) -> Result<()> {
+        kernfs::write(&self.path, "cgroup.procs", &pid.to_string())
+    }
+
+    fn attach_needed(&self) -> bool {
+        false
+    }
+
+    fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
+        kernfs::open_dir(&self.path).map(Some)
+    }
+
+    fn freeze(&self, deadline: Instant) -> Result<()> {
+        freezer::freeze(&self.path, deadline)
+    }
+
+    fn thaw(&self, deadline: Instant) -> Result<()> {
+        freezer::thaw(&self.path, deadline)
+    }
+
+    fn is_frozen(&self) -> Result<bool> {
+        freezer::is_frozen(&self.path)
+    }
+
+    fn pids(&self) -> Result<Vec<i32>> {
+        Ok(self.members()?.into_iter().collect())
+    }
+
+    fn signal_all(&self, signal: i32) -> Result<()> {
+        super::signal_frozen(self, &self.path, || self.members(), signal)
+    }
+
+    fn kill_all(&self, deadline: Instant) -> Result<()> {
+        members::refuse_own(&self.members()?, &self.path)?;
+        let empty = match self.kill()? {
+            true => self.wait_empty(deadline)?,
+            false => self.kill_one_by_one(deadline)?,
+        };
+        match empty {
+            true => Ok(()),
+            false => Err(super::still_there(&self.path, &self.members()?)),
+        }
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let mut stats = Stats::default();
+        cpu::stats(&self.path, &mut stats)?;
+        memory::stats(&self.path, &mut stats)?;
+        pids::stats(&self.path, &mut stats)?;
+        Ok(stats)
+    }
+
+    fn remove(&self, deadline: Instant) -> Result<()> {
+        super::remove(std::slice::from_ref(&self.path), &self.made, deadline)
+    }
+}
