@@ -2,8 +2,10 @@
 
 pub mod cgroup;
 pub mod error;
+mod deadline;
 mod init;
 mod plan;
+mod spawn;
 pub mod spec;
 pub mod stats;
 

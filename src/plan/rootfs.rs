@@ -68,6 +68,10 @@ impl Root<'_> {
         mount_options::propagation(name)
     }
 
+    fn mounts(&self) -> &[Mount] {
+        self.spec.mounts().as_deref().unwrap_or_default()
+    }
+
     pub fn push_mount(&self, plan: &mut Plan, trees: &mut Trees, mount: &Mount, index: usize) -> Result<()> {
         let mut options = mounts::options(mount, index)?;
         let target = mount.destination().clone();
@@ -97,7 +101,7 @@ impl Root<'_> {
     /// Whether /dev is the container's own, to be filled, and not a bind mount of another one.
     pub fn owns_dev(&self) -> bool {
         let on_dev = |mount: &&Mount| mount.destination() == Path::new("/dev");
-        let last = self.spec.mounts().iter().flatten().enumerate().rfind(|(_, mount)| on_dev(mount));
+        let last = self.mounts().iter().enumerate().rfind(|(_, mount)| on_dev(mount));
         !last.is_some_and(|(index, mount)| mounts::options(mount, index).is_ok_and(|options| options.bind.is_some()))
     }
 
@@ -124,7 +128,7 @@ impl Root<'_> {
                 plan.push(Step::Symlink { parent: "/dev".into(), name: name.into(), target: target.into() });
             }
         }
-        for (index, mount) in self.spec.mounts().iter().flatten().enumerate() {
+        for (index, mount) in self.mounts().iter().enumerate() {
             if self.made_readonly_later(mount.destination(), &mounts::options(mount, index)?) {
                 let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
                 plan.push(Step::Remount { target: mount.destination().clone(), attributes });

@@ -1,0 +1,439 @@
+//! The state directory: `<root>/<id>/` with the lock, the record (`state.json`), the configuration and `exec.fifo`.
+//!
+//! The record is written before anything on the host is made and replaced atomically, so that whoever is killed at
+//! whatever moment, the next one knows what there may be to remove.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Layout;
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result};
+use crate::identity::Identity;
+
+const STATE: &str = "state.json";
+const STATE_NEW: &str = "state.json.new";
+const CONFIG: &str = "config.json";
+pub const FIFO: &str = "exec.fifo";
+/// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// How far a container has come, as its record says. The kernel is asked for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Creating,
+    Created,
+    Deleting,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Of this layout.
+    pub version: u32,
+    pub id: String,
+    pub phase: Phase,
+    /// Who is creating or deleting it.
+    pub owner: Identity,
+    pub bundle: Option<PathBuf>,
+    pub rootfs: PathBuf,
+    /// RFC 3339.
+    pub created: String,
+    pub init: Option<Init>,
+    pub cgroup: Layout,
+    /// CLONE_NEW… of the namespaces that are not the host's.
+    pub namespaces: u64,
+    /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
+    #[serde(default)]
+    pub external_descriptors: Vec<String>,
+}
+
+pub const RECORD_VERSION: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Init {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Device and inode of berth-init: as long as this is what the process executes, it is *created*.
+    pub image: (u64, u64),
+}
+
+/// The directory with all containers of a runtime.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens the state root; missing directories are made for root alone. A directory that others may write to is
+    /// refused: they could plant containers in it.
+    pub fn open(path: &Path) -> Result<Root> {
+        make_private(path)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let fd = open(path, flags, Mode::empty()).doing(|| format!("opening the state root {}", path.display()))?;
+        let found = fstat(&fd).doing(|| format!("looking at the state root {}", path.display()))?;
+        if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
+            let message = format!(
+                "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
+                path.display(), found.st_uid, found.st_mode & 0o7777
+            );
+            return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
+        }
+        Ok(Root { fd, path: path.to_owned() })
+    }
+
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let doing = || format!("listing {}", self.path.display());
+        let mut dir = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).doing(doing)?;
+        let mut ids = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.doing(doing)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && check_id(name).is_ok()
+            {
+                ids.push(name.to_owned());
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    pub fn make(&self, id: &str) -> Result<Directory> {
+        match mkdirat(&self.fd, id, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => {
+                return Err(Error::new(Code::IdInUse, format!("container {id:?} exists already")).detail("id", id));
+            }
+            other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
+        }
+        self.directory(id)
+    }
+
+    pub fn directory(&self, id: &str) -> Result<Directory> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let path = self.path.join(id);
+        match openat(&self.fd, id, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => Err(not_found(id)),
+            other => {
+                let fd = other.doing(|| format!("opening the state directory {}", path.display()))?;
+                let root = self.fd.try_clone().doing(|| "duplicating the state root's descriptor")?;
+                Ok(Directory { root, fd, path, id: id.to_owned() })
+            }
+        }
+    }
+}
+
+pub fn not_found(id: &str) -> Error {
+    Error::new(Code::NotFound, format!("container {id:?} does not exist")).detail("id", id)
+}
+
+fn make_private(path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        return Err(Error::invalid_argument(format!("the state root {path:?} is not an absolute path")));
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).doing(|| format!("making the state root {}", path.display()))
+}
+
+/// What containers may be called: the name becomes a directory and a cgroup.
+pub fn check_id(id: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    let problem = if id.is_empty() {
+        "is empty"
+    } else if id.len() > 200 {
+        "is longer than 200 bytes"
+    } else if !id.as_bytes()[0].is_ascii_alphanumeric() && id.as_bytes()[0] != b'_' {
+        "does not begin with a letter, a digit or \"_\""
+    } else if !id.bytes().all(allowed) {
+        "has other characters than letters, digits and \"_+-.\""
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::IdInvalid, format!("container id {id:?} {problem}")).detail("id", id))
+}
+
+/// One container's directory, held open.
+#[derive(Debug)]
+pub struct Directory {
+    root: OwnedFd,
+    fd: OwnedFd,
+    path: PathBuf,
+    id: String,
+}
+
+impl Directory {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Orders all that changes the container: other threads and other processes wait, but not longer than the
+    /// deadline. Reading needs no lock.
+    pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
+        // A descriptor of its own: flock(2) orders open files, so two threads with the same one would not exclude
+        // each other.
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let fd = match openat(&self.fd, ".", flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Err(not_found(&self.id)),
+            other => other.doing(|| format!("opening {}", self.path.display()))?,
+        };
+        let lock = Lock { fd };
+        lock.acquire(deadline, &self.id)?;
+        // Whoever had it before us may have deleted the container.
+        if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
+    }
+
+    fn is_gone(&self) -> Result<bool> {
+        Ok(fstat(&self.fd).doing(|| format!("looking at {}", self.path.display()))?.st_nlink == 0)
+    }
+
+    /// The record; None in the moment before the first one is written (or for ever, if its writer was killed then).
+    pub fn read(&self) -> Result<Option<Record>> {
+        let Some(text) = self.read_file(STATE)? else {
+            return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
+        };
+        let record: Record = serde_json::from_str(&text).map_err(|error| {
+            Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
+        })?;
+        if record.version != RECORD_VERSION {
+            let message = format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
+            return Err(Error::new(Code::Unsupported, message));
+        }
+        Ok(Some(record))
+    }
+
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let result = self.write_file(STATE_NEW, &text).and_then(|()| {
+            renameat(&self.fd, STATE_NEW, &self.fd, STATE).doing(|| format!("replacing {}", self.path.join(STATE).display()))
+        });
+        if result.is_err() {
+            let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);
+        }
+        result
+    }
+
+    pub fn write_config(&self, json: &str) -> Result<()> {
+        self.write_file(CONFIG, json.as_bytes())
+    }
+
+    pub fn read_config(&self) -> Result<String> {
+        self.read_file(CONFIG)?.ok_or_else(|| not_found(&self.id))
+    }
+
+    fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let doing = || format!("writing {}", self.path.join(name).display());
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
+        File::from(fd).write_all(bytes).doing(doing)
+    }
+
+    fn read_file(&self, name: &str) -> Result<Option<String>> {
+        let doing = || format!("reading {}", self.path.join(name).display());
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Ok(None),
+            other => other.doing(doing)?,
+        };
+        let mut text = String::new();
+        File::from(fd).take(MOST_BYTES).read_to_string(&mut text).doing(doing)?;
+        Ok(Some(text))
+    }
+
+    /// Makes exec.fifo for the container's root user and returns an O_PATH descriptor of it.
+    pub fn make_fifo(&self, uid: u32, gid: u32) -> Result<OwnedFd> {
+        let doing = || format!("making {}", self.path.join(FIFO).display());
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).doing(doing)?;
+        if (uid, gid) != (0, 0) {
+            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fchownat(&self.fd, FIFO, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW).doing(doing)?;
+        }
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.fd, FIFO, flags, Mode::empty()).doing(doing)
+    }
+
+    /// The reading end; opening it lets init go on. None if there is no fifo (any more).
+    pub fn open_fifo(&self) -> Result<Option<OwnedFd>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.fd, FIFO, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => Ok(None),
+            other => other.doing(|| format!("opening {}", self.path.join(FIFO).display())).map(Some),
+        }
+    }
+
+    pub fn remove_fifo(&self) -> Result<()> {
+        self.unlink(OsStr::new(FIFO))
+    }
+
+    fn unlink(&self, name: &OsStr) -> Result<()> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::system(errno, format!("removing {}", self.path.join(name).display()))),
+        }
+    }
+
+    /// Removes everything, the record last: until then a further delete still knows what there is.
+    pub fn remove(&self) -> Result<()> {
+        for name in [FIFO, CONFIG, STATE_NEW, STATE] {
+            self.unlink(OsStr::new(name))?;
+        }
+        let doing = || format!("removing {}", self.path.display());
+        match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::system(errno, doing())),
+        }
+    }
+}
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    fd: OwnedFd,
+}
+
+impl Lock {
+    /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
+    fn acquire(&self, deadline: Deadline, id: &str) -> Result<()> {
+        let mut pause = Duration::from_micros(200);
+        while !self.attempt().doing(|| format!("locking container {id:?}"))? {
+            if deadline.passed() {
+                let message = format!("container {id:?} is locked by another process or thread");
+                return Err(Error::new(Code::Busy, message).detail("id", id));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn attempt(&self) -> nix::Result<bool> {
+        match flock(self.fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+            Ok(()) => Ok(true),
+            Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Unlocked by name: a child that the host has forked meanwhile holds a copy of the descriptor, and closing ours
+    /// would leave the lock with it.
+    fn drop(&mut self) {
+        let _ = flock(self.fd.as_fd(), libc::LOCK_UN);
+    }
+}
+
+fn flock(fd: std::os::fd::BorrowedFd, operation: i32) -> nix::Result<()> {
+    // SAFETY: no pointers.
+    Errno::result(unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&fd), operation) }).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(&dir.path().join("state")).unwrap();
+        (dir, root)
+    }
+
+    fn record(id: &str) -> Record {
+        Record {
+            version: RECORD_VERSION,
+            id: id.into(),
+            phase: Phase::Creating,
+            owner: Identity::own().unwrap(),
+            bundle: None,
+            rootfs: "/".into(),
+            created: String::new(),
+            init: None,
+            cgroup: Layout::default(),
+            namespaces: 0,
+            external_descriptors: vec![],
+        }
+    }
+
+    #[test]
+    fn ids_that_could_leave_the_directory_are_refused() {
+        for bad in ["", ".", "..", "a/b", "../x", "-x", ".x", "a b", "a\0", "ä", &"x".repeat(201)] {
+            assert_eq!(check_id(bad).unwrap_err().code, Code::IdInvalid, "{bad:?}");
+        }
+        for good in ["a", "_", "web-1.2_x+y", &"x".repeat(200)] {
+            check_id(good).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_record_is_replaced_whole() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        assert!(directory.read().unwrap().is_none());
+        directory.write(&record("a")).unwrap();
+        directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
+        assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
+        assert!(!directory.path().join(STATE_NEW).exists());
+    }
+
+    #[test]
+    fn a_torn_record_is_an_error_that_names_the_file() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
+        let error = directory.read().unwrap_err();
+        assert!(error.message.contains("a/state.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn an_id_is_made_once() {
+        let (_dir, root) = root();
+        root.make("a").unwrap();
+        assert_eq!(root.make("a").unwrap_err().code, Code::IdInUse);
+        assert_eq!(root.directory("b").unwrap_err().code, Code::NotFound);
+        assert_eq!(root.ids().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_removed_container_is_not_found_by_those_who_have_it_open() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        directory.write(&record("a")).unwrap();
+        root.directory("a").unwrap().remove().unwrap();
+        assert_eq!(directory.read().unwrap_err().code, Code::NotFound);
+        assert_eq!(directory.lock(Deadline::NEVER).unwrap_err().code, Code::NotFound);
+    }
+
+    #[test]
+    fn the_lock_excludes_others_and_does_not_wait_for_ever() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        let lock = directory.lock(Deadline::after_ms(0)).unwrap();
+        assert_eq!(directory.lock(Deadline::after_ms(0)).unwrap_err().code, Code::Busy);
+        drop(lock);
+        directory.lock(Deadline::after_ms(0)).unwrap();
+    }
+
+    #[test]
+    fn a_state_root_that_others_can_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("open");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(Root::open(&path).unwrap_err().errno, Some(Errno::EACCES));
+        std::os::unix::fs::symlink("/tmp", dir.path().join("link")).unwrap();
+        assert!(Root::open(&dir.path().join("link")).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! Waiting that ends: every call that waits has a deadline, and signals of the host do not shorten or lengthen it.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub const NEVER: Deadline = Deadline(None);
+
+    /// Negative means for ever, 0 a single look.
+    pub fn after_ms(timeout_ms: i64) -> Deadline {
+        match u64::try_from(timeout_ms) {
+            Ok(ms) => Deadline::after(Duration::from_millis(ms)),
+            Err(_) => Deadline::NEVER,
+        }
+    }
+
+    pub fn after(duration: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(duration))
+    }
+
+    pub fn instant_or(self, longest: Duration) -> Instant {
+        self.0.unwrap_or_else(|| Instant::now() + longest)
+    }
+
+    pub fn passed(self) -> bool {
+        self.0.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn poll_timeout(self) -> PollTimeout {
+        let Some(at) = self.0 else { return PollTimeout::NONE };
+        // Rounded up: a poll that ends just before the deadline would only be repeated.
+        let left = at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
+        PollTimeout::try_from(i32::try_from(left).unwrap_or(i32::MAX)).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// poll(2) until something is ready or the deadline has passed; returns what is ready for each descriptor.
+    pub fn poll<const N: usize>(self, fds: [(BorrowedFd, PollFlags); N]) -> Result<[PollFlags; N], Errno> {
+        let mut fds = fds.map(|(fd, events)| PollFd::new(fd, events));
+        loop {
+            match poll(&mut fds, self.poll_timeout()) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+                Ok(0) if !self.passed() => {}
+                Ok(_) => return Ok(fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()))),
+            }
+        }
+    }
+
+    /// Whether `fd` becomes readable in time.
+    pub fn readable(self, fd: BorrowedFd) -> Result<bool, Errno> {
+        Ok(!self.poll([(fd, PollFlags::POLLIN)])?[0].is_empty())
+    }
+}

@@ -1,0 +1,169 @@
+//! The one way in which this library makes a process: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
+//!
+//! The child borrows the caller's memory until it executes, so no page table is copied and a host with 50 GB spawns as
+//! fast as a small one. In between it may only make system calls on what was prepared before: no allocation, no lock,
+//! no libc. The calling thread stands still meanwhile, with all signals blocked, so that no handler of the host can run
+//! in the child; the other threads go on.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+
+use super::image;
+use crate::error::{Doing, Error, Result};
+use crate::init::arch::{self, nr};
+use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
+
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const STACK: usize = 64 << 10;
+
+/// The new process, and its pidfd.
+pub struct Child {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+/// What the child finds in the parent's memory.
+struct Order {
+    image: RawFd,
+    keep: *const RawFd,
+    keep_count: usize,
+    argv: [*const libc::c_char; 3],
+    envp: [*const libc::c_char; 1],
+    /// What went wrong between clone and exec; 0 if nothing did.
+    errno: i32,
+}
+
+/// Starts berth-init with the plan behind `plan`. `inherited` stay open in it.
+pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
+    let image = image::image()?;
+    let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
+    let keep: Vec<RawFd> = inherited.iter().copied().chain([plan.as_raw_fd()]).collect();
+    let stack = Stack::new()?;
+    let mut order = Order {
+        image: image.as_raw_fd(),
+        keep: keep.as_ptr(),
+        keep_count: keep.len(),
+        argv: [c"berth-init".as_ptr(), number.as_ptr(), std::ptr::null()],
+        envp: [std::ptr::null()],
+        errno: 0,
+    };
+    let mut pidfd: RawFd = -1;
+    let mut args = CloneArgs {
+        flags: flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.start as u64,
+        stack_size: STACK as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+
+    let blocked = BlockedSignals::new()?;
+    // SAFETY: the stack is large enough for `child`, which never returns, touches nothing but `order` and what it
+    // points to, and has ended or executed when clone3 returns here (CLONE_VFORK).
+    let result = unsafe {
+        arch::clone3_call(
+            &raw const args as *const u8,
+            size_of::<CloneArgs>(),
+            child,
+            &raw mut order as *mut u8,
+        )
+    };
+    drop(blocked);
+    if result < 0 {
+        return Err(Error::system(Errno::from_raw(-result as i32), "starting berth-init with clone3"));
+    }
+    // SAFETY: CLONE_PIDFD put a descriptor there that nobody else owns.
+    let child = Child { pid: result as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } };
+    // SAFETY: the child wrote it through the pointer above; the compiler must not take it for unchanged.
+    let errno = unsafe { (&raw const order.errno).read_volatile() };
+    if errno != 0 {
+        super::wait::reap(&child.pidfd);
+        return Err(Error::system(Errno::from_raw(errno), "executing berth-init"));
+    }
+    Ok(child)
+}
+
+/// Between clone and exec, in the caller's memory.
+extern "C" fn child(order: *mut u8) -> ! {
+    let order = order as *mut Order;
+    // SAFETY: the parent waits and its memory is as `spawn` left it. System calls only.
+    unsafe {
+        let mut index = 0;
+        while index < (*order).keep_count {
+            // Not close-on-exec: in this process's own table only.
+            arch::syscall6(nr::FCNTL, *(*order).keep.add(index) as usize, libc::F_SETFD as usize, 0, 0, 0, 0);
+            index += 1;
+        }
+        let result = arch::syscall6(
+            nr::EXECVEAT,
+            (*order).image as usize,
+            c"".as_ptr() as usize,
+            (&raw const (*order).argv) as usize,
+            (&raw const (*order).envp) as usize,
+            libc::AT_EMPTY_PATH as usize,
+            0,
+        );
+        (&raw mut (*order).errno).write_volatile(-result as i32);
+        loop {
+            arch::syscall6(nr::EXIT, 127, 0, 0, 0, 0, 0);
+        }
+    }
+}
+
+/// The child's stack, with a guard page below it.
+struct Stack {
+    start: *mut libc::c_void,
+}
+
+const GUARD: usize = 4096;
+
+impl Stack {
+    fn new() -> Result<Stack> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: a fresh anonymous mapping.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), GUARD + STACK, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(Error::system(Errno::last(), "mapping a stack for berth-init"));
+        }
+        // SAFETY: inside the mapping.
+        let stack = Stack { start: unsafe { base.byte_add(GUARD) } };
+        // SAFETY: as above.
+        let result = unsafe { libc::mprotect(stack.start, STACK, libc::PROT_READ | libc::PROT_WRITE) };
+        Errno::result(result).doing(|| "preparing a stack for berth-init")?;
+        Ok(stack)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the whole mapping of `new`; nobody runs on it any more.
+        unsafe { libc::munmap(self.start.byte_sub(GUARD), GUARD + STACK) };
+    }
+}
+
+/// All signals blocked in this thread until dropped.
+struct BlockedSignals {
+    before: SigSet,
+}
+
+impl BlockedSignals {
+    fn new() -> Result<BlockedSignals> {
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
+            .doing(|| "blocking signals")?;
+        Ok(BlockedSignals { before })
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}

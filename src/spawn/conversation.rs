@@ -1,0 +1,237 @@
+//! The conversation with a berth-init that is at work: its messages, its failures in words, and its end.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
+};
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use super::clone::{self, Child};
+use super::wait;
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage, reason};
+use crate::init::wire::{self, MESSAGE_LEN, Message};
+use crate::plan::Plan;
+
+/// A berth-init under way. Dropped, it is killed and reaped.
+pub struct Conversation<'p> {
+    plan: &'p Plan,
+    child: Option<Child>,
+    control: OwnedFd,
+    terminal: Option<OwnedFd>,
+}
+
+/// A message of init, or its silence.
+enum Event {
+    Message { message: Message, fd: Option<OwnedFd> },
+    Closed,
+}
+
+/// The two ends of the control socket.
+pub fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .doing(|| "making the control socket for berth-init")
+}
+
+impl<'p> Conversation<'p> {
+    pub fn new(plan: &'p Plan, child: Child, control: OwnedFd) -> Conversation<'p> {
+        Conversation { plan, child: Some(child), control, terminal: None }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().map_or(-1, |child| child.pid)
+    }
+
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.child.as_ref().expect("the child is only taken by `finish`").pidfd
+    }
+
+    /// Goes on with the process that a `Fork` step makes.
+    pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
+        let (message, fd) = self.expect(wire::CHILD, deadline)?;
+        let Some(pidfd) = fd else { return Err(self.protocol_error("a process without its pidfd")) };
+        let first = self.child.replace(Child { pid: message.value, pidfd });
+        if let Some(first) = first {
+            wait::reap(&first.pidfd);
+        }
+        Ok(())
+    }
+
+    /// Lets init go on from a barrier.
+    pub fn go(&self) -> Result<()> {
+        let word = [wire::GO];
+        loop {
+            match sendmsg::<()>(self.control.as_raw_fd(), &[IoSlice::new(&word)], &[], MsgFlags::MSG_NOSIGNAL, None) {
+                Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                // Gone: its last message or its exit status says why.
+                Err(_) => return Err(self.last_words()),
+            }
+        }
+    }
+
+    pub fn reached(&mut self, deadline: Deadline) -> Result<()> {
+        self.expect(wire::REACHED, deadline).map(|_| ())
+    }
+
+    pub fn ready(&mut self, deadline: Deadline) -> Result<()> {
+        self.expect(wire::READY, deadline).map(|_| ())
+    }
+
+    /// Waits until execve has happened: the control socket closes after `Executing`.
+    pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
+        self.expect(wire::EXECUTING, deadline)?;
+        match self.next(deadline)? {
+            Event::Closed => Ok(()),
+            Event::Message { message, .. } if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
+            Event::Message { .. } => Err(self.protocol_error("a message after exec")),
+        }
+    }
+
+    /// The process is on its own now; what is known of it goes to the caller.
+    pub fn finish(mut self) -> (Child, Option<OwnedFd>) {
+        (self.child.take().expect("taken only here"), self.terminal.take())
+    }
+
+    fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Message, Option<OwnedFd>)> {
+        loop {
+            match self.next(deadline)? {
+                Event::Closed => return Err(self.ended()),
+                Event::Message { message, fd } if message.kind == kind => return Ok((message, fd)),
+                Event::Message { message, fd } if message.kind == wire::TERMINAL => self.terminal = fd,
+                Event::Message { message, .. } if message.kind == wire::FAILED => {
+                    return Err(failure(self.plan, &message));
+                }
+                Event::Message { .. } => return Err(self.protocol_error("an unexpected message")),
+            }
+        }
+    }
+
+    fn next(&self, deadline: Deadline) -> Result<Event> {
+        let ready = deadline.poll([(self.control.as_fd(), PollFlags::POLLIN)]).doing(|| "waiting for berth-init")?;
+        if ready[0].is_empty() {
+            let message = "berth-init has not finished its work in time";
+            return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
+        }
+        receive(&self.control)
+    }
+
+    /// Why init is gone: the failure it told, or the way it ended.
+    fn last_words(&self) -> Error {
+        while let Ok(Event::Message { message, .. }) = receive(&self.control) {
+            if message.kind == wire::FAILED {
+                return failure(self.plan, &message);
+            }
+        }
+        self.ended()
+    }
+
+    fn ended(&self) -> Error {
+        let end = wait::wait(self.pidfd(), Deadline::after_ms(5_000));
+        let how = end.map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
+        Error::new(Code::System, format!("berth-init {how} before its work was done")).with_stage(Stage::Init)
+    }
+
+    fn protocol_error(&self, what: &str) -> Error {
+        Error::new(Code::Internal, format!("berth-init sent {what}")).with_stage(Stage::Init)
+    }
+}
+
+impl Drop for Conversation<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            kill_and_reap(&child.pidfd);
+        }
+    }
+}
+
+/// Ends a child that must not go on.
+pub fn kill_and_reap(pidfd: &OwnedFd) {
+    let _ = super::send_signal(pidfd, Signal::SIGKILL as i32);
+    wait::reap(pidfd);
+}
+
+fn receive(socket: &OwnedFd) -> Result<Event> {
+    let mut bytes = [0u8; MESSAGE_LEN];
+    let mut control = nix::cmsg_space!([RawFd; 2]);
+    let (len, fd) = loop {
+        let mut iov = [IoSliceMut::new(&mut bytes)];
+        match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+            Err(Errno::EINTR) => {}
+            // The peer is gone with words of ours unread.
+            Err(Errno::ECONNRESET) => return Ok(Event::Closed),
+            Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
+            Ok(received) => {
+                let fds = received.cmsgs().doing(|| "receiving from berth-init")?.find_map(|message| match message {
+                    ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+                    _ => None,
+                });
+                break (received.bytes, fds);
+            }
+        }
+    };
+    // SAFETY: SCM_RIGHTS has just given us this descriptor.
+    let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    match len {
+        0 => Ok(Event::Closed),
+        _ => parse(&bytes[..len]).map(|message| Event::Message { message, fd }),
+    }
+}
+
+/// A message from its bytes, which may also have come through exec.fifo.
+pub fn parse(bytes: &[u8]) -> Result<Message> {
+    if bytes.len() != MESSAGE_LEN {
+        let error = Error::new(Code::Internal, format!("berth-init sent a message of {} bytes", bytes.len()));
+        return Err(error.with_stage(Stage::Init));
+    }
+    // SAFETY: the length is right, and Message is plain data that any bytes are valid for.
+    Ok(unsafe { std::ptr::read_unaligned(bytes.as_ptr() as *const Message) })
+}
+
+/// init's `{step, errno}` as a sentence.
+pub fn failure(plan: &Plan, message: &Message) -> Error {
+    let errno = Errno::from_raw(message.value);
+    let (index, count) = (message.step as usize, plan.steps.len());
+    let act = plan.steps.get(index).map_or_else(|| "working".to_owned(), |step| step.describe());
+    let position = format!("step {} of {count}", index + 1);
+    let said = kernel_words(message);
+    let because = match &said {
+        Some(said) => format!("{} ({said})", reason(errno)),
+        None => reason(errno),
+    };
+    let mut error = Error::new(Code::System, format!("{act}: {because} ({position})"))
+        .with_errno(errno)
+        .with_stage(Stage::Init)
+        .detail("step", index + 1)
+        .detail("steps", count);
+    if let Some(step) = plan.steps.get(index) {
+        error = error.detail("action", step.explain());
+    }
+    if let Some(said) = said {
+        error = error.detail("kernel", json!(said));
+    }
+    error
+}
+
+/// The log of a filesystem context has lines like "e tmpfs: Bad value for 'size'".
+fn kernel_words(message: &Message) -> Option<String> {
+    let text = &message.text[..(message.text_len as usize).min(message.text.len())];
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<&str> =
+        text.lines().map(|line| line.strip_prefix("e ").unwrap_or(line).trim()).filter(|line| !line.is_empty()).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// Starts berth-init for a plan and keeps the other end of its control socket.
+pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'p>> {
+    let (ours, theirs) = control_pair()?;
+    let encoded = plan.encode(super::fixed_slots(theirs.as_raw_fd(), launch.proc), launch.low, launch.open)?;
+    let plan_file = super::plan_file(&encoded.bytes)?;
+    let child = clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup)?;
+    Ok(Conversation::new(plan, child, ours))
+}

@@ -1,0 +1,81 @@
+//! The program that every child begins as: berth-init, from memory that nobody can change.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use once_cell::sync::OnceCell;
+
+use crate::error::{Code, Doing, Error, Result};
+
+const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
+/// Where `make install` puts the same program.
+const INSTALLED: &str = env!("BERTH_INIT_PATH");
+const NAME: &CStr = c"berth-init";
+
+/// The image, filled once per process.
+pub fn image() -> Result<BorrowedFd<'static>> {
+    static IMAGE: OnceCell<OwnedFd> = OnceCell::new();
+    IMAGE.get_or_try_init(open).map(|fd| fd.as_fd())
+}
+
+/// vm.memfd_noexec (Linux 6.3) may forbid executing memory files; the installed copy serves then.
+fn open() -> Result<OwnedFd> {
+    let sealed = match in_memory(executable_flag()) {
+        // Kernels before 6.3 do not know MFD_EXEC, and need no such permission.
+        Err(Errno::EINVAL) => in_memory(MFdFlags::empty()),
+        other => other,
+    };
+    match sealed {
+        Ok(fd) => Ok(fd),
+        Err(Errno::EACCES | Errno::EPERM) => installed(),
+        Err(errno) => Err(Error::system(errno, "putting berth-init into a memory file")),
+    }
+}
+
+fn executable_flag() -> MFdFlags {
+    const MFD_EXEC: u32 = 0x10;
+    MFdFlags::from_bits_retain(MFD_EXEC)
+}
+
+fn in_memory(flags: MFdFlags) -> nix::Result<OwnedFd> {
+    let fd = memfd_create(NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING | flags)?;
+    let mut file = File::from(fd);
+    file.write_all(BYTES).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    // Sealed, a container that gets hold of it through /proc cannot overwrite it (CVE-2019-5736).
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}
+
+fn installed() -> Result<OwnedFd> {
+    let doing = || format!("opening {INSTALLED}, which is needed because vm.memfd_noexec forbids executing memory files");
+    let mut file = File::open(INSTALLED).doing(doing)?;
+    let mut found = Vec::with_capacity(BYTES.len());
+    (&mut file).take(BYTES.len() as u64 + 1).read_to_end(&mut found).doing(doing)?;
+    if found != BYTES {
+        return Err(Error::new(Code::Unsupported, format!("{INSTALLED} belongs to another version of libberth")));
+    }
+    Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn nobody_can_change_the_image() {
+        let path = format!("/proc/self/fd/{}", image().unwrap().as_raw_fd());
+        assert_eq!(std::fs::read(&path).unwrap(), BYTES);
+        let refused = |result: std::io::Result<()>| result.unwrap_err().raw_os_error();
+        let mut writable = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        assert_eq!(refused(writable.write_all(b"x")), Some(libc::EPERM));
+        assert_eq!(refused(writable.set_len(0)), Some(libc::EPERM));
+    }
+}
