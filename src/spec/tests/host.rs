@@ -5,7 +5,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use super::*;
-use crate::spec::namespaces;
 
 fn bundle_with(changes: &[(&str, &str)]) -> tempfile::TempDir {
     let bundle = tempfile::tempdir().unwrap();
@@ -128,7 +127,14 @@ fn a_joined_namespace_is_of_its_type() {
             explains(&error, Code::ConfigInvalid, &json_path, words).unwrap();
         }
     }
-    assert_eq!(namespaces::flag(crate::spec::oci::LinuxNamespaceType::Time), 0x80);
+    for (kind, wrong) in [("user", "pid"), ("time", "user")] {
+        for (file, good) in [(kind, true), (wrong, false)] {
+            let entry = format!(r#"{{"type": "{kind}", "path": "/proc/self/ns/{file}"}}"#);
+            let bundle = bundle_with(&[("/linux/namespaces/-", &entry)]);
+            let answer = Config::from_bundle(bundle.path()).unwrap().validate();
+            assert_eq!(answer.is_ok(), good, "{kind} {file}: {answer:?}");
+        }
+    }
 }
 
 #[test]
