@@ -1,5 +1,6 @@
 //! Device nodes, and the paths that are masked or made read-only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::oci::{self, LinuxDeviceType};
@@ -10,34 +11,43 @@ use crate::error::{Error, Result};
 pub(super) const MOST_MAJOR: i64 = 4095;
 pub(super) const MOST_MINOR: i64 = 1_048_575;
 
-pub(super) fn check(linux: &oci::Linux) -> Result<()> {
-    let devices = linux.devices().as_deref().unwrap_or_default();
-    let mut seen: Vec<PathBuf> = Vec::new();
-    for (index, device) in devices.iter().enumerate() {
+/// Checks them, and brings their paths into the shortest spelling and their modes to permission bits.
+pub(super) fn settle(linux: &mut oci::Linux) -> Result<()> {
+    let mut seen: HashMap<PathBuf, usize> = HashMap::new();
+    for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
         let at = |name: &str| format!("linux.devices[{index}].{name}");
-        let plain = paths::inside(device.path(), &at("path"))?;
-        for elsewhere in ["/proc", "/sys"] {
-            if plain.starts_with(elsewhere) {
-                return Err(Error::config(
-                    &at("path"),
-                    format!("{plain:?} lies in {elsewhere}, where no nodes can be made; expected a path in /dev"),
-                ));
-            }
-        }
-        if plain == Path::new("/dev") {
-            return Err(Error::config(&at("path"), "\"/dev\" is the directory of devices; expected a path below it"));
-        }
-        if let Some(first) = seen.iter().position(|other| *other == plain) {
+        let plain = place(device.path(), &at("path"))?;
+        if let Some(first) = seen.insert(plain.clone(), index) {
             return Err(Error::config(
                 &at("path"),
                 format!("{plain:?} is the path of linux.devices[{first}] already; expected each path once"),
             ));
         }
-        seen.push(plain);
+        device.set_path(plain);
         check_mode(device, &at("fileMode"))?;
+        device.set_file_mode(device.file_mode().map(|mode| mode & 0o7777));
     }
-    masks(linux.masked_paths(), "linux.maskedPaths")?;
-    masks(linux.readonly_paths(), "linux.readonlyPaths")
+    let masked = masks(linux.masked_paths(), "linux.maskedPaths")?;
+    linux.set_masked_paths(masked);
+    let readonly = masks(linux.readonly_paths(), "linux.readonlyPaths")?;
+    linux.set_readonly_paths(readonly);
+    Ok(())
+}
+
+fn place(path: &Path, at: &str) -> Result<PathBuf> {
+    let plain = paths::inside(path, at)?;
+    if plain == Path::new("/dev") {
+        return Err(Error::config(at, "\"/dev\" is the directory of devices; expected a path below it"));
+    }
+    for elsewhere in ["/proc", "/sys"] {
+        if plain.starts_with(elsewhere) {
+            return Err(Error::config(
+                at,
+                format!("{plain:?} lies in {elsewhere}, where no nodes can be made; expected a path in /dev"),
+            ));
+        }
+    }
+    Ok(plain)
 }
 
 /// The numbers have no default that is not somebody's device, so they must be given, except for a FIFO.
@@ -80,9 +90,12 @@ fn check_mode(device: &oci::LinuxDevice, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn masks(list: &Option<Vec<String>>, path: &str) -> Result<()> {
-    for (index, masked) in list.iter().flatten().enumerate() {
-        paths::inside(Path::new(masked), &format!("{path}[{index}]"))?;
-    }
-    Ok(())
+fn masks(list: &Option<Vec<String>>, path: &str) -> Result<Option<Vec<String>>> {
+    let Some(list) = list else { return Ok(None) };
+    let plain = list.iter().enumerate().map(|(index, masked)| {
+        let plain = paths::inside(Path::new(masked), &format!("{path}[{index}]"))?;
+        // It came from a string, so nothing is lost.
+        Ok(plain.to_string_lossy().into_owned())
+    });
+    plain.collect::<Result<_>>().map(Some)
 }

@@ -64,11 +64,17 @@ impl Config {
         Config::new(json, "the configuration", None, rootfs)
     }
 
+    /// Takes the text of a bundle's `config.json` as it was when somebody read it, with the bundle and
+    /// root file system it had: how a container's recorded configuration comes back.
+    pub fn from_record(json: &str, bundle: Option<&Path>, rootfs: &Path) -> Result<Config> {
+        let bundle = bundle.map(|bundle| make_absolute(bundle, "bundle")).transpose()?;
+        let rootfs = make_absolute(rootfs, "root file system")?;
+        bounded(json.len() as u64, "the recorded configuration")?;
+        Config::new(json, "the recorded configuration", bundle, Some(rootfs))
+    }
+
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
-        let value = document::fit(json, name, &schema::CONFIG)?;
-        devices::check_numbers(&value)?;
-        let mut spec: oci::Spec = document::typed(&value)?;
-        let rootfs = validate::settle(&mut spec, bundle.as_deref(), rootfs)?;
+        let (spec, rootfs) = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
         Ok(Config { spec, json: json.to_owned(), bundle, rootfs })
     }
 
@@ -104,21 +110,49 @@ impl Config {
     }
 }
 
+fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<(oci::Spec, PathBuf)> {
+    let value = document::fit(json, name, &schema::CONFIG)?;
+    devices::check_numbers(&value)?;
+    let mut spec: oci::Spec = document::typed(&value)?;
+    let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
+    Ok((spec, rootfs))
+}
+
 /// A process spec for exec, under the rules of a config's `process`. Paths in errors are those of this
 /// document (`args[0]`).
 pub fn parse_process(json: &str) -> Result<oci::Process> {
     bounded(json.len() as u64, "the process")?;
-    let process: oci::Process = document::typed(&document::fit(json, "the process", &schema::PROCESS)?)?;
-    validate_process::check(&process, "")?;
-    Ok(process)
+    let checked = || {
+        let process: oci::Process = document::typed(&document::fit(json, "the process", &schema::PROCESS)?)?;
+        validate_process::check(&process, "")?;
+        Ok(process)
+    };
+    checked().map_err(concise)
 }
 
 /// A resource document for a change of limits, under the rules of `linux.resources`.
 pub fn parse_resources(json: &str) -> Result<oci::LinuxResources> {
     bounded(json.len() as u64, "the resources")?;
-    let resources: oci::LinuxResources = document::typed(&document::fit(json, "the resources", &schema::RESOURCES)?)?;
-    resources::check(&resources, "")?;
-    Ok(resources)
+    let checked = || {
+        let value = document::fit(json, "the resources", &schema::RESOURCES)?;
+        let resources: oci::LinuxResources = document::typed(&value)?;
+        resources::check(&resources, "")?;
+        Ok(resources)
+    };
+    checked().map_err(concise)
+}
+
+/// The sentence without the middle of a value that is too long to be read: what was wrong stands at its
+/// beginning and what would be valid at its end.
+fn concise(mut error: Error) -> Error {
+    const SIDE: usize = 400;
+    let count = error.message.chars().count();
+    if count > 2 * SIDE {
+        let start: String = error.message.chars().take(SIDE).collect();
+        let end: String = error.message.chars().skip(count - SIDE).collect();
+        error.message = format!("{start} … {end}");
+    }
+    error
 }
 
 /// Against the current directory of this moment, which the host program may change later.
@@ -154,3 +188,6 @@ fn read_text(path: &Path) -> Result<String> {
         Error::new(Code::ConfigInvalid, format!("{name} is not UTF-8 at byte {at}; expected JSON, which is"))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,9 +123,9 @@ impl Change {
     }
 }
 
-/// Superblock flags that fsconfig(2) knows for every file system, in pairs of opposites.
+/// Superblock flags that fsconfig(2) knows for every file system, in pairs of opposites (`dirsync` has none).
 const SUPERBLOCK: [(&str, &str); 4] =
-    [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "")];
+    [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
 /// Known to the specification or other runtimes, and not implemented.
 const LATER: [&str; 5] = ["idmap", "ridmap", "tmpcopyup", "iversion", "noiversion"];

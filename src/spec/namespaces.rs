@@ -1,5 +1,6 @@
 //! Which namespaces a container gets, and which it joins.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::oci::{self, LinuxNamespaceType};
@@ -168,7 +169,8 @@ fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
              in linux.namespaces",
         ));
     }
-    for (clock, offset) in offsets {
+    // Sorted, so that of several faults always the same one is told.
+    for (clock, offset) in offsets.iter().collect::<BTreeMap<_, _>>() {
         let path = super::shape::join("linux.timeOffsets", clock);
         if !matches!(clock.as_str(), "monotonic" | "boottime") {
             return Err(Error::config(&path, format!("{clock:?} has no offset; expected monotonic or boottime")));

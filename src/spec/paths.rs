@@ -6,11 +6,20 @@ use crate::error::{Error, Result};
 
 /// What one path may be long for the kernel, its NUL included.
 const PATH_MAX: usize = libc::PATH_MAX as usize;
+/// And one name in it.
+const NAME_MAX: usize = 255;
 
 pub(super) fn bounded(path: &Path, json_path: &str) -> Result<()> {
     let length = path.as_os_str().len();
     if length >= PATH_MAX {
         return Err(Error::config(json_path, format!("is {length} bytes long; expected less than {PATH_MAX}")));
+    }
+    let too_long = path.iter().find(|name| name.len() > NAME_MAX);
+    if let Some(name) = too_long {
+        return Err(Error::config(
+            json_path,
+            format!("has a name of {} bytes in it; expected at most {NAME_MAX} for each", name.len()),
+        ));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Limits, and the place in the cgroup tree.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::devices::{MOST_MAJOR, MOST_MINOR};
 use super::{oci, paths};
@@ -101,8 +101,8 @@ fn is_range(text: &str) -> bool {
 
 fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {
     let access = rule.access().as_deref().unwrap_or("rwm");
-    let twice = access.char_indices().any(|(index, letter)| access[..index].contains(letter));
-    if access.is_empty() || twice || access.chars().any(|letter| !"rwm".contains(letter)) {
+    let twice = access.char_indices().take(4).any(|(index, letter)| access[..index].contains(letter));
+    if access.is_empty() || access.len() > 3 || twice || access.chars().any(|letter| !"rwm".contains(letter)) {
         return Err(Error::config(
             &format!("{path}.access"),
             format!("{access:?} is not an access; expected letters out of \"rwm\", each at most once"),
@@ -119,9 +119,6 @@ fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// One name of a cgroup; it is a directory's.
-const NAME_MAX: usize = 255;
-
 pub(super) fn check_cgroups_path(path: &Path) -> Result<()> {
     const AT: &str = "linux.cgroupsPath";
     if path.as_os_str().is_empty() {
@@ -129,20 +126,12 @@ pub(super) fn check_cgroups_path(path: &Path) -> Result<()> {
     }
     paths::no_parent(path, AT)?;
     paths::bounded(path, AT)?;
-    let mut names = path.components().filter_map(|component| match component {
-        std::path::Component::Normal(name) => Some(name.to_string_lossy()),
-        _ => None,
-    });
-    let Some(first) = names.next() else {
+    if path.to_string_lossy().chars().any(char::is_control) {
+        return Err(Error::config(AT, format!("{path:?} contains a control character; expected a path without")));
+    }
+    // Limits, freezing and killing would be everybody's.
+    if !path.components().any(|component| matches!(component, Component::Normal(_))) {
         return Err(Error::config(AT, format!("{path:?} is the root of the tree; expected a path below it")));
-    };
-    for name in std::iter::once(first).chain(names) {
-        if name.len() > NAME_MAX || name.chars().any(char::is_control) {
-            return Err(Error::config(
-                AT,
-                format!("{name:?} is not a cgroup's name; expected at most 255 bytes without control characters"),
-            ));
-        }
     }
     Ok(())
 }

@@ -24,8 +24,8 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
     {
         return Err(Error::config("annotations[\"\"]", "has an empty name; expected a name like \"com.example.key\""));
     }
-    if let Some(linux) = spec.linux() {
-        devices::check(linux)?;
+    if let Some(linux) = spec.linux_mut() {
+        devices::settle(linux)?;
         if let Some(path) = linux.cgroups_path() {
             resources::check_cgroups_path(path)?;
         }

@@ -18,6 +18,9 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
         }
         Some(program) => paths::bounded(Path::new(program), &format!("{prefix}args[0]"))?,
     }
+    for (index, arg) in args.iter().enumerate() {
+        fits_exec(arg, &format!("{prefix}args[{index}]"))?;
+    }
     paths::absolute(process.cwd(), &format!("{prefix}cwd"))?;
     check_environment(process.env().as_deref().unwrap_or_default(), &format!("{prefix}env"))?;
     let groups = process.user().additional_gids().as_ref().map_or(0, Vec::len);
@@ -31,8 +34,19 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     rlimits::check(process, prefix)
 }
 
+/// The kernel's MAX_ARG_STRLEN, its NUL included.
+const MOST_BYTES: usize = 32 * 4096;
+
+fn fits_exec(text: &str, path: &str) -> Result<()> {
+    if text.len() >= MOST_BYTES {
+        return Err(Error::config(path, format!("is {} bytes long; expected less than {MOST_BYTES}", text.len())));
+    }
+    Ok(())
+}
+
 pub(super) fn check_environment(entries: &[String], path: &str) -> Result<()> {
     for (index, entry) in entries.iter().enumerate() {
+        fits_exec(entry, &format!("{path}[{index}]"))?;
         if entry.find('=').is_none_or(|at| at == 0) {
             return Err(Error::config(
                 &format!("{path}[{index}]"),

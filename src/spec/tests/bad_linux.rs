@@ -1,0 +1,271 @@
+//! The linux section.
+
+use super::*;
+
+fn namespace(json: &'static str, path: &'static str, words: &'static str) -> Case {
+    bad("/linux/namespaces/-", json, path, words)
+}
+
+#[test]
+fn namespaces() {
+    all_refused(&[
+        bad("/linux/namespaces", "", "linux.namespaces", "has no entry of type \"mount\""),
+        bad("/linux/namespaces", "[]", "linux.namespaces", "has no entry of type \"mount\""),
+        bad("/linux/namespaces", "[\"pid\"]", "linux.namespaces[0]", "expected an object"),
+        namespace("{}", "linux.namespaces[6].type", "is required and missing"),
+        namespace(
+            r#"{"type": "mnt"}"#,
+            "linux.namespaces[6].type",
+            "pid, network, mount, ipc, uts, user, cgroup, time",
+        ),
+        namespace(r#"{"type": "net"}"#, "linux.namespaces[6].type", "\"net\" is not valid here"),
+        namespace(r#"{"type": "PID"}"#, "linux.namespaces[6].type", "\"PID\" is not valid here"),
+        namespace(r#"{"type": "pid"}"#, "linux.namespaces[6].type", "\"pid\" is in linux.namespaces[0] already"),
+        namespace(r#"{"type": "user", "path": "ns/user"}"#, "linux.namespaces[6].path", "is not absolute"),
+        namespace(r#"{"type": "user", "path": 7}"#, "linux.namespaces[6].path", "expected a string"),
+        namespace(r#"{"type": "user", "path": "/x\u0000"}"#, "linux.namespaces[6].path", "NUL"),
+        unsupported("/linux/namespaces/4/path", "\"/proc/1/ns/mnt\"", "linux.namespaces[4].path")
+            .saying("a mount namespace cannot be joined"),
+        bad("/linux/namespaces", r#"[{"type": "mount"}]"#, "hostname", "would rename the host"),
+        bad("/linux/namespaces", r#"[{"type": "mount"}]"#, "domainname", "would rename the host")
+            .with("/hostname", "")
+            .with("/domainname", "\"d\""),
+        bad("/linux/timeOffsets", r#"{"monotonic": {"secs": 1}}"#, "linux.timeOffsets", "of type \"time\""),
+        time_offset(r#"{"realtime": {"secs": 1}}"#, "linux.timeOffsets.realtime", "expected monotonic or boottime"),
+        time_offset(r#"{"monotonic": 5}"#, "linux.timeOffsets.monotonic", "expected an object"),
+        time_offset(r#"{"boottime": {"secs": "1"}}"#, "linux.timeOffsets.boottime.secs", "\"1\" is not valid"),
+        time_offset(r#"{"boottime": {"secs": 4611686019}}"#, "linux.timeOffsets.boottime.secs", "is out of range"),
+        time_offset(r#"{"boottime": {"secs": -4611686019}}"#, "linux.timeOffsets.boottime.secs", "is out of range"),
+        time_offset(r#"{"boottime": {"nanosecs": 1000000000}}"#, "linux.timeOffsets.boottime.nanosecs", "999999999"),
+        time_offset(r#"{"boottime": {"nanosecs": -1}}"#, "linux.timeOffsets.boottime.nanosecs", "-1 is not valid"),
+        bad("/linux/timeOffsets", r#"{"monotonic": {"secs": 1}}"#, "linux.timeOffsets", "a time namespace that is new")
+            .with("/linux/namespaces/-", r#"{"type": "time", "path": "/proc/1/ns/time"}"#),
+    ]);
+}
+
+fn time_offset(json: &'static str, path: &'static str, words: &'static str) -> Case {
+    bad("/linux/timeOffsets", json, path, words).with("/linux/namespaces/-", r#"{"type": "time"}"#)
+}
+
+const ROOT_MAP: &str = r#"[{"containerID": 0, "hostID": 1000, "size": 10}]"#;
+
+/// A user namespace with this uid map and a good gid map.
+fn uids(json: &'static str, path: &'static str, words: &'static str) -> Case {
+    bad("/linux/uidMappings", json, path, words)
+        .with("/linux/gidMappings", ROOT_MAP)
+        .with("/linux/namespaces/-", r#"{"type": "user"}"#)
+}
+
+#[test]
+fn id_mappings() {
+    all_refused(&[
+        uids("", "linux.uidMappings", "is missing; expected at least one mapping"),
+        uids("[]", "linux.uidMappings", "is missing"),
+        uids("{}", "linux.uidMappings", "expected an array of objects"),
+        uids(r#"[{"hostID": 0, "size": 1}]"#, "linux.uidMappings[0].containerID", "is required and missing"),
+        uids(r#"[{"containerID": 0, "size": 1}]"#, "linux.uidMappings[0].hostID", "is required and missing"),
+        uids(r#"[{"containerID": 0, "hostID": 0}]"#, "linux.uidMappings[0].size", "is required and missing"),
+        uids(r#"[{"containerID": 0, "hostID": 0, "size": 0}]"#, "linux.uidMappings[0].size", "0 maps nothing"),
+        uids(r#"[{"containerID": -1, "hostID": 0, "size": 1}]"#, "linux.uidMappings[0].containerID", "-1 is not valid"),
+        uids(r#"[{"containerID": 0, "hostID": 0, "size": 4294967296}]"#, "linux.uidMappings[0].size", "is not valid"),
+        uids(
+            r#"[{"containerID": 0, "hostID": 1, "size": 4294967295}]"#,
+            "linux.uidMappings[0].size",
+            "go past the last id",
+        ),
+        uids(
+            r#"[{"containerID": 4294967295, "hostID": 0, "size": 1}]"#,
+            "linux.uidMappings[0].size",
+            "containerID 4294967295",
+        ),
+        uids(
+            r#"[{"containerID": 0, "hostID": 0, "size": 10}, {"containerID": 9, "hostID": 100, "size": 1}]"#,
+            "linux.uidMappings[1].containerID",
+            "9 with size 1 overlaps mapping [0]",
+        ),
+        uids(
+            r#"[{"containerID": 0, "hostID": 5, "size": 1}, {"containerID": 9, "hostID": 0, "size": 10}]"#,
+            "linux.uidMappings[1].hostID",
+            "overlaps mapping [0]",
+        ),
+        uids(r#"[{"containerID": 1, "hostID": 0, "size": 1}]"#, "linux.uidMappings", "does not map container id 0"),
+        bad("/linux/gidMappings", "", "linux.gidMappings", "is missing")
+            .with("/linux/uidMappings", ROOT_MAP)
+            .with("/linux/namespaces/-", r#"{"type": "user"}"#),
+        uids(ROOT_MAP, "process.user.uid", "10 is not mapped").with("/process/user/uid", "10"),
+        uids(ROOT_MAP, "process.user.gid", "11 is not mapped").with("/process/user/gid", "11"),
+        uids(ROOT_MAP, "process.user.additionalGids[1]", "12 is not mapped")
+            .with("/process/user/additionalGids", "[1, 12]"),
+        bad("/linux/uidMappings", ROOT_MAP, "linux.uidMappings", "has no user namespace to apply to"),
+        bad("/linux/gidMappings", ROOT_MAP, "linux.gidMappings", "has no user namespace to apply to"),
+        bad("/linux/uidMappings", ROOT_MAP, "linux.uidMappings", "contradicts the user namespace that is joined")
+            .with("/linux/namespaces/-", r#"{"type": "user", "path": "/proc/1/ns/user"}"#),
+    ]);
+    let many: Vec<_> = (0..341).map(|i| format!(r#"{{"containerID":{i},"hostID":{i},"size":1}}"#)).collect();
+    all_refused(&[bad("/linux/uidMappings", format!("[{}]", many.join(",")), "linux.uidMappings", "at most 340")
+        .with("/linux/gidMappings", ROOT_MAP)
+        .with("/linux/namespaces/-", r#"{"type": "user"}"#)]);
+}
+
+fn sysctl(json: &'static str, path: &'static str, words: &'static str) -> Case {
+    bad("/linux/sysctl", json, path, words)
+}
+
+#[test]
+fn sysctls() {
+    all_refused(&[
+        sysctl("[]", "linux.sysctl", "expected an object"),
+        sysctl(r#"{"net.x": 1}"#, r#"linux.sysctl["net.x"]"#, "1 is not valid here; expected a string"),
+        sysctl(r#"{"net.x": "a\u0000"}"#, r#"linux.sysctl["net.x"]"#, "NUL"),
+        sysctl(r#"{"": "1"}"#, r#"linux.sysctl[""]"#, "is not a kernel parameter"),
+        sysctl(r#"{"net": "1"}"#, "linux.sysctl.net", "is not a kernel parameter"),
+        sysctl(
+            r#"{"net/../kernel/sysrq": "1"}"#,
+            r#"linux.sysctl["net/../kernel/sysrq"]"#,
+            "is not a kernel parameter",
+        ),
+        sysctl(r#"{"net.//.kernel.x": "1"}"#, r#"linux.sysctl["net.//.kernel.x"]"#, "is not a kernel parameter"),
+        sysctl(r#"{"/net/x": "1"}"#, r#"linux.sysctl["/net/x"]"#, "is not a kernel parameter"),
+        sysctl(r#"{"kernel.core_pattern": "|/x"}"#, r#"linux.sysctl["kernel.core_pattern"]"#, "belongs to the host"),
+        sysctl(r#"{"vm.swappiness": "1"}"#, r#"linux.sysctl["vm.swappiness"]"#, "belongs to the host"),
+        sysctl(r#"{"kernel.shmx": "1"}"#, r#"linux.sysctl["kernel.shmx"]"#, "belongs to the host"),
+        sysctl(r#"{"fs.mqueuex.y": "1"}"#, r#"linux.sysctl["fs.mqueuex.y"]"#, "belongs to the host"),
+        sysctl(r#"{"network.x": "1"}"#, r#"linux.sysctl["network.x"]"#, "belongs to the host"),
+        sysctl(r#"{"kernel.hostname": "x"}"#, r#"linux.sysctl["kernel.hostname"]"#, "expected the name in hostname"),
+        sysctl(
+            r#"{"kernel.domainname": "x"}"#,
+            r#"linux.sysctl["kernel.domainname"]"#,
+            "contradicts the field domainname",
+        )
+        .with("/domainname", "\"d\""),
+        sysctl(r#"{"net.a": "1", "net/a": "1"}"#, r#"linux.sysctl["net/a"]"#, "is given twice"),
+        sysctl(r#"{"net.a": "1"}"#, r#"linux.sysctl["net.a"]"#, "belongs to the network namespace")
+            .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
+        sysctl(r#"{"net.a": "1"}"#, r#"linux.sysctl["net.a"]"#, "is not the container's own")
+            .with("/linux/namespaces/1/path", "\"/proc/1/ns/net\""),
+        sysctl(r#"{"kernel.shmmax": "1"}"#, r#"linux.sysctl["kernel.shmmax"]"#, "belongs to the ipc namespace")
+            .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
+        sysctl(r#"{"fs.mqueue.msg_max": "1"}"#, r#"linux.sysctl["fs.mqueue.msg_max"]"#, "belongs to the ipc namespace")
+            .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
+        sysctl(r#"{"kernel.domainname": "1"}"#, r#"linux.sysctl["kernel.domainname"]"#, "belongs to the uts namespace")
+            .with("/linux/namespaces", r#"[{"type": "mount"}]"#)
+            .with("/hostname", ""),
+    ]);
+}
+
+fn device(json: &'static str, path: &'static str, words: &'static str) -> Case {
+    bad("/linux/devices", json, path, words)
+}
+
+#[test]
+fn devices_and_masks() {
+    let at = "linux.devices[0].path";
+    all_refused(&[
+        device("{}", "linux.devices", "expected an array of objects"),
+        device(r#"[{"path": "/dev/x", "major": 1, "minor": 1}]"#, "linux.devices[0].type", "is required and missing"),
+        device(r#"[{"path": "/dev/x", "type": "a", "major": 1, "minor": 1}]"#, "linux.devices[0].type", "c, b, u, p"),
+        device(r#"[{"type": "c", "major": 1, "minor": 1}]"#, at, "is required and missing"),
+        device(r#"[{"path": "dev/x", "type": "c", "major": 1, "minor": 1}]"#, at, "is not absolute"),
+        device(r#"[{"path": "/dev/../etc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "contains \"..\""),
+        device(r#"[{"path": "/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the root itself"),
+        device(r#"[{"path": "/dev/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the directory of devices"),
+        device(r#"[{"path": "/proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "lies in /proc"),
+        device(r#"[{"path": "/sys/x", "type": "p"}]"#, at, "lies in /sys"),
+        device(
+            r#"[{"path": "/dev/x", "type": "c", "minor": 1}]"#,
+            "linux.devices[0].major",
+            "nothing is not a device number",
+        ),
+        device(r#"[{"path": "/dev/x", "type": "b", "major": 1}]"#, "linux.devices[0].minor", "nothing is not"),
+        device(r#"[{"path": "/dev/x", "type": "c", "major": -1, "minor": 1}]"#, "linux.devices[0].major", "-1 is not"),
+        device(
+            r#"[{"path": "/dev/x", "type": "c", "major": 4096, "minor": 1}]"#,
+            "linux.devices[0].major",
+            "0 to 4095",
+        ),
+        device(
+            r#"[{"path": "/dev/x", "type": "c", "major": 1, "minor": 1048576}]"#,
+            "linux.devices[0].minor",
+            "1048575",
+        ),
+        device(r#"[{"path": "/dev/x", "type": "p", "fileMode": 65536}]"#, "linux.devices[0].fileMode", "is not a mode"),
+        device(r#"[{"path": "/dev/x", "type": "p", "fileMode": 8630}]"#, "linux.devices[0].fileMode", "octal 20666"),
+        device(
+            r#"[{"path": "/dev/x", "type": "p", "fileMode": "0666"}]"#,
+            "linux.devices[0].fileMode",
+            "is not valid here",
+        ),
+        device(r#"[{"path": "/dev/x", "type": "p", "uid": 4294967295}]"#, "linux.devices[0].uid", "0 to 4294967294"),
+        device(r#"[{"path": "/dev/x", "type": "p", "gid": -1}]"#, "linux.devices[0].gid", "-1 is not valid"),
+        device(
+            r#"[{"path": "/dev/x", "type": "p"}, {"path": "/dev//x", "type": "p"}]"#,
+            "linux.devices[1].path",
+            "is the path of linux.devices[0] already",
+        ),
+        bad("/linux/maskedPaths", "\"/x\"", "linux.maskedPaths", "expected an array of strings"),
+        bad("/linux/maskedPaths", "[\"x\"]", "linux.maskedPaths[0]", "is not absolute"),
+        bad("/linux/maskedPaths", "[\"/x\", \"/a/../b\"]", "linux.maskedPaths[1]", "contains \"..\""),
+        bad("/linux/maskedPaths", "[\"/\"]", "linux.maskedPaths[0]", "is the root itself"),
+        bad("/linux/readonlyPaths", "[\"\"]", "linux.readonlyPaths[0]", "is not absolute"),
+        bad("/linux/readonlyPaths", "[\"/..\"]", "linux.readonlyPaths[0]", "contains \"..\""),
+        bad("/linux/readonlyPaths", "[\"/x\\u0000\"]", "linux.readonlyPaths[0]", "NUL"),
+        bad("/linux/rootfsPropagation", "\"public\"", "linux.rootfsPropagation", "private, rprivate, slave"),
+        bad("/linux/rootfsPropagation", "1", "linux.rootfsPropagation", "1 is not valid here"),
+    ]);
+}
+
+#[test]
+fn cgroups() {
+    let path = "linux.cgroupsPath";
+    all_refused(&[
+        bad("/linux/cgroupsPath", "1", path, "expected a string"),
+        bad("/linux/cgroupsPath", "\"/a/../b\"", path, "contains \"..\""),
+        bad("/linux/cgroupsPath", "\"..\"", path, "contains \"..\""),
+        bad("/linux/cgroupsPath", "\"/\"", path, "is the root of the tree"),
+        bad("/linux/cgroupsPath", "\"./\"", path, "is the root of the tree"),
+        bad("/linux/cgroupsPath", "\"/a\\nb\"", path, "control character"),
+        bad("/linux/cgroupsPath", "\"/a\\u0000\"", path, "NUL"),
+        bad("/linux/cgroupsPath", format!("\"/{}\"", "n".repeat(256)), path, "a name of 256 bytes"),
+    ]);
+}
+
+#[test]
+fn resources() {
+    let memory = |json: &str, path, words| bad("/linux/resources/memory", json, path, words);
+    let cpu = |json: &str, path, words| bad("/linux/resources/cpu", json, path, words);
+    let rule = |json: &str, path, words| bad("/linux/resources/devices", json, path, words);
+    all_refused(&[
+        bad("/linux/resources", "[]", "linux.resources", "expected an object"),
+        memory(r#"{"limit": -2}"#, "linux.resources.memory.limit", "-2 is not a limit; expected -1 for none"),
+        memory(r#"{"limit": "1G"}"#, "linux.resources.memory.limit", "\"1G\" is not valid here"),
+        memory(r#"{"limit": 9223372036854775808}"#, "linux.resources.memory.limit", "9223372036854775807"),
+        memory(r#"{"reservation": -5}"#, "linux.resources.memory.reservation", "-5 is not a limit"),
+        memory(r#"{"swap": -5}"#, "linux.resources.memory.swap", "-5 is not a limit"),
+        memory(r#"{"swap": 5}"#, "linux.resources.memory.swap", "5 needs a memory limit"),
+        memory(r#"{"limit": 10, "swap": 9}"#, "linux.resources.memory.swap", "below the memory limit 10"),
+        cpu(r#"{"shares": -1}"#, "linux.resources.cpu.shares", "-1 is not valid"),
+        cpu(r#"{"period": 999}"#, "linux.resources.cpu.period", "expected from 1000 to 1000000"),
+        cpu(r#"{"period": 1000001}"#, "linux.resources.cpu.period", "1000001 is not a period"),
+        cpu(r#"{"quota": 999}"#, "linux.resources.cpu.quota", "999 is not a quota"),
+        cpu(r#"{"quota": -2}"#, "linux.resources.cpu.quota", "-2 is not a quota"),
+        cpu(r#"{"burst": 1}"#, "linux.resources.cpu.burst", "1 is above the quota"),
+        cpu(r#"{"quota": 5000, "burst": 5001}"#, "linux.resources.cpu.burst", "5001 is above the quota"),
+        cpu(r#"{"idle": 2}"#, "linux.resources.cpu.idle", "expected 0 or 1"),
+        cpu(r#"{"cpus": "a"}"#, "linux.resources.cpu.cpus", "\"a\" is not a list of numbers"),
+        cpu(r#"{"cpus": "3-1"}"#, "linux.resources.cpu.cpus", "is not a list"),
+        cpu(r#"{"cpus": "0,"}"#, "linux.resources.cpu.cpus", "is not a list"),
+        cpu(r#"{"mems": "-1"}"#, "linux.resources.cpu.mems", "is not a list"),
+        cpu(r#"{"mems": "+1"}"#, "linux.resources.cpu.mems", "is not a list"),
+        bad("/linux/resources/pids", "{}", "linux.resources.pids.limit", "is required and missing"),
+        bad("/linux/resources/pids", r#"{"limit": -2}"#, "linux.resources.pids.limit", "-2 is not a limit"),
+        bad("/linux/resources/pids", r#"{"limit": 1.5}"#, "linux.resources.pids.limit", "1.5 is not valid"),
+        rule(r#"[{}]"#, "linux.resources.devices[0].allow", "is required and missing"),
+        rule(r#"[{"allow": 1}]"#, "linux.resources.devices[0].allow", "expected true or false"),
+        rule(r#"[{"allow": true, "type": "p"}]"#, "linux.resources.devices[0].type", "a, b, c"),
+        rule(r#"[{"allow": true, "access": "x"}]"#, "linux.resources.devices[0].access", "letters out of \"rwm\""),
+        rule(r#"[{"allow": true, "access": "rr"}]"#, "linux.resources.devices[0].access", "\"rr\" is not an access"),
+        rule(r#"[{"allow": true, "access": ""}]"#, "linux.resources.devices[0].access", "is not an access"),
+        rule(r#"[{"allow": true, "major": -2}]"#, "linux.resources.devices[0].major", "or -1 for all"),
+        rule(r#"[{"allow": true, "minor": 1048576}]"#, "linux.resources.devices[0].minor", "1048576 is not"),
+    ]);
+}

@@ -1,0 +1,179 @@
+//! The process: identities first, because a guess about those is a hole.
+
+use super::*;
+
+#[test]
+fn identities_are_exact() {
+    let mut cases = Vec::new();
+    for (place, path) in [("/process/user/uid", "process.user.uid"), ("/process/user/gid", "process.user.gid")] {
+        for value in [
+            "\"0\"",
+            "\"-1\"",
+            "\"root\"",
+            "-1",
+            "1.5",
+            "1e3",
+            "-0",
+            "4294967295",
+            "4294967296",
+            "18446744073709551616",
+        ] {
+            cases.push(bad(place, value, path, "expected a whole number from 0 to 4294967294"));
+        }
+        cases.push(bad(place, "true", path, "true is not valid here"));
+        cases.push(bad(place, "null", path, "is required and missing"));
+        cases.push(bad(place, "[0]", path, "[0] is not valid here"));
+        cases.push(bad(place, "", path, "is required and missing"));
+    }
+    cases.extend([
+        bad("/process/user", "", "process.user", "is required and missing"),
+        bad("/process/user", "[0, 0]", "process.user", "[0,0] is not valid here; expected an object"),
+        bad("/process/user", "\"root\"", "process.user", "expected an object"),
+        bad("/process/user/additionalGids", "5", "process.user.additionalGids", "expected an array of whole numbers"),
+        bad("/process/user/additionalGids", "[1, \"2\"]", "process.user.additionalGids[1]", "\"2\" is not valid"),
+        bad("/process/user/additionalGids", "[-1]", "process.user.additionalGids[0]", "-1 is not valid"),
+        bad("/process/user/additionalGids", "[4294967295]", "process.user.additionalGids[0]", "4294967295 is not"),
+        bad("/process/user/additionalGids", "[null]", "process.user.additionalGids[0]", "null is not valid"),
+        bad(
+            "/process/user/additionalGids",
+            format!("[{}0]", "0,".repeat(65536)),
+            "process.user.additionalGids",
+            "has 65537 groups; expected at most 65536",
+        ),
+        bad(
+            "/process/user/umask",
+            "512",
+            "process.user.umask",
+            "512 is not valid here; expected a whole number from 0 to 511",
+        ),
+        bad("/process/user/umask", "-1", "process.user.umask", "-1 is not valid"),
+        bad("/process/user/umask", "\"022\"", "process.user.umask", "\"022\" is not valid"),
+    ]);
+    all_refused(&cases);
+}
+
+#[test]
+fn the_command_and_its_environment() {
+    all_refused(&[
+        bad("/process/args", "", "process.args", "is required and missing; expected an array of strings"),
+        bad("/process/args", "[]", "process.args", "is empty; expected at least the program"),
+        bad("/process/args", "[\"\"]", "process.args[0]", "is empty"),
+        bad("/process/args", "\"sh\"", "process.args", "\"sh\" is not valid here; expected an array of strings"),
+        bad("/process/args", "[\"sh\", 1]", "process.args[1]", "1 is not valid here; expected a string"),
+        bad("/process/args", "[\"sh\", null]", "process.args[1]", "null is not valid"),
+        bad("/process/args", "[\"sh\", \"a\\u0000b\"]", "process.args[1]", "contains a NUL character"),
+        bad("/process/args", format!("[\"{}\"]", "a/".repeat(2048)), "process.args[0]", "is 4096 bytes long"),
+        bad(
+            "/process/args",
+            format!("[\"sh\", \"{}\"]", "a".repeat(131072)),
+            "process.args[1]",
+            "expected less than 131072",
+        ),
+        bad("/process/cwd", "", "process.cwd", "is required and missing"),
+        bad("/process/cwd", "\"\"", "process.cwd", "is not absolute"),
+        bad("/process/cwd", "\"work\"", "process.cwd", "\"work\" is not absolute; expected a path that begins with /"),
+        bad("/process/cwd", "\"./work\"", "process.cwd", "is not absolute"),
+        bad("/process/cwd", "\"/a\\u0000\"", "process.cwd", "NUL"),
+        bad("/process/cwd", format!("\"/{}\"", "n".repeat(256)), "process.cwd", "a name of 256 bytes"),
+        bad("/process/cwd", "{}", "process.cwd", "expected a string"),
+        bad("/process/env", "{\"A\": \"b\"}", "process.env", "expected an array of strings"),
+        bad("/process/env", "[\"PATH=/bin\", \"HOME\"]", "process.env[1]", "\"HOME\" is not an environment variable"),
+        bad("/process/env", "[\"=x\"]", "process.env[0]", "expected NAME=value"),
+        bad("/process/env", "[\"\"]", "process.env[0]", "expected NAME=value"),
+        bad("/process/env", "[\"A=\\u0000\"]", "process.env[0]", "NUL"),
+        bad("/process/env", format!("[\"A={}\"]", "a".repeat(131070)), "process.env[0]", "expected less than 131072"),
+        bad("/process/terminal", "1", "process.terminal", "expected true or false"),
+        bad("/process/consoleSize", "[24, 80]", "process.consoleSize", "expected an object"),
+        bad("/process/consoleSize", r#"{"height": 24}"#, "process.consoleSize.width", "is required and missing"),
+        bad("/process/consoleSize", r#"{"height": 65536, "width": 1}"#, "process.consoleSize.height", "0 to 65535"),
+        bad("/process/consoleSize", r#"{"height": 1, "width": -1}"#, "process.consoleSize.width", "0 to 65535"),
+        bad("/process/noNewPrivileges", "\"yes\"", "process.noNewPrivileges", "expected true or false"),
+        bad("/process/oomScoreAdj", "-1001", "process.oomScoreAdj", "expected a whole number from -1000 to 1000"),
+        bad("/process/oomScoreAdj", "1001", "process.oomScoreAdj", "1001 is not valid"),
+        bad("/process/oomScoreAdj", "0.5", "process.oomScoreAdj", "0.5 is not valid"),
+    ]);
+}
+
+#[test]
+fn a_message_does_not_repeat_a_megabyte() {
+    all_refused(&[
+        bad("/process/env", format!("[\"{}\"]", "a".repeat(100_000)), "process.env[0]", "expected NAME=value"),
+        bad(
+            "/process/terminal",
+            format!("\"{}\"", "a".repeat(1_000_000)),
+            "process.terminal",
+            "expected true or false",
+        ),
+    ]);
+}
+
+#[test]
+fn capabilities() {
+    let set = |set: &str| format!("/process/capabilities/{set}").leak() as &'static str;
+    all_refused(&[
+        bad("/process/capabilities", "[]", "process.capabilities", "expected an object"),
+        bad(set("bounding"), "\"CAP_KILL\"", "process.capabilities.bounding", "expected an array of strings"),
+        bad(set("bounding"), "[\"CAP_FLY\"]", "process.capabilities.bounding[0]", "\"CAP_FLY\" is not valid here"),
+        bad(set("bounding"), "[\"KILL\"]", "process.capabilities.bounding[0]", "like CAP_NET_ADMIN"),
+        bad(set("bounding"), "[\"cap_kill\"]", "process.capabilities.bounding[0]", "\"cap_kill\" is not valid"),
+        bad(set("bounding"), "[\"CAP_CAP_KILL\"]", "process.capabilities.bounding[0]", "is not valid"),
+        bad(set("permitted"), "[\"CAP_KILL\", 5]", "process.capabilities.permitted[1]", "5 is not valid"),
+        bad(set("inheritable"), "[\"\"]", "process.capabilities.inheritable[0]", "is not valid"),
+        bad(
+            set("effective"),
+            "[\"CAP_KILL\", \"CAP_SYS_ADMIN\"]",
+            "process.capabilities.effective",
+            "CAP_SYS_ADMIN is not in capabilities.permitted",
+        ),
+        bad(
+            set("ambient"),
+            "[\"CAP_CHOWN\"]",
+            "process.capabilities.ambient",
+            "CAP_CHOWN is not in capabilities.permitted",
+        ),
+        bad(
+            set("ambient"),
+            "[\"CAP_KILL\"]",
+            "process.capabilities.ambient",
+            "CAP_KILL is not in capabilities.inheritable",
+        ),
+    ]);
+}
+
+#[test]
+fn rlimits() {
+    let limits = "/process/rlimits";
+    all_refused(&[
+        bad(limits, "{}", "process.rlimits", "expected an array of objects"),
+        bad(limits, r#"["RLIMIT_CPU"]"#, "process.rlimits[0]", "expected an object"),
+        bad(limits, r#"[{"soft": 1, "hard": 1}]"#, "process.rlimits[0].type", "is required and missing"),
+        bad(limits, r#"[{"type": "RLIMIT_X", "soft": 1, "hard": 1}]"#, "process.rlimits[0].type", "RLIMIT_NOFILE"),
+        bad(limits, r#"[{"type": "NOFILE", "soft": 1, "hard": 1}]"#, "process.rlimits[0].type", "\"NOFILE\" is not"),
+        bad(limits, r#"[{"type": "RLIMIT_CPU", "hard": 1}]"#, "process.rlimits[0].soft", "is required and missing"),
+        bad(limits, r#"[{"type": "RLIMIT_CPU", "soft": 1}]"#, "process.rlimits[0].hard", "is required and missing"),
+        bad(
+            limits,
+            r#"[{"type": "RLIMIT_CPU", "soft": -1, "hard": -1}]"#,
+            "process.rlimits[0].soft",
+            "-1 is not valid",
+        ),
+        bad(
+            limits,
+            r#"[{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]"#,
+            "process.rlimits[0].soft",
+            "2 is above the hard limit 1",
+        ),
+        bad(
+            limits,
+            r#"[{"type": "RLIMIT_CPU", "soft": 0, "hard": 18446744073709551616}]"#,
+            "process.rlimits[0].hard",
+            "expected a whole number from 0 to 18446744073709551615",
+        ),
+        bad(
+            limits,
+            r#"[{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}, {"type": "RLIMIT_CPU", "soft": 1, "hard": 1}]"#,
+            "process.rlimits[1].type",
+            "RLIMIT_CPU is set by process.rlimits[0] already",
+        ),
+    ]);
+}

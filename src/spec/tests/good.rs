@@ -1,0 +1,163 @@
+//! What is accepted, and how it is held.
+
+use std::path::Path;
+
+use super::*;
+use crate::spec::capabilities::Sets;
+use crate::spec::mount_options::{Bind, MOUNT_ATTR_RDONLY};
+use crate::spec::namespaces::Namespaces;
+use crate::spec::{hooks, idmap, mounts, oci};
+
+fn accepted(changes: &[(&str, &str)]) -> Config {
+    Config::from_json(&changed(changes), None).unwrap_or_else(|error| panic!("{changes:?}: {error}"))
+}
+
+#[test]
+fn the_default_is_sound_and_comes_back_as_it_was() {
+    let text = Config::default_json();
+    let config = Config::from_json(&text, Some(Path::new("/somewhere"))).unwrap();
+    assert_eq!(config.json(), text);
+    assert_eq!(config.rootfs(), Path::new("/somewhere"));
+    assert_eq!(config.bundle(), None);
+    // Nothing of it is lost on the way into the types and out again.
+    let mut again = serde_json::to_value(config.spec()).unwrap();
+    let mut given: Value = parsed(&text);
+    for document in [&mut again, &mut given] {
+        for set in ["bounding", "effective", "permitted"] {
+            // Sets have no order.
+            let names = document["process"]["capabilities"][set].as_array_mut().unwrap();
+            names.sort_by_key(|name| name.to_string());
+        }
+    }
+    assert_eq!(again, given);
+    // Its spelling is that of the JSON writers of other runtimes: indented by tabs.
+    let mut written = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
+    serde::Serialize::serialize(&parsed(&text), &mut serializer).unwrap();
+    assert_eq!(String::from_utf8(written).unwrap() + "\n", text);
+}
+
+#[test]
+fn every_field_of_this_version() {
+    let config = accepted(&[
+        ("/ociVersion", "\"1.3.0-rc.1+build.5\""),
+        ("/domainname", "\"example.com\""),
+        ("/annotations", r#"{"com.example.a": "", "b": "x"}"#),
+        ("/process/consoleSize", r#"{"height": 25, "width": 80}"#),
+        ("/process/user", r#"{"uid": 3, "gid": 4, "umask": 63, "additionalGids": [5, 4294967]}"#),
+        ("/process/oomScoreAdj", "-1000"),
+        ("/process/capabilities/inheritable", "[\"CAP_KILL\"]"),
+        ("/process/capabilities/ambient", "[\"CAP_KILL\"]"),
+        (
+            "/hooks",
+            r#"{"prestart": [{"path": "/1"}], "createRuntime": [{"path": "/2", "args": [], "env": ["A="]}],
+                "createContainer": [{"path": "/3"}], "startContainer": [{"path": "/4", "timeout": 1}],
+                "poststart": [{"path": "/5", "args": ["5", ""]}], "poststop": [{"path": "/6"}]}"#,
+        ),
+        (
+            "/linux/devices",
+            r#"[{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 8630, "uid": 0, "gid": 0}]"#,
+        ),
+        ("/linux/uidMappings", r#"[{"containerID": 0, "hostID": 100000, "size": 65536}]"#),
+        ("/linux/gidMappings", r#"[{"containerID": 0, "hostID": 0, "size": 4294967295}]"#),
+        ("/linux/namespaces/-", r#"{"type": "user"}"#),
+        ("/linux/namespaces/-", r#"{"type": "time", "path": ""}"#),
+        ("/linux/timeOffsets", r#"{"monotonic": {"secs": -5, "nanosecs": 1}, "boottime": {}}"#),
+        (
+            "/linux/resources",
+            r#"{"memory": {"limit": 1000, "reservation": -1, "swap": 1000},
+                "cpu": {"shares": 1024, "quota": 50000, "period": 100000, "cpus": "0-3,8", "mems": "0", "idle": 1, "burst": 5},
+                "pids": {"limit": -1}, "devices": [{"allow": true, "type": "c", "major": 1, "minor": -1, "access": "rw"}]}"#,
+        ),
+        ("/linux/cgroupsPath", "\"/berth/x\""),
+        ("/linux/rootfsPropagation", "\"rslave\""),
+        ("/linux/sysctl", r#"{"net.ipv4.ip_forward": "1", "kernel/shmmax": "5", "fs.mqueue.msg_max": ""}"#),
+    ]);
+    let spec = config.spec();
+    for kind in hooks::Kind::ALL {
+        assert_eq!(hooks::list(spec, kind).len(), 1, "{}", kind.name());
+    }
+    let namespaces = Namespaces::of(spec);
+    assert!(namespaces.joined.is_empty() && namespaces.is_new(oci::LinuxNamespaceType::Time));
+    let linux = spec.linux().as_ref().unwrap();
+    assert_eq!(linux.devices().as_ref().unwrap()[0].file_mode(), Some(0o666));
+    assert_eq!(idmap::to_host(linux.uid_mappings().as_ref().unwrap(), 3), Some(100_003));
+    let sets = Sets::of(spec.process().as_ref().unwrap());
+    assert_eq!((sets.ambient, sets.bounding), (1 << 5, 1 << 5 | 1 << 10 | 1 << 29));
+}
+
+#[test]
+fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
+    accepted(&[
+        ("/x", "{\"y\": 1}"),
+        ("/uidMappings", "\"never existed here\""),
+        ("/process/user/colour", "\"red\""),
+        ("/windows", "null"),
+        ("/process/apparmorProfile", "\"\""),
+        ("/process/selinuxLabel", "null"),
+        ("/process/commandLine", "\"\""),
+        ("/linux/seccomp", "null"),
+        ("/linux/netDevices", "{}"),
+        ("/linux/rootfsPropagation", "\"\""),
+        ("/linux/cgroupsPath", "\"\""),
+        ("/linux/resources/blockIO", r#"{"weightDevice": null}"#),
+        ("/linux/resources/network", "{}"),
+        ("/linux/resources/unified", "{}"),
+        ("/linux/resources/memory", r#"{"disableOOMKiller": false}"#),
+        ("/mounts/0/uidMappings", "[]"),
+        ("/hooks", "{\"prestart\": null}"),
+        // The specification has the size ignored without a terminal.
+        ("/process/terminal", "false"),
+        ("/process/consoleSize", r#"{"height": 0, "width": 0}"#),
+    ]);
+    for version in ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.3.99"] {
+        accepted(&[("/ociVersion", &format!("{version:?}"))]);
+    }
+}
+
+#[test]
+fn joins_are_in_the_order_in_which_they_must_happen() {
+    let config = accepted(&[(
+        "/linux/namespaces",
+        r#"[{"type": "time", "path": "/t"}, {"type": "mount"}, {"type": "pid", "path": "/p"}, {"type": "cgroup", "path": "/c"},
+                {"type": "network", "path": "/n"}, {"type": "uts", "path": "/u"}, {"type": "ipc", "path": "/i"},
+                {"type": "user", "path": "/us"}]"#,
+    )]);
+    let namespaces = Namespaces::of(config.spec());
+    let paths: Vec<_> = namespaces.joined.iter().map(|joined| joined.path.to_str().unwrap()).collect();
+    assert_eq!(paths, ["/us", "/i", "/u", "/n", "/p", "/c", "/t"]);
+    assert_eq!(namespaces.joined[0].index, 7);
+    assert_eq!(namespaces.new_flags, libc::CLONE_NEWNS as u64);
+}
+
+#[test]
+fn mounts_are_held_with_plain_paths() {
+    let config = accepted(&[
+        ("/mounts/-", r#"{"destination": "a//b/./c/", "type": "tmpfs", "options": ["ro", "mode=700"]}"#),
+        ("/mounts/-", r#"{"destination": "/data", "type": "bind", "source": "/srv/../srv/data"}"#),
+        (
+            "/mounts/-",
+            r#"{"destination": "/d2", "type": "none", "source": "/x", "options": ["rbind", "rslave", "ro"]}"#,
+        ),
+        ("/mounts/-", r#"{"destination": "/proc/cpuinfo", "type": "bind", "source": "/x"}"#),
+        ("/mounts/-", r#"{"destination": "/e", "type": "ext4", "source": "/dev/sda1", "options": ["ro"]}"#),
+        (
+            "/mounts/-",
+            r#"{"destination": "/o", "type": "overlay", "source": "o", "options": ["lowerdir=/a:/b", "ro"]}"#,
+        ),
+        ("/linux/maskedPaths", "[\"/proc//kcore/\"]"),
+    ]);
+    let list = config.spec().mounts().as_ref().unwrap();
+    let options: Vec<_> = list.iter().enumerate().map(|(i, mount)| mounts::options(mount, i).unwrap()).collect();
+    assert_eq!(list[7].destination(), Path::new("/a/b/c"));
+    assert_eq!(options[7].data, [("mode".to_owned(), Some("700".to_owned()))]);
+    assert!(options[7].sb_flags.is_empty() && options[7].attr_set == MOUNT_ATTR_RDONLY);
+    assert_eq!(options[8].bind, Some(Bind::Single));
+    assert_eq!(options[9].bind, Some(Bind::Recursive));
+    assert_eq!(options[9].propagation, [libc::MS_SLAVE | libc::MS_REC]);
+    assert_eq!(options[11].sb_flags, ["ro"]);
+    assert!(options[12].sb_flags.is_empty());
+    let masked = config.spec().linux().as_ref().unwrap().masked_paths();
+    assert_eq!(masked.as_deref(), Some(&["/proc/kcore".to_owned()][..]));
+}
