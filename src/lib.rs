@@ -1,12 +1,31 @@
 //! libberth creates, runs, freezes and measures Linux containers from inside somebody else's process.
+//!
+//! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
+//! deleted; [`container`] has one file for each verb. Behind create and exec, [`plan`] compiles the configuration into
+//! a list of steps, [`spawn`] starts berth-init with it, and [`init`] is that program.
 
 pub mod cgroup;
-pub mod error;
+pub mod container;
 mod deadline;
+pub mod error;
+#[cfg(feature = "fault-points")]
+pub mod fault;
+#[cfg(not(feature = "fault-points"))]
+mod fault;
+mod hooks;
+mod identity;
 mod init;
 mod plan;
+mod process;
+mod runtime;
 mod spawn;
 pub mod spec;
 pub mod stats;
 
+pub use container::delete::Force;
+pub use container::signal::Recipients;
+pub use container::{Container, Status};
 pub use error::{Code, Error, Result, Stage};
+pub use process::{Process, ProcessOptions, Stdio};
+pub use runtime::{DEFAULT_ROOT, Runtime, Settings};
+pub use spawn::ExitStatus;

@@ -54,6 +54,10 @@ pub struct Record {
     pub cgroup: Layout,
     /// CLONE_NEW… of the namespaces that are not the host's.
     pub namespaces: u64,
+    /// Processes are spawned into the cgroup of the v2 tree.
+    pub into_cgroup: bool,
+    /// As it was asked of create; part of the plan.
+    pub parent_death_signal: i32,
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
@@ -363,6 +367,8 @@ mod tests {
             init: None,
             cgroup: Layout::default(),
             namespaces: 0,
+            into_cgroup: false,
+            parent_death_signal: 0,
             external_descriptors: vec![],
         }
     }

@@ -2,11 +2,13 @@
 //! moment between clone and exec needs too. `main.rs` is the program's own root; build.rs compiles it.
 
 pub(crate) mod arch;
+#[allow(dead_code)] // most of it is init's half
 pub(crate) mod sys;
+#[allow(dead_code)] // as above
 pub(crate) mod wire;
 
 // The rest runs in berth-init only. It is compiled here for the tests.
 #[cfg(test)]
-mod plan;
+pub(crate) mod plan;
 #[cfg(test)]
 mod tree;

@@ -81,7 +81,7 @@ fn push_inside(
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
 
-    let root = rootfs::Root { spec, config: create.config, rootfs: &create.rootfs, bind_devices: in_user_namespace };
+    let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         if cgroup_mount::is_cgroup(mount) {

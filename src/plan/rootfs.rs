@@ -7,7 +7,7 @@ use crate::error::{Doing, Result};
 use crate::spec::mount_options::{self, Bind, MountOptions};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxNamespaceType, Mount, Spec};
-use crate::spec::{Config, mounts};
+use crate::spec::mounts;
 
 /// What the specification promises to each container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -29,7 +29,6 @@ const DEFAULT_LINKS: [(&str, &str); 5] = [
 
 pub struct Root<'a> {
     pub spec: &'a Spec,
-    pub config: &'a Config,
     /// Without symlinks in it.
     pub rootfs: &'a Path,
     /// A user namespace may not make device nodes: the host's are bound.

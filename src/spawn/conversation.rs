@@ -51,6 +51,11 @@ impl<'p> Conversation<'p> {
         &self.child.as_ref().expect("the child is only taken by `finish`").pidfd
     }
 
+    /// The master of the terminal, once init has sent it.
+    pub fn terminal(&self) -> Option<&OwnedFd> {
+        self.terminal.as_ref()
+    }
+
     /// Goes on with the process that a `Fork` step makes.
     pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;

@@ -127,11 +127,6 @@ pub fn wait(pidfd: &OwnedFd, deadline: Deadline) -> Result<ExitStatus> {
     if reaped[0].contains(PollFlags::POLLHUP) { recorded(pidfd).ok_or_else(unknown) } else { Err(unknown()) }
 }
 
-/// Whether the process still lives (a zombie does not).
-pub fn is_alive(pidfd: &OwnedFd) -> bool {
-    !Deadline::after_ms(0).readable(pidfd.as_fd()).unwrap_or(true)
-}
-
 /// struct pidfd_info of linux/pidfd.h, the first 64 bytes (PIDFD_INFO_SIZE_VER0).
 #[repr(C)]
 #[derive(Default)]

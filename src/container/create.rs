@@ -1,0 +1,245 @@
+//! Create: from a configuration to an init that waits to be started.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+
+use super::status::{self, Status};
+use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
+use super::{Container, prepare};
+use crate::cgroup::{self, Cgroup};
+use crate::error::{Doing, Error, Result};
+use crate::fault;
+use crate::hooks::Place;
+use crate::identity::Identity;
+use crate::plan::{self, Barrier, Descriptor, Plan};
+use crate::process::{Process, ProcessOptions, Streams, send_terminal};
+use crate::runtime::Runtime;
+use crate::spawn::{self, Conversation, Launch};
+use crate::spec::hooks::Kind;
+use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::oci::LinuxNamespaceType;
+use crate::spec::{Config, oci};
+
+impl Container {
+    /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
+    /// is left.
+    pub fn create(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
+        check_id(id)?;
+        config.validate()?;
+        let process = process_of(config)?;
+        options.check(process.terminal().unwrap_or(false))?;
+        let joined = open_joined(config)?;
+        let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
+
+        let directory = runtime.inner.root.make(id)?;
+        let container = Container::new(id, &runtime.inner, directory);
+        let lock = container.directory.lock(runtime.inner.lock_deadline())?;
+        fault::point("create.directory");
+        let result = container.set_up(config, process, options, &joined, rootfs);
+        if let Err(error) = result {
+            return Err(container.undo(error));
+        }
+        drop(lock);
+        Ok(container)
+    }
+
+    /// Takes back what a failed create has made. What cannot be is said beside the first error.
+    fn undo(&self, error: Error) -> Error {
+        *self.lock_init() = None;
+        let removed = match self.directory.read() {
+            Ok(Some(record)) => self.take_apart(&record).and_then(|()| self.directory.remove()),
+            _ => self.directory.remove(),
+        };
+        match removed {
+            Ok(()) => error,
+            Err(second) => error.detail("cleanup", second.message),
+        }
+    }
+
+    fn set_up(
+        &self,
+        config: &Config,
+        process: &oci::Process,
+        options: &ProcessOptions,
+        joined: &[File],
+        rootfs: PathBuf,
+    ) -> Result<()> {
+        let mut record = self.first_record(config, rootfs)?;
+        self.directory.write_config(config.json())?;
+        self.directory.write(&record)?;
+        fault::point("create.recorded");
+
+        let cgroup = cgroup::open(&record.cgroup)?;
+        cgroup.create()?;
+        fault::point("create.cgroups");
+        cgroup.apply(&resources(config.spec()))?;
+        fault::point("create.limits");
+        let (uid, gid) = prepare::owner_of_root(config.spec());
+        let fifo = self.directory.make_fifo(uid, gid)?;
+        fault::point("create.fifo");
+
+        let cgroup_dir = cgroup.spawn_dir()?;
+        record.into_cgroup = cgroup_dir.is_some();
+        record.parent_death_signal = options.parent_death_signal;
+        let plan = plan::create(&plan::Create {
+            id: &self.id,
+            config,
+            rootfs: record.rootfs.clone(),
+            layout: &record.cgroup,
+            into_cgroup: cgroup_dir.is_some(),
+            attached_by_host: cgroup.attach_needed(),
+            parent_death_signal: options.parent_death_signal,
+        })?;
+        let terminal = process.terminal().unwrap_or(false);
+        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
+        let mut streams = Streams::open(options, terminal, owner)?;
+        record.external_descriptors = external_descriptors(&streams.low);
+
+        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
+        let conversation = launch(&plan, &sources, &streams.low)?;
+        fault::point("create.spawned");
+        let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        fault::point("create.ready");
+        let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
+        *self.lock_init() = Some(init);
+        fault::point("create.saved");
+        Ok(())
+    }
+
+    /// What there may be to remove, before there is any of it.
+    fn first_record(&self, config: &Config, rootfs: PathBuf) -> Result<Record> {
+        let cgroups_path = config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
+        let namespaces = Namespaces::of(config.spec());
+        let joined = namespaces.joined.iter().fold(0, |flags, joined| flags | namespaces::flag(joined.kind));
+        Ok(Record {
+            version: RECORD_VERSION,
+            id: self.id.clone(),
+            phase: Phase::Creating,
+            owner: Identity::own()?,
+            bundle: config.bundle().map(ToOwned::to_owned),
+            rootfs,
+            created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
+            init: None,
+            cgroup: cgroup::plan(cgroups_path, &self.id)?,
+            namespaces: namespaces.new_flags | joined,
+            into_cgroup: false,
+            parent_death_signal: 0,
+            external_descriptors: Vec::new(),
+        })
+    }
+
+    /// The host's part, from the spawned init to the one that is ready.
+    fn accompany<'p>(
+        &self,
+        mut init: Conversation<'p>,
+        plan: &Plan,
+        config: &Config,
+        process: &oci::Process,
+        cgroup: &dyn Cgroup,
+        record: &mut Record,
+    ) -> Result<Conversation<'p>> {
+        let deadline = self.runtime.setup_deadline();
+        if plan.forks() {
+            init.adopt(deadline)?;
+        }
+        prepare::from_outside(init.pid(), process, cgroup)?;
+        if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
+            prepare::write_id_maps(init.pid(), config.spec())?;
+        }
+        if plan.waits_for(Barrier::Attached) {
+            init.go()?;
+        }
+        fault::point("create.attached");
+        if plan.waits_for(Barrier::Hooks) {
+            init.reached(deadline)?;
+            self.run_creation_hooks(&init, config, record)?;
+            init.go()?;
+        }
+        fault::point("create.hooks");
+        // The hooks' time is not init's.
+        init.ready(self.runtime.setup_deadline())?;
+        Ok(init)
+    }
+
+    fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
+        record.init = Some(identify(init.pid())?);
+        let creating = Status::Creating;
+        self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
+        self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
+        let inside = Place::Container { namespaces: record.namespaces, init: init.pidfd() };
+        self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
+    }
+
+    /// Saves the record and lets init go: from here on it lives without us.
+    fn commit(
+        &self,
+        init: Conversation,
+        record: &mut Record,
+        options: &ProcessOptions,
+        stdio: [Option<OwnedFd>; 3],
+    ) -> Result<Process> {
+        record.init = Some(identify(init.pid())?);
+        record.phase = Phase::Created;
+        let terminal = match (&options.console_socket, init.terminal()) {
+            (Some(socket), Some(master)) => {
+                send_terminal(socket, master)?;
+                false
+            }
+            _ => true,
+        };
+        self.directory.write(record)?;
+        init.go()?;
+        let (child, master) = init.finish();
+        Ok(Process::new(child.pid, child.pidfd, stdio, master.filter(|_| terminal)))
+    }
+}
+
+pub fn process_of(config: &Config) -> Result<&oci::Process> {
+    let missing = || Error::config("process", "is missing; expected the container's process");
+    config.spec().process().as_ref().ok_or_else(missing)
+}
+
+fn resources(spec: &oci::Spec) -> oci::LinuxResources {
+    spec.linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default()
+}
+
+/// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.
+fn open_joined(config: &Config) -> Result<Vec<File>> {
+    let joined = Namespaces::of(config.spec()).joined;
+    joined.iter().map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display()))).collect()
+}
+
+/// The descriptors that the plan's slots stand for.
+struct Sources<'a> {
+    fifo: &'a OwnedFd,
+    cgroup: Option<&'a OwnedFd>,
+    joined: &'a [File],
+}
+
+fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conversation<'p>> {
+    let open = |descriptor: &Descriptor| match descriptor {
+        Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
+        Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
+        Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
+        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+    };
+    // Where init forks, the second process goes into the cgroup by its own step.
+    let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());
+    spawn::start(plan, Launch { low, open: &open, cgroup, proc: spawn::proc()? })
+}
+
+fn identify(pid: i32) -> Result<Init> {
+    let gone = || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
+    let image = status::image_of(pid)?.ok_or_else(gone)?;
+    Ok(Init { identity: Identity::of(pid)?, image })
+}
+
+/// "pipe:[123]", "/dev/null" and so on, as the seed records them for checkpoints.
+fn external_descriptors(low: &[RawFd]) -> Vec<String> {
+    let name = |fd: &RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}"));
+    low.iter().take(3).map(|fd| name(fd).map(|path| path.display().to_string()).unwrap_or_default()).collect()
+}

@@ -1,0 +1,152 @@
+//! The life cycle: one file per verb. [`status`] is the state machine, [`store`] the state directory.
+
+mod create;
+pub(crate) mod delete;
+mod exec;
+mod oci_state;
+mod pause;
+mod prepare;
+pub(crate) mod signal;
+mod start;
+pub mod status;
+pub(crate) mod store;
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
+use crate::cgroup::{self, Cgroup};
+use crate::error::{Code, Error, Result};
+use crate::hooks;
+use crate::process::Process;
+use crate::runtime::{Inner as RuntimeInner, Runtime};
+use crate::spawn;
+use crate::spec::Config;
+use crate::spec::hooks as spec_hooks;
+use crate::stats::Stats;
+pub use status::Status;
+use store::{Directory, Record};
+
+/// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
+/// same container. Dropping one does nothing to the container.
+#[derive(Debug)]
+pub struct Container {
+    id: String,
+    runtime: Arc<RuntimeInner>,
+    directory: Directory,
+    /// The init process as this handle knows it: the caller's own child, or one found through the record.
+    init: Mutex<Option<Process>>,
+}
+
+impl Container {
+    /// Opens a container that exists already, made by this or any other process.
+    pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
+        let directory = runtime.inner.directory(id)?;
+        directory.read()?;
+        Ok(Container::new(id, &runtime.inner, directory))
+    }
+
+    fn new(id: &str, runtime: &Arc<RuntimeInner>, directory: Directory) -> Container {
+        Container { id: id.to_owned(), runtime: runtime.clone(), directory, init: Mutex::new(None) }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The configuration as it was given to create.
+    pub fn config_json(&self) -> Result<String> {
+        self.directory.read_config()
+    }
+
+    fn config(&self, record: &Record) -> Result<Config> {
+        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs)
+    }
+
+    /// The record as it is now, whoever wrote it.
+    fn record(&self) -> Result<Record> {
+        self.directory.read()?.ok_or_else(|| {
+            Error::new(Code::NotRunning, format!("container {:?} was never created in full; delete it", self.id))
+        })
+    }
+
+    fn cgroup(&self, record: &Record) -> Result<Box<dyn Cgroup>> {
+        cgroup::open(&record.cgroup)
+    }
+
+    /// The state at this moment, asked of the kernel.
+    pub fn status(&self) -> Result<Status> {
+        match self.directory.read()? {
+            Some(record) => status::of(&record, self.cgroup(&record)?.as_ref()),
+            None => Ok(Status::Stopped),
+        }
+    }
+
+    /// The processes of the container, as the caller's pid namespace has them.
+    pub fn pids(&self) -> Result<Vec<i32>> {
+        self.cgroup(&self.record()?)?.pids()
+    }
+
+    pub fn stats(&self) -> Result<Stats> {
+        self.cgroup(&self.record()?)?.stats()
+    }
+
+    /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.
+    pub fn init_process(&self) -> Result<Process> {
+        if let Some(process) = self.known_init() {
+            return Ok(process);
+        }
+        let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
+        let init = self.record()?.init.ok_or_else(ended)?;
+        let pidfd = init.identity.open()?.ok_or_else(ended)?;
+        let process = Process::new(init.identity.pid, pidfd, [None, None, None], None);
+        Ok(self.lock_init().get_or_insert(process).clone())
+    }
+
+    fn known_init(&self) -> Option<Process> {
+        self.lock_init().clone()
+    }
+
+    fn lock_init(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// A pidfd of init for the caller's own loop: it polls readable when init has ended.
+    pub fn pidfd(&self) -> Result<OwnedFd> {
+        let process = self.init_process()?;
+        process.pidfd().try_clone_to_owned().map_err(|error| Error::io(&error, "duplicating the pidfd"))
+    }
+
+    /// Waits until init has ended. Holds no lock.
+    pub fn wait(&self, timeout_ms: i64) -> Result<spawn::ExitStatus> {
+        match self.init_process() {
+            Ok(process) => process.wait(timeout_ms),
+            Err(error) if error.code == Code::NotRunning => {
+                let message = format!("container {:?} has ended before this handle could see how", self.id);
+                Err(Error::new(Code::StatusUnknown, message))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn run_hooks(
+        &self,
+        kind: spec_hooks::Kind,
+        config: &Config,
+        record: &Record,
+        status: Status,
+        place: &hooks::Place,
+    ) -> Result<()> {
+        let list = spec_hooks::list(config.spec(), kind);
+        if list.is_empty() {
+            return Ok(());
+        }
+        let state = oci_state::for_hooks(config, record, status)?;
+        hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
+    }
+
+    fn wrong_state(&self, code: Code, status: Status, needed: &str) -> Error {
+        Error::new(code, format!("container {:?} is {}; it must be {needed}", self.id, status.name()))
+            .detail("id", self.id.as_str())
+            .detail("status", status.name())
+    }
+}

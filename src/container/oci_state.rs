@@ -1,0 +1,70 @@
+//! The state as JSON: OCI's, and with the seed's additions for callers.
+
+use serde_json::{Map, Value, json};
+
+use super::{Container, Record, Status, status};
+use crate::error::{Code, Error, Result};
+use crate::spec::Config;
+use crate::spec::namespaces;
+use crate::spec::oci::LinuxNamespaceType as Kind;
+
+/// What hooks get on standard input: the state of the OCI runtime specification and nothing more.
+pub fn for_hooks(config: &Config, record: &Record, status: Status) -> Result<String> {
+    text(&Value::Object(oci(config, record, status)))
+}
+
+fn oci(config: &Config, record: &Record, status: Status) -> Map<String, Value> {
+    let mut state = Map::new();
+    state.insert("ociVersion".into(), json!(config.spec().version()));
+    state.insert("id".into(), json!(record.id));
+    state.insert("status".into(), json!(status.name()));
+    let pid = record.init.as_ref().filter(|_| status != Status::Stopped).map_or(0, |init| init.identity.pid);
+    state.insert("pid".into(), json!(pid));
+    state.insert("bundle".into(), json!(record.bundle.as_deref().unwrap_or(&record.rootfs)));
+    if let Some(annotations) = config.spec().annotations().as_ref().filter(|annotations| !annotations.is_empty()) {
+        let sorted: std::collections::BTreeMap<_, _> = annotations.iter().collect();
+        state.insert("annotations".into(), json!(sorted));
+    }
+    state
+}
+
+fn text(value: &Value) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+impl Container {
+    /// The OCI state with `rootfs`, `created`, `initProcessStartTime`, `cgroupPaths`, `namespacePaths` and
+    /// `externalDescriptors` beside it.
+    pub fn state_json(&self) -> Result<String> {
+        let Some(record) = self.directory.read()? else {
+            return text(&json!({ "ociVersion": "", "id": self.id, "status": "stopped", "pid": 0, "bundle": "" }));
+        };
+        let config = self.config(&record)?;
+        let status = status::of(&record, self.cgroup(&record)?.as_ref())?;
+        let mut state = oci(&config, &record, status);
+        state.insert("rootfs".into(), json!(record.rootfs));
+        state.insert("created".into(), json!(record.created));
+        if let Some(init) = record.init.as_ref().filter(|_| status != Status::Stopped) {
+            state.insert("initProcessStartTime".into(), json!(init.identity.start_time));
+            state.insert("namespacePaths".into(), namespace_paths(init.identity.pid));
+        }
+        state.insert("cgroupPaths".into(), json!(record.cgroup.paths));
+        state.insert("externalDescriptors".into(), json!(record.external_descriptors));
+        text(&Value::Object(state))
+    }
+}
+
+fn namespace_paths(pid: i32) -> Value {
+    let kinds = [
+        (Kind::Cgroup, "cgroup"),
+        (Kind::Ipc, "ipc"),
+        (Kind::Mount, "mnt"),
+        (Kind::Network, "net"),
+        (Kind::Pid, "pid"),
+        (Kind::Time, "time"),
+        (Kind::User, "user"),
+        (Kind::Uts, "uts"),
+    ];
+    let paths = kinds.map(|(kind, file)| (namespaces::name(kind).to_owned(), json!(format!("/proc/{pid}/ns/{file}"))));
+    Value::Object(paths.into_iter().collect())
+}

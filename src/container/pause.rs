@@ -1,0 +1,29 @@
+//! Pause and resume, by the freezer. Both return when the kernel confirms it.
+
+use super::{Container, Status, status};
+use crate::error::{Code, Result};
+
+impl Container {
+    /// Freezes a running or created container. If it cannot be frozen in time it runs on.
+    pub fn pause(&self) -> Result<()> {
+        let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        match status::of(&record, cgroup.as_ref())? {
+            Status::Running | Status::Created => cgroup.freeze(self.runtime.cgroup_deadline()),
+            status @ Status::Paused => Err(self.wrong_state(Code::Paused, status, "running or created")),
+            status => Err(self.wrong_state(Code::NotRunning, status, "running or created")),
+        }
+    }
+
+    /// Thaws a paused container.
+    pub fn resume(&self) -> Result<()> {
+        let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        match status::of(&record, cgroup.as_ref())? {
+            Status::Paused => cgroup.thaw(self.runtime.cgroup_deadline()),
+            status => Err(self.wrong_state(Code::NotPaused, status, "paused")),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What the host does to a process of a container from outside: cgroups, id maps, hard limits, the OOM score.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use crate::cgroup::Cgroup;
+use crate::error::{Doing, Error, Result};
+use crate::spawn;
+use crate::spec::oci::{LinuxIdMapping, Process, Spec};
+use crate::spec::{namespaces, rlimits};
+
+/// Makes the process what its configuration says, as far as only the host may. The process waits meanwhile, or does
+/// nothing that depends on it.
+pub fn from_outside(pid: i32, process: &Process, cgroup: &dyn Cgroup) -> Result<()> {
+    if cgroup.attach_needed() {
+        cgroup.attach(pid)?;
+    }
+    if let Some(score) = process.oom_score_adj() {
+        write_proc(pid, "oom_score_adj", &score.to_string())?;
+    }
+    raise_hard_limits(pid, process)
+}
+
+/// init sets its limits itself, late, so that they do not hinder its own work. Only what lies above the hard limit it
+/// has inherited must be raised by the host: inside a user namespace nobody may.
+fn raise_hard_limits(pid: i32, process: &Process) -> Result<()> {
+    for limit in process.rlimits().iter().flatten() {
+        let resource = rlimits::number(limit.typ());
+        let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+        prlimit(pid, resource, None, Some(&mut current)).doing(|| format!("reading {} of process {pid}", limit.typ()))?;
+        if limit.hard() > current.rlim_max {
+            let new = libc::rlimit64 { rlim_cur: current.rlim_cur, rlim_max: limit.hard() };
+            prlimit(pid, resource, Some(&new), None).doing(|| {
+                format!("raising the hard limit of {} from {} to {}", limit.typ(), current.rlim_max, limit.hard())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&mut libc::rlimit64>) -> nix::Result<()> {
+    let new = new.map_or(std::ptr::null(), |new| new as *const _);
+    let old = old.map_or(std::ptr::null_mut(), |old| old as *mut _);
+    // SAFETY: both are NULL or valid for the call.
+    Errno::result(unsafe { libc::prlimit64(pid, resource as _, new, old) }).map(|_| ())
+}
+
+/// Writes the maps of a new user namespace. Its init waits until they are there.
+pub fn write_id_maps(pid: i32, spec: &Spec) -> Result<()> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    let lines = |maps: &Option<Vec<LinuxIdMapping>>| -> String {
+        let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
+        maps.iter().flatten().map(line).collect()
+    };
+    write_proc(pid, "uid_map", &lines(linux.uid_mappings()))?;
+    write_proc(pid, "gid_map", &lines(linux.gid_mappings()))
+}
+
+fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
+    let path = format!("{pid}/{name}");
+    let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
+    let file = openat(spawn::proc()?.as_fd(), path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    // One write: the kernel takes a map only whole (user_namespaces(7)).
+    let written = File::from(file.doing(doing)?).write(text.as_bytes()).doing(doing)?;
+    if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
+}
+
+/// The host's uid and gid of the container's root; root itself without a new user namespace.
+pub fn owner_of_root(spec: &Spec) -> (u32, u32) {
+    owner(spec, 0, 0)
+}
+
+/// The host's uid and gid of the container's ids; unchanged where they are not mapped.
+pub fn owner(spec: &Spec, uid: u32, gid: u32) -> (u32, u32) {
+    use crate::spec::idmap::to_host;
+    let kind = crate::spec::oci::LinuxNamespaceType::User;
+    if !namespaces::Namespaces::of(spec).is_new(kind) {
+        return (uid, gid);
+    }
+    let Some(linux) = spec.linux() else { return (uid, gid) };
+    let host = |maps: &Option<Vec<LinuxIdMapping>>, id: u32| {
+        to_host(maps.as_deref().unwrap_or_default(), id).unwrap_or(id)
+    };
+    (host(linux.uid_mappings(), uid), host(linux.gid_mappings(), gid))
+}

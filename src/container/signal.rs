@@ -1,0 +1,43 @@
+//! Signals to a container: to its init, or to all its processes.
+
+use nix::errno::Errno;
+
+use super::{Container, Status, status};
+use crate::error::{Code, Error, Result};
+
+/// Who gets a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recipients {
+    #[default]
+    Init,
+    /// Every process in the container's cgroups.
+    All,
+}
+
+impl Container {
+    /// Sends a signal. A container that is paused takes SIGKILL at once (and is thawed where the kernel needs that to
+    /// let a process die); other signals are delivered when it is resumed.
+    pub fn signal(&self, signal: i32, to: Recipients) -> Result<()> {
+        if !(0..=64).contains(&signal) {
+            return Err(Error::invalid_argument(format!("{signal} is not a signal; expected 0 to 64")));
+        }
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        let status = status::of(&record, cgroup.as_ref())?;
+        match to {
+            // Without a pid namespace of its own the container's processes outlive its init.
+            Recipients::All if signal == libc::SIGKILL => cgroup.kill_all(self.runtime.cgroup_deadline()),
+            Recipients::All => cgroup.signal_all(signal),
+            Recipients::Init if !matches!(status, Status::Created | Status::Running | Status::Paused) => {
+                Err(self.wrong_state(Code::NotRunning, status, "running").with_errno(Errno::ESRCH))
+            }
+            Recipients::Init => {
+                self.init_process()?.signal(signal)?;
+                if signal == libc::SIGKILL && status == Status::Paused {
+                    cgroup.thaw(self.runtime.cgroup_deadline())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Start: lets the init that waits at exec.fifo become the container's program.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+
+use super::store::Record;
+use super::{Container, Status, status};
+use crate::cgroup::Cgroup;
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::fault;
+use crate::hooks::Place;
+use crate::init::wire::{self, MESSAGE_LEN, Message};
+use crate::plan;
+use crate::process::ProcessOptions;
+use crate::runtime::Runtime;
+use crate::spawn;
+use crate::spec::Config;
+use crate::spec::hooks::Kind;
+
+impl Container {
+    /// Starts a created container and returns when its program runs. If the program cannot be executed, the error says
+    /// why, also to a starter that is not the creator, and the container is stopped.
+    pub fn start(&self) -> Result<()> {
+        let lock = self.directory.lock(self.runtime.lock_deadline())?;
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        match status::of(&record, cgroup.as_ref())? {
+            Status::Created => {}
+            status @ Status::Running => return Err(self.wrong_state(Code::AlreadyRunning, status, "created")),
+            status @ Status::Paused => return Err(self.wrong_state(Code::Paused, status, "created")),
+            status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
+        }
+        let config = self.config(&record)?;
+        self.run_start_hooks(&config, &record, cgroup.as_ref())?;
+        self.release(&config, &record)?;
+        self.directory.remove_fifo()?;
+        fault::point("start.running");
+        drop(lock);
+        self.run_hooks(Kind::Poststart, &config, &record, Status::Running, &Place::Host).inspect_err(|_| {
+            // The seed and the specification (since 1.3) agree: the container does not survive it.
+            let _ = self.kill(&record, cgroup.as_ref());
+        })
+    }
+
+    /// Creates and starts. After an error nothing is left.
+    pub fn run(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
+        let container = Container::create(runtime, id, config, options)?;
+        match container.start() {
+            Ok(()) => Ok(container),
+            Err(error) => match container.delete(super::delete::Force::Kill) {
+                Ok(()) => Err(error),
+                Err(second) => Err(error.detail("cleanup", second.message)),
+            },
+        }
+    }
+
+    fn run_start_hooks(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
+        let plan = |hook: &crate::spec::oci::Hook| self.hook_plan(config, record, cgroup, hook);
+        let run = |plan: &plan::Plan, low: &[i32]| self.join(plan, record, cgroup, None, low).map(|joined| joined.0);
+        let place = Place::AsProcess { plan: &plan, run: &run };
+        self.run_hooks(Kind::StartContainer, config, record, Status::Created, &place)
+    }
+
+    /// Opening the fifo releases init. It writes one message to say that it was released, perhaps one to say what
+    /// failed, and its end closes when the program is executed.
+    fn release(&self, config: &Config, record: &Record) -> Result<()> {
+        let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
+        let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
+        fault::point("start.opened");
+        let deadline = self.runtime.setup_deadline();
+        let init = self.init_process()?;
+        match read_message(&fifo, Some(init.pidfd()), deadline)? {
+            Some(message) if message.kind == wire::RELEASED => {}
+            // Somebody else has opened it too, and got the message.
+            _ => return Err(running()),
+        }
+        fault::point("start.released");
+        match read_message(&fifo, None, deadline)? {
+            None => Ok(()),
+            Some(message) => Err(self.failure(config, record, &message)),
+        }
+    }
+
+    /// The step's name comes from the same plan, made once more: the starter may be another process than the creator.
+    fn failure(&self, config: &Config, record: &Record, message: &Message) -> Error {
+        let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
+        let plan = self.cgroup(record).and_then(|cgroup| {
+            plan::create(&plan::Create {
+                id: &self.id,
+                config,
+                rootfs: record.rootfs.clone(),
+                layout: &record.cgroup,
+                into_cgroup: record.into_cgroup,
+                attached_by_host: cgroup.attach_needed(),
+                parent_death_signal: record.parent_death_signal,
+            })
+        });
+        match plan {
+            Ok(plan) => spawn::failure(&plan, message),
+            Err(_) => Error::system(Errno::from_raw(message.value), "starting the container's program")
+                .with_stage(Stage::Init),
+        }
+    }
+}
+
+/// One message of init's, or None when its end is closed. With a pidfd, the process ending is an error.
+fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline: Deadline) -> Result<Option<Message>> {
+    let doing = || "reading exec.fifo";
+    loop {
+        let watched = pidfd.unwrap_or(fifo.as_fd());
+        let events = [(fifo.as_fd(), PollFlags::POLLIN), (watched, PollFlags::POLLIN)];
+        let ready = deadline.poll(events).doing(doing)?;
+        if !ready[0].is_empty() {
+            let mut bytes = [0u8; MESSAGE_LEN];
+            match nix::unistd::read(fifo, &mut bytes) {
+                Err(Errno::EINTR | Errno::EAGAIN) => continue,
+                Ok(0) => return Ok(None),
+                other => return spawn::parse(&bytes[..other.doing(doing)?]).map(Some),
+            }
+        }
+        if !ready[1].is_empty() {
+            let message = "the container's init has ended before it could be started";
+            return Err(Error::new(Code::NotRunning, message).with_stage(Stage::Init));
+        }
+        if deadline.passed() {
+            let message = "the container's init has not answered at exec.fifo in time";
+            return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The state machine. Nothing is remembered: each question is answered from the process's identity, the freezer, and
+//! what the process executes.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+
+use super::store::{Init, Phase, Record};
+use crate::cgroup::Cgroup;
+use crate::error::{Doing, Result};
+use crate::spawn;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Status {
+    /// Somebody is at work on creating it.
+    Creating = 0,
+    /// Set up, its program not started.
+    Created = 1,
+    /// Its program runs.
+    Running = 2,
+    /// Frozen, by pause or by somebody else.
+    Paused = 3,
+    /// Its init has ended, or its creator was killed at work.
+    Stopped = 4,
+}
+
+impl Status {
+    /// As the OCI runtime specification spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// The facts the status is decided from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Facts {
+    phase: Phase,
+    owner_alive: bool,
+    init_alive: bool,
+    frozen: bool,
+    /// init still is berth-init.
+    before_exec: bool,
+}
+
+fn decide(facts: Facts) -> Status {
+    match facts {
+        Facts { phase: Phase::Creating, owner_alive: true, .. } => Status::Creating,
+        Facts { phase: Phase::Creating, owner_alive: false, .. } => Status::Stopped,
+        Facts { init_alive: false, .. } => Status::Stopped,
+        Facts { frozen: true, .. } => Status::Paused,
+        Facts { before_exec: true, .. } => Status::Created,
+        _ => Status::Running,
+    }
+}
+
+pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
+    let init_alive = match &record.init {
+        Some(init) => init.identity.is_alive()?,
+        None => false,
+    };
+    Ok(decide(Facts {
+        phase: record.phase,
+        owner_alive: record.phase == Phase::Creating && record.owner.is_alive()?,
+        init_alive,
+        frozen: init_alive && cgroup.is_frozen()?,
+        before_exec: match &record.init {
+            Some(init) if init_alive => executes_image(init)?,
+            _ => false,
+        },
+    }))
+}
+
+/// Device and inode of what a process executes. None when it is gone.
+pub fn image_of(pid: i32) -> Result<Option<(u64, u64)>> {
+    let doing = || format!("looking at what process {pid} executes");
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let dir = match openat(spawn::proc()?, pid.to_string().as_str(), flags, Mode::empty()) {
+        Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
+        other => other.doing(doing)?,
+    };
+    match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {
+        Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        Err(errno) => Err(errno).doing(doing),
+    }
+}
+
+fn executes_image(init: &Init) -> Result<bool> {
+    Ok(image_of(init.identity.pid)? == Some(init.image))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUNNING: Facts =
+        Facts { phase: Phase::Created, owner_alive: false, init_alive: true, frozen: false, before_exec: false };
+
+    #[test]
+    fn each_state_follows_from_the_facts() {
+        assert_eq!(decide(RUNNING), Status::Running);
+        assert_eq!(decide(Facts { before_exec: true, ..RUNNING }), Status::Created);
+        assert_eq!(decide(Facts { frozen: true, ..RUNNING }), Status::Paused);
+        assert_eq!(decide(Facts { init_alive: false, ..RUNNING }), Status::Stopped);
+        let creating = Facts { phase: Phase::Creating, owner_alive: true, init_alive: false, ..RUNNING };
+        assert_eq!(decide(creating), Status::Creating);
+    }
+
+    #[test]
+    fn a_frozen_container_is_paused_also_before_its_program_was_started() {
+        assert_eq!(decide(Facts { frozen: true, before_exec: true, ..RUNNING }), Status::Paused);
+    }
+
+    #[test]
+    fn a_dead_init_is_stopped_whatever_its_cgroup_says() {
+        assert_eq!(decide(Facts { init_alive: false, frozen: true, ..RUNNING }), Status::Stopped);
+    }
+
+    #[test]
+    fn a_creator_that_died_leaves_a_stopped_container() {
+        let facts = Facts { phase: Phase::Creating, owner_alive: false, init_alive: true, ..RUNNING };
+        assert_eq!(decide(facts), Status::Stopped);
+    }
+
+    #[test]
+    fn a_half_deleted_container_is_what_its_init_is() {
+        assert_eq!(decide(Facts { phase: Phase::Deleting, ..RUNNING }), Status::Running);
+        assert_eq!(decide(Facts { phase: Phase::Deleting, init_alive: false, ..RUNNING }), Status::Stopped);
+    }
+}

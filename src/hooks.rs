@@ -1,0 +1,190 @@
+//! Hooks: programs that run at fixed points of a container's life, with its state on their standard input.
+//!
+//! A hook gets only the environment that its entry gives it, nothing of the caller's, a deadline, and a bounded ear:
+//! of what it prints, the end is kept for the error message.
+
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::PollFlags;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::pipe2;
+
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::plan::{self, Descriptor, Plan, Program};
+use crate::process::set_nonblocking;
+use crate::spawn::{self, ExitStatus, Launch};
+use crate::spec::hooks::Kind;
+use crate::spec::oci::Hook;
+
+/// How much of a hook's output is kept.
+const OUTPUT: usize = 4096;
+
+/// Where hooks of a kind run.
+pub enum Place<'a> {
+    /// In the caller's namespaces.
+    Host,
+    /// In the namespaces of a container's init: CLONE_NEW… flags and its pidfd.
+    Container { namespaces: u64, init: &'a OwnedFd },
+    /// As the container's process would, by a plan that the caller makes from the hook.
+    AsProcess { plan: &'a dyn Fn(&Hook) -> Plan, run: &'a ProcessRunner<'a> },
+}
+
+/// Starts a plan that joins a container, and returns the process once it has executed.
+pub type ProcessRunner<'a> = dyn Fn(&Plan, &[RawFd]) -> Result<spawn::Child> + 'a;
+
+/// Runs the hooks of one kind in order; the first that fails ends it.
+pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
+    for (index, hook) in hooks.iter().enumerate() {
+        run_one(hook, state, place, default_timeout).map_err(|error| {
+            let name = kind.name();
+            let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
+            error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };
+            error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
+        })?;
+    }
+    Ok(())
+}
+
+fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
+    let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    let timeout = timeout.unwrap_or(default_timeout);
+    let deadline = Deadline::after(timeout);
+    let stdin = memory_file(state)?;
+    let (output, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
+    set_nonblocking(&output)?;
+    let low = [stdin.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];
+
+    let child = start(hook, place, &low, deadline)?;
+    drop((stdin, theirs));
+    let mut tail = Tail::default();
+    let status = watch(&child.pidfd, &output, &mut tail, deadline);
+    tail.drain(&output);
+    match status {
+        Ok(Some(ExitStatus::Exited(0))) => Ok(()),
+        Ok(Some(status)) => Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted()))
+            .detail("output", tail.text())),
+        Ok(None) => {
+            kill_group(&child);
+            let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());
+            Err(Error::new(Code::Timeout, message).detail("output", tail.text()))
+        }
+        Err(error) => {
+            kill_group(&child);
+            Err(error)
+        }
+    }
+}
+
+fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Result<spawn::Child> {
+    let (namespaces, init) = match place {
+        Place::Host => (0, None),
+        Place::Container { namespaces, init } => (*namespaces, Some(*init)),
+        Place::AsProcess { plan, run } => return run(&plan(hook), low),
+    };
+    let file = hook.path().to_string_lossy();
+    let args = hook.args().clone().unwrap_or_default();
+    let env = hook.env().clone().unwrap_or_default();
+    let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
+    let open = |descriptor: &Descriptor| match (descriptor, init) {
+        (Descriptor::ContainerInit, Some(init)) => init.as_raw_fd(),
+        _ => -1,
+    };
+    let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
+    if plan.forks() {
+        conversation.adopt(deadline)?;
+    }
+    conversation.executed(deadline)?;
+    Ok(conversation.finish().0)
+}
+
+/// Standard input that needs no writer: the hook may read it or not, and nobody waits or gets SIGPIPE.
+fn memory_file(state: &str) -> Result<OwnedFd> {
+    let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).doing(|| "making a memory file for the state")?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(state.as_bytes()).doing(|| "writing the state")?;
+    std::io::Seek::rewind(&mut file).doing(|| "writing the state")?;
+    Ok(file.into())
+}
+
+/// Until the hook itself has ended; children of it that hold the pipe open are not waited for. None: too late.
+fn watch(pidfd: &OwnedFd, output: &OwnedFd, tail: &mut Tail, deadline: Deadline) -> Result<Option<ExitStatus>> {
+    let mut open = true;
+    loop {
+        let interest = if open { PollFlags::POLLIN } else { PollFlags::empty() };
+        let ready = deadline
+            .poll([(pidfd.as_fd(), PollFlags::POLLIN), (listening(output, pidfd, open), interest)])
+            .doing(|| "waiting for a hook")?;
+        if !ready[0].is_empty() {
+            return Ok(Some(spawn::wait(pidfd, Deadline::after_ms(0))?));
+        }
+        if open && !ready[1].is_empty() {
+            open = tail.take(output);
+        }
+        if deadline.passed() {
+            return Ok(None);
+        }
+    }
+}
+
+/// A pipe that has been closed would poll ready for ever; it is left out then.
+fn listening<'a>(output: &'a OwnedFd, pidfd: &'a OwnedFd, open: bool) -> BorrowedFd<'a> {
+    if open { output.as_fd() } else { pidfd.as_fd() }
+}
+
+/// A hook leads its own session, so its children go with it unless they have left.
+fn kill_group(child: &spawn::Child) {
+    let group = nix::unistd::Pid::from_raw(child.pid);
+    // The child is not reaped yet, so the number is still its.
+    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    spawn::kill_and_reap(&child.pidfd);
+}
+
+/// The end of what a hook prints.
+#[derive(Default)]
+struct Tail {
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    /// Reads once; false when the pipe is closed.
+    fn take(&mut self, output: &OwnedFd) -> bool {
+        let mut buffer = [0u8; 16 << 10];
+        match nix::unistd::read(output, &mut buffer) {
+            Ok(0) => false,
+            Ok(len) => {
+                self.bytes.extend_from_slice(&buffer[..len]);
+                let excess = self.bytes.len().saturating_sub(OUTPUT);
+                self.bytes.drain(..excess);
+                true
+            }
+            Err(errno) => errno == Errno::EAGAIN,
+        }
+    }
+
+    /// What is in the pipe already. Bounded, because a child of the hook may write on.
+    fn drain(&mut self, output: &OwnedFd) {
+        for _ in 0..64 {
+            let before = self.bytes.len();
+            if !self.take(output) || self.bytes.len() == before && before < OUTPUT {
+                return;
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).trim().to_owned()
+    }
+
+    /// The last line, for the sentence.
+    fn quoted(&self) -> String {
+        match self.text().lines().last() {
+            Some(line) => format!(": {line}"),
+            None => String::new(),
+        }
+    }
+}

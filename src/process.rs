@@ -1,0 +1,255 @@
+//! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, fchown, pipe2};
+
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result};
+use crate::spawn::{self, ExitStatus};
+
+/// Where a standard stream leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stdio {
+    /// Where the caller's own leads.
+    #[default]
+    Inherit,
+    Null,
+    /// This descriptor of the caller's, which stays the caller's.
+    Fd(RawFd),
+    /// A new pipe, whose other end is in [`Process::take_stdio`].
+    Pipe,
+}
+
+/// How a process is to be started, beside its specification.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessOptions {
+    /// Standard input, output and error. With `process.terminal` they are the terminal's and must be left as they are.
+    pub stdio: [Stdio; 3],
+    /// Become descriptors 3, 4 and so on. They stay the caller's.
+    pub extra_fds: Vec<RawFd>,
+    /// A unix socket that gets the terminal's master, as runc's `--console-socket`. Without one the master is in
+    /// [`Process::take_terminal`].
+    pub console_socket: Option<std::path::PathBuf>,
+    /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
+    pub parent_death_signal: i32,
+}
+
+impl ProcessOptions {
+    pub(crate) fn check(&self, terminal: bool) -> Result<()> {
+        if terminal && self.stdio.iter().any(|stdio| *stdio != Stdio::Inherit) {
+            let message = "process.terminal is true, so the standard streams are the terminal's; \
+                           leave them at their default or set process.terminal to false";
+            return Err(Error::new(Code::ConsoleExists, message));
+        }
+        if !terminal && self.console_socket.is_some() {
+            return Err(Error::invalid_argument("a console socket was given, but process.terminal is not true"));
+        }
+        if !(0..=64).contains(&self.parent_death_signal) {
+            let message = format!("parent_death_signal {} is not a signal; expected 0 to 64", self.parent_death_signal);
+            return Err(Error::invalid_argument(message));
+        }
+        for (index, fd) in self.extra_fds.iter().enumerate() {
+            check_open(*fd, &format!("extra_fds[{index}]"))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_open(fd: RawFd, what: &str) -> Result<()> {
+    // SAFETY: only asked for its flags; a wrong number is EBADF.
+    let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    match Errno::result(result) {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno)),
+    }
+}
+
+/// The standard streams of a process about to be started.
+pub(crate) struct Streams {
+    /// What becomes 0, 1, 2 and the extra descriptors.
+    pub low: Vec<RawFd>,
+    /// The caller's ends of new pipes.
+    pub ours: [Option<OwnedFd>; 3],
+    /// The process's ends, kept open until it has them.
+    _theirs: Vec<OwnedFd>,
+}
+
+impl Streams {
+    /// `owner`: who owns new pipes on the host, so that the process can open them again through /proc/self/fd.
+    pub fn open(options: &ProcessOptions, terminal: bool, owner: (u32, u32)) -> Result<Streams> {
+        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], _theirs: Vec::new() };
+        for (index, stdio) in options.stdio.iter().enumerate() {
+            let name = ["stdin", "stdout", "stderr"][index];
+            let fd = match stdio {
+                // The terminal takes their place later; until then they lead nowhere.
+                _ if terminal => streams.null()?,
+                Stdio::Null => streams.null()?,
+                Stdio::Inherit => {
+                    check_open(index as RawFd, &format!("the caller's {name}"))?;
+                    index as RawFd
+                }
+                Stdio::Fd(fd) => {
+                    check_open(*fd, name)?;
+                    *fd
+                }
+                Stdio::Pipe => streams.pipe(index, owner)?,
+            };
+            streams.low.push(fd);
+        }
+        streams.low.extend(&options.extra_fds);
+        Ok(streams)
+    }
+
+    fn null(&mut self) -> Result<RawFd> {
+        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
+        Ok(self.keep(null))
+    }
+
+    fn pipe(&mut self, index: usize, (uid, gid): (u32, u32)) -> Result<RawFd> {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
+        let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
+        if (uid, gid) != (0, 0) {
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fchown(theirs.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
+        }
+        self.ours[index] = Some(ours);
+        Ok(self.keep(theirs))
+    }
+
+    fn keep(&mut self, fd: OwnedFd) -> RawFd {
+        let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
+        self._theirs.push(fd);
+        number
+    }
+}
+
+/// A process: the container's init, or one that was executed beside it. Thread-safe; clones are the same process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pid: i32,
+    pidfd: OwnedFd,
+    exit: Mutex<Option<ExitStatus>>,
+    stdio: Mutex<[Option<OwnedFd>; 3]>,
+    terminal: Mutex<Option<OwnedFd>>,
+}
+
+impl Process {
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3], terminal: Option<OwnedFd>) -> Process {
+        let inner =
+            Inner { pid, pidfd, exit: Mutex::new(None), stdio: Mutex::new(stdio), terminal: Mutex::new(terminal) };
+        Process { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn with_terminal(self, master: Option<OwnedFd>) -> Process {
+        *locked(&self.inner.terminal) = master;
+        self
+    }
+
+    /// Ends a child that must not go on.
+    pub(crate) fn kill_and_reap(&self) {
+        spawn::kill_and_reap(&self.inner.pidfd);
+    }
+
+    /// The pid as the caller's pid namespace has it.
+    pub fn pid(&self) -> i32 {
+        self.inner.pid
+    }
+
+    /// A descriptor that polls readable when the process has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.inner.pidfd.as_fd()
+    }
+
+    /// Waits until the process has ended. May be called from many threads, and again afterwards.
+    pub fn wait(&self, timeout_ms: i64) -> Result<ExitStatus> {
+        self.wait_until(Deadline::after_ms(timeout_ms))
+    }
+
+    pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
+        if let Some(status) = *locked(&self.inner.exit) {
+            return Ok(status);
+        }
+        // Without the lock: others may look meanwhile. Whoever takes the status from the kernel leaves it for all.
+        deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.inner.pid))?;
+        let mut known = locked(&self.inner.exit);
+        if known.is_none() {
+            *known = Some(spawn::wait(&self.inner.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
+        }
+        known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
+    }
+
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        match spawn::send_signal(&self.inner.pidfd, signal) {
+            Err(Errno::ESRCH) => {
+                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid)).with_errno(Errno::ESRCH))
+            }
+            Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
+            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.pid)),
+        }
+    }
+
+    /// The caller's ends of the pipes asked for with [`Stdio::Pipe`]; each can be taken once.
+    pub fn take_stdio(&self) -> [Option<OwnedFd>; 3] {
+        std::mem::take(&mut *locked(&self.inner.stdio))
+    }
+
+    /// The master of the process's terminal; can be taken once. Resizing needs it left here.
+    pub fn terminal(&self) -> Result<Option<OwnedFd>> {
+        let terminal = locked(&self.inner.terminal);
+        terminal.as_ref().map(|fd| fd.try_clone().doing(|| "duplicating the terminal")).transpose()
+    }
+
+    /// Sets the window size of the process's terminal, which sends SIGWINCH to its foreground processes.
+    pub fn resize_terminal(&self, rows: u16, columns: u16) -> Result<()> {
+        let terminal = locked(&self.inner.terminal);
+        let Some(master) = terminal.as_ref() else {
+            let message = format!("process {} has no terminal that this handle knows", self.inner.pid);
+            return Err(Error::invalid_argument(message));
+        };
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let fd = std::os::fd::AsRawFd::as_raw_fd(master);
+        // SAFETY: `size` is the struct that TIOCSWINSZ reads.
+        let result = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &size) };
+        Errno::result(result).map(|_| ()).doing(|| "resizing the terminal")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
+pub(crate) fn send_terminal(socket: &std::path::Path, master: &OwnedFd) -> Result<()> {
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    let doing = || format!("sending the terminal to the console socket {}", socket.display());
+    let stream = std::os::unix::net::UnixStream::connect(socket).doing(doing)?;
+    // A full or stuck receiver must not hold us for ever.
+    stream.set_write_timeout(Some(std::time::Duration::from_secs(10))).doing(doing)?;
+    let fds = [std::os::fd::AsRawFd::as_raw_fd(master)];
+    let name = [std::io::IoSlice::new(b"/dev/ptmx")];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    loop {
+        match sendmsg::<()>(raw, &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|_| ()).doing(doing),
+        }
+    }
+}
+
+/// Makes a descriptor non-blocking.
+pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
+    let flags = fcntl(fd, FcntlArg::F_GETFL).doing(|| "looking at a pipe")?;
+    let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).doing(|| "changing a pipe")
+}

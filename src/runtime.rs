@@ -1,0 +1,118 @@
+//! A runtime: the state root with its containers, and the settings that hold for all of them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::container::store::{Directory, Root};
+use crate::container::{Container, store};
+use crate::deadline::Deadline;
+use crate::error::{Code, Result};
+
+/// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
+pub const DEFAULT_ROOT: &str = "/run/berth";
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The state root. Made if missing.
+    pub root: PathBuf,
+    /// How long berth-init may take to set a container up, without the time of hooks.
+    pub setup_timeout: Duration,
+    /// How long another process or thread may hold a container's lock before the call gives up (`Busy`).
+    pub lock_timeout: Duration,
+    /// How long a hook may run that has no timeout of its own.
+    pub hook_timeout: Duration,
+    /// How long freezing, killing and removing may take.
+    pub cgroup_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            root: DEFAULT_ROOT.into(),
+            setup_timeout: Duration::from_secs(60),
+            lock_timeout: Duration::from_secs(30),
+            hook_timeout: Duration::from_secs(60),
+            cgroup_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub settings: Settings,
+    pub root: Root,
+}
+
+impl Runtime {
+    pub fn new(settings: Settings) -> Result<Runtime> {
+        let root = Root::open(&settings.root)?;
+        Ok(Runtime { inner: Arc::new(Inner { settings, root }) })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.inner.settings.root
+    }
+
+    /// The ids of all containers below the state root, in order.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        self.inner.root.ids()
+    }
+
+    /// A handle on an existing container.
+    pub fn load(&self, id: &str) -> Result<Container> {
+        Container::load(self, id)
+    }
+
+    /// Every container that can be read. One that is deleted while the list is made is left out.
+    pub fn list(&self) -> Result<Vec<Container>> {
+        let mut containers = Vec::new();
+        for id in self.ids()? {
+            match self.load(&id) {
+                Err(error) if error.code == Code::NotFound => {}
+                other => containers.push(other?),
+            }
+        }
+        Ok(containers)
+    }
+
+    /// Removes what creators and deleters left behind that were killed at their work. Containers that are whole, and
+    /// those somebody is at work on, stay. Returns the ids that were removed.
+    pub fn recover(&self) -> Result<Vec<String>> {
+        let mut recovered = Vec::new();
+        for id in self.ids()? {
+            let result = self.load(&id).and_then(|container| container.remove_if_abandoned());
+            match result {
+                Ok(true) => recovered.push(id),
+                Ok(false) => {}
+                Err(error) if matches!(error.code, Code::NotFound | Code::Busy) => {}
+                Err(error) => return Err(error.context(format!("recovering container {id:?}"))),
+            }
+        }
+        Ok(recovered)
+    }
+}
+
+impl Inner {
+    pub fn directory(&self, id: &str) -> Result<Directory> {
+        store::check_id(id)?;
+        self.root.directory(id)
+    }
+
+    pub fn lock_deadline(&self) -> Deadline {
+        Deadline::after(self.settings.lock_timeout)
+    }
+
+    pub fn setup_deadline(&self) -> Deadline {
+        Deadline::after(self.settings.setup_timeout)
+    }
+
+    pub fn cgroup_deadline(&self) -> std::time::Instant {
+        std::time::Instant::now() + self.settings.cgroup_timeout
+    }
+}
