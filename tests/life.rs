@@ -1,0 +1,41 @@
+//! The life of a container, from create to delete.
+
+mod common;
+
+use berth::{Code, ExitStatus, Force, Status};
+use common::*;
+use serde_json::json;
+
+#[test]
+fn a_program_runs_to_its_end() {
+    let host = Host::new();
+    let (text, status) = host.output(&shell("echo hello; exit 7"));
+    assert_eq!((text.as_str(), status), ("hello\n", ExitStatus::Exited(7)));
+}
+
+#[test]
+fn each_step_of_a_life_has_its_state() {
+    let host = Host::new();
+    let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+    assert_eq!(container.status().unwrap(), Status::Created);
+    container.start().unwrap();
+    assert_eq!(container.status().unwrap(), Status::Running);
+    container.pause().unwrap();
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    container.resume().unwrap();
+    assert_eq!(container.status().unwrap(), Status::Running);
+    container.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false });
+    assert_eq!(container.status().unwrap(), Status::Stopped);
+    container.delete(Force::No).unwrap();
+    assert_eq!(container.status().unwrap_err().code, Code::NotFound);
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_when_it_is_started() {
+    let host = Host::new();
+    let mut config = shell("");
+    config["process"]["args"] = json!(["/bin/nothing-here"]);
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains("\"/bin/nothing-here\": no such file"), "{error}");
+}
