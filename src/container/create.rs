@@ -192,6 +192,7 @@ impl Container {
             _ => true,
         };
         self.directory.write(record)?;
+        fault::point("create.committed");
         init.go()?;
         let (child, master) = init.finish();
         Ok(Process::new(child.pid, child.pidfd, stdio, master.filter(|_| terminal)))

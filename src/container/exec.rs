@@ -8,6 +8,7 @@ use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::error::{Code, Result};
+use crate::fault;
 use crate::plan::{self, Barrier, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
@@ -98,16 +99,20 @@ impl Container {
         };
         let deadline = self.runtime.setup_deadline();
         let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
+        fault::point("exec.spawned");
         child.adopt(deadline)?;
+        fault::point("exec.adopted");
         match process {
             Some(process) => prepare::from_outside(child.pid(), process, cgroup)?,
             None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
             None => {}
         }
+        fault::point("exec.attached");
         if plan.waits_for(Barrier::Attached) {
             child.go()?;
         }
         child.executed(deadline)?;
+        fault::point("exec.executed");
         Ok(child.finish())
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Layout;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
+use crate::fault;
 use crate::identity::Identity;
 
 const STATE: &str = "state.json";
@@ -221,6 +222,7 @@ impl Directory {
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
+            fault::point("record.written");
             renameat(&self.fd, STATE_NEW, &self.fd, STATE).doing(|| format!("replacing {}", self.path.join(STATE).display()))
         });
         if result.is_err() {
@@ -294,6 +296,7 @@ impl Directory {
         for name in [FIFO, CONFIG, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
+        fault::point("delete.emptied");
         let doing = || format!("removing {}", self.path.display());
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),

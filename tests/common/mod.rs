@@ -1,6 +1,9 @@
 //! What the integration tests share: a root filesystem, bundles, a state root, and a container that cleans up.
 #![allow(dead_code)] // each test program uses its part
 
+pub mod leftovers;
+pub mod runner;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
