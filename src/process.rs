@@ -136,17 +136,15 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Inner {
-    pid: i32,
-    pidfd: OwnedFd,
-    exit: Mutex<Option<ExitStatus>>,
+    end: Arc<End>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
 }
 
 impl Process {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3], terminal: Option<OwnedFd>) -> Process {
-        let inner =
-            Inner { pid, pidfd, exit: Mutex::new(None), stdio: Mutex::new(stdio), terminal: Mutex::new(terminal) };
+        let end = Arc::new(End::new(pid, pidfd));
+        let inner = Inner { end, stdio: Mutex::new(stdio), terminal: Mutex::new(terminal) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -155,19 +153,23 @@ impl Process {
         self
     }
 
+    pub(crate) fn end(&self) -> Arc<End> {
+        self.inner.end.clone()
+    }
+
     /// Ends a child that must not go on.
     pub(crate) fn kill_and_reap(&self) {
-        spawn::kill_and_reap(&self.inner.pidfd);
+        spawn::kill_and_reap(self.end());
     }
 
     /// The pid as the caller's pid namespace has it.
     pub fn pid(&self) -> i32 {
-        self.inner.pid
+        self.inner.end.pid
     }
 
     /// A descriptor that polls readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.inner.pidfd.as_fd()
+        self.inner.end.pidfd()
     }
 
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
@@ -176,25 +178,16 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        if let Some(status) = *locked(&self.inner.exit) {
-            return Ok(status);
-        }
-        // Without the lock: others may look meanwhile. Whoever takes the status from the kernel leaves it for all.
-        deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.inner.pid))?;
-        let mut known = locked(&self.inner.exit);
-        if known.is_none() {
-            *known = Some(spawn::wait(&self.inner.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
-        }
-        known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
+        self.inner.end.wait_until(deadline)
     }
 
     pub fn signal(&self, signal: i32) -> Result<()> {
-        match spawn::send_signal(&self.inner.pidfd, signal) {
+        match spawn::send_signal(&self.inner.end.pidfd, signal) {
             Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid)).with_errno(Errno::ESRCH))
+                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid)).with_errno(Errno::ESRCH))
             }
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
-            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.pid)),
+            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
         }
     }
 
@@ -213,7 +206,7 @@ impl Process {
     pub fn resize_terminal(&self, rows: u16, columns: u16) -> Result<()> {
         let terminal = locked(&self.inner.terminal);
         let Some(master) = terminal.as_ref() else {
-            let message = format!("process {} has no terminal that this handle knows", self.inner.pid);
+            let message = format!("process {} has no terminal that this handle knows", self.inner.end.pid);
             return Err(Error::invalid_argument(message));
         };
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
@@ -221,6 +214,41 @@ impl Process {
         // SAFETY: `size` is the struct that TIOCSWINSZ reads.
         let result = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &size) };
         Errno::result(result).map(|_| ()).doing(|| "resizing the terminal")
+    }
+}
+
+/// How a process ends; shared by its handles and by `children`.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub pid: i32,
+    pidfd: OwnedFd,
+    exit: Mutex<Option<ExitStatus>>,
+}
+
+impl End {
+    pub fn new(pid: i32, pidfd: OwnedFd) -> End {
+        End { pid, pidfd, exit: Mutex::new(None) }
+    }
+
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    pub fn kill(&self) {
+        let _ = spawn::send_signal(&self.pidfd, libc::SIGKILL);
+    }
+
+    pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
+        if let Some(status) = *locked(&self.exit) {
+            return Ok(status);
+        }
+        // Without the lock: others may look meanwhile. Whoever takes the status from the kernel leaves it for all.
+        deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.pid))?;
+        let mut known = locked(&self.exit);
+        if known.is_none() {
+            *known = Some(spawn::wait(&self.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
+        }
+        known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
     }
 }
 

@@ -1,8 +1,12 @@
 //! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
 
+use std::os::fd::AsFd;
+use std::time::Duration;
+
 use super::store::{Phase, Record};
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 use crate::fault;
@@ -10,6 +14,8 @@ use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::spawn;
 use crate::spec::hooks::Kind;
+
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Force {
@@ -24,6 +30,7 @@ impl Container {
     /// Removes the container: its processes, cgroups, and state; then its poststop hooks run. A handle stays valid,
     /// and answers [`Code::NotFound`].
     pub fn delete(&self, force: Force) -> Result<()> {
+        children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         fault::point("delete.locked");
         let Some(mut record) = self.directory.read()? else {
@@ -73,17 +80,22 @@ impl Container {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
         }
         cgroup.kill_all(self.runtime.cgroup_deadline())?;
-        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout);
+        // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
+        // not reap them: there is nothing more to wait for.
+        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).at_most(PATIENCE);
         match (self.known_init(), init) {
             // The handle's own process keeps the status for those who ask later.
             (Some(process), _) => {
+                children::wait_for_init(self.directory.path(), process.pidfd(), deadline);
                 let _ = process.wait_until(deadline);
             }
             (None, Some(pidfd)) => {
-                let _ = spawn::wait(&pidfd, deadline);
+                children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
+                let _ = spawn::wait(&pidfd, Deadline::after_ms(0));
             }
             (None, None) => {}
         }
+        children::reap(self.directory.path());
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::error::{Code, Result};
 use crate::fault;
 use crate::plan::{self, Barrier, Descriptor, Join, Plan, Step};
@@ -37,6 +38,7 @@ impl Container {
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio, None);
+        children::keep(self.directory.path(), process.end());
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;
@@ -71,7 +73,7 @@ impl Container {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
-        let mut plan = self.join_plan(config, record, cgroup, &process, 0);
+        let mut plan = self.join_plan(config, record, cgroup, &process, libc::SIGKILL);
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);

@@ -15,6 +15,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use crate::cgroup::{self, Cgroup};
+use crate::children;
+use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
 use crate::hooks;
 use crate::process::Process;
@@ -40,6 +42,7 @@ pub struct Container {
 impl Container {
     /// Opens a container that exists already, made by this or any other process.
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
+        children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
         directory.read()?;
         Ok(Container::new(id, &runtime.inner, directory))
@@ -64,6 +67,7 @@ impl Container {
 
     /// The record as it is now, whoever wrote it.
     fn record(&self) -> Result<Record> {
+        children::reap(self.directory.path());
         self.directory.read()?.ok_or_else(|| {
             Error::new(Code::NotRunning, format!("container {:?} was never created in full; delete it", self.id))
         })
@@ -75,6 +79,7 @@ impl Container {
 
     /// The state at this moment, asked of the kernel.
     pub fn status(&self) -> Result<Status> {
+        children::reap(self.directory.path());
         match self.directory.read()? {
             Some(record) => status::of(&record, self.cgroup(&record)?.as_ref()),
             None => Ok(Status::Stopped),
@@ -119,7 +124,11 @@ impl Container {
     /// Waits until init has ended. Holds no lock.
     pub fn wait(&self, timeout_ms: i64) -> Result<spawn::ExitStatus> {
         match self.init_process() {
-            Ok(process) => process.wait(timeout_ms),
+            Ok(process) => {
+                let deadline = Deadline::after_ms(timeout_ms);
+                children::wait_for_init(self.directory.path(), process.pidfd(), deadline);
+                process.wait_until(deadline)
+            }
             Err(error) if error.code == Code::NotRunning => {
                 let message = format!("container {:?} has ended before this handle could see how", self.id);
                 Err(Error::new(Code::StatusUnknown, message))

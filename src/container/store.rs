@@ -122,7 +122,9 @@ impl Root {
             }
             other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
-        self.directory(id)
+        self.directory(id).inspect_err(|_| {
+            let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+        })
     }
 
     pub fn directory(&self, id: &str) -> Result<Directory> {
@@ -182,6 +184,11 @@ pub struct Directory {
 impl Directory {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Descriptors that mean nothing but that there is room for others.
+    pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
+        (0..count).map(|_| self.fd.try_clone().doing(|| "keeping descriptors in reserve")).collect()
     }
 
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the

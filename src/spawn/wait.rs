@@ -3,10 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-
 use nix::poll::PollFlags;
+use nix::sys::signal::Signal;
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
@@ -39,27 +37,6 @@ impl ExitStatus {
     }
 }
 
-/// Waits for the end of a child and takes its status; for processes that end at once or have been killed.
-pub fn reap(pidfd: &OwnedFd) -> Option<ExitStatus> {
-    loop {
-        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {
-            Err(Errno::EINTR) => {}
-            Ok(status) => return ended(status),
-            Err(_) => return None,
-        }
-    }
-}
-
-fn ended(status: WaitStatus) -> Option<ExitStatus> {
-    match status {
-        WaitStatus::Exited(_, code) => Some(ExitStatus::Exited(code)),
-        WaitStatus::Signaled(_, signal, core_dumped) => {
-            Some(ExitStatus::Signaled { signal: signal as i32, core_dumped })
-        }
-        _ => None,
-    }
-}
-
 /// What is known of a process at one moment.
 enum Look {
     Alive,
@@ -68,28 +45,20 @@ enum Look {
     NotOurs,
 }
 
+/// Without nix, whose waitid takes the status of a process killed by a real-time signal and then cannot express it.
 fn look(pidfd: &OwnedFd) -> Result<Look> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
-    loop {
-        return match waitid(Id::PIDFd(pidfd.as_fd()), flags) {
-            Err(Errno::EINTR) => continue,
-            Err(Errno::ECHILD) => Ok(Look::NotOurs),
-            // nix has no name for real-time signals; the status says the number.
-            Err(Errno::EINVAL) => raw_look(pidfd),
-            Err(errno) => Err(Error::system(errno, "waiting for a process")),
-            Ok(status) => Ok(ended(status).map_or(Look::Alive, Look::Ended)),
-        };
-    }
-}
-
-/// The same without nix, which cannot express a process killed by a real-time signal.
-fn raw_look(pidfd: &OwnedFd) -> Result<Look> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     // SAFETY: all-zero is a valid siginfo_t, and waitid fills it.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-    // SAFETY: `info` is valid for writing.
-    let result = unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, flags) };
-    match Errno::result(result) {
+    let result = loop {
+        // SAFETY: `info` is valid for writing.
+        let result = unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, flags) };
+        match Errno::result(result) {
+            Err(Errno::EINTR) => {}
+            other => break other,
+        }
+    };
+    match result {
         Err(Errno::ECHILD) => Ok(Look::NotOurs),
         Err(errno) => Err(Error::system(errno, "waiting for a process")),
         // SAFETY: waitid has filled the fields of a SIGCHLD siginfo, or left zeros.

@@ -1,0 +1,79 @@
+//! Our children that nobody has waited for yet.
+//!
+//! A host may drop its handle on a process, or never ask for its status. The process would stay a zombie, and a
+//! container's pid namespace cannot end while there is one in it: its init would hang in its own exit, and whoever
+//! waits for it with it. So each child is kept here until its status has been taken, in whatever call on its container
+//! comes next; the status is then found in its handle.
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::deadline::Deadline;
+use crate::process::End;
+
+/// By the state directory of their container; by none at all those that have been killed before they had become one's.
+type Children = HashMap<PathBuf, Vec<Arc<End>>>;
+
+fn children() -> MutexGuard<'static, Children> {
+    static CHILDREN: OnceLock<Mutex<Children>> = OnceLock::new();
+    CHILDREN.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub fn keep(container: &Path, end: Arc<End>) {
+    children().entry(container.to_owned()).or_default().push(end);
+}
+
+/// Takes the status of those of a container that have ended.
+pub fn reap(container: &Path) {
+    let mut children = children();
+    if let Some(ends) = children.get_mut(container) {
+        take(ends);
+        if ends.is_empty() {
+            children.remove(container);
+        }
+    }
+}
+
+pub fn reap_all() {
+    children().retain(|_, ends| {
+        take(ends);
+        !ends.is_empty()
+    });
+}
+
+fn take(ends: &mut Vec<Arc<End>>) {
+    let mut fds: Vec<PollFd> = ends.iter().map(|end| PollFd::new(end.pidfd(), PollFlags::POLLIN)).collect();
+    if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
+        return;
+    }
+    let ended: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+    let mut ended = ended.into_iter();
+    ends.retain(|end| {
+        // Whatever the answer, there is nothing more to take.
+        let ended = ended.next().unwrap_or(false);
+        !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == crate::Code::Timeout)
+    });
+}
+
+/// Waits until `init` has ended, and reaps meanwhile what would keep it from that.
+pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
+    // What another thread starts after a look is seen at the next.
+    const LOOK: Duration = Duration::from_secs(1);
+    loop {
+        reap(container);
+        let others = children().get(container).cloned().unwrap_or_default();
+        let fds = std::iter::once(init).chain(others.iter().map(|end| end.pidfd()));
+        let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let outcome = poll(&mut fds, deadline.at_most(LOOK).poll_timeout());
+        let ended = outcome.is_ok() && fds[0].any().unwrap_or(true);
+        if ended || deadline.passed() || outcome.is_err_and(|errno| errno != Errno::EINTR) {
+            return;
+        }
+    }
+}
