@@ -21,12 +21,14 @@ pub fn children_of(parent: i32) -> Vec<i32> {
     found
 }
 
-/// Reaps the orphans that a subreaper has got; waits until all of them have died by themselves.
+/// Waits until no process is left: no child of this one, and no orphan with the reaper above it.
 pub fn no_orphan_stays() {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) } > 0 {}
-        let left = children();
+        let own = std::process::id() as i32;
+        let mut left = children_of(std::os::unix::process::parent_id() as i32);
+        left.retain(|pid| *pid != own);
+        left.extend(children());
         if left.is_empty() {
             return;
         }

@@ -19,8 +19,10 @@ pub fn main(tests: &[Test], hosts: &[Host]) {
         tests.iter().for_each(|test| println!("{}: test", test.0));
         return;
     }
-    // Orphans of killed hosts come to this process, which reaps them: pid 1 may take its time.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+    if args.first().map(String::as_str) != Some("--tests") {
+        std::process::exit(reaper(&args));
+    }
+    let args = &args[1..];
     let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     let mut failed = Vec::new();
     let mut passed = 0;
@@ -35,6 +37,20 @@ pub fn main(tests: &[Test], hosts: &[Host]) {
     }
     println!("\ntest result: {passed} passed; {} failed {failed:?}", failed.len());
     std::process::exit(i32::from(!failed.is_empty()));
+}
+
+/// Orphans of killed hosts come to this process, which reaps them as a good pid 1 does; the real one may take its time.
+fn reaper(args: &[String]) -> i32 {
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    let tests = tests.arg("--tests").args(args).spawn().unwrap().id() as i32;
+    loop {
+        let mut status = 0;
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
+        if pid == tests || pid < 0 {
+            return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 };
+        }
+    }
 }
 
 /// This program again, as the host of that name. Killed and reaped when dropped.
