@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::store::{Phase, Record};
+use super::store::{LockKind, Phase, Record};
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::children;
@@ -112,9 +112,10 @@ impl Container {
     /// Deletes a container whose creator or deleter was killed at its work.
     pub(crate) fn remove_if_abandoned(&self) -> Result<bool> {
         let abandoned = {
+            let _creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
             let _lock = self.directory.lock(Deadline::after_ms(0))?;
             match self.directory.read()? {
-                None => true,
+                None => return self.directory.remove().map(|()| true),
                 Some(record) => record.phase != Phase::Created && !record.owner.is_alive()?,
             }
         };

@@ -35,7 +35,8 @@ impl Container {
         let plan = self.join_plan(&config, &record, cgroup.as_ref(), process, options.parent_death_signal);
         let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
         let mut streams = Streams::open(options, terminal, owner)?;
-        let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
+        let joined = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low);
+        let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio, None);
         children::keep(self.directory.path(), process.end());

@@ -92,7 +92,7 @@ impl Container {
     }
 
     pub fn stats(&self) -> Result<Stats> {
-        self.cgroup(&self.record()?)?.stats()
+        self.cgroup(&self.record()?)?.stats().map_err(|error| self.unless_ended(error))
     }
 
     /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.
@@ -151,6 +151,16 @@ impl Container {
         }
         let state = oci_state::for_hooks(config, record, status)?;
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
+    }
+
+    /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
+    fn unless_ended(&self, error: Error) -> Error {
+        let ended = match self.status() {
+            Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            Err(gone) if gone.code == Code::NotFound => gone,
+            _ => return error,
+        };
+        ended.detail("cause", error.message)
     }
 
     fn wrong_state(&self, code: Code, status: Status, needed: &str) -> Error {

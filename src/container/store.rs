@@ -115,6 +115,16 @@ impl Root {
         Ok(ids)
     }
 
+    /// Shared by creators until they have the lock of the directory they have made, so that whoever has it exclusively
+    /// knows an unlocked directory without a record for a killed creator's.
+    pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let doing = || format!("opening {}", self.path.display());
+        let lock = Lock { fd: openat(&self.fd, ".", flags, Mode::empty()).doing(doing)? };
+        lock.acquire(kind, deadline, || format!("the state root {}", self.path.display()))?;
+        Ok(lock)
+    }
+
     pub fn make(&self, id: &str) -> Result<Directory> {
         match mkdirat(&self.fd, id, Mode::S_IRWXU) {
             Err(Errno::EEXIST) => {
@@ -202,7 +212,8 @@ impl Directory {
             other => other.doing(|| format!("opening {}", self.path.display()))?,
         };
         let lock = Lock { fd };
-        lock.acquire(deadline, &self.id)?;
+        lock.acquire(LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
+            .map_err(|error| error.detail("id", self.id.as_str()))?;
         // Whoever had it before us may have deleted the container.
         if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
     }
@@ -312,6 +323,13 @@ impl Directory {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum LockKind {
+    Shared = libc::LOCK_SH,
+    Exclusive = libc::LOCK_EX,
+}
+
 /// The lock, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -320,12 +338,12 @@ pub struct Lock {
 
 impl Lock {
     /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
-    fn acquire(&self, deadline: Deadline, id: &str) -> Result<()> {
+    fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
         let mut pause = Duration::from_micros(200);
-        while !self.attempt().doing(|| format!("locking container {id:?}"))? {
+        while !self.attempt(kind).doing(|| format!("locking {}", what()))? {
             if deadline.passed() {
-                let message = format!("container {id:?} is locked by another process or thread");
-                return Err(Error::new(Code::Busy, message).detail("id", id));
+                let message = format!("{} is locked by another process or thread", what());
+                return Err(Error::new(Code::Busy, message));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
@@ -333,8 +351,8 @@ impl Lock {
         Ok(())
     }
 
-    fn attempt(&self) -> nix::Result<bool> {
-        match flock(self.fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+    fn attempt(&self, kind: LockKind) -> nix::Result<bool> {
+        match flock(self.fd.as_fd(), kind as i32 | libc::LOCK_NB) {
             Ok(()) => Ok(true),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
             Err(errno) => Err(errno),
