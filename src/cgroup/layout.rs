@@ -39,13 +39,7 @@ impl Layout {
 /// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
 /// it then becomes the container's own and is removed with it.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let read = |path: &str| std::fs::read_to_string(path).doing(|| format!("reading {path}"));
-    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
-    // A mount that lies below another one is still in the list but cannot be reached.
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
-    let own = hierarchy::own(&read("/proc/self/cgroup")?);
-    let paths = places(&mounts, &own, cgroups_path, id)?;
-    let mut layout = Layout { paths, made: Vec::new() };
+    let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
         match kernfs::exists(&leaf)? {
             true => refuse_used(&leaf)?,
@@ -53,6 +47,17 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
         }
     }
     Ok(layout)
+}
+
+/// The same places whether or not somebody uses them, for a container whose record is lost.
+pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    let read = |path: &str| std::fs::read_to_string(path).doing(|| format!("reading {path}"));
+    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
+    // A mount that lies below another one is still in the list but cannot be reached.
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let own = hierarchy::own(&read("/proc/self/cgroup")?);
+    let paths = places(&mounts, &own, cgroups_path, id)?;
+    Ok(Layout { paths, made: Vec::new() })
 }
 
 /// The part of [`plan`] that does not look at the host.

@@ -44,7 +44,11 @@ impl Container {
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
         children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
-        directory.read()?;
+        match directory.read() {
+            // Deleting needs a handle; every other call says what is wrong.
+            Err(error) if store::is_damaged(&error) => {}
+            other => drop(other?),
+        }
         Ok(Container::new(id, &runtime.inner, directory))
     }
 

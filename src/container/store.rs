@@ -64,6 +64,27 @@ pub struct Record {
     pub external_descriptors: Vec<String>,
 }
 
+impl Record {
+    /// All that is known is where there may be cgroups.
+    pub fn of_nobody(id: &str, cgroup: Layout) -> Record {
+        Record {
+            version: RECORD_VERSION,
+            id: id.to_owned(),
+            phase: Phase::Deleting,
+            owner: Identity { pid: 0, start_time: 0, boot_id: String::new() },
+            bundle: None,
+            rootfs: PathBuf::new(),
+            created: String::new(),
+            init: None,
+            cgroup,
+            namespaces: 0,
+            into_cgroup: false,
+            parent_death_signal: 0,
+            external_descriptors: Vec::new(),
+        }
+    }
+}
+
 pub const RECORD_VERSION: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +203,11 @@ pub fn check_id(id: &str) -> Result<()> {
     Err(Error::new(Code::IdInvalid, format!("container id {id:?} {problem}")).detail("id", id))
 }
 
+/// Whether an error of [`Directory::read`] says that there is something, but no record: torn, or put there by others.
+pub fn is_damaged(error: &Error) -> bool {
+    matches!(error.errno, Some(Errno::EUCLEAN | Errno::ELOOP))
+}
+
 /// One container's directory, held open.
 #[derive(Debug)]
 pub struct Directory {
@@ -228,7 +254,8 @@ impl Directory {
             return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
         };
         let record: Record = serde_json::from_str(&text).map_err(|error| {
-            Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
+            let message = format!("{} is damaged: {error}; a forced delete removes what can be found", self.path.join(STATE).display());
+            Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
         })?;
         if record.version != RECORD_VERSION {
             let message = format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
@@ -271,9 +298,10 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.doing(doing)?,
         };
-        let mut text = String::new();
-        File::from(fd).take(MOST_BYTES).read_to_string(&mut text).doing(doing)?;
-        Ok(Some(text))
+        let mut bytes = Vec::new();
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
+        // What is not text is damaged, which the parser says.
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Makes exec.fifo for the container's root user and returns an O_PATH descriptor of it.
@@ -294,7 +322,15 @@ impl Directory {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, FIFO, flags, Mode::empty()) {
             Err(Errno::ENOENT) => Ok(None),
-            other => other.doing(|| format!("opening {}", self.path.join(FIFO).display())).map(Some),
+            other => {
+                let fifo = other.doing(|| format!("opening {}", self.path.join(FIFO).display()))?;
+                let found = fstat(&fifo).doing(|| format!("looking at {}", self.path.join(FIFO).display()))?;
+                if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
+                    let message = format!("{} is not a fifo", self.path.join(FIFO).display());
+                    return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
+                }
+                Ok(Some(fifo))
+            }
         }
     }
 
@@ -384,21 +420,7 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record {
-            version: RECORD_VERSION,
-            id: id.into(),
-            phase: Phase::Creating,
-            owner: Identity::own().unwrap(),
-            bundle: None,
-            rootfs: "/".into(),
-            created: String::new(),
-            init: None,
-            cgroup: Layout::default(),
-            namespaces: 0,
-            into_cgroup: false,
-            parent_death_signal: 0,
-            external_descriptors: vec![],
-        }
+        Record { phase: Phase::Creating, ..Record::of_nobody(id, Layout::default()) }
     }
 
     #[test]
