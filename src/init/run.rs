@@ -15,6 +15,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
+    /// Trees of the host could not be cut off from its peer groups before they are attached.
+    cut_off_attached: bool,
 }
 
 const PDEATHSIG_KILL: usize = 9;
@@ -26,7 +28,7 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false })
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_attached: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -57,11 +59,11 @@ impl Init {
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {
-                let tree = mounts::open_host_tree(
-                    self.plan.text(step.s[0])?,
-                    a1 & AT_RECURSIVE as u64 != 0,
-                    step.flags & OWN_PROPAGATION != 0,
-                )?;
+                let recursive = a1 & AT_RECURSIVE as u64 != 0;
+                let tree = mounts::open_host_tree(self.plan.text(step.s[0])?, recursive)?;
+                if step.flags & OWN_PROPAGATION != 0 && !mounts::cut_off(tree, recursive)? {
+                    self.cut_off_attached = true;
+                }
                 self.fill(a0, tree)
             }
             Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
@@ -73,6 +75,7 @@ impl Init {
             Op::Attach => {
                 let tree = self.slot(a0)?;
                 self.mounter().attach(tree, &step)?;
+                self.cut_off(tree)?;
                 close(tree);
                 self.fill(a0, -1)
             }
@@ -232,9 +235,14 @@ impl Init {
         result
     }
 
+    fn cut_off(&self, tree: i32) -> Result<()> {
+        if self.cut_off_attached { mounts::cut_off_attached(self.slots[SLOT_PROC], tree) } else { Ok(()) }
+    }
+
     fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
         let tree = self.slot(slot)?;
         attach_at(tree, path)?;
+        self.cut_off(tree)?;
         self.fill(slot, -1)?;
         self.fill(SLOT_ROOT as u64, tree)
     }
