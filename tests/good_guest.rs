@@ -301,7 +301,7 @@ fn closed(args: &[String]) {
         use std::io::Write;
         let _ = writeln!(&hook_errors, "{info}");
     }));
-    (0..3).for_each(|fd| drop(unsafe { libc::close(fd) }));
+    assert!((0..3).all(|fd| unsafe { libc::close(fd) } == 0));
     let runtime = runtime(args);
     for round in 0..3 {
         let container = Container::run(&runtime, &format!("{}-{round}", args[1]), &config("echo out; echo err >&2; sleep 1000"), &piped()).unwrap();

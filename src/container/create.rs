@@ -165,6 +165,7 @@ impl Container {
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
+            init.go()?;
         }
         prepare::from_outside(init.pid(), process, cgroup)?;
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {

@@ -212,7 +212,9 @@ impl Init {
         match fork(&args)? {
             0 => {
                 prctl(process::PR_SET_DUMPABLE, 0)?;
-                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)?;
+                // Nothing may reach the host before it knows us, and it has to do its part first.
+                self.report.wait_for_go()
             }
             pid => {
                 let _ = self.report.send(CHILD, pid, Some(pidfd));
