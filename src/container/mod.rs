@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::deadline::Deadline;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
 use crate::runtime::{Inner as RuntimeInner, Runtime};
@@ -26,7 +26,7 @@ use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Stats;
 pub use status::Status;
-use store::{Directory, Record};
+use store::{Directory, Phase, Record};
 
 /// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
 /// same container. Dropping one does nothing to the container.
@@ -159,7 +159,14 @@ impl Container {
 
     /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
     fn unless_ended(&self, error: Error) -> Error {
+        // Killed by whoever kills the container, and perhaps before its init.
+        if error.stage == Stage::Init && error.errno.is_none() && let Ok(init) = self.init_process() {
+            let _ = init.wait_until(Deadline::after_ms(200));
+        }
         let ended = match self.status() {
+            Ok(status) if self.record().is_ok_and(|record| record.phase == Phase::Deleting) => {
+                self.wrong_state(Code::NotRunning, status, "running")
+            }
             Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
             Err(gone) if gone.code == Code::NotFound => gone,
             _ => return error,

@@ -1,6 +1,7 @@
 //! Start: lets the init that waits at exec.fifo become the container's program.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -20,6 +21,9 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
 
+/// Between looks at an init that does not answer.
+const LOOK: Duration = Duration::from_millis(20);
+
 impl Container {
     /// Starts a created container and returns when its program runs. If the program cannot be executed, the error says
     /// why, also to a starter that is not the creator, and the container is stopped.
@@ -36,7 +40,7 @@ impl Container {
         let config = self.config(&record)?;
         self.run_start_hooks(&config, &record, cgroup.as_ref())?;
         fault::point("start.hooks");
-        self.release(&config, &record)?;
+        self.release(&config, &record, cgroup.as_ref())?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
@@ -67,16 +71,25 @@ impl Container {
 
     /// Opening the fifo releases init. It writes one message to say that it was released, perhaps one to say what
     /// failed, and its end closes when the program is executed.
-    fn release(&self, config: &Config, record: &Record) -> Result<()> {
+    fn release(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
         let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
         fault::point("start.opened");
         let deadline = self.runtime.setup_deadline();
         let init = self.init_process()?;
-        match read_message(&fifo, Some(init.pidfd()), deadline)? {
-            Some(message) if message.kind == wire::RELEASED => {}
-            // Somebody else has opened it too, and got the message.
-            _ => return Err(running()),
+        loop {
+            match read_message(&fifo, Some(init.pidfd()), deadline.at_most(LOOK)) {
+                Ok(Some(message)) if message.kind == wire::RELEASED => break,
+                // A starter that was killed had released init before, and nobody will write here any more.
+                Err(error) if error.code == Code::Timeout && !deadline.passed() => {
+                    if status::of(record, cgroup)? == Status::Running {
+                        return Err(running());
+                    }
+                }
+                Err(error) => return Err(error),
+                // Somebody else has opened it too, and got the message.
+                Ok(_) => return Err(running()),
+            }
         }
         fault::point("start.released");
         match read_message(&fifo, None, deadline)? {
