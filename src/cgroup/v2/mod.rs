@@ -61,7 +61,7 @@ impl Tree {
     }
 
     /// Also counts processes that the caller's pid namespace does not show.
-    fn wait_empty(&self, deadline: Instant) -> Result<bool> {
+    pub fn wait_empty(&self, deadline: Instant) -> Result<bool> {
         Ok(events::wait(&self.path, "populated", 0, deadline)? != Some(false))
     }
 
@@ -111,7 +111,7 @@ impl Cgroup for Tree {
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
-        kernfs::write(&self.path, "cgroup.procs", &pid.to_string())
+        kernfs::write(&self.path, "cgroup.procs", &super::checked_pid(pid)?)
     }
 
     fn attach_needed(&self) -> bool {
