@@ -18,7 +18,7 @@ fn a_plan_makes_nothing_and_creation_makes_exactly_the_plan() {
     let Some(mut group) = Group::at(&path) else { return };
     assert_eq!(group.layout, layout);
     assert!(layout.made.iter().all(|path| path.is_dir()));
-    let pid = group.run("sleep 100");
+    let pid = group.run("exec sleep 100");
     let places = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let hierarchies = layout.paths.keys();
     for name in hierarchies {
@@ -54,7 +54,7 @@ fn a_used_cgroup_is_refused_and_an_empty_one_taken() {
     let Some(mut group) = Group::at(&path) else { return };
     let again = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
     assert_eq!((&again.paths, again.made.len()), (&group.layout.paths, 0));
-    let pid = group.run("sleep 100");
+    let pid = group.run("exec sleep 100");
     let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
     assert!(error.message.contains("exists already and has processes in it"), "{error}");
     assert!(error.message.contains(&pid.to_string()), "{error}");
@@ -122,7 +122,7 @@ fn zombies_do_not_keep_a_cgroup() {
 #[test]
 fn a_busy_cgroup_is_not_removed_and_the_error_names_who_is_in_it() {
     let Some(mut group) = Group::new() else { return };
-    let pid = group.run("sleep 100");
+    let pid = group.run("exec sleep 100");
     let error = group.cgroup.remove(Instant::now() + Duration::from_millis(20)).unwrap_err();
     assert!(error.message.contains(&format!("still has pid {pid}")), "{error}");
     assert_eq!(error.errno, Some(nix::errno::Errno::EBUSY));
