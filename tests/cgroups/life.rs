@@ -140,6 +140,29 @@ fn cgroups_that_were_made_inside_are_removed_too() {
 }
 
 #[test]
+fn cgroups_nested_deeper_than_a_path_can_say_are_listed_and_removed() {
+    let Some(group) = Group::new() else { return };
+    let leaf = group.layout.paths.get("").or_else(|| group.layout.paths.get("freezer")).unwrap();
+    let name = "n".repeat(100);
+    let mut here = OwnedFd::from(std::fs::File::open(leaf).unwrap());
+    for _ in 0..60 {
+        nix::sys::stat::mkdirat(&here, name.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let flags = nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
+        here = nix::fcntl::openat(&here, name.as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
+    }
+    let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+    let pid = child.id() as i32;
+    let flags = nix::fcntl::OFlag::O_WRONLY | nix::fcntl::OFlag::O_CLOEXEC;
+    let procs = nix::fcntl::openat(&here, "cgroup.procs", flags, nix::sys::stat::Mode::empty()).unwrap();
+    nix::unistd::write(&procs, pid.to_string().as_bytes()).unwrap();
+    assert_eq!(group.pids(), [pid]);
+    group.cgroup.kill_all(soon()).unwrap();
+    child.wait().unwrap();
+    group.cgroup.remove(soon()).unwrap();
+    assert!(group.is_gone());
+}
+
+#[test]
 fn a_symlink_in_a_path_is_not_followed() {
     let Some(group) = Group::new() else { return };
     let folder = tempfile::tempdir().unwrap();

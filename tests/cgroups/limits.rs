@@ -93,7 +93,7 @@ fn the_number_of_tasks_is_really_limited() {
         return;
     }
     group.cgroup.apply(&json(r#"{"pids": {"limit": 5}}"#)).unwrap();
-    let (_, output) = group.output("for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo made");
+    let (_, output) = group.output("for i in 1 2 3 4 5 6 7 8; do sleep 0.3 & done; echo made");
     assert!(output.to_lowercase().contains("fork"), "{output}");
     let stats = group.cgroup.stats().unwrap();
     assert_eq!(stats.pids_limit, Some(5));
