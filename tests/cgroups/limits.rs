@@ -97,7 +97,7 @@ fn the_number_of_tasks_is_really_limited() {
     assert!(output.to_lowercase().contains("fork"), "{output}");
     let stats = group.cgroup.stats().unwrap();
     assert_eq!(stats.pids_limit, Some(5));
-    assert!(stats.pids_current.is_some_and(|tasks| (1..=5).contains(&tasks)), "{stats:?}");
+    assert!(stats.pids_current.is_some_and(|tasks| tasks <= 5), "{stats:?}");
     group.cgroup.apply(&json(r#"{"pids": {"limit": -1}}"#)).unwrap();
     assert_eq!(group.cgroup.stats().unwrap().pids_limit, None);
 }
