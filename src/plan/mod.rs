@@ -8,6 +8,8 @@ mod join;
 mod process;
 mod rootfs;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::RawFd;
 use std::path::PathBuf;

@@ -101,6 +101,9 @@ impl Root<'_> {
 
     /// Whether /dev is the container's own, to be filled, and not a bind mount of another one.
     pub fn owns_dev(&self) -> bool {
+        if !self.has_own_mounts() {
+            return false;
+        }
         let on_dev = |mount: &&Mount| mount.destination() == Path::new("/dev");
         let last = self.mounts().iter().enumerate().rfind(|(_, mount)| on_dev(mount));
         !last.is_some_and(|(index, mount)| mounts::options(mount, index).is_ok_and(|options| options.bind.is_some()))
