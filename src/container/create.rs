@@ -151,7 +151,7 @@ impl Container {
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
-        if plan.waits_for(Barrier::Attached) {
+        if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }
         fault::point("create.attached");
