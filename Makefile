@@ -26,6 +26,7 @@ DOCS    := README.md CHANGELOG.md LICENSE
 
 all: ## build the library, static and shared (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
+	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
 
 header: ## generate include/berth.h anew from src/capi
