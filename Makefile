@@ -42,6 +42,7 @@ check: ## install what testing needs, run all tests (as root)
 
 vm-check: ## run the important part of the suite in a virtual machine with all of cgroup v2 (as root)
 	tests/setup build vm
+	$(MAKE) --silent all
 	tests/vm-suite
 
 lint: ## formatting, clippy and shellcheck, warnings denied
