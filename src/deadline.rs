@@ -24,10 +24,6 @@ impl Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    pub fn instant_or(self, longest: Duration) -> Instant {
-        self.0.unwrap_or_else(|| Instant::now() + longest)
-    }
-
     pub fn passed(self) -> bool {
         self.0.is_some_and(|at| at <= Instant::now())
     }

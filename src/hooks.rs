@@ -66,8 +66,9 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
     tail.drain(&output);
     match status {
         Ok(Some(ExitStatus::Exited(0))) => Ok(()),
-        Ok(Some(status)) => Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted()))
-            .detail("output", tail.text())),
+        Ok(Some(status)) => {
+            Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted())).detail("output", tail.text()))
+        }
         Ok(None) => {
             kill_group(&child);
             let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());
@@ -97,6 +98,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
     if plan.forks() {
         conversation.adopt(deadline)?;
+        conversation.go()?;
     }
     conversation.executed(deadline)?;
     Ok(conversation.finish().0)

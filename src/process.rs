@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid, fchown, pipe2};
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
-use crate::spawn::{self, ExitStatus};
+use crate::spawn::{self, ExitStatus, Look};
 
 /// Where a standard stream leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,9 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
     let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
-        Err(errno) => Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno)),
+        Err(errno) => {
+            Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
+        }
     }
 }
 
@@ -184,22 +186,27 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        if let Some(status) = *locked(&self.inner.exit) {
-            return Ok(status);
-        }
-        // Without the lock: others may look meanwhile. Whoever takes the status from the kernel leaves it for all.
-        deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.inner.pid))?;
+        spawn::wait_with(&self.inner.pidfd, deadline, || self.look())
+    }
+
+    /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
+    fn look(&self) -> Result<Look> {
         let mut known = locked(&self.inner.exit);
-        if known.is_none() {
-            *known = Some(spawn::wait(&self.inner.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
+        if let Some(status) = *known {
+            return Ok(Look::Ended(status));
         }
-        known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
+        let look = spawn::look(&self.inner.pidfd)?;
+        if let Look::Ended(status) = look {
+            *known = Some(status);
+        }
+        Ok(look)
     }
 
     pub fn signal(&self, signal: i32) -> Result<()> {
         match spawn::send_signal(&self.inner.pidfd, signal) {
             Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid)).with_errno(Errno::ESRCH))
+                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid))
+                    .with_errno(Errno::ESRCH))
             }
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
             other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.pid)),

@@ -225,6 +225,7 @@ fn line((kind, major, minor): Key, access: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn rules(json: &str) -> Result<Vec<Rule>> {
         let devices: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();

@@ -91,7 +91,9 @@ impl Root {
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
                 "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
-                path.display(), found.st_uid, found.st_mode & 0o7777
+                path.display(),
+                found.st_uid,
+                found.st_mode & 0o7777
             );
             return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
         }
@@ -179,10 +181,6 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
     /// deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
@@ -212,7 +210,8 @@ impl Directory {
             Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
         })?;
         if record.version != RECORD_VERSION {
-            let message = format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
+            let message =
+                format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
             return Err(Error::new(Code::Unsupported, message));
         }
         Ok(Some(record))
@@ -221,7 +220,8 @@ impl Directory {
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
-            renameat(&self.fd, STATE_NEW, &self.fd, STATE).doing(|| format!("replacing {}", self.path.join(STATE).display()))
+            renameat(&self.fd, STATE_NEW, &self.fd, STATE)
+                .doing(|| format!("replacing {}", self.path.join(STATE).display()))
         });
         if result.is_err() {
             let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);
@@ -391,14 +391,14 @@ mod tests {
         directory.write(&record("a")).unwrap();
         directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
         assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
-        assert!(!directory.path().join(STATE_NEW).exists());
+        assert!(!directory.path.join(STATE_NEW).exists());
     }
 
     #[test]
     fn a_torn_record_is_an_error_that_names_the_file() {
         let (_dir, root) = root();
         let directory = root.make("a").unwrap();
-        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
+        std::fs::write(directory.path.join(STATE), "{\"version\":1,").unwrap();
         let error = directory.read().unwrap_err();
         assert!(error.message.contains("a/state.json is damaged"), "{error}");
     }

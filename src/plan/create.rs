@@ -34,7 +34,7 @@ pub fn create(create: &Create) -> Result<Plan> {
     let staged = in_user_namespace || !namespaces.joined.is_empty();
     let mut trees = Trees { open_early: in_user_namespace, ..Trees::default() };
     let mut plan = Plan::default();
-    push_inside(&mut plan, create, &namespaces, &mut trees)?;
+    push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
         push_joins(&mut plan, &namespaces);
@@ -61,17 +61,15 @@ fn push_inside(
     create: &Create,
     namespaces: &Namespaces,
     trees: &mut Trees,
+    staged: bool,
 ) -> Result<()> {
     let spec = create.config.spec();
     let in_user_namespace = namespaces.has(Kind::User);
     let mut attach = Attach {
-        // Id maps can only be written once the process is there, and it cannot act before they are.
-        pending: create.attached_by_host && !namespaces.is_new(Kind::User),
+        // After a fork init waits for the host in any case.
+        pending: create.attached_by_host && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
-    if namespaces.is_new(Kind::User) {
-        plan.push(Step::WaitHost(Barrier::Attached));
-    }
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
@@ -144,9 +142,7 @@ fn time_offsets(spec: &oci::Spec) -> String {
     let mut lines: Vec<String> = offsets
         .into_iter()
         .flatten()
-        .map(|(clock, offset)| {
-            format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
-        })
+        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)))
         .collect();
     lines.sort();
     lines.concat()

@@ -1,6 +1,6 @@
 //! Plans for processes beside the container's init: exec, hooks, helpers.
 
-use super::{Barrier, Descriptor, Plan, Step, process};
+use super::{Descriptor, Plan, Step, process};
 use crate::spec::oci;
 
 /// A further process in a running container.
@@ -13,17 +13,12 @@ pub struct Join<'a> {
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
-    /// The host puts the process into cgroups.
-    pub attached_by_host: bool,
     pub parent_death_signal: i32,
 }
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
     enter(&mut plan, join.namespaces, join.into_cgroup);
-    if join.attached_by_host {
-        plan.push(Step::WaitHost(Barrier::Attached));
-    }
     if join.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
         plan.push(Step::BecomeRoot);
     }
@@ -61,6 +56,8 @@ pub fn program(program: &Program) -> Plan {
     }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));
+    // Its runner waits for it; if the runner is killed, nobody is left to stop it.
+    plan.push(Step::ParentDeathSignal(libc::SIGKILL));
     plan.push(Step::Exec {
         file: Some(program.file.to_owned()),
         args: if program.args.is_empty() { vec![program.file.to_owned()] } else { program.args.to_vec() },
