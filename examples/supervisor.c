@@ -7,6 +7,7 @@
  *
  *   cc supervisor.c $(pkg-config --cflags --libs berth) -o supervisor
  */
+#define _POSIX_C_SOURCE 200809L
 #include <berth.h>
 #include <poll.h>
 #include <stdio.h>
