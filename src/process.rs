@@ -33,7 +33,7 @@ pub struct ProcessOptions {
     /// Become descriptors 3, 4 and so on. They stay the caller's.
     pub extra_fds: Vec<RawFd>,
     /// A unix socket that gets the terminal's master, as runc's `--console-socket`. Without one the master is in
-    /// [`Process::take_terminal`].
+    /// [`Process::terminal`].
     pub console_socket: Option<std::path::PathBuf>,
     /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
     pub parent_death_signal: i32,
@@ -69,6 +69,14 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
             Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
         }
     }
+}
+
+/// A descriptor of the caller's once more, as our own.
+pub(crate) fn duplicate(fd: RawFd, what: &str) -> Result<OwnedFd> {
+    check_open(fd, what)?;
+    // SAFETY: it is open, and borrowed for this call only.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().doing(|| format!("duplicating {what}"))
 }
 
 /// The standard streams of a process about to be started.
@@ -210,7 +218,7 @@ impl Process {
         std::mem::take(&mut *locked(&self.inner.stdio))
     }
 
-    /// The master of the process's terminal; can be taken once. Resizing needs it left here.
+    /// The master of the process's terminal, duplicated: it may be asked for again, and resizing needs the one here.
     pub fn terminal(&self) -> Result<Option<OwnedFd>> {
         let terminal = locked(&self.inner.terminal);
         terminal.as_ref().map(|fd| fd.try_clone().doing(|| "duplicating the terminal")).transpose()
