@@ -78,8 +78,7 @@ impl Container {
         fault::point("create.cgroups");
         cgroup.apply(&resources(config.spec()))?;
         fault::point("create.limits");
-        let (uid, gid) = prepare::owner_of_root(config.spec());
-        let fifo = self.directory.make_fifo(uid, gid)?;
+        let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
 
         let cgroup_dir = cgroup.spawn_dir()?;
