@@ -66,8 +66,9 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
     tail.drain(&output);
     match status {
         Ok(Some(ExitStatus::Exited(0))) => Ok(()),
-        Ok(Some(status)) => Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted()))
-            .detail("output", tail.text())),
+        Ok(Some(status)) => {
+            Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted())).detail("output", tail.text()))
+        }
         Ok(None) => {
             kill_group(&child);
             let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());

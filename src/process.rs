@@ -65,7 +65,9 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
     let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
-        Err(errno) => Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno)),
+        Err(errno) => {
+            Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
+        }
     }
 }
 
@@ -183,7 +185,8 @@ impl Process {
         deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.inner.pid))?;
         let mut known = locked(&self.inner.exit);
         if known.is_none() {
-            *known = Some(spawn::wait(&self.inner.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
+            *known =
+                Some(spawn::wait(&self.inner.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
         }
         known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
     }
@@ -191,7 +194,8 @@ impl Process {
     pub fn signal(&self, signal: i32) -> Result<()> {
         match spawn::send_signal(&self.inner.pidfd, signal) {
             Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid)).with_errno(Errno::ESRCH))
+                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid))
+                    .with_errno(Errno::ESRCH))
             }
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
             other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.pid)),

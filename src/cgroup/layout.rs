@@ -1,6 +1,7 @@
 //! Where a container's cgroups are to be, decided before anything is made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -39,7 +40,6 @@ impl Layout {
 /// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
 /// it then becomes the container's own and is removed with it.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let read = |path: &str| std::fs::read_to_string(path).doing(|| format!("reading {path}"));
     let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
     // A mount that lies below another one is still in the list but cannot be reached.
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
@@ -53,6 +53,14 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
         }
     }
     Ok(layout)
+}
+
+/// A proc file, which has no size to tell, in few reads.
+fn read(path: &str) -> Result<String> {
+    let mut text = String::with_capacity(16 << 10);
+    let mut file = std::fs::File::open(path).doing(|| format!("reading {path}"))?;
+    file.read_to_string(&mut text).doing(|| format!("reading {path}"))?;
+    Ok(text)
 }
 
 /// The part of [`plan`] that does not look at the host.

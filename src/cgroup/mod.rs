@@ -93,13 +93,18 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
     for _ in 0..32 {
-        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| kernfs::make_dir(directory).map(drop));
+        // Whether the last of them, the leaf, was made by this call.
+        let mut new = false;
+        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| {
+            new = kernfs::make_dir(directory)?;
+            Ok(())
+        });
         match outcome {
             Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
-            // Nothing may have come in since the plan.
-            Ok(()) if kernfs::exists(leaf)? => return layout::refuse_used(leaf),
-            Ok(()) => {}
+            Ok(()) if new => return Ok(()),
+            // It was there at the time of the plan, or has come since.
+            Ok(()) => return layout::refuse_used(leaf),
         }
     }
     let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());
@@ -166,6 +171,14 @@ fn signal_frozen(
         cgroup.thaw(Instant::now() + Duration::from_secs(5))?;
     }
     result
+}
+
+/// Writing 0 to `cgroup.procs` would move the calling process.
+fn checked_pid(pid: i32) -> Result<String> {
+    match pid {
+        1.. => Ok(pid.to_string()),
+        _ => Err(Error::invalid_argument(format!("{pid} is not the id of a process"))),
+    }
 }
 
 fn still_there(place: &Path, pids: &BTreeSet<i32>) -> Error {

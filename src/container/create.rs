@@ -39,6 +39,7 @@ impl Container {
         let container = Container::new(id, &runtime.inner, directory);
         let lock = container.directory.lock(runtime.inner.lock_deadline())?;
         fault::point("create.directory");
+        let _ = container.config.set(config.clone());
         let result = container.set_up(config, process, options, &joined, rootfs);
         if let Err(error) = result {
             return Err(container.undo(error));
@@ -209,7 +210,10 @@ fn resources(spec: &oci::Spec) -> oci::LinuxResources {
 /// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.
 fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
-    joined.iter().map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display()))).collect()
+    joined
+        .iter()
+        .map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display())))
+        .collect()
 }
 
 /// The descriptors that the plan's slots stand for.
@@ -232,7 +236,8 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
 }
 
 fn identify(pid: i32) -> Result<Init> {
-    let gone = || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
+    let gone =
+        || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
     let image = status::image_of(pid)?.ok_or_else(gone)?;
     Ok(Init { identity: Identity::of(pid)?, image })
 }

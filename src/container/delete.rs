@@ -89,9 +89,9 @@ impl Container {
 
     /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").
     fn run_poststop_hooks(&self, record: &Record) {
-        let run = self.config(record).and_then(|config| {
-            self.run_hooks(Kind::Poststop, &config, record, Status::Stopped, &Place::Host)
-        });
+        let run = self
+            .config(record)
+            .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
         if let Err(error) = run {
             log::warn!("container {:?}: {error}", self.id);
         }

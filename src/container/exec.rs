@@ -30,7 +30,7 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
-        let plan = self.join_plan(&config, &record, cgroup.as_ref(), process, options.parent_death_signal);
+        let plan = self.join_plan(config, &record, cgroup.as_ref(), process, options.parent_death_signal);
         let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
         let mut streams = Streams::open(options, terminal, owner)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;

@@ -14,6 +14,8 @@ pub(crate) mod store;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
+use once_cell::sync::OnceCell;
+
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Code, Error, Result};
 use crate::hooks;
@@ -33,6 +35,8 @@ pub struct Container {
     id: String,
     runtime: Arc<RuntimeInner>,
     directory: Directory,
+    /// Parsed once; a container's configuration does not change.
+    config: OnceCell<Config>,
     /// The init process as this handle knows it: the caller's own child, or one found through the record.
     init: Mutex<Option<Process>>,
 }
@@ -46,7 +50,13 @@ impl Container {
     }
 
     fn new(id: &str, runtime: &Arc<RuntimeInner>, directory: Directory) -> Container {
-        Container { id: id.to_owned(), runtime: runtime.clone(), directory, init: Mutex::new(None) }
+        Container {
+            id: id.to_owned(),
+            runtime: runtime.clone(),
+            directory,
+            config: OnceCell::new(),
+            init: Mutex::new(None),
+        }
     }
 
     pub fn id(&self) -> &str {
@@ -58,8 +68,9 @@ impl Container {
         self.directory.read_config()
     }
 
-    fn config(&self, record: &Record) -> Result<Config> {
-        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs)
+    fn config(&self, record: &Record) -> Result<&Config> {
+        let parse = || Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs);
+        self.config.get_or_try_init(parse)
     }
 
     /// The record as it is now, whoever wrote it.

@@ -32,7 +32,8 @@ fn raise_hard_limits(pid: i32, process: &Process) -> Result<()> {
     for limit in process.rlimits().iter().flatten() {
         let resource = rlimits::number(limit.typ());
         let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-        prlimit(pid, resource, None, Some(&mut current)).doing(|| format!("reading {} of process {pid}", limit.typ()))?;
+        prlimit(pid, resource, None, Some(&mut current))
+            .doing(|| format!("reading {} of process {pid}", limit.typ()))?;
         if limit.hard() > current.rlim_max {
             let new = libc::rlimit64 { rlim_cur: current.rlim_cur, rlim_max: limit.hard() };
             prlimit(pid, resource, Some(&new), None).doing(|| {
@@ -78,8 +79,7 @@ pub fn owner(spec: &Spec, uid: u32, gid: u32) -> (u32, u32) {
         return (uid, gid);
     }
     let Some(linux) = spec.linux() else { return (uid, gid) };
-    let host = |maps: &Option<Vec<LinuxIdMapping>>, id: u32| {
-        to_host(maps.as_deref().unwrap_or_default(), id).unwrap_or(id)
-    };
+    let host =
+        |maps: &Option<Vec<LinuxIdMapping>>, id: u32| to_host(maps.as_deref().unwrap_or_default(), id).unwrap_or(id);
     (host(linux.uid_mappings(), uid), host(linux.gid_mappings(), gid))
 }

@@ -34,12 +34,12 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
         }
         let config = self.config(&record)?;
-        self.run_start_hooks(&config, &record, cgroup.as_ref())?;
-        self.release(&config, &record)?;
+        self.run_start_hooks(config, &record, cgroup.as_ref())?;
+        self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
-        self.run_hooks(Kind::Poststart, &config, &record, Status::Running, &Place::Host).inspect_err(|_| {
+        self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host).inspect_err(|_| {
             // The seed and the specification (since 1.3) agree: the container does not survive it.
             let _ = self.kill(&record, cgroup.as_ref());
         })

@@ -91,7 +91,9 @@ impl Root {
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
                 "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
-                path.display(), found.st_uid, found.st_mode & 0o7777
+                path.display(),
+                found.st_uid,
+                found.st_mode & 0o7777
             );
             return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
         }
@@ -212,7 +214,8 @@ impl Directory {
             Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
         })?;
         if record.version != RECORD_VERSION {
-            let message = format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
+            let message =
+                format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
             return Err(Error::new(Code::Unsupported, message));
         }
         Ok(Some(record))
@@ -221,7 +224,8 @@ impl Directory {
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
-            renameat(&self.fd, STATE_NEW, &self.fd, STATE).doing(|| format!("replacing {}", self.path.join(STATE).display()))
+            renameat(&self.fd, STATE_NEW, &self.fd, STATE)
+                .doing(|| format!("replacing {}", self.path.join(STATE).display()))
         });
         if result.is_err() {
             let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);

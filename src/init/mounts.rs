@@ -102,8 +102,7 @@ impl Mounter<'_> {
         }
         let context = fsopen(Str::literal(c"tmpfs"))?;
         let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-        let made = fsconfig_string(context, Str::literal(c"size"), Str::literal(c"0"))
-            .and_then(|()| fsconfig_string(context, Str::literal(c"nr_inodes"), Str::literal(c"1")))
+        let made = fsconfig_string(context, Str::literal(c"nr_inodes"), Str::literal(c"1"))
             .and_then(|()| fsconfig_create(context))
             .and_then(|()| fsmount(context, attributes));
         close(context);

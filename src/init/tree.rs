@@ -84,8 +84,11 @@ pub fn in_parent<T>(root: i32, path: Path, f: impl FnOnce(i32, Str) -> Result<T>
     if name == bytes.len() {
         return Err(EINVAL);
     }
-    let parent =
-        if name == 0 { open(root, SLASH, O_PATH | O_DIRECTORY)? } else { path.cut(name, |dir| make_directory(root, dir))? };
+    let parent = if name == 0 {
+        open(root, SLASH, O_PATH | O_DIRECTORY)?
+    } else {
+        path.cut(name, |dir| make_directory(root, dir))?
+    };
     let result = f(parent, path.from(name));
     close(parent);
     result
@@ -265,8 +268,7 @@ mod tests {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
         std::fs::write(root.inside("null"), "").unwrap();
-        let made =
-            make_node(proc.as_raw_fd(), root.fd(), Str::literal(c"null"), S_IFCHR | 0o666, (1, 3), (0, 0));
+        let made = make_node(proc.as_raw_fd(), root.fd(), Str::literal(c"null"), S_IFCHR | 0o666, (1, 3), (0, 0));
         assert_eq!(made, Err(EEXIST));
     }
 

@@ -56,12 +56,7 @@ fn push_joins(plan: &mut Plan, namespaces: &Namespaces) {
 }
 
 /// The steps of the process that becomes the container's.
-fn push_inside(
-    plan: &mut Plan,
-    create: &Create,
-    namespaces: &Namespaces,
-    trees: &mut Trees,
-) -> Result<()> {
+fn push_inside(plan: &mut Plan, create: &Create, namespaces: &Namespaces, trees: &mut Trees) -> Result<()> {
     let spec = create.config.spec();
     let in_user_namespace = namespaces.has(Kind::User);
     let mut attach = Attach {
@@ -145,9 +140,7 @@ fn time_offsets(spec: &oci::Spec) -> String {
     let mut lines: Vec<String> = offsets
         .into_iter()
         .flatten()
-        .map(|(clock, offset)| {
-            format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
-        })
+        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)))
         .collect();
     lines.sort();
     lines.concat()

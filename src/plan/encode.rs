@@ -97,13 +97,22 @@ impl Block {
         self.bytes.push(0);
         self.align();
         if self.bytes.len() > MAX_PLAN {
-            let message = format!("the configuration needs a plan of {} bytes; the limit is {MAX_PLAN}", self.bytes.len());
+            let message =
+                format!("the configuration needs a plan of {} bytes; the limit is {MAX_PLAN}", self.bytes.len());
             return Err(Error::new(Code::ConfigInvalid, message));
         }
         header.len = self.bytes.len() as u32;
         let words = [
-            header.magic, header.len, header.steps, header.step_count, header.slots, header.slot_count,
-            header.low, header.low_count, header.keep, header.keep_count,
+            header.magic,
+            header.len,
+            header.steps,
+            header.step_count,
+            header.slots,
+            header.slot_count,
+            header.low,
+            header.low_count,
+            header.keep,
+            header.keep_count,
         ];
         for (index, word) in words.iter().enumerate() {
             self.bytes[index * 4..index * 4 + 4].copy_from_slice(&word.to_ne_bytes());
@@ -234,7 +243,11 @@ mod tests {
             source: None,
             target: "/dev".into(),
             attributes: libc::MOUNT_ATTR_NOSUID,
-            options: vec![("mode".into(), Some("755".into())), ("lazytime".into(), None), ("size".into(), Some("1".into()))],
+            options: vec![
+                ("mode".into(), Some("755".into())),
+                ("lazytime".into(), None),
+                ("size".into(), Some("1".into())),
+            ],
         };
         let plan = decoded(&[Step::Session, mount], &[7, 3, -1, -1], &[0, 1, 1]);
         assert_eq!(plan.keep().unwrap(), [0, 1, 3, 7]);

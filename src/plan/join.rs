@@ -61,6 +61,8 @@ pub fn program(program: &Program) -> Plan {
     }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));
+    // Its runner waits for it; if the runner is killed, nobody is left to stop it.
+    plan.push(Step::ParentDeathSignal(libc::SIGKILL));
     plan.push(Step::Exec {
         file: Some(program.file.to_owned()),
         args: if program.args.is_empty() { vec![program.file.to_owned()] } else { program.args.to_vec() },

@@ -52,48 +52,128 @@ pub enum Step {
     Ready,
     ExecFifo(Slot),
 
-    SetNs { slot: Slot, flags: u64, what: String },
+    SetNs {
+        slot: Slot,
+        flags: u64,
+        what: String,
+    },
     Unshare(u64),
-    Fork { flags: u64, cgroup: Option<Slot> },
-    TimeNamespace { offsets: String },
+    Fork {
+        flags: u64,
+        cgroup: Option<Slot>,
+    },
+    TimeNamespace {
+        offsets: String,
+    },
     BecomeRoot,
 
-    Propagation { path: PathBuf, flags: u64 },
-    OpenTree { path: PathBuf, recursive: bool, own_propagation: bool, slot: Slot },
-    AttachRoot { slot: Slot, path: PathBuf },
+    Propagation {
+        path: PathBuf,
+        flags: u64,
+    },
+    OpenTree {
+        path: PathBuf,
+        recursive: bool,
+        own_propagation: bool,
+        slot: Slot,
+    },
+    AttachRoot {
+        slot: Slot,
+        path: PathBuf,
+    },
     OpenRoot(PathBuf),
-    Mount { kind: String, source: Option<String>, target: PathBuf, attributes: u64, options: Vec<(String, Option<String>)> },
-    Attach { slot: Slot, source: PathBuf, target: PathBuf, attributes: Attributes },
-    MountPropagation { target: PathBuf, flags: u64 },
-    Remount { target: PathBuf, attributes: Attributes },
+    Mount {
+        kind: String,
+        source: Option<String>,
+        target: PathBuf,
+        attributes: u64,
+        options: Vec<(String, Option<String>)>,
+    },
+    Attach {
+        slot: Slot,
+        source: PathBuf,
+        target: PathBuf,
+        attributes: Attributes,
+    },
+    MountPropagation {
+        target: PathBuf,
+        flags: u64,
+    },
+    Remount {
+        target: PathBuf,
+        attributes: Attributes,
+    },
     Mask(PathBuf),
     ReadonlyPath(PathBuf),
 
-    MakeNode { parent: PathBuf, name: String, mode: u32, device: Device, uid: u32, gid: u32 },
-    Symlink { parent: PathBuf, name: String, target: String },
+    MakeNode {
+        parent: PathBuf,
+        name: String,
+        mode: u32,
+        device: Device,
+        uid: u32,
+        gid: u32,
+    },
+    Symlink {
+        parent: PathBuf,
+        name: String,
+        target: String,
+    },
     MakeDirectory(PathBuf),
 
-    Pivot { cut_propagation: u64 },
+    Pivot {
+        cut_propagation: u64,
+    },
     Chroot,
     RootReadonly,
 
-    Sysctl { path: String, value: String },
+    Sysctl {
+        path: String,
+        value: String,
+    },
     Hostname(String),
     Domainname(String),
 
     Session,
     Keyring(String),
-    Terminal { rows: u16, columns: u16, uid: u32, console: bool },
-    Rlimit { resource: u32, name: String, soft: u64, hard: u64 },
+    Terminal {
+        rows: u16,
+        columns: u16,
+        uid: u32,
+        console: bool,
+    },
+    Rlimit {
+        resource: u32,
+        name: String,
+        soft: u64,
+        hard: u64,
+    },
     Bounding(u64),
-    User { uid: u32, gid: u32, groups: Vec<u32> },
-    Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
+    User {
+        uid: u32,
+        gid: u32,
+        groups: Vec<u32>,
+    },
+    Capabilities {
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+        ambient: u64,
+    },
     NoNewPrivileges,
     Umask(u32),
-    WorkingDirectory { path: PathBuf, attempt: bool },
+    WorkingDirectory {
+        path: PathBuf,
+        attempt: bool,
+    },
     ParentDeathSignal(i32),
     /// `file` is executed if given; otherwise `args[0]`, searched in `search` if it has no slash.
-    Exec { file: Option<String>, args: Vec<String>, env: Vec<String>, search: String },
+    Exec {
+        file: Option<String>,
+        args: Vec<String>,
+        env: Vec<String>,
+        search: String,
+    },
 }
 
 impl Step {

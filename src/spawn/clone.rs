@@ -68,12 +68,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     // SAFETY: the stack is large enough for `child`, which never returns, touches nothing but `order` and what it
     // points to, and has ended or executed when clone3 returns here (CLONE_VFORK).
     let result = unsafe {
-        arch::clone3_call(
-            &raw const args as *const u8,
-            size_of::<CloneArgs>(),
-            child,
-            &raw mut order as *mut u8,
-        )
+        arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), child, &raw mut order as *mut u8)
     };
     drop(blocked);
     if result < 0 {

@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
 };
-use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::clone::{self, Child};
@@ -227,8 +227,11 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
 fn kernel_words(message: &Message) -> Option<String> {
     let text = &message.text[..(message.text_len as usize).min(message.text.len())];
     let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> =
-        text.lines().map(|line| line.strip_prefix("e ").unwrap_or(line).trim()).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("e ").unwrap_or(line).trim())
+        .filter(|line| !line.is_empty())
+        .collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 

@@ -53,7 +53,8 @@ fn in_memory(flags: MFdFlags) -> nix::Result<OwnedFd> {
 }
 
 fn installed() -> Result<OwnedFd> {
-    let doing = || format!("opening {INSTALLED}, which is needed because vm.memfd_noexec forbids executing memory files");
+    let doing =
+        || format!("opening {INSTALLED}, which is needed because vm.memfd_noexec forbids executing memory files");
     let mut file = File::open(INSTALLED).doing(doing)?;
     let mut found = Vec::with_capacity(BYTES.len());
     (&mut file).take(BYTES.len() as u64 + 1).read_to_end(&mut found).doing(doing)?;

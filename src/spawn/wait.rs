@@ -123,7 +123,8 @@ pub fn wait(pidfd: &OwnedFd, deadline: Deadline) -> Result<ExitStatus> {
     }
     // The kernel records the status when the parent has taken it, which is when poll adds POLLHUP (pidfd_open(2)).
     let reaped = deadline.poll([(pidfd.as_fd(), PollFlags::empty())]).doing(|| "waiting for a process")?;
-    let unknown = || Error::new(Code::StatusUnknown, "the process has ended; its exit status was taken by somebody else");
+    let unknown =
+        || Error::new(Code::StatusUnknown, "the process has ended; its exit status was taken by somebody else");
     if reaped[0].contains(PollFlags::POLLHUP) { recorded(pidfd).ok_or_else(unknown) } else { Err(unknown()) }
 }
 

@@ -79,7 +79,12 @@ pub unsafe fn syscall6(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usi
 /// `args` must be a valid clone_args of `size` bytes with a stack; `entry` must not return, and with CLONE_VM must
 /// touch nothing that the parent's other threads rely on.
 #[inline(never)]
-pub unsafe fn clone3_call(args: *const u8, size: usize, entry: extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+pub unsafe fn clone3_call(
+    args: *const u8,
+    size: usize,
+    entry: extern "C" fn(*mut u8) -> !,
+    argument: *mut u8,
+) -> isize {
     let result: isize;
     // SAFETY: registers survive clone3 in the child, so entry and argument are passed in callee-saved ones that
     // the compiler does not reserve (r12, r13); the child starts with an empty, 16-byte aligned stack.
