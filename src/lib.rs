@@ -5,6 +5,7 @@
 //! a list of steps, [`spawn`] starts berth-init with it, and [`init`] is that program.
 
 pub mod cgroup;
+mod children;
 pub mod container;
 mod deadline;
 pub mod error;

@@ -194,7 +194,8 @@ impl Container {
         self.directory.write(record)?;
         init.go()?;
         let (child, master) = init.finish();
-        Ok(Process::new(child.pid, child.pidfd, stdio, master.filter(|_| terminal)))
+        let leader = child.pid;
+        Ok(Process::started(child, leader, stdio).with_terminal(master.filter(|_| terminal)))
     }
 }
 
