@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, SigmaskHow, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use serde_json::json;
 
 use crate::error::{Code, Error, Result};
@@ -78,7 +78,8 @@ const LONGEST: usize = 4096;
 fn line(level: Level, target: &str, message: &str) -> String {
     let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
     let level = level.as_str().to_ascii_lowercase();
-    let with = |message: &str| format!("{}\n", json!({ "time": time, "level": level, "target": target, "msg": message }));
+    let with =
+        |message: &str| format!("{}\n", json!({ "time": time, "level": level, "target": target, "msg": message }));
     let whole = with(message);
     if whole.len() <= LONGEST {
         return whole;

@@ -37,9 +37,8 @@ impl From<::log::Level> for berth_log_level {
 
 /// Gets a line of the log: a BERTH_LOG_LEVEL_... constant, the part of the library it comes from
 /// ("berth::container::delete"), and a sentence without a newline. Both strings are valid during the call only.
-pub type berth_log_callback = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, level: i32, target: *const c_char, message: *const c_char),
->;
+pub type berth_log_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, level: i32, target: *const c_char, message: *const c_char)>;
 
 /// The library's version ("0.1.0"), as a string that is valid for ever.
 #[unsafe(no_mangle)]

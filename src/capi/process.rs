@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
+use super::args;
 use super::boundary::{call, infallible};
 use super::error::berth_error;
-use super::args;
 use crate::error::Doing;
 use crate::process::Process;
 use crate::spawn::ExitStatus;

@@ -70,14 +70,15 @@ fn push_inside(
         pending: create.attached_by_host && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
+    if namespaces.is_new(Kind::Time) {
+        // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
+        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
+    }
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
     plan.push(Step::Session);
     plan.push(Step::Keyring(keyring_name(create.id)));
-    if namespaces.is_new(Kind::Time) {
-        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
-    }
 
     let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
