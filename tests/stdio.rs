@@ -96,7 +96,8 @@ fn inherited_streams_are_the_callers() {
         let found = nix::sys::stat::fstat(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }).unwrap();
         format!("{} {}\n", found.st_dev, found.st_ino)
     };
-    let mut config = shell("for n in 0 1 2; do found=$(stat -L -c '%d %i' /proc/$$/fd/$n); echo \"$found\" >/mnt/$n; done; true");
+    let mut config =
+        shell("for n in 0 1 2; do found=$(stat -L -c '%d %i' /proc/$$/fd/$n); echo \"$found\" >/mnt/$n; done; true");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
     let container = host.run(&config, &options([Stdio::Inherit; 3])).unwrap();
     container.wait(LONG).unwrap();
