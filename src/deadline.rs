@@ -24,6 +24,12 @@ impl Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
+    /// This deadline or the end of `longest`, whichever comes first.
+    pub fn within(self, longest: Duration) -> Deadline {
+        let end = Instant::now() + longest;
+        Deadline(Some(self.0.map_or(end, |at| at.min(end))))
+    }
+
     pub fn passed(self) -> bool {
         self.0.is_some_and(|at| at <= Instant::now())
     }

@@ -7,6 +7,7 @@
 
 mod capi;
 pub mod cgroup;
+mod children;
 pub mod container;
 mod deadline;
 pub mod error;

@@ -2,15 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
+use crate::children::{self, Child};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
-use crate::spawn::{self, ExitStatus, Look};
+use crate::spawn::{self, ExitStatus};
 
 /// Where a standard stream leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,17 +148,27 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Inner {
-    pid: i32,
-    pidfd: OwnedFd,
-    exit: Mutex<Option<ExitStatus>>,
+    child: Arc<Child>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
 }
 
+/// How often a waiter for an init looks whether other processes of the container have ended.
+const COMPANIONS: Duration = Duration::from_millis(500);
+
 impl Process {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3], terminal: Option<OwnedFd>) -> Process {
-        let inner =
-            Inner { pid, pidfd, exit: Mutex::new(None), stdio: Mutex::new(stdio), terminal: Mutex::new(terminal) };
+    /// A child of the caller's, in the container of the init `leader`.
+    pub(crate) fn started(child: spawn::Child, leader: i32, stdio: [Option<OwnedFd>; 3]) -> Process {
+        let process = Process::found(child.pid, child.pidfd, leader);
+        process.inner.child.register();
+        *locked(&process.inner.stdio) = stdio;
+        process
+    }
+
+    /// A process that somebody else may have started.
+    pub(crate) fn found(pid: i32, pidfd: OwnedFd, leader: i32) -> Process {
+        let child = Child::new(pid, pidfd, leader);
+        let inner = Inner { child, stdio: Mutex::new([None, None, None]), terminal: Mutex::new(None) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -167,17 +179,17 @@ impl Process {
 
     /// Ends a child that must not go on.
     pub(crate) fn kill_and_reap(&self) {
-        spawn::kill_and_reap(&self.inner.pidfd);
+        spawn::kill_and_reap(&self.inner.child.pidfd);
     }
 
     /// The pid as the caller's pid namespace has it.
     pub fn pid(&self) -> i32 {
-        self.inner.pid
+        self.inner.child.pid
     }
 
     /// A descriptor that polls readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.inner.pidfd.as_fd()
+        self.inner.child.pidfd.as_fd()
     }
 
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
@@ -186,30 +198,27 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        spawn::wait_with(&self.inner.pidfd, deadline, || self.look())
-    }
-
-    /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
-    fn look(&self) -> Result<Look> {
-        let mut known = locked(&self.inner.exit);
-        if let Some(status) = *known {
-            return Ok(Look::Ended(status));
+        let child = &self.inner.child;
+        if !child.is_leader() {
+            return child.wait(deadline);
         }
-        let look = spawn::look(&self.inner.pidfd)?;
-        if let Look::Ended(status) = look {
-            *known = Some(status);
+        loop {
+            children::take_companions(child.pid);
+            match child.wait(deadline.within(COMPANIONS)) {
+                Err(error) if error.code == Code::Timeout && !deadline.passed() => {}
+                other => return other,
+            }
         }
-        Ok(look)
     }
 
     pub fn signal(&self, signal: i32) -> Result<()> {
-        match spawn::send_signal(&self.inner.pidfd, signal) {
+        match spawn::send_signal(&self.inner.child.pidfd, signal) {
             Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.pid))
+                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.child.pid))
                     .with_errno(Errno::ESRCH))
             }
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
-            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.pid)),
+            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.child.pid)),
         }
     }
 
@@ -228,7 +237,7 @@ impl Process {
     pub fn resize_terminal(&self, rows: u16, columns: u16) -> Result<()> {
         let terminal = locked(&self.inner.terminal);
         let Some(master) = terminal.as_ref() else {
-            let message = format!("process {} has no terminal that this handle knows", self.inner.pid);
+            let message = format!("process {} has no terminal that this handle knows", self.inner.child.pid);
             return Err(Error::invalid_argument(message));
         };
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -79,8 +79,7 @@ impl Container {
         fault::point("create.cgroups");
         cgroup.apply(&resources(config.spec()))?;
         fault::point("create.limits");
-        let (uid, gid) = prepare::owner_of_root(config.spec());
-        let fifo = self.directory.make_fifo(uid, gid)?;
+        let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
 
         let cgroup_dir = cgroup.spawn_dir()?;
@@ -194,7 +193,8 @@ impl Container {
         self.directory.write(record)?;
         init.go()?;
         let (child, master) = init.finish();
-        Ok(Process::new(child.pid, child.pidfd, stdio, master.filter(|_| terminal)))
+        let leader = child.pid;
+        Ok(Process::started(child, leader, stdio).with_terminal(master.filter(|_| terminal)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
 
+use std::time::{Duration, Instant};
+
 use super::store::{Phase, Record};
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 use crate::fault;
@@ -72,7 +75,7 @@ impl Container {
         if let Some(pidfd) = &init {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
         }
-        cgroup.kill_all(self.runtime.cgroup_deadline())?;
+        self.kill_members(cgroup)?;
         let deadline = Deadline::after(self.runtime.settings.cgroup_timeout);
         match (self.known_init(), init) {
             // The handle's own process keeps the status for those who ask later.
@@ -85,6 +88,21 @@ impl Container {
             (None, None) => {}
         }
         Ok(())
+    }
+
+    /// Kills everything in the cgroups. Children of ours that have ended are taken meanwhile: they keep the init of their
+    /// pid namespace, which may be another container's too, from ending.
+    pub(super) fn kill_members(&self, cgroup: &dyn Cgroup) -> Result<()> {
+        let deadline = self.runtime.cgroup_deadline();
+        let mut attempt = Duration::from_millis(5);
+        loop {
+            children::take_ended();
+            let soon = Instant::now() + attempt;
+            match cgroup.kill_all(soon.min(deadline)) {
+                Err(error) if error.code == Code::Timeout && soon < deadline => attempt *= 2,
+                other => return other,
+            }
+        }
     }
 
     /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").

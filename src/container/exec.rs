@@ -35,7 +35,8 @@ impl Container {
         let mut streams = Streams::open(options, terminal, owner)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
         let stdio = std::mem::take(&mut streams.ours);
-        let process = Process::new(child.pid, child.pidfd, stdio, None);
+        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
+        let process = Process::started(child, leader, stdio);
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;

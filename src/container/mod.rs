@@ -111,7 +111,7 @@ impl Container {
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let pidfd = init.identity.open()?.ok_or_else(ended)?;
-        let process = Process::new(init.identity.pid, pidfd, [None, None, None], None);
+        let process = Process::found(init.identity.pid, pidfd, init.identity.pid);
         Ok(self.lock_init().get_or_insert(process).clone())
     }
 

@@ -71,11 +71,6 @@ fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
 }
 
-/// The host's uid and gid of the container's root; root itself without a new user namespace.
-pub fn owner_of_root(spec: &Spec) -> (u32, u32) {
-    owner(spec, 0, 0)
-}
-
 /// The host's uid and gid of the container's ids; unchanged where they are not mapped.
 pub fn owner(spec: &Spec, uid: u32, gid: u32) -> (u32, u32) {
     use crate::spec::idmap::to_host;

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
+use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Layout;
@@ -256,15 +256,14 @@ impl Directory {
         Ok(Some(text))
     }
 
-    /// Makes exec.fifo for the container's root user and returns an O_PATH descriptor of it.
-    pub fn make_fifo(&self, uid: u32, gid: u32) -> Result<OwnedFd> {
+    /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
+    /// a user namespace that is joined, whose ids are not known here: the directory keeps everybody else out.
+    pub fn make_fifo(&self) -> Result<OwnedFd> {
         let doing = || format!("making {}", self.path.join(FIFO).display());
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
         nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).doing(doing)?;
-        if (uid, gid) != (0, 0) {
-            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchownat(&self.fd, FIFO, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW).doing(doing)?;
-        }
+        // Whatever the host's umask is.
+        fchmodat(&self.fd, FIFO, mode, FchmodatFlags::FollowSymlink).doing(doing)?;
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.fd, FIFO, flags, Mode::empty()).doing(doing)
     }

@@ -70,9 +70,13 @@ pub fn no_new_privileges() -> Result<()> {
 }
 
 /// Enters the working directory and makes sure that it is one the root can reach: the kernel reports a directory
-/// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626).
+/// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626). No descriptor
+/// of this process can be meant either, for those are behind magic links.
 pub fn enter(path: Str) -> Result<()> {
-    chdir(path)?;
+    let directory = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)?;
+    let result = fchdir(directory);
+    close(directory);
+    result?;
     let mut found = [0u8; 4096];
     match getcwd(&mut found) {
         Ok(_) if found[0] == b'/' => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::join::AFTER_FORK;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, process, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
@@ -37,7 +38,7 @@ pub fn create(create: &Create) -> Result<Plan> {
     push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
-        push_joins(&mut plan, &namespaces);
+        push_joins(&mut plan, &namespaces, false);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup });
         plan.steps.extend(inside);
@@ -47,11 +48,14 @@ pub fn create(create: &Create) -> Result<Plan> {
     Ok(plan)
 }
 
-fn push_joins(plan: &mut Plan, namespaces: &Namespaces) {
+fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool) {
     for (index, joined) in namespaces.joined.iter().enumerate() {
-        let slot = plan.slot(Descriptor::Joined(index));
-        let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
-        plan.push(Step::SetNs { slot, flags: namespaces::flag(joined.kind), what });
+        let flags = namespaces::flag(joined.kind);
+        if (flags & AFTER_FORK != 0) == after_fork {
+            let slot = plan.slot(Descriptor::Joined(index));
+            let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
+            plan.push(Step::SetNs { slot, flags, what });
+        }
     }
 }
 
@@ -70,14 +74,16 @@ fn push_inside(
         pending: create.attached_by_host && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
+    push_joins(plan, namespaces, true);
+    if namespaces.is_new(Kind::Time) {
+        // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
+        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
+    }
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
     plan.push(Step::Session);
     plan.push(Step::Keyring(keyring_name(create.id)));
-    if namespaces.is_new(Kind::Time) {
-        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
-    }
 
     let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;

@@ -35,10 +35,18 @@ pub fn join(join: &Join) -> Plan {
 
 fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let slot = plan.slot(Descriptor::ContainerInit);
-    plan.push(Step::SetNs { slot, flags: namespaces, what: "the container's namespaces".into() });
+    let (before, after) = (namespaces & !AFTER_FORK, namespaces & AFTER_FORK);
+    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup });
+    if after != 0 {
+        plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
+    }
 }
+
+/// Where cgroup namespaces are boundaries of delegation (mount option nsdelegate, which systemd sets), nobody inside one
+/// can put a process into a cgroup from outside of it: so this one is joined by the process that is in its place.
+pub(super) const AFTER_FORK: u64 = libc::CLONE_NEWCGROUP as u64;
 
 /// A program of the host: a hook, or CRIU.
 pub struct Program<'a> {
