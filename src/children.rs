@@ -4,14 +4,12 @@
 //! ending. The parent is the host, which may have dropped the handle or not come to waiting yet. So those who wait for
 //! an init to end take the ends of the others meanwhile; the status stays for whoever asks a handle.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use nix::errno::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::spawn::{self, ExitStatus};
+use crate::spawn::{self, ExitStatus, Look};
 
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -45,31 +43,27 @@ impl Child {
         self.leader == self.pid
     }
 
-    pub fn readable(&self, deadline: Deadline) -> Result<bool, Errno> {
-        deadline.readable(self.pidfd.as_fd())
+    /// Waits for its end.
+    pub fn wait(&self, deadline: Deadline) -> Result<ExitStatus> {
+        spawn::wait_with(&self.pidfd, deadline, || self.look())
     }
 
-    /// How it ended. Whoever takes the status from the kernel leaves it for all.
-    pub fn wait(&self, deadline: Deadline) -> Result<ExitStatus> {
+    /// Whoever takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
+    fn look(&self) -> Result<Look> {
         let mut known = locked(&self.exit);
-        match *known {
-            Some(status) => Ok(status),
-            None => spawn::wait(&self.pidfd, deadline).inspect(|status| *known = Some(*status)),
+        if let Some(status) = *known {
+            return Ok(Look::Ended(status));
         }
+        let look = spawn::look(&self.pidfd)?;
+        if let Look::Ended(status) = look {
+            *known = Some(status);
+        }
+        Ok(look)
     }
 
     /// False when it lives. A status that somebody else has taken is as good as taken.
     fn take_if_ended(&self) -> bool {
-        let now = Deadline::after_ms(0);
-        // Somebody who holds the lock is at taking it.
-        match self.exit.try_lock() {
-            Ok(known) => drop(known),
-            Err(_) => return false,
-        }
-        self.readable(now).unwrap_or(false) && {
-            let _ = self.wait(now);
-            true
-        }
+        matches!(self.look(), Ok(Look::Ended(_) | Look::Unknown))
     }
 }
 

@@ -24,10 +24,6 @@ impl Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    pub fn instant_or(self, longest: Duration) -> Instant {
-        self.0.unwrap_or_else(|| Instant::now() + longest)
-    }
-
     /// This deadline or the end of `longest`, whichever comes first.
     pub fn within(self, longest: Duration) -> Deadline {
         let end = Instant::now() + longest;

@@ -106,6 +106,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
     if plan.forks() {
         conversation.adopt(deadline)?;
+        conversation.go()?;
     }
     conversation.executed(deadline)?;
     Ok(conversation.finish().0)

@@ -35,7 +35,7 @@ pub struct ProcessOptions {
     /// Become descriptors 3, 4 and so on. They stay the caller's.
     pub extra_fds: Vec<RawFd>,
     /// A unix socket that gets the terminal's master, as runc's `--console-socket`. Without one the master is in
-    /// [`Process::take_terminal`].
+    /// [`Process::terminal`].
     pub console_socket: Option<std::path::PathBuf>,
     /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
     pub parent_death_signal: i32,
@@ -71,6 +71,14 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
             Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
         }
     }
+}
+
+/// A descriptor of the caller's once more, as our own.
+pub(crate) fn duplicate(fd: RawFd, what: &str) -> Result<OwnedFd> {
+    check_open(fd, what)?;
+    // SAFETY: it is open, and borrowed for this call only.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().doing(|| format!("duplicating {what}"))
 }
 
 /// The standard streams of a process about to be started.
@@ -191,20 +199,14 @@ impl Process {
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
         let child = &self.inner.child;
-        // Without a lock: others may look meanwhile.
-        self.wait_for_end(deadline).doing(|| format!("waiting for process {}", child.pid))?;
-        child.wait(if deadline.passed() { Deadline::after_ms(0) } else { deadline })
-    }
-
-    fn wait_for_end(&self, deadline: Deadline) -> Result<(), Errno> {
-        let child = &self.inner.child;
         if !child.is_leader() {
-            return child.readable(deadline).map(|_| ());
+            return child.wait(deadline);
         }
         loop {
             children::take_companions(child.pid);
-            if child.readable(deadline.within(COMPANIONS))? || deadline.passed() {
-                return Ok(());
+            match child.wait(deadline.within(COMPANIONS)) {
+                Err(error) if error.code == Code::Timeout && !deadline.passed() => {}
+                other => return other,
             }
         }
     }
@@ -225,7 +227,7 @@ impl Process {
         std::mem::take(&mut *locked(&self.inner.stdio))
     }
 
-    /// The master of the process's terminal; can be taken once. Resizing needs it left here.
+    /// The master of the process's terminal, duplicated: it may be asked for again, and resizing needs the one here.
     pub fn terminal(&self) -> Result<Option<OwnedFd>> {
         let terminal = locked(&self.inner.terminal);
         terminal.as_ref().map(|fd| fd.try_clone().doing(|| "duplicating the terminal")).transpose()

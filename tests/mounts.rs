@@ -70,7 +70,7 @@ fn nothing_of_the_host_is_left_in_the_mount_table() {
     let known = ["/", "/proc", "/dev", "/sys"];
     for line in table.lines() {
         let point = line.split(' ').nth(4).unwrap();
-        assert!(known.iter().any(|top| point == *top || point.starts_with(&format!("{top}/"))) , "{line}");
+        assert!(known.iter().any(|top| point == *top || point.starts_with(&format!("{top}/"))), "{line}");
     }
 }
 
@@ -191,7 +191,8 @@ fn a_missing_source_is_refused_before_anything_is_made() {
 #[test]
 fn a_tmpfs_has_its_size_and_mode() {
     let host = Host::new();
-    let mut config = shell("stat -c %a:%u:%g /mnt; df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
+    let mut config =
+        shell("stat -c %a:%u:%g /mnt; df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
     let options = ["size=1m", "mode=1711", "uid=5", "gid=6", "noexec", "nr_inodes=100"];
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": options }));
     let text = host.stdout_of(&config);
@@ -208,7 +209,10 @@ fn a_wrong_tmpfs_option_is_told_in_the_kernels_words() {
         let mut config = shell("true");
         push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "options": [option] }));
         let error = host.create(&config, &quiet()).unwrap_err();
-        assert_eq!((error.code, error.stage, error.errno), (Code::System, Stage::Init, Some(nix::errno::Errno::EINVAL)));
+        assert_eq!(
+            (error.code, error.stage, error.errno),
+            (Code::System, Stage::Init, Some(nix::errno::Errno::EINVAL))
+        );
         assert!(error.message.contains("mounting tmpfs on /mnt") && error.message.contains(words), "{error}");
         assert!(error.detail["kernel"].as_str().unwrap().contains(words), "{:?}", error.detail);
         assert!(host.runtime.ids().unwrap().is_empty());
@@ -379,7 +383,9 @@ fn a_read_only_root_is_read_only_and_a_writable_one_is_not() {
 #[test]
 fn a_read_only_dev_is_filled_first() {
     let host = Host::new();
-    let mut config = shell("touch /dev/x 2>&1 | grep -o 'Read-only file system'; echo x >/dev/null && ls /dev/zero; touch /dev/shm/y && echo shm");
+    let mut config = shell(
+        "touch /dev/x 2>&1 | grep -o 'Read-only file system'; echo x >/dev/null && ls /dev/zero; touch /dev/shm/y && echo shm",
+    );
     mount_on(&mut config, "/dev")["options"].as_array_mut().unwrap().push(json!("ro"));
     assert_eq!(host.stdout_of(&config), "Read-only file system\n/dev/zero\nshm\n");
 }
@@ -418,7 +424,9 @@ fn without_a_cgroup_namespace_the_cgroup_mount_is_read_only_whatever_is_asked() 
 #[test]
 fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
     let host = Host::new();
-    let mut config = shell("set -e; for h in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do [ -e $h/cgroup.procs ] || continue; mkdir $h/sub; rmdir $h/sub; echo made; done");
+    let mut config = shell(
+        "set -e; for h in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do [ -e $h/cgroup.procs ] || continue; mkdir $h/sub; rmdir $h/sub; echo made; done",
+    );
     mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev"]);
     let text = host.stdout_of(&config);
     assert!(text.starts_with("made\n"), "{text}");

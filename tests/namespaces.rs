@@ -84,7 +84,9 @@ fn a_namespace_of_another_container_is_joined() {
         join_namespace(&mut config, kind, &path_of(&first, file));
         let second = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("joining {kind}: {error}"));
         let (first, inside) = (of_container(&first), of_container(&second));
-        for (other, (name, _)) in NAMESPACES.iter().enumerate().filter(|(_, (name, _))| !["time", "user"].contains(name)) {
+        for (other, (name, _)) in
+            NAMESPACES.iter().enumerate().filter(|(_, (name, _))| !["time", "user"].contains(name))
+        {
             assert_eq!(inside[other] == first[other], other == index, "{name} when {kind} is joined");
         }
         assert_eq!(inside[index], first[index], "{kind}");
@@ -197,7 +199,8 @@ fn ids_of_a_user_namespace_are_mapped_as_configured() {
     config["linux"]["gidMappings"] = json!([{ "containerID": 0, "hostID": 400000, "size": 10 }]);
     let text = host.stdout_of(&config);
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    let expected: [&[&str]; 4] = [&["0", "200000", "1000"], &["1000", "300000", "5"], &["0", "400000", "10"], &["allow"]];
+    let expected: [&[&str]; 4] =
+        [&["0", "200000", "1000"], &["1000", "300000", "5"], &["0", "400000", "10"], &["allow"]];
     assert_eq!(lines, expected);
 }
 
@@ -206,7 +209,8 @@ fn init_is_root_inside_a_user_namespace_and_nobody_outside() {
     let host = Host::new();
     let shared = host.make_dir("shared");
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
-    let mut config = shell("id -u; id -g; id -G; touch /mnt/made; chown 7:8 /mnt/made; stat -c %u:%g /mnt/made /etc/passwd");
+    let mut config =
+        shell("id -u; id -g; id -G; touch /mnt/made; chown 7:8 /mnt/made; stat -c %u:%g /mnt/made /etc/passwd");
     with_user_namespace(&mut config);
     set_capabilities(&mut config, &["CAP_CHOWN"]);
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
@@ -225,7 +229,8 @@ fn a_user_namespace_has_usable_devices() {
     with_user_namespace(&mut config);
     let (text, status) = host.output(&config);
     assert_eq!(status, ExitStatus::Exited(1), "{text}");
-    let expected = "00000000\n8\n/dev/null 1:3\n/dev/zero 1:5\n/dev/full 1:7\n/dev/random 1:8\n/dev/urandom 1:9\n/dev/tty 5:0\n";
+    let expected =
+        "00000000\n8\n/dev/null 1:3\n/dev/zero 1:5\n/dev/full 1:7\n/dev/random 1:8\n/dev/urandom 1:9\n/dev/tty 5:0\n";
     assert!(text.starts_with(expected), "{text}");
 }
 
@@ -235,7 +240,10 @@ fn exec_enters_a_user_namespace() {
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let container = host.run(&config, &quiet()).unwrap();
-    let text = exec_shell(&container, "id -u; id -G; readlink /proc/self/ns/user; readlink /proc/1/ns/user; echo x > /dev/null");
+    let text = exec_shell(
+        &container,
+        "id -u; id -G; readlink /proc/self/ns/user; readlink /proc/1/ns/user; echo x > /dev/null",
+    );
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[..2], ["0", "0"]);
     assert_eq!(lines[2], lines[3]);
@@ -272,7 +280,10 @@ fn a_time_namespace_has_its_offsets() {
     let outside = uptime(&fs::read_to_string("/proc/uptime").unwrap());
     assert!((inside - outside - 1_000_000.0).abs() < 60.0, "{inside} and {outside}");
     let offsets = exec_shell(&container, "tr -s ' ' </proc/1/timens_offsets");
-    assert_eq!(offsets.split_whitespace().collect::<Vec<_>>(), ["monotonic", "2000000", "0", "boottime", "1000000", "5"]);
+    assert_eq!(
+        offsets.split_whitespace().collect::<Vec<_>>(),
+        ["monotonic", "2000000", "0", "boottime", "1000000", "5"]
+    );
 }
 
 #[test]

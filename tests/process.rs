@@ -239,7 +239,10 @@ fn a_hard_limit_above_the_hosts_is_set_or_explained() {
         }
         Err(error) => {
             assert_eq!(error.errno, Some(nix::errno::Errno::EPERM));
-            assert!(error.message.contains("RLIMIT_MSGQUEUE") && error.message.contains(&wanted.to_string()), "{error}");
+            assert!(
+                error.message.contains("RLIMIT_MSGQUEUE") && error.message.contains(&wanted.to_string()),
+                "{error}"
+            );
             assert!(host.runtime.ids().unwrap().is_empty());
         }
     }
@@ -277,7 +280,8 @@ fn the_parent_death_signal_comes_when_the_starting_thread_ends() {
 #[test]
 fn without_a_parent_death_signal_the_container_outlives_its_starter() {
     let host = Host::new();
-    let container = std::thread::scope(|scope| scope.spawn(|| host.run(&shell("sleep 1000"), &quiet()).unwrap()).join());
+    let container =
+        std::thread::scope(|scope| scope.spawn(|| host.run(&shell("sleep 1000"), &quiet()).unwrap()).join());
     let container = container.unwrap();
     assert_eq!(container.wait(50).unwrap_err().code, Code::Timeout);
 }
@@ -290,8 +294,10 @@ fn host_name_domain_name_and_sysctls_are_set() {
         (read("hostname"), read("domainname"), read("msgmax"))
     };
     let before = names();
-    let mut config = shell("hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax \
-                            /proc/sys/net/ipv4/conf/lo/accept_redirects");
+    let mut config = shell(
+        "hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax \
+                            /proc/sys/net/ipv4/conf/lo/accept_redirects",
+    );
     config["hostname"] = json!("berth-host.example");
     config["domainname"] = json!("berth.example");
     config["linux"]["sysctl"] = json!({

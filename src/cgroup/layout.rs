@@ -29,6 +29,11 @@ impl Layout {
     pub(super) fn leaves(&self) -> Vec<PathBuf> {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
+
+    /// Whether there is a v2 directory among them, into which a process can be spawned.
+    pub fn has_unified(&self) -> bool {
+        self.paths.contains_key(UNIFIED)
+    }
 }
 
 /// Finds the places from what the host mounts at this moment; makes nothing.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -112,7 +112,6 @@ impl Container {
 
     /// What there may be to remove, before there is any of it.
     fn first_record(&self, config: &Config, rootfs: PathBuf) -> Result<Record> {
-        let cgroups_path = config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
         let namespaces = Namespaces::of(config.spec());
         let joined = namespaces.joined.iter().fold(0, |flags, joined| flags | namespaces::flag(joined.kind));
         Ok(Record {
@@ -124,7 +123,7 @@ impl Container {
             rootfs,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             init: None,
-            cgroup: cgroup::plan(cgroups_path, &self.id)?,
+            cgroup: cgroup::plan(cgroups_path(config), &self.id)?,
             namespaces: namespaces.new_flags | joined,
             into_cgroup: false,
             parent_death_signal: 0,
@@ -150,7 +149,7 @@ impl Container {
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
-        if plan.waits_for(Barrier::Attached) {
+        if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }
         fault::point("create.attached");
@@ -202,6 +201,10 @@ impl Container {
 pub fn process_of(config: &Config) -> Result<&oci::Process> {
     let missing = || Error::config("process", "is missing; expected the container's process");
     config.spec().process().as_ref().ok_or_else(missing)
+}
+
+pub fn cgroups_path(config: &Config) -> Option<&Path> {
+    config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref())
 }
 
 fn resources(spec: &oci::Spec) -> oci::LinuxResources {

@@ -8,7 +8,7 @@ use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::error::{Code, Result};
-use crate::plan::{self, Barrier, Descriptor, Join, Plan, Step};
+use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
 use crate::spec::{Config, oci};
@@ -30,7 +30,7 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
-        let plan = self.join_plan(config, &record, cgroup.as_ref(), process, options.parent_death_signal);
+        let plan = self.join_plan(config, &record, process, options.parent_death_signal);
         let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
         let mut streams = Streams::open(options, terminal, owner)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
@@ -46,32 +46,24 @@ impl Container {
         }
     }
 
-    fn join_plan(
-        &self,
-        config: &Config,
-        record: &Record,
-        cgroup: &dyn Cgroup,
-        process: &oci::Process,
-        parent_death_signal: i32,
-    ) -> Plan {
+    fn join_plan(&self, config: &Config, record: &Record, process: &oci::Process, parent_death_signal: i32) -> Plan {
         plan::join(&Join {
             id: &self.id,
             process,
             container_process: config.spec().process().as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
-            attached_by_host: cgroup.attach_needed(),
             parent_death_signal,
         })
     }
 
     /// A startContainer hook runs as the container's process would: its program lies in the image, so it gets no more
     /// privileges than the image's own.
-    pub(super) fn hook_plan(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup, hook: &oci::Hook) -> Plan {
+    pub(super) fn hook_plan(&self, config: &Config, record: &Record, hook: &oci::Hook) -> Plan {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
-        let mut plan = self.join_plan(config, record, cgroup, &process, 0);
+        let mut plan = self.join_plan(config, record, &process, 0);
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -105,9 +97,7 @@ impl Container {
             None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
             None => {}
         }
-        if plan.waits_for(Barrier::Attached) {
-            child.go()?;
-        }
+        child.go()?;
         child.executed(deadline)?;
         Ok(child.finish())
     }

@@ -3,6 +3,7 @@
 mod create;
 pub(crate) mod delete;
 mod exec;
+mod explain;
 mod oci_state;
 mod pause;
 mod prepare;
@@ -25,6 +26,7 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Stats;
+pub use explain::explain;
 pub use status::Status;
 use store::{Directory, Record};
 

@@ -12,6 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Doing, Result};
 use crate::spawn;
 
+/// Where a container is in its life (OCI "State"; *paused* is ours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {

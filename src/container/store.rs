@@ -181,10 +181,6 @@ pub struct Directory {
 }
 
 impl Directory {
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
     /// deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
@@ -394,14 +390,14 @@ mod tests {
         directory.write(&record("a")).unwrap();
         directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
         assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
-        assert!(!directory.path().join(STATE_NEW).exists());
+        assert!(!directory.path.join(STATE_NEW).exists());
     }
 
     #[test]
     fn a_torn_record_is_an_error_that_names_the_file() {
         let (_dir, root) = root();
         let directory = root.make("a").unwrap();
-        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
+        std::fs::write(directory.path.join(STATE), "{\"version\":1,").unwrap();
         let error = directory.read().unwrap_err();
         assert!(error.message.contains("a/state.json is damaged"), "{error}");
     }

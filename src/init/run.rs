@@ -200,7 +200,9 @@ impl Init {
         match fork(&args)? {
             0 => {
                 prctl(process::PR_SET_DUMPABLE, 0)?;
-                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)?;
+                // A host that did not get to know us must not leave us running.
+                self.report.wait_for_go()
             }
             pid => {
                 let _ = self.report.send(CHILD, pid, Some(pidfd));

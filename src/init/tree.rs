@@ -57,7 +57,7 @@ pub fn make_file(root: i32, path: Path) -> Result<i32> {
         Err(ENOENT) => {}
         other => return other,
     }
-    in_parent(root, path, |parent, name| make_file_at(parent, name))
+    in_parent(root, path, make_file_at)
 }
 
 /// The regular or device file `name` in `parent` itself, never what a symlink of this name points to.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::join::AFTER_FORK;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, process, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
@@ -34,10 +35,10 @@ pub fn create(create: &Create) -> Result<Plan> {
     let staged = in_user_namespace || !namespaces.joined.is_empty();
     let mut trees = Trees { open_early: in_user_namespace, ..Trees::default() };
     let mut plan = Plan::default();
-    push_inside(&mut plan, create, &namespaces, &mut trees)?;
+    push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
-        push_joins(&mut plan, &namespaces);
+        push_joins(&mut plan, &namespaces, false);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup });
         plan.steps.extend(inside);
@@ -47,26 +48,33 @@ pub fn create(create: &Create) -> Result<Plan> {
     Ok(plan)
 }
 
-fn push_joins(plan: &mut Plan, namespaces: &Namespaces) {
+fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool) {
     for (index, joined) in namespaces.joined.iter().enumerate() {
-        let slot = plan.slot(Descriptor::Joined(index));
-        let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
-        plan.push(Step::SetNs { slot, flags: namespaces::flag(joined.kind), what });
+        let flags = namespaces::flag(joined.kind);
+        if (flags & AFTER_FORK != 0) == after_fork {
+            let slot = plan.slot(Descriptor::Joined(index));
+            let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
+            plan.push(Step::SetNs { slot, flags, what });
+        }
     }
 }
 
 /// The steps of the process that becomes the container's.
-fn push_inside(plan: &mut Plan, create: &Create, namespaces: &Namespaces, trees: &mut Trees) -> Result<()> {
+fn push_inside(
+    plan: &mut Plan,
+    create: &Create,
+    namespaces: &Namespaces,
+    trees: &mut Trees,
+    staged: bool,
+) -> Result<()> {
     let spec = create.config.spec();
     let in_user_namespace = namespaces.has(Kind::User);
     let mut attach = Attach {
-        // Id maps can only be written once the process is there, and it cannot act before they are.
-        pending: create.attached_by_host && !namespaces.is_new(Kind::User),
+        // After a fork init waits for the host in any case.
+        pending: create.attached_by_host && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
-    if namespaces.is_new(Kind::User) {
-        plan.push(Step::WaitHost(Barrier::Attached));
-    }
+    push_joins(plan, namespaces, true);
     if namespaces.is_new(Kind::Time) {
         // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });

@@ -262,7 +262,19 @@ mod tests {
         let found: Vec<_> = (0..6).map(option).collect();
         assert_eq!(found, [Some(&b"mode"[..]), Some(b"755"), Some(b"lazytime"), None, Some(b"size"), Some(b"1")]);
         assert_eq!(option(6), None);
+        assert_eq!(plan.header().step_count, 2);
         assert!(plan.step(2).is_err());
+    }
+
+    #[test]
+    fn a_user_has_its_groups_as_numbers() {
+        let plan = decoded(&[Step::User { uid: 1, gid: 2, groups: vec![3, u32::MAX - 1] }], &[-1; 4], &[]);
+        let step = plan.step(0).unwrap();
+        assert_eq!(step.a, [1, 2, 2, 0]);
+        let groups = plan.u32_array(step.s[0], 2).unwrap();
+        // SAFETY: `u32_array` has checked that two numbers are there.
+        assert_eq!(unsafe { [*groups, *groups.add(1)] }, [3, u32::MAX - 1]);
+        assert!(plan.u32_array(step.s[0], 1 << 20).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Plans for processes beside the container's init: exec, hooks, helpers.
 
-use super::{Barrier, Descriptor, Plan, Step, process};
+use super::{Descriptor, Plan, Step, process};
 use crate::spec::oci;
 
 /// A further process in a running container.
@@ -13,17 +13,12 @@ pub struct Join<'a> {
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
-    /// The host puts the process into cgroups.
-    pub attached_by_host: bool,
     pub parent_death_signal: i32,
 }
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
     enter(&mut plan, join.namespaces, join.into_cgroup);
-    if join.attached_by_host {
-        plan.push(Step::WaitHost(Barrier::Attached));
-    }
     if join.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
         plan.push(Step::BecomeRoot);
     }
@@ -40,10 +35,18 @@ pub fn join(join: &Join) -> Plan {
 
 fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let slot = plan.slot(Descriptor::ContainerInit);
-    plan.push(Step::SetNs { slot, flags: namespaces, what: "the container's namespaces".into() });
+    let (before, after) = (namespaces & !AFTER_FORK, namespaces & AFTER_FORK);
+    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup });
+    if after != 0 {
+        plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
+    }
 }
+
+/// Where cgroup namespaces are boundaries of delegation (mount option nsdelegate, which systemd sets), nobody inside one
+/// can put a process into a cgroup from outside of it: so this one is joined by the process that is in its place.
+pub(super) const AFTER_FORK: u64 = libc::CLONE_NEWCGROUP as u64;
 
 /// A program of the host: a hook, or CRIU.
 pub struct Program<'a> {

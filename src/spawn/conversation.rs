@@ -28,7 +28,7 @@ pub struct Conversation<'p> {
 
 /// A message of init, or its silence.
 enum Event {
-    Message { message: Message, fd: Option<OwnedFd> },
+    Message { message: Box<Message>, fd: Option<OwnedFd> },
     Closed,
 }
 
@@ -103,7 +103,7 @@ impl<'p> Conversation<'p> {
         (self.child.take().expect("taken only here"), self.terminal.take())
     }
 
-    fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Message, Option<OwnedFd>)> {
+    fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {
         loop {
             match self.next(deadline)? {
                 Event::Closed => return Err(self.ended()),
@@ -184,7 +184,7 @@ fn receive(socket: &OwnedFd) -> Result<Event> {
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     match len {
         0 => Ok(Event::Closed),
-        _ => parse(&bytes[..len]).map(|message| Event::Message { message, fd }),
+        _ => parse(&bytes[..len]).map(|message| Event::Message { message: Box::new(message), fd }),
     }
 }
 

@@ -18,7 +18,7 @@ use once_cell::sync::OnceCell;
 
 pub use clone::Child;
 pub use conversation::{Conversation, failure, kill_and_reap, parse, start};
-pub use wait::{ExitStatus, wait};
+pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::error::{Code, Doing, Error, Result};
 use crate::init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
