@@ -13,6 +13,7 @@ use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 
+use crate::container::inside::Inside;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::plan::{self, Descriptor, Plan, Program};
@@ -28,8 +29,8 @@ const OUTPUT: usize = 4096;
 pub enum Place<'a> {
     /// In the caller's namespaces.
     Host,
-    /// In the namespaces of a container's init: CLONE_NEW… flags and its pidfd.
-    Container { namespaces: u64, init: &'a OwnedFd },
+    /// In the namespaces of a container's init: CLONE_NEW… flags.
+    Container { namespaces: u64, init: &'a Inside },
     /// As the container's process would, by a plan that the caller makes from the hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Plan, run: &'a ProcessRunner<'a> },
 }
@@ -99,10 +100,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let args = hook.args().clone().unwrap_or_default();
     let env = hook.env().clone().unwrap_or_default();
     let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
-    let open = |descriptor: &Descriptor| match (descriptor, init) {
-        (Descriptor::ContainerInit, Some(init)) => init.as_raw_fd(),
-        _ => -1,
-    };
+    let open = |descriptor: &Descriptor| init.map_or(-1, |init: &Inside| init.find(descriptor));
     let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
     if plan.forks() {
         conversation.adopt(deadline)?;

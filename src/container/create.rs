@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::inside::{Inside, Needs};
 use super::status::{self, Status};
 use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
@@ -167,9 +168,14 @@ impl Container {
     fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
         record.init = Some(identify(init.pid())?);
         let creating = Status::Creating;
+        let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
         self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
-        let inside = Place::Container { namespaces: record.namespaces, init: init.pidfd() };
+        let Some(opened) = record.init.as_ref().map(|init| Inside::open(&init.identity, needs)).transpose()?.flatten()
+        else {
+            return Ok(()); // gone: the next word to it says why
+        };
+        let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 
@@ -232,7 +238,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+        _ => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());

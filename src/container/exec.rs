@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::create::process_of;
+use super::inside::{Inside, Needs};
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
@@ -11,6 +12,7 @@ use crate::error::{Code, Result};
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
+use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
 
 impl Container {
@@ -54,6 +56,7 @@ impl Container {
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
+            own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
         })
     }
 
@@ -82,12 +85,16 @@ impl Container {
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
-        let init = record.init.as_ref().ok_or_else(ended)?.identity.open()?.ok_or_else(ended)?;
+        let init = record.init.as_ref().ok_or_else(ended)?;
+        let needs = Needs {
+            cgroup_namespace: plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace),
+            root: plan.descriptors.contains(&Descriptor::ContainerRoot),
+        };
+        let inside = Inside::open(&init.identity, needs)?.ok_or_else(ended)?;
         let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
         let open = |descriptor: &Descriptor| match descriptor {
-            Descriptor::ContainerInit => init.as_raw_fd(),
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
-            _ => -1,
+            other => inside.find(other),
         };
         let deadline = self.runtime.setup_deadline();
         let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
