@@ -37,17 +37,25 @@ pub enum Place<'a> {
 /// Starts a plan that joins a container, and returns the process once it has executed.
 pub type ProcessRunner<'a> = dyn Fn(&Plan, &[RawFd]) -> Result<spawn::Child> + 'a;
 
-/// Runs the hooks of one kind in order; the first that fails ends it.
+/// Runs the hooks of one kind in order. The first that fails ends it, except after the container's end: there the rest
+/// runs on, and the log is told (OCI runtime specification, "Lifecycle").
 pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state, place, default_timeout).map_err(|error| {
-            let name = kind.name();
-            let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
-            error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };
-            error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
-        })?;
+        match run_one(hook, state, place, default_timeout) {
+            Ok(()) => {}
+            Err(error) if kind == Kind::Poststop => log::warn!("{}", told(error, kind, index, hook)),
+            Err(error) => return Err(told(error, kind, index, hook)),
+        }
     }
     Ok(())
+}
+
+/// The error with the name of the hook.
+fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
+    let name = kind.name();
+    let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
+    error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };
+    error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
 }
 
 fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -> Result<()> {

@@ -105,7 +105,7 @@ impl Container {
         }
     }
 
-    /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").
+    /// What keeps them from running is told to the log, as their own failures are.
     fn run_poststop_hooks(&self, record: &Record) {
         let run = self
             .config(record)

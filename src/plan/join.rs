@@ -62,6 +62,9 @@ pub fn program(program: &Program) -> Plan {
     if program.namespaces != 0 {
         enter(&mut plan, program.namespaces, false);
     }
+    if program.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
+        plan.push(Step::BecomeRoot);
+    }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));
     // Its runner waits for it; if the runner is killed, nobody is left to stop it.
