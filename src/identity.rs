@@ -58,6 +58,19 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// A descriptor of one of its namespaces ("cgroup"); None when it is gone.
+    pub fn open_namespace(&self, name: &str) -> Result<Option<OwnedFd>> {
+        let path = format!("{}/ns/{name}", self.pid);
+        let namespace = match openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
+            other => other.doing(|| format!("opening /proc/{path}"))?,
+        };
+        // It is still there, so the number was its all the time.
+        Ok(self.open()?.map(|_| namespace))
+    }
+}
+
 fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     // SAFETY: no pointers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };

@@ -232,7 +232,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+        Descriptor::ByInit | Descriptor::ContainerInit | Descriptor::ContainerCgroupNamespace => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());

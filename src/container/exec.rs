@@ -82,10 +82,16 @@ impl Container {
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
-        let init = record.init.as_ref().ok_or_else(ended)?.identity.open()?.ok_or_else(ended)?;
+        let identity = &record.init.as_ref().ok_or_else(ended)?.identity;
+        let init = identity.open()?.ok_or_else(ended)?;
+        let cgroup_namespace = match plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace) {
+            true => Some(identity.open_namespace("cgroup")?.ok_or_else(ended)?),
+            false => None,
+        };
         let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
         let open = |descriptor: &Descriptor| match descriptor {
             Descriptor::ContainerInit => init.as_raw_fd(),
+            Descriptor::ContainerCgroupNamespace => cgroup_namespace.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
             _ => -1,
         };

@@ -18,7 +18,7 @@ pub struct Join<'a> {
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
-    enter(&mut plan, join.namespaces, join.into_cgroup);
+    enter_as_member(&mut plan, join.namespaces, join.into_cgroup);
     if join.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
         plan.push(Step::BecomeRoot);
     }
@@ -33,15 +33,21 @@ pub fn join(join: &Join) -> Plan {
     plan
 }
 
+/// For a process that becomes one of the container's.
+fn enter_as_member(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
+    enter(plan, namespaces & !AFTER_FORK, into_cgroup);
+    if namespaces & AFTER_FORK != 0 {
+        // Not by init's pidfd: as long as init cannot be looked into, nobody in its user namespace may do that.
+        let slot = plan.slot(Descriptor::ContainerCgroupNamespace);
+        plan.push(Step::SetNs { slot, flags: AFTER_FORK, what: "the container's cgroup namespace".into() });
+    }
+}
+
 fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let slot = plan.slot(Descriptor::ContainerInit);
-    let (before, after) = (namespaces & !AFTER_FORK, namespaces & AFTER_FORK);
-    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
+    plan.push(Step::SetNs { slot, flags: namespaces, what: "the container's namespaces".into() });
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup });
-    if after != 0 {
-        plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
-    }
 }
 
 /// Where cgroup namespaces are boundaries of delegation (mount option nsdelegate, which systemd sets), nobody inside one

@@ -19,6 +19,8 @@ pub enum Descriptor {
     Joined(usize),
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
+    /// The cgroup namespace of the container's init.
+    ContainerCgroupNamespace,
 }
 
 /// Index into the plan's slots.
