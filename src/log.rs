@@ -13,8 +13,11 @@ use serde_json::json;
 
 use crate::error::{Code, Error, Result};
 
+/// Gets level, target and message.
+type Function = dyn Fn(Level, &str, &str) + Send + Sync;
+
 pub enum Sink {
-    Function(Box<dyn Fn(Level, &str, &str) + Send + Sync>),
+    Function(Box<Function>),
     /// JSON, one object on a line.
     Lines(OwnedFd),
 }
