@@ -17,9 +17,16 @@ fn the_default_nodes_and_links_are_there() {
     let links = "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done";
     let text = host.stdout_of(&shell(&format!("{LIST} {names}; {links}; stat -L -c %t:%T /dev/ptmx; ls /dev | wc -l")));
     let node = |name: &str, number: &str| format!("/dev/{name} character special file {number} 666 0:0\n");
-    let expected = [("null", "1:3"), ("zero", "1:5"), ("full", "1:7"), ("random", "1:8"), ("urandom", "1:9"), ("tty", "5:0")]
-        .map(|(name, number)| node(name, number))
-        .concat()
+    let expected = [
+        ("null", "1:3"),
+        ("zero", "1:5"),
+        ("full", "1:7"),
+        ("random", "1:8"),
+        ("urandom", "1:9"),
+        ("tty", "5:0"),
+    ]
+    .map(|(name, number)| node(name, number))
+    .concat()
         + "fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx\n5:2\n14\n";
     assert_eq!(text, expected);
 }
@@ -83,7 +90,9 @@ fn a_listed_device_may_be_in_the_image_already_if_it_is_the_same() {
 #[test]
 fn in_a_user_namespace_the_hosts_devices_are_bound() {
     let host = Host::new();
-    let mut config = shell("stat -c '%n %t:%T' /dev/null /dev/kmsg; grep -c ' /dev/null ' /proc/self/mountinfo; echo x >/dev/null && echo works");
+    let mut config = shell(
+        "stat -c '%n %t:%T' /dev/null /dev/kmsg; grep -c ' /dev/null ' /proc/self/mountinfo; echo x >/dev/null && echo works",
+    );
     with_user_namespace(&mut config);
     config["linux"]["devices"] = json!([{ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 }]);
     assert_eq!(host.stdout_of(&config), "/dev/null 1:3\n/dev/kmsg 1:b\n1\nworks\n");
@@ -111,7 +120,10 @@ fn deny_all() -> Value {
 fn a_device_that_is_not_allowed_can_be_made_but_not_opened() {
     for (kind, major, minor) in [("b", 8, 0), ("b", 7, 0), ("c", 1, 1), ("c", 1, 11), ("c", 10, 229)] {
         let text = open_own_node(kind, major, minor, json!([deny_all()]));
-        assert!(text.starts_with("made\n") && text.contains("Operation not permitted"), "{kind} {major}:{minor}: {text}");
+        assert!(
+            text.starts_with("made\n") && text.contains("Operation not permitted"),
+            "{kind} {major}:{minor}: {text}"
+        );
         assert!(!text.contains("opened"), "{text}");
     }
 }

@@ -60,7 +60,8 @@ fn all_kinds_run_in_order_and_are_told_the_state() {
     let container = host.create(&config, &quiet()).unwrap();
     let pid = container.init_process().unwrap().pid();
     let names = |from: usize| entries(&log)[from..].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let created = ["prestart", "prestart-2", "createRuntime", "createRuntime-2", "createContainer", "createContainer-2"];
+    let created =
+        ["prestart", "prestart-2", "createRuntime", "createRuntime-2", "createContainer", "createContainer-2"];
     assert_eq!(names(0), created);
     assert!(!shared.join("state").exists());
     container.start().unwrap();
@@ -68,7 +69,10 @@ fn all_kinds_run_in_order_and_are_told_the_state() {
     container.delete(Force::Kill).unwrap();
     assert_eq!(names(8), ["poststop", "poststop-2"]);
 
-    let states = ["creating", "creating", "creating", "creating", "creating", "creating", "running", "running", "stopped", "stopped"];
+    let states = [
+        "creating", "creating", "creating", "creating", "creating", "creating", "running", "running", "stopped",
+        "stopped",
+    ];
     for ((name, state), status) in entries(&log).iter().zip(states) {
         assert_eq!(state["status"], status, "{name}");
         assert_eq!(state["pid"], if status == "stopped" { 0 } else { pid }, "{name}");
@@ -98,7 +102,10 @@ fn the_bundle_is_told() {
 fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
     let host = Host::new();
     let (program, out) = (host.path("hook"), host.path("out"));
-    let text = format!("{{ tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '|' </proc/$$/cmdline; ls /proc/$$/fd | wc -l; }} >{}", out.display());
+    let text = format!(
+        "{{ tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '|' </proc/$$/cmdline; ls /proc/$$/fd | wc -l; }} >{}",
+        out.display()
+    );
     script(&program, &text);
     let mut config = shell("true");
     config["process"]["env"] = json!(["LD_PRELOAD=/evil.so", "PATH=/bin"]);
@@ -138,11 +145,16 @@ fn create_container_hooks_run_in_the_containers_namespaces_before_pivot() {
         std::fs::set_permissions(host.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         add(&mut config, "createContainer", json!({ "path": program, "env": ["PATH=/usr/bin:/bin"] }));
         let container = host.create(&config, &quiet()).unwrap();
-        let link = |name: &str| std::fs::read_link(proc_of(&container, &format!("ns/{name}"))).unwrap().display().to_string();
+        let link =
+            |name: &str| std::fs::read_link(proc_of(&container, &format!("ns/{name}"))).unwrap().display().to_string();
         let expected = ["mnt", "net", "uts", "ipc", "user"].map(link).join("\n") + "\n";
         assert_eq!(std::fs::read_to_string(out.join("ns")).unwrap(), expected);
         assert_eq!(std::fs::read_to_string(out.join("uid")).unwrap(), "0\n", "user namespace: {user_namespace}");
-        assert_ne!(std::fs::read_to_string(out.join("mounts")).unwrap(), "0\n", "the root is mounted, and not yet entered");
+        assert_ne!(
+            std::fs::read_to_string(out.join("mounts")).unwrap(),
+            "0\n",
+            "the root is mounted, and not yet entered"
+        );
         container.delete(Force::Kill).unwrap();
     }
 }

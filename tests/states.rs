@@ -73,7 +73,10 @@ fn a_stopped_container_refuses_all_but_delete() {
     assert_eq!(container.resume().unwrap_err().code, Code::NotPaused);
     assert_eq!(container.start().unwrap_err().code, Code::NotRunning);
     assert_eq!(container.signal(9, Recipients::Init).unwrap_err().code, Code::NotRunning);
-    assert_eq!(container.exec(&parsed(&shell_process("true")), &quiet()).map(|_| ()).unwrap_err().code, Code::NotRunning);
+    assert_eq!(
+        container.exec(&parsed(&shell_process("true")), &quiet()).map(|_| ()).unwrap_err().code,
+        Code::NotRunning
+    );
     assert!(container.pids().unwrap().is_empty());
     container.delete(Force::No).unwrap();
 }
@@ -121,7 +124,11 @@ fn ids_that_cannot_be_names_are_refused() {
     let host = Host::new();
     let config = host.config(&shell("true"));
     for id in ["", ".", "..", "a/b", "../../x", "-a", "a b", "a\nb", &"x".repeat(300)] {
-        assert_eq!(Container::create(&host.runtime, id, &config, &quiet()).unwrap_err().code, Code::IdInvalid, "{id:?}");
+        assert_eq!(
+            Container::create(&host.runtime, id, &config, &quiet()).unwrap_err().code,
+            Code::IdInvalid,
+            "{id:?}"
+        );
         assert_eq!(host.runtime.load(id).unwrap_err().code, Code::IdInvalid, "{id:?}");
     }
     assert_eq!(host.runtime.load("nothing").unwrap_err().code, Code::NotFound);
@@ -263,7 +270,11 @@ fn the_state_has_all_its_fields() {
     let descriptors: Vec<&str> =
         state["externalDescriptors"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert!(descriptors[0] == "/dev/null" && descriptors[1].starts_with("pipe:["), "{descriptors:?}");
-    for (act, status) in [(Container::start as fn(&Container) -> _, "running"), (Container::pause, "paused"), (Container::resume, "running")] {
+    for (act, status) in [
+        (Container::start as fn(&Container) -> _, "running"),
+        (Container::pause, "paused"),
+        (Container::resume, "running"),
+    ] {
         act(&container).unwrap();
         assert_eq!(read()["status"], status);
     }

@@ -170,7 +170,8 @@ fn read_until(master: &mut File, end: &str) -> String {
 #[test]
 fn a_terminal_works_both_ways() {
     let host = Host::new();
-    let script = "tty; test -t 0 && test -t 1 && test -t 2 && echo all; read line; echo \"got $line\"; read line; exit 3";
+    let script =
+        "tty; test -t 0 && test -t 1 && test -t 2 && echo all; read line; echo \"got $line\"; read line; exit 3";
     let container = host.run(&terminal(script), &ProcessOptions::default()).unwrap();
     let process = container.init_process().unwrap();
     let mut master = File::from(process.terminal().unwrap().unwrap());
@@ -208,7 +209,8 @@ fn ctrl_c_interrupts_and_a_hangup_ends() {
 #[test]
 fn the_size_is_as_configured_and_a_change_is_told() {
     let host = Host::new();
-    let mut config = terminal("trap 'stty size; echo changed' WINCH; stty size; echo ready; while :; do sleep 0.05; done");
+    let mut config =
+        terminal("trap 'stty size; echo changed' WINCH; stty size; echo ready; while :; do sleep 0.05; done");
     config["process"]["consoleSize"] = json!({ "height": 31, "width": 77 });
     let container = host.run(&config, &ProcessOptions::default()).unwrap();
     let process = container.init_process().unwrap();
@@ -289,7 +291,9 @@ fn a_console_socket_that_nobody_listens_at_undoes_everything() {
 fn an_executed_process_has_a_terminal_of_its_own() {
     let host = Host::new();
     let container = host.run(&terminal("sleep 1000"), &ProcessOptions::default()).unwrap();
-    let mut process = shell_process("tty; stty size; read x; echo got $x; trap 'stty size; echo changed' WINCH; echo on; while :; do sleep 0.05; done");
+    let mut process = shell_process(
+        "tty; stty size; read x; echo got $x; trap 'stty size; echo changed' WINCH; echo on; while :; do sleep 0.05; done",
+    );
     process["terminal"] = json!(true);
     process["consoleSize"] = json!({ "height": 12, "width": 34 });
     let process = container.exec(&parsed(&process), &ProcessOptions::default()).unwrap();
