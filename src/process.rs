@@ -1,6 +1,6 @@
 //! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -87,14 +87,15 @@ pub(crate) struct Streams {
     pub low: Vec<RawFd>,
     /// The caller's ends of new pipes.
     pub ours: [Option<OwnedFd>; 3],
-    /// The process's ends, kept open until it has them.
-    _theirs: Vec<OwnedFd>,
+    /// The process's ends of new pipes, kept open until it has them.
+    pipes: Vec<OwnedFd>,
+    /// /dev/null, the same.
+    null: Option<OwnedFd>,
 }
 
 impl Streams {
-    /// `owner`: who owns new pipes on the host, so that the process can open them again through /proc/self/fd.
-    pub fn open(options: &ProcessOptions, terminal: bool, owner: (u32, u32)) -> Result<Streams> {
-        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], _theirs: Vec::new() };
+    pub fn open(options: &ProcessOptions, terminal: bool) -> Result<Streams> {
+        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], pipes: Vec::new(), null: None };
         for (index, stdio) in options.stdio.iter().enumerate() {
             let name = ["stdin", "stdout", "stderr"][index];
             let fd = match stdio {
@@ -109,7 +110,7 @@ impl Streams {
                     check_open(*fd, name)?;
                     *fd
                 }
-                Stdio::Pipe => streams.pipe(index, owner)?,
+                Stdio::Pipe => streams.pipe(index)?,
             };
             streams.low.push(fd);
         }
@@ -118,25 +119,33 @@ impl Streams {
     }
 
     fn null(&mut self) -> Result<RawFd> {
-        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
-        Ok(self.keep(null))
+        if self.null.is_none() {
+            let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
+            self.null = Some(null.doing(|| "opening /dev/null")?);
+        }
+        Ok(self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd))
     }
 
-    fn pipe(&mut self, index: usize, (uid, gid): (u32, u32)) -> Result<RawFd> {
+    fn pipe(&mut self, index: usize) -> Result<RawFd> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
-        if (uid, gid) != (0, 0) {
-            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchown(theirs.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
-        }
+        let number = theirs.as_raw_fd();
         self.ours[index] = Some(ours);
-        Ok(self.keep(theirs))
+        self.pipes.push(theirs);
+        Ok(number)
     }
 
-    fn keep(&mut self, fd: OwnedFd) -> RawFd {
-        let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
-        self._theirs.push(fd);
-        number
+    /// Gives the new pipes to the process's user, as the host has it, so that the process can open them again through
+    /// /proc/self/fd.
+    pub fn give(&self, (uid, gid): (u32, u32)) -> Result<()> {
+        if (uid, gid) == (0, 0) {
+            return Ok(());
+        }
+        for pipe in &self.pipes {
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fchown(pipe.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -178,6 +178,19 @@ fn start_container_hooks_run_inside_with_the_containers_privileges() {
     container.delete(Force::Kill).unwrap();
 }
 
+#[test]
+fn start_container_hooks_run_in_a_user_namespace() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut config = shell("cat /mnt/out");
+    with_user_namespace(&mut config);
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
+    let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", "id -u >/mnt/out"] });
+    add(&mut config, "startContainer", hook);
+    assert_eq!(host.stdout_of(&config), "0\n");
+}
+
 /// After a failed create nothing may be there.
 fn assert_nothing_left(host: &Host, cgroup: &str) {
     assert!(host.runtime.ids().unwrap().is_empty());

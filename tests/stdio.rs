@@ -317,3 +317,19 @@ fn a_terminal_in_a_container_without_one_and_in_a_user_namespace() {
     let mut master = File::from(process.terminal().unwrap().unwrap());
     assert!(read_until(&mut master, "end").contains("/dev/pts/0"));
 }
+
+#[test]
+fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    with_user_namespace(&mut config);
+    let first = host.run(&config, &quiet()).unwrap();
+    let mut config = shell("echo out >/dev/stdout; echo err >/dev/stderr");
+    join_namespace(&mut config, "user", &proc_of(&first, "ns/user").display().to_string());
+    assert_eq!(host.stdout_of(&config), "out\nerr\n");
+    config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+    assert_eq!(host.stdout_of(&config), "out\nerr\n");
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    let second = host.run(&config, &quiet()).unwrap();
+    assert_eq!(exec_shell(&second, "echo out >/dev/stdout"), "out\n");
+}

@@ -96,14 +96,15 @@ impl Container {
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
         let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
+        streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
         let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
         *self.lock_init() = Some(init);

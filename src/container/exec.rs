@@ -33,11 +33,12 @@ impl Container {
         }
         let config = self.config(&record)?;
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
+        let mut streams = Streams::open(options, terminal)?;
+        let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+        streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
         let stdio = std::mem::take(&mut streams.ours);
-        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let process = Process::started(child, leader, stdio);
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {

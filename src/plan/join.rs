@@ -46,6 +46,7 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup });
     if after != 0 {
+        // Not by init's pidfd: as long as init cannot be looked into, nobody in its user namespace may do that.
         let slot = plan.slot(Descriptor::ContainerCgroupNamespace);
         plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
     }
@@ -71,9 +72,6 @@ pub fn program(program: &Program) -> Plan {
     let mut plan = Plan::default();
     if program.namespaces != 0 {
         enter(&mut plan, program.namespaces, false);
-    }
-    if program.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
-        plan.push(Step::BecomeRoot);
     }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));
