@@ -79,12 +79,12 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
             Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted())).detail("output", tail.text()))
         }
         Ok(None) => {
-            kill_group(&child);
+            kill_group(child);
             let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());
             Err(Error::new(Code::Timeout, message).detail("output", tail.text()))
         }
         Err(error) => {
-            kill_group(&child);
+            kill_group(child);
             Err(error)
         }
     }
@@ -145,11 +145,11 @@ fn listening<'a>(output: &'a OwnedFd, pidfd: &'a OwnedFd, open: bool) -> Borrowe
 }
 
 /// A hook leads its own session, so its children go with it unless they have left.
-fn kill_group(child: &spawn::Child) {
+fn kill_group(child: spawn::Child) {
     let group = nix::unistd::Pid::from_raw(child.pid);
     // The child is not reaped yet, so the number is still its.
     let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    spawn::kill_and_reap(&child.pidfd);
+    spawn::kill_and_reap(child.into());
 }
 
 /// The end of what a hook prints.

@@ -1,15 +1,15 @@
 //! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
-use crate::children::{self, Child};
+use crate::children::{self, End};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::spawn::{self, ExitStatus};
@@ -157,27 +157,25 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Inner {
-    child: Arc<Child>,
+    end: Arc<End>,
+    /// The state directory of the container whose init this is.
+    init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
 }
 
-/// How often a waiter for an init looks whether other processes of the container have ended.
-const COMPANIONS: Duration = Duration::from_millis(500);
-
 impl Process {
-    /// A child of the caller's, in the container of the init `leader`.
-    pub(crate) fn started(child: spawn::Child, leader: i32, stdio: [Option<OwnedFd>; 3]) -> Process {
-        let process = Process::found(child.pid, child.pidfd, leader);
-        process.inner.child.register();
-        *locked(&process.inner.stdio) = stdio;
-        process
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), None, stdio)
     }
 
-    /// A process that somebody else may have started.
-    pub(crate) fn found(pid: i32, pidfd: OwnedFd, leader: i32) -> Process {
-        let child = Child::new(pid, pidfd, leader);
-        let inner = Inner { child, stdio: Mutex::new([None, None, None]), terminal: Mutex::new(None) };
+    /// The init of the container with this state directory.
+    pub(crate) fn init(pid: i32, pidfd: OwnedFd, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), Some(container.to_owned()), stdio)
+    }
+
+    fn of(end: End, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
+        let inner = Inner { end: Arc::new(end), init_of, stdio: Mutex::new(stdio), terminal: Mutex::new(None) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -186,19 +184,23 @@ impl Process {
         self
     }
 
+    pub(crate) fn end(&self) -> Arc<End> {
+        self.inner.end.clone()
+    }
+
     /// Ends a child that must not go on.
     pub(crate) fn kill_and_reap(&self) {
-        spawn::kill_and_reap(&self.inner.child.pidfd);
+        spawn::kill_and_reap(self.end());
     }
 
     /// The pid as the caller's pid namespace has it.
     pub fn pid(&self) -> i32 {
-        self.inner.child.pid
+        self.inner.end.pid
     }
 
     /// A descriptor that polls readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.inner.child.pidfd.as_fd()
+        self.inner.end.pidfd()
     }
 
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
@@ -207,27 +209,18 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        let child = &self.inner.child;
-        if !child.is_leader() {
-            return child.wait(deadline);
+        if let Some(container) = &self.inner.init_of {
+            children::wait_for_init(container, self.pidfd(), deadline);
         }
-        loop {
-            children::take_companions(child.pid);
-            match child.wait(deadline.within(COMPANIONS)) {
-                Err(error) if error.code == Code::Timeout && !deadline.passed() => {}
-                other => return other,
-            }
-        }
+        self.inner.end.wait_until(deadline)
     }
 
     pub fn signal(&self, signal: i32) -> Result<()> {
-        match spawn::send_signal(&self.inner.child.pidfd, signal) {
-            Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.child.pid))
-                    .with_errno(Errno::ESRCH))
-            }
+        match spawn::send_signal(&self.inner.end.pidfd, signal) {
+            Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
+                .with_errno(Errno::ESRCH)),
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
-            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.child.pid)),
+            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
         }
     }
 
@@ -246,7 +239,7 @@ impl Process {
     pub fn resize_terminal(&self, rows: u16, columns: u16) -> Result<()> {
         let terminal = locked(&self.inner.terminal);
         let Some(master) = terminal.as_ref() else {
-            let message = format!("process {} has no terminal that this handle knows", self.inner.child.pid);
+            let message = format!("process {} has no terminal that this handle knows", self.inner.end.pid);
             return Err(Error::invalid_argument(message));
         };
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -12,7 +12,8 @@ use super::status::{self, Status};
 use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
-use crate::error::{Doing, Error, Result};
+use crate::children;
+use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
@@ -25,6 +26,9 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 
+/// As many descriptors as undoing needs at once.
+const SPARE: usize = 8;
+
 impl Container {
     /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
     /// is left.
@@ -36,12 +40,25 @@ impl Container {
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
-        let directory = runtime.inner.root.make(id)?;
-        let container = Container::new(id, &runtime.inner, directory);
-        let lock = container.directory.lock(runtime.inner.lock_deadline())?;
+        children::reap_all();
+        let (container, lock) = loop {
+            let directory = runtime.inner.root.make(id)?;
+            let container = Container::new(id, &runtime.inner, directory);
+            match container.directory.lock(runtime.inner.lock_deadline()) {
+                // Somebody who recovers has taken the empty directory for a killed creator's.
+                Err(error) if error.code == Code::NotFound => {}
+                Err(error) => {
+                    let _ = container.directory.remove();
+                    return Err(error);
+                }
+                Ok(lock) => break (container, lock),
+            }
+        };
         fault::point("create.directory");
         let _ = container.config.set(config.clone());
-        let result = container.set_up(config, process, options, &joined, rootfs);
+        // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
+        let spare = container.directory.spare(SPARE);
+        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs));
         if let Err(error) = result {
             return Err(container.undo(error));
         }
@@ -107,6 +124,7 @@ impl Container {
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
         let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
+        children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");
         Ok(())
@@ -183,7 +201,7 @@ impl Container {
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
-        init: Conversation,
+        mut init: Conversation,
         record: &mut Record,
         options: &ProcessOptions,
         stdio: [Option<OwnedFd>; 3],
@@ -198,10 +216,11 @@ impl Container {
             _ => true,
         };
         self.directory.write(record)?;
-        init.go()?;
+        fault::point("create.committed");
+        init.leave(self.runtime.setup_deadline())?;
         let (child, master) = init.finish();
-        let leader = child.pid;
-        Ok(Process::started(child, leader, stdio).with_terminal(master.filter(|_| terminal)))
+        let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
+        Ok(process.with_terminal(master.filter(|_| terminal)))
     }
 }
 

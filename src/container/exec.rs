@@ -8,7 +8,9 @@ use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::error::{Code, Result};
+use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
@@ -33,13 +35,14 @@ impl Container {
         }
         let config = self.config(&record)?;
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
-        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let mut streams = Streams::open(options, terminal)?;
+        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
         let stdio = std::mem::take(&mut streams.ours);
-        let process = Process::started(child, leader, stdio);
+        let process = Process::new(child.pid, child.pidfd, stdio);
+        children::keep(self.directory.path(), process.end());
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;
@@ -67,7 +70,7 @@ impl Container {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
-        let mut plan = self.join_plan(config, record, &process, 0);
+        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL);
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -99,14 +102,18 @@ impl Container {
         };
         let deadline = self.runtime.setup_deadline();
         let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
+        fault::point("exec.spawned");
         child.adopt(deadline)?;
+        fault::point("exec.adopted");
         match process {
             Some(process) => prepare::from_outside(child.pid(), process, cgroup)?,
             None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
             None => {}
         }
+        fault::point("exec.attached");
         child.go()?;
         child.executed(deadline)?;
+        fault::point("exec.executed");
         Ok(child.finish())
     }
 }

@@ -35,6 +35,7 @@ impl Container {
         }
         let config = self.config(&record)?;
         self.run_start_hooks(config, &record, cgroup.as_ref())?;
+        fault::point("start.hooks");
         self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");

@@ -187,10 +187,12 @@ impl Init {
     fn ready(&mut self) -> Result<()> {
         self.report.send(READY, 0, None)?;
         self.report.wait_for_go()?;
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        // The host waits for this: its thread may end as soon as the call has returned.
+        self.report.send(LEFT, 0, None)?;
         close(self.report.fd);
         self.report.fd = -1;
-        self.fill(SLOT_CONTROL as u64, -1)?;
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)
+        self.fill(SLOT_CONTROL as u64, -1)
     }
 
     /// Blocks until somebody opens the fifo to start the container. A starter that is gone before it has read our
@@ -307,7 +309,9 @@ impl Init {
         prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
         ignore_sigpipe(false);
         if !self.report.is_fifo {
-            self.report.send(EXECUTING, 0, None)?;
+            let (reading, _) = pipe()?;
+            self.report.send(EXECUTING, 0, Some(reading))?;
+            close(reading);
         }
         let errno = process::exec(self.plan, step);
         ignore_sigpipe(true);

@@ -212,11 +212,15 @@ pub const CHILD: u32 = 2;
 /// The terminal's master comes along.
 pub const TERMINAL: u32 = 3;
 pub const READY: u32 = 4;
-/// execve comes next; the socket closing after this means it worked.
+/// execve comes next. The reading end of a pipe comes along, whose other end only init has: it closing, without
+/// `Failed` before, means that it worked.
 pub const EXECUTING: u32 = 5;
 pub const FAILED: u32 = 6;
 /// On exec.fifo only: somebody waited here and has been released.
 pub const RELEASED: u32 = 7;
+
+/// After `Ready` and the host's word: init lives for itself now.
+pub const LEFT: u32 = 8;
 
 /// The host's answer: one byte.
 pub const GO: u8 = b'g';
