@@ -6,7 +6,7 @@
 //! comes next; the status is then found in its handle.
 
 use std::collections::HashMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -15,7 +15,47 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::Deadline;
-use crate::process::End;
+use crate::error::{Code, Result};
+use crate::spawn::{self, ExitStatus, Look};
+
+/// How a process ends; shared by its handles and by the list here.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    exit: Mutex<Option<ExitStatus>>,
+}
+
+impl End {
+    pub fn new(pid: i32, pidfd: OwnedFd) -> End {
+        End { pid, pidfd, exit: Mutex::new(None) }
+    }
+
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    pub fn kill(&self) {
+        let _ = spawn::send_signal(&self.pidfd, libc::SIGKILL);
+    }
+
+    pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
+        spawn::wait_with(&self.pidfd, deadline, || self.look())
+    }
+
+    /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
+    fn look(&self) -> Result<Look> {
+        let mut known = self.exit.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(status) = *known {
+            return Ok(Look::Ended(status));
+        }
+        let look = spawn::look(&self.pidfd)?;
+        if let Look::Ended(status) = look {
+            *known = Some(status);
+        }
+        Ok(look)
+    }
+}
 
 /// By the state directory of their container; by none at all those that have been killed before they had become one's.
 type Children = HashMap<PathBuf, Vec<Arc<End>>>;
@@ -57,7 +97,7 @@ fn take(ends: &mut Vec<Arc<End>>) {
     ends.retain(|end| {
         // Whatever the answer, there is nothing more to take.
         let ended = ended.next().unwrap_or(false);
-        !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == crate::Code::Timeout)
+        !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == Code::Timeout)
     });
 }
 
@@ -65,15 +105,20 @@ fn take(ends: &mut Vec<Arc<End>>) {
 pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
     // What another thread starts after a look is seen at the next.
     const LOOK: Duration = Duration::from_secs(1);
+    reap(container);
     loop {
-        reap(container);
         let others = children().get(container).cloned().unwrap_or_default();
         let fds = std::iter::once(init).chain(others.iter().map(|end| end.pidfd()));
         let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let outcome = poll(&mut fds, deadline.at_most(LOOK).poll_timeout());
+        let outcome = poll(&mut fds, deadline.within(LOOK).poll_timeout());
         let ended = outcome.is_ok() && fds[0].any().unwrap_or(true);
         if ended || deadline.passed() || outcome.is_err_and(|errno| errno != Errno::EINTR) {
             return;
+        }
+        // Its own, and after a while all: another container's process may live in this one's pid namespace.
+        match outcome {
+            Ok(0) => reap_all(),
+            _ => reap(container),
         }
     }
 }

@@ -24,18 +24,14 @@ impl Deadline {
         Deadline(Instant::now().checked_add(duration))
     }
 
-    pub fn instant_or(self, longest: Duration) -> Instant {
-        self.0.unwrap_or_else(|| Instant::now() + longest)
+    /// This deadline or the end of `longest`, whichever comes first.
+    pub fn within(self, longest: Duration) -> Deadline {
+        let end = Instant::now() + longest;
+        Deadline(Some(self.0.map_or(end, |at| at.min(end))))
     }
 
     pub fn passed(self) -> bool {
         self.0.is_some_and(|at| at <= Instant::now())
-    }
-
-    /// The earlier of this and `longest` from now.
-    pub fn at_most(self, longest: Duration) -> Deadline {
-        let bound = Instant::now() + longest;
-        Deadline(Some(self.0.map_or(bound, |at| at.min(bound))))
     }
 
     pub fn poll_timeout(self) -> PollTimeout {

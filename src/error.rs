@@ -53,7 +53,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 19] = [
+    pub(crate) const ALL: [Code; 19] = [
         Code::IdInUse,
         Code::IdInvalid,
         Code::NotFound,

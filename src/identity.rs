@@ -6,6 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
@@ -29,7 +30,7 @@ pub struct Glance {
 impl Identity {
     pub fn of(pid: i32) -> Result<Identity> {
         let glance = glance(pid)?.ok_or_else(|| Error::system(Errno::ESRCH, format!("looking at process {pid}")))?;
-        Ok(Identity { pid, start_time: glance.start_time, boot_id: boot_id()? })
+        Ok(Identity { pid, start_time: glance.start_time, boot_id: boot_id()?.to_owned() })
     }
 
     pub fn own() -> Result<Identity> {
@@ -83,7 +84,8 @@ pub fn read_proc(path: &str) -> Result<Option<String>> {
         Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
         other => other.doing(doing)?,
     };
-    let mut text = Vec::new();
+    // Room for all that is read here in one go; proc files have no size to tell.
+    let mut text = Vec::with_capacity(2048);
     match std::fs::File::from(file).read_to_end(&mut text) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(Error::io(&error, doing())),
@@ -91,8 +93,10 @@ pub fn read_proc(path: &str) -> Result<Option<String>> {
     }
 }
 
-fn boot_id() -> Result<String> {
-    Ok(read_proc("sys/kernel/random/boot_id")?.unwrap_or_default().trim().to_owned())
+fn boot_id() -> Result<&'static str> {
+    static BOOT_ID: OnceCell<String> = OnceCell::new();
+    let read = || Ok(read_proc("sys/kernel/random/boot_id")?.unwrap_or_default().trim().to_owned());
+    BOOT_ID.get_or_try_init(read).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //!
 //! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
 //! deleted; [`container`] has one file for each verb. Behind create and exec, [`plan`] compiles the configuration into
-//! a list of steps, [`spawn`] starts berth-init with it, and [`init`] is that program.
+//! a list of steps, [`spawn`] starts berth-init with it, and [`init`] is that program. [`capi`] is the same for callers in
+//! C, and everything that can call C.
 
+mod capi;
 pub mod cgroup;
 mod children;
 pub mod container;
@@ -13,9 +15,11 @@ pub mod error;
 pub mod fault;
 #[cfg(not(feature = "fault-points"))]
 mod fault;
+mod features;
 mod hooks;
 mod identity;
 mod init;
+mod log;
 mod plan;
 mod process;
 mod runtime;
@@ -25,7 +29,7 @@ pub mod stats;
 
 pub use container::delete::Force;
 pub use container::signal::Recipients;
-pub use container::{Container, Status};
+pub use container::{Container, Status, explain};
 pub use error::{Code, Error, Result, Stage};
 pub use process::{Process, ProcessOptions, Stdio};
 pub use runtime::{DEFAULT_ROOT, Runtime, Settings};

@@ -1,6 +1,7 @@
 //! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nix::errno::Errno;
@@ -8,6 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
+use crate::children::{self, End};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::spawn::{self, ExitStatus};
@@ -33,7 +35,7 @@ pub struct ProcessOptions {
     /// Become descriptors 3, 4 and so on. They stay the caller's.
     pub extra_fds: Vec<RawFd>,
     /// A unix socket that gets the terminal's master, as runc's `--console-socket`. Without one the master is in
-    /// [`Process::take_terminal`].
+    /// [`Process::terminal`].
     pub console_socket: Option<std::path::PathBuf>,
     /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
     pub parent_death_signal: i32,
@@ -65,8 +67,18 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
     let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
-        Err(errno) => Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno)),
+        Err(errno) => {
+            Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
+        }
     }
+}
+
+/// A descriptor of the caller's once more, as our own.
+pub(crate) fn duplicate(fd: RawFd, what: &str) -> Result<OwnedFd> {
+    check_open(fd, what)?;
+    // SAFETY: it is open, and borrowed for this call only.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().doing(|| format!("duplicating {what}"))
 }
 
 /// The standard streams of a process about to be started.
@@ -75,14 +87,15 @@ pub(crate) struct Streams {
     pub low: Vec<RawFd>,
     /// The caller's ends of new pipes.
     pub ours: [Option<OwnedFd>; 3],
-    /// The process's ends, kept open until it has them.
-    _theirs: Vec<OwnedFd>,
+    /// The process's ends of new pipes, kept open until it has them.
+    pipes: Vec<OwnedFd>,
+    /// /dev/null, the same.
+    null: Option<OwnedFd>,
 }
 
 impl Streams {
-    /// `owner`: who owns new pipes on the host, so that the process can open them again through /proc/self/fd.
-    pub fn open(options: &ProcessOptions, terminal: bool, owner: (u32, u32)) -> Result<Streams> {
-        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], _theirs: Vec::new() };
+    pub fn open(options: &ProcessOptions, terminal: bool) -> Result<Streams> {
+        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], pipes: Vec::new(), null: None };
         for (index, stdio) in options.stdio.iter().enumerate() {
             let name = ["stdin", "stdout", "stderr"][index];
             let fd = match stdio {
@@ -97,7 +110,7 @@ impl Streams {
                     check_open(*fd, name)?;
                     *fd
                 }
-                Stdio::Pipe => streams.pipe(index, owner)?,
+                Stdio::Pipe => streams.pipe(index)?,
             };
             streams.low.push(fd);
         }
@@ -106,25 +119,33 @@ impl Streams {
     }
 
     fn null(&mut self) -> Result<RawFd> {
-        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
-        Ok(self.keep(null))
+        if self.null.is_none() {
+            let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
+            self.null = Some(null.doing(|| "opening /dev/null")?);
+        }
+        Ok(self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd))
     }
 
-    fn pipe(&mut self, index: usize, (uid, gid): (u32, u32)) -> Result<RawFd> {
+    fn pipe(&mut self, index: usize) -> Result<RawFd> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
-        if (uid, gid) != (0, 0) {
-            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchown(theirs.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
-        }
+        let number = theirs.as_raw_fd();
         self.ours[index] = Some(ours);
-        Ok(self.keep(theirs))
+        self.pipes.push(theirs);
+        Ok(number)
     }
 
-    fn keep(&mut self, fd: OwnedFd) -> RawFd {
-        let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
-        self._theirs.push(fd);
-        number
+    /// Gives the new pipes to the process's user, as the host has it, so that the process can open them again through
+    /// /proc/self/fd.
+    pub fn give(&self, (uid, gid): (u32, u32)) -> Result<()> {
+        if (uid, gid) == (0, 0) {
+            return Ok(());
+        }
+        for pipe in &self.pipes {
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fchown(pipe.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -137,14 +158,24 @@ pub struct Process {
 #[derive(Debug)]
 struct Inner {
     end: Arc<End>,
+    /// The state directory of the container whose init this is.
+    init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
 }
 
 impl Process {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3], terminal: Option<OwnedFd>) -> Process {
-        let end = Arc::new(End::new(pid, pidfd));
-        let inner = Inner { end, stdio: Mutex::new(stdio), terminal: Mutex::new(terminal) };
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), None, stdio)
+    }
+
+    /// The init of the container with this state directory.
+    pub(crate) fn init(pid: i32, pidfd: OwnedFd, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), Some(container.to_owned()), stdio)
+    }
+
+    fn of(end: End, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
+        let inner = Inner { end: Arc::new(end), init_of, stdio: Mutex::new(stdio), terminal: Mutex::new(None) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -178,14 +209,16 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
+        if let Some(container) = &self.inner.init_of {
+            children::wait_for_init(container, self.pidfd(), deadline);
+        }
         self.inner.end.wait_until(deadline)
     }
 
     pub fn signal(&self, signal: i32) -> Result<()> {
         match spawn::send_signal(&self.inner.end.pidfd, signal) {
-            Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid)).with_errno(Errno::ESRCH))
-            }
+            Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
+                .with_errno(Errno::ESRCH)),
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
             other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
         }
@@ -196,7 +229,7 @@ impl Process {
         std::mem::take(&mut *locked(&self.inner.stdio))
     }
 
-    /// The master of the process's terminal; can be taken once. Resizing needs it left here.
+    /// The master of the process's terminal, duplicated: it may be asked for again, and resizing needs the one here.
     pub fn terminal(&self) -> Result<Option<OwnedFd>> {
         let terminal = locked(&self.inner.terminal);
         terminal.as_ref().map(|fd| fd.try_clone().doing(|| "duplicating the terminal")).transpose()
@@ -217,58 +250,28 @@ impl Process {
     }
 }
 
-/// How a process ends; shared by its handles and by `children`.
-#[derive(Debug)]
-pub(crate) struct End {
-    pub pid: i32,
-    pidfd: OwnedFd,
-    exit: Mutex<Option<ExitStatus>>,
-}
-
-impl End {
-    pub fn new(pid: i32, pidfd: OwnedFd) -> End {
-        End { pid, pidfd, exit: Mutex::new(None) }
-    }
-
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    pub fn kill(&self) {
-        let _ = spawn::send_signal(&self.pidfd, libc::SIGKILL);
-    }
-
-    pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        if let Some(status) = *locked(&self.exit) {
-            return Ok(status);
-        }
-        // Without the lock: others may look meanwhile. Whoever takes the status from the kernel leaves it for all.
-        deadline.readable(self.pidfd()).doing(|| format!("waiting for process {}", self.pid))?;
-        let mut known = locked(&self.exit);
-        if known.is_none() {
-            *known = Some(spawn::wait(&self.pidfd, if deadline.passed() { Deadline::after_ms(0) } else { deadline })?);
-        }
-        known.ok_or_else(|| Error::new(Code::Internal, "a status was lost"))
-    }
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
-pub(crate) fn send_terminal(socket: &std::path::Path, master: &OwnedFd) -> Result<()> {
-    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-    let doing = || format!("sending the terminal to the console socket {}", socket.display());
-    let stream = std::os::unix::net::UnixStream::connect(socket).doing(doing)?;
-    // A full or stuck receiver must not hold us for ever.
-    stream.set_write_timeout(Some(std::time::Duration::from_secs(10))).doing(doing)?;
-    let fds = [std::os::fd::AsRawFd::as_raw_fd(master)];
+pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt, socket,
+        sockopt::SendTimeout,
+    };
+    /// A full or stuck receiver must not hold us for ever; AF_UNIX's connect obeys this too (unix(7)).
+    const PATIENCE: i64 = 10;
+    let doing = || format!("sending the terminal to the console socket {}", path.display());
+    let address = UnixAddr::new(path).doing(doing)?;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).doing(doing)?;
+    setsockopt(&stream, SendTimeout, &nix::sys::time::TimeVal::new(PATIENCE, 0)).doing(doing)?;
+    connect(stream.as_raw_fd(), &address).doing(doing)?;
+    let fds = [master.as_raw_fd()];
     let name = [std::io::IoSlice::new(b"/dev/ptmx")];
     let rights = [ControlMessage::ScmRights(&fds)];
-    let raw = std::os::fd::AsRawFd::as_raw_fd(&stream);
     loop {
-        match sendmsg::<()>(raw, &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
             Err(Errno::EINTR) => {}
             other => return other.map(|_| ()).doing(doing),
         }

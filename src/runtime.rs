@@ -82,6 +82,18 @@ impl Runtime {
         Ok(containers)
     }
 
+    /// The states of all containers as a JSON array.
+    pub fn states_json(&self) -> Result<String> {
+        let mut states = Vec::new();
+        for container in self.list()? {
+            match container.state_json() {
+                Err(error) if error.code == Code::NotFound => {}
+                other => states.push(other?),
+            }
+        }
+        Ok(format!("[{}]", states.join(",")))
+    }
+
     /// Removes what creators and deleters left behind that were killed at their work. Containers that are whole, and
     /// those somebody is at work on, stay. Returns the ids that were removed. A failure does not keep the others from
     /// being recovered; the first is returned then.

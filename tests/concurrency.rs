@@ -43,7 +43,8 @@ fn config(script: &str) -> Config {
 }
 
 fn exec(container: &Container, script: &str) -> berth::Result<Process> {
-    let process = json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
+    let process =
+        json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
     container.exec(&serde_json::from_value(process).unwrap(), &quiet())
 }
 
@@ -96,7 +97,8 @@ fn alive(args: &[String]) {
     live(&runtime, &format!("{}-first", args[1]));
     let before = size();
     let round = |name: &str| {
-        let make = |index| Container::run(&runtime, &format!("{}-{name}-{index}", args[1]), &config("sleep 1000"), &quiet());
+        let make =
+            |index| Container::run(&runtime, &format!("{}-{name}-{index}", args[1]), &config("sleep 1000"), &quiet());
         let containers: Vec<Container> = (0..MANY).map(|index| make(index).unwrap()).collect();
         let full = size();
         assert_eq!(runtime.list().unwrap().len(), MANY);
@@ -108,7 +110,11 @@ fn alive(args: &[String]) {
     let (full, first) = round("a");
     let (again, second) = round("b");
     let each = |index: (usize, usize)| (index.1 - index.0) as f64 / MANY as f64;
-    println!("each container: {} descriptors, {:.1} KiB", each((before.0, full.0)), each((before.2, full.2.max(before.2))));
+    println!(
+        "each container: {} descriptors, {:.1} KiB",
+        each((before.0, full.0)),
+        each((before.2, full.2.max(before.2)))
+    );
     assert!(full.0 - before.0 <= 3 * MANY, "{before:?} {full:?}: the directory, its root and the pidfd");
     assert_eq!(full.1, before.1, "threads");
     assert!(full.2 <= before.2 + 16 * MANY, "KiB: {before:?} {full:?}");
@@ -173,7 +179,9 @@ fn race(args: &[String]) {
             let signalled = error.message.contains("was killed by SIGUSR1");
             assert!(signalled || CLEAR.contains(&error.code), "{choice}: {:?} {error} {:?}", error.code, error.detail);
         }
-        *heard.entry((choice, result.map_or_else(|error| format!("{:?}", error.code), |()| "Ok".into()))).or_default() += 1;
+        *heard
+            .entry((choice, result.map_or_else(|error| format!("{:?}", error.code), |()| "Ok".into())))
+            .or_default() += 1;
     }
     assert!(heard.len() > 10, "{heard:?}");
     drop(runtime.list().unwrap());
@@ -205,7 +213,8 @@ fn recoverers(args: &[String]) {
 
 /// Paused at any moment of an exec: it ends with its own deadline, and nobody waits for what the freezer holds.
 fn frozen(args: &[String]) {
-    let settings = Settings { root: args[0].as_str().into(), setup_timeout: Duration::from_millis(300), ..Settings::default() };
+    let settings =
+        Settings { root: args[0].as_str().into(), setup_timeout: Duration::from_millis(300), ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();
     let container = Container::run(&runtime, &args[1], &config("sleep 1000"), &quiet()).unwrap();
     let mut held = 0;
@@ -233,7 +242,10 @@ fn frozen(args: &[String]) {
     let mut index = 0;
     while !leftovers::children().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", leftovers::children());
-        live(&Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap(), &format!("{}-{index}", args[1]));
+        live(
+            &Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap(),
+            &format!("{}-{index}", args[1]),
+        );
         index += 1;
     }
 }

@@ -201,7 +201,9 @@ fn recovered_at_every_point() {
 fn every_point_is_passed() {
     let sources = ["container", "cgroup", "spawn"];
     let mut named = std::collections::BTreeSet::new();
-    for entry in sources.iter().flat_map(|dir| leftovers::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir))) {
+    for entry in
+        sources.iter().flat_map(|dir| leftovers::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir)))
+    {
         let text = std::fs::read_to_string(entry).unwrap_or_default();
         for rest in text.split("fault::point(\"").skip(1) {
             named.insert(rest.split('"').next().unwrap().to_owned());

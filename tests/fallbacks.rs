@@ -94,7 +94,8 @@ fn forbid(call: libc::c_long, when: When, errno: &str) {
 /// Runs a script to its end; what it printed.
 fn output(args: &[String], config: &Value) -> String {
     let runtime = runtime(args);
-    let container = Container::run(&runtime, &args[1], &load(config), &piped()).unwrap_or_else(|error| panic!("{error} {:?}", error.detail));
+    let container = Container::run(&runtime, &args[1], &load(config), &piped())
+        .unwrap_or_else(|error| panic!("{error} {:?}", error.detail));
     let text = read_all(&container.init_process().unwrap());
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
@@ -124,9 +125,18 @@ fn read_only(args: &[String]) -> Value {
 
 fn check_read_only(text: &str) {
     let lines: Vec<&str> = text.lines().filter(|line| !line.contains("/dev/shm is writable")).collect();
-    assert!(!text.contains("/bound is") && !text.contains("/tmp is") && !text.contains("sysctl is") && !text.contains("/proc/sys/"), "{text}");
+    assert!(
+        !text.contains("/bound is")
+            && !text.contains("/tmp is")
+            && !text.contains("sysctl is")
+            && !text.contains("/proc/sys/"),
+        "{text}"
+    );
     let has = |point: &str, options: &[&str]| {
-        let line = lines.iter().find(|line| line.split(' ').next() == Some(point)).unwrap_or_else(|| panic!("{point}: {text}"));
+        let line = lines
+            .iter()
+            .find(|line| line.split(' ').next() == Some(point))
+            .unwrap_or_else(|| panic!("{point}: {text}"));
         let found: Vec<&str> = line.split(' ').nth(1).unwrap().split(',').collect();
         assert!(options.iter().all(|option| found.contains(option)), "{line}");
     };
@@ -192,8 +202,11 @@ fn ends(args: &[String]) -> (usize, usize) {
     };
     for round in 0..15 {
         let options = ProcessOptions { stdio: [berth::Stdio::Pipe, berth::Stdio::Null, berth::Stdio::Null], ..quiet() };
-        let container = Container::run(&runtime, &format!("{}-{round}", args[1]), &load(&shell("read x; exit 7")), &options).unwrap();
-        let process = json!({ "cwd": "/", "args": ["sh", "-c", "exit 9"], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &load(&shell("read x; exit 7")), &options)
+                .unwrap();
+        let process =
+            json!({ "cwd": "/", "args": ["sh", "-c", "exit 9"], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
         let process = container.exec(&serde_json::from_value(process).unwrap(), &quiet()).unwrap();
         count(process.wait(LONG), 9);
         drop(container.init_process().unwrap().take_stdio());

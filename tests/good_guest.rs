@@ -50,7 +50,11 @@ fn quiet_host(name: &str, variant: &str) {
 }
 
 fn runtime(args: &[String]) -> Runtime {
-    let settings = Settings { root: args[0].as_str().into(), setup_timeout: std::time::Duration::from_secs(30), ..Settings::default() };
+    let settings = Settings {
+        root: args[0].as_str().into(),
+        setup_timeout: std::time::Duration::from_secs(30),
+        ..Settings::default()
+    };
     Runtime::new(settings).unwrap()
 }
 
@@ -59,7 +63,8 @@ fn config(script: &str) -> Config {
 }
 
 fn exec(container: &Container, script: &str, options: &ProcessOptions) -> berth::Result<berth::Process> {
-    let process = json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
+    let process =
+        json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
     container.exec(&serde_json::from_value(process).unwrap(), options)
 }
 
@@ -102,12 +107,17 @@ struct Self_ {
 fn myself() -> Self_ {
     let mut facts = BTreeMap::new();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let kept = ["Umask", "Uid", "Gid", "Groups", "Sig", "Shd", "Cap", "NoNewPrivs", "Seccomp:", "TracerPid", "NSpid", "PPid"];
-    for line in status.lines().filter(|line| kept.iter().any(|kept| line.starts_with(kept)) && !line.starts_with("SigQ")) {
+    let kept =
+        ["Umask", "Uid", "Gid", "Groups", "Sig", "Shd", "Cap", "NoNewPrivs", "Seccomp:", "TracerPid", "NSpid", "PPid"];
+    for line in
+        status.lines().filter(|line| kept.iter().any(|kept| line.starts_with(kept)) && !line.starts_with("SigQ"))
+    {
         let (key, value) = line.split_once(':').unwrap();
         facts.insert(key.into(), value.into());
     }
-    for file in ["limits", "environ", "oom_score_adj", "cgroup", "personality", "timerslack_ns", "mountinfo", "sessionid"] {
+    for file in
+        ["limits", "environ", "oom_score_adj", "cgroup", "personality", "timerslack_ns", "mountinfo", "sessionid"]
+    {
         facts.insert(file.into(), std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default());
     }
     for link in ["cwd", "root", "exe"] {
@@ -231,12 +241,14 @@ fn storm(args: &[String]) {
     // The two descriptors that stay for the life of the process are there after this.
     let cold = descriptors();
     live(&runtime, &format!("{}-first", args[1]));
-    let new: BTreeSet<String> = descriptors().into_iter().filter(|(fd, _)| !cold.contains_key(fd)).map(|new| new.1).collect();
+    let new: BTreeSet<String> =
+        descriptors().into_iter().filter(|(fd, _)| !cold.contains_key(fd)).map(|new| new.1).collect();
     assert_eq!(new, BTreeSet::from(["/memfd:berth-init (deleted)".to_owned(), "/proc".to_owned()]));
 
     let before = myself();
     let barrier = Arc::new(Barrier::new(64));
-    let program = std::ffi::CString::new(std::env::current_exe().unwrap().into_os_string().into_encoded_bytes()).unwrap();
+    let program =
+        std::ffi::CString::new(std::env::current_exe().unwrap().into_os_string().into_encoded_bytes()).unwrap();
     let threads: Vec<_> = (0..64)
         .map(|index| {
             let (runtime, barrier, id) = (runtime.clone(), barrier.clone(), format!("{}-{index}", args[1]));
@@ -258,7 +270,9 @@ fn storm(args: &[String]) {
         .collect();
     let own: Vec<i32> = threads.into_iter().filter_map(|thread| thread.join().expect("a thread fails")).collect();
     // The host's own children, with the statuses that they ended with.
-    let taken = |pid: &i32| TAKEN.iter().find(|entry| entry.0.load(Ordering::SeqCst) == *pid).map(|entry| entry.1.load(Ordering::SeqCst));
+    let taken = |pid: &i32| {
+        TAKEN.iter().find(|entry| entry.0.load(Ordering::SeqCst) == *pid).map(|entry| entry.1.load(Ordering::SeqCst))
+    };
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while own.iter().any(|pid| taken(pid).is_none()) {
         assert!(std::time::Instant::now() < deadline, "a child's status is missing");
@@ -290,7 +304,10 @@ fn assert_same(after: &Self_, before: &Self_) {
     for (name, value) in &before.facts {
         assert_eq!(after.facts.get(name), Some(value), "{name} has changed");
     }
-    assert_eq!((&after.descriptors, after.threads, &after.children), (&before.descriptors, before.threads, &before.children));
+    assert_eq!(
+        (&after.descriptors, after.threads, &after.children),
+        (&before.descriptors, before.threads, &before.children)
+    );
 }
 
 /// Descriptors 0, 1 and 2 are free, so the library's own get these numbers.
@@ -301,15 +318,24 @@ fn closed(args: &[String]) {
         use std::io::Write;
         let _ = writeln!(&hook_errors, "{info}");
     }));
-    assert!((0..3).all(|fd| unsafe { libc::close(fd) } == 0));
+    (0..3).for_each(|fd| {
+        unsafe { libc::close(fd) };
+    });
     let runtime = runtime(args);
     for round in 0..3 {
-        let container = Container::run(&runtime, &format!("{}-{round}", args[1]), &config("echo out; echo err >&2; sleep 1000"), &piped()).unwrap();
+        let container = Container::run(
+            &runtime,
+            &format!("{}-{round}", args[1]),
+            &config("echo out; echo err >&2; sleep 1000"),
+            &piped(),
+        )
+        .unwrap();
         assert_eq!(container.status().unwrap(), Status::Running);
         let process = exec(&container, "ls /proc/self/fd; cat", &piped()).unwrap();
         assert_eq!(read_all(&process).split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
         check_status(process.wait(LONG), ExitStatus::Exited(0));
-        let refused = exec(&container, "true", &ProcessOptions { stdio: [Stdio::Fd(999), Stdio::Null, Stdio::Null], ..quiet() });
+        let refused =
+            exec(&container, "true", &ProcessOptions { stdio: [Stdio::Fd(999), Stdio::Null, Stdio::Null], ..quiet() });
         assert_eq!(refused.unwrap_err().code, Code::InvalidArgument);
         container.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
         assert_eq!(read_all(&container.init_process().unwrap()), "out\nerr\n");
@@ -415,7 +441,8 @@ fn forker(args: &[String]) {
         }
     });
     for round in 0..4 {
-        let container = Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
         for _ in 0..12 {
             check_status(exec(&container, "exit 9", &quiet()).unwrap().wait(LONG), ExitStatus::Exited(9));
         }
@@ -435,7 +462,10 @@ fn brief(args: &[String]) {
     let runtime = runtime(args);
     for round in 0..60 {
         let (maker, id) = (runtime.clone(), format!("{}-{round}", args[1]));
-        let container = std::thread::spawn(move || Container::create(&maker, &id, &config("exit 7"), &quiet()).unwrap()).join().unwrap();
+        let container =
+            std::thread::spawn(move || Container::create(&maker, &id, &config("exit 7"), &quiet()).unwrap())
+                .join()
+                .unwrap();
         assert_eq!(container.status().unwrap(), Status::Created, "round {round}");
         container.start().unwrap();
         check_status(container.wait(LONG), ExitStatus::Exited(7));
@@ -447,7 +477,8 @@ fn brief(args: &[String]) {
 fn forgotten(args: &[String]) {
     let runtime = runtime(args);
     for (round, how) in ["delete", "wait", "status"].iter().enumerate() {
-        let container = Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
         drop(exec(&container, "sleep 1000", &quiet()).unwrap());
         drop(exec(&container, "exit 3", &quiet()).unwrap());
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);

@@ -100,7 +100,8 @@ fn readonly(args: &[String]) {
     mounted(&args[0], "mode=700");
     let runtime = runtime(Path::new(&args[0]));
     let container = Container::run(&runtime, &args[1], &load(&shell("sleep 1000")), &quiet()).unwrap();
-    let remount = |flags| mount(None::<&str>, args[0].as_str(), None::<&str>, MsFlags::MS_REMOUNT | flags, Some("mode=700"));
+    let remount =
+        |flags| mount(None::<&str>, args[0].as_str(), None::<&str>, MsFlags::MS_REMOUNT | flags, Some("mode=700"));
     remount(MsFlags::MS_RDONLY).unwrap();
     let error = Container::create(&runtime, "another", &load(&shell("")), &quiet()).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(Errno::EROFS)), "{error}");
@@ -289,7 +290,10 @@ fn overwrite() {
     }));
     let container = host.run(&config, &piped()).unwrap();
     let process = |args: Value| {
-        serde_json::from_value(json!({ "cwd": "/", "args": args, "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } })).unwrap()
+        serde_json::from_value(
+            json!({ "cwd": "/", "args": args, "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } }),
+        )
+        .unwrap()
     };
     for _ in 0..10 {
         for args in [json!(["/proc/self/exe"]), json!(["/script/self"]), json!(["true"])] {
@@ -303,7 +307,10 @@ fn overwrite() {
     }
     container.signal(libc::SIGKILL, berth::Recipients::All).unwrap();
     let text = read_all(&container.init_process().unwrap());
-    println!("berth-init was seen {} times from inside", text.lines().filter(|line| line.contains("berth-init")).count());
+    println!(
+        "berth-init was seen {} times from inside",
+        text.lines().filter(|line| line.contains("berth-init")).count()
+    );
     assert!(!text.contains("DONE"), "{text}");
     container.delete(Force::Kill).unwrap();
     // The next life executes the same image.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -225,6 +225,7 @@ fn line((kind, major, minor): Key, access: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn rules(json: &str) -> Result<Vec<Rule>> {
         let devices: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();

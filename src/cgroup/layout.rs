@@ -1,6 +1,7 @@
 //! Where a container's cgroups are to be, decided before anything is made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,6 +29,11 @@ impl Layout {
     pub(super) fn leaves(&self) -> Vec<PathBuf> {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
+
+    /// Whether there is a v2 directory among them, into which a process can be spawned.
+    pub fn has_unified(&self) -> bool {
+        self.paths.contains_key(UNIFIED)
+    }
 }
 
 /// Finds the places from what the host mounts at this moment; makes nothing.
@@ -36,13 +42,12 @@ impl Layout {
 /// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
 /// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
 ///
-/// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
-/// it then becomes the container's own and is removed with it.
+/// A leaf that exists already is refused.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
         match kernfs::exists(&leaf)? {
-            true => refuse_used(&leaf)?,
+            true => return Err(existing(&leaf)?),
             false => layout.made.extend(missing(&leaf)?),
         }
     }
@@ -51,13 +56,20 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
 
 /// The same places whether or not somebody uses them, for a container whose record is lost.
 pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let read = |path: &str| std::fs::read_to_string(path).doing(|| format!("reading {path}"));
     let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
     // A mount that lies below another one is still in the list but cannot be reached.
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let own = hierarchy::own(&read("/proc/self/cgroup")?);
     let paths = places(&mounts, &own, cgroups_path, id)?;
     Ok(Layout { paths, made: Vec::new() })
+}
+
+/// A proc file, which has no size to tell, in few reads.
+fn read(path: &str) -> Result<String> {
+    let mut text = String::with_capacity(16 << 10);
+    let mut file = std::fs::File::open(path).doing(|| format!("reading {path}"))?;
+    file.read_to_string(&mut text).doing(|| format!("reading {path}"))?;
+    Ok(text)
 }
 
 /// The part of [`plan`] that does not look at the host.
@@ -134,8 +146,9 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-/// Refuses an existing leaf that somebody uses.
-pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
+/// Why a leaf that is there already is not taken, even if it is empty: it may be a stopped container's, whose removal
+/// would kill whoever has moved in.
+pub(super) fn existing(leaf: &Path) -> Result<Error> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
     let problem = if !pids.is_empty() {
@@ -143,10 +156,10 @@ pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
     } else if v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)? {
         "is frozen".to_owned()
     } else {
-        return Ok(());
+        "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned()
     };
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
-    Err(error.with_errno(nix::errno::Errno::EEXIST))
+    Ok(error.with_errno(nix::errno::Errno::EEXIST))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::stats::Stats;
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {
-    /// Makes the directories of the layout. After a failure [`Cgroup::remove`] takes back what was made.
+    /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
     fn create(&self) -> Result<()>;
 
     /// Writes the limits. Fields that are not given stay as they are, except the device rules: without
@@ -89,17 +89,37 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
+/// Makes leaves that nobody else has; after an error those that were made are gone again.
+fn make_all(leaves: &[&Path]) -> Result<()> {
+    for (index, leaf) in leaves.iter().enumerate() {
+        make(leaf).inspect_err(|_| unmake(&leaves[..index]))?;
+    }
+    Ok(())
+}
+
+/// Takes back what was made a moment ago.
+fn unmake(leaves: &[&Path]) {
+    for leaf in leaves {
+        let _ = kernfs::remove_dir(leaf);
+    }
+}
+
 /// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
     for _ in 0..32 {
-        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| kernfs::make_dir(directory).map(drop));
+        // Whether the last of them, the leaf, was made by this call.
+        let mut new = false;
+        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| {
+            new = kernfs::make_dir(directory)?;
+            Ok(())
+        });
         match outcome {
             Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
-            // Nothing may have come in since the plan.
-            Ok(()) if kernfs::exists(leaf)? => return layout::refuse_used(leaf),
-            Ok(()) => {}
+            Ok(()) if new => return Ok(()),
+            // It has come since the plan was made.
+            Ok(()) => return Err(layout::existing(leaf)?),
         }
     }
     let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());
@@ -166,6 +186,14 @@ fn signal_frozen(
         cgroup.thaw(Instant::now() + Duration::from_secs(5))?;
     }
     result
+}
+
+/// Writing 0 to `cgroup.procs` would move the calling process.
+fn checked_pid(pid: i32) -> Result<String> {
+    match pid {
+        1.. => Ok(pid.to_string()),
+        _ => Err(Error::invalid_argument(format!("{pid} is not the id of a process"))),
+    }
 }
 
 fn still_there(place: &Path, pids: &BTreeSet<i32>) -> Error {

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::inside::{Inside, Needs};
 use super::status::{self, Status};
 use super::store::{Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
@@ -25,6 +26,14 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 
+/// How far a create has come, for taking it back.
+#[derive(Default)]
+struct Made {
+    cgroups: bool,
+    /// Hooks may have run.
+    by_hooks: bool,
+}
+
 /// As many descriptors as undoing needs at once.
 const SPARE: usize = 8;
 
@@ -42,11 +51,13 @@ impl Container {
         children::reap_all();
         let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
+        let _ = container.config.set(config.clone());
         // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
         let spare = container.directory.spare(SPARE);
-        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs));
+        let mut made = Made::default();
+        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs, &mut made));
         if let Err(error) = result {
-            return Err(container.undo(error));
+            return Err(container.undo(error, &made));
         }
         drop(lock);
         Ok(container)
@@ -67,10 +78,16 @@ impl Container {
     }
 
     /// Takes back what a failed create has made. What cannot be is said beside the first error.
-    fn undo(&self, error: Error) -> Error {
+    fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
-            Ok(Some(record)) => self.take_apart(&record).and_then(|()| self.directory.remove()),
+            Ok(Some(record)) if made.cgroups => self.take_apart(&record).and_then(|()| {
+                // What the first hooks have set up, these take down.
+                if made.by_hooks {
+                    self.run_poststop_hooks(&record);
+                }
+                self.directory.remove()
+            }),
             _ => self.directory.remove(),
         };
         match removed {
@@ -86,6 +103,7 @@ impl Container {
         options: &ProcessOptions,
         joined: &[File],
         rootfs: PathBuf,
+        made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, rootfs)?;
         self.directory.write_config(config.json())?;
@@ -94,18 +112,17 @@ impl Container {
 
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
+        made.cgroups = true;
         fault::point("create.cgroups");
         cgroup.apply(&resources(config.spec()))?;
         fault::point("create.limits");
-        let (uid, gid) = prepare::owner_of_root(config.spec());
-        let fifo = self.directory.make_fifo(uid, gid)?;
+        let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
 
         let cgroup_dir = cgroup.spawn_dir()?;
         record.into_cgroup = cgroup_dir.is_some();
         record.parent_death_signal = options.parent_death_signal;
         let plan = plan::create(&plan::Create {
-            id: &self.id,
             config,
             rootfs: record.rootfs.clone(),
             layout: &record.cgroup,
@@ -114,14 +131,16 @@ impl Container {
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
+        made.by_hooks = plan.waits_for(Barrier::Hooks);
         let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
+        streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
         let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
         children::keep(self.directory.path(), init.end());
@@ -132,7 +151,6 @@ impl Container {
 
     /// What there may be to remove, before there is any of it.
     fn first_record(&self, config: &Config, rootfs: PathBuf) -> Result<Record> {
-        let cgroups_path = config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
         let namespaces = Namespaces::of(config.spec());
         let joined = namespaces.joined.iter().fold(0, |flags, joined| flags | namespaces::flag(joined.kind));
         Ok(Record {
@@ -144,7 +162,7 @@ impl Container {
             rootfs,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             init: None,
-            cgroup: cgroup::plan(cgroups_path, &self.id)?,
+            cgroup: cgroup::plan(cgroups_path(config), &self.id)?,
             namespaces: namespaces.new_flags | joined,
             into_cgroup: false,
             parent_death_signal: 0,
@@ -165,13 +183,12 @@ impl Container {
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
-            init.go()?;
         }
         prepare::from_outside(init.pid(), process, cgroup)?;
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
-        if plan.waits_for(Barrier::Attached) {
+        if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }
         fault::point("create.attached");
@@ -189,9 +206,14 @@ impl Container {
     fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
         record.init = Some(identify(init.pid())?);
         let creating = Status::Creating;
+        let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
         self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
-        let inside = Place::Container { namespaces: record.namespaces, init: init.pidfd() };
+        let Some(opened) = record.init.as_ref().map(|init| Inside::open(&init.identity, needs)).transpose()?.flatten()
+        else {
+            return Ok(()); // gone: the next word to it says why
+        };
+        let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 
@@ -216,13 +238,18 @@ impl Container {
         fault::point("create.committed");
         init.leave(self.runtime.setup_deadline())?;
         let (child, master) = init.finish();
-        Ok(Process::new(child.pid, child.pidfd, stdio, master.filter(|_| terminal)))
+        let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
+        Ok(process.with_terminal(master.filter(|_| terminal)))
     }
 }
 
 pub fn process_of(config: &Config) -> Result<&oci::Process> {
     let missing = || Error::config("process", "is missing; expected the container's process");
     config.spec().process().as_ref().ok_or_else(missing)
+}
+
+pub fn cgroups_path(config: &Config) -> Option<&Path> {
+    config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref())
 }
 
 fn resources(spec: &oci::Spec) -> oci::LinuxResources {
@@ -232,7 +259,10 @@ fn resources(spec: &oci::Spec) -> oci::LinuxResources {
 /// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.
 fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
-    joined.iter().map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display()))).collect()
+    joined
+        .iter()
+        .map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display())))
+        .collect()
 }
 
 /// The descriptors that the plan's slots stand for.
@@ -247,7 +277,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+        _ => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());
@@ -255,7 +285,8 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
 }
 
 fn identify(pid: i32) -> Result<Init> {
-    let gone = || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
+    let gone =
+        || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
     let image = status::image_of(pid)?.ok_or_else(gone)?;
     Ok(Init { identity: Identity::of(pid)?, image })
 }

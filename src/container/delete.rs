@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::store::{self, LockKind, Phase, Record};
 use super::{Container, Status, status};
@@ -34,6 +34,10 @@ impl Container {
         children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         fault::point("delete.locked");
+        self.delete_locked(force)
+    }
+
+    fn delete_locked(&self, force: Force) -> Result<()> {
         let mut record = match self.directory.read() {
             Ok(Some(record)) => record,
             Ok(None) => return self.directory.remove(),
@@ -95,14 +99,13 @@ impl Container {
         if let Some(pidfd) = &init {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
         }
-        cgroup.kill_all(self.runtime.cgroup_deadline())?;
+        self.kill_members(cgroup)?;
         // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
         // not reap them: there is nothing more to wait for.
-        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).at_most(PATIENCE);
+        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
         match (self.known_init(), init) {
             // The handle's own process keeps the status for those who ask later.
             (Some(process), _) => {
-                children::wait_for_init(self.directory.path(), process.pidfd(), deadline);
                 let _ = process.wait_until(deadline);
             }
             (None, Some(pidfd)) => {
@@ -115,11 +118,26 @@ impl Container {
         Ok(())
     }
 
-    /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").
-    fn run_poststop_hooks(&self, record: &Record) {
-        let run = self.config(record).and_then(|config| {
-            self.run_hooks(Kind::Poststop, &config, record, Status::Stopped, &Place::Host)
-        });
+    /// Kills everything in the cgroups. Children of ours that have ended are taken meanwhile: they keep the init of their
+    /// pid namespace, which may be another container's too, from ending.
+    pub(super) fn kill_members(&self, cgroup: &dyn Cgroup) -> Result<()> {
+        let deadline = self.runtime.cgroup_deadline();
+        let mut attempt = Duration::from_millis(5);
+        loop {
+            children::reap_all();
+            let soon = Instant::now() + attempt;
+            match cgroup.kill_all(soon.min(deadline)) {
+                Err(error) if error.code == Code::Timeout && soon < deadline => attempt *= 2,
+                other => return other,
+            }
+        }
+    }
+
+    /// What keeps them from running is told to the log, as their own failures are.
+    pub(super) fn run_poststop_hooks(&self, record: &Record) {
+        let run = self
+            .config(record)
+            .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
         if let Err(error) = run {
             log::warn!("container {:?}: {error}", self.id);
         }
@@ -127,17 +145,13 @@ impl Container {
 
     /// Deletes a container whose creator or deleter was killed at its work.
     pub(crate) fn remove_if_abandoned(&self) -> Result<bool> {
-        let abandoned = {
-            let _creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
-            let _lock = self.directory.lock(Deadline::after_ms(0))?;
-            match self.directory.read()? {
-                None => return self.directory.remove().map(|()| true),
-                Some(record) => record.phase != Phase::Created && !record.owner.is_alive()?,
-            }
-        };
-        if abandoned {
-            self.delete(Force::Kill)?;
+        let creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
+        let _lock = self.directory.lock(Deadline::after_ms(0))?;
+        drop(creators);
+        // Whoever creates or deletes holds the lock until it is done, so there is nobody.
+        if self.directory.read()?.is_some_and(|record| record.phase == Phase::Created) {
+            return Ok(false);
         }
-        Ok(abandoned)
+        self.delete_locked(Force::Kill).map(|()| true)
     }
 }

@@ -3,6 +3,8 @@
 mod create;
 pub(crate) mod delete;
 mod exec;
+mod explain;
+pub(crate) mod inside;
 mod oci_state;
 mod pause;
 mod prepare;
@@ -14,9 +16,10 @@ pub(crate) mod store;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
+use once_cell::sync::OnceCell;
+
 use crate::cgroup::{self, Cgroup};
 use crate::children;
-use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
@@ -25,6 +28,7 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Stats;
+pub use explain::explain;
 pub use status::Status;
 use store::{Directory, Phase, Record};
 
@@ -35,6 +39,8 @@ pub struct Container {
     id: String,
     runtime: Arc<RuntimeInner>,
     directory: Directory,
+    /// Parsed once; a container's configuration does not change.
+    config: OnceCell<Config>,
     /// The init process as this handle knows it: the caller's own child, or one found through the record.
     init: Mutex<Option<Process>>,
 }
@@ -53,7 +59,13 @@ impl Container {
     }
 
     fn new(id: &str, runtime: &Arc<RuntimeInner>, directory: Directory) -> Container {
-        Container { id: id.to_owned(), runtime: runtime.clone(), directory, init: Mutex::new(None) }
+        Container {
+            id: id.to_owned(),
+            runtime: runtime.clone(),
+            directory,
+            config: OnceCell::new(),
+            init: Mutex::new(None),
+        }
     }
 
     pub fn id(&self) -> &str {
@@ -65,8 +77,9 @@ impl Container {
         self.directory.read_config()
     }
 
-    fn config(&self, record: &Record) -> Result<Config> {
-        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs)
+    fn config(&self, record: &Record) -> Result<&Config> {
+        let parse = || Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs);
+        self.config.get_or_try_init(parse)
     }
 
     /// The record as it is now, whoever wrote it.
@@ -107,7 +120,7 @@ impl Container {
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let pidfd = init.identity.open()?.ok_or_else(ended)?;
-        let process = Process::new(init.identity.pid, pidfd, [None, None, None], None);
+        let process = Process::init(init.identity.pid, pidfd, self.directory.path(), [None, None, None]);
         Ok(self.lock_init().get_or_insert(process).clone())
     }
 
@@ -128,11 +141,7 @@ impl Container {
     /// Waits until init has ended. Holds no lock.
     pub fn wait(&self, timeout_ms: i64) -> Result<spawn::ExitStatus> {
         match self.init_process() {
-            Ok(process) => {
-                let deadline = Deadline::after_ms(timeout_ms);
-                children::wait_for_init(self.directory.path(), process.pidfd(), deadline);
-                process.wait_until(deadline)
-            }
+            Ok(process) => process.wait(timeout_ms),
             Err(error) if error.code == Code::NotRunning => {
                 let message = format!("container {:?} has ended before this handle could see how", self.id);
                 Err(Error::new(Code::StatusUnknown, message))
@@ -159,14 +168,15 @@ impl Container {
 
     /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
     fn unless_ended(&self, error: Error) -> Error {
-        // Killed by whoever kills the container, and perhaps before its init.
+        // Killed by somebody who kills the container, perhaps before its init.
         if error.stage == Stage::Init && error.errno.is_none() && let Ok(init) = self.init_process() {
-            let _ = init.wait_until(Deadline::after_ms(200));
+            let _ = init.wait(200);
         }
+        // Somebody at deleting it has said so before killing anything.
+        let deleted =
+            self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));
         let ended = match self.status() {
-            Ok(status) if self.record().is_ok_and(|record| record.phase == Phase::Deleting) => {
-                self.wrong_state(Code::NotRunning, status, "running")
-            }
+            Ok(_) if deleted => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
             Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
             Err(gone) if gone.code == Code::NotFound => gone,
             _ => return error,

@@ -41,7 +41,7 @@ impl Container {
         };
         let config = self.config(&record)?;
         let status = status::of(&record, self.cgroup(&record)?.as_ref())?;
-        let mut state = oci(&config, &record, status);
+        let mut state = oci(config, &record, status);
         state.insert("rootfs".into(), json!(record.rootfs));
         state.insert("created".into(), json!(record.created));
         if let Some(init) = record.init.as_ref().filter(|_| status != Status::Stopped) {

@@ -1,7 +1,6 @@
 //! Start: lets the init that waits at exec.fifo become the container's program.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -21,9 +20,6 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
 
-/// Between looks at an init that does not answer.
-const LOOK: Duration = Duration::from_millis(20);
-
 impl Container {
     /// Starts a created container and returns when its program runs. If the program cannot be executed, the error says
     /// why, also to a starter that is not the creator, and the container is stopped.
@@ -38,13 +34,16 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
         }
         let config = self.config(&record)?;
-        self.run_start_hooks(&config, &record, cgroup.as_ref())?;
+        self.run_start_hooks(config, &record, cgroup.as_ref()).inspect_err(|_| {
+            // The specification stops a container whose startContainer hook fails.
+            let _ = self.kill(&record, cgroup.as_ref());
+        })?;
         fault::point("start.hooks");
-        self.release(&config, &record, cgroup.as_ref())?;
+        self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
-        self.run_hooks(Kind::Poststart, &config, &record, Status::Running, &Place::Host).inspect_err(|_| {
+        self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host).inspect_err(|_| {
             // The seed and the specification (since 1.3) agree: the container does not survive it.
             let _ = self.kill(&record, cgroup.as_ref());
         })
@@ -71,28 +70,25 @@ impl Container {
 
     /// Opening the fifo releases init. It writes one message to say that it was released, perhaps one to say what
     /// failed, and its end closes when the program is executed.
-    fn release(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
+    fn release(&self, config: &Config, record: &Record) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
+        // Before the fifo is opened: a short program may have come to its end right after.
+        let init = self.init_process()?;
         let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
         fault::point("start.opened");
-        let deadline = self.runtime.setup_deadline();
-        let init = self.init_process()?;
-        loop {
-            match read_message(&fifo, Some(init.pidfd()), deadline.at_most(LOOK)) {
-                Ok(Some(message)) if message.kind == wire::RELEASED => break,
-                // A starter that was killed had released init before, and nobody will write here any more.
-                Err(error) if error.code == Code::Timeout && !deadline.passed() => {
-                    if status::of(record, cgroup)? == Status::Running {
-                        return Err(running());
-                    }
-                }
-                Err(error) => return Err(error),
-                // Somebody else has opened it too, and got the message.
-                Ok(_) => return Err(running()),
-            }
+        // Somebody else may have released it, and been killed before the fifo was removed. If it executes its program
+        // already, its word is in the fifo or was for that other one; if later, its end closes then, and we see that.
+        let word = match status::waits_for_start(record)? {
+            true => read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?,
+            false => read_message(&fifo, None, Deadline::after_ms(0)).unwrap_or(None),
+        };
+        match word {
+            Some(message) if message.kind == wire::RELEASED => {}
+            // Somebody else has opened it too, and got the message.
+            _ => return Err(running()),
         }
         fault::point("start.released");
-        match read_message(&fifo, None, deadline)? {
+        match read_message(&fifo, None, self.runtime.setup_deadline())? {
             None => Ok(()),
             Some(message) => Err(self.failure(config, record, &message)),
         }
@@ -103,7 +99,6 @@ impl Container {
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
         let plan = self.cgroup(record).and_then(|cgroup| {
             plan::create(&plan::Create {
-                id: &self.id,
                 config,
                 rootfs: record.rootfs.clone(),
                 layout: &record.cgroup,

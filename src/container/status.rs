@@ -12,6 +12,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Doing, Result};
 use crate::spawn;
 
+/// Where a container is in its life (OCI "State"; *paused* is ours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
@@ -76,6 +77,14 @@ pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
         frozen: init_alive && cgroup.is_frozen()?,
         before_exec: init_alive && image == record.init.as_ref().map(|init| init.image),
     }))
+}
+
+/// Whether init still is berth-init.
+pub fn waits_for_start(record: &Record) -> Result<bool> {
+    match &record.init {
+        Some(init) => Ok(image_of(init.identity.pid)? == Some(init.image)),
+        None => Ok(false),
+    }
 }
 
 /// Device and inode of what a process executes. None when it is gone.

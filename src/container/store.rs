@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
+use nix::fcntl::{OFlag, open, openat, renameat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
+use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Layout;
@@ -113,7 +113,9 @@ impl Root {
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
                 "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
-                path.display(), found.st_uid, found.st_mode & 0o7777
+                path.display(),
+                found.st_uid,
+                found.st_mode & 0o7777
             );
             return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
         }
@@ -254,11 +256,15 @@ impl Directory {
             return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
         };
         let record: Record = serde_json::from_str(&text).map_err(|error| {
-            let message = format!("{} is damaged: {error}; a forced delete removes what can be found", self.path.join(STATE).display());
+            let message = format!(
+                "{} is damaged: {error}; a forced delete removes what can be found",
+                self.path.join(STATE).display()
+            );
             Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
         })?;
         if record.version != RECORD_VERSION {
-            let message = format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
+            let message =
+                format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
             return Err(Error::new(Code::Unsupported, message));
         }
         Ok(Some(record))
@@ -268,7 +274,8 @@ impl Directory {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
             fault::point("record.written");
-            renameat(&self.fd, STATE_NEW, &self.fd, STATE).doing(|| format!("replacing {}", self.path.join(STATE).display()))
+            renameat(&self.fd, STATE_NEW, &self.fd, STATE)
+                .doing(|| format!("replacing {}", self.path.join(STATE).display()))
         });
         if result.is_err() {
             let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);
@@ -304,15 +311,14 @@ impl Directory {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes exec.fifo for the container's root user and returns an O_PATH descriptor of it.
-    pub fn make_fifo(&self, uid: u32, gid: u32) -> Result<OwnedFd> {
+    /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
+    /// a user namespace that is joined, whose ids are not known here: the directory keeps everybody else out.
+    pub fn make_fifo(&self) -> Result<OwnedFd> {
         let doing = || format!("making {}", self.path.join(FIFO).display());
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
         nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).doing(doing)?;
-        if (uid, gid) != (0, 0) {
-            let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchownat(&self.fd, FIFO, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW).doing(doing)?;
-        }
+        // Whatever the host's umask is.
+        fchmodat(&self.fd, FIFO, mode, FchmodatFlags::FollowSymlink).doing(doing)?;
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.fd, FIFO, flags, Mode::empty()).doing(doing)
     }

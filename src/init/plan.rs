@@ -60,7 +60,7 @@ impl Plan {
 
     fn table<T>(&self, offset: u32, count: u32) -> Result<*mut T> {
         let end = offset as usize + count as usize * size_of::<T>();
-        if end > self.header.len as usize || offset as usize % align_of::<T>() != 0 {
+        if end > self.header.len as usize || !(offset as usize).is_multiple_of(align_of::<T>()) {
             return Err(EPROTO);
         }
         // SAFETY: within the block.

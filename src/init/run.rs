@@ -6,7 +6,8 @@ use super::process;
 use super::report::Report;
 use super::sys::*;
 use super::wire::*;
-use super::{terminal, tree};
+use super::terminal;
+use super::tree::{self, Top};
 
 pub struct Init {
     plan: Plan,
@@ -15,8 +16,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
-    /// Trees of the host could not be cut off from its peer groups before they are attached.
-    cut_off_attached: bool,
+    /// See [`mounts::cut_off`].
+    cut_off_later: bool,
 }
 
 const PDEATHSIG_KILL: usize = 9;
@@ -28,7 +29,7 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_attached: false })
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_later: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -55,47 +56,64 @@ impl Init {
             Op::Unshare => unshare(a0),
             Op::Fork => self.fork(a0, a1),
             Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
-            Op::BecomeRoot => process::become_root(),
+            Op::BecomeRoot => {
+                process::become_root()?;
+                // The change of identity has taken both back (prctl(2)).
+                prctl(process::PR_SET_DUMPABLE, 0)?;
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+            }
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {
                 let recursive = a1 & AT_RECURSIVE as u64 != 0;
                 let tree = mounts::open_host_tree(self.plan.text(step.s[0])?, recursive)?;
+                self.fill(a0, tree)?;
                 if step.flags & OWN_PROPAGATION != 0 && !mounts::cut_off(tree, recursive)? {
-                    self.cut_off_attached = true;
+                    self.cut_off_later = true;
                 }
-                self.fill(a0, tree)
+                Ok(())
             }
             Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
             Op::OpenRoot => {
                 let root = openat(AT_FDCWD, self.plan.text(step.s[0])?, O_PATH | O_DIRECTORY, 0)?;
                 self.fill(SLOT_ROOT as u64, root)
             }
-            Op::Mount => self.mounter().mount(&step),
+            Op::TakeRoot => {
+                let root = self.slot(a0)?;
+                self.fill(SLOT_ROOT as u64, root)
+            }
+            Op::Mount => {
+                let mount = self.mounter(&step)?.mount(&step)?;
+                if a1 == NO_SLOT {
+                    close(mount);
+                    return Ok(());
+                }
+                self.fill(a1, mount)
+            }
             Op::Attach => {
                 let tree = self.slot(a0)?;
-                self.mounter().attach(tree, &step)?;
+                self.mounter(&step)?.attach(tree, &step)?;
                 self.cut_off(tree)?;
                 close(tree);
                 self.fill(a0, -1)
             }
-            Op::MountPropagation => self.mounter().propagation(&step),
-            Op::Remount => self.mounter().remount(&step),
+            Op::MountPropagation => self.mounter(&step)?.propagation(&step),
+            Op::Remount => self.mounter(&step)?.remount(&step),
             Op::Mask => {
                 let mut empty = self.slots[SLOT_MASK];
-                self.mounter().mask(&step, &mut empty)?;
+                self.mounter(&step)?.mask(&step, &mut empty)?;
                 self.fill(SLOT_MASK as u64, empty)
             }
-            Op::ReadonlyPath => self.mounter().readonly(&step),
+            Op::ReadonlyPath => self.mounter(&step)?.readonly(&step),
 
             Op::MakeNode => self.make_node(&step),
             Op::Symlink => {
-                let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+                let parent = tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[0])?)?;
                 let result = tree::make_symlink(parent, self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
                 close(parent);
                 result
             }
-            Op::MakeDirectory => tree::make_directory(self.root(), self.plan.text_mut(step.s[2])?).map(close),
+            Op::MakeDirectory => tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[2])?).map(close),
 
             Op::Pivot => self.pivot(a0),
             Op::Chroot => {
@@ -109,14 +127,17 @@ impl Init {
             Op::Domainname => setdomainname(self.plan.text(step.s[0])?.bytes()),
 
             Op::Session => setsid(),
-            Op::Keyring => match join_session_keyring(self.plan.text(step.s[0])?) {
+            Op::Keyring => match new_session_keyring() {
                 Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
                 other => other,
             },
-            Op::Terminal => terminal::open(&self.report, self.root(), &step),
+            Op::Terminal => terminal::open(&self.report, self.plan, self.top(&step)?, &step),
             Op::Rlimit => setrlimit(a0, a1, a2),
             Op::Bounding => process::limit_bounding_set(a0),
-            Op::User => process::set_user(self.plan, &step),
+            Op::User => {
+                process::set_user(self.plan, &step)?;
+                prctl(process::PR_SET_DUMPABLE, 0)
+            }
             Op::Capabilities => process::set_capabilities(a0, a1, a2, a3),
             Op::NoNewPrivileges => process::no_new_privileges(),
             Op::Umask => {
@@ -148,13 +169,23 @@ impl Init {
         self.slots[SLOT_ROOT]
     }
 
-    fn mounter(&mut self) -> Mounter<'_> {
-        Mounter {
+    /// Where the path of a step begins.
+    fn top(&self, step: &Step) -> Result<Top> {
+        let fd = match step.flags >> BASE_SHIFT {
+            0 => self.root(),
+            slot => self.slot(slot as u64)?,
+        };
+        Ok(Top { fd, strict: step.flags & STRICT != 0 })
+    }
+
+    fn mounter(&mut self, step: &Step) -> Result<Mounter<'_>> {
+        Ok(Mounter {
             plan: self.plan,
             proc: self.slots[SLOT_PROC],
-            root: self.slots[SLOT_ROOT],
+            top: self.top(step)?,
+            top_is_root: step.flags >> BASE_SHIFT == 0,
             report: &mut self.report,
-        }
+        })
     }
 
     fn wait_host(&self, flags: u32) -> Result<()> {
@@ -213,7 +244,7 @@ impl Init {
             0 => {
                 prctl(process::PR_SET_DUMPABLE, 0)?;
                 prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)?;
-                // Nothing may reach the host before it knows us, and it has to do its part first.
+                // A host that did not get to know us must not leave us running.
                 self.report.wait_for_go()
             }
             pid => {
@@ -237,10 +268,6 @@ impl Init {
         result
     }
 
-    fn cut_off(&self, tree: i32) -> Result<()> {
-        if self.cut_off_attached { mounts::cut_off_attached(self.slots[SLOT_PROC], tree) } else { Ok(()) }
-    }
-
     fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
         let tree = self.slot(slot)?;
         attach_at(tree, path)?;
@@ -249,8 +276,13 @@ impl Init {
         self.fill(SLOT_ROOT as u64, tree)
     }
 
+    /// Trees that could not be cut off from the host's mounts before they were mounted.
+    fn cut_off(&self, tree: i32) -> Result<()> {
+        if self.cut_off_later { mounts::cut_off_mounted(self.slots[SLOT_PROC], tree) } else { Ok(()) }
+    }
+
     fn make_node(&self, step: &Step) -> Result<()> {
-        let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+        let parent = tree::make_directory(self.top(step)?, self.plan.text_mut(step.s[0])?)?;
         let device = ((step.a[1] >> 32) as u32, step.a[1] as u32);
         let owner = (step.a[2] as u32, step.a[3] as u32);
         let name = self.plan.text(step.s[1])?;

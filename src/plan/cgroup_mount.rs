@@ -10,7 +10,9 @@ use super::rootfs::{self, attributes};
 use super::{Plan, Step, Trees};
 use crate::cgroup::Layout;
 use crate::error::{Error, Result};
-use crate::spec::mount_options::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountOptions};
+use crate::spec::mount_options::{
+    MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountOptions,
+};
 use crate::spec::mounts;
 use crate::spec::oci::Mount;
 
@@ -84,7 +86,10 @@ fn push_all(
         }
     }
     if readonly {
-        plan.push(Step::Remount { target, attributes: attributes(&MountOptions { attr_set: MOUNT_ATTR_RDONLY, ..MountOptions::default() }) });
+        plan.push(Step::Remount {
+            target,
+            attributes: attributes(&MountOptions { attr_set: MOUNT_ATTR_RDONLY, ..MountOptions::default() }),
+        });
     }
 }
 

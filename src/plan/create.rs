@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::join::AFTER_FORK;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, process, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
@@ -11,7 +12,6 @@ use crate::spec::{Config, hooks, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
-    pub id: &'a str,
     pub config: &'a Config,
     /// The root filesystem without symlinks in its path.
     pub rootfs: PathBuf,
@@ -34,10 +34,10 @@ pub fn create(create: &Create) -> Result<Plan> {
     let staged = in_user_namespace || !namespaces.joined.is_empty();
     let mut trees = Trees { open_early: in_user_namespace, ..Trees::default() };
     let mut plan = Plan::default();
-    push_inside(&mut plan, create, &namespaces, &mut trees)?;
+    push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
-        push_joins(&mut plan, &namespaces);
+        push_joins(&mut plan, &namespaces, false);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup });
         plan.steps.extend(inside);
@@ -47,11 +47,14 @@ pub fn create(create: &Create) -> Result<Plan> {
     Ok(plan)
 }
 
-fn push_joins(plan: &mut Plan, namespaces: &Namespaces) {
+fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool) {
     for (index, joined) in namespaces.joined.iter().enumerate() {
-        let slot = plan.slot(Descriptor::Joined(index));
-        let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
-        plan.push(Step::SetNs { slot, flags: namespaces::flag(joined.kind), what });
+        let flags = namespaces::flag(joined.kind);
+        if (flags & AFTER_FORK != 0) == after_fork {
+            let slot = plan.slot(Descriptor::Joined(index));
+            let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
+            plan.push(Step::SetNs { slot, flags, what });
+        }
     }
 }
 
@@ -61,25 +64,26 @@ fn push_inside(
     create: &Create,
     namespaces: &Namespaces,
     trees: &mut Trees,
+    staged: bool,
 ) -> Result<()> {
     let spec = create.config.spec();
     let in_user_namespace = namespaces.has(Kind::User);
     let mut attach = Attach {
-        // Id maps can only be written once the process is there, and it cannot act before they are.
-        pending: create.attached_by_host && !namespaces.is_new(Kind::User),
+        // After a fork init waits for the host in any case.
+        pending: create.attached_by_host && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
-    if namespaces.is_new(Kind::User) {
-        plan.push(Step::WaitHost(Barrier::Attached));
+    push_joins(plan, namespaces, true);
+    if namespaces.is_new(Kind::Time) {
+        // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
+        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
+    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+    plan.push(Step::Keyring);
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
     plan.push(Step::Session);
-    plan.push(Step::Keyring(keyring_name(create.id)));
-    if namespaces.is_new(Kind::Time) {
-        plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
-    }
 
     let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
@@ -111,7 +115,7 @@ fn push_inside(
     let fifo = plan.slot(Descriptor::ExecFifo);
     plan.push(Step::ExecFifo(fifo));
     if let Some(process) = spec.process() {
-        process::push(plan, process, None);
+        process::push(plan, process);
     }
     Ok(())
 }
@@ -134,19 +138,13 @@ impl Attach {
     }
 }
 
-pub fn keyring_name(id: &str) -> String {
-    format!("_ses.{id}")
-}
-
 /// As /proc/self/timens_offsets takes them (time_namespaces(7)).
 fn time_offsets(spec: &oci::Spec) -> String {
     let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
     let mut lines: Vec<String> = offsets
         .into_iter()
         .flatten()
-        .map(|(clock, offset)| {
-            format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0))
-        })
+        .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0)))
         .collect();
     lines.sort();
     lines.concat()

@@ -8,6 +8,8 @@ mod join;
 mod process;
 mod rootfs;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -52,7 +54,12 @@ impl Plan {
     }
 
     /// The plan as bytes. `fixed` are the descriptors of the fixed slots; `open` finds the others.
-    pub fn encode(&self, fixed: [RawFd; SLOT_FREE], low: &[RawFd], open: impl Fn(&Descriptor) -> RawFd) -> crate::Result<Encoded> {
+    pub fn encode(
+        &self,
+        fixed: [RawFd; SLOT_FREE],
+        low: &[RawFd],
+        open: impl Fn(&Descriptor) -> RawFd,
+    ) -> crate::Result<Encoded> {
         let slots: Vec<RawFd> = fixed.into_iter().chain(self.descriptors.iter().map(open)).collect();
         encode(&self.steps, &slots, low)
     }
@@ -82,7 +89,11 @@ impl Trees {
     fn open(&mut self, plan: &mut Plan, path: PathBuf, recursive: bool) -> Slot {
         let slot = plan.slot(Descriptor::ByInit);
         let step = Step::OpenTree { path, recursive, own_propagation: self.open_early, slot };
-        if self.open_early { self.early.push(step) } else { plan.push(step) }
+        if self.open_early {
+            self.early.push(step)
+        } else {
+            plan.push(step)
+        }
         slot
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Attributes, Plan, Slot, Step, Trees};
 use crate::error::{Doing, Result};
 use crate::spec::mount_options::{self, Bind, MountOptions};
+use crate::spec::mounts;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxNamespaceType, Mount, Spec};
-use crate::spec::mounts;
 
 /// What the specification promises to each container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -94,11 +94,16 @@ impl Root<'_> {
 
     /// A read-only /dev must be filled first.
     fn made_readonly_later(&self, target: &Path, options: &MountOptions) -> bool {
-        target == Path::new("/dev") && options.bind.is_none() && options.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0
+        target == Path::new("/dev")
+            && options.bind.is_none()
+            && options.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0
     }
 
     /// Whether /dev is the container's own, to be filled, and not a bind mount of another one.
     pub fn owns_dev(&self) -> bool {
+        if !self.has_own_mounts() {
+            return false;
+        }
         let on_dev = |mount: &&Mount| mount.destination() == Path::new("/dev");
         let last = self.mounts().iter().enumerate().rfind(|(_, mount)| on_dev(mount));
         !last.is_some_and(|(index, mount)| mounts::options(mount, index).is_ok_and(|options| options.bind.is_some()))

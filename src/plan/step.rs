@@ -19,6 +19,10 @@ pub enum Descriptor {
     Joined(usize),
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
+    /// Its cgroup namespace.
+    ContainerCgroupNamespace,
+    /// Its root directory.
+    ContainerRoot,
 }
 
 /// Index into the plan's slots.
@@ -52,48 +56,130 @@ pub enum Step {
     Ready,
     ExecFifo(Slot),
 
-    SetNs { slot: Slot, flags: u64, what: String },
+    SetNs {
+        slot: Slot,
+        flags: u64,
+        what: String,
+    },
     Unshare(u64),
-    Fork { flags: u64, cgroup: Option<Slot> },
-    TimeNamespace { offsets: String },
+    Fork {
+        flags: u64,
+        cgroup: Option<Slot>,
+    },
+    TimeNamespace {
+        offsets: String,
+    },
     BecomeRoot,
 
-    Propagation { path: PathBuf, flags: u64 },
-    OpenTree { path: PathBuf, recursive: bool, own_propagation: bool, slot: Slot },
-    AttachRoot { slot: Slot, path: PathBuf },
+    Propagation {
+        path: PathBuf,
+        flags: u64,
+    },
+    OpenTree {
+        path: PathBuf,
+        recursive: bool,
+        own_propagation: bool,
+        slot: Slot,
+    },
+    AttachRoot {
+        slot: Slot,
+        path: PathBuf,
+    },
     OpenRoot(PathBuf),
-    Mount { kind: String, source: Option<String>, target: PathBuf, attributes: u64, options: Vec<(String, Option<String>)> },
-    Attach { slot: Slot, source: PathBuf, target: PathBuf, attributes: Attributes },
-    MountPropagation { target: PathBuf, flags: u64 },
-    Remount { target: PathBuf, attributes: Attributes },
+    /// The root filesystem is what this slot holds.
+    TakeRoot(Slot),
+    Mount {
+        kind: String,
+        source: Option<String>,
+        target: PathBuf,
+        attributes: u64,
+        options: Vec<(String, Option<String>)>,
+    },
+    Attach {
+        slot: Slot,
+        source: PathBuf,
+        target: PathBuf,
+        attributes: Attributes,
+    },
+    MountPropagation {
+        target: PathBuf,
+        flags: u64,
+    },
+    Remount {
+        target: PathBuf,
+        attributes: Attributes,
+    },
     Mask(PathBuf),
     ReadonlyPath(PathBuf),
 
-    MakeNode { parent: PathBuf, name: String, mode: u32, device: Device, uid: u32, gid: u32 },
-    Symlink { parent: PathBuf, name: String, target: String },
+    MakeNode {
+        parent: PathBuf,
+        name: String,
+        mode: u32,
+        device: Device,
+        uid: u32,
+        gid: u32,
+    },
+    Symlink {
+        parent: PathBuf,
+        name: String,
+        target: String,
+    },
     MakeDirectory(PathBuf),
 
-    Pivot { cut_propagation: u64 },
+    Pivot {
+        cut_propagation: u64,
+    },
     Chroot,
     RootReadonly,
 
-    Sysctl { path: String, value: String },
+    Sysctl {
+        path: String,
+        value: String,
+    },
     Hostname(String),
     Domainname(String),
 
     Session,
-    Keyring(String),
-    Terminal { rows: u16, columns: u16, uid: u32, console: bool },
-    Rlimit { resource: u32, name: String, soft: u64, hard: u64 },
+    Keyring,
+    Terminal {
+        rows: u16,
+        columns: u16,
+        uid: u32,
+        console: bool,
+    },
+    Rlimit {
+        resource: u32,
+        name: String,
+        soft: u64,
+        hard: u64,
+    },
     Bounding(u64),
-    User { uid: u32, gid: u32, groups: Vec<u32> },
-    Capabilities { effective: u64, permitted: u64, inheritable: u64, ambient: u64 },
+    User {
+        uid: u32,
+        gid: u32,
+        groups: Vec<u32>,
+    },
+    Capabilities {
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+        ambient: u64,
+    },
     NoNewPrivileges,
     Umask(u32),
-    WorkingDirectory { path: PathBuf, attempt: bool },
+    WorkingDirectory {
+        path: PathBuf,
+        attempt: bool,
+    },
     ParentDeathSignal(i32),
     /// `file` is executed if given; otherwise `args[0]`, searched in `search` if it has no slash.
-    Exec { file: Option<String>, args: Vec<String>, env: Vec<String>, search: String },
+    Exec {
+        file: Option<String>,
+        args: Vec<String>,
+        env: Vec<String>,
+        search: String,
+    },
 }
 
 impl Step {
@@ -119,6 +205,7 @@ impl Step {
             }
             Step::OpenTree { path, .. } => format!("opening the mounts at {} of the host", show(path)),
             Step::AttachRoot { path, .. } => format!("mounting the root filesystem {}", show(path)),
+            Step::TakeRoot(_) => "taking the container's root filesystem".into(),
             Step::OpenRoot(path) => format!("opening the root filesystem {}", show(path)),
             Step::Mount { kind, target, .. } => format!("mounting {kind} on {}", show(target)),
             Step::Attach { source, target, .. } => format!("bind mounting {} on {}", show(source), show(target)),
@@ -142,7 +229,7 @@ impl Step {
             Step::Hostname(name) => format!("setting the host name {name:?}"),
             Step::Domainname(name) => format!("setting the domain name {name:?}"),
             Step::Session => "making a new session".into(),
-            Step::Keyring(name) => format!("making a session keyring {name:?}"),
+            Step::Keyring => "making a session keyring".into(),
             Step::Terminal { console: true, .. } => "opening a terminal in /dev/pts and /dev/console".into(),
             Step::Terminal { .. } => "opening a terminal in /dev/pts".into(),
             Step::Rlimit { name, soft, hard, .. } => {
@@ -223,6 +310,7 @@ impl Step {
             Step::OpenTree { .. } => Op::OpenTree,
             Step::AttachRoot { .. } => Op::AttachRoot,
             Step::OpenRoot(_) => Op::OpenRoot,
+            Step::TakeRoot(_) => Op::TakeRoot,
             Step::Mount { .. } => Op::Mount,
             Step::Attach { .. } => Op::Attach,
             Step::MountPropagation { .. } => Op::MountPropagation,
@@ -239,7 +327,7 @@ impl Step {
             Step::Hostname(_) => Op::Hostname,
             Step::Domainname(_) => Op::Domainname,
             Step::Session => Op::Session,
-            Step::Keyring(_) => Op::Keyring,
+            Step::Keyring => Op::Keyring,
             Step::Terminal { .. } => Op::Terminal,
             Step::Rlimit { .. } => Op::Rlimit,
             Step::Bounding(_) => Op::Bounding,

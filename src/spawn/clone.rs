@@ -13,10 +13,10 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::image;
+use crate::children::End;
 use crate::error::{Doing, Error, Result};
 use crate::init::arch::{self, nr};
 use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
-use crate::process::End;
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const STACK: usize = 64 << 10;
@@ -76,12 +76,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     // SAFETY: the stack is large enough for `child`, which never returns, touches nothing but `order` and what it
     // points to, and has ended or executed when clone3 returns here (CLONE_VFORK).
     let result = unsafe {
-        arch::clone3_call(
-            &raw const args as *const u8,
-            size_of::<CloneArgs>(),
-            child,
-            &raw mut order as *mut u8,
-        )
+        arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), child, &raw mut order as *mut u8)
     };
     drop(blocked);
     if result < 0 {

@@ -27,7 +27,7 @@ pub struct Conversation<'p> {
 
 /// A message of init, or its silence.
 enum Event {
-    Message { message: Message, fd: Option<OwnedFd> },
+    Message { message: Box<Message>, fd: Option<OwnedFd> },
     Closed,
 }
 
@@ -121,7 +121,7 @@ impl<'p> Conversation<'p> {
         (self.child.take().expect("taken only here"), self.terminal.take())
     }
 
-    fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Message, Option<OwnedFd>)> {
+    fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {
         loop {
             match self.next(deadline)? {
                 Event::Closed => return Err(self.ended()),
@@ -182,9 +182,8 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     let (len, fd) = loop {
         let mut iov = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags | MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
-            // The peer is gone with words of ours unread.
-            Err(Errno::ECONNRESET) => return Ok(Event::Closed),
+            // ECONNRESET says once that the peer is gone with words of ours unread; its own last words come next.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
             Ok(received) => {
                 let fds = received.cmsgs().doing(|| "receiving from berth-init")?.find_map(|message| match message {
@@ -199,7 +198,7 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     match len {
         0 => Ok(Event::Closed),
-        _ => parse(&bytes[..len]).map(|message| Event::Message { message, fd }),
+        _ => parse(&bytes[..len]).map(|message| Event::Message { message: Box::new(message), fd }),
     }
 }
 
@@ -242,8 +241,11 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
 fn kernel_words(message: &Message) -> Option<String> {
     let text = &message.text[..(message.text_len as usize).min(message.text.len())];
     let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> =
-        text.lines().map(|line| line.strip_prefix("e ").unwrap_or(line).trim()).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_prefix("e ").unwrap_or(line).trim())
+        .filter(|line| !line.is_empty())
+        .collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 

@@ -21,14 +21,14 @@ use once_cell::sync::OnceCell;
 
 pub use clone::Child;
 pub use conversation::{Conversation, failure, parse, start};
-pub use wait::{ExitStatus, wait};
+pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::children;
+use crate::children::End;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
 use crate::plan::Descriptor;
-use crate::process::End;
 
 /// What a spawn needs beside its plan. Descriptors stay the caller's.
 pub struct Launch<'a> {

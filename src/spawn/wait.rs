@@ -1,6 +1,7 @@
 //! How a process ended, asked through its pidfd only: the host's other children are none of our business.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -38,15 +39,38 @@ impl ExitStatus {
 }
 
 /// What is known of a process at one moment.
-enum Look {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
     Alive,
     Ended(ExitStatus),
-    /// Not our child, or taken already.
-    NotOurs,
+    /// A zombie whose status only its parent may take.
+    Unreaped,
+    /// Ended, the status taken by somebody else, and the kernel does not tell it.
+    Unknown,
 }
 
-/// Without nix, whose waitid takes the status of a process killed by a real-time signal and then cannot express it.
-fn look(pidfd: &OwnedFd) -> Result<Look> {
+/// Looks without waiting, and takes the status of a child that has ended.
+///
+/// A status that the host's own waitpid(-1) has taken, or that belongs to another process's child, is asked of the
+/// kernel (PIDFD_INFO_EXIT, Linux 6.15), which knows it once the parent has taken it.
+pub fn look(pidfd: &OwnedFd) -> Result<Look> {
+    if let Some(look) = look_at_child(pidfd)? {
+        return Ok(look);
+    }
+    if !Deadline::after_ms(0).readable(pidfd.as_fd()).doing(|| "looking at a process")? {
+        return Ok(Look::Alive);
+    }
+    if let Some(status) = recorded(pidfd) {
+        return Ok(Look::Ended(status));
+    }
+    match super::send_signal(pidfd, 0) {
+        Err(Errno::ESRCH) => Ok(recorded(pidfd).map_or(Look::Unknown, Look::Ended)),
+        _ => Ok(Look::Unreaped),
+    }
+}
+
+/// None if it is not our child, or no longer. Without nix, whose waitid takes the status of a process killed by a real-time signal and then cannot express it.
+fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     // SAFETY: all-zero is a valid siginfo_t, and waitid fills it.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -59,41 +83,52 @@ fn look(pidfd: &OwnedFd) -> Result<Look> {
         }
     };
     match result {
-        Err(Errno::ECHILD) => Ok(Look::NotOurs),
+        Err(Errno::ECHILD) => Ok(None),
         Err(errno) => Err(Error::system(errno, "waiting for a process")),
         // SAFETY: waitid has filled the fields of a SIGCHLD siginfo, or left zeros.
-        Ok(_) => Ok(unsafe {
+        Ok(_) => Ok(Some(unsafe {
             match info.si_code {
                 libc::CLD_EXITED => Look::Ended(ExitStatus::Exited(info.si_status())),
                 libc::CLD_KILLED => Look::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: false }),
                 libc::CLD_DUMPED => Look::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: true }),
                 _ => Look::Alive,
             }
-        }),
+        })),
     }
 }
 
-/// Waits until the process has ended, and tells how.
+/// How long somebody else's zombie may stay one before its status counts as unknown.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Waits for a process until `look` (which may take turns with other threads) knows how it ended.
 ///
-/// A status that the host's own waitpid(-1) has taken, or that belongs to another process's child, is asked of the
-/// kernel (PIDFD_INFO_EXIT, Linux 6.15). Where it does not know, the answer is [`Code::StatusUnknown`].
+/// Where nobody can tell, the answer is [`Code::StatusUnknown`], never a guess.
+pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<Look>) -> Result<ExitStatus> {
+    let late = || Error::new(Code::Timeout, "the process has not ended in time");
+    let unknown =
+        || Error::new(Code::StatusUnknown, "the process has ended; its exit status was taken by somebody else");
+    let mut patience: Option<Deadline> = None;
+    loop {
+        match look()? {
+            Look::Ended(status) => return Ok(status),
+            Look::Unknown => return Err(unknown()),
+            Look::Alive if deadline.passed() => return Err(late()),
+            Look::Alive => {
+                deadline.readable(pidfd.as_fd()).doing(|| "waiting for a process")?;
+            }
+            Look::Unreaped if deadline.passed() || patience.is_some_and(Deadline::passed) => return Err(unknown()),
+            Look::Unreaped => {
+                patience.get_or_insert_with(|| Deadline::after(GRACE));
+                // POLLHUP says that the parent has taken the status (Linux 6.9); older kernels say nothing.
+                let pause = Deadline::after(Duration::from_millis(20));
+                pause.poll([(pidfd.as_fd(), PollFlags::empty())]).doing(|| "waiting for a process")?;
+            }
+        }
+    }
+}
+
 pub fn wait(pidfd: &OwnedFd, deadline: Deadline) -> Result<ExitStatus> {
-    let ready = deadline.readable(pidfd.as_fd()).doing(|| "waiting for a process")?;
-    if !ready {
-        return Err(Error::new(Code::Timeout, "the process has not ended in time"));
-    }
-    match look(pidfd)? {
-        Look::Ended(status) => return Ok(status),
-        Look::Alive => return Err(Error::new(Code::Timeout, "the process has not ended in time")),
-        Look::NotOurs => {}
-    }
-    if let Some(status) = recorded(pidfd) {
-        return Ok(status);
-    }
-    // The kernel records the status when the parent has taken it, which is when poll adds POLLHUP (pidfd_open(2)).
-    let reaped = deadline.poll([(pidfd.as_fd(), PollFlags::empty())]).doing(|| "waiting for a process")?;
-    let unknown = || Error::new(Code::StatusUnknown, "the process has ended; its exit status was taken by somebody else");
-    if reaped[0].contains(PollFlags::POLLHUP) { recorded(pidfd).ok_or_else(unknown) } else { Err(unknown()) }
+    wait_with(pidfd, deadline, || look(pidfd))
 }
 
 /// struct pidfd_info of linux/pidfd.h, the first 64 bytes (PIDFD_INFO_SIZE_VER0).

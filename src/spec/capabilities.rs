@@ -94,7 +94,8 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     let sets = Sets::of(process);
     within(sets.effective, "effective", sets.permitted, "permitted", prefix)?;
     within(sets.ambient, "ambient", sets.permitted, "permitted", prefix)?;
-    within(sets.ambient, "ambient", sets.inheritable, "inheritable", prefix)
+    within(sets.ambient, "ambient", sets.inheritable, "inheritable", prefix)?;
+    within(sets.inheritable, "inheritable", sets.bounding, "bounding", prefix)
 }
 
 /// The kernel refuses the sets otherwise, when init can no longer say why.

@@ -115,17 +115,12 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
         let Some(path) = path_of(namespace) else { continue };
         let json_path = format!("linux.namespaces[{index}].path");
         super::paths::absolute(path, &json_path)?;
-        if namespace.typ() == LinuxNamespaceType::Mount {
-            // Mounts and pivot_root would happen to whoever lives in it already.
-            return Err(Error::unsupported_field(
-                &json_path,
-                "a mount namespace cannot be joined, because the root file system is set up in it; \
-                 leave the path out to get a new one",
-            ));
-        }
     }
     let namespaces = Namespaces::of(spec);
-    if !namespaces.is_new(LinuxNamespaceType::Mount) {
+    if namespaces.is_joined(LinuxNamespaceType::Mount) {
+        check_joined_mounts(spec)?;
+    }
+    if !namespaces.has(LinuxNamespaceType::Mount) {
         return Err(Error::config(
             "linux.namespaces",
             "has no entry of type \"mount\"; expected one, because the container's mounts would be the host's",
@@ -143,6 +138,31 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
         uts_name(value, path)?;
     }
     check_time_offsets(spec, &namespaces)
+}
+
+/// A joined mount namespace belongs to others: what is mounted there stays when the container is gone. So the container
+/// gets the namespace as it is, and its root by chroot(2).
+fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
+    let linux = spec.linux().as_ref();
+    let listed = |paths: Option<&Option<Vec<String>>>| {
+        paths.and_then(|paths| paths.as_ref()).is_some_and(|list| !list.is_empty())
+    };
+    let wrong = [
+        ("mounts", spec.mounts().as_ref().is_some_and(|mounts| !mounts.is_empty())),
+        ("linux.maskedPaths", listed(linux.map(|linux| linux.masked_paths()))),
+        ("linux.readonlyPaths", listed(linux.map(|linux| linux.readonly_paths()))),
+        ("linux.devices", linux.and_then(|linux| linux.devices().as_ref()).is_some_and(|list| !list.is_empty())),
+        ("linux.rootfsPropagation", linux.and_then(|linux| linux.rootfs_propagation().as_ref()).is_some()),
+        ("root.readonly", spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false)),
+    ];
+    match wrong.iter().find(|(_, given)| *given) {
+        Some((path, _)) => Err(Error::config(
+            path,
+            "cannot be had in a joined mount namespace, whose mounts are others' too; expected it to be left out, or a \
+             new mount namespace",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn uts_name(value: &str, path: &str) -> Result<()> {

@@ -1,5 +1,12 @@
 //! What the integration tests share: a root filesystem, bundles, a state root, and a container that cleans up.
 #![allow(dead_code)] // each test program uses its part
+#![allow(unused_imports)] // as above
+
+mod edit;
+mod wait;
+
+pub use edit::*;
+pub use wait::*;
 
 pub mod leftovers;
 pub mod runner;

@@ -20,7 +20,7 @@ use oci_spec::runtime::LinuxResources;
 use super::hierarchy::UNIFIED;
 use super::layout::Layout;
 use super::wait::Backoff;
-use super::{Cgroup, device_rules, kernfs, limit, make, members, v2};
+use super::{Cgroup, device_rules, kernfs, limit, make_all, members, unmake, v2};
 use crate::error::{Code, Error, Result};
 use crate::stats::Stats;
 
@@ -55,6 +55,12 @@ impl Hierarchies {
         Ok(pids)
     }
 
+    fn is_empty(&self) -> Result<bool> {
+        // The v2 tree also counts processes that the caller's pid namespace does not show.
+        let tree_is_empty = self.unified.as_ref().map_or(Ok(true), |tree| tree.wait_empty(Instant::now()))?;
+        Ok(tree_is_empty && self.members()?.is_empty())
+    }
+
     /// Any directory, for messages: they differ only in the hierarchy.
     fn name(&self) -> String {
         let first = self.group("freezer").or_else(|| self.directories().first().copied());
@@ -85,13 +91,10 @@ impl Hierarchies {
 
 impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
-        for directory in self.directories() {
-            make(directory)?;
-        }
-        if let Some(cpuset) = self.group("cpuset") {
-            cpuset::inherit(cpuset)?;
-        }
-        self.unified.as_ref().map_or(Ok(()), |tree| make(tree.path()))
+        let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
+        leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
+        make_all(&leaves)?;
+        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves))
     }
 
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
@@ -137,8 +140,9 @@ impl Cgroup for Hierarchies {
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
+        let text = super::checked_pid(pid)?;
         for directory in self.directories() {
-            kernfs::write(directory, "cgroup.procs", &pid.to_string())?;
+            kernfs::write(directory, "cgroup.procs", &text)?;
         }
         match &self.unified {
             // Moving takes a lock of the whole system even when there is nothing to move.
@@ -194,22 +198,18 @@ impl Cgroup for Hierarchies {
         // is let go.
         let killed = self.unified.as_ref().map_or(Ok(false), v2::Tree::kill)?;
         self.thaw_all()?;
-        let mut rounds = u32::from(!killed);
+        if let Some(tree) = self.unified.as_ref().filter(|_| killed) {
+            tree.wait_empty(deadline.min(Instant::now() + Duration::from_millis(100)))?;
+        }
+        // Now those that are in v1 only, or that somebody froze again.
         let mut backoff = Backoff::until(deadline);
-        loop {
-            let left = self.members()?;
-            if left.is_empty() {
-                return Ok(());
-            }
-            // What was killed above gets a moment to leave before those are sought that are in v1 only.
-            if rounds > 0 && rounds.is_power_of_two() || rounds > 64 {
-                self.kill_round(deadline)?;
-            }
-            rounds += 1;
-            if !backoff.pause() {
+        while !self.is_empty()? {
+            self.kill_round(deadline)?;
+            if !self.is_empty()? && !backoff.pause() {
                 return Err(super::still_there(Path::new(&self.name()), &self.members()?));
             }
         }
+        Ok(())
     }
 
     fn stats(&self) -> Result<Stats> {

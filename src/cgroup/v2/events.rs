@@ -15,6 +15,7 @@ use crate::error::{Doing, Result};
 pub fn wait(dir: &Path, key: &str, value: u64, deadline: Instant) -> Result<Option<bool>> {
     let path = dir.join("cgroup.events");
     let Some(file) = kernfs::optional(kernfs::open(&path, OFlag::O_RDONLY))? else { return Ok(None) };
+    let mut look = 0u32;
     loop {
         let text = match kernfs::read_all(&file) {
             Err(Errno::ENODEV) => return Ok(None),
@@ -23,8 +24,9 @@ pub fn wait(dir: &Path, key: &str, value: u64, deadline: Instant) -> Result<Opti
         if parse_table(&text).get(key) == Some(&value) {
             return Ok(Some(true));
         }
-        if !wait::notification(&file, deadline)? {
+        if !wait::notification(&file, look, deadline)? {
             return Ok(Some(false));
         }
+        look = look.saturating_add(1);
     }
 }

@@ -16,7 +16,7 @@ use oci_spec::runtime::LinuxResources;
 
 use super::v1::{cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, kernfs, limit, make, members};
+use super::{Cgroup, device_filter, device_rules, kernfs, limit, make_all, members, unmake};
 use crate::error::Result;
 use crate::stats::Stats;
 
@@ -61,7 +61,7 @@ impl Tree {
     }
 
     /// Also counts processes that the caller's pid namespace does not show.
-    fn wait_empty(&self, deadline: Instant) -> Result<bool> {
+    pub fn wait_empty(&self, deadline: Instant) -> Result<bool> {
         Ok(events::wait(&self.path, "populated", 0, deadline)? != Some(false))
     }
 
@@ -90,8 +90,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make(&self.path)?;
-        self.enable(&controllers::MANAGED)
+        make_all(&[&self.path])?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path]))
     }
 
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
@@ -111,7 +111,7 @@ impl Cgroup for Tree {
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
-        kernfs::write(&self.path, "cgroup.procs", &pid.to_string())
+        kernfs::write(&self.path, "cgroup.procs", &super::checked_pid(pid)?)
     }
 
     fn attach_needed(&self) -> bool {
@@ -164,5 +164,40 @@ impl Cgroup for Tree {
 
     fn remove(&self, deadline: Instant) -> Result<()> {
         super::remove(std::slice::from_ref(&self.path), &self.made, deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The way of kernels before 5.14, on a kernel that would not take it by itself.
+    #[test]
+    fn without_cgroup_kill_even_forking_processes_are_killed() {
+        let name = format!("/berth-test-{}-one-by-one", std::process::id());
+        let Ok(layout) = crate::cgroup::plan(Some(Path::new(&name)), "unused") else { return };
+        // SAFETY: takes and touches nothing.
+        let root = unsafe { libc::geteuid() } == 0;
+        let Some(path) = layout.paths.get("").filter(|_| root) else {
+            eprintln!("SKIPPED: needs root and a v2 tree");
+            return;
+        };
+        let tree = Tree::new(path.clone(), Vec::new());
+        tree.create().unwrap();
+        let procs = path.join("cgroup.procs");
+        let script = format!("echo $$ > {}; f() {{ f & }}; f; sleep 100", procs.display());
+        let mut children: Vec<_> = (0..4).map(|_| Command::new("sh").args(["-c", &script]).spawn().unwrap()).collect();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while tree.pids().unwrap().len() < 8 {
+            assert!(Instant::now() < deadline);
+        }
+        let killed = tree.kill_one_by_one(deadline);
+        let left = tree.pids();
+        tree.kill().unwrap();
+        children.iter_mut().for_each(|child| drop(child.wait()));
+        tree.remove(Instant::now() + Duration::from_secs(10)).unwrap();
+        assert!(killed.unwrap() && left.unwrap().is_empty());
     }
 }

@@ -19,11 +19,14 @@ pub mod nr {
     pub const FCHDIR: usize = 81;
     pub const UMASK: usize = 95;
     pub const SETSID: usize = 112;
+    pub const GETGROUPS: usize = 115;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
     pub const FSTATFS: usize = 138;
+    pub const SCHED_SETSCHEDULER: usize = 144;
+    pub const SCHED_GETSCHEDULER: usize = 145;
     pub const PIVOT_ROOT: usize = 155;
     pub const PRCTL: usize = 157;
     pub const CHROOT: usize = 161;
@@ -31,6 +34,7 @@ pub mod nr {
     pub const UMOUNT2: usize = 166;
     pub const SETHOSTNAME: usize = 170;
     pub const SETDOMAINNAME: usize = 171;
+    pub const SCHED_SETAFFINITY: usize = 203;
     pub const EXIT_GROUP: usize = 231;
     pub const KEYCTL: usize = 250;
     pub const OPENAT: usize = 257;
@@ -80,7 +84,12 @@ pub unsafe fn syscall6(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usi
 /// `args` must be a valid clone_args of `size` bytes with a stack; `entry` must not return, and with CLONE_VM must
 /// touch nothing that the parent's other threads rely on.
 #[inline(never)]
-pub unsafe fn clone3_call(args: *const u8, size: usize, entry: extern "C" fn(*mut u8) -> !, argument: *mut u8) -> isize {
+pub unsafe fn clone3_call(
+    args: *const u8,
+    size: usize,
+    entry: extern "C" fn(*mut u8) -> !,
+    argument: *mut u8,
+) -> isize {
     let result: isize;
     // SAFETY: registers survive clone3 in the child, so entry and argument are passed in callee-saved ones that
     // the compiler does not reserve (r12, r13); the child starts with an empty, 16-byte aligned stack.

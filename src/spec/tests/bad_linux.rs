@@ -24,8 +24,13 @@ fn namespaces() {
         namespace(r#"{"type": "user", "path": "ns/user"}"#, "linux.namespaces[6].path", "is not absolute"),
         namespace(r#"{"type": "user", "path": 7}"#, "linux.namespaces[6].path", "expected a string"),
         namespace(r#"{"type": "user", "path": "/x\u0000"}"#, "linux.namespaces[6].path", "NUL"),
-        unsupported("/linux/namespaces/4/path", "\"/proc/1/ns/mnt\"", "linux.namespaces[4].path")
-            .saying("a mount namespace cannot be joined"),
+        bad("/linux/namespaces/4/path", "\"/proc/1/ns/mnt\"", "mounts", "in a joined mount namespace"),
+        bad("/linux/namespaces/4/path", "\"/proc/1/ns/mnt\"", "linux.maskedPaths", "in a joined mount namespace")
+            .with("/mounts", "[]"),
+        bad("/linux/namespaces/4/path", "\"/proc/1/ns/mnt\"", "root.readonly", "in a joined mount namespace")
+            .with("/mounts", "[]")
+            .with("/linux/maskedPaths", "[]")
+            .with("/linux/readonlyPaths", "[]"),
         bad("/linux/namespaces", r#"[{"type": "mount"}]"#, "hostname", "would rename the host"),
         bad("/linux/namespaces", r#"[{"type": "mount"}]"#, "domainname", "would rename the host")
             .with("/hostname", "")

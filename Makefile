@@ -1,0 +1,81 @@
+# Builds, installs and tests libberth. `make help` lists what there is.
+# Cargo does the building; this file adds what a C library needs besides: the links, the pkg-config
+# file, the places to install to.
+
+PREFIX     ?= /usr/local
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+LIBEXECDIR ?= $(PREFIX)/libexec
+DOCDIR     ?= $(PREFIX)/share/doc/berth
+DESTDIR    ?=
+
+CARGO      ?= cargo
+# Refreshes the loader's cache after an installation into the running system; LDCONFIG=: leaves it.
+LDCONFIG   ?= ldconfig
+# For `make all`; CARGO_FLAGS=--locked refuses to change Cargo.lock.
+CARGO_FLAGS ?=
+
+VERSION := $(shell sed -nE '/^\[package\]/,/^\[[^p]/ s/^version *= *"([^"]*)".*/\1/p' Cargo.toml)
+SONAME  := libberth.so.0
+REAL    := libberth.so.$(VERSION)
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+DOCS    := README.md CHANGELOG.md LICENSE
+
+.PHONY: all header demo check vm-check lint install uninstall clean help
+
+all: ## build the library, static and shared (the default)
+	$(CARGO) build --release $(CARGO_FLAGS)
+	@ln -sf libberth.so $(RELEASE)/$(SONAME)
+	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
+
+header: ## generate include/berth.h anew from src/capi
+	$(CARGO) build --release $(CARGO_FLAGS)
+	mkdir -p include
+	cp $(RELEASE)/berth.h include/berth.h
+
+demo: ## watch one container live and die (as root; installs what is missing)
+	examples/run-demo
+
+check: ## install what testing needs, run all tests (as root)
+	tests/check
+
+vm-check: ## run the important part of the suite in a virtual machine with all of cgroup v2 (as root)
+	tests/setup build vm
+	$(MAKE) --silent all
+	tests/vm-suite
+
+lint: ## formatting, clippy and shellcheck, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
+	tests/lint-scripts
+
+install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= say where
+	@test -e $(RELEASE)/native-static-libs || { echo "run make first: there is nothing to install yet" >&2; exit 1; }
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR)
+	install -m 755 $(RELEASE)/libberth.so $(DESTDIR)$(LIBDIR)/$(REAL)
+	ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so
+	install -m 644 $(RELEASE)/libberth.a $(DESTDIR)$(LIBDIR)/libberth.a
+	install -m 644 include/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.h
+	install -m 755 $(RELEASE)/berth-init $(DESTDIR)$(LIBEXECDIR)/berth/berth-init
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	  -e 's|@VERSION@|$(VERSION)|' -e "s|@LIBS_PRIVATE@|$$(cat $(RELEASE)/native-static-libs)|" \
+	  berth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
+	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
+
+uninstall: ## remove what `make install` put there (give it the same variables)
+	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
+	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h \
+	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%)
+	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR); do \
+	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
+
+clean: ## remove all that was built
+	$(CARGO) clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done

@@ -1,0 +1,1003 @@
+/*
+ * libberth: Linux containers from inside your own program.
+ *
+ * Generated from src/capi by cbindgen; change it there.
+ *
+ * CALLS. Most functions return int32_t: 0 is success, everything else a negative BERTH_E_... code. Their last
+ * parameter takes the error: on failure, and only then, *error becomes a new object that the caller releases with
+ * berth_error_free. It may be NULL. NULL for any other pointer is BERTH_E_INVALID_ARGUMENT, unless the parameter is said
+ * to be optional. On failure, an output that is a pointer is NULL, one that is a descriptor is -1, and all others are
+ * untouched.
+ *
+ * OWNERSHIP. What a function gives out belongs to the caller: handles go back through berth_..._free, strings (char *)
+ * through berth_string_free, descriptors through close(2); descriptors given out are close-on-exec. A const char * that a
+ * getter returns belongs to the handle and is valid as long as it is. What a function takes is copied, descriptors are
+ * duplicated: all of it may be freed or closed when the call returns. Freeing a handle never touches the container or
+ * process that it names.
+ *
+ * THREADS. Every function may be called from any thread at any time, also several at once on one handle; only
+ * berth_..._free must be the last use of its handle. Errors belong to no thread. No function may be called from a
+ * signal handler, or in a child that a program with several threads has forked and that has not executed a program yet.
+ *
+ * STRINGS are NUL-terminated: UTF-8, except paths, which are any bytes and may be relative to the current directory.
+ *
+ * STRUCTS that may grow begin with their size as the caller knows it. Members that are zero have their default.
+ * A struct from an older header than the library's is understood; one from a newer header is, too, as long as the
+ * members that the library does not know are zero (else BERTH_E_UNSUPPORTED).
+ *
+ * TIMEOUTS are in milliseconds: -1 (any negative number) waits for ever, 0 does not wait. Signals do not cut a wait short.
+ *
+ * ANY CALL may fail with BERTH_E_INVALID_ARGUMENT (see above), BERTH_E_SYSTEM (the kernel refused; berth_error_errno has
+ * the reason), or BERTH_E_INTERNAL (a defect of libberth, caught at this boundary; that is the only case in which the
+ * library lets something be written to standard error). Other errors are listed at each function.
+ *
+ * "OCI" below is the Open Container Initiative's runtime specification, https://github.com/opencontainers/runtime-spec.
+ */
+
+
+#ifndef BERTH_H
+#define BERTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
+ * added; nothing is ever removed or changed under the same soname. Compare with berth_abi_version().
+ */
+#define BERTH_ABI_VERSION 1
+
+/**
+ * For berth_container_signal: to every process of the container.
+ */
+#define BERTH_SIGNAL_ALL 1
+
+/**
+ * For berth_container_delete: kill what runs.
+ */
+#define BERTH_DELETE_FORCE 1
+
+/**
+ * The stable codes of the C ABI. Numbers are for ever: append, never renumber.
+ */
+enum berth_e
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A container with this id exists already.
+     */
+    BERTH_E_ID_IN_USE = -1,
+    /**
+     * The id has characters or a length that are not allowed.
+     */
+    BERTH_E_ID_INVALID = -2,
+    /**
+     * No container of this id is known below the state root.
+     */
+    BERTH_E_NOT_FOUND = -3,
+    /**
+     * The container is paused and the call needs it running.
+     */
+    BERTH_E_PAUSED = -4,
+    /**
+     * The container is not stopped and the call needs it stopped.
+     */
+    BERTH_E_NOT_STOPPED = -5,
+    /**
+     * The container is not running (or, where that will do, not created).
+     */
+    BERTH_E_NOT_RUNNING = -6,
+    /**
+     * Resume was asked of a container that is not paused.
+     */
+    BERTH_E_NOT_PAUSED = -7,
+    /**
+     * Start was asked of a container that runs already.
+     */
+    BERTH_E_ALREADY_RUNNING = -8,
+    /**
+     * The configuration is wrong; the message has the JSON path.
+     */
+    BERTH_E_CONFIG_INVALID = -9,
+    /**
+     * The process has a terminal already.
+     */
+    BERTH_E_CONSOLE_EXISTS = -10,
+    /**
+     * The kernel refused something; the errno says why.
+     */
+    BERTH_E_SYSTEM = -11,
+    /**
+     * The kernel, the host or this version of libberth cannot do what was asked.
+     */
+    BERTH_E_UNSUPPORTED = -12,
+    /**
+     * The deadline passed.
+     */
+    BERTH_E_TIMEOUT = -13,
+    /**
+     * Another process holds the container's lock.
+     */
+    BERTH_E_BUSY = -14,
+    /**
+     * CRIU failed.
+     */
+    BERTH_E_CRIU = -15,
+    /**
+     * A hook failed.
+     */
+    BERTH_E_HOOK = -16,
+    /**
+     * The process has ended, and its exit status was taken by somebody else.
+     */
+    BERTH_E_STATUS_UNKNOWN = -17,
+    /**
+     * A parameter is NULL, malformed or out of range.
+     */
+    BERTH_E_INVALID_ARGUMENT = -18,
+    /**
+     * A defect of libberth itself, caught at the boundary.
+     */
+    BERTH_E_INTERNAL = -19,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_e berth_e;
+#else
+typedef int32_t berth_e;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Who was at work when it failed.
+ */
+enum berth_stage
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The calling process, inside libberth.
+     */
+    BERTH_STAGE_HOST = 0,
+    /**
+     * berth-init, inside the container.
+     */
+    BERTH_STAGE_INIT = 1,
+    /**
+     * A hook.
+     */
+    BERTH_STAGE_HOOK = 2,
+    /**
+     * CRIU.
+     */
+    BERTH_STAGE_CRIU = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_stage berth_stage;
+#else
+typedef int32_t berth_stage;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where a container is in its life (OCI "State"; *paused* is ours).
+ */
+enum berth_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Somebody is at work on creating it.
+     */
+    BERTH_STATUS_CREATING = 0,
+    /**
+     * Set up, its program not started.
+     */
+    BERTH_STATUS_CREATED = 1,
+    /**
+     * Its program runs.
+     */
+    BERTH_STATUS_RUNNING = 2,
+    /**
+     * Frozen, by pause or by somebody else.
+     */
+    BERTH_STATUS_PAUSED = 3,
+    /**
+     * Its init has ended, or its creator was killed at work.
+     */
+    BERTH_STATUS_STOPPED = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_status berth_status;
+#else
+typedef int32_t berth_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How much a line of the log matters.
+ */
+enum berth_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    BERTH_LOG_LEVEL_ERROR = 1,
+    BERTH_LOG_LEVEL_WARN = 2,
+    BERTH_LOG_LEVEL_INFO = 3,
+    BERTH_LOG_LEVEL_DEBUG = 4,
+    BERTH_LOG_LEVEL_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_log_level berth_log_level;
+#else
+typedef int32_t berth_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where a standard stream of a process leads.
+ */
+enum berth_stdio
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Where the caller's own stream leads. The default.
+     */
+    BERTH_STDIO_INHERIT = 0,
+    /**
+     * To /dev/null.
+     */
+    BERTH_STDIO_NULL = 1,
+    /**
+     * To the descriptor `fd` of the caller.
+     */
+    BERTH_STDIO_FD = 2,
+    /**
+     * To a new pipe, whose other end berth_process_take_stdio gives.
+     */
+    BERTH_STDIO_PIPE = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_stdio berth_stdio;
+#else
+typedef int32_t berth_stdio;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a process ended.
+ */
+enum berth_exit
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * By itself: `code` is its exit status.
+     */
+    BERTH_EXIT_EXITED = 1,
+    /**
+     * By a signal: `signal` is its number.
+     */
+    BERTH_EXIT_SIGNALED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_exit berth_exit;
+#else
+typedef int32_t berth_exit;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
+ */
+typedef struct berth_config berth_config;
+
+/**
+ * A handle on one container. Several handles, also in several processes, may mean the same container. Released with
+ * berth_container_free.
+ */
+typedef struct berth_container berth_container;
+
+/**
+ * Why a call failed. Immutable: it may be read from any thread. Released with berth_error_free.
+ */
+typedef struct berth_error berth_error;
+
+/**
+ * A process of a container. Released with berth_process_free.
+ */
+typedef struct berth_process berth_process;
+
+/**
+ * A state root with containers. Released with berth_runtime_free.
+ */
+typedef struct berth_runtime berth_runtime;
+
+/**
+ * Gets a line of the log: a BERTH_LOG_LEVEL_... constant, the part of the library it comes from
+ * ("berth::container::delete"), and a sentence without a newline. Both strings are valid during the call only.
+ */
+typedef void (*berth_log_callback)(void *userdata,
+                                   int32_t level,
+                                   const char *target,
+                                   const char *message);
+
+/**
+ * How a runtime is to work. Fill with berth_runtime_options_init, or with zeros and the size.
+ */
+typedef struct berth_runtime_options {
+    /**
+     * sizeof(berth_runtime_options).
+     */
+    size_t size;
+    /**
+     * Where the state of the containers is kept, an absolute path of a directory for the caller alone; made if missing.
+     * NULL: "/run/berth".
+     * It should not outlive a reboot, because the containers do not.
+     */
+    const char *state_root;
+    /**
+     * How long init may take to set a container up, without the time of hooks. 0: 60 s.
+     */
+    int64_t setup_timeout_ms;
+    /**
+     * How long a call waits for another thread or process that is at work on the same container, before it fails with
+     * BERTH_E_BUSY. 0: 30 s.
+     */
+    int64_t lock_timeout_ms;
+    /**
+     * How long a hook may run that has no timeout of its own. 0: 60 s.
+     */
+    int64_t hook_timeout_ms;
+    /**
+     * How long freezing, killing and removing may take. 0: 30 s.
+     */
+    int64_t cgroup_timeout_ms;
+} berth_runtime_options;
+
+/**
+ * One standard stream: a BERTH_STDIO_... constant, and for BERTH_STDIO_FD the descriptor (else 0).
+ */
+typedef struct berth_stream {
+    int32_t kind;
+    int32_t fd;
+} berth_stream;
+
+/**
+ * How a process is to be started, beside its OCI specification. Fill with berth_process_options_init, or with zeros
+ * and the size.
+ *
+ * Whether a process has a terminal is said by its specification (process.terminal). Then its streams are the terminal's,
+ * and `stdio` must be left at its default.
+ */
+typedef struct berth_process_options {
+    /**
+     * sizeof(berth_process_options).
+     */
+    size_t size;
+    /**
+     * Standard input, output and error, by their descriptor's number: 0, 1, 2.
+     */
+    struct berth_stream stdio[3];
+    /**
+     * `extra_fd_count` descriptors of the caller, which become the process's 3, 4 and so on. NULL if there are none.
+     */
+    const int32_t *extra_fds;
+    size_t extra_fd_count;
+    /**
+     * A unix socket that gets the master of the process's terminal in a message (SCM_RIGHTS, unix(7)), as runc's
+     * --console-socket. NULL: the master is given by berth_process_terminal.
+     */
+    const char *console_socket;
+    /**
+     * The signal that the process gets when the thread that started it ends (PR_SET_PDEATHSIG(2const): the thread, not
+     * the program). 0: none.
+     */
+    int32_t parent_death_signal;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} berth_process_options;
+
+/**
+ * What a container has used. Every number is UINT64_MAX if the host does not offer it; a limit is, too, if there is none.
+ * Set `size` to sizeof(berth_stats) before the call.
+ */
+typedef struct berth_stats {
+    /**
+     * sizeof(berth_stats).
+     */
+    size_t size;
+    /**
+     * CPU time used by all processes, living and dead, in nanoseconds.
+     */
+    uint64_t cpu_usage_ns;
+    uint64_t cpu_user_ns;
+    uint64_t cpu_system_ns;
+    /**
+     * Enforcement periods in which the container had something to run.
+     */
+    uint64_t cpu_periods;
+    /**
+     * Periods in which it was held back by its quota.
+     */
+    uint64_t cpu_throttled_periods;
+    uint64_t cpu_throttled_ns;
+    /**
+     * Memory in bytes, with the page cache.
+     */
+    uint64_t memory_usage;
+    uint64_t memory_limit;
+    /**
+     * The highest usage so far (cgroup v2: Linux 5.19).
+     */
+    uint64_t memory_peak;
+    /**
+     * Swap in bytes, without memory.
+     */
+    uint64_t memory_swap_usage;
+    uint64_t memory_swap_limit;
+    /**
+     * Processes of the container that the OOM killer has killed.
+     */
+    uint64_t oom_kills;
+    /**
+     * Threads, which is what the kernel counts here.
+     */
+    uint64_t pids_current;
+    uint64_t pids_limit;
+} berth_stats;
+
+/**
+ * How a process ended, as wait(2) has it.
+ */
+typedef struct berth_exit_status {
+    /**
+     * A BERTH_EXIT_... constant.
+     */
+    int32_t kind;
+    /**
+     * The exit status, 0 to 255; else 0.
+     */
+    int32_t code;
+    /**
+     * The signal that ended it; else 0.
+     */
+    int32_t signal;
+    /**
+     * 1 if it left a core dump; else 0.
+     */
+    int32_t core_dumped;
+} berth_exit_status;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The library's version ("0.1.0"), as a string that is valid for ever.
+ */
+const char *berth_version(void);
+
+/**
+ * The version of the library's ABI. A program that was compiled with a BERTH_ABI_VERSION that is not greater
+ * finds every function and constant it knows.
+ */
+uint32_t berth_abi_version(void);
+
+/**
+ * Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
+ * themselves answer. A name that is not known is 0, as is NULL.
+ *
+ * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "stats",
+ * "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
+ * the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
+ * "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
+ * "apparmor", "selinux", "checkpoint", "network", "set", "events", "rootless", "systemd".
+ */
+int32_t berth_has_feature(const char *name);
+
+/**
+ * Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called
+ * the library logs nowhere. It writes no line that a program needs: what fails is said by errors.
+ *
+ * The callback may be called from every thread that is inside a call of this library, but in one at a time per thread:
+ * what is logged while it runs in the same thread is lost. It should return soon, must not unwind or longjmp, and must
+ * not call berth_log_set_callback or berth_log_set_fd (BERTH_E_BUSY). When this function returns, no thread is in the
+ * callback set before, and none will be: its userdata may be freed.
+ *
+ * Takes the place of a descriptor set before. Blocks as long as another thread is in the callback.
+ *
+ * Errors: BERTH_E_UNSUPPORTED if the program is written in Rust and has set a logger of its own for this library,
+ * BERTH_E_BUSY.
+ */
+int32_t berth_log_set_callback(berth_log_callback callback,
+                               void *userdata,
+                               struct berth_error **error);
+
+/**
+ * Sends the log to a descriptor, which is duplicated; -1 ends that. Each line is a JSON object with the members "time"
+ * (RFC 3339), "level" ("error", "warn", "info", "debug", "trace"), "target" and "msg", written with one write(2).
+ *
+ * The log never makes a call of the library wait or fail: a line that a full pipe or socket cannot take at once is
+ * lost, and so is every line when its reader is gone, without a SIGPIPE.
+ *
+ * Takes the place of a callback set before. Blocks as long as another thread is in it.
+ *
+ * Errors: as berth_log_set_callback; BERTH_E_INVALID_ARGUMENT if `fd` is not an open descriptor.
+ */
+int32_t berth_log_set_fd(int32_t fd,
+                         struct berth_error **error);
+
+/**
+ * Releases a string that a function of this library gave out. NULL is fine.
+ */
+void berth_string_free(char *string);
+
+/**
+ * The error's BERTH_E_... code; 0 for NULL.
+ */
+int32_t berth_error_code(const struct berth_error *error);
+
+/**
+ * The kernel's reason, as errno(3) numbers it; 0 where there was none, and for NULL.
+ */
+int32_t berth_error_errno(const struct berth_error *error);
+
+/**
+ * Who was at work when it failed: a BERTH_STAGE_... constant; BERTH_STAGE_HOST for NULL.
+ */
+int32_t berth_error_stage(const struct berth_error *error);
+
+/**
+ * One sentence, without a newline, that names the object and the reason. It is for people and may change between
+ * versions. Valid as long as the error; an empty string for NULL.
+ */
+const char *berth_error_message(const struct berth_error *error);
+
+/**
+ * Facts beside the sentence, as a JSON object. Which there are depends on what failed, among them: "parameter" (the
+ * argument that is wrong), "json_path" (the field of the configuration that is wrong), "step" (what init was
+ * doing), "hook" and "hook_index", "output" (the end of what a hook printed), "id" and "status" (of a container that is
+ * in the wrong state), "cleanup" (what a failed call could not take back). Valid as long as the error; "{}" for NULL.
+ */
+const char *berth_error_detail_json(const struct berth_error *error);
+
+/**
+ * Releases an error. NULL is fine.
+ */
+void berth_error_free(struct berth_error *error);
+
+/**
+ * A few words for a code, as strerror(3) for errno: for callers that did not take the error object. 0 is "success".
+ * Never NULL, also not for a code that this version does not know; the string is valid for ever.
+ */
+const char *berth_strerror(int32_t code);
+
+/**
+ * Makes the options the default: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond it is
+ * written. NULL is left alone.
+ */
+void berth_runtime_options_init(struct berth_runtime_options *options,
+                                size_t size);
+
+/**
+ * Opens a runtime. `options` is optional: NULL is the default. Several runtimes, also of several processes, may share
+ * one state root. Makes the state root if it is missing, and nothing else; containers that are there can be
+ * loaded.
+ *
+ * Errors: BERTH_E_SYSTEM with EACCES if the state root belongs to somebody else or others may write to it;
+ * BERTH_E_UNSUPPORTED if the options have a member that this version does not know.
+ */
+int32_t berth_runtime_new(const struct berth_runtime_options *options,
+                          struct berth_runtime **runtime,
+                          struct berth_error **error);
+
+/**
+ * Releases a runtime. Its containers, and the handles on them, live on. NULL is fine.
+ */
+void berth_runtime_free(struct berth_runtime *runtime);
+
+/**
+ * The states of all containers below the state root, sorted by id, as a JSON array of what
+ * berth_container_state_json gives. A container that is deleted meanwhile is left out.
+ *
+ * `json` is released with berth_string_free. Does not wait for others at work on a container.
+ */
+int32_t berth_runtime_list_json(const struct berth_runtime *runtime,
+                                char **json,
+                                struct berth_error **error);
+
+/**
+ * Takes back what processes have left behind that were killed while they created or deleted a container: processes,
+ * cgroups, and state. Containers that are whole, and those somebody is at work on, stay. To be called when a supervisor
+ * starts; without it, berth_container_delete with BERTH_DELETE_FORCE does the same for one id.
+ *
+ * `ids_json` is optional; it gets the removed ids as a JSON array of strings, released with berth_string_free.
+ *
+ * Blocks until they are removed, at most the cgroup timeout for each. Errors: BERTH_E_TIMEOUT if a process could
+ * not be killed in time; what was removed before stays removed.
+ */
+int32_t berth_runtime_recover(const struct berth_runtime *runtime,
+                              char **ids_json,
+                              struct berth_error **error);
+
+/**
+ * Reads config.json in the directory `bundle` (OCI "Filesystem Bundle"). Relative paths in it are relative to the bundle.
+ *
+ * The text is checked as berth_config_from_json says. Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED;
+ * BERTH_E_SYSTEM with ENOENT if there is no such file.
+ */
+int32_t berth_config_from_bundle(const char *bundle,
+                                 struct berth_config **config,
+                                 struct berth_error **error);
+
+/**
+ * Takes the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to be used instead of
+ * root.path. Without a bundle the paths in the text are absolute.
+ *
+ * The text is checked at once and in full, without a look at the host: types, bounds, names, contradictions. Errors:
+ * BERTH_E_CONFIG_INVALID if something is wrong, BERTH_E_UNSUPPORTED if it asks for something that this version
+ * does not do (nothing is silently ignored); the message begins with the JSON path of the field, like
+ * "linux.resources.pids.limit", which is "json_path" in berth_error_detail_json, too.
+ */
+int32_t berth_config_from_json(const char *json,
+                               const char *rootfs,
+                               struct berth_config **config,
+                               struct berth_error **error);
+
+/**
+ * The configuration to begin with, the one that `runc spec` writes: a shell on a terminal, in new namespaces, with a
+ * read-only root filesystem at "rootfs". `json` is released with berth_string_free.
+ */
+int32_t berth_config_default_json(char **json,
+                                  struct berth_error **error);
+
+/**
+ * Asks the host for what the configuration names: the root filesystem, namespaces to join, hooks, sources of bind
+ * mounts. Changes nothing. berth_container_create does the same first.
+ *
+ * Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.
+ */
+int32_t berth_config_validate(const struct berth_config *config,
+                              struct berth_error **error);
+
+/**
+ * What berth_container_create would have the container's init do on this host, step by step and in order, as a
+ * JSON object with the array "steps". Makes nothing. For people and for comparison: names of steps may change between
+ * versions.
+ *
+ * `json` is released with berth_string_free. Errors: as berth_config_validate.
+ */
+int32_t berth_config_explain_json(const struct berth_config *config,
+                                  char **json,
+                                  struct berth_error **error);
+
+/**
+ * The text that the configuration was made from. `json` is released with berth_string_free.
+ */
+int32_t berth_config_to_json(const struct berth_config *config,
+                             char **json,
+                             struct berth_error **error);
+
+/**
+ * Releases a configuration; containers made from it do not need it any more. NULL is fine.
+ */
+void berth_config_free(struct berth_config *config);
+
+/**
+ * Makes the options the default: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond it is
+ * written. NULL is left alone.
+ */
+void berth_process_options_init(struct berth_process_options *options,
+                                size_t size);
+
+/**
+ * Creates a container (OCI "create"): namespaces, cgroups, root filesystem and hooks are set up, and its init waits for
+ * berth_container_start. Its status is BERTH_STATUS_CREATED.
+ *
+ * `id`: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique below the state
+ * root. `options` is optional. The streams and the terminal that they ask for are those of berth_container_init_process.
+ * `container` is released with berth_container_free; init is a child of the calling process.
+ *
+ * Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
+ *
+ * Errors: BERTH_E_ID_INVALID, BERTH_E_ID_IN_USE; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED as berth_config_validate,
+ * before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
+ * BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_SYSTEM, at BERTH_STAGE_INIT with the step that failed inside the container.
+ */
+int32_t berth_container_create(const struct berth_runtime *runtime,
+                               const char *id,
+                               const struct berth_config *config,
+                               const struct berth_process_options *options,
+                               struct berth_container **container,
+                               struct berth_error **error);
+
+/**
+ * Creates and starts a container: berth_container_create and berth_container_start in one. After an error nothing is
+ * left. Errors: as both.
+ */
+int32_t berth_container_run(const struct berth_runtime *runtime,
+                            const char *id,
+                            const struct berth_config *config,
+                            const struct berth_process_options *options,
+                            struct berth_container **container,
+                            struct berth_error **error);
+
+/**
+ * A handle on a container that exists, made by this or any other process. `container` is released with
+ * berth_container_free.
+ *
+ * Errors: BERTH_E_NOT_FOUND, BERTH_E_ID_INVALID.
+ */
+int32_t berth_container_load(const struct berth_runtime *runtime,
+                             const char *id,
+                             struct berth_container **container,
+                             struct berth_error **error);
+
+/**
+ * Releases a handle. The container is not touched. NULL is fine.
+ */
+void berth_container_free(struct berth_container *container);
+
+/**
+ * Starts a created container (OCI "start"), and returns when its program runs. Every process may do it, not only the
+ * creator.
+ *
+ * Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed the error says why,
+ * and the container is stopped. If a poststart hook fails the container is killed.
+ *
+ * Errors: BERTH_E_ALREADY_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_RUNNING if it is stopped; BERTH_E_NOT_FOUND if it was
+ * deleted; BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_BUSY.
+ */
+int32_t berth_container_start(const struct berth_container *container,
+                              struct berth_error **error);
+
+/**
+ * Executes a further process in the container, and returns when its program runs. `process_json` is an OCI "process"
+ * object, checked as the one of a configuration; what it leaves out of capabilities and the like is the container's own.
+ * `options` is optional. `process` is released with berth_process_free; it is a child of the calling process.
+ *
+ * The container must be running or created. Blocks at most the setup timeout.
+ *
+ * Errors: BERTH_E_NOT_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_FOUND; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED with
+ * the JSON path in `process_json` ("args[0]"); BERTH_E_CONSOLE_EXISTS; BERTH_E_TIMEOUT; BERTH_E_SYSTEM at BERTH_STAGE_INIT
+ * with ENOENT if there is no such program.
+ */
+int32_t berth_container_exec(const struct berth_container *container,
+                             const char *process_json,
+                             const struct berth_process_options *options,
+                             struct berth_process **process,
+                             struct berth_error **error);
+
+/**
+ * Sends a signal to the container's init, or with BERTH_SIGNAL_ALL in `flags` to all its processes. A paused container
+ * takes SIGKILL at once; other signals reach it when it is resumed.
+ *
+ * Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
+ * is missed; at most the cgroup timeout.
+ *
+ * Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT.
+ */
+int32_t berth_container_signal(const struct berth_container *container,
+                               int32_t signal,
+                               uint32_t flags,
+                               struct berth_error **error);
+
+/**
+ * Freezes all processes of a running or created container, and returns when the kernel says that they are frozen
+ * (cgroups(7), freezer). Blocks at most the cgroup timeout; if they cannot be frozen by then, they run on.
+ *
+ * Errors: BERTH_E_PAUSED if it is already, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
+ */
+int32_t berth_container_pause(const struct berth_container *container,
+                              struct berth_error **error);
+
+/**
+ * Lets a paused container go on. Blocks as berth_container_pause.
+ *
+ * Errors: BERTH_E_NOT_PAUSED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
+ */
+int32_t berth_container_resume(const struct berth_container *container, struct berth_error **error);
+
+/**
+ * Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
+ * hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
+ * killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay
+ * valid; their calls fail with BERTH_E_NOT_FOUND. An exit status that a handle has seen stays with it.
+ *
+ * Blocks until everything is gone: at most twice the cgroup timeout, and the time of the hooks. After an error it may be
+ * called again.
+ *
+ * Errors: BERTH_E_NOT_STOPPED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT if a process could not be killed, BERTH_E_BUSY.
+ */
+int32_t berth_container_delete(const struct berth_container *container,
+                               uint32_t flags,
+                               struct berth_error **error);
+
+/**
+ * The container's id. Valid as long as the handle; NULL for NULL.
+ */
+const char *berth_container_id(const struct berth_container *container);
+
+/**
+ * The container's status at this moment, a BERTH_STATUS_... constant. It is asked of the kernel each time: other
+ * processes may have changed it.
+ *
+ * Errors: BERTH_E_NOT_FOUND if it was deleted.
+ */
+int32_t berth_container_status(const struct berth_container *container,
+                               int32_t *status,
+                               struct berth_error **error);
+
+/**
+ * The container's state as JSON: OCI "State" (ociVersion, id, status, pid, bundle, annotations), and beside it rootfs,
+ * created, initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The status may also be "paused".
+ *
+ * `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_state_json(const struct berth_container *container,
+                                   char **json,
+                                   struct berth_error **error);
+
+/**
+ * The configuration that the container was created from, as it was given. `json` is released with berth_string_free.
+ *
+ * Errors: BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_config_json(const struct berth_container *container,
+                                    char **json,
+                                    struct berth_error **error);
+
+/**
+ * The ids of all processes in the container's cgroups, in the caller's pid namespace and in ascending order. `pids`
+ * becomes an array of `count` numbers, released with berth_pids_free; NULL if there are none.
+ *
+ * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ */
+int32_t berth_container_pids(const struct berth_container *container,
+                             int32_t **pids,
+                             size_t *count,
+                             struct berth_error **error);
+
+/**
+ * Releases an array of berth_container_pids. NULL is fine.
+ */
+void berth_pids_free(int32_t *pids);
+
+/**
+ * What the container has used so far (cgroups(7)). The caller sets stats->size before. Members that only a newer header
+ * than the library's has become UINT64_MAX.
+ *
+ * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ */
+int32_t berth_container_stats(const struct berth_container *container,
+                              struct berth_stats *stats,
+                              struct berth_error **error);
+
+/**
+ * Waits until the container's init has ended, and tells how: berth_process_wait for init, with the same parameters and
+ * errors. A handle that has seen init end tells it also after the container was deleted.
+ */
+int32_t berth_container_wait(const struct berth_container *container,
+                             int64_t timeout_ms,
+                             struct berth_exit_status *status,
+                             struct berth_error **error);
+
+/**
+ * A descriptor for the container's init, as berth_process_pidfd: for poll(2), it becomes readable when init has ended.
+ *
+ * Errors: BERTH_E_NOT_RUNNING if init is gone and this handle has not seen it; BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_pidfd(const struct berth_container *container,
+                              int32_t *fd,
+                              struct berth_error **error);
+
+/**
+ * A handle on the container's init: for its pipes and terminal, which are with the handle that created the container.
+ * `process` is released with berth_process_free.
+ *
+ * Errors: as berth_container_pidfd.
+ */
+int32_t berth_container_init_process(const struct berth_container *container,
+                                     struct berth_process **process,
+                                     struct berth_error **error);
+
+/**
+ * The process's id in the caller's pid namespace. After the process has ended and was waited for, the number may mean
+ * another process; a pidfd never does.
+ */
+int32_t berth_process_pid(const struct berth_process *process,
+                          int32_t *pid,
+                          struct berth_error **error);
+
+/**
+ * A descriptor for the process (pidfd_open(2)), for the caller's own poll(2) or epoll(7): it becomes readable when the
+ * process has ended. `fd` is the caller's to close. Take the status with berth_process_wait, not with waitid(2).
+ */
+int32_t berth_process_pidfd(const struct berth_process *process,
+                            int32_t *fd,
+                            struct berth_error **error);
+
+/**
+ * Waits until the process has ended, and tells how. May be called again, and by several threads at once.
+ *
+ * `status` is optional. Blocks up to `timeout_ms`; no lock is held, so every other call works meanwhile.
+ *
+ * Only this process is waited for, never another child of the caller, and no SIGCHLD handler is needed or in the way.
+ * Where the program's own waitpid(-1) has taken the status, or the process is another program's child, the kernel is
+ * asked for it (PIDFD_GET_INFO, Linux 6.15).
+ *
+ * Errors: BERTH_E_TIMEOUT if it has not ended yet; BERTH_E_STATUS_UNKNOWN if it has, and nobody can say how.
+ */
+int32_t berth_process_wait(const struct berth_process *process,
+                           int64_t timeout_ms,
+                           struct berth_exit_status *status,
+                           struct berth_error **error);
+
+/**
+ * Sends a signal to the process (pidfd_send_signal(2)); 0 only asks whether it is there. Never reaches another process
+ * that has got the same id.
+ *
+ * Errors: BERTH_E_NOT_RUNNING if the process has ended, BERTH_E_INVALID_ARGUMENT if there is no such signal.
+ */
+int32_t berth_process_signal(const struct berth_process *process,
+                             int32_t signal,
+                             struct berth_error **error);
+
+/**
+ * The caller's ends of the pipes that were asked for with BERTH_STDIO_PIPE: fds[0] to write the process's standard input,
+ * fds[1] and fds[2] to read its output and error; -1 where there is none. Each is given once, to be closed by the caller;
+ * a second call gives -1. Those that are not taken are closed with the last handle on the process.
+ *
+ * The ends block; writing to a process that has closed its input raises SIGPIPE (pipe(7)).
+ *
+ */
+int32_t berth_process_take_stdio(const struct berth_process *process,
+                                 int32_t fds[3],
+                                 struct berth_error **error);
+
+/**
+ * The master of the process's terminal (pty(7)), to read and write; -1 if the process has none, or if it was sent to a
+ * console socket, or if this handle did not start the process. `fd` is the caller's to close; each call gives a new one.
+ */
+int32_t berth_process_terminal(const struct berth_process *process,
+                               int32_t *fd,
+                               struct berth_error **error);
+
+/**
+ * Sets the size of the process's terminal, in characters; its foreground processes get SIGWINCH (TIOCSWINSZ(2const)).
+ *
+ * Errors: BERTH_E_INVALID_ARGUMENT if this handle has no terminal (see berth_process_terminal). Whoever got the master
+ * through a console socket resizes it there.
+ */
+int32_t berth_process_resize_terminal(const struct berth_process *process,
+                                      uint16_t rows,
+                                      uint16_t columns,
+                                      struct berth_error **error);
+
+/**
+ * Releases a handle on a process, and what was not taken of its pipes and terminal. The process runs on. A process that
+ * was not waited for stays a zombie of the caller's until the caller reaps its children or ends. NULL is fine.
+ */
+void berth_process_free(struct berth_process *process);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* BERTH_H */

@@ -1,0 +1,105 @@
+//! From C's parameters to Rust's. A NULL that may not be one is an error that names the parameter.
+
+use std::ffi::{CStr, OsStr, c_char};
+use std::mem::MaybeUninit;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+fn null(name: &str) -> Error {
+    Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name)
+}
+
+pub fn handle<'a, T>(pointer: Option<&'a T>, name: &str) -> Result<&'a T> {
+    pointer.ok_or_else(|| null(name))
+}
+
+fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: the header asks for NULL or a NUL-terminated string that stays as it is during the call, and no caller
+    // here keeps it longer.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
+}
+
+pub fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    c_str(pointer).ok_or_else(|| null(name))?.to_str().map_err(|error| {
+        let message = format!("{name} is not UTF-8 at byte {}", error.valid_up_to());
+        Error::invalid_argument(message).detail("parameter", name)
+    })
+}
+
+pub fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
+    optional_path(pointer, name)?.ok_or_else(|| null(name))
+}
+
+pub fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a Path>> {
+    match c_str(pointer).map(CStr::to_bytes) {
+        Some([]) => Err(Error::invalid_argument(format!("{name} is an empty path")).detail("parameter", name)),
+        bytes => Ok(bytes.map(|bytes| Path::new(OsStr::from_bytes(bytes)))),
+    }
+}
+
+/// More descriptors than a process can have: a count above is no count.
+const MOST_NUMBERS: usize = 1 << 20;
+
+pub fn numbers(pointer: *const i32, count: usize, name: &str) -> Result<Vec<i32>> {
+    match count {
+        0 => Ok(Vec::new()),
+        _ if pointer.is_null() => Err(null(name)),
+        1..=MOST_NUMBERS => {
+            // SAFETY: the header asks for an array of `count` numbers, and it is copied at once.
+            Ok(unsafe { std::slice::from_raw_parts(pointer, count) }.to_vec())
+        }
+        _ => Err(Error::invalid_argument(format!("{name} cannot have {count} elements")).detail("parameter", name)),
+    }
+}
+
+/// The flags that are set, or an error that shows those that this version does not know.
+pub fn flags(given: u32, known: u32) -> Result<u32> {
+    match given & !known {
+        0 => Ok(given),
+        unknown => Err(Error::new(crate::Code::Unsupported, format!("flags has unknown bits: {unknown:#x}"))),
+    }
+}
+
+/// A place for a plain value, untouched until there is one.
+pub fn out<'a, T>(slot: Option<&'a mut MaybeUninit<T>>, name: &str) -> Result<&'a mut MaybeUninit<T>> {
+    slot.ok_or_else(|| null(name))
+}
+
+/// A place for a handle or string, NULL until there is one.
+pub fn out_pointer<'a, T>(
+    slot: Option<&'a mut MaybeUninit<*mut T>>,
+    name: &str,
+) -> Result<&'a mut MaybeUninit<*mut T>> {
+    let slot = out(slot, name)?;
+    slot.write(std::ptr::null_mut());
+    Ok(slot)
+}
+
+/// A place for a descriptor, -1 until there is one.
+pub fn out_fd<'a>(slot: Option<&'a mut MaybeUninit<i32>>, name: &str) -> Result<&'a mut MaybeUninit<i32>> {
+    let slot = out(slot, name)?;
+    slot.write(-1);
+    Ok(slot)
+}
+
+/// Places for three descriptors.
+pub fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i32; 3]>> {
+    // SAFETY: the header asks for NULL or an array of three, which is the caller's own.
+    let slots = unsafe { array.cast::<MaybeUninit<[i32; 3]>>().as_mut() };
+    let slots = out(slots, name)?;
+    slots.write([-1; 3]);
+    Ok(slots)
+}
+
+/// The descriptor becomes the caller's.
+pub fn into_raw(fd: Option<OwnedFd>) -> i32 {
+    fd.map_or(-1, IntoRawFd::into_raw_fd)
+}
+
+/// The value becomes the caller's, until it comes back through its free function.
+pub fn give<H>(slot: &mut MaybeUninit<*mut H>, value: H) {
+    slot.write(Box::into_raw(Box::new(value)));
+}

@@ -1,0 +1,110 @@
+//! A container's configuration.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use super::boundary::{call, infallible};
+use super::error::berth_error;
+use super::{args, memory};
+use crate::container::explain;
+use crate::spec::Config;
+
+/// A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
+pub struct berth_config(pub(super) Config);
+
+/// Reads config.json in the directory `bundle` (OCI "Filesystem Bundle"). Relative paths in it are relative to the bundle.
+///
+/// The text is checked as berth_config_from_json says. Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED;
+/// BERTH_E_SYSTEM with ENOENT if there is no such file.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_from_bundle(
+    bundle: *const c_char,
+    config: Option<&mut MaybeUninit<*mut berth_config>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(config, "config")?;
+        args::give(slot, berth_config(Config::from_bundle(args::path(bundle, "bundle")?)?));
+        Ok(())
+    })
+}
+
+/// Takes the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to be used instead of
+/// root.path. Without a bundle the paths in the text are absolute.
+///
+/// The text is checked at once and in full, without a look at the host: types, bounds, names, contradictions. Errors:
+/// BERTH_E_CONFIG_INVALID if something is wrong, BERTH_E_UNSUPPORTED if it asks for something that this version
+/// does not do (nothing is silently ignored); the message begins with the JSON path of the field, like
+/// "linux.resources.pids.limit", which is "json_path" in berth_error_detail_json, too.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_from_json(
+    json: *const c_char,
+    rootfs: *const c_char,
+    config: Option<&mut MaybeUninit<*mut berth_config>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(config, "config")?;
+        let rootfs = args::optional_path(rootfs, "rootfs")?;
+        args::give(slot, berth_config(Config::from_json(args::text(json, "json")?, rootfs)?));
+        Ok(())
+    })
+}
+
+/// The configuration to begin with, the one that `runc spec` writes: a shell on a terminal, in new namespaces, with a
+/// read-only root filesystem at "rootfs". `json` is released with berth_string_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_default_json(
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_json()))
+}
+
+/// Asks the host for what the configuration names: the root filesystem, namespaces to join, hooks, sources of bind
+/// mounts. Changes nothing. berth_container_create does the same first.
+///
+/// Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_validate(
+    config: Option<&berth_config>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(config, "config")?.0.validate())
+}
+
+/// What berth_container_create would have the container's init do on this host, step by step and in order, as a
+/// JSON object with the array "steps". Makes nothing. For people and for comparison: names of steps may change between
+/// versions.
+///
+/// `json` is released with berth_string_free. Errors: as berth_config_validate.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_explain_json(
+    config: Option<&berth_config>,
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(json, "json")?;
+        memory::give_text(slot, &explain(&args::handle(config, "config")?.0)?)
+    })
+}
+
+/// The text that the configuration was made from. `json` is released with berth_string_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_to_json(
+    config: Option<&berth_config>,
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(json, "json")?;
+        memory::give_text(slot, args::handle(config, "config")?.0.json())
+    })
+}
+
+/// Releases a configuration; containers made from it do not need it any more. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_free(config: Option<Box<berth_config>>) {
+    infallible((), || drop(config));
+}

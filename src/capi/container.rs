@@ -1,0 +1,223 @@
+//! A container: its life from create to delete.
+
+use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
+
+use super::boundary::{call, infallible};
+use super::config::berth_config;
+use super::error::berth_error;
+use super::process::berth_process;
+use super::process_options::{self, berth_process_options};
+use super::runtime::berth_runtime;
+use super::{args, memory};
+use crate::container::Container;
+use crate::container::delete::Force;
+use crate::container::signal::Recipients;
+use crate::spec;
+
+/// For berth_container_signal: to every process of the container.
+pub const BERTH_SIGNAL_ALL: u32 = 1;
+
+/// For berth_container_delete: kill what runs.
+pub const BERTH_DELETE_FORCE: u32 = 1;
+
+/// A handle on one container. Several handles, also in several processes, may mean the same container. Released with
+/// berth_container_free.
+pub struct berth_container {
+    pub(super) container: Container,
+    pub(super) id: CString,
+}
+
+impl From<Container> for berth_container {
+    fn from(container: Container) -> berth_container {
+        let id = memory::c_string(container.id());
+        berth_container { container, id }
+    }
+}
+
+/// Creates a container (OCI "create"): namespaces, cgroups, root filesystem and hooks are set up, and its init waits for
+/// berth_container_start. Its status is BERTH_STATUS_CREATED.
+///
+/// `id`: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique below the state
+/// root. `options` is optional. The streams and the terminal that they ask for are those of berth_container_init_process.
+/// `container` is released with berth_container_free; init is a child of the calling process.
+///
+/// Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
+///
+/// Errors: BERTH_E_ID_INVALID, BERTH_E_ID_IN_USE; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED as berth_config_validate,
+/// before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
+/// BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_SYSTEM, at BERTH_STAGE_INIT with the step that failed inside the container.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_create(
+    runtime: Option<&berth_runtime>,
+    id: *const c_char,
+    config: Option<&berth_config>,
+    options: *const berth_process_options,
+    container: Option<&mut MaybeUninit<*mut berth_container>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(container, "container")?;
+        let runtime = &args::handle(runtime, "runtime")?.0;
+        let id = args::text(id, "id")?;
+        let config = &args::handle(config, "config")?.0;
+        let made = Container::create(runtime, id, config, &process_options::read(options)?)?;
+        args::give(slot, berth_container::from(made));
+        Ok(())
+    })
+}
+
+/// Creates and starts a container: berth_container_create and berth_container_start in one. After an error nothing is
+/// left. Errors: as both.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_run(
+    runtime: Option<&berth_runtime>,
+    id: *const c_char,
+    config: Option<&berth_config>,
+    options: *const berth_process_options,
+    container: Option<&mut MaybeUninit<*mut berth_container>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(container, "container")?;
+        let runtime = &args::handle(runtime, "runtime")?.0;
+        let id = args::text(id, "id")?;
+        let config = &args::handle(config, "config")?.0;
+        let made = Container::run(runtime, id, config, &process_options::read(options)?)?;
+        args::give(slot, berth_container::from(made));
+        Ok(())
+    })
+}
+
+/// A handle on a container that exists, made by this or any other process. `container` is released with
+/// berth_container_free.
+///
+/// Errors: BERTH_E_NOT_FOUND, BERTH_E_ID_INVALID.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_load(
+    runtime: Option<&berth_runtime>,
+    id: *const c_char,
+    container: Option<&mut MaybeUninit<*mut berth_container>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(container, "container")?;
+        let runtime = &args::handle(runtime, "runtime")?.0;
+        args::give(slot, berth_container::from(runtime.load(args::text(id, "id")?)?));
+        Ok(())
+    })
+}
+
+/// Releases a handle. The container is not touched. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_free(container: Option<Box<berth_container>>) {
+    infallible((), || drop(container));
+}
+
+/// Starts a created container (OCI "start"), and returns when its program runs. Every process may do it, not only the
+/// creator.
+///
+/// Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed the error says why,
+/// and the container is stopped. If a poststart hook fails the container is killed.
+///
+/// Errors: BERTH_E_ALREADY_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_RUNNING if it is stopped; BERTH_E_NOT_FOUND if it was
+/// deleted; BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_start(
+    container: Option<&berth_container>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(container, "container")?.container.start())
+}
+
+/// Executes a further process in the container, and returns when its program runs. `process_json` is an OCI "process"
+/// object, checked as the one of a configuration; what it leaves out of capabilities and the like is the container's own.
+/// `options` is optional. `process` is released with berth_process_free; it is a child of the calling process.
+///
+/// The container must be running or created. Blocks at most the setup timeout.
+///
+/// Errors: BERTH_E_NOT_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_FOUND; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED with
+/// the JSON path in `process_json` ("args[0]"); BERTH_E_CONSOLE_EXISTS; BERTH_E_TIMEOUT; BERTH_E_SYSTEM at BERTH_STAGE_INIT
+/// with ENOENT if there is no such program.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_exec(
+    container: Option<&berth_container>,
+    process_json: *const c_char,
+    options: *const berth_process_options,
+    process: Option<&mut MaybeUninit<*mut berth_process>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(process, "process")?;
+        let container = &args::handle(container, "container")?.container;
+        let process = spec::parse_process(args::text(process_json, "process_json")?)?;
+        args::give(slot, berth_process(container.exec(&process, &process_options::read(options)?)?));
+        Ok(())
+    })
+}
+
+/// Sends a signal to the container's init, or with BERTH_SIGNAL_ALL in `flags` to all its processes. A paused container
+/// takes SIGKILL at once; other signals reach it when it is resumed.
+///
+/// Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
+/// is missed; at most the cgroup timeout.
+///
+/// Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_signal(
+    container: Option<&berth_container>,
+    signal: i32,
+    flags: u32,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let container = &args::handle(container, "container")?.container;
+        let all = args::flags(flags, BERTH_SIGNAL_ALL)? & BERTH_SIGNAL_ALL != 0;
+        container.signal(signal, if all { Recipients::All } else { Recipients::Init })
+    })
+}
+
+/// Freezes all processes of a running or created container, and returns when the kernel says that they are frozen
+/// (cgroups(7), freezer). Blocks at most the cgroup timeout; if they cannot be frozen by then, they run on.
+///
+/// Errors: BERTH_E_PAUSED if it is already, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_pause(
+    container: Option<&berth_container>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(container, "container")?.container.pause())
+}
+
+/// Lets a paused container go on. Blocks as berth_container_pause.
+///
+/// Errors: BERTH_E_NOT_PAUSED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_resume(
+    container: Option<&berth_container>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(container, "container")?.container.resume())
+}
+
+/// Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
+/// hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
+/// killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay
+/// valid; their calls fail with BERTH_E_NOT_FOUND. An exit status that a handle has seen stays with it.
+///
+/// Blocks until everything is gone: at most twice the cgroup timeout, and the time of the hooks. After an error it may be
+/// called again.
+///
+/// Errors: BERTH_E_NOT_STOPPED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT if a process could not be killed, BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_delete(
+    container: Option<&berth_container>,
+    flags: u32,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let container = &args::handle(container, "container")?.container;
+        let force = args::flags(flags, BERTH_DELETE_FORCE)? & BERTH_DELETE_FORCE != 0;
+        container.delete(if force { Force::Kill } else { Force::No })
+    })
+}

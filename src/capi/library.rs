@@ -1,0 +1,131 @@
+//! The library itself: version, features, strings, and where its log goes.
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+
+use super::boundary::{call, infallible};
+use super::error::berth_error;
+use super::{args, memory};
+use crate::log;
+
+/// The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
+/// added; nothing is ever removed or changed under the same soname. Compare with berth_abi_version().
+pub const BERTH_ABI_VERSION: u32 = 1;
+
+/// How much a line of the log matters.
+#[repr(i32)]
+#[derive(Clone, Copy)]
+pub enum berth_log_level {
+    Error = 1,
+    Warn = 2,
+    Info = 3,
+    Debug = 4,
+    Trace = 5,
+}
+
+impl From<::log::Level> for berth_log_level {
+    fn from(level: ::log::Level) -> berth_log_level {
+        match level {
+            ::log::Level::Error => berth_log_level::Error,
+            ::log::Level::Warn => berth_log_level::Warn,
+            ::log::Level::Info => berth_log_level::Info,
+            ::log::Level::Debug => berth_log_level::Debug,
+            ::log::Level::Trace => berth_log_level::Trace,
+        }
+    }
+}
+
+/// Gets a line of the log: a BERTH_LOG_LEVEL_... constant, the part of the library it comes from
+/// ("berth::container::delete"), and a sentence without a newline. Both strings are valid during the call only.
+pub type berth_log_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, level: i32, target: *const c_char, message: *const c_char)>;
+
+/// The library's version ("0.1.0"), as a string that is valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// The version of the library's ABI. A program that was compiled with a BERTH_ABI_VERSION that is not greater
+/// finds every function and constant it knows.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_abi_version() -> u32 {
+    BERTH_ABI_VERSION
+}
+
+/// Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
+/// themselves answer. A name that is not known is 0, as is NULL.
+///
+/// Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "stats",
+/// "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
+/// the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
+/// "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
+/// "apparmor", "selinux", "checkpoint", "network", "set", "events", "rootless", "systemd".
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
+    infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())
+}
+
+/// Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called
+/// the library logs nowhere. It writes no line that a program needs: what fails is said by errors.
+///
+/// The callback may be called from every thread that is inside a call of this library, but in one at a time per thread:
+/// what is logged while it runs in the same thread is lost. It should return soon, must not unwind or longjmp, and must
+/// not call berth_log_set_callback or berth_log_set_fd (BERTH_E_BUSY). When this function returns, no thread is in the
+/// callback set before, and none will be: its userdata may be freed.
+///
+/// Takes the place of a descriptor set before. Blocks as long as another thread is in the callback.
+///
+/// Errors: BERTH_E_UNSUPPORTED if the program is written in Rust and has set a logger of its own for this library,
+/// BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_log_set_callback(
+    callback: berth_log_callback,
+    userdata: *mut c_void,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || log::set(callback.map(|callback| adapted(callback, userdata))))
+}
+
+fn adapted(
+    callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char),
+    userdata: *mut c_void,
+) -> log::Sink {
+    struct Userdata(*mut c_void);
+    // SAFETY: the library only hands it back; the header says that this happens in any thread.
+    unsafe impl Send for Userdata {}
+    // SAFETY: as above.
+    unsafe impl Sync for Userdata {}
+    let userdata = Userdata(userdata);
+    log::Sink::Function(Box::new(move |level, target: &str, message: &str| {
+        let Userdata(userdata) = &userdata;
+        let (target, message) = (memory::c_string(target), memory::c_string(message));
+        // SAFETY: the function is the caller's, with the signature that the header gives it.
+        unsafe { callback(*userdata, berth_log_level::from(level) as i32, target.as_ptr(), message.as_ptr()) }
+    }))
+}
+
+/// Sends the log to a descriptor, which is duplicated; -1 ends that. Each line is a JSON object with the members "time"
+/// (RFC 3339), "level" ("error", "warn", "info", "debug", "trace"), "target" and "msg", written with one write(2).
+///
+/// The log never makes a call of the library wait or fail: a line that a full pipe or socket cannot take at once is
+/// lost, and so is every line when its reader is gone, without a SIGPIPE.
+///
+/// Takes the place of a callback set before. Blocks as long as another thread is in it.
+///
+/// Errors: as berth_log_set_callback; BERTH_E_INVALID_ARGUMENT if `fd` is not an open descriptor.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_log_set_fd(fd: i32, error: Option<&mut MaybeUninit<*mut berth_error>>) -> i32 {
+    call(error, || {
+        log::set(match fd {
+            -1 => None,
+            fd => Some(log::Sink::Lines(crate::process::duplicate(fd, "fd")?)),
+        })
+    })
+}
+
+/// Releases a string that a function of this library gave out. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_string_free(string: *mut c_char) {
+    memory::release(string);
+}

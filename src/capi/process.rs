@@ -1,0 +1,175 @@
+//! A process: a container's init, or one that was executed beside it.
+
+use std::mem::MaybeUninit;
+
+use super::args;
+use super::boundary::{call, infallible};
+use super::error::berth_error;
+use crate::error::Doing;
+use crate::process::Process;
+use crate::spawn::ExitStatus;
+
+/// A process of a container. Released with berth_process_free.
+pub struct berth_process(pub(super) Process);
+
+/// How a process ended.
+#[repr(i32)]
+pub enum berth_exit {
+    /// By itself: `code` is its exit status.
+    Exited = 1,
+    /// By a signal: `signal` is its number.
+    Signaled = 2,
+}
+
+/// How a process ended, as wait(2) has it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct berth_exit_status {
+    /// A BERTH_EXIT_... constant.
+    pub kind: i32,
+    /// The exit status, 0 to 255; else 0.
+    pub code: i32,
+    /// The signal that ended it; else 0.
+    pub signal: i32,
+    /// 1 if it left a core dump; else 0.
+    pub core_dumped: i32,
+}
+
+impl From<ExitStatus> for berth_exit_status {
+    fn from(status: ExitStatus) -> berth_exit_status {
+        match status {
+            ExitStatus::Exited(code) => {
+                berth_exit_status { kind: berth_exit::Exited as i32, code, signal: 0, core_dumped: 0 }
+            }
+            ExitStatus::Signaled { signal, core_dumped } => berth_exit_status {
+                kind: berth_exit::Signaled as i32,
+                code: 0,
+                signal,
+                core_dumped: core_dumped.into(),
+            },
+        }
+    }
+}
+
+/// The process's id in the caller's pid namespace. After the process has ended and was waited for, the number may mean
+/// another process; a pidfd never does.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_pid(
+    process: Option<&berth_process>,
+    pid: Option<&mut MaybeUninit<i32>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out(pid, "pid")?;
+        slot.write(args::handle(process, "process")?.0.pid());
+        Ok(())
+    })
+}
+
+/// A descriptor for the process (pidfd_open(2)), for the caller's own poll(2) or epoll(7): it becomes readable when the
+/// process has ended. `fd` is the caller's to close. Take the status with berth_process_wait, not with waitid(2).
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_pidfd(
+    process: Option<&berth_process>,
+    fd: Option<&mut MaybeUninit<i32>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_fd(fd, "fd")?;
+        let pidfd = args::handle(process, "process")?.0.pidfd();
+        slot.write(args::into_raw(Some(pidfd.try_clone_to_owned().doing(|| "duplicating the pidfd")?)));
+        Ok(())
+    })
+}
+
+/// Waits until the process has ended, and tells how. May be called again, and by several threads at once.
+///
+/// `status` is optional. Blocks up to `timeout_ms`; no lock is held, so every other call works meanwhile.
+///
+/// Only this process is waited for, never another child of the caller, and no SIGCHLD handler is needed or in the way.
+/// Where the program's own waitpid(-1) has taken the status, or the process is another program's child, the kernel is
+/// asked for it (PIDFD_GET_INFO, Linux 6.15).
+///
+/// Errors: BERTH_E_TIMEOUT if it has not ended yet; BERTH_E_STATUS_UNKNOWN if it has, and nobody can say how.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_wait(
+    process: Option<&berth_process>,
+    timeout_ms: i64,
+    status: Option<&mut MaybeUninit<berth_exit_status>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let ended = args::handle(process, "process")?.0.wait(timeout_ms)?;
+        status.map(|slot| slot.write(ended.into()));
+        Ok(())
+    })
+}
+
+/// Sends a signal to the process (pidfd_send_signal(2)); 0 only asks whether it is there. Never reaches another process
+/// that has got the same id.
+///
+/// Errors: BERTH_E_NOT_RUNNING if the process has ended, BERTH_E_INVALID_ARGUMENT if there is no such signal.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_signal(
+    process: Option<&berth_process>,
+    signal: i32,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(process, "process")?.0.signal(signal))
+}
+
+/// The caller's ends of the pipes that were asked for with BERTH_STDIO_PIPE: fds[0] to write the process's standard input,
+/// fds[1] and fds[2] to read its output and error; -1 where there is none. Each is given once, to be closed by the caller;
+/// a second call gives -1. Those that are not taken are closed with the last handle on the process.
+///
+/// The ends block; writing to a process that has closed its input raises SIGPIPE (pipe(7)).
+///
+/// cbindgen:ptrs-as-arrays=[[fds; 3]]
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_take_stdio(
+    process: Option<&berth_process>,
+    fds: *mut i32,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slots = args::out_fds(fds, "fds")?;
+        slots.write(args::handle(process, "process")?.0.take_stdio().map(args::into_raw));
+        Ok(())
+    })
+}
+
+/// The master of the process's terminal (pty(7)), to read and write; -1 if the process has none, or if it was sent to a
+/// console socket, or if this handle did not start the process. `fd` is the caller's to close; each call gives a new one.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_terminal(
+    process: Option<&berth_process>,
+    fd: Option<&mut MaybeUninit<i32>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_fd(fd, "fd")?;
+        slot.write(args::into_raw(args::handle(process, "process")?.0.terminal()?));
+        Ok(())
+    })
+}
+
+/// Sets the size of the process's terminal, in characters; its foreground processes get SIGWINCH (TIOCSWINSZ(2const)).
+///
+/// Errors: BERTH_E_INVALID_ARGUMENT if this handle has no terminal (see berth_process_terminal). Whoever got the master
+/// through a console socket resizes it there.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_resize_terminal(
+    process: Option<&berth_process>,
+    rows: u16,
+    columns: u16,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(process, "process")?.0.resize_terminal(rows, columns))
+}
+
+/// Releases a handle on a process, and what was not taken of its pipes and terminal. The process runs on. A process that
+/// was not waited for stays a zombie of the caller's until the caller reaps its children or ends. NULL is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_free(process: Option<Box<berth_process>>) {
+    infallible((), || drop(process));
+}

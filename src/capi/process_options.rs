@@ -1,0 +1,104 @@
+//! How a process is to be started: its streams, further descriptors, terminal.
+
+use std::ffi::c_char;
+
+use super::args;
+use super::boundary::infallible;
+use super::sized::{self, Grows};
+use crate::error::{Code, Error, Result};
+use crate::process::{ProcessOptions, Stdio};
+
+/// Where a standard stream of a process leads.
+#[repr(i32)]
+pub enum berth_stdio {
+    /// Where the caller's own stream leads. The default.
+    Inherit = 0,
+    /// To /dev/null.
+    Null = 1,
+    /// To the descriptor `fd` of the caller.
+    Fd = 2,
+    /// To a new pipe, whose other end berth_process_take_stdio gives.
+    Pipe = 3,
+}
+
+/// One standard stream: a BERTH_STDIO_... constant, and for BERTH_STDIO_FD the descriptor (else 0).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct berth_stream {
+    pub kind: i32,
+    pub fd: i32,
+}
+
+/// How a process is to be started, beside its OCI specification. Fill with berth_process_options_init, or with zeros
+/// and the size.
+///
+/// Whether a process has a terminal is said by its specification (process.terminal). Then its streams are the terminal's,
+/// and `stdio` must be left at its default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct berth_process_options {
+    /// sizeof(berth_process_options).
+    pub size: usize,
+    /// Standard input, output and error, by their descriptor's number: 0, 1, 2.
+    pub stdio: [berth_stream; 3],
+    /// `extra_fd_count` descriptors of the caller, which become the process's 3, 4 and so on. NULL if there are none.
+    pub extra_fds: *const i32,
+    pub extra_fd_count: usize,
+    /// A unix socket that gets the master of the process's terminal in a message (SCM_RIGHTS, unix(7)), as runc's
+    /// --console-socket. NULL: the master is given by berth_process_terminal.
+    pub console_socket: *const c_char,
+    /// The signal that the process gets when the thread that started it ends (PR_SET_PDEATHSIG(2const): the thread, not
+    /// the program). 0: none.
+    pub parent_death_signal: i32,
+    /// 0.
+    pub reserved: i32,
+}
+
+// SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
+unsafe impl Grows for berth_process_options {
+    const NAME: &'static str = "berth_process_options";
+    const FIRST: usize = 64;
+}
+
+const _: () = assert!(size_of::<berth_process_options>() == 64, "members are only added, at the end");
+
+/// Makes the options the default: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond it is
+/// written. NULL is left alone.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_process_options_init(options: *mut berth_process_options, size: usize) {
+    infallible((), || sized::init(options, size));
+}
+
+pub fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
+    let options = sized::read(options)?;
+    if options.reserved != 0 {
+        let message = format!("berth_process_options.reserved is {}; expected 0", options.reserved);
+        return Err(Error::new(Code::Unsupported, message));
+    }
+    let [stdin, stdout, stderr] = options.stdio;
+    Ok(ProcessOptions {
+        stdio: [stream(stdin, 0)?, stream(stdout, 1)?, stream(stderr, 2)?],
+        extra_fds: args::numbers(options.extra_fds, options.extra_fd_count, "extra_fds")?,
+        console_socket: args::optional_path(options.console_socket, "console_socket")?.map(ToOwned::to_owned),
+        parent_death_signal: options.parent_death_signal,
+    })
+}
+
+fn stream(given: berth_stream, index: usize) -> Result<Stdio> {
+    const INHERIT: i32 = berth_stdio::Inherit as i32;
+    const NULL: i32 = berth_stdio::Null as i32;
+    const FD: i32 = berth_stdio::Fd as i32;
+    const PIPE: i32 = berth_stdio::Pipe as i32;
+    match (given.kind, given.fd) {
+        (FD, fd) => Ok(Stdio::Fd(fd)),
+        (INHERIT, 0 | -1) => Ok(Stdio::Inherit),
+        (NULL, 0 | -1) => Ok(Stdio::Null),
+        (PIPE, 0 | -1) => Ok(Stdio::Pipe),
+        (INHERIT | NULL | PIPE, fd) => Err(Error::invalid_argument(format!(
+            "stdio[{index}].fd is {fd}, but stdio[{index}].kind is not BERTH_STDIO_FD"
+        ))),
+        (kind, _) => {
+            Err(Error::invalid_argument(format!("stdio[{index}].kind is {kind}; expected a BERTH_STDIO_... constant")))
+        }
+    }
+}

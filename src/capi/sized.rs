@@ -1,0 +1,151 @@
+//! Structs that grow: the first member is the size of the struct as the caller was compiled with it.
+
+use std::mem::MaybeUninit;
+
+use crate::error::{Code, Error, Result};
+
+/// A struct whose first member is its size.
+///
+/// # Safety
+///
+/// `repr(C)`, the first member is a `usize`, there is no padding, and every pattern of bytes is a valid value.
+pub unsafe trait Grows: Copy {
+    const NAME: &'static str;
+    /// The size of the first version that was published. Nobody was ever compiled with a smaller one.
+    const FIRST: usize;
+
+    fn zeroed() -> Self {
+        // SAFETY: every pattern of bytes is valid.
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
+}
+
+/// Far more than any struct will ever have: what is above was never initialised.
+const MOST_BYTES: usize = 4096;
+
+fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
+    // SAFETY: the header asks for a struct that begins with its size, whatever that is.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    if size < T::FIRST || size > MOST_BYTES || size % align_of::<T>() != 0 {
+        let message = format!("{}.size is {size}; expected sizeof({})", T::NAME, T::NAME);
+        return Err(Error::invalid_argument(message));
+    }
+    Ok(size)
+}
+
+/// The caller's struct as this version knows it; NULL is the default.
+pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
+    let mut value = T::zeroed();
+    if pointer.is_null() {
+        return Ok(value);
+    }
+    let size = size_of_callers(pointer)?;
+    // SAFETY: the caller's struct has `size` bytes, all of them initialised, as its size says.
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
+    let (known, unknown) = bytes.split_at(size.min(size_of::<T>()));
+    if let Some(at) = unknown.iter().position(|byte| *byte != 0) {
+        let at = known.len() + at;
+        let message = format!("{} has a value at byte {at}, which this version of libberth does not know", T::NAME);
+        return Err(Error::new(Code::Unsupported, message));
+    }
+    // SAFETY: `known` is not longer than the value.
+    unsafe { std::ptr::copy_nonoverlapping(known.as_ptr(), (&raw mut value).cast(), known.len()) };
+    Ok(value)
+}
+
+/// Whether the caller's struct can take a result.
+pub fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
+    if pointer.is_null() {
+        return Err(Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name));
+    }
+    size_of_callers(pointer).map(drop)
+}
+
+/// Fills the caller's struct as far as it goes. Members that only the caller knows become all ones, which is "not
+/// known" in every struct that is filled this way; its size stays.
+pub fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
+    let size = size_of_callers(pointer)?;
+    let skip = size_of::<usize>();
+    let known = size.min(size_of::<T>());
+    let to = pointer.cast::<u8>();
+    // SAFETY: the caller's struct has `size` bytes, the value at least `known`, and both begin with a usize.
+    unsafe {
+        std::ptr::copy_nonoverlapping((&raw const *value).cast::<u8>().add(skip), to.add(skip), known - skip);
+        std::ptr::write_bytes(to.add(known), 0xff, size - known);
+    }
+    Ok(())
+}
+
+/// Makes the caller's struct one that says nothing but its size.
+pub fn init<T: Grows>(pointer: *mut T, size: usize) {
+    if pointer.is_null() || size < size_of::<usize>() {
+        return;
+    }
+    // SAFETY: the header asks for `size` bytes to write to, and there is room for a usize.
+    unsafe {
+        std::ptr::write_bytes(pointer.cast::<u8>(), 0, size);
+        pointer.cast::<usize>().write(size);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A second version: the first ended before `added`.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Two {
+        size: usize,
+        first: u64,
+        added: u64,
+    }
+
+    // SAFETY: numbers only, without padding.
+    unsafe impl Grows for Two {
+        const NAME: &'static str = "two";
+        const FIRST: usize = 16;
+    }
+
+    fn read_words(words: &[u64]) -> Result<Two> {
+        read(words.as_ptr().cast())
+    }
+
+    #[test]
+    fn an_older_caller_gets_the_default_of_what_is_new() {
+        assert_eq!(read_words(&[16, 7, 99]).unwrap(), Two { size: 16, first: 7, added: 0 });
+        assert_eq!(read::<Two>(std::ptr::null()).unwrap(), Two { size: 0, first: 0, added: 0 });
+    }
+
+    #[test]
+    fn a_newer_caller_may_not_use_what_is_newer() {
+        assert_eq!(read_words(&[32, 1, 2, 0]).unwrap().added, 2);
+        let error = read_words(&[32, 1, 2, 1 << 56]).unwrap_err();
+        assert_eq!((error.code, error.message.contains("byte 31")), (Code::Unsupported, true));
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_is_refused() {
+        for size in [0, 8, 15, 17, 4104, u64::MAX] {
+            assert_eq!(read_words(&[size, 0, 0]).unwrap_err().code, Code::InvalidArgument, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_result_fills_what_the_caller_has() {
+        let value = Two { size: 24, first: 1, added: 2 };
+        let mut words = [16u64, 0, 0, 0];
+        write(words.as_mut_ptr().cast(), &value).unwrap();
+        assert_eq!(words, [16, 1, 0, 0]);
+        words[0] = 32;
+        write(words.as_mut_ptr().cast(), &value).unwrap();
+        assert_eq!(words, [32, 1, 2, u64::MAX]);
+    }
+
+    #[test]
+    fn init_leaves_only_the_size() {
+        let mut words = [9u64; 3];
+        init::<Two>(words.as_mut_ptr().cast(), 16);
+        assert_eq!(words, [16, 0, 9]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Explain: what create would have init do, without doing anything.
+
+use super::create::{cgroups_path, process_of};
+use crate::cgroup;
+use crate::error::{Doing, Result};
+use crate::plan;
+use crate::spec::Config;
+
+/// The id of the container that is never made.
+const ID: &str = "explain";
+
+/// The plan of a container with this configuration on this host, as JSON: the steps in words and in order.
+pub fn explain(config: &Config) -> Result<String> {
+    config.validate()?;
+    process_of(config)?;
+    let layout = cgroup::plan(cgroups_path(config), ID)?;
+    let plan = plan::create(&plan::Create {
+        config,
+        rootfs: config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?,
+        layout: &layout,
+        into_cgroup: layout.has_unified(),
+        attached_by_host: cgroup::open(&layout)?.attach_needed(),
+        parent_death_signal: 0,
+    })?;
+    Ok(plan.explain().to_string())
+}

@@ -1,0 +1,37 @@
+//! What this version can do, by name. A name is listed once the thing works.
+
+const NAMES: [&str; 29] = [
+    "create",
+    "start",
+    "run",
+    "exec",
+    "load",
+    "list",
+    "delete",
+    "recover",
+    "signal",
+    "pause",
+    "stats",
+    "wait",
+    "pidfd",
+    "hooks",
+    "terminal",
+    "console-socket",
+    "extra-fds",
+    "explain",
+    "log",
+    "cgroup-v1",
+    "cgroup-v2",
+    "namespace-cgroup",
+    "namespace-ipc",
+    "namespace-mount",
+    "namespace-network",
+    "namespace-pid",
+    "namespace-time",
+    "namespace-user",
+    "namespace-uts",
+];
+
+pub fn has(name: &str) -> bool {
+    NAMES.contains(&name)
+}

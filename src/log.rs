@@ -1,0 +1,146 @@
+//! Where the library's log goes: to a function or a descriptor of the host's, or nowhere.
+
+use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{PoisonError, RwLock};
+use std::time::SystemTime;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use serde_json::json;
+
+use crate::error::{Code, Error, Result};
+
+/// Gets level, target and message.
+type Function = dyn Fn(Level, &str, &str) + Send + Sync;
+
+pub enum Sink {
+    Function(Box<Function>),
+    /// JSON, one object on a line.
+    Lines(OwnedFd),
+}
+
+static LOGGER: Logger = Logger { sink: RwLock::new(None) };
+
+thread_local! {
+    /// This thread is in the sink: what it logs there would go round in a circle.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Logger {
+    sink: RwLock<Option<Sink>>,
+}
+
+/// Replaces the sink. When this returns, no thread uses the old one.
+pub fn set(sink: Option<Sink>) -> Result<()> {
+    if INSIDE.get() {
+        return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
+    }
+    let level = if sink.is_some() { LevelFilter::Trace } else { LevelFilter::Off };
+    let mut current = LOGGER.sink.write().unwrap_or_else(PoisonError::into_inner);
+    if !std::ptr::addr_eq(log::logger(), &LOGGER) && log::set_logger(&LOGGER).is_err() {
+        // Another thread may have been first to set the very same.
+        if !std::ptr::addr_eq(log::logger(), &LOGGER) {
+            let message = "the program has set a logger of its own, which gets this library's log already";
+            return Err(Error::new(Code::Unsupported, message));
+        }
+    }
+    log::set_max_level(level);
+    *current = sink;
+    Ok(())
+}
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record) {
+        if INSIDE.replace(true) {
+            return;
+        }
+        let sink = self.sink.read().unwrap_or_else(PoisonError::into_inner);
+        let message = record.args().to_string().replace(['\n', '\r'], " ");
+        match &*sink {
+            Some(Sink::Function(function)) => function(record.level(), record.target(), &message),
+            Some(Sink::Lines(fd)) => write(fd, &line(record.level(), record.target(), &message)),
+            None => {}
+        }
+        drop(sink);
+        INSIDE.set(false);
+    }
+
+    fn flush(&self) {}
+}
+
+/// A pipe takes lines up to this length whole or not at all (PIPE_BUF, pipe(7)).
+const LONGEST: usize = 4096;
+
+fn line(level: Level, target: &str, message: &str) -> String {
+    let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+    let level = level.as_str().to_ascii_lowercase();
+    let with =
+        |message: &str| format!("{}\n", json!({ "time": time, "level": level, "target": target, "msg": message }));
+    let whole = with(message);
+    if whole.len() <= LONGEST {
+        return whole;
+    }
+    // Six bytes for a character at most (\u001f, or four of UTF-8).
+    with(&message.chars().take(LONGEST / 8).chain(['…']).collect::<String>())
+}
+
+/// Writes if that is possible at once.
+fn write(fd: &OwnedFd, line: &str) {
+    let mut ready = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut ready, PollTimeout::ZERO) == Ok(1) {
+        without_sigpipe(|| nix::unistd::write(fd, line.as_bytes()).map(drop));
+    }
+}
+
+/// A SIGPIPE goes to the thread that writes. It is held back meanwhile, and taken away if this write has caused it.
+fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
+    let pipe = SigSet::from(Signal::SIGPIPE);
+    let mut before = SigSet::empty();
+    let pending = is_pending(Signal::SIGPIPE);
+    if pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before)).is_err() {
+        return;
+    }
+    if write() == Err(Errno::EPIPE) && !pending {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the set and the time are valid, and nothing is asked about the signal.
+        unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &at_once) };
+    }
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+}
+
+fn is_pending(signal: Signal) -> bool {
+    let mut set = SigSet::empty().as_ref().to_owned();
+    // SAFETY: `set` is a signal set to be filled, and then one to be asked.
+    unsafe { libc::sigpending(&mut set) == 0 && libc::sigismember(&set, signal as i32) == 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_and_fits_into_a_pipe() {
+        let value: serde_json::Value = serde_json::from_str(&line(Level::Warn, "berth::x", "a \"b\"")).unwrap();
+        assert_eq!((&value["level"], &value["msg"]), (&json!("warn"), &json!("a \"b\"")));
+        assert!(line(Level::Warn, "berth::x", &"\u{1}".repeat(9000)).len() <= LONGEST);
+    }
+
+    #[test]
+    fn a_line_nobody_can_read_is_lost_without_a_wait() {
+        let (read, full) = nix::unistd::pipe().unwrap();
+        for _ in 0..64 {
+            write(&full, &"x".repeat(LONGEST));
+        }
+        drop(read);
+        // That the signal does not come either is shown by tests/c/log.c: this process ignores it.
+        write(&full, "x");
+        assert!(!is_pending(Signal::SIGPIPE));
+    }
+}

@@ -1,0 +1,212 @@
+/*
+ * What the C tests share: a check that says where it failed, a runtime with a state root of its own, and containers
+ * from a script.
+ *
+ *   PROGRAM [ROOTFS [STATE_ROOT]]
+ *
+ * ROOTFS is a directory that tests/rootfs has made (else: BERTH_TEST_ROOTFS). Without STATE_ROOT a temporary directory
+ * is made and removed. Exit status: 0 passed, 77 skipped, else failed.
+ */
+#ifndef CHECK_H
+#define CHECK_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <berth.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* For everything that takes milliseconds on an idle machine. */
+#define LONG_MS 120000
+
+static berth_runtime *runtime;
+static const char *rootfs;
+static char state_root[256];
+static int made_root;
+
+/* Ends the test; no container stays. */
+static inline void fail(const char *file, int line, const char *what, berth_error *error) {
+    fprintf(stderr, "%s:%d: %s", file, line, what);
+    if (error)
+        fprintf(stderr, ": %s (code %d, errno %d, stage %d, %s)", berth_error_message(error), berth_error_code(error),
+                berth_error_errno(error), berth_error_stage(error), berth_error_detail_json(error));
+    fputc('\n', stderr);
+    exit(1);
+}
+
+#define CHECK(condition) ((condition) ? (void)0 : fail(__FILE__, __LINE__, #condition, NULL))
+
+/* The call succeeds. It names the error parameter as &error. */
+#define OK(call)                                      \
+    do {                                              \
+        berth_error *error = NULL;                    \
+        int32_t code_ = (call);                       \
+        if (code_ != 0)                               \
+            fail(__FILE__, __LINE__, #call, error);   \
+        CHECK(error == NULL);                         \
+    } while (0)
+
+/* The call fails with this code, and its message has this part. */
+#define FAILS(code, part, call)                                                                           \
+    do {                                                                                                  \
+        berth_error *error = NULL;                                                                        \
+        int32_t code_ = (call);                                                                           \
+        if (code_ != (code) || berth_error_code(error) != (code) ||                                       \
+            !strstr(berth_error_message(error), part) || strchr(berth_error_message(error), '\n') != NULL) { \
+            fprintf(stderr, "expected code %d and \"%s\", got code %d\n", (int)(code), part, (int)code_); \
+            fail(__FILE__, __LINE__, #call, error);                                                       \
+        }                                                                                                 \
+        berth_error_free(error);                                                                          \
+    } while (0)
+
+/* Deletes what a failed test has left, and the state root. */
+static inline void end(void) {
+    if (runtime) {
+        char *ids = NULL;
+        if (berth_runtime_list_json(runtime, &ids, NULL) == 0) {
+            const char *at = ids;
+            while ((at = strstr(at, "\"id\":\"")) != NULL) {
+                char id[256];
+                berth_container *container;
+                if (sscanf(at, "\"id\":\"%255[^\"]", id) == 1 && berth_container_load(runtime, id, &container, NULL) == 0) {
+                    berth_container_delete(container, BERTH_DELETE_FORCE, NULL);
+                    berth_container_free(container);
+                }
+                at += 6;
+            }
+        }
+        berth_string_free(ids);
+        berth_runtime_free(runtime);
+        runtime = NULL;
+    }
+    if (made_root)
+        rmdir(state_root);
+}
+
+static inline void begin(int argc, char **argv) {
+    struct stat found;
+    berth_runtime_options options;
+    if (geteuid() != 0) {
+        fprintf(stderr, "skipped: needs root\n");
+        exit(77);
+    }
+    rootfs = argc > 1 ? argv[1] : getenv("BERTH_TEST_ROOTFS");
+    if (!rootfs || stat(rootfs, &found) != 0) {
+        fprintf(stderr, "skipped: BERTH_TEST_ROOTFS does not name a root filesystem (tests/rootfs makes one)\n");
+        exit(77);
+    }
+    if (argc > 2) {
+        snprintf(state_root, sizeof state_root, "%s", argv[2]);
+    } else {
+        const char *parent = getenv("TMPDIR");
+        snprintf(state_root, sizeof state_root, "%s/berth-c-state.XXXXXX", parent ? parent : "/tmp");
+        CHECK(mkdtemp(state_root));
+        made_root = 1;
+    }
+    atexit(end);
+    berth_runtime_options_init(&options, sizeof options);
+    options.state_root = state_root;
+    OK(berth_runtime_new(&options, &runtime, &error));
+}
+
+/* An id that no other test has. */
+static inline const char *new_id(void) {
+    static char id[64];
+    static int next;
+    snprintf(id, sizeof id, "test-c-%d-%d", (int)getpid(), next++);
+    return id;
+}
+
+/* The process object of a script; `script` has no quotation marks or backslashes. */
+static inline const char *process_json(const char *script, int terminal) {
+    static char json[4096];
+    CHECK(!strpbrk(script, "\"\\") && strlen(script) < 3000);
+    snprintf(json, sizeof json,
+             "{\"terminal\":%s,\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/bin/sh\",\"-c\",\"%s\"],"
+             "\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"}",
+             terminal ? "true" : "false", script);
+    return json;
+}
+
+static inline berth_config *new_config(const char *script, int terminal) {
+    static char json[8192];
+    berth_config *config = NULL;
+    snprintf(json, sizeof json,
+             "{\"ociVersion\":\"1.0.2\",\"process\":%s,\"root\":{\"path\":\"/\",\"readonly\":true},"
+             "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+             "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"mode=755\"]},"
+             "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
+             "\"options\":[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}],"
+             "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+             "{\"type\":\"network\"},{\"type\":\"cgroup\"}]}}",
+             process_json(script, terminal));
+    OK(berth_config_from_json(json, rootfs, &config, &error));
+    return config;
+}
+
+static inline berth_process_options streams(int32_t in, int32_t out, int32_t err) {
+    berth_process_options options;
+    berth_process_options_init(&options, sizeof options);
+    options.stdio[0].kind = in;
+    options.stdio[1].kind = out;
+    options.stdio[2].kind = err;
+    return options;
+}
+
+/* A running container; its streams are as `options` says, or /dev/null. */
+static inline berth_container *run(const char *script, int terminal, const berth_process_options *options) {
+    berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
+    berth_config *config = new_config(script, terminal);
+    berth_container *container = NULL;
+    OK(berth_container_run(runtime, new_id(), config, options ? options : &quiet, &container, &error));
+    CHECK(container);
+    berth_config_free(config);
+    return container;
+}
+
+static inline void remove_container(berth_container *container) {
+    OK(berth_container_delete(container, BERTH_DELETE_FORCE, &error));
+    berth_container_free(container);
+}
+
+static inline int32_t status_of(berth_container *container) {
+    int32_t status = -1;
+    OK(berth_container_status(container, &status, &error));
+    return status;
+}
+
+/* Reads to the end of the stream (EIO is a terminal's) and closes it. */
+static inline const char *read_all(int fd) {
+    static char text[65536];
+    size_t length = 0;
+    ssize_t got;
+    while (length < sizeof text - 1) {
+        got = read(fd, text + length, sizeof text - 1 - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    text[length] = 0;
+    close(fd);
+    return text;
+}
+
+/* Fails unless the descriptor is closed by execve. */
+static inline void check_cloexec(int fd) {
+    CHECK(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+}
+
+#endif

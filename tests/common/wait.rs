@@ -1,0 +1,24 @@
+//! Waiting for what happens soon, with an end.
+
+use std::time::{Duration, Instant};
+
+use super::LONG;
+
+/// Asks until the answer is yes; fails with `what` when that does not happen.
+pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_millis(LONG as u64);
+    while !happened() {
+        assert!(Instant::now() < deadline, "{what} has not happened");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for a file that has something in it, and returns that.
+pub fn eventually_read(path: &std::path::Path) -> String {
+    let mut text = String::new();
+    eventually(&format!("something in {}", path.display()), || {
+        text = std::fs::read_to_string(path).unwrap_or_default();
+        !text.is_empty()
+    });
+    text
+}

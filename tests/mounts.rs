@@ -1,0 +1,454 @@
+//! Mounts and the root filesystem.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use berth::spec::Config;
+use berth::{Code, Container, Stage};
+use common::*;
+use serde_json::{Value, json};
+
+/// What /proc/self/mountinfo says of a mount point, the topmost there.
+#[derive(Debug)]
+struct Mounted {
+    options: Vec<String>,
+    optional: String,
+    kind: String,
+    super_options: Vec<String>,
+}
+
+fn mounted(mountinfo: &str, point: &str) -> Mounted {
+    let line = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some(point));
+    let line = line.unwrap_or_else(|| panic!("nothing on {point}:\n{mountinfo}"));
+    let (before, after) = line.split_once(" - ").unwrap();
+    let fields: Vec<&str> = before.split(' ').collect();
+    let after: Vec<&str> = after.split(' ').collect();
+    let list = |text: &str| text.split(',').map(str::to_owned).collect();
+    Mounted {
+        options: list(fields[5]),
+        optional: fields[6..].join(" "),
+        kind: after[0].into(),
+        super_options: list(after[2]),
+    }
+}
+
+const TABLE: &str = "exec cat /proc/self/mountinfo";
+
+#[test]
+fn the_default_mounts_are_there_with_their_options() {
+    let host = Host::new();
+    let table = host.stdout_of(&shell(TABLE));
+    let check = |point: &str, kind: &str, options: &[&str], super_options: &[&str]| {
+        let found = mounted(&table, point);
+        assert_eq!(found.kind, kind, "{point}");
+        for option in options {
+            assert!(found.options.iter().any(|have| have == option), "{option} of {point}: {found:?}");
+        }
+        for option in super_options {
+            assert!(found.super_options.iter().any(|have| have == option), "{option} of {point}: {found:?}");
+        }
+    };
+    check("/proc", "proc", &["rw"], &[]);
+    check("/dev", "tmpfs", &["rw", "nosuid"], &["mode=755", "size=65536k"]);
+    check("/dev/pts", "devpts", &["nosuid", "noexec"], &["gid=5", "mode=620", "ptmxmode=666"]);
+    check("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev"], &["size=65536k"]);
+    check("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"], &[]);
+    check("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"], &[]);
+    assert!(!mounted(&table, "/dev").options.contains(&"relatime".into()), "strictatime");
+    assert!(["tmpfs", "cgroup2"].contains(&mounted(&table, "/sys/fs/cgroup").kind.as_str()));
+    assert!(mounted(&table, "/sys/fs/cgroup").options.contains(&"ro".into()));
+    assert!(mounted(&table, "/").options.contains(&"ro".into()));
+}
+
+#[test]
+fn nothing_of_the_host_is_left_in_the_mount_table() {
+    let host = Host::new();
+    let table = host.stdout_of(&shell(TABLE));
+    let known = ["/", "/proc", "/dev", "/sys"];
+    for line in table.lines() {
+        let point = line.split(' ').nth(4).unwrap();
+        assert!(known.iter().any(|top| point == *top || point.starts_with(&format!("{top}/"))), "{line}");
+    }
+}
+
+#[test]
+fn nothing_of_the_container_is_seen_in_the_hosts_mount_table() {
+    let host = Host::new();
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    for propagation in ["", "private", "rslave", "shared", "rshared", "slave", "rprivate", "unbindable"] {
+        let mut config = shell("sleep 1000");
+        config["linux"]["rootfsPropagation"] = json!(propagation);
+        let container = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("{propagation}: {error}"));
+        let during = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        // Other tests of the machine may mount; only what is beneath our directories counts.
+        let ours = |text: &str| text.lines().filter(|line| line.contains(rootfs().to_str().unwrap())).count();
+        assert_eq!(ours(&during), ours(&before), "{propagation}");
+        container.delete(berth::Force::Kill).unwrap();
+    }
+}
+
+fn bind(source: &Path, destination: &str, options: &[&str]) -> Value {
+    json!({ "destination": destination, "type": "bind", "source": source, "options": options })
+}
+
+/// Runs in a bundle of its own, whose image may be changed before.
+fn in_bundle(host: &Host, bundle: &Path) -> berth::Result<String> {
+    let config = Config::from_bundle(bundle)?;
+    let container = Container::run(&host.runtime, &unique("m"), &config, &piped())?;
+    let text = read_all(&container.init_process().unwrap());
+    container.wait(LONG)?;
+    container.delete(berth::Force::No)?;
+    Ok(text)
+}
+
+#[test]
+fn a_directory_is_bound_and_written_through() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    fs::write(shared.join("in"), "from the host").unwrap();
+    let mut config = shell("cat /mnt/in; echo from inside >/mnt/out");
+    push_mount(&mut config, bind(&shared, "/mnt", &["bind"]));
+    assert_eq!(host.stdout_of(&config), "from the host");
+    assert_eq!(fs::read_to_string(shared.join("out")).unwrap(), "from inside\n");
+}
+
+#[test]
+fn a_read_only_bind_cannot_be_written_and_the_source_still_can() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    let mut config = shell("touch /mnt/x 2>&1; cat /proc/self/mountinfo");
+    push_mount(&mut config, bind(&shared, "/mnt", &["rbind", "ro", "nosuid", "nodev", "noexec", "noatime"]));
+    let text = host.stdout_of(&config);
+    assert!(text.contains("Read-only file system"), "{text}");
+    let options = mounted(&text, "/mnt").options;
+    assert_eq!(options, ["ro", "nosuid", "nodev", "noexec", "noatime"]);
+    fs::write(shared.join("x"), "").unwrap();
+}
+
+#[test]
+fn a_file_is_bound_on_a_file_whose_target_is_made() {
+    let host = Host::new();
+    let file = host.make_dir("files").join("file");
+    fs::write(&file, "content").unwrap();
+    let mut config = shell("cat /opt/deep/er/file; cat /etc/hosts; stat -c %F /opt/deep/er");
+    push_mount(&mut config, bind(&file, "/opt/deep/er/file", &["bind", "ro"]));
+    push_mount(&mut config, bind(&file, "/etc/hosts", &["bind"]));
+    let bundle = host.bundle("b", &config);
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "contentcontentdirectory\n");
+    assert_eq!(fs::read_to_string(bundle.join("rootfs/opt/deep/er/file")).unwrap(), "", "only the target was made");
+}
+
+#[test]
+fn rbind_takes_the_mounts_below_and_bind_does_not() {
+    let host = Host::new();
+    for (option, expected) in [("rbind", "tmpfs\n"), ("bind", "none\n")] {
+        let mut config = shell("grep -q ' /mnt/shm ' /proc/self/mountinfo && echo tmpfs || echo none");
+        push_mount(&mut config, bind(Path::new("/dev"), "/mnt", &[option]));
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        if table.lines().any(|line| line.split(' ').nth(4) == Some("/dev/shm")) {
+            assert_eq!(host.stdout_of(&config), expected, "{option}");
+        }
+    }
+}
+
+#[test]
+fn recursive_attributes_reach_the_mounts_below() {
+    let host = Host::new();
+    let mut config = shell(TABLE);
+    push_mount(&mut config, bind(Path::new("/dev"), "/mnt", &["rbind", "rro", "rnoexec"]));
+    let table = host.stdout_of(&config);
+    for line in table.lines().filter(|line| line.split(' ').nth(4).unwrap().starts_with("/mnt")) {
+        let options = line.split(' ').nth(5).unwrap();
+        assert!(options.starts_with("ro,") && options.contains("noexec"), "{line}");
+    }
+}
+
+#[test]
+fn a_relative_source_is_relative_to_the_bundle() {
+    let host = Host::new();
+    let mut config = shell("cat /mnt/file");
+    push_mount(&mut config, bind(Path::new("data"), "/mnt", &["bind"]));
+    let bundle = host.bundle("b", &config);
+    fs::create_dir(bundle.join("data")).unwrap();
+    fs::write(bundle.join("data/file"), "beside").unwrap();
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "beside");
+}
+
+#[test]
+fn a_missing_source_is_refused_before_anything_is_made() {
+    let host = Host::new();
+    let mut config = shell("true");
+    push_mount(&mut config, bind(Path::new("/nothing/here"), "/mnt", &["bind"]));
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::ConfigInvalid);
+    assert!(error.message.contains("/nothing/here") && error.message.contains("mounts["), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn a_tmpfs_has_its_size_and_mode() {
+    let host = Host::new();
+    let mut config =
+        shell("stat -c %a:%u:%g /mnt; df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
+    let options = ["size=1m", "mode=1711", "uid=5", "gid=6", "noexec", "nr_inodes=100"];
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": options }));
+    let text = host.stdout_of(&config);
+    assert!(text.starts_with("1711:5:6\n1024\n"), "{text}");
+    let found = mounted(&text, "/mnt");
+    assert!(found.options.contains(&"noexec".into()) && !found.options.contains(&"nosuid".into()));
+    assert!(found.super_options.contains(&"nr_inodes=100".into()), "{found:?}");
+}
+
+#[test]
+fn a_wrong_tmpfs_option_is_told_in_the_kernels_words() {
+    let host = Host::new();
+    for (option, words) in [("size=huge", "size"), ("no_such_option=1", "no_such_option")] {
+        let mut config = shell("true");
+        push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "options": [option] }));
+        let error = host.create(&config, &quiet()).unwrap_err();
+        assert_eq!(
+            (error.code, error.stage, error.errno),
+            (Code::System, Stage::Init, Some(nix::errno::Errno::EINVAL))
+        );
+        assert!(error.message.contains("mounting tmpfs on /mnt") && error.message.contains(words), "{error}");
+        assert!(error.detail["kernel"].as_str().unwrap().contains(words), "{:?}", error.detail);
+        assert!(host.runtime.ids().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_filesystem_type_that_the_kernel_does_not_know_is_named() {
+    let host = Host::new();
+    let mut config = shell("true");
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "nosuchfs", "source": "x" }));
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains("mounting nosuchfs on /mnt"), "{error}");
+}
+
+#[test]
+fn propagation_of_a_mount_is_as_configured() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    for (options, expected) in [
+        (vec!["bind", "private"], vec![]),
+        (vec!["bind", "rshared"], vec!["shared:"]),
+        (vec!["rbind", "slave", "shared"], vec!["shared:"]),
+        (vec!["bind", "unbindable"], vec!["unbindable"]),
+    ] {
+        let mut config = shell(TABLE);
+        push_mount(&mut config, bind(&shared, "/mnt", &options));
+        let found = mounted(&host.stdout_of(&config), "/mnt");
+        for word in &expected {
+            assert!(found.optional.contains(word), "{options:?}: {found:?}");
+        }
+        assert!(!expected.is_empty() || found.optional.is_empty(), "{options:?}: {found:?}");
+    }
+}
+
+#[test]
+fn propagation_of_the_root_is_as_configured() {
+    let host = Host::new();
+    for (name, expected) in [
+        ("private", ""),
+        ("rprivate", ""),
+        ("shared", "shared:"),
+        ("rshared", "shared:"),
+        ("unbindable", "unbindable"),
+        ("runbindable", "unbindable"),
+    ] {
+        let mut config = shell(TABLE);
+        config["linux"]["rootfsPropagation"] = json!(name);
+        let found = mounted(&host.stdout_of(&config), "/");
+        let fits = if expected.is_empty() { found.optional.is_empty() } else { found.optional.contains(expected) };
+        assert!(fits, "{name}: {found:?}");
+    }
+    for name in ["slave", "rslave", ""] {
+        let mut config = shell(TABLE);
+        config["linux"]["rootfsPropagation"] = json!(name);
+        let found = mounted(&host.stdout_of(&config), "/");
+        assert!(!found.optional.contains("shared:"), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn a_mount_target_behind_a_symlink_of_the_image_stays_inside() {
+    let host = Host::new();
+    let source = host.make_dir("source");
+    fs::write(source.join("mark"), "bound").unwrap();
+    let outside = host.make_dir("outside");
+    let targets = [
+        ("absolute".to_owned(), outside.display().to_string(), outside.display().to_string()),
+        ("dots".into(), format!("../../../../../../../..{}", outside.display()), outside.display().to_string()),
+        ("top".into(), "/".into(), String::new()),
+    ];
+    for (name, link, real) in targets {
+        let mut config = shell(&format!("cat {real}/sub/mark"));
+        push_mount(&mut config, bind(&source, &format!("/{name}/sub"), &["bind"]));
+        let bundle = host.bundle(&name, &config);
+        symlink(&link, bundle.join("rootfs").join(&name)).unwrap();
+        // A dangling link is an error, so what it means inside is there.
+        fs::create_dir_all(bundle.join("rootfs").join(real.trim_start_matches('/'))).unwrap();
+        assert_eq!(in_bundle(&host, &bundle).unwrap(), "bound", "{name}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_mount_target_behind_a_dangling_symlink_makes_nothing_outside() {
+    let host = Host::new();
+    let source = host.make_dir("source");
+    let outside = host.make_dir("outside");
+    let link = outside.join("victim").display().to_string();
+    let mut config = shell("true");
+    push_mount(&mut config, bind(&source, "/link/sub", &["bind"]));
+    let bundle = host.bundle("b", &config);
+    symlink(&link, bundle.join("rootfs/link")).unwrap();
+    let error = in_bundle(&host, &bundle).unwrap_err();
+    assert!(error.message.contains("/link/sub"), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn dev_proc_and_sys_that_are_symlinks_stay_inside() {
+    let host = Host::new();
+    let outside = host.make_dir("outside");
+    for name in ["dev", "sys", "proc"] {
+        let mut config = shell("true");
+        config["process"]["args"] = json!(["/bin/true"]);
+        let bundle = host.bundle(name, &config);
+        let original = bundle.join("rootfs").join(name);
+        fs::remove_dir(&original).unwrap();
+        symlink(&outside, &original).unwrap();
+        let _ = in_bundle(&host, &bundle);
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
+        assert!(host.runtime.ids().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn masked_paths_are_empty() {
+    let host = Host::new();
+    // Not every kernel has all of them.
+    let script = "for f in /proc/kcore /proc/keys /proc/timer_list /etc/passwd; do cat $f 2>/dev/null | wc -c; done; \
+                  for d in /proc/scsi /proc/acpi /sys/firmware /home; do ls -A $d 2>/dev/null | wc -l; done; \
+                  touch /home/x 2>/dev/null; echo $?";
+    let mut config = shell(script);
+    let masked = config["linux"]["maskedPaths"].as_array_mut().unwrap();
+    masked.extend([json!("/etc/passwd"), json!("/home"), json!("/not/there")]);
+    let text = host.stdout_of(&config);
+    assert_eq!(text.lines().collect::<Vec<_>>(), ["0", "0", "0", "0", "0", "0", "0", "0", "1"]);
+}
+
+#[test]
+fn a_mask_of_a_file_is_the_real_null_device() {
+    let host = Host::new();
+    let mut config = shell("stat -c %F:%t:%T /etc/passwd; echo x >/etc/passwd; cat /etc/passwd");
+    config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!("/etc/passwd"));
+    let bundle = host.bundle("b", &config);
+    // What the image calls /dev/null is no matter.
+    fs::write(bundle.join("rootfs/dev/null"), "a trap").unwrap();
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "character special file:1:3\n");
+}
+
+#[test]
+fn read_only_paths_cannot_be_written() {
+    let host = Host::new();
+    let script = "for f in /proc/sys/kernel/domainname /proc/sys/kernel/msgmax /proc/irq/default_smp_affinity /opt/x; do \
+                  (echo x >$f) 2>&1 | grep -o 'Read-only file system'; done; cat /proc/sys/kernel/ostype";
+    let mut config = shell(script);
+    set_capabilities(&mut config, &["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
+    writable(&mut config);
+    config["linux"]["readonlyPaths"].as_array_mut().unwrap().extend([json!("/opt"), json!("/not/there")]);
+    let text = host.stdout_of(&config);
+    assert_eq!(text, "Read-only file system\n".repeat(4) + "Linux\n");
+}
+
+#[test]
+fn a_read_only_root_is_read_only_and_a_writable_one_is_not() {
+    let host = Host::new();
+    let script = "touch /x 2>&1 | grep -o 'Read-only file system'; touch /dev/shm/y && echo shm";
+    let mut config = shell(script);
+    let bundle = host.bundle("b", &config);
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "Read-only file system\nshm\n");
+    writable(&mut config);
+    host.write_config(&bundle, &config);
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "shm\n");
+    assert!(bundle.join("rootfs/x").exists());
+    fs::write(bundle.join("rootfs/host"), "the host's is writable as before").unwrap();
+}
+
+#[test]
+fn a_read_only_dev_is_filled_first() {
+    let host = Host::new();
+    let mut config = shell(
+        "touch /dev/x 2>&1 | grep -o 'Read-only file system'; echo x >/dev/null && ls /dev/zero; touch /dev/shm/y && echo shm",
+    );
+    mount_on(&mut config, "/dev")["options"].as_array_mut().unwrap().push(json!("ro"));
+    assert_eq!(host.stdout_of(&config), "Read-only file system\n/dev/zero\nshm\n");
+}
+
+fn cgroup_files() -> &'static str {
+    "find /sys/fs/cgroup -name cgroup.procs | sort | head -3; \
+     for f in $(find /sys/fs/cgroup -name cgroup.procs); do (echo 0 >$f) 2>&1 | grep -c 'Read-only file system'; done | sort -u"
+}
+
+#[test]
+fn the_cgroup_mount_shows_the_containers_part_and_is_read_only() {
+    let host = Host::new();
+    let text = host.stdout_of(&shell(cgroup_files()));
+    assert!(text.starts_with("/sys/fs/cgroup/") && text.ends_with("\n1\n"), "{text}");
+    let deeper = host.stdout_of(&shell("find /sys/fs/cgroup -mindepth 3 | head -3"));
+    assert_eq!(deeper, "", "only one cgroup of each hierarchy is seen");
+}
+
+#[test]
+fn without_a_cgroup_namespace_the_cgroup_mount_is_read_only_whatever_is_asked() {
+    let host = Host::new();
+    let mut config = shell(cgroup_files());
+    without_namespace(&mut config, "cgroup");
+    mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev", "rw"]);
+    set_capabilities(&mut config, &["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
+    let text = host.stdout_of(&config);
+    assert!(text.starts_with("/sys/fs/cgroup/") && text.ends_with("\n1\n"), "{text}");
+    let deeper = host.stdout_of(&{
+        let mut config = shell("find /sys/fs/cgroup -mindepth 3 | head -3");
+        without_namespace(&mut config, "cgroup");
+        config
+    });
+    assert_eq!(deeper, "", "only the container's own cgroup is seen");
+}
+
+#[test]
+fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
+    let host = Host::new();
+    let mut config = shell(
+        "set -e; for h in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do [ -e $h/cgroup.procs ] || continue; mkdir $h/sub; rmdir $h/sub; echo made; done",
+    );
+    mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev"]);
+    let text = host.stdout_of(&config);
+    assert!(text.starts_with("made\n"), "{text}");
+}
+
+#[test]
+fn a_mount_may_cover_another() {
+    let host = Host::new();
+    let mut config = shell("ls /mnt; grep -c ' /mnt ' /proc/self/mountinfo");
+    let (first, second) = (host.make_dir("first"), host.make_dir("second"));
+    fs::write(second.join("second"), "").unwrap();
+    push_mount(&mut config, bind(&first, "/mnt", &["bind"]));
+    push_mount(&mut config, bind(&second, "/mnt", &["bind"]));
+    assert_eq!(host.stdout_of(&config), "second\n2\n");
+}
+
+#[test]
+fn a_remount_changes_the_options_of_a_mount() {
+    let host = Host::new();
+    let mut config = shell("touch /mnt/x 2>&1 | grep -o 'Read-only file system'");
+    let dir = host.make_dir("dir");
+    push_mount(&mut config, bind(&dir, "/mnt", &["bind"]));
+    push_mount(&mut config, bind(&dir, "/mnt", &["bind", "remount", "ro"]));
+    assert_eq!(host.stdout_of(&config), "Read-only file system\n");
+}
