@@ -9,6 +9,7 @@ pub use edit::*;
 pub use wait::*;
 
 pub mod leftovers;
+pub mod myself;
 pub mod runner;
 
 use std::path::{Path, PathBuf};
