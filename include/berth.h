@@ -791,7 +791,8 @@ int32_t berth_container_exec(const struct berth_container *container,
  * Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
  * is missed; at most the cgroup timeout.
  *
- * Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT.
+ * Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT; BERTH_E_BUSY with
+ * BERTH_SIGNAL_ALL.
  */
 int32_t berth_container_signal(const struct berth_container *container,
                                int32_t signal,
