@@ -902,6 +902,10 @@ int32_t berth_container_wait(const struct berth_container *container,
 /**
  * A descriptor for the container's init, as berth_process_pidfd: for poll(2), it becomes readable when init has ended.
  *
+ * The kernel keeps init of a pid namespace from ending as long as a process in it is a zombie, which executed processes
+ * are until their status is taken: by berth_process_wait, or by any call on the container. So whoever only polls this
+ * should wait for the processes it has executed, too.
+ *
  * Errors: BERTH_E_NOT_RUNNING if init is gone and this handle has not seen it; BERTH_E_NOT_FOUND.
  */
 int32_t berth_container_pidfd(const struct berth_container *container,
