@@ -15,13 +15,17 @@ mod armed {
     use std::sync::Mutex;
 
     /// Every point there is, in the order in which a life passes them.
-    pub const POINTS: [&str; 18] = [
+    pub const POINTS: [&str; 24] = [
         "create.directory",
         "create.recorded",
         "create.cgroups",
         "create.limits",
         "create.fifo",
         "create.spawned",
+        "create.pinned",
+        "create.linked",
+        "create.moved",
+        "create.networks",
         "create.attached",
         "create.hooks",
         "create.ready",
@@ -32,6 +36,8 @@ mod armed {
         "delete.locked",
         "delete.recorded",
         "delete.killed",
+        "delete.returned",
+        "delete.networks",
         "delete.cgroups",
         "delete.files",
     ];

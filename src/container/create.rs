@@ -15,6 +15,7 @@ use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
+use crate::network;
 use crate::plan::{self, Barrier, Descriptor, Plan};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
@@ -69,7 +70,7 @@ impl Container {
         joined: &[File],
         rootfs: PathBuf,
     ) -> Result<()> {
-        let mut record = self.first_record(config, rootfs)?;
+        let mut record = self.first_record(config, joined, rootfs)?;
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         fault::point("create.recorded");
@@ -92,6 +93,7 @@ impl Container {
             layout: &record.cgroup,
             into_cgroup: cgroup_dir.is_some(),
             attached_by_host: cgroup.attach_needed(),
+            networks: record.has_networks(),
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
@@ -111,8 +113,10 @@ impl Container {
     }
 
     /// What there may be to remove, before there is any of it.
-    fn first_record(&self, config: &Config, rootfs: PathBuf) -> Result<Record> {
+    fn first_record(&self, config: &Config, joined: &[File], rootfs: PathBuf) -> Result<Record> {
         let namespaces = Namespaces::of(config.spec());
+        let network = namespaces.joined.iter().position(|joined| joined.kind == LinuxNamespaceType::Network);
+        let network = network.and_then(|place| joined.get(place));
         let joined = namespaces.joined.iter().fold(0, |flags, joined| flags | namespaces::flag(joined.kind));
         Ok(Record {
             version: RECORD_VERSION,
@@ -128,6 +132,7 @@ impl Container {
             into_cgroup: false,
             parent_death_signal: 0,
             external_descriptors: Vec::new(),
+            network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
     }
 
@@ -149,6 +154,7 @@ impl Container {
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
+        network::set_up(config, record.network.as_ref(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }

@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
+mod network;
 mod oci_state;
 mod pause;
 mod prepare;
@@ -27,6 +28,7 @@ use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Stats;
 pub use explain::explain;
+pub use network::VethNames;
 pub use status::Status;
 use store::{Directory, Record};
 

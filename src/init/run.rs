@@ -6,7 +6,7 @@ use super::process;
 use super::report::Report;
 use super::sys::*;
 use super::wire::*;
-use super::{terminal, tree};
+use super::{network, terminal, tree};
 
 pub struct Init {
     plan: Plan,
@@ -54,6 +54,8 @@ impl Init {
             Op::Fork => self.fork(a0, a1),
             Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
             Op::BecomeRoot => process::become_root(),
+            Op::Loopback => network::loopback_up(),
+            Op::RouteSocket => network::send_route_socket(&self.report),
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {

@@ -88,6 +88,12 @@ impl<'p> Conversation<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
+    /// The socket that a `RouteSocket` step opens.
+    pub fn socket(&mut self, deadline: Deadline) -> Result<OwnedFd> {
+        let (_, fd) = self.expect(wire::SOCKET, deadline)?;
+        fd.ok_or_else(|| self.protocol_error("no socket"))
+    }
+
     /// Waits until execve has happened: the control socket closes after `Executing`.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
         self.expect(wire::EXECUTING, deadline)?;
