@@ -7,11 +7,13 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::inside::{Inside, Needs};
 use super::status::{self, Status};
 use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
-use crate::error::{Doing, Error, Result};
+use crate::children;
+use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
@@ -25,6 +27,9 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 
+/// As many descriptors as undoing needs at once.
+const SPARE: usize = 16;
+
 impl Container {
     /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
     /// is left.
@@ -36,12 +41,25 @@ impl Container {
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
-        let directory = runtime.inner.root.make(id)?;
-        let container = Container::new(id, &runtime.inner, directory);
-        let lock = container.directory.lock(runtime.inner.lock_deadline())?;
+        children::reap_all();
+        let (container, lock) = loop {
+            let directory = runtime.inner.root.make(id)?;
+            let container = Container::new(id, &runtime.inner, directory);
+            match container.directory.lock(runtime.inner.lock_deadline()) {
+                // Somebody who recovers has taken the empty directory for a killed creator's.
+                Err(error) if error.code == Code::NotFound => {}
+                Err(error) => {
+                    let _ = container.directory.remove();
+                    return Err(error);
+                }
+                Ok(lock) => break (container, lock),
+            }
+        };
         fault::point("create.directory");
         let _ = container.config.set(config.clone());
-        let result = container.set_up(config, process, options, &joined, rootfs);
+        // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
+        let spare = container.directory.spare(SPARE);
+        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs));
         if let Err(error) = result {
             return Err(container.undo(error));
         }
@@ -97,16 +115,18 @@ impl Container {
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
         let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
+        streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
         let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
+        children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");
         Ok(())
@@ -173,16 +193,21 @@ impl Container {
     fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
         record.init = Some(identify(init.pid())?);
         let creating = Status::Creating;
+        let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
         self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
-        let inside = Place::Container { namespaces: record.namespaces, init: init.pidfd() };
+        let Some(opened) = record.init.as_ref().map(|init| Inside::open(&init.identity, needs)).transpose()?.flatten()
+        else {
+            return Ok(()); // gone: the next word to it says why
+        };
+        let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
-        init: Conversation,
+        mut init: Conversation,
         record: &mut Record,
         options: &ProcessOptions,
         stdio: [Option<OwnedFd>; 3],
@@ -197,10 +222,11 @@ impl Container {
             _ => true,
         };
         self.directory.write(record)?;
-        init.go()?;
+        fault::point("create.committed");
+        init.leave(self.runtime.setup_deadline())?;
         let (child, master) = init.finish();
-        let leader = child.pid;
-        Ok(Process::started(child, leader, stdio).with_terminal(master.filter(|_| terminal)))
+        let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
+        Ok(process.with_terminal(master.filter(|_| terminal)))
     }
 }
 
@@ -238,7 +264,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+        _ => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());

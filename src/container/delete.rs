@@ -1,5 +1,6 @@
 //! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::store::{Phase, Record};
@@ -15,6 +16,8 @@ use crate::network;
 use crate::spawn;
 use crate::spec::hooks::Kind;
 
+const PATIENCE: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Force {
     /// Refuses a container that is not stopped.
@@ -28,6 +31,7 @@ impl Container {
     /// Removes the container: its processes, cgroups, and state; then its poststop hooks run. A handle stays valid,
     /// and answers [`Code::NotFound`].
     pub fn delete(&self, force: Force) -> Result<()> {
+        children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         fault::point("delete.locked");
         let Some(mut record) = self.directory.read()? else {
@@ -78,17 +82,21 @@ impl Container {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
         }
         self.kill_members(cgroup)?;
-        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout);
+        // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
+        // not reap them: there is nothing more to wait for.
+        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
         match (self.known_init(), init) {
             // The handle's own process keeps the status for those who ask later.
             (Some(process), _) => {
                 let _ = process.wait_until(deadline);
             }
             (None, Some(pidfd)) => {
-                let _ = spawn::wait(&pidfd, deadline);
+                children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
+                let _ = spawn::wait(&pidfd, Deadline::after_ms(0));
             }
             (None, None) => {}
         }
+        children::reap(self.directory.path());
         Ok(())
     }
 
@@ -98,7 +106,7 @@ impl Container {
         let deadline = self.runtime.cgroup_deadline();
         let mut attempt = Duration::from_millis(5);
         loop {
-            children::take_ended();
+            children::reap_all();
             let soon = Instant::now() + attempt;
             match cgroup.kill_all(soon.min(deadline)) {
                 Err(error) if error.code == Code::Timeout && soon < deadline => attempt *= 2,
@@ -107,7 +115,7 @@ impl Container {
         }
     }
 
-    /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").
+    /// What keeps them from running is told to the log, as their own failures are.
     fn run_poststop_hooks(&self, record: &Record) {
         let run = self
             .config(record)

@@ -3,14 +3,18 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::create::process_of;
+use super::inside::{Inside, Needs};
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::error::{Code, Result};
+use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
+use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
 
 impl Container {
@@ -31,12 +35,14 @@ impl Container {
         }
         let config = self.config(&record)?;
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let mut streams = Streams::open(options, terminal)?;
+        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
+        let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+        streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
         let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
         let stdio = std::mem::take(&mut streams.ours);
-        let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
-        let process = Process::started(child, leader, stdio);
+        let process = Process::new(child.pid, child.pidfd, stdio);
+        children::keep(self.directory.path(), process.end());
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;
@@ -54,6 +60,7 @@ impl Container {
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
+            own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
         })
     }
 
@@ -63,7 +70,7 @@ impl Container {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
-        let mut plan = self.join_plan(config, record, &process, 0);
+        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL);
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -82,23 +89,31 @@ impl Container {
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
-        let init = record.init.as_ref().ok_or_else(ended)?.identity.open()?.ok_or_else(ended)?;
+        let init = record.init.as_ref().ok_or_else(ended)?;
+        let needs = Needs {
+            cgroup_namespace: plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace),
+            root: plan.descriptors.contains(&Descriptor::ContainerRoot),
+        };
+        let inside = Inside::open(&init.identity, needs)?.ok_or_else(ended)?;
         let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
         let open = |descriptor: &Descriptor| match descriptor {
-            Descriptor::ContainerInit => init.as_raw_fd(),
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
-            _ => -1,
+            other => inside.find(other),
         };
         let deadline = self.runtime.setup_deadline();
         let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
+        fault::point("exec.spawned");
         child.adopt(deadline)?;
+        fault::point("exec.adopted");
         match process {
             Some(process) => prepare::from_outside(child.pid(), process, cgroup)?,
             None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
             None => {}
         }
+        fault::point("exec.attached");
         child.go()?;
         child.executed(deadline)?;
+        fault::point("exec.executed");
         Ok(child.finish())
     }
 }

@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
+pub(crate) mod inside;
 mod network;
 mod oci_state;
 mod pause;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
+use crate::children;
 use crate::error::{Code, Error, Result};
 use crate::hooks;
 use crate::process::Process;
@@ -48,6 +50,7 @@ pub struct Container {
 impl Container {
     /// Opens a container that exists already, made by this or any other process.
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
+        children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
         directory.read()?;
         Ok(Container::new(id, &runtime.inner, directory))
@@ -79,6 +82,7 @@ impl Container {
 
     /// The record as it is now, whoever wrote it.
     fn record(&self) -> Result<Record> {
+        children::reap(self.directory.path());
         self.directory.read()?.ok_or_else(|| {
             Error::new(Code::NotRunning, format!("container {:?} was never created in full; delete it", self.id))
         })
@@ -90,6 +94,7 @@ impl Container {
 
     /// The state at this moment, asked of the kernel.
     pub fn status(&self) -> Result<Status> {
+        children::reap(self.directory.path());
         match self.directory.read()? {
             Some(record) => status::of(&record, self.cgroup(&record)?.as_ref()),
             None => Ok(Status::Stopped),
@@ -113,7 +118,7 @@ impl Container {
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let pidfd = init.identity.open()?.ok_or_else(ended)?;
-        let process = Process::found(init.identity.pid, pidfd, init.identity.pid);
+        let process = Process::init(init.identity.pid, pidfd, self.directory.path(), [None, None, None]);
         Ok(self.lock_init().get_or_insert(process).clone())
     }
 

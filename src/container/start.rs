@@ -35,6 +35,7 @@ impl Container {
         }
         let config = self.config(&record)?;
         self.run_start_hooks(config, &record, cgroup.as_ref())?;
+        fault::point("start.hooks");
         self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
@@ -68,10 +69,11 @@ impl Container {
     /// failed, and its end closes when the program is executed.
     fn release(&self, config: &Config, record: &Record) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
+        // Before the fifo is opened: a short program may have come to its end right after.
+        let init = self.init_process()?;
         let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
         fault::point("start.opened");
         let deadline = self.runtime.setup_deadline();
-        let init = self.init_process()?;
         match read_message(&fifo, Some(init.pidfd()), deadline)? {
             Some(message) if message.kind == wire::RELEASED => {}
             // Somebody else has opened it too, and got the message.

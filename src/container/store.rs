@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Layout;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
+use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
 
@@ -128,7 +129,9 @@ impl Root {
             }
             other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
-        self.directory(id)
+        self.directory(id).inspect_err(|_| {
+            let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+        })
     }
 
     pub fn directory(&self, id: &str) -> Result<Directory> {
@@ -186,6 +189,15 @@ pub struct Directory {
 }
 
 impl Directory {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Descriptors that mean nothing but that there is room for others.
+    pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
+        (0..count).map(|_| self.fd.try_clone().doing(|| "keeping descriptors in reserve")).collect()
+    }
+
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
     /// deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
@@ -225,6 +237,7 @@ impl Directory {
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
+            fault::point("record.written");
             renameat(&self.fd, STATE_NEW, &self.fd, STATE)
                 .doing(|| format!("replacing {}", self.path.join(STATE).display()))
         });
@@ -303,6 +316,7 @@ impl Directory {
         for name in [FIFO, NETWORK_NAMESPACE, CONFIG, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
+        fault::point("delete.emptied");
         let doing = || format!("removing {}", self.path.display());
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -401,14 +415,14 @@ mod tests {
         directory.write(&record("a")).unwrap();
         directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
         assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
-        assert!(!directory.path.join(STATE_NEW).exists());
+        assert!(!directory.path().join(STATE_NEW).exists());
     }
 
     #[test]
     fn a_torn_record_is_an_error_that_names_the_file() {
         let (_dir, root) = root();
         let directory = root.make("a").unwrap();
-        std::fs::write(directory.path.join(STATE), "{\"version\":1,").unwrap();
+        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
         let error = directory.read().unwrap_err();
         assert!(error.message.contains("a/state.json is damaged"), "{error}");
     }

@@ -6,7 +6,8 @@ use super::process;
 use super::report::Report;
 use super::sys::*;
 use super::wire::*;
-use super::{network, terminal, tree};
+use super::tree::{self, Top};
+use super::{network, terminal};
 
 pub struct Init {
     plan: Plan,
@@ -71,30 +72,41 @@ impl Init {
                 let root = openat(AT_FDCWD, self.plan.text(step.s[0])?, O_PATH | O_DIRECTORY, 0)?;
                 self.fill(SLOT_ROOT as u64, root)
             }
-            Op::Mount => self.mounter().mount(&step),
+            Op::TakeRoot => {
+                let root = self.slot(a0)?;
+                self.fill(SLOT_ROOT as u64, root)
+            }
+            Op::Mount => {
+                let mount = self.mounter(&step)?.mount(&step)?;
+                if a1 == NO_SLOT {
+                    close(mount);
+                    return Ok(());
+                }
+                self.fill(a1, mount)
+            }
             Op::Attach => {
                 let tree = self.slot(a0)?;
-                self.mounter().attach(tree, &step)?;
+                self.mounter(&step)?.attach(tree, &step)?;
                 close(tree);
                 self.fill(a0, -1)
             }
-            Op::MountPropagation => self.mounter().propagation(&step),
-            Op::Remount => self.mounter().remount(&step),
+            Op::MountPropagation => self.mounter(&step)?.propagation(&step),
+            Op::Remount => self.mounter(&step)?.remount(&step),
             Op::Mask => {
                 let mut empty = self.slots[SLOT_MASK];
-                self.mounter().mask(&step, &mut empty)?;
+                self.mounter(&step)?.mask(&step, &mut empty)?;
                 self.fill(SLOT_MASK as u64, empty)
             }
-            Op::ReadonlyPath => self.mounter().readonly(&step),
+            Op::ReadonlyPath => self.mounter(&step)?.readonly(&step),
 
             Op::MakeNode => self.make_node(&step),
             Op::Symlink => {
-                let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+                let parent = tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[0])?)?;
                 let result = tree::make_symlink(parent, self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
                 close(parent);
                 result
             }
-            Op::MakeDirectory => tree::make_directory(self.root(), self.plan.text_mut(step.s[2])?).map(close),
+            Op::MakeDirectory => tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[2])?).map(close),
 
             Op::Pivot => self.pivot(a0),
             Op::Chroot => {
@@ -112,7 +124,7 @@ impl Init {
                 Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
                 other => other,
             },
-            Op::Terminal => terminal::open(&self.report, self.root(), &step),
+            Op::Terminal => terminal::open(&self.report, self.plan, self.top(&step)?, &step),
             Op::Rlimit => setrlimit(a0, a1, a2),
             Op::Bounding => process::limit_bounding_set(a0),
             Op::User => process::set_user(self.plan, &step),
@@ -147,13 +159,23 @@ impl Init {
         self.slots[SLOT_ROOT]
     }
 
-    fn mounter(&mut self) -> Mounter<'_> {
-        Mounter {
+    /// Where the path of a step begins.
+    fn top(&self, step: &Step) -> Result<Top> {
+        let fd = match step.flags >> BASE_SHIFT {
+            0 => self.root(),
+            slot => self.slot(slot as u64)?,
+        };
+        Ok(Top { fd, strict: step.flags & STRICT != 0 })
+    }
+
+    fn mounter(&mut self, step: &Step) -> Result<Mounter<'_>> {
+        Ok(Mounter {
             plan: self.plan,
             proc: self.slots[SLOT_PROC],
-            root: self.slots[SLOT_ROOT],
+            top: self.top(step)?,
+            top_is_root: step.flags >> BASE_SHIFT == 0,
             report: &mut self.report,
-        }
+        })
     }
 
     fn wait_host(&self, flags: u32) -> Result<()> {
@@ -167,10 +189,12 @@ impl Init {
     fn ready(&mut self) -> Result<()> {
         self.report.send(READY, 0, None)?;
         self.report.wait_for_go()?;
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        // The host waits for this: its thread may end as soon as the call has returned.
+        self.report.send(LEFT, 0, None)?;
         close(self.report.fd);
         self.report.fd = -1;
-        self.fill(SLOT_CONTROL as u64, -1)?;
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)
+        self.fill(SLOT_CONTROL as u64, -1)
     }
 
     /// Blocks until somebody opens the fifo to start the container. A starter that is gone before it has read our
@@ -235,7 +259,7 @@ impl Init {
     }
 
     fn make_node(&self, step: &Step) -> Result<()> {
-        let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+        let parent = tree::make_directory(self.top(step)?, self.plan.text_mut(step.s[0])?)?;
         let device = ((step.a[1] >> 32) as u32, step.a[1] as u32);
         let owner = (step.a[2] as u32, step.a[3] as u32);
         let name = self.plan.text(step.s[1])?;
@@ -287,7 +311,9 @@ impl Init {
         prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
         ignore_sigpipe(false);
         if !self.report.is_fifo {
-            self.report.send(EXECUTING, 0, None)?;
+            let (reading, _) = pipe()?;
+            self.report.send(EXECUTING, 0, Some(reading))?;
+            close(reading);
         }
         let errno = process::exec(self.plan, step);
         ignore_sigpipe(true);

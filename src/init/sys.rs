@@ -170,6 +170,13 @@ pub fn dup_onto(fd: i32, to: i32) -> Result<()> {
     call!(nr::DUP3, fd, to, 0).map(|_| ())
 }
 
+/// Reading and writing end.
+pub fn pipe() -> Result<(i32, i32)> {
+    let mut ends = [-1i32; 2];
+    call!(nr::PIPE2, ends.as_mut_ptr(), O_CLOEXEC)?;
+    Ok((ends[0], ends[1]))
+}
+
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     loop {
         match call!(nr::WRITE, fd, bytes.as_ptr(), bytes.len()) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{self, Address};
 use super::link::{self, Link, Mac, find_link};
 use super::netlink::Socket;
-use super::{existing, veth};
+use super::{existing, namespace, veth};
 use crate::error::{Error, Result};
 use crate::spec::net_devices::NetDevice;
 
@@ -86,7 +86,7 @@ pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) 
         name = veth::free_host_name(host)?;
         log::warn!("the host has another interface {:?} by now: the device returns as {name:?}", record.host_name);
     }
-    let home = super::of_process(std::process::id() as i32)?;
+    let home = namespace::own()?;
     link::move_link(inside, link, std::os::fd::AsFd::as_fd(&home), &name)
         .map_err(|refusal| refusal.into_error(format!("moving the device {} back as {name}", link.name)))
 }

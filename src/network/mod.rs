@@ -17,7 +17,8 @@ mod netlink;
 mod veth;
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,39 +89,107 @@ pub(crate) fn set_up(
     pin: &Pin,
     deadline: Deadline,
 ) -> Result<()> {
-    let Some(journal) = journal else {
-        // Every life passes every point.
-        for name in ["create.pinned", "create.linked", "create.moved", "create.networks"] {
-            fault::point(name);
-        }
-        return Ok(());
-    };
-    let networks = config.networks();
-    let namespace = of_process(pid)?;
-    let mut host = Socket::host()?;
-    let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
-    if !journal.devices.is_empty() {
-        pin.hold(namespace.as_fd())?;
+    let mut work = journal.map(|journal| Work::open(config.networks(), journal, pid, pin, deadline)).transpose()?;
+    if let Some(work) = &mut work {
+        work.hold()?;
     }
     fault::point("create.pinned");
-    for (veth, record) in networks.veths.iter().zip(&journal.pairs) {
-        veth::make(&mut host, veth, record, namespace.as_fd())?;
+    if let Some(work) = &mut work {
+        work.make_pairs()?;
     }
     fault::point("create.linked");
-    for record in &journal.devices {
-        device::move_in(&mut host, &mut inside, record, namespace.as_fd())?;
+    if let Some(work) = &mut work {
+        work.move_devices()?;
     }
     fault::point("create.moved");
-    if networks.loopback {
-        let loopback = existing(&mut inside, "lo")?;
-        link::set_up(&mut inside, &loopback, true)?;
+    if let Some(work) = &mut work {
+        work.configure()?;
     }
-    for (veth, record) in networks.veths.iter().zip(&journal.pairs) {
-        veth::configure(&mut inside, veth, record)?;
-    }
-    add_routes(&mut inside, config, journal)?;
     fault::point("create.networks");
     Ok(())
+}
+
+/// Both sides of a network that is being made.
+struct Work<'a> {
+    networks: &'a Networks,
+    journal: &'a Journal,
+    pin: &'a Pin,
+    namespace: OwnedFd,
+    host: Socket,
+    inside: Socket,
+}
+
+impl Work<'_> {
+    fn open<'a>(
+        networks: &'a Networks,
+        journal: &'a Journal,
+        pid: i32,
+        pin: &'a Pin,
+        deadline: Deadline,
+    ) -> Result<Work<'a>> {
+        let namespace = of_process(pid)?;
+        let inside = namespace::socket(namespace.as_fd(), deadline)?;
+        Ok(Work { networks, journal, pin, namespace, host: Socket::host()?, inside })
+    }
+
+    fn hold(&mut self) -> Result<()> {
+        if self.journal.devices.is_empty() { Ok(()) } else { self.pin.hold(self.namespace.as_fd()) }
+    }
+
+    fn make_pairs(&mut self) -> Result<()> {
+        for (veth, record) in self.networks.veths.iter().zip(&self.journal.pairs) {
+            veth::make(&mut self.host, veth, record, self.namespace.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn move_devices(&mut self) -> Result<()> {
+        for record in &self.journal.devices {
+            device::move_in(&mut self.host, &mut self.inside, record, self.namespace.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self) -> Result<()> {
+        if self.networks.loopback {
+            let loopback = existing(&mut self.inside, "lo")?;
+            link::set_up(&mut self.inside, &loopback, true)?;
+        }
+        for (veth, record) in self.networks.veths.iter().zip(&self.journal.pairs) {
+            veth::configure(&mut self.inside, veth, record)?;
+        }
+        self.add_routes()
+    }
+
+    /// The document's routes, and after them those to everywhere: their gateways may need the former.
+    fn add_routes(&mut self) -> Result<()> {
+        for (index, route) in self.networks.routes.iter().enumerate() {
+            let name = match &route.out {
+                Out::Veth(place) => self.journal.pairs.get(*place).map_or("", |pair| pair.name.as_str()),
+                Out::Named(name) => name,
+            };
+            let added = self.add_route(name, route.destination, route.source, route.gateway);
+            added.map_err(|error| error.context(format!("routes[{index}]")))?;
+        }
+        for (veth, pair) in self.networks.veths.iter().zip(&self.journal.pairs) {
+            for gateway in veth.gateways() {
+                let added = self.add_route(&pair.name, Prefix::everywhere(gateway), None, Some(gateway));
+                added.map_err(|error| error.context(format!("networks[{}]", veth.index)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_route(
+        &mut self,
+        name: &str,
+        destination: Prefix,
+        source: Option<IpAddr>,
+        gateway: Option<IpAddr>,
+    ) -> Result<()> {
+        let index = existing(&mut self.inside, name)?.index;
+        address::add_route(&mut self.inside, &Route { destination, source, gateway, index, name })
+    }
 }
 
 fn existing(socket: &mut Socket, name: &str) -> Result<link::Link> {
@@ -128,48 +197,28 @@ fn existing(socket: &mut Socket, name: &str) -> Result<link::Link> {
     link::find_link(socket, name)?.ok_or_else(gone)
 }
 
-/// The document's routes, and after them those to everywhere: their gateways may need the former.
-fn add_routes(inside: &mut Socket, config: &Config, journal: &Journal) -> Result<()> {
-    let networks = config.networks();
-    for (index, route) in networks.routes.iter().enumerate() {
-        let name = match &route.out {
-            Out::Veth(place) => journal.pairs.get(*place).map_or("", |pair| pair.name.as_str()),
-            Out::Named(name) => name,
-        };
-        let at = |error: Error| error.context(format!("routes[{index}]"));
-        let link = existing(inside, name).map_err(at)?;
-        let (destination, source, gateway) = (route.destination, route.source, route.gateway);
-        address::add_route(inside, &Route { destination, source, gateway, index: link.index, name }).map_err(at)?;
-    }
-    for (veth, pair) in networks.veths.iter().zip(&journal.pairs) {
-        for gateway in veth.gateways() {
-            let link = existing(inside, &pair.name)?;
-            let destination = Prefix::everywhere(gateway);
-            let route =
-                Route { destination, source: None, gateway: Some(gateway), index: link.index, name: &pair.name };
-            address::add_route(inside, &route).map_err(|error| error.context(format!("networks[{}]", veth.index)))?;
-        }
-    }
-    Ok(())
-}
-
 /// Removes the pairs and brings the devices back, as far as they are there. The container's processes are dead by now.
 pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline) -> Result<()> {
-    if let Some(journal) = journal {
+    let devices = journal.map(|journal| journal.devices.as_slice()).unwrap_or_default();
+    if !devices.is_empty() {
+        return_devices(devices, pin, deadline)?;
+    }
+    fault::point("delete.returned");
+    let pairs = journal.map(|journal| journal.pairs.as_slice()).unwrap_or_default();
+    if !pairs.is_empty() {
         let mut host = Socket::host()?;
-        if !journal.devices.is_empty() {
-            if let Some(namespace) = pin.open()? {
-                let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
-                journal.devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
-            }
-            journal.devices.iter().try_for_each(|record| device::restore(&mut host, record))?;
-        }
-        fault::point("delete.returned");
-        journal.pairs.iter().try_for_each(|record| veth::remove(&mut host, record))?;
-        pin.release()?;
-    } else {
-        fault::point("delete.returned");
+        pairs.iter().try_for_each(|record| veth::remove(&mut host, record))?;
     }
     fault::point("delete.networks");
     Ok(())
+}
+
+fn return_devices(devices: &[DeviceRecord], pin: &Pin, deadline: Deadline) -> Result<()> {
+    let mut host = Socket::host()?;
+    if let Some(namespace) = pin.open()? {
+        let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
+        devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
+    }
+    devices.iter().try_for_each(|record| device::restore(&mut host, record))?;
+    pin.release()
 }

@@ -19,9 +19,17 @@ use crate::spawn::{self, Launch};
 
 /// The network namespace of a process.
 pub fn of_process(pid: i32) -> Result<OwnedFd> {
-    let path = format!("{pid}/ns/net");
+    open(&format!("{pid}/ns/net"))
+}
+
+/// That of the calling thread, which may be another one than the process's.
+pub fn own() -> Result<OwnedFd> {
+    open("thread-self/ns/net")
+}
+
+fn open(path: &str) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+    openat(spawn::proc()?, path, flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
 }
 
 /// A route socket in the namespace. No thread of the host's enters it: a berth-init does, opens the socket and sends it.

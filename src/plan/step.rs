@@ -19,6 +19,10 @@ pub enum Descriptor {
     Joined(usize),
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
+    /// Its cgroup namespace.
+    ContainerCgroupNamespace,
+    /// Its root directory.
+    ContainerRoot,
 }
 
 /// Index into the plan's slots.
@@ -84,6 +88,8 @@ pub enum Step {
         path: PathBuf,
     },
     OpenRoot(PathBuf),
+    /// The root filesystem is what this slot holds.
+    TakeRoot(Slot),
     Mount {
         kind: String,
         source: Option<String>,
@@ -203,6 +209,7 @@ impl Step {
             }
             Step::OpenTree { path, .. } => format!("opening the mounts at {} of the host", show(path)),
             Step::AttachRoot { path, .. } => format!("mounting the root filesystem {}", show(path)),
+            Step::TakeRoot(_) => "taking the container's root filesystem".into(),
             Step::OpenRoot(path) => format!("opening the root filesystem {}", show(path)),
             Step::Mount { kind, target, .. } => format!("mounting {kind} on {}", show(target)),
             Step::Attach { source, target, .. } => format!("bind mounting {} on {}", show(source), show(target)),
@@ -309,6 +316,7 @@ impl Step {
             Step::OpenTree { .. } => Op::OpenTree,
             Step::AttachRoot { .. } => Op::AttachRoot,
             Step::OpenRoot(_) => Op::OpenRoot,
+            Step::TakeRoot(_) => Op::TakeRoot,
             Step::Mount { .. } => Op::Mount,
             Step::Attach { .. } => Op::Attach,
             Step::MountPropagation { .. } => Op::MountPropagation,

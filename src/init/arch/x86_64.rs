@@ -44,6 +44,7 @@ pub mod nr {
     pub const FCHMODAT: usize = 268;
     pub const UNSHARE: usize = 272;
     pub const DUP3: usize = 292;
+    pub const PIPE2: usize = 293;
     pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;
