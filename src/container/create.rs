@@ -174,7 +174,7 @@ impl Container {
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
-        network::set_up(config, record.network.as_ref(), init.pid(), &self.network_pin(), deadline)?;
+        network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }

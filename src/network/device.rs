@@ -17,9 +17,13 @@ use crate::spec::net_devices::NetDevice;
 pub(crate) struct DeviceRecord {
     pub host_name: String,
     pub name: String,
+    pub kind: Option<String>,
     pub mac: Option<Mac>,
     pub up: bool,
     pub addresses: Vec<Address>,
+    /// In the container, once it is there.
+    #[serde(default)]
+    pub index: Option<u32>,
 }
 
 /// The device, which must be one that can be moved.
@@ -51,36 +55,47 @@ pub fn plan(host: &mut Socket, devices: &[NetDevice], taken: &[String]) -> Resul
         records.push(DeviceRecord {
             host_name: device.host_name.clone(),
             name: device.name.clone(),
+            addresses: address::addresses(host, link.index)?,
+            kind: link.kind,
             mac: link.mac,
             up: link.up,
-            addresses: address::addresses(host, link.index)?,
+            index: None,
         });
     }
     Ok(records)
 }
 
 /// Moving takes a device's addresses and brings it down, so both are set again.
-pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord, namespace: BorrowedFd) -> Result<()> {
+pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord, namespace: BorrowedFd) -> Result<()> {
     let link = existing(host, &record.host_name)?;
     link::move_link(host, &link, namespace, &record.name).map_err(|refusal| {
         refusal.into_error(format!("moving the device {} into the container as {}", record.host_name, record.name))
     })?;
     let link = existing(inside, &record.name)?;
+    record.index = Some(link.index);
     link::set_up(inside, &link, true)?;
     record.addresses.iter().try_for_each(|address| address::add(inside, link.index, &record.name, address))
 }
 
-/// Out of the container's namespace into the host's, if it is in there. The container may have renamed it, or given it
-/// another hardware address, but hardly both.
+/// The device among the links of the container's namespace. Its index is what the container cannot change; its kind
+/// must be the same, so that hardware is not replaced by something the container has made.
+fn among<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
+    let same = |link: &&Link| !link.loopback && link.kind == record.kind;
+    match record.index {
+        Some(index) => links.iter().find(|link| link.index == index).filter(same),
+        // The creator was killed before it could say: nobody else has been in there.
+        None => links.iter().filter(same).find(|link| link.name == record.name),
+    }
+}
+
+/// Out of the container's namespace into the host's, if it is in there.
 pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) -> Result<()> {
     let links = link::links(inside)?;
-    let known = |link: &&Link| link.mac == record.mac && !link.loopback;
-    let named = |link: &&Link| link.name == record.name;
-    let same = links.iter().find(|link| known(link) && named(link));
-    let same = same.or_else(|| links.iter().find(|link| record.mac.is_some() && known(link)));
-    let Some(link) = same.or_else(|| links.iter().find(named)) else {
-        return Ok(());
-    };
+    let Some(link) = among(&links, record) else { return Ok(()) };
+    if let Some(mac) = record.mac.filter(|mac| link.mac != Some(*mac)) {
+        link::set_up(inside, link, false)?;
+        link::set_mac(inside, link, mac)?;
+    }
     let mut name = record.host_name.clone();
     if find_link(host, &name)?.is_some() {
         name = veth::free_host_name(host)?;

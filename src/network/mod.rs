@@ -81,10 +81,11 @@ fn names(socket: &mut Socket) -> Result<Vec<String>> {
     Ok(link::links(socket)?.into_iter().map(|link| link.name).collect())
 }
 
-/// Makes everything, in the network namespace of `pid`, whose process waits meanwhile.
+/// Makes everything, in the network namespace of `pid`, whose process waits meanwhile. The journal, which is in the
+/// container's record already, learns what is known only now.
 pub(crate) fn set_up(
     config: &Config,
-    journal: Option<&Journal>,
+    journal: Option<&mut Journal>,
     pid: i32,
     pin: &Pin,
     deadline: Deadline,
@@ -112,7 +113,7 @@ pub(crate) fn set_up(
 /// Both sides of a network that is being made.
 struct Work<'a> {
     networks: &'a Networks,
-    journal: &'a Journal,
+    journal: &'a mut Journal,
     pin: &'a Pin,
     namespace: OwnedFd,
     host: Socket,
@@ -122,7 +123,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn open<'a>(
         networks: &'a Networks,
-        journal: &'a Journal,
+        journal: &'a mut Journal,
         pid: i32,
         pin: &'a Pin,
         deadline: Deadline,
@@ -144,7 +145,7 @@ impl Work<'_> {
     }
 
     fn move_devices(&mut self) -> Result<()> {
-        for record in &self.journal.devices {
+        for record in &mut self.journal.devices {
             device::move_in(&mut self.host, &mut self.inside, record, self.namespace.as_fd())?;
         }
         Ok(())
@@ -165,15 +166,16 @@ impl Work<'_> {
     fn add_routes(&mut self) -> Result<()> {
         for (index, route) in self.networks.routes.iter().enumerate() {
             let name = match &route.out {
-                Out::Veth(place) => self.journal.pairs.get(*place).map_or("", |pair| pair.name.as_str()),
-                Out::Named(name) => name,
+                Out::Veth(place) => self.journal.pairs.get(*place).map_or(String::new(), |pair| pair.name.clone()),
+                Out::Named(name) => name.clone(),
             };
-            let added = self.add_route(name, route.destination, route.source, route.gateway);
+            let added = self.add_route(&name, route.destination, route.source, route.gateway);
             added.map_err(|error| error.context(format!("routes[{index}]")))?;
         }
-        for (veth, pair) in self.networks.veths.iter().zip(&self.journal.pairs) {
+        let names: Vec<String> = self.journal.pairs.iter().map(|pair| pair.name.clone()).collect();
+        for (veth, name) in self.networks.veths.iter().zip(&names) {
             for gateway in veth.gateways() {
-                let added = self.add_route(&pair.name, Prefix::everywhere(gateway), None, Some(gateway));
+                let added = self.add_route(name, Prefix::everywhere(gateway), None, Some(gateway));
                 added.map_err(|error| error.context(format!("networks[{}]", veth.index)))?;
             }
         }

@@ -78,15 +78,19 @@ fn it_comes_back_from_a_container_that_ended_by_itself() {
 }
 
 #[test]
-fn it_comes_back_whatever_the_container_did_to_its_name() {
+fn it_comes_back_whatever_the_container_did_to_it() {
     with_device();
     let before = (addresses(), links());
     let host = Host::new();
-    let script = "ip addr flush dev net0; ip link set net0 down; ip link set net0 name other; exec sleep 1000";
+    let script = "ip addr flush dev net0; ip link set net0 down; \
+        ip link set net0 name other address 02:00:00:00:00:99; ip link add net0 type bridge; exec sleep 1000";
+    let mac = || ip_json("link show berthdev")[0]["address"].clone();
+    let address = mac();
     let container = host.run(&moving(script), &quiet()).unwrap();
-    eventually("the new name", || exec_shell(&container, "ls /sys/class/net").contains("other"));
+    eventually("the end of the script", || exec_shell(&container, "ls /sys/class/net") == "lo\nnet0\nother\n");
     container.delete(Force::Kill).unwrap();
     check_returned(&host, &before.0, &before.1);
+    assert_eq!(mac(), address);
     ip("link delete berthdev");
 }
 

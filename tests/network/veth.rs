@@ -103,14 +103,13 @@ fn names_that_are_not_given_are_free_ones() {
 fn the_bridges_mtu_is_the_pairs_and_its_address_stays() {
     bridged();
     ip(&format!("link set {BRIDGE} mtu 9000"));
-    let before = ip_json(&format!("link show {BRIDGE}"))[0]["address"].clone();
+    ip(&format!("link add berthport address 02:00:00:00:00:01 mtu 9000 master {BRIDGE} type veth peer name berthpeer"));
     let host = Host::new();
     let container = host.connect(&sleeper(), vec![veth(2)]).unwrap();
     assert_eq!(exec_shell(&container, "cat /sys/class/net/eth0/mtu"), "9000\n");
     let bridge = &ip_json(&format!("link show {BRIDGE}"))[0];
-    assert_eq!(bridge["mtu"], 9000);
+    assert_eq!((&bridge["mtu"], &bridge["address"]), (&json!(9000), &json!("02:00:00:00:00:01")));
     container.delete(Force::Kill).unwrap();
-    let _ = before;
 }
 
 #[test]
