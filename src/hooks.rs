@@ -22,6 +22,8 @@ use crate::spawn::{self, ExitStatus, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
 
+/// How long a hook that has ended may stay a zombie whose status the host's own waiting has not taken yet.
+const REAPED: Duration = Duration::from_secs(2);
 /// How much of a hook's output is kept.
 const OUTPUT: usize = 4096;
 
@@ -128,7 +130,7 @@ fn watch(pidfd: &OwnedFd, output: &OwnedFd, tail: &mut Tail, deadline: Deadline)
             .poll([(pidfd.as_fd(), PollFlags::POLLIN), (listening(output, pidfd, open), interest)])
             .doing(|| "waiting for a hook")?;
         if !ready[0].is_empty() {
-            return Ok(Some(spawn::wait(pidfd, Deadline::after_ms(0))?));
+            return Ok(Some(spawn::wait(pidfd, Deadline::after(REAPED))?));
         }
         if open && !ready[1].is_empty() {
             open = tail.take(output);
@@ -147,8 +149,10 @@ fn listening<'a>(output: &'a OwnedFd, pidfd: &'a OwnedFd, open: bool) -> Borrowe
 /// A hook leads its own session, so its children go with it unless they have left.
 fn kill_group(child: spawn::Child) {
     let group = nix::unistd::Pid::from_raw(child.pid);
-    // The child is not reaped yet, so the number is still its.
-    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    // Alive, so the number is its own.
+    if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    }
     spawn::kill_and_reap(child.into());
 }
 

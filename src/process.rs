@@ -255,18 +255,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
-pub(crate) fn send_terminal(socket: &std::path::Path, master: &OwnedFd) -> Result<()> {
-    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-    let doing = || format!("sending the terminal to the console socket {}", socket.display());
-    let stream = std::os::unix::net::UnixStream::connect(socket).doing(doing)?;
-    // A full or stuck receiver must not hold us for ever.
-    stream.set_write_timeout(Some(std::time::Duration::from_secs(10))).doing(doing)?;
-    let fds = [std::os::fd::AsRawFd::as_raw_fd(master)];
+pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt, socket,
+        sockopt::SendTimeout,
+    };
+    /// A full or stuck receiver must not hold us for ever; AF_UNIX's connect obeys this too (unix(7)).
+    const PATIENCE: i64 = 10;
+    let doing = || format!("sending the terminal to the console socket {}", path.display());
+    let address = UnixAddr::new(path).doing(doing)?;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).doing(doing)?;
+    setsockopt(&stream, SendTimeout, &nix::sys::time::TimeVal::new(PATIENCE, 0)).doing(doing)?;
+    connect(stream.as_raw_fd(), &address).doing(doing)?;
+    let fds = [master.as_raw_fd()];
     let name = [std::io::IoSlice::new(b"/dev/ptmx")];
     let rights = [ControlMessage::ScmRights(&fds)];
-    let raw = std::os::fd::AsRawFd::as_raw_fd(&stream);
     loop {
-        match sendmsg::<()>(raw, &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
             Err(Errno::EINTR) => {}
             other => return other.map(|_| ()).doing(doing),
         }

@@ -226,6 +226,9 @@ fn a_failing_start_container_hook_fails_start() {
     let error = host.run(&config, &quiet()).unwrap_err();
     assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!("startContainer")), "{error}");
     assert!(host.runtime.ids().unwrap().is_empty());
+    let container = host.create(&config, &quiet()).unwrap();
+    assert_eq!(container.start().unwrap_err().code, Code::Hook);
+    assert_eq!(container.status().unwrap(), Status::Stopped);
     config["hooks"]["startContainer"][0]["path"] = json!("/not/in/the/image");
     let error = host.run(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::Hook);
@@ -369,4 +372,19 @@ fn a_hook_may_ask_about_its_own_container() {
     add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/bin"] }));
     host.create(&config, &quiet()).unwrap();
     assert!(std::fs::read_to_string(host.path("seen")).unwrap().contains("creating"));
+}
+
+#[test]
+fn when_create_fails_after_the_first_hooks_the_last_ones_run() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let failing = host.path("failing");
+    script(&failing, "exit 3");
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", hook(&program, &["x", "createRuntime"]));
+    add(&mut config, "createContainer", hook(&failing, &["x"]));
+    add(&mut config, "poststop", hook(&program, &["x", "poststop"]));
+    assert_eq!(host.create(&config, &quiet()).unwrap_err().code, Code::Hook);
+    let kinds: Vec<String> = entries(&log).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["createRuntime", "poststop"]);
 }

@@ -383,3 +383,23 @@ fn the_pidfd_polls_readable_at_the_end() {
     assert_eq!(poll(&mut fds, PollTimeout::from(60_000u16)).unwrap(), 1);
     assert_eq!(container.wait(0).unwrap(), ExitStatus::Exited(8));
 }
+
+#[test]
+fn a_cgroup_has_one_container() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    config["linux"]["cgroupsPath"] = json!(format!("/berth-{}", unique("shared")));
+    let first = host.run(&config, &quiet()).unwrap();
+    let refused = |what: &str| {
+        let error = host.create(&config, &quiet()).unwrap_err();
+        assert!(error.message.contains("exists already"), "{what}: {error}");
+    };
+    refused("running");
+    first.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
+    first.wait(LONG).unwrap();
+    refused("stopped");
+    // The first one's cgroup was not taken apart by the failed creates.
+    assert_eq!(first.pids().unwrap(), Vec::<i32>::new());
+    first.delete(Force::No).unwrap();
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+}

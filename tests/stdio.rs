@@ -333,3 +333,26 @@ fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
     let second = host.run(&config, &quiet()).unwrap();
     assert_eq!(exec_shell(&second, "echo out >/dev/stdout"), "out\n");
 }
+
+#[test]
+fn a_console_socket_that_takes_nothing_does_not_hold_up_create() {
+    let host = Host::new();
+    let path = host.path("full");
+    let _listener = UnixListener::bind(&path).unwrap();
+    // The backlog fills up, because nobody accepts.
+    let connect = || {
+        use nix::sys::socket::*;
+        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None);
+        let fd = fd.unwrap();
+        connect(fd.as_raw_fd(), &UnixAddr::new(&path).unwrap()).map(|()| fd)
+    };
+    let mut waiting = Vec::new();
+    while let Ok(fd) = connect() {
+        waiting.push(fd);
+        assert!(waiting.len() < 10_000);
+    }
+    let options = ProcessOptions { console_socket: Some(path.clone()), ..ProcessOptions::default() };
+    let error = host.create(&terminal("true"), &options).unwrap_err();
+    assert!(error.message.contains("console socket"), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}

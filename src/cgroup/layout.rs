@@ -42,8 +42,7 @@ impl Layout {
 /// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
 /// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
 ///
-/// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
-/// it then becomes the container's own and is removed with it.
+/// A leaf that exists already is refused.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
     // A mount that lies below another one is still in the list but cannot be reached.
@@ -53,7 +52,7 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut layout = Layout { paths, made: Vec::new() };
     for leaf in layout.leaves() {
         match kernfs::exists(&leaf)? {
-            true => refuse_used(&leaf)?,
+            true => return Err(existing(&leaf)?),
             false => layout.made.extend(missing(&leaf)?),
         }
     }
@@ -142,8 +141,9 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-/// Refuses an existing leaf that somebody uses.
-pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
+/// Why a leaf that is there already is not taken, even if it is empty: it may be a stopped container's, whose removal
+/// would kill whoever has moved in.
+pub(super) fn existing(leaf: &Path) -> Result<Error> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
     let problem = if !pids.is_empty() {
@@ -151,10 +151,10 @@ pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
     } else if v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)? {
         "is frozen".to_owned()
     } else {
-        return Ok(());
+        "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned()
     };
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
-    Err(error.with_errno(nix::errno::Errno::EEXIST))
+    Ok(error.with_errno(nix::errno::Errno::EEXIST))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::stats::Stats;
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {
-    /// Makes the directories of the layout. After a failure [`Cgroup::remove`] takes back what was made.
+    /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
     fn create(&self) -> Result<()>;
 
     /// Writes the limits. Fields that are not given stay as they are, except the device rules: without
@@ -89,6 +89,21 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
+/// Makes leaves that nobody else has; after an error those that were made are gone again.
+fn make_all(leaves: &[&Path]) -> Result<()> {
+    for (index, leaf) in leaves.iter().enumerate() {
+        make(leaf).inspect_err(|_| unmake(&leaves[..index]))?;
+    }
+    Ok(())
+}
+
+/// Takes back what was made a moment ago.
+fn unmake(leaves: &[&Path]) {
+    for leaf in leaves {
+        let _ = kernfs::remove_dir(leaf);
+    }
+}
+
 /// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
@@ -103,8 +118,8 @@ fn make(leaf: &Path) -> Result<()> {
             Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
             Ok(()) if new => return Ok(()),
-            // It was there at the time of the plan, or has come since.
-            Ok(()) => return layout::refuse_used(leaf),
+            // It has come since the plan was made.
+            Ok(()) => return Err(layout::existing(leaf)?),
         }
     }
     let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());

@@ -27,6 +27,14 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 
+/// How far a create has come, for taking it back.
+#[derive(Default)]
+struct Made {
+    cgroups: bool,
+    /// Hooks may have run.
+    by_hooks: bool,
+}
+
 /// As many descriptors as undoing needs at once.
 const SPARE: usize = 16;
 
@@ -59,19 +67,26 @@ impl Container {
         let _ = container.config.set(config.clone());
         // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
         let spare = container.directory.spare(SPARE);
-        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs));
+        let mut made = Made::default();
+        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs, &mut made));
         if let Err(error) = result {
-            return Err(container.undo(error));
+            return Err(container.undo(error, &made));
         }
         drop(lock);
         Ok(container)
     }
 
     /// Takes back what a failed create has made. What cannot be is said beside the first error.
-    fn undo(&self, error: Error) -> Error {
+    fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
-            Ok(Some(record)) => self.take_apart(&record).and_then(|()| self.directory.remove()),
+            Ok(Some(record)) if made.cgroups => self.take_apart(&record).and_then(|()| {
+                // What the first hooks have set up, these take down.
+                if made.by_hooks {
+                    self.run_poststop_hooks(&record);
+                }
+                self.directory.remove()
+            }),
             _ => self.directory.remove(),
         };
         match removed {
@@ -87,6 +102,7 @@ impl Container {
         options: &ProcessOptions,
         joined: &[File],
         rootfs: PathBuf,
+        made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, joined, rootfs)?;
         self.directory.write_config(config.json())?;
@@ -95,6 +111,7 @@ impl Container {
 
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
+        made.cgroups = true;
         fault::point("create.cgroups");
         cgroup.apply(&resources(config.spec()))?;
         fault::point("create.limits");
@@ -105,7 +122,6 @@ impl Container {
         record.into_cgroup = cgroup_dir.is_some();
         record.parent_death_signal = options.parent_death_signal;
         let plan = plan::create(&plan::Create {
-            id: &self.id,
             config,
             rootfs: record.rootfs.clone(),
             layout: &record.cgroup,
@@ -121,6 +137,7 @@ impl Container {
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
+        made.by_hooks = plan.waits_for(Barrier::Hooks);
         let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;

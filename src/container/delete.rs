@@ -116,7 +116,7 @@ impl Container {
     }
 
     /// What keeps them from running is told to the log, as their own failures are.
-    fn run_poststop_hooks(&self, record: &Record) {
+    pub(super) fn run_poststop_hooks(&self, record: &Record) {
         let run = self
             .config(record)
             .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));

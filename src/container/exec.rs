@@ -18,8 +18,8 @@ use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
 
 impl Container {
-    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities
-    /// that `process` leaves out are those of the container's own process.
+    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
+    /// rlimits, no_new_privileges and the OOM score that `process` leaves out are those of the container's own process.
     ///
     /// The container must be running or created. No lock is held: the pidfd of init names the namespaces, and a
     /// container that is deleted meanwhile is an error.
@@ -34,6 +34,7 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
+        let process = &completed(process, process_of(config)?);
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
@@ -54,9 +55,7 @@ impl Container {
 
     fn join_plan(&self, config: &Config, record: &Record, process: &oci::Process, parent_death_signal: i32) -> Plan {
         plan::join(&Join {
-            id: &self.id,
             process,
-            container_process: config.spec().process().as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
@@ -116,4 +115,22 @@ impl Container {
         fault::point("exec.executed");
         Ok(child.finish())
     }
+}
+
+/// What a process leaves out of its confinement is the container's, never the caller's.
+fn completed(process: &oci::Process, container: &oci::Process) -> oci::Process {
+    let mut process = process.clone();
+    if process.capabilities().is_none() {
+        process.set_capabilities(container.capabilities().clone());
+    }
+    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
+        process.set_rlimits(container.rlimits().clone());
+    }
+    if process.no_new_privileges().is_none() {
+        process.set_no_new_privileges(container.no_new_privileges());
+    }
+    if process.oom_score_adj().is_none() {
+        process.set_oom_score_adj(container.oom_score_adj());
+    }
+    process
 }

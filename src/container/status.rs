@@ -79,6 +79,14 @@ pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
     }))
 }
 
+/// Whether init still is berth-init.
+pub fn waits_for_start(record: &Record) -> Result<bool> {
+    match &record.init {
+        Some(init) => Ok(image_of(init.identity.pid)? == Some(init.image)),
+        None => Ok(false),
+    }
+}
+
 /// Device and inode of what a process executes. None when it is gone.
 pub fn image_of(pid: i32) -> Result<Option<(u64, u64)>> {
     let doing = || format!("looking at what process {pid} executes");

@@ -155,12 +155,23 @@ pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
 }
 
 /// A clone of the mounts at a path of the host.
-pub fn open_host_tree(path: Str, recursive: bool, own_propagation: bool) -> Result<i32> {
-    let tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })?;
-    if own_propagation {
-        mount_setattr(tree, recursive, 0, 0, MS_SLAVE)?;
+pub fn open_host_tree(path: Str, recursive: bool) -> Result<i32> {
+    open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })
+}
+
+/// Cuts a tree off from the host's peer groups: it gets their mounts and gives none. False where only a mounted tree
+/// can be cut off (before Linux 5.12).
+pub fn cut_off(tree: i32, recursive: bool) -> Result<bool> {
+    match mount_setattr(tree, recursive, 0, 0, MS_SLAVE) {
+        Ok(()) => Ok(true),
+        Err(ENOSYS | EPERM) => Ok(false),
+        Err(errno) => Err(errno),
     }
-    Ok(tree)
+}
+
+/// The same for a tree that has just been mounted.
+pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
+    at_descriptor(proc, tree, |path| mount_flags(path, MS_SLAVE | MS_REC))
 }
 
 /// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).

@@ -12,15 +12,19 @@ const PR_CAPBSET_DROP: u32 = 24;
 const PR_SET_NO_NEW_PRIVS: u32 = 38;
 const PR_CAP_AMBIENT: u32 = 47;
 
-/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay; where the kernel forbids
-/// setgroups(2) (user_namespaces(7)) there is nothing to drop that the caller did not have.
+/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay.
 pub fn become_root() -> Result<()> {
-    match setgroups(0, core::ptr::null()) {
-        Ok(()) | Err(EPERM) => {}
-        Err(errno) => return Err(errno),
-    }
+    drop_groups()?;
     setresgid(0)?;
     setresuid(0)
+}
+
+/// No supplementary groups; where setting them is forbidden there must be none to keep.
+fn drop_groups() -> Result<()> {
+    match setgroups(0, core::ptr::null()) {
+        Err(EPERM) if group_count()? == 0 => Ok(()),
+        other => other,
+    }
 }
 
 /// Drops every capability that is not in `kept` from the bounding set. Ends at the first number that the kernel
@@ -40,11 +44,9 @@ pub fn limit_bounding_set(kept: u64) -> Result<()> {
 }
 
 pub fn set_user(plan: Plan, step: &Step) -> Result<()> {
-    let count = step.a[2] as usize;
-    let groups = if count == 0 { core::ptr::null() } else { plan.u32_array(step.s[0], count)? };
-    match setgroups(count, groups) {
-        Err(EPERM) if count == 0 => {}
-        other => other?,
+    match step.a[2] as usize {
+        0 => drop_groups()?,
+        count => setgroups(count, plan.u32_array(step.s[0], count)?)?,
     }
     // Becoming another user than root clears the permitted set unless this is set (capabilities(7)).
     prctl(PR_SET_KEEPCAPS, 1, 0)?;

@@ -16,6 +16,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
+    /// See [`mounts::cut_off`].
+    cut_off_later: bool,
 }
 
 const PDEATHSIG_KILL: usize = 9;
@@ -27,7 +29,7 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false })
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_later: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -54,18 +56,24 @@ impl Init {
             Op::Unshare => unshare(a0),
             Op::Fork => self.fork(a0, a1),
             Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
-            Op::BecomeRoot => process::become_root(),
+            Op::BecomeRoot => {
+                process::become_root()?;
+                // The change of identity has taken both back (prctl(2)).
+                prctl(process::PR_SET_DUMPABLE, 0)?;
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+            }
             Op::Loopback => network::loopback_up(),
             Op::RouteSocket => network::send_route_socket(&self.report),
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {
-                let tree = mounts::open_host_tree(
-                    self.plan.text(step.s[0])?,
-                    a1 & AT_RECURSIVE as u64 != 0,
-                    step.flags & OWN_PROPAGATION != 0,
-                )?;
-                self.fill(a0, tree)
+                let recursive = a1 & AT_RECURSIVE as u64 != 0;
+                let tree = mounts::open_host_tree(self.plan.text(step.s[0])?, recursive)?;
+                self.fill(a0, tree)?;
+                if step.flags & OWN_PROPAGATION != 0 && !mounts::cut_off(tree, recursive)? {
+                    self.cut_off_later = true;
+                }
+                Ok(())
             }
             Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
             Op::OpenRoot => {
@@ -87,6 +95,7 @@ impl Init {
             Op::Attach => {
                 let tree = self.slot(a0)?;
                 self.mounter(&step)?.attach(tree, &step)?;
+                self.cut_off(tree)?;
                 close(tree);
                 self.fill(a0, -1)
             }
@@ -120,14 +129,17 @@ impl Init {
             Op::Domainname => setdomainname(self.plan.text(step.s[0])?.bytes()),
 
             Op::Session => setsid(),
-            Op::Keyring => match join_session_keyring(self.plan.text(step.s[0])?) {
+            Op::Keyring => match new_session_keyring() {
                 Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
                 other => other,
             },
             Op::Terminal => terminal::open(&self.report, self.plan, self.top(&step)?, &step),
             Op::Rlimit => setrlimit(a0, a1, a2),
             Op::Bounding => process::limit_bounding_set(a0),
-            Op::User => process::set_user(self.plan, &step),
+            Op::User => {
+                process::set_user(self.plan, &step)?;
+                prctl(process::PR_SET_DUMPABLE, 0)
+            }
             Op::Capabilities => process::set_capabilities(a0, a1, a2, a3),
             Op::NoNewPrivileges => process::no_new_privileges(),
             Op::Umask => {
@@ -254,8 +266,14 @@ impl Init {
     fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
         let tree = self.slot(slot)?;
         attach_at(tree, path)?;
+        self.cut_off(tree)?;
         self.fill(slot, -1)?;
         self.fill(SLOT_ROOT as u64, tree)
+    }
+
+    /// Trees that could not be cut off from the host's mounts before they were mounted.
+    fn cut_off(&self, tree: i32) -> Result<()> {
+        if self.cut_off_later { mounts::cut_off_mounted(self.slots[SLOT_PROC], tree) } else { Ok(()) }
     }
 
     fn make_node(&self, step: &Step) -> Result<()> {

@@ -56,6 +56,7 @@ pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
 pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
 pub const MS_REMOUNT: u64 = 32;
 pub const MS_BIND: u64 = 4096;
+pub const MS_REC: u64 = 16384;
 pub const MS_SLAVE: u64 = 1 << 19;
 pub const MNT_DETACH: u32 = 2;
 
@@ -436,9 +437,22 @@ pub fn setsid() -> Result<()> {
     call!(nr::SETSID).map(|_| ())
 }
 
-pub fn join_session_keyring(name: Str) -> Result<()> {
+/// A new session keyring without a name, which nobody else can have made before (keyctl(2)).
+pub fn new_session_keyring() -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-    call!(nr::KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()).map(|_| ())
+    call!(nr::KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
+}
+
+/// Forgets which processors and which realtime policy the host's thread was bound to.
+pub fn reset_scheduling() {
+    const SCHED_OTHER: usize = 0;
+    const REALTIME: [usize; 3] = [1, 2, 6]; // SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
+    let all = [u64::MAX; 128];
+    let _ = call!(nr::SCHED_SETAFFINITY, 0, size_of_val(&all), all.as_ptr());
+    if call!(nr::SCHED_GETSCHEDULER, 0).is_ok_and(|policy| REALTIME.contains(&policy)) {
+        let priority = 0i32;
+        let _ = call!(nr::SCHED_SETSCHEDULER, 0, SCHED_OTHER, &raw const priority);
+    }
 }
 
 pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
@@ -456,6 +470,11 @@ pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
 
 pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
     call!(nr::SETGROUPS, count, groups).map(|_| ())
+}
+
+/// How many supplementary groups there are.
+pub fn group_count() -> Result<usize> {
+    call!(nr::GETGROUPS, 0, 0)
 }
 
 pub fn setresuid(uid: u32) -> Result<()> {

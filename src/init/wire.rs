@@ -138,7 +138,7 @@ ops! {
     // The process.
     /// setsid()
     Session = 70,
-    /// A session keyring of its own, named s0.
+    /// A session keyring of its own.
     Keyring = 71,
     /// A new terminal from the container's devpts (its multiplexer is s0) becomes descriptors 0, 1 and 2; its master
     /// goes to the host. s1: the directory for `console`. a0: rows, a1: columns (0: unset), a2 and a3: owner. flags: [`BIND_CONSOLE`] also puts it there.

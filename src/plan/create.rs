@@ -12,7 +12,6 @@ use crate::spec::{Config, hooks, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
-    pub id: &'a str,
     pub config: &'a Config,
     /// The root filesystem without symlinks in its path.
     pub rootfs: PathBuf,
@@ -81,6 +80,8 @@ fn push_inside(
         // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
+    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+    plan.push(Step::Keyring);
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
@@ -88,7 +89,6 @@ fn push_inside(
         plan.push(Step::Loopback);
     }
     plan.push(Step::Session);
-    plan.push(Step::Keyring(keyring_name(create.id)));
 
     let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
@@ -120,13 +120,13 @@ fn push_inside(
     let fifo = plan.slot(Descriptor::ExecFifo);
     plan.push(Step::ExecFifo(fifo));
     if let Some(process) = spec.process() {
-        process::push(plan, process, None);
+        process::push(plan, process);
     }
     Ok(())
 }
 
-/// The point by which init must be in its cgroups and have its links, and the cgroup namespace that follows it. As late as possible:
-/// the host moves init while init mounts.
+/// The point by which init must be in its cgroups and have its links, and the cgroup namespace that follows it. As late
+/// as possible: the host does this while init mounts.
 struct Attach {
     pending: bool,
     new_cgroup_namespace: bool,
@@ -141,10 +141,6 @@ impl Attach {
             plan.push(Step::Unshare(libc::CLONE_NEWCGROUP as u64));
         }
     }
-}
-
-pub fn keyring_name(id: &str) -> String {
-    format!("_ses.{id}")
 }
 
 /// As /proc/self/timens_offsets takes them (time_namespaces(7)).

@@ -178,7 +178,7 @@ impl Block {
         match step {
             Step::WaitHost(barrier) => out.flags = if *barrier == Barrier::Hooks { wire::ANNOUNCE } else { 0 },
             Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly => {}
-            Step::Session | Step::NoNewPrivileges | Step::Loopback | Step::RouteSocket => {}
+            Step::Session | Step::Keyring | Step::NoNewPrivileges | Step::Loopback | Step::RouteSocket => {}
             Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
             Step::Unshare(flags) => out.a[0] = *flags,
@@ -239,7 +239,7 @@ impl Block {
             Step::Sysctl { path, value } => {
                 out.s = [self.text(Path::new("sys").join(path)), self.text(value), 0, 0];
             }
-            Step::Hostname(name) | Step::Domainname(name) | Step::Keyring(name) => out.s[0] = self.text(name),
+            Step::Hostname(name) | Step::Domainname(name) => out.s[0] = self.text(name),
             Step::Terminal { rows, columns, uid, console } => {
                 out.s[0] = self.inside(&mut out, anchors, Path::new("/dev/pts/ptmx"), Links::Refused);
                 out.s[1] = self.inside(&mut out, anchors, Path::new("/dev"), Links::Refused);

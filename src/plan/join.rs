@@ -5,10 +5,7 @@ use crate::spec::oci;
 
 /// A further process in a running container.
 pub struct Join<'a> {
-    pub id: &'a str,
     pub process: &'a oci::Process,
-    /// The container's own process, whose capabilities are taken where `process` has none.
-    pub container_process: Option<&'a oci::Process>,
     /// CLONE_NEW… of the namespaces that differ from the host's.
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
@@ -20,9 +17,10 @@ pub struct Join<'a> {
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
+    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+    plan.push(Step::Keyring);
     enter(&mut plan, join.namespaces, join.into_cgroup);
     plan.push(Step::Session);
-    plan.push(Step::Keyring(super::create::keyring_name(join.id)));
     if join.own_root {
         let root = plan.slot(Descriptor::ContainerRoot);
         plan.push(Step::TakeRoot(root));
@@ -35,7 +33,7 @@ pub fn join(join: &Join) -> Plan {
     if join.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }
-    process::push(&mut plan, join.process, join.container_process);
+    process::push(&mut plan, join.process);
     plan
 }
 

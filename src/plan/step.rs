@@ -143,7 +143,7 @@ pub enum Step {
     Domainname(String),
 
     Session,
-    Keyring(String),
+    Keyring,
     Terminal {
         rows: u16,
         columns: u16,
@@ -233,7 +233,7 @@ impl Step {
             Step::Hostname(name) => format!("setting the host name {name:?}"),
             Step::Domainname(name) => format!("setting the domain name {name:?}"),
             Step::Session => "making a new session".into(),
-            Step::Keyring(name) => format!("making a session keyring {name:?}"),
+            Step::Keyring => "making a session keyring".into(),
             Step::Terminal { console: true, .. } => "opening a terminal in /dev/pts and /dev/console".into(),
             Step::Terminal { .. } => "opening a terminal in /dev/pts".into(),
             Step::Rlimit { name, soft, hard, .. } => {
@@ -333,7 +333,7 @@ impl Step {
             Step::Hostname(_) => Op::Hostname,
             Step::Domainname(_) => Op::Domainname,
             Step::Session => Op::Session,
-            Step::Keyring(_) => Op::Keyring,
+            Step::Keyring => Op::Keyring,
             Step::Terminal { .. } => Op::Terminal,
             Step::Rlimit { .. } => Op::Rlimit,
             Step::Bounding(_) => Op::Bounding,

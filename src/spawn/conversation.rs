@@ -188,9 +188,8 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     let (len, fd) = loop {
         let mut iov = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags | MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
-            // The peer is gone with words of ours unread.
-            Err(Errno::ECONNRESET) => return Ok(Event::Closed),
+            // ECONNRESET says once that the peer is gone with words of ours unread; its own last words come next.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
             Ok(received) => {
                 let fds = received.cmsgs().doing(|| "receiving from berth-init")?.find_map(|message| match message {

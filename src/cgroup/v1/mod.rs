@@ -20,7 +20,7 @@ use oci_spec::runtime::LinuxResources;
 use super::hierarchy::UNIFIED;
 use super::layout::Layout;
 use super::wait::Backoff;
-use super::{Cgroup, device_rules, kernfs, limit, make, members, v2};
+use super::{Cgroup, device_rules, kernfs, limit, make_all, members, unmake, v2};
 use crate::error::{Code, Error, Result};
 use crate::stats::Stats;
 
@@ -91,13 +91,10 @@ impl Hierarchies {
 
 impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
-        for directory in self.directories() {
-            make(directory)?;
-        }
-        if let Some(cpuset) = self.group("cpuset") {
-            cpuset::inherit(cpuset)?;
-        }
-        self.unified.as_ref().map_or(Ok(()), |tree| make(tree.path()))
+        let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
+        leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
+        make_all(&leaves)?;
+        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves))
     }
 
     fn apply(&self, resources: &LinuxResources) -> Result<()> {

@@ -16,7 +16,7 @@ use oci_spec::runtime::LinuxResources;
 
 use super::v1::{cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, kernfs, limit, make, members};
+use super::{Cgroup, device_filter, device_rules, kernfs, limit, make_all, members, unmake};
 use crate::error::Result;
 use crate::stats::Stats;
 
@@ -90,8 +90,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make(&self.path)?;
-        self.enable(&controllers::MANAGED)
+        make_all(&[&self.path])?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path]))
     }
 
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
