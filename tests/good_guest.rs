@@ -318,7 +318,9 @@ fn closed(args: &[String]) {
         use std::io::Write;
         let _ = writeln!(&hook_errors, "{info}");
     }));
-    (0..3).for_each(|fd| drop(unsafe { libc::close(fd) }));
+    (0..3).for_each(|fd| {
+        unsafe { libc::close(fd) };
+    });
     let runtime = runtime(args);
     for round in 0..3 {
         let container = Container::run(

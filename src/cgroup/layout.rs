@@ -44,12 +44,7 @@ impl Layout {
 ///
 /// A leaf that exists already is refused.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
-    // A mount that lies below another one is still in the list but cannot be reached.
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
-    let own = hierarchy::own(&read("/proc/self/cgroup")?);
-    let paths = places(&mounts, &own, cgroups_path, id)?;
-    let mut layout = Layout { paths, made: Vec::new() };
+    let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
         match kernfs::exists(&leaf)? {
             true => return Err(existing(&leaf)?),
@@ -57,6 +52,16 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
         }
     }
     Ok(layout)
+}
+
+/// The same places whether or not somebody uses them, for a container whose record is lost.
+pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
+    // A mount that lies below another one is still in the list but cannot be reached.
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let own = hierarchy::own(&read("/proc/self/cgroup")?);
+    let paths = places(&mounts, &own, cgroups_path, id)?;
+    Ok(Layout { paths, made: Vec::new() })
 }
 
 /// A proc file, which has no size to tell, in few reads.

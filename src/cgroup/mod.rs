@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxResources;
 
-pub use layout::{Layout, plan};
+pub use layout::{Layout, locate, plan};
 
 use crate::error::{Code, Error, Result};
 use crate::stats::Stats;

@@ -9,11 +9,11 @@ use nix::errno::Errno;
 
 use super::inside::{Inside, Needs};
 use super::status::{self, Status};
-use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
+use super::store::{Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
@@ -50,19 +50,7 @@ impl Container {
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
         children::reap_all();
-        let (container, lock) = loop {
-            let directory = runtime.inner.root.make(id)?;
-            let container = Container::new(id, &runtime.inner, directory);
-            match container.directory.lock(runtime.inner.lock_deadline()) {
-                // Somebody who recovers has taken the empty directory for a killed creator's.
-                Err(error) if error.code == Code::NotFound => {}
-                Err(error) => {
-                    let _ = container.directory.remove();
-                    return Err(error);
-                }
-                Ok(lock) => break (container, lock),
-            }
-        };
+        let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
         let _ = container.config.set(config.clone());
         // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
@@ -74,6 +62,20 @@ impl Container {
         }
         drop(lock);
         Ok(container)
+    }
+
+    /// The locked, empty directory of a new container.
+    fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
+        let deadline = runtime.inner.lock_deadline();
+        let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
+        let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
+        match container.directory.lock(deadline) {
+            Ok(lock) => Ok((container, lock)),
+            Err(error) => {
+                let _ = container.directory.remove();
+                Err(error)
+            }
+        }
     }
 
     /// Takes back what a failed create has made. What cannot be is said beside the first error.

@@ -1,11 +1,12 @@
 //! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::store::{Phase, Record};
+use super::store::{self, LockKind, Phase, Record};
 use super::{Container, Status, status};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
@@ -34,8 +35,18 @@ impl Container {
         children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         fault::point("delete.locked");
-        let Some(mut record) = self.directory.read()? else {
-            return self.directory.remove();
+        self.delete_locked(force)
+    }
+
+    fn delete_locked(&self, force: Force) -> Result<()> {
+        let mut record = match self.directory.read() {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.directory.remove(),
+            Err(error) if force == Force::Kill && store::is_damaged(&error) => {
+                log::warn!("container {:?}: {error}", self.id);
+                return self.take_apart(&self.guess()?).and_then(|()| self.directory.remove());
+            }
+            Err(error) => return Err(error),
         };
         let cgroup = self.cgroup(&record)?;
         let status = status::of(&record, cgroup.as_ref())?;
@@ -48,6 +59,15 @@ impl Container {
         self.run_poststop_hooks(&record);
         fault::point("delete.files");
         self.directory.remove()
+    }
+
+    /// What there may be to remove of a container whose record is damaged: the cgroups that its configuration names,
+    /// or those that its id does. Its init is among their processes.
+    fn guess(&self) -> Result<Record> {
+        let config = self.directory.read_config().ok();
+        let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
+        Ok(Record::of_nobody(&self.id, cgroup::locate(cgroups_path, &self.id)?))
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -127,16 +147,13 @@ impl Container {
 
     /// Deletes a container whose creator or deleter was killed at its work.
     pub(crate) fn remove_if_abandoned(&self) -> Result<bool> {
-        let abandoned = {
-            let _lock = self.directory.lock(Deadline::after_ms(0))?;
-            match self.directory.read()? {
-                None => true,
-                Some(record) => record.phase != Phase::Created && !record.owner.is_alive()?,
-            }
-        };
-        if abandoned {
-            self.delete(Force::Kill)?;
+        let creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
+        let _lock = self.directory.lock(Deadline::after_ms(0))?;
+        drop(creators);
+        // Whoever creates or deletes holds the lock until it is done, so there is nobody.
+        if self.directory.read()?.is_some_and(|record| record.phase == Phase::Created) {
+            return Ok(false);
         }
-        Ok(abandoned)
+        self.delete_locked(Force::Kill).map(|()| true)
     }
 }

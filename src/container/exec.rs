@@ -40,7 +40,8 @@ impl Container {
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
-        let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
+        let joined = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low);
+        let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
         children::keep(self.directory.path(), process.end());

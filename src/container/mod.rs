@@ -32,7 +32,7 @@ use crate::stats::Stats;
 pub use explain::explain;
 pub use network::VethNames;
 pub use status::Status;
-use store::{Directory, Record};
+use store::{Directory, Phase, Record};
 
 /// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
 /// same container. Dropping one does nothing to the container.
@@ -52,7 +52,11 @@ impl Container {
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
         children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
-        directory.read()?;
+        match directory.read() {
+            // Deleting needs a handle; every other call says what is wrong.
+            Err(error) if store::is_damaged(&error) => {}
+            other => drop(other?),
+        }
         Ok(Container::new(id, &runtime.inner, directory))
     }
 
@@ -107,7 +111,7 @@ impl Container {
     }
 
     pub fn stats(&self) -> Result<Stats> {
-        self.cgroup(&self.record()?)?.stats()
+        self.cgroup(&self.record()?)?.stats().map_err(|error| self.unless_ended(error))
     }
 
     /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.
@@ -162,6 +166,20 @@ impl Container {
         }
         let state = oci_state::for_hooks(config, record, status)?;
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
+    }
+
+    /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
+    fn unless_ended(&self, error: Error) -> Error {
+        // Somebody at deleting it has said so before killing anything.
+        let deleted =
+            self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));
+        let ended = match self.status() {
+            Ok(_) if deleted => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            Err(gone) if gone.code == Code::NotFound => gone,
+            _ => return error,
+        };
+        ended.detail("cause", error.message)
     }
 
     fn wrong_state(&self, code: Code, status: Status, needed: &str) -> Error {

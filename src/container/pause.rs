@@ -12,7 +12,7 @@ impl Container {
         let cgroup = self.cgroup(&record)?;
         match status::of(&record, cgroup.as_ref())? {
             Status::Running | Status::Created => {
-                cgroup.freeze(self.runtime.cgroup_deadline())?;
+                cgroup.freeze(self.runtime.cgroup_deadline()).map_err(|error| self.unless_ended(error))?;
                 fault::point("pause.frozen");
                 Ok(())
             }

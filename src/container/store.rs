@@ -69,6 +69,28 @@ pub struct Record {
     pub(crate) network: Option<Journal>,
 }
 
+impl Record {
+    /// All that is known is where there may be cgroups.
+    pub fn of_nobody(id: &str, cgroup: Layout) -> Record {
+        Record {
+            version: RECORD_VERSION,
+            id: id.to_owned(),
+            phase: Phase::Deleting,
+            owner: Identity { pid: 0, start_time: 0, boot_id: String::new() },
+            bundle: None,
+            rootfs: PathBuf::new(),
+            created: String::new(),
+            init: None,
+            cgroup,
+            namespaces: 0,
+            into_cgroup: false,
+            parent_death_signal: 0,
+            external_descriptors: Vec::new(),
+            network: None,
+        }
+    }
+}
+
 pub const RECORD_VERSION: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +142,16 @@ impl Root {
         }
         ids.sort();
         Ok(ids)
+    }
+
+    /// Shared by creators until they have the lock of the directory they have made, so that whoever has it exclusively
+    /// knows an unlocked directory without a record for a killed creator's.
+    pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let doing = || format!("opening {}", self.path.display());
+        let lock = Lock { fd: openat(&self.fd, ".", flags, Mode::empty()).doing(doing)? };
+        lock.acquire(kind, deadline, || format!("the state root {}", self.path.display()))?;
+        Ok(lock)
     }
 
     pub fn make(&self, id: &str) -> Result<Directory> {
@@ -179,6 +211,11 @@ pub fn check_id(id: &str) -> Result<()> {
     Err(Error::new(Code::IdInvalid, format!("container id {id:?} {problem}")).detail("id", id))
 }
 
+/// Whether an error of [`Directory::read`] says that there is something, but no record: torn, or put there by others.
+pub fn is_damaged(error: &Error) -> bool {
+    matches!(error.errno, Some(Errno::EUCLEAN | Errno::ELOOP))
+}
+
 /// One container's directory, held open.
 #[derive(Debug)]
 pub struct Directory {
@@ -209,7 +246,8 @@ impl Directory {
             other => other.doing(|| format!("opening {}", self.path.display()))?,
         };
         let lock = Lock { fd };
-        lock.acquire(deadline, &self.id)?;
+        lock.acquire(LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
+            .map_err(|error| error.detail("id", self.id.as_str()))?;
         // Whoever had it before us may have deleted the container.
         if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
     }
@@ -224,7 +262,11 @@ impl Directory {
             return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
         };
         let record: Record = serde_json::from_str(&text).map_err(|error| {
-            Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
+            let message = format!(
+                "{} is damaged: {error}; a forced delete removes what can be found",
+                self.path.join(STATE).display()
+            );
+            Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
         })?;
         if record.version != RECORD_VERSION {
             let message =
@@ -269,9 +311,10 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.doing(doing)?,
         };
-        let mut text = String::new();
-        File::from(fd).take(MOST_BYTES).read_to_string(&mut text).doing(doing)?;
-        Ok(Some(text))
+        let mut bytes = Vec::new();
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
+        // What is not text is damaged, which the parser says.
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
@@ -291,7 +334,15 @@ impl Directory {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, FIFO, flags, Mode::empty()) {
             Err(Errno::ENOENT) => Ok(None),
-            other => other.doing(|| format!("opening {}", self.path.join(FIFO).display())).map(Some),
+            other => {
+                let fifo = other.doing(|| format!("opening {}", self.path.join(FIFO).display()))?;
+                let found = fstat(&fifo).doing(|| format!("looking at {}", self.path.join(FIFO).display()))?;
+                if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
+                    let message = format!("{} is not a fifo", self.path.join(FIFO).display());
+                    return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
+                }
+                Ok(Some(fifo))
+            }
         }
     }
 
@@ -325,6 +376,13 @@ impl Directory {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum LockKind {
+    Shared = libc::LOCK_SH,
+    Exclusive = libc::LOCK_EX,
+}
+
 /// The lock, held until dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -333,12 +391,12 @@ pub struct Lock {
 
 impl Lock {
     /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
-    fn acquire(&self, deadline: Deadline, id: &str) -> Result<()> {
+    fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
         let mut pause = Duration::from_micros(200);
-        while !self.attempt().doing(|| format!("locking container {id:?}"))? {
+        while !self.attempt(kind).doing(|| format!("locking {}", what()))? {
             if deadline.passed() {
-                let message = format!("container {id:?} is locked by another process or thread");
-                return Err(Error::new(Code::Busy, message).detail("id", id));
+                let message = format!("{} is locked by another process or thread", what());
+                return Err(Error::new(Code::Busy, message));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
@@ -346,8 +404,8 @@ impl Lock {
         Ok(())
     }
 
-    fn attempt(&self) -> nix::Result<bool> {
-        match flock(self.fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+    fn attempt(&self, kind: LockKind) -> nix::Result<bool> {
+        match flock(self.fd.as_fd(), kind as i32 | libc::LOCK_NB) {
             Ok(()) => Ok(true),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
             Err(errno) => Err(errno),
@@ -379,22 +437,7 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record {
-            version: RECORD_VERSION,
-            id: id.into(),
-            phase: Phase::Creating,
-            owner: Identity::own().unwrap(),
-            bundle: None,
-            rootfs: "/".into(),
-            created: String::new(),
-            init: None,
-            cgroup: Layout::default(),
-            namespaces: 0,
-            into_cgroup: false,
-            parent_death_signal: 0,
-            external_descriptors: vec![],
-            network: None,
-        }
+        Record { phase: Phase::Creating, ..Record::of_nobody(id, Layout::default()) }
     }
 
     #[test]

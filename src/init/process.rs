@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::sys::*;
+use super::tree::{self, Top};
 use super::wire::Step;
 
 pub const PR_SET_PDEATHSIG: u32 = 1;
@@ -75,7 +76,10 @@ pub fn no_new_privileges() -> Result<()> {
 /// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626). No descriptor
 /// of this process can be meant either, for those are behind magic links.
 pub fn enter(path: Str) -> Result<()> {
-    let directory = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)?;
+    let root = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
+    let directory = tree::open(Top { fd: root, strict: false }, path, O_PATH | O_DIRECTORY);
+    close(root);
+    let directory = directory?;
     let result = fchdir(directory);
     close(directory);
     result?;

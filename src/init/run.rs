@@ -214,6 +214,13 @@ impl Init {
     fn exec_fifo(&mut self, slot: u64) -> Result<()> {
         let mut buffer = [0; 32];
         let fifo = self.slot(slot)?;
+        // This may last for days. Whoever may look into this process finds no more than it needs for waiting.
+        for (index, fd) in self.slots.iter_mut().enumerate() {
+            if *fd >= 0 && index != SLOT_PROC && index as u64 != slot {
+                close(*fd);
+                *fd = -1;
+            }
+        }
         loop {
             let end = openat(self.slots[SLOT_PROC], tree::self_fd(fifo, &mut buffer), O_WRONLY, 0)?;
             self.report.fd = end;

@@ -56,8 +56,8 @@ pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
 pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
 pub const MS_REMOUNT: u64 = 32;
 pub const MS_BIND: u64 = 4096;
-pub const MS_REC: u64 = 16384;
 pub const MS_SLAVE: u64 = 1 << 19;
+pub const MS_REC: u64 = 1 << 14;
 pub const MNT_DETACH: u32 = 2;
 
 pub const S_IFMT: u32 = 0o170_000;

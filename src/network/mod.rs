@@ -211,6 +211,8 @@ pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline
         let mut host = Socket::host()?;
         pairs.iter().try_for_each(|record| veth::remove(&mut host, record))?;
     }
+    // Also where a damaged record does not say what was in it: the kernel sends hardware home.
+    pin.release()?;
     fault::point("delete.networks");
     Ok(())
 }
@@ -221,6 +223,5 @@ fn return_devices(devices: &[DeviceRecord], pin: &Pin, deadline: Deadline) -> Re
         let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
         devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
     }
-    devices.iter().try_for_each(|record| device::restore(&mut host, record))?;
-    pin.release()
+    devices.iter().try_for_each(|record| device::restore(&mut host, record))
 }

@@ -78,6 +78,9 @@ impl Pin {
 
     pub fn release(&self) -> Result<()> {
         let doing = || format!("letting go of {}", self.path.display());
+        if self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(());
+        }
         match umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
             Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
             Err(errno) => return Err(Error::system(errno, doing())),

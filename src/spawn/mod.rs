@@ -81,7 +81,7 @@ pub fn kill_and_reap(child: Arc<End>) {
 /// Takes the status of a child that ends at once. One that the freezer holds dies when it is let go, and is reaped by
 /// a later call.
 fn reap(child: Arc<End>) {
-    const MOMENT: Duration = Duration::from_secs(2);
+    const MOMENT: Duration = Duration::from_millis(500);
     if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
         children::keep(Path::new(""), child);
     }

@@ -138,3 +138,16 @@ fn a_user_namespace_gets_it_and_loses_it() {
     check_returned(&host, &before.0, &before.1);
     ip("link delete berthdev");
 }
+
+#[test]
+fn a_damaged_record_does_not_keep_the_namespace() {
+    with_device();
+    let host = Host::new();
+    let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
+    let state = host.path("state").join(container.id());
+    std::fs::write(state.join("state.json"), "{").unwrap();
+    host.runtime.load(container.id()).unwrap_or(container).delete(Force::Kill).unwrap();
+    assert!(!state.exists());
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(host.dir.path().to_str().unwrap()), "{mounts}");
+}
