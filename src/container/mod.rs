@@ -21,7 +21,7 @@ use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
 use crate::children;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
 use crate::runtime::{Inner as RuntimeInner, Runtime};
@@ -170,6 +170,10 @@ impl Container {
 
     /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
     fn unless_ended(&self, error: Error) -> Error {
+        // Killed by somebody who kills the container, perhaps before its init.
+        if error.stage == Stage::Init && error.errno.is_none() && let Ok(init) = self.init_process() {
+            let _ = init.wait(200);
+        }
         // Somebody at deleting it has said so before killing anything.
         let deleted =
             self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));

@@ -55,7 +55,7 @@ impl<'p> Conversation<'p> {
         self.terminal.as_ref()
     }
 
-    /// Goes on with the process that a `Fork` step makes.
+    /// Goes on with the process that a `Fork` step makes. It waits for [`Conversation::go`].
     pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;
         // The first process ends after this message, and its descriptor makes room.

@@ -48,6 +48,7 @@ fn reaper(args: &[String]) -> i32 {
         let mut status = 0;
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
         if pid == tests || pid < 0 {
+            super::leftovers::sweep(&format!("-{tests}-"));
             return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 };
         }
     }
