@@ -171,7 +171,10 @@ impl Container {
     /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
     fn unless_ended(&self, error: Error) -> Error {
         // Killed by somebody who kills the container, perhaps before its init.
-        if error.stage == Stage::Init && error.errno.is_none() && let Ok(init) = self.init_process() {
+        if error.stage == Stage::Init
+            && error.errno.is_none()
+            && let Ok(init) = self.init_process()
+        {
             let _ = init.wait(200);
         }
         // Somebody at deleting it has said so before killing anything.
