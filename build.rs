@@ -63,7 +63,7 @@ fn compile_init(to: &Path) {
 }
 
 /// What the header is made from, in its order.
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 11] = [
     "error.rs",
     "container/status.rs",
     "capi/library.rs",
@@ -73,6 +73,7 @@ const HEADER: [&str; 10] = [
     "capi/process_options.rs",
     "capi/container.rs",
     "capi/container_facts.rs",
+    "capi/network.rs",
     "capi/process.rs",
 ];
 

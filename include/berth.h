@@ -58,6 +58,11 @@
 #define BERTH_DELETE_FORCE 1
 
 /**
+ * For berth_container_interfaces_json: also every interface inside the container.
+ */
+#define BERTH_INTERFACES_INSIDE 1
+
+/**
  * The stable codes of the C ABI. Numbers are for ever: append, never renumber.
  */
 enum berth_e
@@ -668,8 +673,23 @@ int32_t berth_config_default_json(char **json,
                                   struct berth_error **error);
 
 /**
+ * The same configuration with networks and routes, which config.json has no place for: a new object, which replaces
+ * those that `config` may have had. `networks_json` is an object with the arrays "networks" (of type "loopback" or "veth")
+ * and "routes"; docs/networks.md has its members. It is checked at once and in full, without a look at the host.
+ * A configuration that gives a fixed address or host name serves one container at a time.
+ *
+ * `with_networks` is released with berth_config_free, as `config` still must be; the text is not part of
+ * berth_config_to_json. Errors: BERTH_E_CONFIG_INVALID with the JSON path in `networks_json`, like "networks[0].address";
+ * names that the document does not know are refused.
+ */
+int32_t berth_config_with_networks(const struct berth_config *config,
+                                   const char *networks_json,
+                                   struct berth_config **with_networks,
+                                   struct berth_error **error);
+
+/**
  * Asks the host for what the configuration names: the root filesystem, namespaces to join, hooks, sources of bind
- * mounts. Changes nothing. berth_container_create does the same first.
+ * mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create does the same first.
  *
  * Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.
  */
@@ -921,6 +941,24 @@ int32_t berth_container_pidfd(const struct berth_container *container,
 int32_t berth_container_init_process(const struct berth_container *container,
                                      struct berth_process **process,
                                      struct berth_error **error);
+
+/**
+ * What a container's networks have carried, as JSON: the array "networks" has an object for each veth pair that
+ * berth_config_with_networks asked for and that is still there, with name, hostInterfaceName, bridge, and the counters
+ * receivedBytes, receivedPackets, receivedErrors, receivedDropped, sentBytes, sentPackets, sentErrors, sentDropped.
+ * Received is what has come into the container. With BERTH_INTERFACES_INSIDE in `flags` the array "interfaces" has
+ * every interface of the container's network namespace, with name, up, mtu, macAddress and the same counters.
+ *
+ * `json` is released with berth_string_free. Blocks for the moment in which the kernel answers; with
+ * BERTH_INTERFACES_INSIDE a helper process is started, which ends before the call returns. The counters are those of
+ * rtnetlink(7), IFLA_STATS64.
+ *
+ * Errors: BERTH_E_NOT_FOUND if it was deleted; with BERTH_INTERFACES_INSIDE, BERTH_E_NOT_RUNNING if it is stopped.
+ */
+int32_t berth_container_interfaces_json(const struct berth_container *container,
+                                        uint32_t flags,
+                                        char **json,
+                                        struct berth_error **error);
 
 /**
  * The process's id in the caller's pid namespace. After the process has ended and was waited for, the number may mean

@@ -15,7 +15,7 @@ mod armed {
     use std::sync::Mutex;
 
     /// Every point there is, in the order in which a life passes them.
-    pub const POINTS: [&str; 28] = [
+    pub const POINTS: [&str; 34] = [
         "create.directory",
         "record.written",
         "create.recorded",
@@ -23,6 +23,10 @@ mod armed {
         "create.limits",
         "create.fifo",
         "create.spawned",
+        "create.pinned",
+        "create.linked",
+        "create.moved",
+        "create.networks",
         "create.attached",
         "create.hooks",
         "create.ready",
@@ -41,6 +45,8 @@ mod armed {
         "delete.locked",
         "delete.recorded",
         "delete.killed",
+        "delete.returned",
+        "delete.networks",
         "delete.cgroups",
         "delete.files",
         "delete.emptied",

@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 32] = [
     "create",
     "start",
     "run",
@@ -20,6 +20,9 @@ const NAMES: [&str; 29] = [
     "extra-fds",
     "explain",
     "log",
+    "networks",
+    "net-devices",
+    "interfaces",
     "cgroup-v1",
     "cgroup-v2",
     "namespace-cgroup",

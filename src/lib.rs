@@ -20,6 +20,7 @@ mod hooks;
 mod identity;
 mod init;
 mod log;
+pub mod network;
 mod plan;
 mod process;
 mod runtime;
@@ -29,7 +30,7 @@ pub mod stats;
 
 pub use container::delete::Force;
 pub use container::signal::Recipients;
-pub use container::{Container, Status, explain};
+pub use container::{Container, Status, VethNames, explain};
 pub use error::{Code, Error, Result, Stage};
 pub use process::{Process, ProcessOptions, Stdio};
 pub use runtime::{DEFAULT_ROOT, Runtime, Settings};

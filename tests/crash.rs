@@ -199,7 +199,7 @@ fn recovered_at_every_point() {
 }
 
 fn every_point_is_passed() {
-    let sources = ["container", "cgroup", "spawn"];
+    let sources = ["container", "cgroup", "network", "spawn"];
     let mut named = std::collections::BTreeSet::new();
     for entry in
         sources.iter().flat_map(|dir| leftovers::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir)))

@@ -61,8 +61,31 @@ pub extern "C" fn berth_config_default_json(
     call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_json()))
 }
 
+/// The same configuration with networks and routes, which config.json has no place for: a new object, which replaces
+/// those that `config` may have had. `networks_json` is an object with the arrays "networks" (of type "loopback" or "veth")
+/// and "routes"; docs/networks.md has its members. It is checked at once and in full, without a look at the host.
+/// A configuration that gives a fixed address or host name serves one container at a time.
+///
+/// `with_networks` is released with berth_config_free, as `config` still must be; the text is not part of
+/// berth_config_to_json. Errors: BERTH_E_CONFIG_INVALID with the JSON path in `networks_json`, like "networks[0].address";
+/// names that the document does not know are refused.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_with_networks(
+    config: Option<&berth_config>,
+    networks_json: *const c_char,
+    with_networks: Option<&mut MaybeUninit<*mut berth_config>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(with_networks, "with_networks")?;
+        let config = &args::handle(config, "config")?.0;
+        args::give(slot, berth_config(config.with_networks(args::text(networks_json, "networks_json")?)?));
+        Ok(())
+    })
+}
+
 /// Asks the host for what the configuration names: the root filesystem, namespaces to join, hooks, sources of bind
-/// mounts. Changes nothing. berth_container_create does the same first.
+/// mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create does the same first.
 ///
 /// Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.
 #[unsafe(no_mangle)]

@@ -23,6 +23,7 @@ mod container;
 mod container_facts;
 mod error;
 mod library;
+mod network;
 mod process;
 mod process_options;
 mod runtime;

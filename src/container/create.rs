@@ -17,6 +17,7 @@ use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
+use crate::network;
 use crate::plan::{self, Barrier, Descriptor, Plan};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
@@ -35,7 +36,7 @@ struct Made {
 }
 
 /// As many descriptors as undoing needs at once.
-const SPARE: usize = 8;
+const SPARE: usize = 16;
 
 impl Container {
     /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
@@ -105,7 +106,7 @@ impl Container {
         rootfs: PathBuf,
         made: &mut Made,
     ) -> Result<()> {
-        let mut record = self.first_record(config, rootfs)?;
+        let mut record = self.first_record(config, joined, rootfs)?;
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         fault::point("create.recorded");
@@ -128,6 +129,7 @@ impl Container {
             layout: &record.cgroup,
             into_cgroup: cgroup_dir.is_some(),
             attached_by_host: cgroup.attach_needed(),
+            networks: record.has_networks(),
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
@@ -150,8 +152,10 @@ impl Container {
     }
 
     /// What there may be to remove, before there is any of it.
-    fn first_record(&self, config: &Config, rootfs: PathBuf) -> Result<Record> {
+    fn first_record(&self, config: &Config, joined: &[File], rootfs: PathBuf) -> Result<Record> {
         let namespaces = Namespaces::of(config.spec());
+        let network = namespaces.joined.iter().position(|joined| joined.kind == LinuxNamespaceType::Network);
+        let network = network.and_then(|place| joined.get(place));
         let joined = namespaces.joined.iter().fold(0, |flags, joined| flags | namespaces::flag(joined.kind));
         Ok(Record {
             version: RECORD_VERSION,
@@ -167,6 +171,7 @@ impl Container {
             into_cgroup: false,
             parent_death_signal: 0,
             external_descriptors: Vec::new(),
+            network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
     }
 
@@ -188,6 +193,7 @@ impl Container {
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
+        network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }

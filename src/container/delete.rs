@@ -13,6 +13,7 @@ use crate::error::{Code, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
+use crate::network;
 use crate::spawn;
 use crate::spec::hooks::Kind;
 
@@ -85,6 +86,7 @@ impl Container {
         let cgroup = self.cgroup(record)?;
         self.kill(record, cgroup.as_ref())?;
         fault::point("delete.killed");
+        network::take_down(record.network.as_ref(), &self.network_pin(), self.runtime.setup_deadline())?;
         cgroup.remove(self.runtime.cgroup_deadline())?;
         fault::point("delete.cgroups");
         Ok(())

@@ -3,6 +3,7 @@
 use super::create::{cgroups_path, process_of};
 use crate::cgroup;
 use crate::error::{Doing, Result};
+use crate::network;
 use crate::plan;
 use crate::spec::Config;
 
@@ -20,6 +21,7 @@ pub fn explain(config: &Config) -> Result<String> {
         layout: &layout,
         into_cgroup: layout.has_unified(),
         attached_by_host: cgroup::open(&layout)?.attach_needed(),
+        networks: network::plan_needed(config),
         parent_death_signal: 0,
     })?;
     Ok(plan.explain().to_string())

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 mod exec;
 mod explain;
 pub(crate) mod inside;
+mod network;
 mod oci_state;
 mod pause;
 mod prepare;
@@ -29,6 +30,7 @@ use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Stats;
 pub use explain::explain;
+pub use network::VethNames;
 pub use status::Status;
 use store::{Directory, Phase, Record};
 

@@ -104,6 +104,7 @@ impl Container {
                 layout: &record.cgroup,
                 into_cgroup: record.into_cgroup,
                 attached_by_host: cgroup.attach_needed(),
+                networks: record.has_networks(),
                 parent_death_signal: record.parent_death_signal,
             })
         });

@@ -22,11 +22,13 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::identity::Identity;
+use crate::network::Journal;
 
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
 const CONFIG: &str = "config.json";
 pub const FIFO: &str = "exec.fifo";
+const NETWORK_NAMESPACE: &str = "netns";
 /// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
 const MOST_BYTES: u64 = 32 << 20;
 
@@ -62,6 +64,9 @@ pub struct Record {
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
+    /// Links of the container, if it has any that are ours to remove.
+    #[serde(default)]
+    pub(crate) network: Option<Journal>,
 }
 
 impl Record {
@@ -81,6 +86,7 @@ impl Record {
             into_cgroup: false,
             parent_death_signal: 0,
             external_descriptors: Vec::new(),
+            network: None,
         }
     }
 }
@@ -340,6 +346,11 @@ impl Directory {
         }
     }
 
+    /// Where a network namespace is kept while devices of the host are in it.
+    pub fn network_namespace(&self) -> PathBuf {
+        self.path.join(NETWORK_NAMESPACE)
+    }
+
     pub fn remove_fifo(&self) -> Result<()> {
         self.unlink(OsStr::new(FIFO))
     }
@@ -353,7 +364,7 @@ impl Directory {
 
     /// Removes everything, the record last: until then a further delete still knows what there is.
     pub fn remove(&self) -> Result<()> {
-        for name in [FIFO, CONFIG, STATE_NEW, STATE] {
+        for name in [FIFO, NETWORK_NAMESPACE, CONFIG, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
         fault::point("delete.emptied");

@@ -8,6 +8,7 @@
 mod arch;
 mod mem;
 mod mounts;
+mod network;
 mod plan;
 mod process;
 mod report;

@@ -6,8 +6,8 @@ use super::process;
 use super::report::Report;
 use super::sys::*;
 use super::wire::*;
-use super::terminal;
 use super::tree::{self, Top};
+use super::{network, terminal};
 
 pub struct Init {
     plan: Plan,
@@ -62,6 +62,8 @@ impl Init {
                 prctl(process::PR_SET_DUMPABLE, 0)?;
                 prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
             }
+            Op::Loopback => network::loopback_up(),
+            Op::RouteSocket => network::send_route_socket(&self.report),
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {

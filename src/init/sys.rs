@@ -196,6 +196,16 @@ pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     }
 }
 
+pub const AF_UNIX: i32 = 1;
+pub const AF_NETLINK: i32 = 16;
+pub const SOCK_DGRAM: i32 = 2;
+pub const SOCK_RAW: i32 = 3;
+
+pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<i32> {
+    const SOCK_CLOEXEC: i32 = 0o2_000_000;
+    call!(nr::SOCKET, family, kind | SOCK_CLOEXEC, protocol).map(|fd| fd as i32)
+}
+
 #[repr(C)]
 struct Iovec {
     base: *const u8,

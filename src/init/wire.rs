@@ -80,6 +80,10 @@ ops! {
     TimeNamespace = 13,
     /// Becomes uid 0 and gid 0 of the user namespace, without groups where that is allowed.
     BecomeRoot = 14,
+    /// Brings up the loopback interface of the network namespace.
+    Loopback = 15,
+    /// Opens a route socket (rtnetlink(7)) in the network namespace and gives it to the host.
+    RouteSocket = 16,
 
     // Mounts.
     /// mount(NULL, s0, NULL, a0): the propagation of a mount of the host's table (before the root is attached).
@@ -218,6 +222,8 @@ pub const EXECUTING: u32 = 5;
 pub const FAILED: u32 = 6;
 /// On exec.fifo only: somebody waited here and has been released.
 pub const RELEASED: u32 = 7;
+/// A socket that init has opened comes along.
+pub const SOCKET: u32 = 9;
 
 /// After `Ready` and the host's word: init lives for itself now.
 pub const LEFT: u32 = 8;

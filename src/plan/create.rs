@@ -20,6 +20,8 @@ pub struct Create<'a> {
     pub into_cgroup: bool,
     /// The host puts init into cgroups.
     pub attached_by_host: bool,
+    /// The host makes links in the network namespace.
+    pub networks: bool,
     pub parent_death_signal: i32,
 }
 
@@ -70,7 +72,7 @@ fn push_inside(
     let in_user_namespace = namespaces.has(Kind::User);
     let mut attach = Attach {
         // After a fork init waits for the host in any case.
-        pending: create.attached_by_host && !staged,
+        pending: (create.attached_by_host || create.networks) && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
     push_joins(plan, namespaces, true);
@@ -82,6 +84,9 @@ fn push_inside(
     plan.push(Step::Keyring);
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
+    }
+    if namespaces.is_new(Kind::Network) {
+        plan.push(Step::Loopback);
     }
     plan.push(Step::Session);
 
@@ -120,8 +125,8 @@ fn push_inside(
     Ok(())
 }
 
-/// The point by which init must be in its cgroups, and the cgroup namespace that follows it. As late as possible:
-/// the host moves init while init mounts.
+/// The point by which init must be in its cgroups and have its links, and the cgroup namespace that follows it. As late
+/// as possible: the host does this while init mounts.
 struct Attach {
     pending: bool,
     new_cgroup_namespace: bool,

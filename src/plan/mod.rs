@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub use create::{Create, create};
 pub use encode::{Encoded, encode};
-pub use join::{Join, Program, join, program};
+pub use join::{Join, Program, join, program, route_socket};
 pub use step::{Attributes, Barrier, Descriptor, Slot, Step};
 
 use crate::init::wire::SLOT_FREE;

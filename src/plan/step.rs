@@ -32,7 +32,7 @@ pub struct Slot(pub usize);
 /// Where init waits for the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barrier {
-    /// Until its cgroups, id maps and limits are set from outside.
+    /// Until its cgroups, id maps, limits and networks are set from outside.
     Attached,
     /// Until the hooks that run before pivot_root have run.
     Hooks,
@@ -70,6 +70,8 @@ pub enum Step {
         offsets: String,
     },
     BecomeRoot,
+    Loopback,
+    RouteSocket,
 
     Propagation {
         path: PathBuf,
@@ -187,7 +189,7 @@ impl Step {
     pub fn describe(&self) -> String {
         let show = |path: &Path| path.display().to_string();
         match self {
-            Step::WaitHost(Barrier::Attached) => "waiting for the host to set cgroups and id maps".into(),
+            Step::WaitHost(Barrier::Attached) => "waiting for the host to set cgroups, id maps and networks".into(),
             Step::WaitHost(Barrier::Hooks) => "waiting for the host to run hooks".into(),
             Step::Ready => "telling the host that the container is created".into(),
             Step::ExecFifo(_) => "waiting at exec.fifo to be started".into(),
@@ -200,6 +202,8 @@ impl Step {
                 format!("entering a new time namespace with the offsets {}", offsets.trim_end().replace('\n', ", "))
             }
             Step::BecomeRoot => "becoming root of the user namespace".into(),
+            Step::Loopback => "bringing up the loopback interface".into(),
+            Step::RouteSocket => "opening a route socket in the network namespace".into(),
             Step::Propagation { path, flags } => {
                 format!("making {} {}", show(path), propagation_name(*flags))
             }
@@ -306,6 +310,8 @@ impl Step {
             Step::Fork { .. } => Op::Fork,
             Step::TimeNamespace { .. } => Op::TimeNamespace,
             Step::BecomeRoot => Op::BecomeRoot,
+            Step::Loopback => Op::Loopback,
+            Step::RouteSocket => Op::RouteSocket,
             Step::Propagation { .. } => Op::Propagation,
             Step::OpenTree { .. } => Op::OpenTree,
             Step::AttachRoot { .. } => Op::AttachRoot,

@@ -15,6 +15,7 @@ fn plan_of(json: &str) -> Plan {
         layout: &layout,
         into_cgroup: true,
         attached_by_host: false,
+        networks: false,
         parent_death_signal: 0,
     })
     .unwrap()

@@ -91,6 +91,12 @@ impl<'p> Conversation<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
+    /// The socket that a `RouteSocket` step opens.
+    pub fn socket(&mut self, deadline: Deadline) -> Result<OwnedFd> {
+        let (_, fd) = self.expect(wire::SOCKET, deadline)?;
+        fd.ok_or_else(|| self.protocol_error("no socket"))
+    }
+
     /// Lets init go on by itself, and waits until the death of this thread is no longer its own.
     pub fn leave(&mut self, deadline: Deadline) -> Result<()> {
         self.go()?;

@@ -15,6 +15,13 @@ pub(super) fn fit(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     shape::fit(&parse(text, name)?, kind)
 }
 
+/// The same for a document of our own: nobody may add to it, so a name that it does not know is a mistake.
+pub(super) fn fit_closed(text: &str, name: &str, kind: &Kind) -> Result<Value> {
+    let value = parse(text, name)?;
+    shape::refuse_unknown(&value, kind, "")?;
+    shape::fit(&value, kind)
+}
+
 /// The value as the OCI crate's type. The table has checked the types already; what is left for serde
 /// are differences between the two, which must not pass silently either.
 pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {

@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
             check_hook(hook.path(), &format!("hooks.{}[{index}].path", kind.name()))?;
         }
     }
+    crate::network::check(config)?;
     for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
         if mounts::options(mount, index)?.bind.is_some()
             && let Some(source) = mount.source()

@@ -17,6 +17,9 @@ mod shape;
 mod validate;
 mod validate_process;
 
+pub mod net_devices;
+pub mod networks;
+
 pub mod capabilities;
 pub mod hooks;
 pub mod idmap;
@@ -32,6 +35,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Doing, Error, Result};
+use networks::Networks;
 
 pub use oci_spec::runtime as oci;
 
@@ -45,6 +49,7 @@ pub struct Config {
     json: String,
     bundle: Option<PathBuf>,
     rootfs: PathBuf,
+    networks: Networks,
 }
 
 impl Config {
@@ -75,7 +80,14 @@ impl Config {
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
         let (spec, rootfs) = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        Ok(Config { spec, json: json.to_owned(), bundle, rootfs })
+        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, networks: Networks::default() })
+    }
+
+    /// The same configuration with networks and routes, which `config.json` has no place for (docs/networks.md).
+    pub fn with_networks(&self, json: &str) -> Result<Config> {
+        bounded(json.len() as u64, "the networks")?;
+        let networks = networks::read(json, &self.spec).map_err(concise)?;
+        Ok(Config { networks, ..self.clone() })
     }
 
     /// Asks the host for everything the document names. Changes nothing.
@@ -93,6 +105,10 @@ impl Config {
     /// spelling, and sources of bind mounts are absolute.
     pub fn spec(&self) -> &oci::Spec {
         &self.spec
+    }
+
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// The text as it was given.

@@ -119,7 +119,7 @@ const LINUX: Kind = Kind::Object(&[
     optional("maskedPaths", TEXTS),
     optional("readonlyPaths", TEXTS),
     optional("timeOffsets", Kind::Map(&TIME_OFFSET)),
-    later("netDevices"),
+    optional("netDevices", Kind::Map(&Kind::Object(&[optional("name", Kind::Text)]))),
     later("seccomp"),
     later("mountLabel"),
     later_even_empty("intelRdt"),

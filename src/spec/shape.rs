@@ -108,6 +108,29 @@ fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
     }
 }
 
+/// Refuses names that the table does not have.
+pub(super) fn refuse_unknown(value: &Value, kind: &Kind, path: &str) -> Result<()> {
+    match (kind, value) {
+        (Kind::List(element), Value::Array(values)) => {
+            let mut values = values.iter().enumerate();
+            values.try_for_each(|(index, value)| refuse_unknown(value, element, &format!("{path}[{index}]")))
+        }
+        (Kind::Object(fields), Value::Object(members)) => members.iter().try_for_each(|(name, value)| {
+            let path = join(path, name);
+            let known = fields.iter().find(|field| field.name == name);
+            match known.map(|field| &field.rule) {
+                Some(Rule::Required(kind) | Rule::Optional(kind)) => refuse_unknown(value, kind, &path),
+                Some(_) => Ok(()),
+                None => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                    Err(Error::config(&path, format!("is not known; expected one of: {}", names.join(", "))))
+                }
+            }
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Result<Value> {
     let mut kept = Map::new();
     for field in fields {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::namespaces::{self, Namespaces};
-use super::{devices, hooks, idmap, mounts, oci, paths, resources, sysctl, validate_process};
+use super::{devices, hooks, idmap, mounts, net_devices, oci, paths, resources, sysctl, validate_process};
 use crate::error::{Error, Result};
 
 /// Checks all fields, makes the paths of mounts plain, and answers the root file system.
@@ -34,6 +34,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         }
     }
     idmap::check(spec, &namespaces)?;
+    net_devices::check(spec, &namespaces)?;
     sysctl::check(spec, &namespaces)?;
     Ok(rootfs)
 }

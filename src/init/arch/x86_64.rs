@@ -10,6 +10,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
+    pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
     pub const EXECVE: usize = 59;
     pub const EXIT: usize = 60;

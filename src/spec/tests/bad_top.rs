@@ -112,7 +112,6 @@ fn fields_that_are_not_implemented() {
         unsupported("/linux/intelRdt", "{}", "linux.intelRdt"),
         unsupported("/linux/personality", r#"{"domain": "LINUX32"}"#, "linux.personality"),
         unsupported("/linux/memoryPolicy", r#"{"mode": "MPOL_BIND"}"#, "linux.memoryPolicy"),
-        unsupported("/linux/netDevices", r#"{"eth0": {}}"#, "linux.netDevices"),
         unsupported("/process/apparmorProfile", "\"docker-default\"", "process.apparmorProfile"),
         unsupported("/process/selinuxLabel", "\"x\"", "process.selinuxLabel"),
         unsupported("/process/scheduler", r#"{"policy": "SCHED_BATCH"}"#, "process.scheduler"),

@@ -9,6 +9,7 @@ mod bad_top;
 mod exec;
 mod good;
 mod host;
+mod networks;
 
 use serde_json::Value;
 

@@ -1,0 +1,123 @@
+//! A container's networks while it lives: their counters, and their bridges around a checkpoint.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use serde_json::{Map, Value, json};
+
+use super::{Container, Record};
+use crate::error::{Code, Error, Result};
+use crate::network::{self, Counters, Interface, Journal, PairRecord, Pin};
+use crate::spawn;
+
+/// The ends of a veth pair of a container, as a checkpoint must name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VethNames {
+    /// In the container.
+    pub name: String,
+    /// On the host.
+    pub host_name: String,
+    pub bridge: Option<String>,
+}
+
+impl Container {
+    pub(super) fn network_pin(&self) -> Pin {
+        Pin::new(self.directory.network_namespace())
+    }
+
+    fn journal(&self) -> Result<Journal> {
+        Ok(self.record()?.network.unwrap_or_default())
+    }
+
+    /// The container's veth pairs.
+    pub fn veth_pairs(&self) -> Result<Vec<VethNames>> {
+        let names = |PairRecord { name, host_name, bridge, .. }| VethNames { name, host_name, bridge };
+        Ok(self.journal()?.pairs.into_iter().map(names).collect())
+    }
+
+    /// Takes the host's ends of the veth pairs off their bridges: connections stand still until
+    /// [`Container::attach_networks`].
+    pub fn detach_networks(&self) -> Result<()> {
+        network::detach(&self.journal()?)
+    }
+
+    /// Puts them back on their bridges.
+    pub fn attach_networks(&self) -> Result<()> {
+        network::attach(&self.journal()?)
+    }
+
+    /// After a restore, which has made the pairs of the record anew under the same names: they become the container's,
+    /// as if create had made them.
+    pub fn adopt_networks(&self) -> Result<()> {
+        network::adopt(&self.journal()?)
+    }
+
+    /// Every interface in the container's network namespace.
+    pub fn interfaces(&self) -> Result<Vec<Interface>> {
+        let ended = || Error::new(Code::NotRunning, format!("container {:?} has no process any more", self.id));
+        let init = self.record()?.init.ok_or_else(ended)?;
+        let pidfd = init.identity.open()?.ok_or_else(ended)?;
+        let namespace = network::of_process(init.identity.pid).map_err(|error| match error.errno {
+            Some(Errno::ENOENT | Errno::ESRCH) => ended(),
+            _ => error,
+        })?;
+        // What was opened by number is init's if init is still there.
+        spawn::send_signal(&pidfd, 0).map_err(|_| ended())?;
+        network::inside(namespace.as_fd(), self.runtime.setup_deadline())
+    }
+
+    /// The veth pairs with their counters as the container sees them, and on request every interface inside, as JSON.
+    pub fn interfaces_json(&self, inside: bool) -> Result<String> {
+        let journal = self.journal()?;
+        let mut networks = Vec::new();
+        for (record, link) in journal.pairs.iter().zip(network::of_pairs(&journal)?) {
+            let Some(link) = link else { continue };
+            let mut fields = Map::new();
+            fields.insert("name".into(), json!(record.name));
+            fields.insert("hostInterfaceName".into(), json!(record.host_name));
+            if let Some(bridge) = &record.bridge {
+                fields.insert("bridge".into(), json!(bridge));
+            }
+            put_counters(&mut fields, link.counters.seen_from_the_other_end());
+            networks.push(Value::Object(fields));
+        }
+        let mut document = json!({ "networks": networks });
+        if inside {
+            document["interfaces"] = self.interfaces()?.into_iter().map(interface_json).collect();
+        }
+        Ok(document.to_string())
+    }
+}
+
+fn interface_json(interface: Interface) -> Value {
+    let mut fields = Map::new();
+    fields.insert("name".into(), json!(interface.name));
+    fields.insert("up".into(), json!(interface.up));
+    fields.insert("mtu".into(), json!(interface.mtu));
+    if let Some(mac) = interface.mac {
+        fields.insert("macAddress".into(), json!(mac.to_string()));
+    }
+    put_counters(&mut fields, interface.counters);
+    Value::Object(fields)
+}
+
+fn put_counters(fields: &mut Map<String, Value>, counters: Counters) {
+    let members = [
+        ("receivedBytes", counters.received_bytes),
+        ("receivedPackets", counters.received_packets),
+        ("receivedErrors", counters.received_errors),
+        ("receivedDropped", counters.received_dropped),
+        ("sentBytes", counters.sent_bytes),
+        ("sentPackets", counters.sent_packets),
+        ("sentErrors", counters.sent_errors),
+        ("sentDropped", counters.sent_dropped),
+    ];
+    fields.extend(members.map(|(name, number)| (name.to_owned(), json!(number))));
+}
+
+impl Record {
+    /// init waits for the host to make links.
+    pub(super) fn has_networks(&self) -> bool {
+        self.network.is_some()
+    }
+}

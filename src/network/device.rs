@@ -1,0 +1,119 @@
+//! Devices of the host that become the container's, and go back when it ends.
+
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::address::{self, Address};
+use super::link::{self, Link, Mac, find_link};
+use super::netlink::Socket;
+use super::{existing, namespace, veth};
+use crate::error::{Error, Result};
+use crate::spec::net_devices::NetDevice;
+
+/// A device as the record has it: what it was on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeviceRecord {
+    pub host_name: String,
+    pub name: String,
+    pub kind: Option<String>,
+    pub mac: Option<Mac>,
+    pub up: bool,
+    pub addresses: Vec<Address>,
+    /// In the container, once it is there.
+    #[serde(default)]
+    pub index: Option<u32>,
+}
+
+/// The device, which must be one that can be moved.
+pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
+    let name = &device.host_name;
+    match find_link(host, name)? {
+        Some(link) if link.loopback || link.is_bridge() => {
+            let problem = format!("{name:?} belongs to its namespace and cannot be moved; expected another device");
+            Err(Error::config(&device.path(), problem).with_errno(Errno::EINVAL))
+        }
+        Some(link) => Ok(link),
+        None => {
+            let problem = format!("the host has no interface {name:?}; expected the name of one");
+            Err(Error::config(&device.path(), problem).with_errno(Errno::ENODEV))
+        }
+    }
+}
+
+/// `taken` are the names in a namespace that is joined.
+pub fn plan(host: &mut Socket, devices: &[NetDevice], taken: &[String]) -> Result<Vec<DeviceRecord>> {
+    let mut records = Vec::new();
+    for device in devices {
+        if taken.contains(&device.name) {
+            let problem =
+                format!("the joined network namespace has an interface {:?}; expected a free name", device.name);
+            return Err(Error::config(&format!("{}.name", device.path()), problem).with_errno(Errno::EEXIST));
+        }
+        let link = look(host, device)?;
+        records.push(DeviceRecord {
+            host_name: device.host_name.clone(),
+            name: device.name.clone(),
+            addresses: address::addresses(host, link.index)?,
+            kind: link.kind,
+            mac: link.mac,
+            up: link.up,
+            index: None,
+        });
+    }
+    Ok(records)
+}
+
+/// Moving takes a device's addresses and brings it down, so both are set again.
+pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord, namespace: BorrowedFd) -> Result<()> {
+    let link = existing(host, &record.host_name)?;
+    link::move_link(host, &link, namespace, &record.name).map_err(|refusal| {
+        refusal.into_error(format!("moving the device {} into the container as {}", record.host_name, record.name))
+    })?;
+    let link = existing(inside, &record.name)?;
+    record.index = Some(link.index);
+    link::set_up(inside, &link, true)?;
+    record.addresses.iter().try_for_each(|address| address::add(inside, link.index, &record.name, address))
+}
+
+/// The device among the links of the container's namespace. Its index is what the container cannot change; its kind
+/// must be the same, so that hardware is not replaced by something the container has made.
+fn among<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
+    let same = |link: &&Link| !link.loopback && link.kind == record.kind;
+    match record.index {
+        Some(index) => links.iter().find(|link| link.index == index).filter(same),
+        // The creator was killed before it could say: nobody else has been in there.
+        None => links.iter().filter(same).find(|link| link.name == record.name),
+    }
+}
+
+/// Out of the container's namespace into the host's, if it is in there.
+pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) -> Result<()> {
+    let links = link::links(inside)?;
+    let Some(link) = among(&links, record) else { return Ok(()) };
+    if let Some(mac) = record.mac.filter(|mac| link.mac != Some(*mac)) {
+        link::set_up(inside, link, false)?;
+        link::set_mac(inside, link, mac)?;
+    }
+    let mut name = record.host_name.clone();
+    if find_link(host, &name)?.is_some() {
+        name = veth::free_host_name(host)?;
+        log::warn!("the host has another interface {:?} by now: the device returns as {name:?}", record.host_name);
+    }
+    let home = namespace::own()?;
+    link::move_link(inside, link, std::os::fd::AsFd::as_fd(&home), &name)
+        .map_err(|refusal| refusal.into_error(format!("moving the device {} back as {name}", link.name)))
+}
+
+/// Gives a device that is on the host what it had there. Right also for one that never left.
+pub fn restore(host: &mut Socket, record: &DeviceRecord) -> Result<()> {
+    let Some(link) = find_link(host, &record.host_name)?.filter(|link| link.mac == record.mac) else {
+        log::warn!("the device {} has not returned", record.host_name);
+        return Ok(());
+    };
+    if record.up && !link.up {
+        link::set_up(host, &link, true)?;
+    }
+    record.addresses.iter().try_for_each(|address| address::add(host, link.index, &record.host_name, address))
+}

@@ -1,0 +1,227 @@
+//! Networks: veth pairs, routes, devices of the host that are moved in, and what they have carried. All of it by
+//! rtnetlink(7), without a program and without a thread.
+//!
+//! The calling thread stays in its own network namespace. What must be done inside the container's is done through a
+//! socket that a short-lived berth-init has opened in there ([`namespace`]).
+//!
+//! Before anything is made its name is in the container's record ([`Journal`]), and how to know it again: a host's end of a
+//! pair is ours if it has the hardware address that was chosen for it, so what has the same name by chance, or took it
+//! after a crash, is left alone.
+
+mod address;
+mod counters;
+mod device;
+mod link;
+mod namespace;
+mod netlink;
+mod veth;
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use serde::{Deserialize, Serialize};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::spec::networks::{Networks, Out, Prefix};
+use crate::spec::{Config, net_devices};
+use address::Route;
+pub use counters::{Interface, of_host};
+pub(crate) use counters::{inside, of_pairs};
+pub(crate) use device::DeviceRecord;
+pub use link::{Counters, Mac};
+pub(crate) use namespace::{Pin, of_process};
+use netlink::Socket;
+pub(crate) use veth::{PairRecord, adopt, attach, detach};
+
+/// What a container has of links, as its record says before there is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    pub pairs: Vec<PairRecord>,
+    pub devices: Vec<DeviceRecord>,
+}
+
+/// Asks the host for what a configuration names: bridges, free names, devices. Changes nothing.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    let devices = net_devices::list(config.spec());
+    if config.networks().veths.is_empty() && devices.is_empty() {
+        return Ok(());
+    }
+    let mut host = Socket::host()?;
+    config.networks().veths.iter().try_for_each(|veth| veth::check(&mut host, veth))?;
+    devices.iter().try_for_each(|device| device::look(&mut host, device).map(drop))
+}
+
+/// Whether the host has anything to do in the container's network namespace.
+pub(crate) fn plan_needed(config: &Config) -> bool {
+    *config.networks() != Networks::default() || !net_devices::list(config.spec()).is_empty()
+}
+
+/// Chooses all names, and looks at what will be moved. `joined` is the network namespace, if it exists already. None if
+/// there is nothing to do.
+pub(crate) fn plan(config: &Config, joined: Option<&File>, deadline: Deadline) -> Result<Option<Journal>> {
+    if !plan_needed(config) {
+        return Ok(None);
+    }
+    let (networks, devices) = (config.networks(), net_devices::list(config.spec()));
+    let taken = match joined {
+        Some(joined) => names(&mut namespace::socket(joined.as_fd(), deadline)?)?,
+        None => Vec::new(),
+    };
+    let mut host = Socket::host()?;
+    Ok(Some(Journal {
+        devices: device::plan(&mut host, &devices, &taken)?,
+        pairs: veth::plan(&mut host, &networks.veths, &devices, &taken)?,
+    }))
+}
+
+fn names(socket: &mut Socket) -> Result<Vec<String>> {
+    Ok(link::links(socket)?.into_iter().map(|link| link.name).collect())
+}
+
+/// Makes everything, in the network namespace of `pid`, whose process waits meanwhile. The journal, which is in the
+/// container's record already, learns what is known only now.
+pub(crate) fn set_up(
+    config: &Config,
+    journal: Option<&mut Journal>,
+    pid: i32,
+    pin: &Pin,
+    deadline: Deadline,
+) -> Result<()> {
+    let mut work = journal.map(|journal| Work::open(config.networks(), journal, pid, pin, deadline)).transpose()?;
+    if let Some(work) = &mut work {
+        work.hold()?;
+    }
+    fault::point("create.pinned");
+    if let Some(work) = &mut work {
+        work.make_pairs()?;
+    }
+    fault::point("create.linked");
+    if let Some(work) = &mut work {
+        work.move_devices()?;
+    }
+    fault::point("create.moved");
+    if let Some(work) = &mut work {
+        work.configure()?;
+    }
+    fault::point("create.networks");
+    Ok(())
+}
+
+/// Both sides of a network that is being made.
+struct Work<'a> {
+    networks: &'a Networks,
+    journal: &'a mut Journal,
+    pin: &'a Pin,
+    namespace: OwnedFd,
+    host: Socket,
+    inside: Socket,
+}
+
+impl Work<'_> {
+    fn open<'a>(
+        networks: &'a Networks,
+        journal: &'a mut Journal,
+        pid: i32,
+        pin: &'a Pin,
+        deadline: Deadline,
+    ) -> Result<Work<'a>> {
+        let namespace = of_process(pid)?;
+        let inside = namespace::socket(namespace.as_fd(), deadline)?;
+        Ok(Work { networks, journal, pin, namespace, host: Socket::host()?, inside })
+    }
+
+    fn hold(&mut self) -> Result<()> {
+        if self.journal.devices.is_empty() { Ok(()) } else { self.pin.hold(self.namespace.as_fd()) }
+    }
+
+    fn make_pairs(&mut self) -> Result<()> {
+        for (veth, record) in self.networks.veths.iter().zip(&self.journal.pairs) {
+            veth::make(&mut self.host, veth, record, self.namespace.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn move_devices(&mut self) -> Result<()> {
+        for record in &mut self.journal.devices {
+            device::move_in(&mut self.host, &mut self.inside, record, self.namespace.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self) -> Result<()> {
+        if self.networks.loopback {
+            let loopback = existing(&mut self.inside, "lo")?;
+            link::set_up(&mut self.inside, &loopback, true)?;
+        }
+        for (veth, record) in self.networks.veths.iter().zip(&self.journal.pairs) {
+            veth::configure(&mut self.inside, veth, record)?;
+        }
+        self.add_routes()
+    }
+
+    /// The document's routes, and after them those to everywhere: their gateways may need the former.
+    fn add_routes(&mut self) -> Result<()> {
+        for (index, route) in self.networks.routes.iter().enumerate() {
+            let name = match &route.out {
+                Out::Veth(place) => self.journal.pairs.get(*place).map_or(String::new(), |pair| pair.name.clone()),
+                Out::Named(name) => name.clone(),
+            };
+            let added = self.add_route(&name, route.destination, route.source, route.gateway);
+            added.map_err(|error| error.context(format!("routes[{index}]")))?;
+        }
+        let names: Vec<String> = self.journal.pairs.iter().map(|pair| pair.name.clone()).collect();
+        for (veth, name) in self.networks.veths.iter().zip(&names) {
+            for gateway in veth.gateways() {
+                let added = self.add_route(name, Prefix::everywhere(gateway), None, Some(gateway));
+                added.map_err(|error| error.context(format!("networks[{}]", veth.index)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_route(
+        &mut self,
+        name: &str,
+        destination: Prefix,
+        source: Option<IpAddr>,
+        gateway: Option<IpAddr>,
+    ) -> Result<()> {
+        let index = existing(&mut self.inside, name)?.index;
+        address::add_route(&mut self.inside, &Route { destination, source, gateway, index, name })
+    }
+}
+
+fn existing(socket: &mut Socket, name: &str) -> Result<link::Link> {
+    let gone = || Error::system(nix::errno::Errno::ENODEV, format!("looking for the interface {name}"));
+    link::find_link(socket, name)?.ok_or_else(gone)
+}
+
+/// Removes the pairs and brings the devices back, as far as they are there. The container's processes are dead by now.
+pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline) -> Result<()> {
+    let devices = journal.map(|journal| journal.devices.as_slice()).unwrap_or_default();
+    if !devices.is_empty() {
+        return_devices(devices, pin, deadline)?;
+    }
+    fault::point("delete.returned");
+    let pairs = journal.map(|journal| journal.pairs.as_slice()).unwrap_or_default();
+    if !pairs.is_empty() {
+        let mut host = Socket::host()?;
+        pairs.iter().try_for_each(|record| veth::remove(&mut host, record))?;
+    }
+    // Also where a damaged record does not say what was in it: the kernel sends hardware home.
+    pin.release()?;
+    fault::point("delete.networks");
+    Ok(())
+}
+
+fn return_devices(devices: &[DeviceRecord], pin: &Pin, deadline: Deadline) -> Result<()> {
+    let mut host = Socket::host()?;
+    if let Some(namespace) = pin.open()? {
+        let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
+        devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
+    }
+    devices.iter().try_for_each(|record| device::restore(&mut host, record))
+}

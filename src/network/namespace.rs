@@ -1,0 +1,93 @@
+//! Network namespaces of containers: reached without entering them, and kept while a device of the host is in there.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::netlink::Socket;
+use crate::deadline::Deadline;
+use crate::error::{Doing, Error, Result};
+use crate::plan::{self, Descriptor};
+use crate::spawn::{self, Launch};
+
+/// The network namespace of a process.
+pub fn of_process(pid: i32) -> Result<OwnedFd> {
+    open(&format!("{pid}/ns/net"))
+}
+
+/// That of the calling thread, which may be another one than the process's.
+pub fn own() -> Result<OwnedFd> {
+    open("thread-self/ns/net")
+}
+
+fn open(path: &str) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+    openat(spawn::proc()?, path, flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+}
+
+/// A route socket in the namespace. No thread of the host's enters it: a berth-init does, opens the socket and sends it.
+pub fn socket(namespace: BorrowedFd, deadline: Deadline) -> Result<Socket> {
+    let plan = plan::route_socket();
+    let open = |descriptor: &Descriptor| match descriptor {
+        Descriptor::Joined(_) => namespace.as_raw_fd(),
+        _ => -1,
+    };
+    let null = File::options().read(true).write(true).open("/dev/null").doing(|| "opening /dev/null")?;
+    let low = [null.as_raw_fd(); 3];
+    let mut helper = spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: spawn::proc()? })?;
+    Socket::of(helper.socket(deadline)?)
+}
+
+/// A network namespace dies with its last process, and a veth or bridge in it dies, too. So one that has devices of the
+/// host in it is kept until they are back, by a mount on a file in the container's state directory.
+pub struct Pin {
+    path: PathBuf,
+}
+
+impl Pin {
+    pub fn new(path: PathBuf) -> Pin {
+        Pin { path }
+    }
+
+    pub fn hold(&self, namespace: BorrowedFd) -> Result<()> {
+        let doing = || format!("keeping the network namespace at {}", self.path.display());
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).doing(doing)?;
+        let through = |fd: BorrowedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let (from, onto) = (through(namespace), through(file.as_fd()));
+        mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(doing)
+    }
+
+    /// The namespace, if it is held here.
+    pub fn open(&self) -> Result<Option<File>> {
+        let doing = || format!("opening {}", self.path.display());
+        let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW;
+        let file = match File::options().read(true).custom_flags(flags).open(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.doing(doing)?,
+        };
+        let held = fstatfs(&file).doing(doing)?.filesystem_type() == FsType(libc::NSFS_MAGIC as _);
+        Ok(held.then_some(file))
+    }
+
+    pub fn release(&self) -> Result<()> {
+        let doing = || format!("letting go of {}", self.path.display());
+        if self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(());
+        }
+        match umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+            Err(errno) => return Err(Error::system(errno, doing())),
+        }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&error, doing())),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Synchronous rtnetlink(7): one request at a time, and the kernel's answer to it.
+//!
+//! Requests are put together with netlink-packet-route. Of answers only the attributes are taken that are needed here:
+//! a link of a kind that nobody here has heard of, or an attribute that a newer kernel has made longer, must not keep a
+//! container from being made.
+
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::time::Duration;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+
+use crate::deadline::Deadline;
+use crate::error::{Code, Error, Result, reason};
+
+/// The kernel answers within the call; this only keeps a defect from hanging the host.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The kernel's answers are at most 32 KiB unless more is asked for.
+const BUFFER: usize = 64 << 10;
+const HEADER: usize = 16;
+const DUMP_INTERRUPTED: u16 = 0x10;
+const TYPE_ERROR: u16 = 2;
+const TYPE_DONE: u16 = 3;
+
+/// The kernel's no: the errno, and its own words if it had any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub errno: Errno,
+    pub words: Option<String>,
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Refusal {
+        Refusal { errno, words: None }
+    }
+}
+
+impl Refusal {
+    /// `doing` names the act and its object.
+    pub fn into_error(self, doing: impl std::fmt::Display) -> Error {
+        match self.words {
+            None => Error::system(self.errno, doing),
+            Some(words) => Error::new(Code::System, format!("{doing}: {} ({words})", reason(self.errno)))
+                .with_errno(self.errno)
+                .detail("kernel", words),
+        }
+    }
+}
+
+/// `result.doing(|| …)` for answers of the kernel.
+pub trait Answered<T> {
+    fn doing<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T> Answered<T> for std::result::Result<T, Refusal> {
+    fn doing<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|refusal| refusal.into_error(what()))
+    }
+}
+
+/// A route socket in some network namespace.
+pub struct Socket {
+    socket: netlink_sys::Socket,
+    sequence: u32,
+}
+
+impl Socket {
+    /// In the network namespace of the calling thread.
+    pub fn host() -> Result<Socket> {
+        let opened = netlink_sys::Socket::new(NETLINK_ROUTE);
+        Socket::prepared(opened.map_err(|error| Error::io(&error, "opening a route socket"))?)
+    }
+
+    /// One that was opened in another namespace, where it stays.
+    pub fn of(fd: OwnedFd) -> Result<Socket> {
+        // SAFETY: the descriptor is owned, and handed over.
+        Socket::prepared(unsafe { netlink_sys::Socket::from_raw_fd(fd.into_raw_fd()) })
+    }
+
+    fn prepared(socket: netlink_sys::Socket) -> Result<Socket> {
+        // The kernel's own words, and no repetition of the request before them.
+        let prepared = socket.set_ext_ack(true).and_then(|()| socket.set_cap_ack(true));
+        prepared.map_err(|error| Error::io(&error, "preparing a route socket"))?;
+        Ok(Socket { socket, sequence: 0 })
+    }
+
+    /// A change, answered with yes or no.
+    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<(), Refusal> {
+        self.exchange(request, flags | NLM_F_ACK).map(drop)
+    }
+
+    /// One object: what the kernel sends before its yes.
+    pub fn get(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<u8>, Refusal> {
+        let answers = self.exchange(request, NLM_F_ACK)?;
+        answers.into_iter().next().ok_or(Refusal::from(Errno::EPROTO))
+    }
+
+    /// All objects, of one moment: a list that changed while it was read is read again.
+    pub fn dump(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+        let mut tries = 64;
+        loop {
+            match self.exchange(request.clone(), NLM_F_DUMP) {
+                Err(refusal) if refusal.errno == Errno::EINTR && tries > 0 => tries -= 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn exchange(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+        self.sequence += 1;
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        retried(|| self.socket.send(&bytes, 0))?;
+
+        let mut answers = Answers { sequence: self.sequence, payloads: Vec::new(), interrupted: false };
+        let deadline = Deadline::after(PATIENCE);
+        loop {
+            let ready = deadline.poll([(self.as_fd(), PollFlags::POLLIN)])?;
+            if ready[0].is_empty() {
+                return Err(Errno::ETIMEDOUT.into());
+            }
+            let mut buffer = vec![0; BUFFER];
+            let len = retried(|| self.socket.recv(&mut buffer.as_mut_slice(), libc::MSG_TRUNC))?;
+            let datagram = buffer.get(..len).ok_or(Refusal::from(Errno::EMSGSIZE))?;
+            if answers.take(datagram)? {
+                return Ok(answers.payloads);
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn retried<T>(mut call: impl FnMut() -> std::io::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
+            Ok(value) => return Ok(value),
+        }
+    }
+}
+
+/// What has come in for one request.
+struct Answers {
+    sequence: u32,
+    payloads: Vec<Vec<u8>>,
+    interrupted: bool,
+}
+
+impl Answers {
+    /// True when the answer is complete.
+    fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, Refusal> {
+        let mut rest = datagram;
+        while rest.len() >= HEADER {
+            let len = u32_at(rest, 0) as usize;
+            let message = rest.get(HEADER..len).ok_or(Refusal::from(Errno::EPROTO))?;
+            let (kind, flags, sequence) = (u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8));
+            rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+            if sequence != self.sequence {
+                continue; // the late answer to a request that was given up
+            }
+            self.interrupted |= flags & DUMP_INTERRUPTED != 0;
+            match kind {
+                TYPE_ERROR | TYPE_DONE => return self.end(kind, message),
+                _ => self.payloads.push(message.to_vec()),
+            }
+        }
+        Ok(false)
+    }
+
+    fn end(&self, kind: u16, message: &[u8]) -> std::result::Result<bool, Refusal> {
+        let code = if message.len() >= 4 { u32_at(message, 0) as i32 } else { 0 };
+        if code != 0 {
+            // After the number: of an error the header of the request, then attributes.
+            let attributes = if kind == TYPE_ERROR { 4 + HEADER } else { 4 };
+            let words = message.get(attributes..).and_then(|bytes| find(bytes, 1)).map(text);
+            return Err(Refusal { errno: Errno::from_raw(-code), words });
+        }
+        if self.interrupted { Err(Errno::EINTR.into()) } else { Ok(true) }
+    }
+}
+
+pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes.get(at..at + 2).map_or(0, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]))
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).map_or(0, |bytes| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u32_pair(u32_at(bytes, at), u32_at(bytes, at + 4))
+}
+
+fn u32_pair(first: u32, second: u32) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&first.to_ne_bytes());
+    bytes[4..].copy_from_slice(&second.to_ne_bytes());
+    u64::from_ne_bytes(bytes)
+}
+
+/// The value of the first attribute of this type.
+pub fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    each(attributes).find(|(found, _)| *found == kind).map(|(_, value)| value)
+}
+
+/// Types and values, as far as the bytes make sense.
+pub fn each(attributes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let sound = |attribute: std::result::Result<netlink_packet_core::NlaBuffer<_>, _>| attribute.ok();
+    NlasIterator::new(attributes).map_while(sound).map(|attribute| {
+        let inner: &[u8] = attribute.into_inner();
+        let len = usize::from(u16_at(inner, 0));
+        (u16_at(inner, 2) & 0x3fff, inner.get(4..len).unwrap_or_default())
+    })
+}
+
+/// A text of the kernel, without its NUL.
+pub fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = ((HEADER + payload.len()) as u32).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn answers() -> Answers {
+        Answers { sequence: 7, payloads: Vec::new(), interrupted: false }
+    }
+
+    #[test]
+    fn an_answer_is_what_comes_before_its_end() {
+        let mut answers = answers();
+        let datagram = [message(16, 0, 6, b"late"), message(16, 0, 7, b"mine"), message(TYPE_DONE, 0, 7, &[0; 4])];
+        assert_eq!(answers.take(&datagram.concat()), Ok(true));
+        assert_eq!(answers.payloads, [b"mine"]);
+    }
+
+    #[test]
+    fn a_refusal_has_the_kernels_words() {
+        let mut payload = (-libc::EINVAL).to_ne_bytes().to_vec();
+        payload.extend([0; HEADER]);
+        payload.extend([11, 0, 1, 0]);
+        payload.extend(b"no way\0\0");
+        let refusal = answers().take(&message(TYPE_ERROR, 0, 7, &payload)).unwrap_err();
+        assert_eq!(refusal, Refusal { errno: Errno::EINVAL, words: Some("no way".into()) });
+        assert_eq!(refusal.into_error("doing it").message, "doing it: invalid argument (no way)");
+    }
+
+    #[test]
+    fn a_list_that_changed_meanwhile_is_no_answer() {
+        let mut answers = answers();
+        assert_eq!(answers.take(&message(16, DUMP_INTERRUPTED, 7, b"")), Ok(false));
+        assert_eq!(answers.take(&message(TYPE_DONE, 0, 7, &[0; 4])).unwrap_err().errno, Errno::EINTR);
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_not_read_beyond_its_end() {
+        assert_eq!(answers().take(&[255; 16]).unwrap_err().errno, Errno::EPROTO);
+        assert_eq!(answers().take(&[0; 16]).unwrap_err().errno, Errno::EPROTO);
+        assert_eq!(answers().take(&[0; 3]), Ok(false));
+        assert_eq!(find(&[200, 0, 1, 0, 5], 1), None);
+        assert_eq!(text(b"lo\0x"), "lo");
+    }
+
+    #[test]
+    fn the_kernel_is_asked_and_answers() {
+        use netlink_packet_route::link::LinkMessage;
+        let mut socket = Socket::host().unwrap();
+        let links = socket.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).unwrap();
+        assert!(!links.is_empty());
+        let none = socket.change(RouteNetlinkMessage::DelLink(LinkMessage::default()), 0);
+        assert!(none.is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! Pairs of links: one end in the container, the other on the host, usually the port of a bridge.
+
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::link::{self, Link, Mac, find_link};
+use super::netlink::Socket;
+use super::{Journal, address, existing};
+use crate::error::{Doing, Error, Result};
+use crate::spec::net_devices::NetDevice;
+use crate::spec::networks::{Veth, free_name};
+
+/// A pair as the record has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PairRecord {
+    pub name: String,
+    pub host_name: String,
+    /// Nobody else has it: it tells our link from others of the same name.
+    pub host_mac: Mac,
+    pub bridge: Option<String>,
+    pub hairpin: bool,
+}
+
+fn path(veth: &Veth, field: &str) -> String {
+    format!("networks[{}].{field}", veth.index)
+}
+
+pub fn check(host: &mut Socket, veth: &Veth) -> Result<()> {
+    if let Some(bridge) = &veth.bridge {
+        bridge_link(host, veth, bridge)?;
+    }
+    match &veth.host_name {
+        Some(name) if find_link(host, name)?.is_some() => Err(taken(veth, name)),
+        _ => Ok(()),
+    }
+}
+
+fn taken(veth: &Veth, name: &str) -> Error {
+    let problem = format!("the host has an interface {name:?} already; expected a free name");
+    Error::config(&path(veth, "hostInterfaceName"), problem).with_errno(Errno::EEXIST)
+}
+
+fn bridge_link(host: &mut Socket, veth: &Veth, name: &str) -> Result<Link> {
+    let path = path(veth, "bridge");
+    match find_link(host, name)? {
+        Some(link) if link.is_bridge() => Ok(link),
+        Some(_) => Err(Error::config(&path, format!("{name:?} is not a bridge; expected the name of one"))),
+        None => {
+            let problem = format!("the host has no interface {name:?}; expected the name of a bridge");
+            Err(Error::config(&path, problem).with_errno(Errno::ENODEV))
+        }
+    }
+}
+
+/// `taken` are the names in a namespace that is joined.
+pub fn plan(host: &mut Socket, veths: &[Veth], devices: &[NetDevice], taken: &[String]) -> Result<Vec<PairRecord>> {
+    let mut records: Vec<PairRecord> = Vec::new();
+    for veth in veths {
+        let in_use = |name: &str| {
+            taken.iter().any(|other| other == name)
+                || devices.iter().any(|device| device.name == name)
+                || veths.iter().any(|other| other.name.as_deref() == Some(name))
+                || records.iter().any(|record| record.name == name)
+        };
+        let name = match &veth.name {
+            Some(name) if taken.contains(name) => {
+                let problem = format!("the joined network namespace has an interface {name:?}; expected a free name");
+                return Err(Error::config(&path(veth, "name"), problem).with_errno(Errno::EEXIST));
+            }
+            Some(name) => name.clone(),
+            None => free_name(in_use),
+        };
+        let host_name = match &veth.host_name {
+            Some(name) => name.clone(),
+            None => free_host_name(host)?,
+        };
+        let (host_mac, bridge) = (random_mac()?, veth.bridge.clone());
+        records.push(PairRecord { name, host_name, host_mac, bridge, hairpin: veth.hairpin });
+    }
+    Ok(records)
+}
+
+/// A name that no interface of the host has: 50 random bits behind a prefix.
+pub fn free_host_name(host: &mut Socket) -> Result<String> {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    loop {
+        let bytes: [u8; 10] = random()?;
+        let name = bytes.iter().fold(String::from("berth"), |mut name, byte| {
+            name.push(char::from(DIGITS[usize::from(byte & 31)]));
+            name
+        });
+        if find_link(host, &name)?.is_none() {
+            return Ok(name);
+        }
+    }
+}
+
+/// Administered locally, and higher than others: a bridge takes the lowest address of its ports for its own, and shall
+/// keep it when containers come and go.
+fn random_mac() -> Result<Mac> {
+    let [a, b, c, d, e] = random()?;
+    Ok(Mac([0xfe, a, b, c, d, e]))
+}
+
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    loop {
+        // SAFETY: the buffer is valid for the call. So few bytes come whole or not at all (getrandom(2)).
+        match Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) }) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|_| bytes).doing(|| "getting random numbers"),
+        }
+    }
+}
+
+pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: BorrowedFd) -> Result<()> {
+    let bridge = veth.bridge.as_deref().map(|name| bridge_link(host, veth, name)).transpose()?;
+    // Without a word about it the links are like their bridge: a port with a smaller MTU would shrink the bridge's.
+    let mtu = veth.mtu.or(bridge.as_ref().map(|bridge| bridge.mtu));
+    let made = link::make_pair(
+        host,
+        &link::Pair {
+            host_name: &record.host_name,
+            host_mac: record.host_mac,
+            bridge: bridge.as_ref().map(|bridge| bridge.index),
+            name: &record.name,
+            mac: veth.mac,
+            namespace,
+            mtu,
+            queue_length: veth.queue_length,
+        },
+    );
+    made.map_err(|refusal| match refusal.errno {
+        Errno::EEXIST if veth.host_name.is_some() && matches!(find_link(host, &record.host_name), Ok(Some(_))) => {
+            taken(veth, &record.host_name)
+        }
+        _ => refusal.into_error(format!(
+            "networks[{}]: making the veth pair {} and {}",
+            veth.index, record.host_name, record.name
+        )),
+    })?;
+    if record.hairpin {
+        let link = existing(host, &record.host_name)?;
+        link::set_hairpin(host, &link)?;
+    }
+    Ok(())
+}
+
+/// The container's end.
+pub fn configure(inside: &mut Socket, veth: &Veth, record: &PairRecord) -> Result<()> {
+    let mut configure = || {
+        let link = existing(inside, &record.name)?;
+        link::set_up(inside, &link, true)?;
+        veth.addresses().try_for_each(|own| address::add(inside, link.index, &record.name, &own.into()))
+    };
+    configure().map_err(|error| error.context(format!("networks[{}]", veth.index)))
+}
+
+/// The host's end, if it is there and ours.
+pub fn ours(host: &mut Socket, record: &PairRecord) -> Result<Option<Link>> {
+    let found = find_link(host, &record.host_name)?;
+    Ok(found.filter(|link| link.is_veth() && link.mac == Some(record.host_mac)))
+}
+
+/// With one end the other one goes, too.
+pub fn remove(host: &mut Socket, record: &PairRecord) -> Result<()> {
+    match ours(host, record)? {
+        Some(link) => link::delete(host, &link),
+        None => Ok(()),
+    }
+}
+
+fn required(host: &mut Socket, record: &PairRecord) -> Result<Link> {
+    let gone = || Error::system(Errno::ENODEV, format!("looking for the container's interface {}", record.host_name));
+    ours(host, record)?.ok_or_else(gone)
+}
+
+/// Takes the host's ends off their bridges: nothing reaches the container any more, and nothing leaves it.
+pub(crate) fn detach(journal: &Journal) -> Result<()> {
+    let mut host = Socket::host()?;
+    for record in journal.pairs.iter().filter(|record| record.bridge.is_some()) {
+        let link = required(&mut host, record)?;
+        link::set_bridge(&mut host, &link, 0)?;
+    }
+    Ok(())
+}
+
+/// Puts them back.
+pub(crate) fn attach(journal: &Journal) -> Result<()> {
+    let mut host = Socket::host()?;
+    for record in &journal.pairs {
+        let link = required(&mut host, record)?;
+        put_on_bridge(&mut host, record, &link)?;
+    }
+    Ok(())
+}
+
+fn put_on_bridge(host: &mut Socket, record: &PairRecord, link: &Link) -> Result<()> {
+    let Some(bridge) = &record.bridge else { return Ok(()) };
+    let bridge = existing(host, bridge)?;
+    if link.controller != Some(bridge.index) {
+        link::set_bridge(host, link, bridge.index)?;
+    }
+    if record.hairpin { link::set_hairpin(host, link) } else { Ok(()) }
+}
+
+/// After somebody else (CRIU) has made the pairs anew under their old names: the host's ends get the marks that make
+/// them ours, and their bridges.
+pub(crate) fn adopt(journal: &Journal) -> Result<()> {
+    let mut host = Socket::host()?;
+    for record in &journal.pairs {
+        let link = existing(&mut host, &record.host_name)?;
+        if !link.is_veth() {
+            return Err(Error::system(Errno::ENODEV, format!("taking over {}, which is no veth", record.host_name)));
+        }
+        link::set_mac(&mut host, &link, record.host_mac)?;
+        link::set_up(&mut host, &link, true)?;
+        put_on_bridge(&mut host, record, &link)?;
+    }
+    Ok(())
+}

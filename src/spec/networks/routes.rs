@@ -1,0 +1,143 @@
+//! Routes: each leads out by a known interface, and no two to the same destination.
+
+use std::net::IpAddr;
+
+use super::{Out, Prefix, RawRoute, Route, Veth, at, text};
+use crate::error::{Error, Result};
+
+const DESTINATION: &str = "a network, like 10.1.0.0/16 or fd01::/48";
+
+/// A destination that is taken, and by what.
+struct Taken {
+    destination: Prefix,
+    by: String,
+    /// Reached without a gateway, by the veth at this place.
+    direct: Option<usize>,
+}
+
+pub fn read(raw: &[RawRoute], veths: &[Veth], devices: &[String]) -> Result<Vec<Route>> {
+    let mut taken = of_veths(veths)?;
+    let mut routes = Vec::new();
+    for (index, route) in raw.iter().enumerate() {
+        let route = one(route, index, veths, devices, &taken)?;
+        take(
+            &mut taken,
+            &format!("routes[{index}].destination"),
+            Taken {
+                destination: route.destination,
+                by: format!("routes[{index}]"),
+                direct: match (&route.out, route.gateway) {
+                    (Out::Veth(place), None) => Some(*place),
+                    _ => None,
+                },
+            },
+        )?;
+        routes.push(route);
+    }
+    Ok(routes)
+}
+
+fn take(taken: &mut Vec<Taken>, path: &str, new: Taken) -> Result<()> {
+    if let Some(other) = taken.iter().find(|other| other.destination == new.destination) {
+        let problem = format!("{} is reached through {} already; expected one route to it", new.destination, other.by);
+        return Err(Error::config(path, problem));
+    }
+    taken.push(new);
+    Ok(())
+}
+
+/// What the addresses and gateways of the veths bring.
+fn of_veths(veths: &[Veth]) -> Result<Vec<Taken>> {
+    let mut taken = Vec::new();
+    for (place, veth) in veths.iter().enumerate() {
+        let by = || format!("networks[{}]", veth.index);
+        for own in veth.addresses() {
+            let path = at(veth.index, if own.address.is_ipv4() { "address" } else { "ipv6Address" });
+            take(&mut taken, &path, Taken { destination: own.network(), by: by(), direct: Some(place) })?;
+        }
+        for gateway in veth.gateways() {
+            let path = at(veth.index, if gateway.is_ipv4() { "gateway" } else { "ipv6Gateway" });
+            take(&mut taken, &path, Taken { destination: Prefix::everywhere(gateway), by: by(), direct: None })?;
+        }
+    }
+    Ok(taken)
+}
+
+fn one(raw: &RawRoute, index: usize, veths: &[Veth], devices: &[String], taken: &[Taken]) -> Result<Route> {
+    let at = |field: &str| format!("routes[{index}].{field}");
+    let destination = text::prefix(&raw.destination, &at("destination"), DESTINATION)?;
+    if destination != destination.network() {
+        let problem = format!("{destination} has bits beyond its prefix; expected {}", destination.network());
+        return Err(Error::config(&at("destination"), problem));
+    }
+    if destination.address.is_multicast() {
+        return Err(Error::config(&at("destination"), format!("{destination} is multicast; expected {DESTINATION}")));
+    }
+    let other_end = |field: &str, given: &Option<String>| -> Result<Option<IpAddr>> {
+        let Some(given) = given else { return Ok(None) };
+        let family = if destination.address.is_ipv4() { "an IPv4 address" } else { "an IPv6 address" };
+        let address = text::address(given, &at(field), family)?;
+        if address.is_ipv4() != destination.address.is_ipv4() {
+            let problem = format!("{address} is not of the family of {destination}; expected {family}");
+            return Err(Error::config(&at(field), problem));
+        }
+        Ok(Some(address))
+    };
+    let source = other_end("source", &raw.source)?;
+    let gateway = other_end("gateway", &raw.gateway)?;
+    let out = out(raw, &at("interfaceName"), gateway, veths, devices, taken)?;
+    check_reach(&out, gateway, &at("gateway"), veths, taken)?;
+    check_source(&out, source, &at("source"), veths)?;
+    Ok(Route { destination, source, gateway, out })
+}
+
+/// The interface named, or the one by which the gateway is reached.
+fn out(
+    raw: &RawRoute,
+    path: &str,
+    gateway: Option<IpAddr>,
+    veths: &[Veth],
+    devices: &[String],
+    taken: &[Taken],
+) -> Result<Out> {
+    if let Some(name) = &raw.interface_name {
+        if let Some(place) = veths.iter().position(|veth| veth.name.as_ref() == Some(name)) {
+            return Ok(Out::Veth(place));
+        }
+        if name == "lo" || devices.contains(name) {
+            return Ok(Out::Named(name.clone()));
+        }
+        let problem = format!("{name:?} is none of the container's interfaces; expected the name of one");
+        return Err(Error::config(path, problem));
+    }
+    let Some(gateway) = gateway else {
+        return Err(Error::config(path, "is missing; expected it, or a gateway in one of the networks"));
+    };
+    let direct = taken.iter().filter(|taken| taken.destination.contains(gateway)).find_map(|taken| taken.direct);
+    direct.map(Out::Veth).ok_or_else(|| {
+        Error::config(path, format!("is missing, and the gateway {gateway} is in none of the networks; expected it"))
+    })
+}
+
+/// A gateway must be reached without another gateway. What a device of the host reaches is known by its addresses,
+/// which the host has.
+fn check_reach(out: &Out, gateway: Option<IpAddr>, path: &str, veths: &[Veth], taken: &[Taken]) -> Result<()> {
+    let (Out::Veth(place), Some(gateway)) = (out, gateway) else { return Ok(()) };
+    let reached = taken.iter().any(|taken| taken.direct == Some(*place) && taken.destination.contains(gateway));
+    if reached || text::is_link_local(gateway) {
+        return Ok(());
+    }
+    let problem = format!(
+        "{gateway} cannot be reached by networks[{}]; expected an address in its network, or an earlier route to it",
+        veths[*place].index
+    );
+    Err(Error::config(path, problem))
+}
+
+fn check_source(out: &Out, source: Option<IpAddr>, path: &str, veths: &[Veth]) -> Result<()> {
+    let (Out::Veth(_), Some(source)) = (out, source) else { return Ok(()) };
+    if veths.iter().any(|veth| veth.addresses().any(|own| own.address == source)) {
+        return Ok(());
+    }
+    Err(Error::config(path, format!("{source} is none of the container's addresses; expected one of them")))
+}

@@ -1,0 +1,153 @@
+//! `linux.netDevices`: moved in, renamed, addresses kept, and back again.
+
+use berth::{Container, Force};
+use serde_json::{Value, json};
+
+use crate::common::*;
+use crate::support::*;
+
+/// A host with a device, whose other end is the host's 10.5.0.9 and fd05::9.
+fn with_device() {
+    own_network();
+    ip("link add berthdev type veth peer name berthpeer");
+    ip("addr add 10.5.0.1/24 brd 10.5.0.255 dev berthdev");
+    ip("addr add 10.6.0.1 peer 10.6.0.2 dev berthdev");
+    ip("addr add fd05::1/64 dev berthdev nodad");
+    ip("addr add 10.5.0.9/24 dev berthpeer");
+    ip("addr add fd05::9/64 dev berthpeer nodad");
+    ip("link set berthdev up mtu 1450");
+    ip("link set berthpeer up");
+}
+
+fn addresses() -> Value {
+    let mut found = ip_json("addr show berthdev")[0]["addr_info"].clone();
+    let list = found.as_array_mut().unwrap();
+    list.retain(|address| address["scope"] != "link");
+    list.sort_by_key(|address| address["local"].to_string());
+    let shown =
+        |address: &Value| json!([address["local"], address["address"], address["prefixlen"], address["broadcast"]]);
+    list.iter().map(shown).collect()
+}
+
+fn moving(script: &str) -> Value {
+    let mut config = network_shell(script);
+    config["linux"]["netDevices"] = json!({ "berthdev": { "name": "net0" } });
+    config
+}
+
+fn check_returned(host: &Host, before: &Value, links_before: &[String]) {
+    assert_eq!(links(), links_before);
+    assert_eq!(&addresses(), before);
+    let link = &ip_json("link show berthdev")[0];
+    assert!(link["flags"].as_array().unwrap().contains(&json!("UP")), "{link}");
+    assert_eq!(link["mtu"], 1450);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(host.dir.path().to_str().unwrap()), "{mounts}");
+}
+
+#[test]
+fn a_device_is_moved_in_and_back() {
+    with_device();
+    let before = (addresses(), links());
+    let host = Host::new();
+    let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
+    assert_eq!(links(), ["berthpeer", "lo"]);
+    let inside = exec_shell(&container, "ip addr show net0");
+    for address in ["inet 10.5.0.1/24 brd 10.5.0.255", "inet 10.6.0.1 peer 10.6.0.2/32", "inet6 fd05::1/64", "mtu 1450"]
+    {
+        assert!(inside.contains(address), "{address} is not in {inside}");
+    }
+    exec_shell(&container, "ping -c 1 -W 60 10.5.0.9 && ping -c 1 -W 60 fd05::9");
+    assert!(counter(&container, "net0", "sentPackets") > 0);
+    container.delete(Force::Kill).unwrap();
+    check_returned(&host, &before.0, &before.1);
+    ip("link delete berthdev");
+}
+
+#[test]
+fn it_comes_back_from_a_container_that_ended_by_itself() {
+    with_device();
+    let before = (addresses(), links());
+    let host = Host::new();
+    let container = host.run(&moving("exit 0"), &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    // A veth would be destroyed with the namespace; it is kept until the container is deleted.
+    container.delete(Force::No).unwrap();
+    check_returned(&host, &before.0, &before.1);
+    ip("link delete berthdev");
+}
+
+#[test]
+fn it_comes_back_whatever_the_container_did_to_it() {
+    with_device();
+    let before = (addresses(), links());
+    let host = Host::new();
+    let script = "ip addr flush dev net0; ip link set net0 down; \
+        ip link set net0 name other address 02:00:00:00:00:99; ip link add net0 type bridge; exec sleep 1000";
+    let mac = || ip_json("link show berthdev")[0]["address"].clone();
+    let address = mac();
+    let container = host.run(&moving(script), &quiet()).unwrap();
+    eventually("the end of the script", || exec_shell(&container, "ls /sys/class/net") == "lo\nnet0\nother\n");
+    container.delete(Force::Kill).unwrap();
+    check_returned(&host, &before.0, &before.1);
+    assert_eq!(mac(), address);
+    ip("link delete berthdev");
+}
+
+#[test]
+fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
+    with_device();
+    let host = Host::new();
+    let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
+    ip("link add berthdev type bridge");
+    container.delete(Force::Kill).unwrap();
+    let now = links();
+    let back = now.iter().find(|name| !["berthdev", "berthpeer", "lo"].contains(&name.as_str())).unwrap();
+    assert!(back.starts_with("berth") && now.len() == 4, "{now:?}");
+    ip("link delete berthpeer");
+}
+
+#[test]
+fn a_joined_namespace_gives_it_back_too() {
+    with_device();
+    let before = (addresses(), links());
+    let host = Host::new();
+    let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let mut config = moving("sleep 1000");
+    join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
+    let second: Container = host.run(&config, &quiet()).unwrap();
+    assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\nnet0\n");
+    let taken = host.run(&config, &quiet()).unwrap_err();
+    assert!(taken.message.starts_with("linux.netDevices.berthdev"), "{taken}");
+    second.delete(Force::Kill).unwrap();
+    check_returned(&host, &before.0, &before.1);
+    assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\n");
+    ip("link delete berthdev");
+}
+
+#[test]
+fn a_user_namespace_gets_it_and_loses_it() {
+    with_device();
+    let before = (addresses(), links());
+    let host = Host::new();
+    let mut config = moving("sleep 1000");
+    with_user_namespace(&mut config);
+    let container = host.run(&config, &quiet()).unwrap();
+    exec_shell(&container, "ping -c 1 -W 60 10.5.0.9");
+    container.delete(Force::Kill).unwrap();
+    check_returned(&host, &before.0, &before.1);
+    ip("link delete berthdev");
+}
+
+#[test]
+fn a_damaged_record_does_not_keep_the_namespace() {
+    with_device();
+    let host = Host::new();
+    let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
+    let state = host.path("state").join(container.id());
+    std::fs::write(state.join("state.json"), "{").unwrap();
+    host.runtime.load(container.id()).unwrap_or(container).delete(Force::Kill).unwrap();
+    assert!(!state.exists());
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(host.dir.path().to_str().unwrap()), "{mounts}");
+}
