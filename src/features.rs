@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "create",
     "start",
     "run",
@@ -11,6 +11,7 @@ const NAMES: [&str; 29] = [
     "recover",
     "signal",
     "pause",
+    "set",
     "stats",
     "wait",
     "pidfd",

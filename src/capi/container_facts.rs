@@ -112,7 +112,8 @@ pub extern "C" fn berth_container_state_json(
     })
 }
 
-/// The configuration that the container was created from, as it was given. `json` is released with berth_string_free.
+/// The configuration that the container was created from, as it was given, with the limits that berth_container_set has
+/// changed. `json` is released with berth_string_free.
 ///
 /// Errors: BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]

@@ -7,10 +7,13 @@
 pub mod device_filter;
 pub mod device_rules;
 mod hierarchy;
+mod hugetlb;
+pub mod journal;
 mod kernfs;
 mod layout;
 mod limit;
 mod members;
+mod rdma;
 mod sys;
 mod tree;
 mod v1;
@@ -23,9 +26,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
+use journal::Journal;
 pub use layout::{Layout, plan};
+pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
 use crate::stats::Stats;
@@ -35,9 +40,21 @@ pub trait Cgroup: Send + Sync {
     /// Makes the directories of the layout. After a failure [`Cgroup::remove`] takes back what was made.
     fn create(&self) -> Result<()>;
 
-    /// Writes the limits. Fields that are not given stay as they are, except the device rules: without
-    /// `devices`, everything but the devices that each container needs is denied.
-    fn apply(&self, resources: &LinuxResources) -> Result<()>;
+    /// Writes the limits that are given; the others, and the device rules, stay as they are. What was there before is
+    /// in `journal` afterwards, also after an error.
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;
+
+    /// Makes the device rules what `devices` say: without any, everything but the devices that each container needs is
+    /// denied. After an error it is as it was.
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
+
+    /// Both. After an error the limits are as they were.
+    fn apply(&self, resources: &LinuxResources) -> Result<()> {
+        let journal = Journal::default();
+        self.limit(resources, &journal)
+            .and_then(|()| self.allow(resources.devices().as_deref()))
+            .map_err(|error| journal.undo_after(error))
+    }
 
     /// Moves a process (all its threads) in.
     fn attach(&self, pid: i32) -> Result<()>;

@@ -7,6 +7,7 @@ mod explain;
 mod oci_state;
 mod pause;
 mod prepare;
+mod set;
 pub(crate) mod signal;
 mod start;
 pub mod status;
@@ -37,7 +38,7 @@ pub struct Container {
     id: String,
     runtime: Arc<RuntimeInner>,
     directory: Directory,
-    /// Parsed once; a container's configuration does not change.
+    /// Parsed once; nothing but its limits changes, which only `set` reads, and that from the file.
     config: OnceCell<Config>,
     /// The init process as this handle knows it: the caller's own child, or one found through the record.
     init: Mutex<Option<Process>>,
@@ -65,7 +66,7 @@ impl Container {
         &self.id
     }
 
-    /// The configuration as it was given to create.
+    /// The configuration as it was given to create, with the limits that [`Container::set`] has changed.
     pub fn config_json(&self) -> Result<String> {
         self.directory.read_config()
     }

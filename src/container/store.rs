@@ -25,6 +25,7 @@ use crate::identity::Identity;
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
 const CONFIG: &str = "config.json";
+const CONFIG_NEW: &str = "config.json.new";
 pub const FIFO: &str = "exec.fifo";
 /// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
 const MOST_BYTES: u64 = 32 << 20;
@@ -219,18 +220,26 @@ impl Directory {
 
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-        let result = self.write_file(STATE_NEW, &text).and_then(|()| {
-            renameat(&self.fd, STATE_NEW, &self.fd, STATE)
-                .doing(|| format!("replacing {}", self.path.join(STATE).display()))
-        });
-        if result.is_err() {
-            let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);
-        }
-        result
+        self.replace(STATE_NEW, STATE, &text)
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {
         self.write_file(CONFIG, json.as_bytes())
+    }
+
+    pub fn replace_config(&self, json: &str) -> Result<()> {
+        self.replace(CONFIG_NEW, CONFIG, json.as_bytes())
+    }
+
+    /// Writes a file of another name first: readers, and whoever comes after a crash, see the old one or the new one.
+    fn replace(&self, new: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        let result = self.write_file(new, bytes).and_then(|()| {
+            renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
+        });
+        if result.is_err() {
+            let _ = unlinkat(&self.fd, new, UnlinkatFlags::NoRemoveDir);
+        }
+        result
     }
 
     pub fn read_config(&self) -> Result<String> {
@@ -290,7 +299,7 @@ impl Directory {
 
     /// Removes everything, the record last: until then a further delete still knows what there is.
     pub fn remove(&self) -> Result<()> {
-        for name in [FIFO, CONFIG, STATE_NEW, STATE] {
+        for name in [FIFO, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
         let doing = || format!("removing {}", self.path.display());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use oci_spec::runtime::LinuxPids;
 
+use crate::cgroup::journal::Place;
 use crate::cgroup::limit;
 use crate::error::Result;
 use crate::stats::Stats;
@@ -18,9 +19,9 @@ pub fn limit(pids: &LinuxPids) -> Option<String> {
     }
 }
 
-pub fn apply(dir: &Path, pids: &LinuxPids) -> Result<()> {
+pub fn apply(place: Place, pids: &LinuxPids) -> Result<()> {
     match limit(pids) {
-        Some(value) => limit::set(dir, "pids.max", value, "linux.resources.pids.limit"),
+        Some(value) => place.set("pids.max", value, "linux.resources.pids.limit"),
         None => Ok(()),
     }
 }

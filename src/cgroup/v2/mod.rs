@@ -1,23 +1,26 @@
 //! Cgroup v2: one tree for everything.
 
+pub mod block_io;
 pub mod controllers;
 pub mod cpu;
 pub mod events;
 pub mod freezer;
 pub mod memory;
+pub mod unified;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources};
 
-use super::v1::{cpuset, pids};
+use super::journal::Journal;
+use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, kernfs, limit, make, members};
-use crate::error::Result;
+use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make, members, rdma};
+use crate::error::{Error, Result};
 use crate::stats::Stats;
 
 pub struct Tree {
@@ -32,6 +35,12 @@ impl Tree {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The files of OCI's `unified`, last of all: they may refine what the other fields have set.
+    pub fn write_unified(&self, files: &HashMap<String, String>, journal: &Journal) -> Result<()> {
+        self.enable(&unified::controllers(files))?;
+        unified::apply(journal.place(&self.path), files)
     }
 
     pub fn enable(&self, controllers: &[&str]) -> Result<()> {
@@ -94,20 +103,40 @@ impl Cgroup for Tree {
         self.enable(&controllers::MANAGED)
     }
 
-    fn apply(&self, resources: &LinuxResources) -> Result<()> {
-        limit::refuse_unsupported(resources)?;
-        let rules = device_rules::complete(resources.devices().as_deref())?;
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
+        if let Some(network) = resources.network() {
+            refuse_network(network)?;
+        }
+        let place = journal.place(&self.path);
         if let Some(memory) = resources.memory() {
-            memory::apply(&self.path, memory)?;
+            memory::apply(place, memory)?;
         }
         if let Some(cpu) = resources.cpu() {
-            cpu::apply(&self.path, cpu)?;
-            cpuset::apply(&self.path, cpu)?;
+            cpu::apply(place, cpu)?;
+            cpuset::apply(place, cpu)?;
         }
         if let Some(pids) = resources.pids() {
-            pids::apply(&self.path, pids)?;
+            pids::apply(place, pids)?;
         }
-        device_filter::apply(&self.path, &rules)
+        if let Some(io) = resources.block_io() {
+            block_io::apply(place, io)?;
+        }
+        if let Some(limits) = resources.hugepage_limits().as_ref().filter(|limits| !limits.is_empty()) {
+            self.enable(&["hugetlb"])?;
+            hugetlb::apply(place, limits, "max")?;
+        }
+        if let Some(devices) = resources.rdma().as_ref().filter(|devices| !devices.is_empty()) {
+            self.enable(&["rdma"])?;
+            rdma::apply(place, devices)?;
+        }
+        if let Some(files) = resources.unified() {
+            self.write_unified(files, journal)?;
+        }
+        Ok(())
+    }
+
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        device_filter::apply(&self.path, &device_rules::complete(devices)?)
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
@@ -167,6 +196,17 @@ impl Cgroup for Tree {
     }
 }
 
+fn refuse_network(network: &LinuxNetwork) -> Result<()> {
+    let what = "cgroup v2 has no such controller; nftables can match the cgroup instead";
+    if network.class_id().is_some_and(|class| class != 0) {
+        return Err(Error::unsupported_field(v1::network::CLASS, what));
+    }
+    match network.priorities() {
+        Some(list) if !list.is_empty() => Err(Error::unsupported_field(v1::network::PRIORITIES, what)),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -196,7 +236,11 @@ mod tests {
         let killed = tree.kill_one_by_one(deadline);
         let left = tree.pids();
         tree.kill().unwrap();
-        children.iter_mut().for_each(|child| drop(child.wait()));
+        for child in &mut children {
+            // One that has not come to enter the cgroup.
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
         tree.remove(Instant::now() + Duration::from_secs(10)).unwrap();
         assert!(killed.unwrap() && left.unwrap().is_empty());
     }
