@@ -74,6 +74,18 @@ pub fn exists(path: &Path) -> Result<bool> {
     optional(open(path, OFlag::O_PATH)).map(|found| found.is_some())
 }
 
+/// The names in a directory; none when it is gone.
+pub fn list(dir: &Path) -> Result<Vec<String>> {
+    let Some(fd) = optional(open_dir(dir))? else { return Ok(Vec::new()) };
+    let doing = || format!("listing {}", dir.display());
+    let mut listing = nix::dir::Dir::from_fd(fd).doing(doing)?;
+    let mut names = Vec::new();
+    for entry in listing.iter() {
+        names.push(entry.doing(doing)?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
 /// The whole text of a file.
 pub fn read(dir: &Path, file: &str) -> Result<String> {
     let path = dir.join(file);

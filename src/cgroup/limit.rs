@@ -16,10 +16,6 @@ pub fn number(dir: &Path, file: &str) -> Result<Option<u64>> {
 }
 
 /// The lines of files like `memory.stat`: a key, a space, a number.
-pub fn table(dir: &Path, file: &str) -> Result<HashMap<String, u64>> {
-    Ok(kernfs::read_optional(dir, file)?.map(|text| parse_table(&text)).unwrap_or_default())
-}
-
 pub fn parse_table(text: &str) -> HashMap<String, u64> {
     let pair = |line: &str| {
         let (key, value) = line.split_once(' ')?;

@@ -9,7 +9,7 @@ pub mod device_rules;
 mod hierarchy;
 mod hugetlb;
 pub mod journal;
-mod kernfs;
+pub(crate) mod kernfs;
 mod layout;
 mod limit;
 mod members;
@@ -33,7 +33,8 @@ pub use layout::{Layout, plan};
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
-use crate::stats::Stats;
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {
@@ -85,7 +86,15 @@ pub trait Cgroup: Send + Sync {
     /// none is left. It is thawed afterwards where thawing is what lets processes die.
     fn kill_all(&self, deadline: Instant) -> Result<()>;
 
-    fn stats(&self) -> Result<Stats>;
+    /// Opens what is measured, to be read again and again.
+    fn meter(&self) -> Result<Meter>;
+
+    /// Adds to a report what `stats`, of the same moment, do not have.
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()>;
+
+    fn stats(&self) -> Result<Stats> {
+        self.meter()?.read()
+    }
 
     /// Removes the leaves with everything below them, then the parents that creation made and nobody uses.
     fn remove(&self, deadline: Instant) -> Result<()>;

@@ -10,6 +10,7 @@ mod prepare;
 mod set;
 pub(crate) mod signal;
 mod start;
+mod stats;
 pub mod status;
 pub(crate) mod store;
 
@@ -26,7 +27,7 @@ use crate::runtime::{Inner as RuntimeInner, Runtime};
 use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
-use crate::stats::Stats;
+use crate::stats::Meter;
 pub use explain::explain;
 pub use status::Status;
 use store::{Directory, Record};
@@ -42,6 +43,8 @@ pub struct Container {
     config: OnceCell<Config>,
     /// The init process as this handle knows it: the caller's own child, or one found through the record.
     init: Mutex<Option<Process>>,
+    /// The files of the statistics, from the first question on.
+    meter: Mutex<Option<Meter>>,
 }
 
 impl Container {
@@ -59,6 +62,7 @@ impl Container {
             directory,
             config: OnceCell::new(),
             init: Mutex::new(None),
+            meter: Mutex::new(None),
         }
     }
 
@@ -98,10 +102,6 @@ impl Container {
     /// The processes of the container, as the caller's pid namespace has them.
     pub fn pids(&self) -> Result<Vec<i32>> {
         self.cgroup(&self.record()?)?.pids()
-    }
-
-    pub fn stats(&self) -> Result<Stats> {
-        self.cgroup(&self.record()?)?.stats()
     }
 
     /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.

@@ -1,14 +1,10 @@
-//! CPU time on cgroup v1: shares, quota and period, burst, idle, realtime, and the counters of cpu and cpuacct.
-
-use std::path::Path;
+//! CPU time on cgroup v1: shares, quota and period, burst, idle, realtime.
 
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
 use crate::cgroup::journal::Place;
-use crate::cgroup::limit::{number, table};
 use crate::error::Result;
-use crate::stats::Stats;
 
 /// Whether anything in `cpu` concerns this controller (and not cpuset).
 pub fn wanted(cpu: &LinuxCpu) -> bool {
@@ -93,21 +89,4 @@ fn realtime(place: Place, cpu: &LinuxCpu) -> Result<()> {
         (None, Some(runtime)) => set_runtime(runtime),
         (None, None) => Ok(()),
     }
-}
-
-/// Throttling, from the cpu controller.
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let table = table(dir, "cpu.stat")?;
-    stats.cpu_periods = table.get("nr_periods").copied();
-    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
-    stats.cpu_throttled_ns = table.get("throttled_time").copied();
-    Ok(())
-}
-
-/// Usage, from the cpuacct controller.
-pub fn usage(dir: &Path, stats: &mut Stats) -> Result<()> {
-    stats.cpu_usage_ns = number(dir, "cpuacct.usage")?;
-    stats.cpu_user_ns = number(dir, "cpuacct.usage_user")?;
-    stats.cpu_system_ns = number(dir, "cpuacct.usage_sys")?;
-    Ok(())
 }

@@ -6,15 +6,11 @@ use nix::errno::Errno;
 use oci_spec::runtime::LinuxMemory;
 
 use crate::cgroup::journal::Place;
-use crate::cgroup::limit::{number, table};
+use crate::cgroup::limit::number;
 use crate::error::{Error, Result};
-use crate::stats::Stats;
 
 const LIMIT: &str = "memory.limit_in_bytes";
 const LIMIT_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
-
-/// What v1 shows for "unlimited": the largest number of pages, in bytes.
-const UNLIMITED: u64 = (i64::MAX as u64) / 4096 * 4096;
 
 pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     let dir = place.dir;
@@ -124,19 +120,6 @@ pub fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let finite = |value: Option<u64>| value.filter(|value| *value < UNLIMITED);
-    stats.memory_usage = number(dir, "memory.usage_in_bytes")?;
-    stats.memory_limit = finite(number(dir, LIMIT)?);
-    stats.memory_peak = number(dir, "memory.max_usage_in_bytes")?;
-    let with_swap = number(dir, "memory.memsw.usage_in_bytes")?;
-    stats.memory_swap_usage = with_swap.zip(stats.memory_usage).map(|(both, memory)| both.saturating_sub(memory));
-    let with_swap = finite(number(dir, LIMIT_AND_SWAP)?);
-    stats.memory_swap_limit = with_swap.zip(stats.memory_limit).map(|(both, memory)| both.saturating_sub(memory));
-    stats.oom_kills = table(dir, "memory.oom_control")?.get("oom_kill").copied();
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod freezer;
 pub mod memory;
 pub mod network;
 pub mod pids;
+pub mod stats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -25,7 +26,8 @@ use super::layout::Layout;
 use super::wait::Backoff;
 use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make, members, rdma, v2};
 use crate::error::{Code, Error, Result};
-use crate::stats::Stats;
+use crate::stats::report::Report;
+use crate::stats::{Meter, Source, Stats};
 
 pub struct Hierarchies {
     /// By controller or hierarchy name, without the v2 tree.
@@ -268,24 +270,52 @@ impl Cgroup for Hierarchies {
         Ok(())
     }
 
-    fn stats(&self) -> Result<Stats> {
-        let mut stats = match &self.unified {
-            Some(tree) => tree.stats()?,
-            None => Stats::default(),
-        };
-        if let Some(dir) = self.group("cpuacct") {
-            cpu::usage(dir, &mut stats)?;
+    fn meter(&self) -> Result<Meter> {
+        let mut meter = Meter::new();
+        if let Some(tree) = &self.unified {
+            if self.group("cpuacct").is_none() {
+                meter.add(tree.path(), &[v2::stats::CPU])?;
+            }
+            tree.add_to(&mut meter)?;
         }
-        if let Some(dir) = self.group("cpu") {
-            cpu::stats(dir, &mut stats)?;
+        let controllers: [(&str, &[Source]); 5] = [
+            ("cpuacct", &stats::CPUACCT),
+            ("cpu", &stats::CPU),
+            ("memory", &stats::MEMORY),
+            ("pids", &v2::stats::PIDS),
+            ("blkio", &stats::BLKIO),
+        ];
+        for (controller, sources) in controllers {
+            if let Some(dir) = self.group(controller) {
+                meter.add(dir, sources)?;
+            }
+        }
+        Ok(meter)
+    }
+
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()> {
+        if let Some(tree) = &self.unified {
+            tree.report(stats, report)?;
+        }
+        if let Some(dir) = self.group("cpuacct") {
+            stats::report_cpuacct(dir, report)?;
+        }
+        if let Some(dir) = self.group("cpuset") {
+            stats::report_cpuset(dir, report)?;
         }
         if let Some(dir) = self.group("memory") {
-            memory::stats(dir, &mut stats)?;
+            stats::report_memory(dir, stats, report)?;
         }
-        if let Some(dir) = self.group("pids") {
-            pids::stats(dir, &mut stats)?;
+        if let Some(dir) = self.group("blkio") {
+            stats::report_blkio(dir, report)?;
         }
-        Ok(stats)
+        if let Some(dir) = self.group("hugetlb") {
+            stats::report_hugetlb(dir, report)?;
+        }
+        match self.group("rdma") {
+            Some(dir) => v2::stats::rdma(dir, report),
+            None => Ok(()),
+        }
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {

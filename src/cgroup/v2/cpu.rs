@@ -1,15 +1,11 @@
 //! CPU time on cgroup v2: weight, `cpu.max`, burst, idle, and the counters of `cpu.stat`.
 
-use std::path::Path;
-
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
 use crate::cgroup::journal::Place;
 use crate::cgroup::kernfs;
-use crate::cgroup::limit::table;
 use crate::error::{Error, Result};
-use crate::stats::Stats;
 
 pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let realtime =
@@ -84,18 +80,6 @@ pub fn weight(shares: u64) -> u64 {
             (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
         }
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let table = table(dir, "cpu.stat")?;
-    let nanoseconds = |key: &str| table.get(key).map(|microseconds| microseconds.saturating_mul(1000));
-    stats.cpu_usage_ns = nanoseconds("usage_usec");
-    stats.cpu_user_ns = nanoseconds("user_usec");
-    stats.cpu_system_ns = nanoseconds("system_usec");
-    stats.cpu_periods = table.get("nr_periods").copied();
-    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
-    stats.cpu_throttled_ns = nanoseconds("throttled_usec");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! Memory limits and counters of cgroup v2.
 
-use std::path::Path;
-
 use oci_spec::runtime::LinuxMemory;
 
 use crate::cgroup::journal::Place;
-use crate::cgroup::limit::{number, table};
+use crate::cgroup::limit::number;
 use crate::cgroup::{kernfs, v1};
 use crate::error::{Error, Result};
-use crate::stats::Stats;
 
 pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     let dir = place.dir;
@@ -91,16 +88,6 @@ pub fn refuse_below_usage(limit: Option<i64>, usage: Option<u64>) -> Result<()> 
         }
         _ => Ok(()),
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    stats.memory_usage = number(dir, "memory.current")?;
-    stats.memory_limit = number(dir, "memory.max")?;
-    stats.memory_peak = number(dir, "memory.peak")?;
-    stats.memory_swap_usage = number(dir, "memory.swap.current")?;
-    stats.memory_swap_limit = number(dir, "memory.swap.max")?;
-    stats.oom_kills = table(dir, "memory.events")?.get("oom_kill").copied();
-    Ok(())
 }
 
 #[cfg(test)]

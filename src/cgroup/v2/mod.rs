@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod events;
 pub mod freezer;
 pub mod memory;
+pub mod stats;
 pub mod unified;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,7 +22,8 @@ use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
 use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make, members, rdma};
 use crate::error::{Error, Result};
-use crate::stats::Stats;
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
 
 pub struct Tree {
     path: PathBuf,
@@ -61,6 +63,14 @@ impl Tree {
             Err(error) if kernfs::is_gone(&error) || error.errno == Some(Errno::EOPNOTSUPP) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What the tree measures whatever v1 hierarchies there are beside it, and what its controllers do.
+    pub fn add_to(&self, meter: &mut Meter) -> Result<()> {
+        meter.add(&self.path, &stats::MEMORY)?;
+        meter.add(&self.path, &stats::PIDS)?;
+        meter.add(&self.path, &[stats::IO])?;
+        meter.add(&self.path, &stats::PRESSURE)
     }
 
     fn members(&self) -> Result<BTreeSet<i32>> {
@@ -183,12 +193,15 @@ impl Cgroup for Tree {
         }
     }
 
-    fn stats(&self) -> Result<Stats> {
-        let mut stats = Stats::default();
-        cpu::stats(&self.path, &mut stats)?;
-        memory::stats(&self.path, &mut stats)?;
-        pids::stats(&self.path, &mut stats)?;
-        Ok(stats)
+    fn meter(&self) -> Result<Meter> {
+        let mut meter = Meter::new();
+        meter.add(&self.path, &[stats::CPU])?;
+        self.add_to(&mut meter)?;
+        Ok(meter)
+    }
+
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()> {
+        stats::report(&self.path, stats, report)
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {
