@@ -63,7 +63,7 @@ fn compile_init(to: &Path) {
 }
 
 /// What the header is made from, in its order.
-const HEADER: [&str; 10] = [
+const HEADER: [&str; 11] = [
     "error.rs",
     "container/status.rs",
     "capi/library.rs",
@@ -74,6 +74,7 @@ const HEADER: [&str; 10] = [
     "capi/container.rs",
     "capi/container_facts.rs",
     "capi/process.rs",
+    "capi/events.rs",
 ];
 
 /// The header as src/capi says it, into OUT_DIR and beside the library. include/berth.h is the committed copy

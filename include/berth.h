@@ -460,6 +460,47 @@ typedef struct berth_stats {
      */
     uint64_t pids_current;
     uint64_t pids_limit;
+    /**
+     * How often memory was at its limit.
+     */
+    uint64_t memory_limit_hits;
+    /**
+     * Memory of processes that no file is behind.
+     */
+    uint64_t memory_anon;
+    /**
+     * Page cache.
+     */
+    uint64_t memory_file;
+    /**
+     * The part of it that was not used lately: usage without it is what cannot be had back easily.
+     */
+    uint64_t memory_inactive_file;
+    /**
+     * Memory of the kernel's own.
+     */
+    uint64_t memory_kernel;
+    uint64_t page_faults;
+    /**
+     * Those that had to wait for a disk.
+     */
+    uint64_t page_faults_major;
+    /**
+     * All block devices together.
+     */
+    uint64_t io_read_bytes;
+    uint64_t io_write_bytes;
+    uint64_t io_reads;
+    uint64_t io_writes;
+    /**
+     * Time in which at least one task (some) or every task (full) waited for a resource (PSI).
+     */
+    uint64_t cpu_pressure_some_ns;
+    uint64_t cpu_pressure_full_ns;
+    uint64_t memory_pressure_some_ns;
+    uint64_t memory_pressure_full_ns;
+    uint64_t io_pressure_some_ns;
+    uint64_t io_pressure_full_ns;
 } berth_stats;
 
 /**
@@ -503,11 +544,11 @@ uint32_t berth_abi_version(void);
  * Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
  * themselves answer. A name that is not known is 0, as is NULL.
  *
- * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "stats",
+ * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
  * "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
  * the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
  * "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
- * "apparmor", "selinux", "checkpoint", "network", "set", "events", "rootless", "systemd".
+ * "apparmor", "selinux", "checkpoint", "network", "events", "rootless", "systemd".
  */
 int32_t berth_has_feature(const char *name);
 
@@ -815,6 +856,22 @@ int32_t berth_container_pause(const struct berth_container *container,
 int32_t berth_container_resume(const struct berth_container *container, struct berth_error **error);
 
 /**
+ * Changes the limits of a container that is running, created or paused. `resources_json` is an OCI "linux.resources" object:
+ * what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
+ * is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
+ *
+ * If anything fails, what was written before is taken back, and the change is not saved; "restored" in
+ * berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
+ *
+ * Errors: BERTH_E_CONFIG_INVALID with the JSON path in `resources_json` ("memory.limit"), before anything was touched;
+ * BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value, with the file, the value
+ * and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+ */
+int32_t berth_container_set(const struct berth_container *container,
+                            const char *resources_json,
+                            struct berth_error **error);
+
+/**
  * Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
  * hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
  * killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay
@@ -855,7 +912,8 @@ int32_t berth_container_state_json(const struct berth_container *container,
                                    struct berth_error **error);
 
 /**
- * The configuration that the container was created from, as it was given. `json` is released with berth_string_free.
+ * The configuration that the container was created from, as it was given, with the limits that berth_container_set has
+ * changed. `json` is released with berth_string_free.
  *
  * Errors: BERTH_E_NOT_FOUND.
  */
@@ -883,11 +941,27 @@ void berth_pids_free(int32_t *pids);
  * What the container has used so far (cgroups(7)). The caller sets stats->size before. Members that only a newer header
  * than the library's has become UINT64_MAX.
  *
+ * Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
+ * and later calls read them again, without allocating memory and without a look at the state directory.
+ *
  * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
  */
 int32_t berth_container_stats(const struct berth_container *container,
                               struct berth_stats *stats,
                               struct berth_error **error);
+
+/**
+ * Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
+ * "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
+ * "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (always empty), "network_interfaces" (each interface of the
+ * container's network namespace as its processes see it; none if it has the host's), and, not in runc's, "rdma". Members
+ * that runc leaves out when they are 0 are left out.
+ *
+ * `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ */
+int32_t berth_container_stats_json(const struct berth_container *container,
+                                   char **json,
+                                   struct berth_error **error);
 
 /**
  * Waits until the container's init has ended, and tells how: berth_process_wait for init, with the same parameters and

@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     "create",
     "start",
     "run",
@@ -13,6 +13,7 @@ const NAMES: [&str; 30] = [
     "pause",
     "set",
     "stats",
+    "events",
     "wait",
     "pidfd",
     "hooks",

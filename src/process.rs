@@ -1,6 +1,7 @@
 //! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -151,6 +152,8 @@ struct Inner {
     child: Arc<Child>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
+    /// A SIGKILL was sent through this handle.
+    killed: AtomicBool,
 }
 
 /// How often a waiter for an init looks whether other processes of the container have ended.
@@ -168,7 +171,12 @@ impl Process {
     /// A process that somebody else may have started.
     pub(crate) fn found(pid: i32, pidfd: OwnedFd, leader: i32) -> Process {
         let child = Child::new(pid, pidfd, leader);
-        let inner = Inner { child, stdio: Mutex::new([None, None, None]), terminal: Mutex::new(None) };
+        let inner = Inner {
+            child,
+            stdio: Mutex::new([None, None, None]),
+            terminal: Mutex::new(None),
+            killed: AtomicBool::new(false),
+        };
         Process { inner: Arc::new(inner) }
     }
 
@@ -192,6 +200,10 @@ impl Process {
         self.inner.child.pidfd.as_fd()
     }
 
+    fn has_ended(&self) -> bool {
+        Deadline::after_ms(0).readable(self.inner.child.pidfd.as_fd()).unwrap_or(false)
+    }
+
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
     pub fn wait(&self, timeout_ms: i64) -> Result<ExitStatus> {
         self.wait_until(Deadline::after_ms(timeout_ms))
@@ -211,7 +223,22 @@ impl Process {
         }
     }
 
+    pub(crate) fn was_killed(&self) -> bool {
+        self.inner.killed.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that it is this handle that ends it.
+    pub(crate) fn note_kill_if_alive(&self) {
+        if !self.has_ended() {
+            self.inner.killed.store(true, Ordering::Relaxed);
+        }
+    }
+
     pub fn signal(&self, signal: i32) -> Result<()> {
+        // Before it is sent: who waits in another thread sees the end at once.
+        if signal == libc::SIGKILL {
+            self.note_kill_if_alive();
+        }
         match spawn::send_signal(&self.inner.child.pidfd, signal) {
             Err(Errno::ESRCH) => {
                 Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.child.pid))

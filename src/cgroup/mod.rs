@@ -33,6 +33,7 @@ pub use layout::{Layout, plan};
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
+use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
 
@@ -85,6 +86,12 @@ pub trait Cgroup: Send + Sync {
     /// Kills every process, also of a frozen cgroup, also when they fork as fast as they can, and returns when
     /// none is left. It is thawed afterwards where thawing is what lets processes die.
     fn kill_all(&self, deadline: Instant) -> Result<()>;
+
+    /// What tells of OOM kills.
+    fn notify_oom(&self) -> Result<EventSource>;
+
+    /// What tells of memory that is hard to get.
+    fn notify_pressure(&self, level: Level) -> Result<EventSource>;
 
     /// Opens what is measured, to be read again and again.
     fn meter(&self) -> Result<Meter>;

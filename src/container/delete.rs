@@ -93,6 +93,9 @@ impl Container {
     /// Kills everything in the cgroups. Children of ours that have ended are taken meanwhile: they keep the init of their
     /// pid namespace, which may be another container's too, from ending.
     pub(super) fn kill_members(&self, cgroup: &dyn Cgroup) -> Result<()> {
+        if let Some(init) = self.known_init() {
+            init.note_kill_if_alive();
+        }
         let deadline = self.runtime.cgroup_deadline();
         let mut attempt = Duration::from_millis(5);
         loop {

@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
+mod notify;
 mod oci_state;
 mod pause;
 mod prepare;

@@ -26,6 +26,7 @@ use super::layout::Layout;
 use super::wait::Backoff;
 use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make, members, rdma, v2};
 use crate::error::{Code, Error, Result};
+use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Source, Stats};
 
@@ -268,6 +269,22 @@ impl Cgroup for Hierarchies {
             }
         }
         Ok(())
+    }
+
+    fn notify_oom(&self) -> Result<EventSource> {
+        match (self.group("memory"), &self.unified) {
+            (Some(dir), _) => EventSource::v1(dir, "memory.oom_control", ""),
+            (None, Some(tree)) => tree.notify_oom(),
+            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
+        }
+    }
+
+    fn notify_pressure(&self, level: Level) -> Result<EventSource> {
+        match (self.group("memory"), &self.unified) {
+            (Some(dir), _) => EventSource::v1(dir, "memory.pressure_level", level.name()),
+            (None, Some(tree)) => tree.notify_pressure(level),
+            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
+        }
     }
 
     fn meter(&self) -> Result<Meter> {

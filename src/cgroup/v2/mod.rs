@@ -22,6 +22,7 @@ use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
 use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make, members, rdma};
 use crate::error::{Error, Result};
+use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
 
@@ -191,6 +192,14 @@ impl Cgroup for Tree {
             true => Ok(()),
             false => Err(super::still_there(&self.path, &self.members()?)),
         }
+    }
+
+    fn notify_oom(&self) -> Result<EventSource> {
+        EventSource::v2_oom(&self.path)
+    }
+
+    fn notify_pressure(&self, level: Level) -> Result<EventSource> {
+        EventSource::v2_pressure(&self.path, level)
     }
 
     fn meter(&self) -> Result<Meter> {
