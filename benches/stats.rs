@@ -27,8 +27,12 @@ fn main() {
     let mut children: Vec<Child> = (0..4).map(|_| spawn(group.as_ref())).collect();
 
     let mut meter = group.meter().expect("the files");
-    report("berth: open files read again", ROUNDS, || black_box(meter.read().map(drop).expect("numbers")));
-    report("berth: opened, read, closed", ROUNDS, || black_box(group.stats().map(drop).expect("numbers")));
+    report("berth: open files read again", ROUNDS, || {
+        black_box(meter.read().expect("numbers"));
+    });
+    report("berth: opened, read, closed", ROUNDS, || {
+        black_box(group.stats().expect("numbers"));
+    });
     let theirs = libcgroups::common::create_cgroup_manager(libcgroups::common::CgroupConfig {
         cgroup_path: PathBuf::from(&name),
         systemd_cgroup: false,

@@ -301,6 +301,35 @@ typedef int32_t berth_exit;
 #endif // __cplusplus
 
 /**
+ * How hard memory is to get, for berth_container_notify_memory_pressure.
+ */
+enum berth_pressure
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Memory is being reclaimed: caches suffer.
+     */
+    BERTH_PRESSURE_LOW = 1,
+    /**
+     * Processes wait noticeably.
+     */
+    BERTH_PRESSURE_MEDIUM = 2,
+    /**
+     * Little work is done for want of memory; the OOM killer may be next.
+     */
+    BERTH_PRESSURE_CRITICAL = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_pressure berth_pressure;
+#else
+typedef int32_t berth_pressure;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
  */
 typedef struct berth_config berth_config;
@@ -315,6 +344,11 @@ typedef struct berth_container berth_container;
  * Why a call failed. Immutable: it may be read from any thread. Released with berth_error_free.
  */
 typedef struct berth_error berth_error;
+
+/**
+ * A subscription to events of one container. Released with berth_event_free, which ends it.
+ */
+typedef struct berth_event berth_event;
 
 /**
  * A process of a container. Released with berth_process_free.
@@ -525,6 +559,24 @@ typedef struct berth_exit_status {
     int32_t core_dumped;
 } berth_exit_status;
 
+/**
+ * What has happened since it was asked before.
+ */
+typedef struct berth_occurred {
+    /**
+     * How often.
+     */
+    uint64_t count;
+    /**
+     * 1 if the container's init has ended: nothing more will come, and the descriptor stays readable. Else 0.
+     */
+    int32_t ended;
+    /**
+     * Always 0.
+     */
+    int32_t reserved;
+} berth_occurred;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -544,11 +596,11 @@ uint32_t berth_abi_version(void);
  * Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
  * themselves answer. A name that is not known is 0, as is NULL.
  *
- * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
+ * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats", "events",
  * "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
  * the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
  * "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
- * "apparmor", "selinux", "checkpoint", "network", "events", "rootless", "systemd".
+ * "apparmor", "selinux", "checkpoint", "network", "rootless", "systemd".
  */
 int32_t berth_has_feature(const char *name);
 
@@ -1069,6 +1121,76 @@ int32_t berth_process_resize_terminal(const struct berth_process *process,
  * was not waited for stays a zombie of the caller's until the caller reaps its children or ends. NULL is fine.
  */
 void berth_process_free(struct berth_process *process);
+
+/**
+ * Asks to be told when the container runs out of memory: on cgroup v2 each process that the OOM killer kills in it, and
+ * in cgroups below it, counts (memory.events, "oom_kill"); on v1 each time that its limit, or one above it, cannot be kept
+ * (cgroup.event_control with memory.oom_control), also when its OOM killer is disabled.
+ *
+ * `event` is released with berth_event_free. Only what happens after this call counts.
+ *
+ * Errors: BERTH_E_UNSUPPORTED if there is no memory controller, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_notify_oom(const struct berth_container *container,
+                                   struct berth_event **event,
+                                   struct berth_error **error);
+
+/**
+ * Asks to be told when memory becomes hard to get, at `level`, a BERTH_PRESSURE_... constant. Levels are independent: who
+ * wants all of them asks three times.
+ *
+ * On cgroup v2, by pressure stall information: BERTH_PRESSURE_LOW when some process has waited for memory for 30 ms within
+ * one second, BERTH_PRESSURE_MEDIUM for 100 ms, and BERTH_PRESSURE_CRITICAL when all processes at once have waited for
+ * 100 ms; counted at most once a second (for callers without CAP_SYS_RESOURCE: twice these times within two seconds). On v1, the kernel's own levels (memory.pressure_level), which come from how much
+ * of what is scanned can be reclaimed.
+ *
+ * Errors: as berth_container_notify_oom; BERTH_E_INVALID_ARGUMENT if there is no such level; BERTH_E_UNSUPPORTED if the
+ * kernel does not measure pressure.
+ */
+int32_t berth_container_notify_memory_pressure(const struct berth_container *container,
+                                               int32_t level,
+                                               struct berth_event **event,
+                                               struct berth_error **error);
+
+/**
+ * A descriptor for the caller's own poll(2) or epoll(7): it becomes readable when there may be something for
+ * berth_event_read, and when the container's init has ended. It may be readable without anything being there. Do not read
+ * it. `fd` is the caller's to close, before berth_event_free or after it.
+ */
+int32_t berth_event_fd(const struct berth_event *event,
+                       int32_t *fd,
+                       struct berth_error **error);
+
+/**
+ * Takes what has happened since the last call. Blocks up to `timeout_ms` until something has. With several threads in this
+ * function each event goes to one of them. When the container's init ends, the last events come with or before "ended".
+ *
+ * Errors: BERTH_E_TIMEOUT if nothing has happened.
+ */
+int32_t berth_event_read(const struct berth_event *event,
+                         int64_t timeout_ms,
+                         struct berth_occurred *occurred,
+                         struct berth_error **error);
+
+/**
+ * Ends a subscription. NULL is fine.
+ */
+void berth_event_free(struct berth_event *event);
+
+/**
+ * Whether the kernel's OOM killer has ended the container's init: `killed` becomes 1 if init ended by SIGKILL, processes of
+ * the container were OOM-killed, and no SIGKILL was sent through this handle; else 0. To be asked after
+ * berth_container_wait and before berth_container_delete.
+ *
+ * The kernel counts OOM kills by cgroup, not by process: where another process of the container was OOM-killed before, a
+ * SIGKILL that came from outside of this handle is taken for one more.
+ *
+ * Errors: BERTH_E_TIMEOUT if init has not ended, BERTH_E_STATUS_UNKNOWN; BERTH_E_UNSUPPORTED if the kernel does not count
+ * (cgroup v1 before Linux 4.13, or no memory controller); BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_oom_killed(const struct berth_container *container,
+                                   int32_t *killed,
+                                   struct berth_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 32] = [
     "create",
     "start",
     "run",
@@ -24,6 +24,7 @@ const NAMES: [&str; 31] = [
     "log",
     "cgroup-v1",
     "cgroup-v2",
+    "systemd",
     "namespace-cgroup",
     "namespace-ipc",
     "namespace-mount",

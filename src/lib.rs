@@ -28,6 +28,7 @@ mod spawn;
 pub mod spec;
 pub mod stats;
 
+pub use cgroup::Manager;
 pub use container::delete::Force;
 pub use container::signal::Recipients;
 pub use container::{Container, Status, explain};

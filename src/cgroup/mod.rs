@@ -15,6 +15,7 @@ mod limit;
 mod members;
 mod rdma;
 mod sys;
+mod systemd;
 mod tree;
 mod v1;
 mod v2;
@@ -29,7 +30,7 @@ use nix::errno::Errno;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 use journal::Journal;
-pub use layout::{Layout, plan};
+pub use layout::{Layout, Manager, plan, plan_with};
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
@@ -46,6 +47,12 @@ pub trait Cgroup: Send + Sync {
     /// in `journal` afterwards, also after an error.
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;
 
+    /// Forgets what `change` has told others than the kernel; they know of `before` again. The kernel's own values are
+    /// the journal's.
+    fn revert(&self, _change: &LinuxResources, _before: &LinuxResources) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes the device rules what `devices` say: without any, everything but the devices that each container needs is
     /// denied. After an error it is as it was.
     fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
@@ -60,6 +67,11 @@ pub trait Cgroup: Send + Sync {
 
     /// Moves a process (all its threads) in.
     fn attach(&self, pid: i32) -> Result<()>;
+
+    /// The cgroup comes into being with the first process that is attached; limits have to wait for that.
+    fn made_by_attaching(&self) -> bool {
+        false
+    }
 
     /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
     fn attach_needed(&self) -> bool;
@@ -117,6 +129,9 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
         ));
     }
     Ok(match layout.paths.get(hierarchy::UNIFIED) {
+        Some(path) if layout.scope.is_some() => {
+            Box::new(systemd::Scope::new(path.clone(), layout.scope.clone().unwrap_or_default()))
+        }
         Some(path) if layout.paths.len() == 1 => Box::new(v2::Tree::new(path.clone(), layout.made.clone())),
         _ => Box::new(v1::Hierarchies::new(layout)),
     })

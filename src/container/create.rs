@@ -77,7 +77,9 @@ impl Container {
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
         fault::point("create.cgroups");
-        cgroup.apply(&resources(config.spec()))?;
+        if !cgroup.made_by_attaching() {
+            cgroup.apply(&resources(config.spec()))?;
+        }
         fault::point("create.limits");
         let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
@@ -123,12 +125,18 @@ impl Container {
             rootfs,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             init: None,
-            cgroup: cgroup::plan(cgroups_path(config), &self.id)?,
+            cgroup: self.plan_cgroup(config)?,
             namespaces: namespaces.new_flags | joined,
             into_cgroup: false,
             parent_death_signal: 0,
             external_descriptors: Vec::new(),
         })
+    }
+
+    fn plan_cgroup(&self, config: &Config) -> Result<cgroup::Layout> {
+        let none = std::collections::HashMap::new();
+        let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
+        cgroup::plan_with(self.runtime.settings.cgroup_manager, cgroups_path(config), &self.id, annotations)
     }
 
     /// The host's part, from the spawned init to the one that is ready.
@@ -146,6 +154,9 @@ impl Container {
             init.adopt(deadline)?;
         }
         prepare::from_outside(init.pid(), process, cgroup)?;
+        if cgroup.made_by_attaching() {
+            cgroup.apply(&resources(config.spec()))?;
+        }
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
@@ -204,7 +215,12 @@ pub fn process_of(config: &Config) -> Result<&oci::Process> {
 }
 
 pub fn cgroups_path(config: &Config) -> Option<&Path> {
-    config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref())
+    config
+        .spec()
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_deref())
+        .filter(|path| !path.as_os_str().is_empty())
 }
 
 fn resources(spec: &oci::Spec) -> oci::LinuxResources {

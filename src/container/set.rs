@@ -41,12 +41,16 @@ impl Container {
 }
 
 fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
+    let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
+    // Whoever else was told first: what it writes then is not the last word.
+    if let Err(second) = cgroup.revert(&change.write, &resources) {
+        log::warn!("after a failed change of limits: {second}");
+    }
     let error = journal.undo_after(error);
     if change.write.devices().is_none() {
         return error;
     }
-    let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().as_ref());
-    match cgroup.allow(resources.and_then(|resources| resources.devices().as_deref())) {
+    match cgroup.allow(resources.devices().as_deref()) {
         Ok(()) => error,
         Err(second) => {
             let message = format!("{} (and the previous device rules are not back: {second})", error.message);
