@@ -48,6 +48,14 @@
 #define BERTH_ABI_VERSION 1
 
 /**
+ * For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations of a configuration whose names begin
+ * with "org.systemd.property." become properties of its scope, like "org.systemd.property.TimeoutStopUSec":
+ * "uint64 5000000" (values are in GVariant's text form). Leave it out if configurations come from others: properties of a
+ * scope can reach beyond the container.
+ */
+#define BERTH_RUNTIME_SYSTEMD_ANNOTATIONS 1
+
+/**
  * For berth_container_signal: to every process of the container.
  */
 #define BERTH_SIGNAL_ALL 1
@@ -330,6 +338,33 @@ typedef int32_t berth_pressure;
 #endif // __cplusplus
 
 /**
+ * Who makes the cgroups of containers.
+ */
+enum berth_cgroup_manager
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * This library, in the cgroup filesystems. linux.cgroupsPath is a path.
+     */
+    BERTH_CGROUP_MANAGER_FILES = 0,
+    /**
+     * systemd: each container is a transient scope (systemd.scope(5)), delegated to this library, with its limits as
+     * properties. linux.cgroupsPath is "slice:prefix:name"; without it, "berth-<id>.scope" in system.slice. Needs a host
+     * with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
+     */
+    BERTH_CGROUP_MANAGER_SYSTEMD = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_cgroup_manager berth_cgroup_manager;
+#else
+typedef int32_t berth_cgroup_manager;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
  */
 typedef struct berth_config berth_config;
@@ -400,6 +435,14 @@ typedef struct berth_runtime_options {
      * How long freezing, killing and removing may take. 0: 30 s.
      */
     int64_t cgroup_timeout_ms;
+    /**
+     * Who makes the cgroups of containers that are created: a BERTH_CGROUP_MANAGER_... constant. 0: this library.
+     */
+    int32_t cgroup_manager;
+    /**
+     * BERTH_RUNTIME_... flags.
+     */
+    uint32_t flags;
 } berth_runtime_options;
 
 /**
@@ -596,11 +639,11 @@ uint32_t berth_abi_version(void);
  * Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
  * themselves answer. A name that is not known is 0, as is NULL.
  *
- * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats", "events",
- * "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
- * the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
- * "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
- * "apparmor", "selinux", "checkpoint", "network", "rootless", "systemd".
+ * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
+ * "events", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1",
+ * "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
+ * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
+ * "seccomp", "apparmor", "selinux", "checkpoint", "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
 

@@ -144,6 +144,12 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => Ok(false),
+        // What the number says is no help.
+        Err(Errno::EAGAIN) => {
+            let reason = "cgroup.max.descendants or cgroup.max.depth of a cgroup above does not allow another one";
+            let problem = format!("creating cgroup {}: {reason}", path.display());
+            Err(Error::new(Code::System, problem).with_errno(Errno::EAGAIN))
+        }
         Err(errno) => Err(Error::system(errno, format!("creating cgroup {}", path.display()))),
     }
 }
@@ -151,7 +157,12 @@ pub fn make_dir(path: &Path) -> Result<bool> {
 /// Removes one directory that has no children.
 pub fn remove_dir(path: &Path) -> Result<()> {
     let (parent, name) = parent(path)?;
-    unlinkat(&parent, name, UnlinkatFlags::RemoveDir).doing(|| format!("removing cgroup {}", path.display()))
+    let result = match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
+        // A read-only mount says so first, whether it is there or not.
+        Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
+        other => other,
+    };
+    result.doing(|| format!("removing cgroup {}", path.display()))
 }
 
 /// The device number of what is at `path`, to be compared with a line of mountinfo.

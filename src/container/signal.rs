@@ -27,7 +27,11 @@ impl Container {
         match to {
             // Without a pid namespace of its own the container's processes outlive its init.
             Recipients::All if signal == libc::SIGKILL => self.kill_members(cgroup.as_ref()),
-            Recipients::All => cgroup.signal_all(signal),
+            Recipients::All => {
+                // It freezes and thaws, which must not come between somebody's pause and resume.
+                let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+                cgroup.signal_all(signal)
+            }
             Recipients::Init if !matches!(status, Status::Created | Status::Running | Status::Paused) => {
                 Err(self.wrong_state(Code::NotRunning, status, "running").with_errno(Errno::ESRCH))
             }

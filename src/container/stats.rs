@@ -21,6 +21,10 @@ impl Container {
             }
         }
         let mut opened = self.cgroup(&self.record()?)?.meter()?;
+        if opened.is_empty() {
+            let message = format!("container {:?} has no cgroup any more that could be measured", self.id);
+            return Err(Error::new(Code::NotRunning, message));
+        }
         let stats = opened.read()?;
         *meter = Some(opened);
         Ok(stats)

@@ -49,6 +49,10 @@ impl Meter {
         Ok(())
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Reads all files. Allocates nothing, unless a file has become longer than any before.
     ///
     /// ENODEV when the cgroup is gone.
