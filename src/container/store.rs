@@ -326,7 +326,8 @@ impl Lock {
                 return Err(Error::new(Code::Busy, message).detail("id", id));
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            // Short, so that those who take it again and again do not always come first.
+            pause = (pause * 2).min(Duration::from_millis(3));
         }
         Ok(())
     }
