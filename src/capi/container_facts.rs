@@ -201,7 +201,8 @@ pub extern "C" fn berth_pids_free(pids: *mut i32) {
 /// than the library's has become UINT64_MAX.
 ///
 /// Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
-/// and later calls read them again, without allocating memory and without a look at the state directory.
+/// and later calls read them again, without allocating memory and without a look at the state directory. All handles
+/// together keep at most a quarter of RLIMIT_NOFILE; the others open the files each time.
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]

@@ -10,7 +10,8 @@ use crate::stats::{self, Stats};
 
 impl Container {
     /// The numbers of this moment. The first call opens the files, which stay open with the handle; from then on nothing is
-    /// allocated and nothing but those files is read.
+    /// allocated and nothing but those files is read. Handles beyond what is left of the descriptors for them (a quarter of
+    /// RLIMIT_NOFILE in all) open and close the files each time.
     pub fn stats(&self) -> Result<Stats> {
         let mut meter = self.meter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(open) = meter.as_mut() {
@@ -26,7 +27,7 @@ impl Container {
             return Err(Error::new(Code::NotRunning, message));
         }
         let stats = opened.read()?;
-        *meter = Some(opened);
+        *meter = opened.kept();
         Ok(stats)
     }
 

@@ -2,9 +2,11 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::Stats;
 use crate::cgroup::kernfs;
@@ -26,17 +28,22 @@ struct Open {
     source: Source,
 }
 
+/// How many descriptors this process keeps for statistics, of all containers together.
+static KEPT: AtomicUsize = AtomicUsize::new(0);
+
 /// The open files of one container. One that the host does not have is left out.
 #[derive(Debug, Default)]
 pub struct Meter {
     files: Vec<Open>,
     buffer: Vec<u8>,
+    /// Part of [`KEPT`].
+    counted: usize,
 }
 
 impl Meter {
     pub fn new() -> Meter {
         // More than the longest of the usual files; a longer one makes it grow once.
-        Meter { files: Vec::new(), buffer: vec![0; 8192] }
+        Meter { files: Vec::new(), buffer: vec![0; 8192], counted: 0 }
     }
 
     /// Adds those files that there are. Later ones may correct earlier ones.
@@ -53,6 +60,18 @@ impl Meter {
         self.files.is_empty()
     }
 
+    /// Takes its share of the descriptors that may be kept; None if there is none left. The host needs its descriptors, so
+    /// statistics leave at least three quarters of what it may have alone.
+    pub fn kept(mut self) -> Option<Meter> {
+        let most =
+            getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft / 4).unwrap_or(usize::MAX));
+        let wanted = self.files.len();
+        let take = |kept: usize| kept.checked_add(wanted).filter(|kept| *kept <= most);
+        KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        self.counted = wanted;
+        Some(self)
+    }
+
     /// Reads all files. Allocates nothing, unless a file has become longer than any before.
     ///
     /// ENODEV when the cgroup is gone.
@@ -67,6 +86,12 @@ impl Meter {
             }
         }
         Ok(stats)
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        KEPT.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 
