@@ -927,7 +927,8 @@ int32_t berth_container_exec(const struct berth_container *container,
  * Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
  * is missed; at most the cgroup timeout.
  *
- * Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT.
+ * Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT; BERTH_E_BUSY with
+ * BERTH_SIGNAL_ALL.
  */
 int32_t berth_container_signal(const struct berth_container *container,
                                int32_t signal,
@@ -1037,7 +1038,8 @@ void berth_pids_free(int32_t *pids);
  * than the library's has become UINT64_MAX.
  *
  * Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
- * and later calls read them again, without allocating memory and without a look at the state directory.
+ * and later calls read them again, without allocating memory and without a look at the state directory. All handles
+ * together keep at most a quarter of RLIMIT_NOFILE; the others open the files each time.
  *
  * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
  */

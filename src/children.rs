@@ -1,56 +1,51 @@
-//! The processes that this library has started and whose end nobody has taken yet.
+//! Our children that nobody has waited for yet.
 //!
-//! A process that has ended, and whose parent has not taken its status, keeps the init of its pid namespace from
-//! ending. The parent is the host, which may have dropped the handle or not come to waiting yet. So those who wait for
-//! an init to end take the ends of the others meanwhile; the status stays for whoever asks a handle.
+//! A host may drop its handle on a process, or never ask for its status. The process would stay a zombie, and a
+//! container's pid namespace cannot end while there is one in it: its init would hang in its own exit, and whoever
+//! waits for it with it. So each child is kept here until its status has been taken, in whatever call on its container
+//! comes next; the status is then found in its handle.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::deadline::Deadline;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::spawn::{self, ExitStatus, Look};
 
+/// How a process ends; shared by its handles and by the list here.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub(crate) struct End {
     pub pid: i32,
     pub pidfd: OwnedFd,
-    /// The init of the container it is in: itself or another.
-    leader: i32,
     exit: Mutex<Option<ExitStatus>>,
 }
 
-static CHILDREN: Mutex<Vec<Arc<Child>>> = Mutex::new(Vec::new());
-
-impl Child {
-    pub fn new(pid: i32, pidfd: OwnedFd, leader: i32) -> Arc<Child> {
-        Arc::new(Child { pid, pidfd, leader, exit: Mutex::new(None) })
+impl End {
+    pub fn new(pid: i32, pidfd: OwnedFd) -> End {
+        End { pid, pidfd, exit: Mutex::new(None) }
     }
 
-    /// Keeps it until its end is taken, also when all handles on it are dropped.
-    pub fn register(self: &Arc<Child>) {
-        let mut children = locked(&CHILDREN);
-        // Those that nobody else knows any more are looked at now and then, so that they do not pile up.
-        children.retain(|child| !(child.is_taken() || Arc::strong_count(child) == 1 && child.take_if_ended()));
-        children.push(self.clone());
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
-    fn is_taken(&self) -> bool {
-        locked(&self.exit).is_some()
+    pub fn kill(&self) {
+        let _ = spawn::send_signal(&self.pidfd, libc::SIGKILL);
     }
 
-    pub fn is_leader(&self) -> bool {
-        self.leader == self.pid
-    }
-
-    /// Waits for its end.
-    pub fn wait(&self, deadline: Deadline) -> Result<ExitStatus> {
+    pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
         spawn::wait_with(&self.pidfd, deadline, || self.look())
     }
 
-    /// Whoever takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
+    /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
     fn look(&self) -> Result<Look> {
-        let mut known = locked(&self.exit);
+        let mut known = self.exit.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(status) = *known {
             return Ok(Look::Ended(status));
         }
@@ -60,31 +55,70 @@ impl Child {
         }
         Ok(look)
     }
+}
 
-    /// False when it lives. A status that somebody else has taken is as good as taken.
-    fn take_if_ended(&self) -> bool {
-        matches!(self.look(), Ok(Look::Ended(_) | Look::Unknown))
+/// By the state directory of their container; by none at all those that have been killed before they had become one's.
+type Children = HashMap<PathBuf, Vec<Arc<End>>>;
+
+fn children() -> MutexGuard<'static, Children> {
+    static CHILDREN: OnceLock<Mutex<Children>> = OnceLock::new();
+    CHILDREN.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub fn keep(container: &Path, end: Arc<End>) {
+    children().entry(container.to_owned()).or_default().push(end);
+}
+
+/// Takes the status of those of a container that have ended.
+pub fn reap(container: &Path) {
+    let mut children = children();
+    if let Some(ends) = children.get_mut(container) {
+        take(ends);
+        if ends.is_empty() {
+            children.remove(container);
+        }
     }
 }
 
-/// Takes the ends of all children that have ended.
-pub(crate) fn take_ended() {
-    take(|_| true);
+pub fn reap_all() {
+    children().retain(|_, ends| {
+        take(ends);
+        !ends.is_empty()
+    });
 }
 
-/// The same for those in the container of this init.
-pub(crate) fn take_companions(leader: i32) {
-    take(|child| child.leader == leader && !child.is_leader());
-}
-
-fn take(chosen: impl Fn(&Child) -> bool) {
-    let children: Vec<Arc<Child>> = locked(&CHILDREN).iter().filter(|child| chosen(child)).cloned().collect();
-    let ended: Vec<Arc<Child>> = children.into_iter().filter(|child| child.take_if_ended()).collect();
-    if !ended.is_empty() {
-        locked(&CHILDREN).retain(|child| !ended.iter().any(|other| Arc::ptr_eq(child, other)));
+fn take(ends: &mut Vec<Arc<End>>) {
+    let mut fds: Vec<PollFd> = ends.iter().map(|end| PollFd::new(end.pidfd(), PollFlags::POLLIN)).collect();
+    if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
+        return;
     }
+    let ended: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+    let mut ended = ended.into_iter();
+    ends.retain(|end| {
+        // Whatever the answer, there is nothing more to take.
+        let ended = ended.next().unwrap_or(false);
+        !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == Code::Timeout)
+    });
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Waits until `init` has ended, and reaps meanwhile what would keep it from that.
+pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
+    // What another thread starts after a look is seen at the next.
+    const LOOK: Duration = Duration::from_secs(1);
+    reap(container);
+    loop {
+        let others = children().get(container).cloned().unwrap_or_default();
+        let fds = std::iter::once(init).chain(others.iter().map(|end| end.pidfd()));
+        let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let outcome = poll(&mut fds, deadline.within(LOOK).poll_timeout());
+        let ended = outcome.is_ok() && fds[0].any().unwrap_or(true);
+        if ended || deadline.passed() || outcome.is_err_and(|errno| errno != Errno::EINTR) {
+            return;
+        }
+        // Its own, and after a while all: another container's process may live in this one's pid namespace.
+        match outcome {
+            Ok(0) => reap_all(),
+            _ => reap(container),
+        }
+    }
 }

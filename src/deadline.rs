@@ -34,7 +34,7 @@ impl Deadline {
         self.0.is_some_and(|at| at <= Instant::now())
     }
 
-    fn poll_timeout(self) -> PollTimeout {
+    pub fn poll_timeout(self) -> PollTimeout {
         let Some(at) = self.0 else { return PollTimeout::NONE };
         // Rounded up: a poll that ends just before the deadline would only be repeated.
         let left = at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);

@@ -15,8 +15,9 @@ mod armed {
     use std::sync::Mutex;
 
     /// Every point there is, in the order in which a life passes them.
-    pub const POINTS: [&str; 18] = [
+    pub const POINTS: [&str; 28] = [
         "create.directory",
+        "record.written",
         "create.recorded",
         "create.cgroups",
         "create.limits",
@@ -25,28 +26,41 @@ mod armed {
         "create.attached",
         "create.hooks",
         "create.ready",
+        "create.committed",
         "create.saved",
+        "start.hooks",
         "start.opened",
         "start.released",
         "start.running",
+        "exec.spawned",
+        "exec.adopted",
+        "exec.attached",
+        "exec.executed",
+        "pause.frozen",
+        "resume.thawed",
         "delete.locked",
         "delete.recorded",
         "delete.killed",
         "delete.cgroups",
         "delete.files",
+        "delete.emptied",
     ];
 
-    static ARMED: Mutex<Option<String>> = Mutex::new(None);
+    static ARMED: Mutex<Option<(String, u32)>> = Mutex::new(None);
 
-    /// The process kills itself when it passes the point of this name.
-    pub fn arm(name: &str) {
-        *ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(name.to_owned());
+    /// The process kills itself when it passes the point of this name for the `pass`th time (1 is the first).
+    pub fn arm(name: &str, pass: u32) {
+        *ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((name.to_owned(), pass));
     }
 
     pub(crate) fn point(name: &str) {
         debug_assert!(POINTS.contains(&name), "{name} is not in the list");
-        if ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).as_deref() == Some(name) {
-            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+        let mut armed = ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((_, passes)) = armed.as_mut().filter(|(armed, _)| armed == name) {
+            *passes -= 1;
+            if *passes == 0 {
+                let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 
+use crate::container::inside::Inside;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::plan::{self, Descriptor, Plan, Program};
@@ -21,6 +22,8 @@ use crate::spawn::{self, ExitStatus, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
 
+/// How long a hook that has ended may stay a zombie whose status the host's own waiting has not taken yet.
+const REAPED: Duration = Duration::from_secs(2);
 /// How much of a hook's output is kept.
 const OUTPUT: usize = 4096;
 
@@ -28,8 +31,8 @@ const OUTPUT: usize = 4096;
 pub enum Place<'a> {
     /// In the caller's namespaces.
     Host,
-    /// In the namespaces of a container's init: CLONE_NEW… flags and its pidfd.
-    Container { namespaces: u64, init: &'a OwnedFd },
+    /// In the namespaces of a container's init: CLONE_NEW… flags.
+    Container { namespaces: u64, init: &'a Inside },
     /// As the container's process would, by a plan that the caller makes from the hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Plan, run: &'a ProcessRunner<'a> },
 }
@@ -37,17 +40,25 @@ pub enum Place<'a> {
 /// Starts a plan that joins a container, and returns the process once it has executed.
 pub type ProcessRunner<'a> = dyn Fn(&Plan, &[RawFd]) -> Result<spawn::Child> + 'a;
 
-/// Runs the hooks of one kind in order; the first that fails ends it.
+/// Runs the hooks of one kind in order. The first that fails ends it, except after the container's end: there the rest
+/// runs on, and the log is told (OCI runtime specification, "Lifecycle").
 pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
-        run_one(hook, state, place, default_timeout).map_err(|error| {
-            let name = kind.name();
-            let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
-            error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };
-            error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
-        })?;
+        match run_one(hook, state, place, default_timeout) {
+            Ok(()) => {}
+            Err(error) if kind == Kind::Poststop => log::warn!("{}", told(error, kind, index, hook)),
+            Err(error) => return Err(told(error, kind, index, hook)),
+        }
     }
     Ok(())
+}
+
+/// The error with the name of the hook.
+fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
+    let name = kind.name();
+    let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
+    error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };
+    error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
 }
 
 fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
@@ -70,12 +81,12 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
             Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted())).detail("output", tail.text()))
         }
         Ok(None) => {
-            kill_group(&child);
+            kill_group(child);
             let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());
             Err(Error::new(Code::Timeout, message).detail("output", tail.text()))
         }
         Err(error) => {
-            kill_group(&child);
+            kill_group(child);
             Err(error)
         }
     }
@@ -91,10 +102,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let args = hook.args().clone().unwrap_or_default();
     let env = hook.env().clone().unwrap_or_default();
     let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
-    let open = |descriptor: &Descriptor| match (descriptor, init) {
-        (Descriptor::ContainerInit, Some(init)) => init.as_raw_fd(),
-        _ => -1,
-    };
+    let open = |descriptor: &Descriptor| init.map_or(-1, |init: &Inside| init.find(descriptor));
     let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
     if plan.forks() {
         conversation.adopt(deadline)?;
@@ -122,7 +130,7 @@ fn watch(pidfd: &OwnedFd, output: &OwnedFd, tail: &mut Tail, deadline: Deadline)
             .poll([(pidfd.as_fd(), PollFlags::POLLIN), (listening(output, pidfd, open), interest)])
             .doing(|| "waiting for a hook")?;
         if !ready[0].is_empty() {
-            return Ok(Some(spawn::wait(pidfd, Deadline::after_ms(0))?));
+            return Ok(Some(spawn::wait(pidfd, Deadline::after(REAPED))?));
         }
         if open && !ready[1].is_empty() {
             open = tail.take(output);
@@ -139,11 +147,13 @@ fn listening<'a>(output: &'a OwnedFd, pidfd: &'a OwnedFd, open: bool) -> Borrowe
 }
 
 /// A hook leads its own session, so its children go with it unless they have left.
-fn kill_group(child: &spawn::Child) {
+fn kill_group(child: spawn::Child) {
     let group = nix::unistd::Pid::from_raw(child.pid);
-    // The child is not reaped yet, so the number is still its.
-    let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    spawn::kill_and_reap(&child.pidfd);
+    // Alive, so the number is its own.
+    if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+    }
+    spawn::kill_and_reap(child.into());
 }
 
 /// The end of what a hook prints.

@@ -58,7 +58,7 @@ impl Identity {
     }
 }
 
-fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
+pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     // SAFETY: no pointers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     // SAFETY: the call has just given us this descriptor.

@@ -1,16 +1,16 @@
 //! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
-use crate::children::{self, Child};
+use crate::children::{self, End};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::spawn::{self, ExitStatus};
@@ -88,14 +88,15 @@ pub(crate) struct Streams {
     pub low: Vec<RawFd>,
     /// The caller's ends of new pipes.
     pub ours: [Option<OwnedFd>; 3],
-    /// The process's ends, kept open until it has them.
-    _theirs: Vec<OwnedFd>,
+    /// The process's ends of new pipes, kept open until it has them.
+    pipes: Vec<OwnedFd>,
+    /// /dev/null, the same.
+    null: Option<OwnedFd>,
 }
 
 impl Streams {
-    /// `owner`: who owns new pipes on the host, so that the process can open them again through /proc/self/fd.
-    pub fn open(options: &ProcessOptions, terminal: bool, owner: (u32, u32)) -> Result<Streams> {
-        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], _theirs: Vec::new() };
+    pub fn open(options: &ProcessOptions, terminal: bool) -> Result<Streams> {
+        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], pipes: Vec::new(), null: None };
         for (index, stdio) in options.stdio.iter().enumerate() {
             let name = ["stdin", "stdout", "stderr"][index];
             let fd = match stdio {
@@ -110,7 +111,7 @@ impl Streams {
                     check_open(*fd, name)?;
                     *fd
                 }
-                Stdio::Pipe => streams.pipe(index, owner)?,
+                Stdio::Pipe => streams.pipe(index)?,
             };
             streams.low.push(fd);
         }
@@ -119,25 +120,33 @@ impl Streams {
     }
 
     fn null(&mut self) -> Result<RawFd> {
-        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
-        Ok(self.keep(null))
+        if self.null.is_none() {
+            let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
+            self.null = Some(null.doing(|| "opening /dev/null")?);
+        }
+        Ok(self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd))
     }
 
-    fn pipe(&mut self, index: usize, (uid, gid): (u32, u32)) -> Result<RawFd> {
+    fn pipe(&mut self, index: usize) -> Result<RawFd> {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
-        if (uid, gid) != (0, 0) {
-            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchown(theirs.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
-        }
+        let number = theirs.as_raw_fd();
         self.ours[index] = Some(ours);
-        Ok(self.keep(theirs))
+        self.pipes.push(theirs);
+        Ok(number)
     }
 
-    fn keep(&mut self, fd: OwnedFd) -> RawFd {
-        let number = std::os::fd::AsRawFd::as_raw_fd(&fd);
-        self._theirs.push(fd);
-        number
+    /// Gives the new pipes to the process's user, as the host has it, so that the process can open them again through
+    /// /proc/self/fd.
+    pub fn give(&self, (uid, gid): (u32, u32)) -> Result<()> {
+        if (uid, gid) == (0, 0) {
+            return Ok(());
+        }
+        for pipe in &self.pipes {
+            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+            fchown(pipe.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -149,34 +158,28 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Inner {
-    child: Arc<Child>,
+    end: Arc<End>,
+    /// The state directory of the container whose init this is.
+    init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
     /// A SIGKILL was sent through this handle.
     killed: AtomicBool,
 }
 
-/// How often a waiter for an init looks whether other processes of the container have ended.
-const COMPANIONS: Duration = Duration::from_millis(500);
-
 impl Process {
-    /// A child of the caller's, in the container of the init `leader`.
-    pub(crate) fn started(child: spawn::Child, leader: i32, stdio: [Option<OwnedFd>; 3]) -> Process {
-        let process = Process::found(child.pid, child.pidfd, leader);
-        process.inner.child.register();
-        *locked(&process.inner.stdio) = stdio;
-        process
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), None, stdio)
     }
 
-    /// A process that somebody else may have started.
-    pub(crate) fn found(pid: i32, pidfd: OwnedFd, leader: i32) -> Process {
-        let child = Child::new(pid, pidfd, leader);
-        let inner = Inner {
-            child,
-            stdio: Mutex::new([None, None, None]),
-            terminal: Mutex::new(None),
-            killed: AtomicBool::new(false),
-        };
+    /// The init of the container with this state directory.
+    pub(crate) fn init(pid: i32, pidfd: OwnedFd, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(End::new(pid, pidfd), Some(container.to_owned()), stdio)
+    }
+
+    fn of(end: End, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
+        let (stdio, terminal) = (Mutex::new(stdio), Mutex::new(None));
+        let inner = Inner { end: Arc::new(end), init_of, stdio, terminal, killed: AtomicBool::new(false) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -185,23 +188,27 @@ impl Process {
         self
     }
 
+    pub(crate) fn end(&self) -> Arc<End> {
+        self.inner.end.clone()
+    }
+
     /// Ends a child that must not go on.
     pub(crate) fn kill_and_reap(&self) {
-        spawn::kill_and_reap(&self.inner.child.pidfd);
+        spawn::kill_and_reap(self.end());
     }
 
     /// The pid as the caller's pid namespace has it.
     pub fn pid(&self) -> i32 {
-        self.inner.child.pid
+        self.inner.end.pid
     }
 
     /// A descriptor that polls readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.inner.child.pidfd.as_fd()
+        self.inner.end.pidfd()
     }
 
     fn has_ended(&self) -> bool {
-        Deadline::after_ms(0).readable(self.inner.child.pidfd.as_fd()).unwrap_or(false)
+        Deadline::after_ms(0).readable(self.pidfd()).unwrap_or(false)
     }
 
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
@@ -210,17 +217,10 @@ impl Process {
     }
 
     pub(crate) fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        let child = &self.inner.child;
-        if !child.is_leader() {
-            return child.wait(deadline);
+        if let Some(container) = &self.inner.init_of {
+            children::wait_for_init(container, self.pidfd(), deadline);
         }
-        loop {
-            children::take_companions(child.pid);
-            match child.wait(deadline.within(COMPANIONS)) {
-                Err(error) if error.code == Code::Timeout && !deadline.passed() => {}
-                other => return other,
-            }
-        }
+        self.inner.end.wait_until(deadline)
     }
 
     pub(crate) fn was_killed(&self) -> bool {
@@ -239,13 +239,11 @@ impl Process {
         if signal == libc::SIGKILL {
             self.note_kill_if_alive();
         }
-        match spawn::send_signal(&self.inner.child.pidfd, signal) {
-            Err(Errno::ESRCH) => {
-                Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.child.pid))
-                    .with_errno(Errno::ESRCH))
-            }
+        match spawn::send_signal(&self.inner.end.pidfd, signal) {
+            Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
+                .with_errno(Errno::ESRCH)),
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
-            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.child.pid)),
+            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
         }
     }
 
@@ -264,7 +262,7 @@ impl Process {
     pub fn resize_terminal(&self, rows: u16, columns: u16) -> Result<()> {
         let terminal = locked(&self.inner.terminal);
         let Some(master) = terminal.as_ref() else {
-            let message = format!("process {} has no terminal that this handle knows", self.inner.child.pid);
+            let message = format!("process {} has no terminal that this handle knows", self.inner.end.pid);
             return Err(Error::invalid_argument(message));
         };
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
@@ -280,18 +278,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
-pub(crate) fn send_terminal(socket: &std::path::Path, master: &OwnedFd) -> Result<()> {
-    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-    let doing = || format!("sending the terminal to the console socket {}", socket.display());
-    let stream = std::os::unix::net::UnixStream::connect(socket).doing(doing)?;
-    // A full or stuck receiver must not hold us for ever.
-    stream.set_write_timeout(Some(std::time::Duration::from_secs(10))).doing(doing)?;
-    let fds = [std::os::fd::AsRawFd::as_raw_fd(master)];
+pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt, socket,
+        sockopt::SendTimeout,
+    };
+    /// A full or stuck receiver must not hold us for ever; AF_UNIX's connect obeys this too (unix(7)).
+    const PATIENCE: i64 = 10;
+    let doing = || format!("sending the terminal to the console socket {}", path.display());
+    let address = UnixAddr::new(path).doing(doing)?;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).doing(doing)?;
+    setsockopt(&stream, SendTimeout, &nix::sys::time::TimeVal::new(PATIENCE, 0)).doing(doing)?;
+    connect(stream.as_raw_fd(), &address).doing(doing)?;
+    let fds = [master.as_raw_fd()];
     let name = [std::io::IoSlice::new(b"/dev/ptmx")];
     let rights = [ControlMessage::ScmRights(&fds)];
-    let raw = std::os::fd::AsRawFd::as_raw_fd(&stream);
     loop {
-        match sendmsg::<()>(raw, &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
             Err(Errno::EINTR) => {}
             other => return other.map(|_| ()).doing(doing),
         }

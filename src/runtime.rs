@@ -73,13 +73,14 @@ impl Runtime {
         Container::load(self, id)
     }
 
-    /// Every container that can be read. One that is deleted while the list is made is left out.
+    /// Every container. One that is deleted while the list is made is left out, and what is no container's directory.
     pub fn list(&self) -> Result<Vec<Container>> {
         let mut containers = Vec::new();
         for id in self.ids()? {
             match self.load(&id) {
                 Err(error) if error.code == Code::NotFound => {}
-                other => containers.push(other?),
+                Err(error) => log::warn!("container {id:?} is left out: {error}"),
+                Ok(container) => containers.push(container),
             }
         }
         Ok(containers)
@@ -98,19 +99,23 @@ impl Runtime {
     }
 
     /// Removes what creators and deleters left behind that were killed at their work. Containers that are whole, and
-    /// those somebody is at work on, stay. Returns the ids that were removed.
+    /// those somebody is at work on, stay. Returns the ids that were removed. A failure does not keep the others from
+    /// being recovered; the first is returned then.
     pub fn recover(&self) -> Result<Vec<String>> {
         let mut recovered = Vec::new();
+        let mut first_error = None;
         for id in self.ids()? {
             let result = self.load(&id).and_then(|container| container.remove_if_abandoned());
             match result {
                 Ok(true) => recovered.push(id),
                 Ok(false) => {}
                 Err(error) if matches!(error.code, Code::NotFound | Code::Busy) => {}
-                Err(error) => return Err(error.context(format!("recovering container {id:?}"))),
+                Err(error) => {
+                    first_error.get_or_insert(error.context(format!("recovering container {id:?}")));
+                }
             }
         }
-        Ok(recovered)
+        first_error.map_or(Ok(recovered), Err)
     }
 }
 

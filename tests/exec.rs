@@ -33,7 +33,7 @@ fn capabilities_are_its_own_or_else_the_containers() {
     let container = host.run(&config, &quiet()).unwrap();
     let mut process = shell_process("exec grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs' /proc/self/status");
     let line = |set: u64| format!("CapPrm:\t{set:016x}\nCapEff:\t{set:016x}\nCapBnd:\t{set:016x}\n");
-    assert_eq!(exec_output(&container, &process).0, line(0x21) + "NoNewPrivs:\t0\n");
+    assert_eq!(exec_output(&container, &process).0, line(0x21) + "NoNewPrivs:\t1\n");
     let names = json!(["CAP_CHOWN", "CAP_NET_RAW"]);
     process["capabilities"] = json!({ "bounding": names, "permitted": names, "effective": names });
     process["noNewPrivileges"] = json!(true);
@@ -167,10 +167,10 @@ fn a_container_that_is_deleted_meanwhile_is_an_error_and_leaves_nothing() {
     }
 }
 
-/// Whether it is a zombie, without taking its status.
+/// Whether it has ended, without taking its status; another test's container may have made the library take it.
 fn ended(process: &berth::Process) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    status_line(&status, "State").starts_with('Z')
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()));
+    status.map_or(true, |status| status_line(&status, "State").starts_with('Z'))
 }
 
 /// Well below every timeout, and far above what it takes.
@@ -227,4 +227,38 @@ fn nothing_of_the_callers_descriptors_is_inherited_except_what_was_asked() {
     let host = Host::new();
     let container = running(&host);
     assert_eq!(exec_shell(&container, "exec ls /proc/self/fd"), "0\n1\n2\n3\n");
+}
+
+#[test]
+fn what_it_leaves_out_of_its_confinement_is_the_containers() {
+    let host = Host::new();
+    let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
+    let mut config = shell("sleep 1000");
+    config["process"]["noNewPrivileges"] = json!(true);
+    config["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 55, "hard": 66 }]);
+    config["process"]["oomScoreAdj"] = json!(own + 7);
+    let container = host.run(&config, &quiet()).unwrap();
+    let script = "grep NoNewPrivs /proc/$$/status; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj";
+    let (text, _) = exec_output(&container, &shell_process(script));
+    assert_eq!(text, format!("NoNewPrivs:\t1\n55\n66\n{}\n", own + 7));
+}
+
+#[test]
+fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs" }));
+    let donor = host.run(&config, &quiet()).unwrap();
+    let (text, status) = exec_output(&donor, &shell_process("cp -a /bin /mnt/ 2>&1"));
+    assert_eq!(status, ExitStatus::Exited(0), "{text}");
+    let mut config = shell("sleep 1000");
+    join_namespace(&mut config, "mount", &format!("/proc/{}/ns/mnt", donor.init_process().unwrap().pid()));
+    config["mounts"] = json!([]);
+    config["root"]["readonly"] = json!(false);
+    config["linux"].as_object_mut().unwrap().retain(|key, _| !key.ends_with("Paths"));
+    // A path of the host and, with other contents, of the namespace.
+    let config = berth::spec::Config::from_json(&config.to_string(), Some("/mnt".as_ref())).unwrap();
+    let container = berth::Container::run(&host.runtime, &unique("joined"), &config, &quiet()).unwrap();
+    let (text, status) = exec_output(&container, &shell_process("ls /"));
+    assert_eq!((text.as_str(), status), ("bin\n", ExitStatus::Exited(0)));
 }

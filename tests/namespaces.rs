@@ -254,6 +254,18 @@ fn exec_enters_a_user_namespace() {
 }
 
 #[test]
+fn exec_enters_a_user_namespace_whose_program_is_not_started() {
+    let host = Host::new();
+    let mut config = shell("true");
+    with_user_namespace(&mut config);
+    let container = host.create(&config, &quiet()).unwrap();
+    assert_eq!(exec_shell(&container, "id -u; cut -d: -f3 /proc/self/cgroup | sort -u"), "0\n/\n");
+    let namespaces = exec_shell(&container, "readlink /proc/self/ns/user; readlink /proc/self/ns/cgroup");
+    let inside = of_container(&container);
+    assert_eq!(namespaces, format!("{}\n{}\n", inside[position("user").0], inside[position("cgroup").0]));
+}
+
+#[test]
 fn a_user_namespace_with_a_user_of_its_own() {
     let host = Host::new();
     let mut config = shell("id -u; id -g; id -G; grep Cap /proc/self/status | cut -f2 | sort -u");

@@ -414,3 +414,21 @@ fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
     process["user"] = json!({ "uid": 1000, "gid": 1000 });
     assert_eq!(exec_output(&container, &process), ("1000\n".into(), ExitStatus::Exited(0)));
 }
+
+#[test]
+fn the_processors_and_the_policy_of_the_creating_thread_are_not_the_containers() {
+    let host = Host::new();
+    let all = std::thread::available_parallelism().unwrap().get();
+    let text = std::thread::scope(|scope| {
+        let bound = || {
+            let mut one = nix::sched::CpuSet::new();
+            one.set(0).unwrap();
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one).unwrap();
+            host.stdout_of(&shell("grep Cpus_allowed_list /proc/self/status"))
+        };
+        scope.spawn(bound).join().unwrap()
+    });
+    let expected =
+        if all == 1 { "Cpus_allowed_list:\t0\n".to_owned() } else { format!("Cpus_allowed_list:\t0-{}\n", all - 1) };
+    assert_eq!(text, expected);
+}

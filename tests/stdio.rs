@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use berth::{Code, ExitStatus, ProcessOptions, Stdio};
 use common::*;
@@ -90,19 +91,10 @@ fn null_reads_empty_and_swallows() {
 #[test]
 fn inherited_streams_are_the_callers() {
     let host = Host::new();
-    let shared = host.make_dir("shared");
-    let identity = |fd: i32| {
-        // SAFETY: the standard streams stay open.
-        let found = nix::sys::stat::fstat(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }).unwrap();
-        format!("{} {}\n", found.st_dev, found.st_ino)
-    };
-    let mut config =
-        shell("for n in 0 1 2; do found=$(stat -L -c '%d %i' /proc/$$/fd/$n); echo \"$found\" >/mnt/$n; done; true");
-    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
-    let container = host.run(&config, &options([Stdio::Inherit; 3])).unwrap();
-    container.wait(LONG).unwrap();
+    let container = host.run(&shell("exec sleep 1000"), &options([Stdio::Inherit; 3])).unwrap();
     for fd in 0..3 {
-        assert_eq!(std::fs::read_to_string(shared.join(fd.to_string())).unwrap(), identity(fd), "{fd}");
+        let link = |process: &Path| std::fs::read_link(process.join(fd.to_string())).unwrap();
+        assert_eq!(link(&proc_of(&container, "fd")), link(Path::new("/proc/self/fd")), "{fd}");
     }
 }
 
@@ -324,4 +316,43 @@ fn a_terminal_in_a_container_without_one_and_in_a_user_namespace() {
     let process = container.exec(&parsed(&process), &ProcessOptions::default()).unwrap();
     let mut master = File::from(process.terminal().unwrap().unwrap());
     assert!(read_until(&mut master, "end").contains("/dev/pts/0"));
+}
+
+#[test]
+fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    with_user_namespace(&mut config);
+    let first = host.run(&config, &quiet()).unwrap();
+    let mut config = shell("echo out >/dev/stdout; echo err >/dev/stderr");
+    join_namespace(&mut config, "user", &proc_of(&first, "ns/user").display().to_string());
+    assert_eq!(host.stdout_of(&config), "out\nerr\n");
+    config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+    assert_eq!(host.stdout_of(&config), "out\nerr\n");
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    let second = host.run(&config, &quiet()).unwrap();
+    assert_eq!(exec_shell(&second, "echo out >/dev/stdout"), "out\n");
+}
+
+#[test]
+fn a_console_socket_that_takes_nothing_does_not_hold_up_create() {
+    let host = Host::new();
+    let path = host.path("full");
+    let _listener = UnixListener::bind(&path).unwrap();
+    // The backlog fills up, because nobody accepts.
+    let connect = || {
+        use nix::sys::socket::*;
+        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None);
+        let fd = fd.unwrap();
+        connect(fd.as_raw_fd(), &UnixAddr::new(&path).unwrap()).map(|()| fd)
+    };
+    let mut waiting = Vec::new();
+    while let Ok(fd) = connect() {
+        waiting.push(fd);
+        assert!(waiting.len() < 10_000);
+    }
+    let options = ProcessOptions { console_socket: Some(path.clone()), ..ProcessOptions::default() };
+    let error = host.create(&terminal("true"), &options).unwrap_err();
+    assert!(error.message.contains("console socket"), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
 }

@@ -162,7 +162,8 @@ pub extern "C" fn berth_container_exec(
 /// Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
 /// is missed; at most the cgroup timeout.
 ///
-/// Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT.
+/// Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT; BERTH_E_BUSY with
+/// BERTH_SIGNAL_ALL.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_signal(
     container: Option<&berth_container>,

@@ -1,6 +1,6 @@
 //! The library itself: version, features, strings, and where its log goes.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
 
 use super::boundary::{call, infallible};
@@ -63,7 +63,7 @@ pub extern "C" fn berth_abi_version() -> u32 {
 /// "seccomp", "apparmor", "selinux", "checkpoint", "network", "rootless".
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
-    infallible(0, || args::text(name, "name").is_ok_and(|name| crate::features::has(name)).into())
+    infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())
 }
 
 /// Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called
@@ -100,11 +100,8 @@ fn adapted(
     log::Sink::Function(Box::new(move |level, target: &str, message: &str| {
         let Userdata(userdata) = &userdata;
         let (target, message) = (memory::c_string(target), memory::c_string(message));
-        let pass = |target: &CStr, message: &CStr| {
-            // SAFETY: the function is the caller's, with the signature that the header gives it.
-            unsafe { callback(*userdata, berth_log_level::from(level) as i32, target.as_ptr(), message.as_ptr()) }
-        };
-        pass(&target, &message);
+        // SAFETY: the function is the caller's, with the signature that the header gives it.
+        unsafe { callback(*userdata, berth_log_level::from(level) as i32, target.as_ptr(), message.as_ptr()) }
     }))
 }
 

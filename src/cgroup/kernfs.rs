@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -141,8 +141,12 @@ fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
 /// `false` when it was there already.
 pub fn make_dir(path: &Path) -> Result<bool> {
     let (parent, name) = parent(path)?;
-    match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-        Ok(()) => Ok(true),
+    let mode = Mode::from_bits_truncate(0o755);
+    match mkdirat(&parent, name, mode) {
+        // Whatever the host's umask is: the container's processes read their limits here.
+        Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
+            .doing(|| format!("opening cgroup {} to be read", path.display()))
+            .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
         // What the number says is no help.
         Err(Errno::EAGAIN) => {

@@ -59,25 +59,29 @@ impl Layout {
 /// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
 /// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
 ///
-/// A leaf that exists is accepted only if neither it nor anything below it has a process and it is not frozen;
-/// it then becomes the container's own and is removed with it.
+/// A leaf that exists already is refused.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
-    // A mount that lies below another one is still in the list but cannot be reached.
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
-    let own = hierarchy::own(&read("/proc/self/cgroup")?);
-    let paths = places(&mounts, &own, cgroups_path, id)?;
-    let mut layout = Layout { paths, ..Layout::default() };
+    let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
         match kernfs::exists(&leaf)? {
-            true => refuse_used(&leaf)?,
+            true => return Err(existing(&leaf)?),
             false => layout.made.extend(missing(&leaf)?),
         }
     }
     Ok(layout)
 }
 
-/// The same for a manager. `annotations` are the container's.
+/// The same places whether or not somebody uses them, for a container whose record is lost.
+pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
+    // A mount that lies below another one is still in the list but cannot be reached.
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let own = hierarchy::own(&read("/proc/self/cgroup")?);
+    let paths = places(&mounts, &own, cgroups_path, id)?;
+    Ok(Layout { paths, ..Layout::default() })
+}
+
+/// As [`plan`], for a manager. `annotations` are the container's.
 pub fn plan_with(
     manager: Manager,
     cgroups_path: Option<&Path>,
@@ -85,11 +89,23 @@ pub fn plan_with(
     annotations: &HashMap<String, String>,
 ) -> Result<Layout> {
     let Manager::Systemd { annotations: obeyed } = manager else { return plan(cgroups_path, id) };
-    let given = cgroups_path.map(Path::to_string_lossy);
-    let mut unit = Unit::new(given.as_deref(), id)?;
-    if obeyed {
+    let mut layout = locate_with(manager, cgroups_path, id)?;
+    if let Some(unit) = layout.scope.as_mut().filter(|_| obeyed) {
         unit.properties = annotated(annotations.iter())?;
     }
+    match layout.leaves().first() {
+        Some(leaf) if kernfs::exists(leaf)? => Err(existing(leaf)?),
+        _ => Ok(layout),
+    }
+}
+
+/// As [`locate`], for a manager.
+pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    if manager == Manager::Files {
+        return locate(cgroups_path, id);
+    }
+    let given = cgroups_path.map(Path::to_string_lossy);
+    let unit = Unit::new(given.as_deref(), id)?;
     let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let chosen = hierarchy::choose(&mounts);
@@ -97,11 +113,7 @@ pub fn plan_with(
         let message = "the systemd cgroup manager needs a host with cgroup v2 alone; this one has v1 hierarchies";
         return Err(Error::new(Code::Unsupported, message));
     };
-    let leaf = mount.point.join(unit.place()?);
-    if kernfs::exists(&leaf)? {
-        refuse_used(&leaf)?;
-    }
-    let paths = BTreeMap::from([(UNIFIED.to_owned(), leaf)]);
+    let paths = BTreeMap::from([(UNIFIED.to_owned(), mount.point.join(unit.place()?))]);
     Ok(Layout { paths, made: Vec::new(), scope: Some(unit) })
 }
 
@@ -187,8 +199,9 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-/// Refuses an existing leaf that somebody uses.
-pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
+/// Why a leaf that is there already is not taken, even if it is empty: it may be a stopped container's, whose removal
+/// would kill whoever has moved in.
+pub(super) fn existing(leaf: &Path) -> Result<Error> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
     let problem = if !pids.is_empty() {
@@ -196,10 +209,10 @@ pub(super) fn refuse_used(leaf: &Path) -> Result<()> {
     } else if v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)? {
         "is frozen".to_owned()
     } else {
-        return Ok(());
+        "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned()
     };
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
-    Err(error.with_errno(nix::errno::Errno::EEXIST))
+    Ok(error.with_errno(nix::errno::Errno::EEXIST))
 }
 
 #[cfg(test)]

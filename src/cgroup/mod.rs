@@ -30,7 +30,7 @@ use nix::errno::Errno;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 use journal::Journal;
-pub use layout::{Layout, Manager, plan, plan_with};
+pub use layout::{Layout, Manager, locate, locate_with, plan, plan_with};
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
@@ -40,7 +40,7 @@ use crate::stats::{Meter, Stats};
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {
-    /// Makes the directories of the layout. After a failure [`Cgroup::remove`] takes back what was made.
+    /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
     fn create(&self) -> Result<()>;
 
     /// Writes the limits that are given; the others, and the device rules, stay as they are. What was there before is
@@ -71,6 +71,12 @@ pub trait Cgroup: Send + Sync {
     /// The cgroup comes into being with the first process that is attached; limits have to wait for that.
     fn made_by_attaching(&self) -> bool {
         false
+    }
+
+    /// Where it is [`Cgroup::made_by_attaching`]: makes the cgroup, which must not be there yet, with this process in it.
+    /// After an error it is not this container's.
+    fn begin(&self, _pid: i32) -> Result<()> {
+        Ok(())
     }
 
     /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
@@ -137,6 +143,21 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
+/// Makes leaves that nobody else has; after an error those that were made are gone again.
+fn make_all(leaves: &[&Path]) -> Result<()> {
+    for (index, leaf) in leaves.iter().enumerate() {
+        make(leaf).inspect_err(|_| unmake(&leaves[..index]))?;
+    }
+    Ok(())
+}
+
+/// Takes back what was made a moment ago.
+fn unmake(leaves: &[&Path]) {
+    for leaf in leaves {
+        let _ = kernfs::remove_dir(leaf);
+    }
+}
+
 /// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
@@ -151,8 +172,8 @@ fn make(leaf: &Path) -> Result<()> {
             Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
             Ok(()) if new => return Ok(()),
-            // It was there at the time of the plan, or has come since.
-            Ok(()) => return layout::refuse_used(leaf),
+            // It has come since the plan was made.
+            Ok(()) => return Err(layout::existing(leaf)?),
         }
     }
     let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());

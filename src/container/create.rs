@@ -7,10 +7,12 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
+use super::inside::{Inside, Needs};
 use super::status::{self, Status};
-use super::store::{Init, Phase, RECORD_VERSION, Record, check_id};
+use super::store::{Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
+use crate::children;
 use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
@@ -24,6 +26,17 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 
+/// How far a create has come, for taking it back.
+#[derive(Default)]
+struct Made {
+    cgroups: bool,
+    /// Hooks may have run.
+    by_hooks: bool,
+}
+
+/// As many descriptors as undoing needs at once.
+const SPARE: usize = 8;
+
 impl Container {
     /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
     /// is left.
@@ -35,24 +48,46 @@ impl Container {
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
-        let directory = runtime.inner.root.make(id)?;
-        let container = Container::new(id, &runtime.inner, directory);
-        let lock = container.directory.lock(runtime.inner.lock_deadline())?;
+        children::reap_all();
+        let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
         let _ = container.config.set(config.clone());
-        let result = container.set_up(config, process, options, &joined, rootfs);
+        // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
+        let spare = container.directory.spare(SPARE);
+        let mut made = Made::default();
+        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs, &mut made));
         if let Err(error) = result {
-            return Err(container.undo(error));
+            return Err(container.undo(error, &made));
         }
         drop(lock);
         Ok(container)
     }
 
+    /// The locked, empty directory of a new container.
+    fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
+        let deadline = runtime.inner.lock_deadline();
+        let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
+        let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
+        match container.directory.lock(deadline) {
+            Ok(lock) => Ok((container, lock)),
+            Err(error) => {
+                let _ = container.directory.remove();
+                Err(error)
+            }
+        }
+    }
+
     /// Takes back what a failed create has made. What cannot be is said beside the first error.
-    fn undo(&self, error: Error) -> Error {
+    fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
-            Ok(Some(record)) => self.take_apart(&record).and_then(|()| self.directory.remove()),
+            Ok(Some(record)) if made.cgroups => self.take_apart(&record).and_then(|()| {
+                // What the first hooks have set up, these take down.
+                if made.by_hooks {
+                    self.run_poststop_hooks(&record);
+                }
+                self.directory.remove()
+            }),
             _ => self.directory.remove(),
         };
         match removed {
@@ -68,6 +103,7 @@ impl Container {
         options: &ProcessOptions,
         joined: &[File],
         rootfs: PathBuf,
+        made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, rootfs)?;
         self.directory.write_config(config.json())?;
@@ -76,6 +112,7 @@ impl Container {
 
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
+        made.cgroups = !cgroup.made_by_attaching();
         fault::point("create.cgroups");
         if !cgroup.made_by_attaching() {
             cgroup.apply(&resources(config.spec()))?;
@@ -88,7 +125,6 @@ impl Container {
         record.into_cgroup = cgroup_dir.is_some();
         record.parent_death_signal = options.parent_death_signal;
         let plan = plan::create(&plan::Create {
-            id: &self.id,
             config,
             rootfs: record.rootfs.clone(),
             layout: &record.cgroup,
@@ -97,16 +133,20 @@ impl Container {
             parent_death_signal: options.parent_death_signal,
         })?;
         let terminal = process.terminal().unwrap_or(false);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
+        let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
-        let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        made.by_hooks = plan.waits_for(Barrier::Hooks);
+        let conversation =
+            self.accompany(conversation, &plan, config, process, cgroup.as_ref(), (&mut record, made))?;
+        let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
+        streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
         let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
+        children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");
         Ok(())
@@ -147,16 +187,18 @@ impl Container {
         config: &Config,
         process: &oci::Process,
         cgroup: &dyn Cgroup,
-        record: &mut Record,
+        (record, made): (&mut Record, &mut Made),
     ) -> Result<Conversation<'p>> {
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
         }
-        prepare::from_outside(init.pid(), process, cgroup)?;
         if cgroup.made_by_attaching() {
+            cgroup.begin(init.pid())?;
+            made.cgroups = true;
             cgroup.apply(&resources(config.spec()))?;
         }
+        prepare::from_outside(init.pid(), process, cgroup)?;
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
@@ -178,16 +220,21 @@ impl Container {
     fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
         record.init = Some(identify(init.pid())?);
         let creating = Status::Creating;
+        let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
         self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
-        let inside = Place::Container { namespaces: record.namespaces, init: init.pidfd() };
+        let Some(opened) = record.init.as_ref().map(|init| Inside::open(&init.identity, needs)).transpose()?.flatten()
+        else {
+            return Ok(()); // gone: the next word to it says why
+        };
+        let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
-        init: Conversation,
+        mut init: Conversation,
         record: &mut Record,
         options: &ProcessOptions,
         stdio: [Option<OwnedFd>; 3],
@@ -202,10 +249,11 @@ impl Container {
             _ => true,
         };
         self.directory.write(record)?;
-        init.go()?;
+        fault::point("create.committed");
+        init.leave(self.runtime.setup_deadline())?;
         let (child, master) = init.finish();
-        let leader = child.pid;
-        Ok(Process::started(child, leader, stdio).with_terminal(master.filter(|_| terminal)))
+        let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
+        Ok(process.with_terminal(master.filter(|_| terminal)))
     }
 }
 
@@ -248,7 +296,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::ByInit | Descriptor::ContainerInit => -1,
+        _ => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());

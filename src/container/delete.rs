@@ -1,10 +1,12 @@
 //! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
 
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::store::{Phase, Record};
+use super::store::{self, LockKind, Phase, Record};
 use super::{Container, Status, status};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
@@ -13,6 +15,8 @@ use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::spawn;
 use crate::spec::hooks::Kind;
+
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Force {
@@ -27,10 +31,21 @@ impl Container {
     /// Removes the container: its processes, cgroups, and state; then its poststop hooks run. A handle stays valid,
     /// and answers [`Code::NotFound`].
     pub fn delete(&self, force: Force) -> Result<()> {
+        children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         fault::point("delete.locked");
-        let Some(mut record) = self.directory.read()? else {
-            return self.directory.remove();
+        self.delete_locked(force)
+    }
+
+    fn delete_locked(&self, force: Force) -> Result<()> {
+        let mut record = match self.directory.read() {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.directory.remove(),
+            Err(error) if force == Force::Kill && store::is_damaged(&error) => {
+                log::warn!("container {:?}: {error}", self.id);
+                return self.take_apart(&self.guess()?).and_then(|()| self.directory.remove());
+            }
+            Err(error) => return Err(error),
         };
         let cgroup = self.cgroup(&record)?;
         let status = status::of(&record, cgroup.as_ref())?;
@@ -43,6 +58,16 @@ impl Container {
         self.run_poststop_hooks(&record);
         fault::point("delete.files");
         self.directory.remove()
+    }
+
+    /// What there may be to remove of a container whose record is damaged: the cgroups that its configuration names,
+    /// or those that its id does. Its init is among their processes.
+    fn guess(&self) -> Result<Record> {
+        let config = self.directory.read_config().ok();
+        let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
+        let manager = self.runtime.settings.cgroup_manager;
+        Ok(Record::of_nobody(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?))
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -76,17 +101,21 @@ impl Container {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
         }
         self.kill_members(cgroup)?;
-        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout);
+        // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
+        // not reap them: there is nothing more to wait for.
+        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
         match (self.known_init(), init) {
             // The handle's own process keeps the status for those who ask later.
             (Some(process), _) => {
                 let _ = process.wait_until(deadline);
             }
             (None, Some(pidfd)) => {
-                let _ = spawn::wait(&pidfd, deadline);
+                children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
+                let _ = spawn::wait(&pidfd, Deadline::after_ms(0));
             }
             (None, None) => {}
         }
+        children::reap(self.directory.path());
         Ok(())
     }
 
@@ -99,7 +128,7 @@ impl Container {
         let deadline = self.runtime.cgroup_deadline();
         let mut attempt = Duration::from_millis(5);
         loop {
-            children::take_ended();
+            children::reap_all();
             let soon = Instant::now() + attempt;
             match cgroup.kill_all(soon.min(deadline)) {
                 Err(error) if error.code == Code::Timeout && soon < deadline => attempt *= 2,
@@ -108,8 +137,8 @@ impl Container {
         }
     }
 
-    /// A failing poststop hook is told to the log, and the rest goes on (OCI runtime specification, "Lifecycle").
-    fn run_poststop_hooks(&self, record: &Record) {
+    /// What keeps them from running is told to the log, as their own failures are.
+    pub(super) fn run_poststop_hooks(&self, record: &Record) {
         let run = self
             .config(record)
             .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
@@ -120,16 +149,13 @@ impl Container {
 
     /// Deletes a container whose creator or deleter was killed at its work.
     pub(crate) fn remove_if_abandoned(&self) -> Result<bool> {
-        let abandoned = {
-            let _lock = self.directory.lock(Deadline::after_ms(0))?;
-            match self.directory.read()? {
-                None => true,
-                Some(record) => record.phase != Phase::Created && !record.owner.is_alive()?,
-            }
-        };
-        if abandoned {
-            self.delete(Force::Kill)?;
+        let creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
+        let _lock = self.directory.lock(Deadline::after_ms(0))?;
+        drop(creators);
+        // Whoever creates or deletes holds the lock until it is done, so there is nobody.
+        if self.directory.read()?.is_some_and(|record| record.phase == Phase::Created) {
+            return Ok(false);
         }
-        Ok(abandoned)
+        self.delete_locked(Force::Kill).map(|()| true)
     }
 }

@@ -3,19 +3,23 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::create::process_of;
+use super::inside::{Inside, Needs};
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
+use crate::children;
 use crate::error::{Code, Result};
+use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
+use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
 
 impl Container {
-    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities
-    /// that `process` leaves out are those of the container's own process.
+    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
+    /// rlimits, no_new_privileges and the OOM score that `process` leaves out are those of the container's own process.
     ///
     /// The container must be running or created. No lock is held: the pidfd of init names the namespaces, and a
     /// container that is deleted meanwhile is an error.
@@ -36,13 +40,17 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
+        let process = &completed(process, process_of(config)?);
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
-        let owner = prepare::owner(config.spec(), process.user().uid(), process.user().gid());
-        let mut streams = Streams::open(options, terminal, owner)?;
-        let (child, master) = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low)?;
-        let stdio = std::mem::take(&mut streams.ours);
+        let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
-        let process = Process::started(child, leader, stdio);
+        let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+        streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
+        let joined = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low);
+        let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
+        let stdio = std::mem::take(&mut streams.ours);
+        let process = Process::new(child.pid, child.pidfd, stdio);
+        children::keep(self.directory.path(), process.end());
         match (&options.console_socket, master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;
@@ -54,12 +62,11 @@ impl Container {
 
     fn join_plan(&self, config: &Config, record: &Record, process: &oci::Process, parent_death_signal: i32) -> Plan {
         plan::join(&Join {
-            id: &self.id,
             process,
-            container_process: config.spec().process().as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
+            own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
         })
     }
 
@@ -69,7 +76,7 @@ impl Container {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
-        let mut plan = self.join_plan(config, record, &process, 0);
+        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL);
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -88,23 +95,49 @@ impl Container {
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
-        let init = record.init.as_ref().ok_or_else(ended)?.identity.open()?.ok_or_else(ended)?;
+        let init = record.init.as_ref().ok_or_else(ended)?;
+        let needs = Needs {
+            cgroup_namespace: plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace),
+            root: plan.descriptors.contains(&Descriptor::ContainerRoot),
+        };
+        let inside = Inside::open(&init.identity, needs)?.ok_or_else(ended)?;
         let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
         let open = |descriptor: &Descriptor| match descriptor {
-            Descriptor::ContainerInit => init.as_raw_fd(),
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
-            _ => -1,
+            other => inside.find(other),
         };
         let deadline = self.runtime.setup_deadline();
         let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
+        fault::point("exec.spawned");
         child.adopt(deadline)?;
+        fault::point("exec.adopted");
         match process {
             Some(process) => prepare::from_outside(child.pid(), process, cgroup)?,
             None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
             None => {}
         }
+        fault::point("exec.attached");
         child.go()?;
         child.executed(deadline)?;
+        fault::point("exec.executed");
         Ok(child.finish())
     }
+}
+
+/// What a process leaves out of its confinement is the container's, never the caller's.
+fn completed(process: &oci::Process, container: &oci::Process) -> oci::Process {
+    let mut process = process.clone();
+    if process.capabilities().is_none() {
+        process.set_capabilities(container.capabilities().clone());
+    }
+    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
+        process.set_rlimits(container.rlimits().clone());
+    }
+    if process.no_new_privileges().is_none() {
+        process.set_no_new_privileges(container.no_new_privileges());
+    }
+    if process.oom_score_adj().is_none() {
+        process.set_oom_score_adj(container.oom_score_adj());
+    }
+    process
 }

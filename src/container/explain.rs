@@ -15,7 +15,6 @@ pub fn explain(config: &Config) -> Result<String> {
     process_of(config)?;
     let layout = cgroup::plan(cgroups_path(config), ID)?;
     let plan = plan::create(&plan::Create {
-        id: ID,
         config,
         rootfs: config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?,
         layout: &layout,

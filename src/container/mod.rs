@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
+pub(crate) mod inside;
 mod notify;
 mod oci_state;
 mod pause;
@@ -21,7 +22,8 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
-use crate::error::{Code, Error, Result};
+use crate::children;
+use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
 use crate::runtime::{Inner as RuntimeInner, Runtime};
@@ -31,7 +33,7 @@ use crate::spec::hooks as spec_hooks;
 use crate::stats::Meter;
 pub use explain::explain;
 pub use status::Status;
-use store::{Directory, Record};
+use store::{Directory, Phase, Record};
 
 /// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
 /// same container. Dropping one does nothing to the container.
@@ -51,8 +53,13 @@ pub struct Container {
 impl Container {
     /// Opens a container that exists already, made by this or any other process.
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
+        children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
-        directory.read()?;
+        match directory.read() {
+            // Deleting needs a handle; every other call says what is wrong.
+            Err(error) if store::is_damaged(&error) => {}
+            other => drop(other?),
+        }
         Ok(Container::new(id, &runtime.inner, directory))
     }
 
@@ -83,6 +90,7 @@ impl Container {
 
     /// The record as it is now, whoever wrote it.
     fn record(&self) -> Result<Record> {
+        children::reap(self.directory.path());
         self.directory.read()?.ok_or_else(|| {
             Error::new(Code::NotRunning, format!("container {:?} was never created in full; delete it", self.id))
         })
@@ -94,6 +102,7 @@ impl Container {
 
     /// The state at this moment, asked of the kernel.
     pub fn status(&self) -> Result<Status> {
+        children::reap(self.directory.path());
         match self.directory.read()? {
             Some(record) => status::of(&record, self.cgroup(&record)?.as_ref()),
             None => Ok(Status::Stopped),
@@ -113,7 +122,7 @@ impl Container {
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let pidfd = init.identity.open()?.ok_or_else(ended)?;
-        let process = Process::found(init.identity.pid, pidfd, init.identity.pid);
+        let process = Process::init(init.identity.pid, pidfd, self.directory.path(), [None, None, None]);
         Ok(self.lock_init().get_or_insert(process).clone())
     }
 
@@ -157,6 +166,27 @@ impl Container {
         }
         let state = oci_state::for_hooks(config, record, status)?;
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
+    }
+
+    /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
+    fn unless_ended(&self, error: Error) -> Error {
+        // Killed by somebody who kills the container, perhaps before its init.
+        if error.stage == Stage::Init
+            && error.errno.is_none()
+            && let Ok(init) = self.init_process()
+        {
+            let _ = init.wait(200);
+        }
+        // Somebody at deleting it has said so before killing anything.
+        let deleted =
+            self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));
+        let ended = match self.status() {
+            Ok(_) if deleted => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            Err(gone) if gone.code == Code::NotFound => gone,
+            _ => return error,
+        };
+        ended.detail("cause", error.message)
     }
 
     fn wrong_state(&self, code: Code, status: Status, needed: &str) -> Error {

@@ -2,6 +2,7 @@
 
 use super::{Container, Status, status};
 use crate::error::{Code, Result};
+use crate::fault;
 
 impl Container {
     /// Freezes a running or created container. If it cannot be frozen in time it runs on.
@@ -10,7 +11,11 @@ impl Container {
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         match status::of(&record, cgroup.as_ref())? {
-            Status::Running | Status::Created => cgroup.freeze(self.runtime.cgroup_deadline()),
+            Status::Running | Status::Created => {
+                cgroup.freeze(self.runtime.cgroup_deadline()).map_err(|error| self.unless_ended(error))?;
+                fault::point("pause.frozen");
+                Ok(())
+            }
             status @ Status::Paused => Err(self.wrong_state(Code::Paused, status, "running or created")),
             status => Err(self.wrong_state(Code::NotRunning, status, "running or created")),
         }
@@ -22,7 +27,11 @@ impl Container {
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         match status::of(&record, cgroup.as_ref())? {
-            Status::Paused => cgroup.thaw(self.runtime.cgroup_deadline()),
+            Status::Paused => {
+                cgroup.thaw(self.runtime.cgroup_deadline())?;
+                fault::point("resume.thawed");
+                Ok(())
+            }
             status => Err(self.wrong_state(Code::NotPaused, status, "paused")),
         }
     }

@@ -10,9 +10,10 @@ use nix::sys::stat::Mode;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Doing, Error, Result};
+use crate::identity;
 use crate::spawn;
 use crate::spec::oci::{LinuxIdMapping, Process, Spec};
-use crate::spec::{namespaces, rlimits};
+use crate::spec::rlimits;
 
 /// Makes the process what its configuration says, as far as only the host may. The process waits meanwhile, or does
 /// nothing that depends on it.
@@ -71,15 +72,38 @@ fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
 }
 
-/// The host's uid and gid of the container's ids; unchanged where they are not mapped.
-pub fn owner(spec: &Spec, uid: u32, gid: u32) -> (u32, u32) {
-    use crate::spec::idmap::to_host;
-    let kind = crate::spec::oci::LinuxNamespaceType::User;
-    if !namespaces::Namespaces::of(spec).is_new(kind) {
-        return (uid, gid);
+/// The host's uid and gid of a process's user. In a user namespace, whose maps may be another container's, the kernel is
+/// asked through `pid`, which is in it; ids that are not mapped stay as they are.
+pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<(u32, u32)> {
+    let (uid, gid) = (process.user().uid(), process.user().gid());
+    if !in_user_namespace {
+        return Ok((uid, gid));
     }
-    let Some(linux) = spec.linux() else { return (uid, gid) };
-    let host =
-        |maps: &Option<Vec<LinuxIdMapping>>, id: u32| to_host(maps.as_deref().unwrap_or_default(), id).unwrap_or(id);
-    (host(linux.uid_mappings(), uid), host(linux.gid_mappings(), gid))
+    let host = |file: &str, id: u32| -> Result<u32> {
+        let map = identity::read_proc(&format!("{pid}/{file}"))?.unwrap_or_default();
+        Ok(map.lines().find_map(|line| in_range(line, id)).unwrap_or(id))
+    };
+    Ok((host("uid_map", uid)?, host("gid_map", gid)?))
+}
+
+/// By a line of /proc/<pid>/uid_map: the first id inside, the first outside, and how many (user_namespaces(7)).
+fn in_range(line: &str, id: u32) -> Option<u32> {
+    let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    let [inside, outside, count] = numbers[..] else { return None };
+    let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
+    outside.checked_add(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_map_says_the_hosts_id() {
+        assert_eq!(in_range("         0     100000      65536", 5), Some(100_005));
+        assert_eq!(in_range("10 100000 5", 14), Some(100_004));
+        assert_eq!(in_range("10 100000 5", 15), None);
+        assert_eq!(in_range("10 100000 5", 9), None);
+        assert_eq!(in_range("", 0), None);
+    }
 }

@@ -28,9 +28,9 @@ impl Container {
             // Without a pid namespace of its own the container's processes outlive its init.
             Recipients::All if signal == libc::SIGKILL => self.kill_members(cgroup.as_ref()),
             Recipients::All => {
-                // It freezes and thaws, which must not come between somebody's pause and resume.
+                // It freezes and thaws, which must not cross a pause.
                 let _lock = self.directory.lock(self.runtime.lock_deadline())?;
-                cgroup.signal_all(signal)
+                cgroup.signal_all(signal).map_err(|error| self.unless_ended(error))
             }
             Recipients::Init if !matches!(status, Status::Created | Status::Running | Status::Paused) => {
                 Err(self.wrong_state(Code::NotRunning, status, "running").with_errno(Errno::ESRCH))
@@ -38,7 +38,10 @@ impl Container {
             Recipients::Init => {
                 self.init_process()?.signal(signal)?;
                 if signal == libc::SIGKILL && status == Status::Paused {
-                    cgroup.thaw(self.runtime.cgroup_deadline())?;
+                    let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+                    if cgroup.is_frozen()? {
+                        cgroup.thaw(self.runtime.cgroup_deadline())?;
+                    }
                 }
                 Ok(())
             }

@@ -34,7 +34,11 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
         }
         let config = self.config(&record)?;
-        self.run_start_hooks(config, &record, cgroup.as_ref())?;
+        self.run_start_hooks(config, &record, cgroup.as_ref()).inspect_err(|_| {
+            // The specification stops a container whose startContainer hook fails.
+            let _ = self.kill(&record, cgroup.as_ref());
+        })?;
+        fault::point("start.hooks");
         self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
@@ -68,17 +72,23 @@ impl Container {
     /// failed, and its end closes when the program is executed.
     fn release(&self, config: &Config, record: &Record) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
+        // Before the fifo is opened: a short program may have come to its end right after.
+        let init = self.init_process()?;
         let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
         fault::point("start.opened");
-        let deadline = self.runtime.setup_deadline();
-        let init = self.init_process()?;
-        match read_message(&fifo, Some(init.pidfd()), deadline)? {
+        // Somebody else may have released it, and been killed before the fifo was removed. If it executes its program
+        // already, its word is in the fifo or was for that other one; if later, its end closes then, and we see that.
+        let word = match status::waits_for_start(record)? {
+            true => read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?,
+            false => read_message(&fifo, None, Deadline::after_ms(0)).unwrap_or(None),
+        };
+        match word {
             Some(message) if message.kind == wire::RELEASED => {}
             // Somebody else has opened it too, and got the message.
             _ => return Err(running()),
         }
         fault::point("start.released");
-        match read_message(&fifo, None, deadline)? {
+        match read_message(&fifo, None, self.runtime.setup_deadline())? {
             None => Ok(()),
             Some(message) => Err(self.failure(config, record, &message)),
         }
@@ -89,7 +99,6 @@ impl Container {
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
         let plan = self.cgroup(record).and_then(|cgroup| {
             plan::create(&plan::Create {
-                id: &self.id,
                 config,
                 rootfs: record.rootfs.clone(),
                 layout: &record.cgroup,

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
 
-use super::store::{Init, Phase, Record};
+use super::store::{Phase, Record};
 use crate::cgroup::Cgroup;
 use crate::error::{Doing, Result};
 use crate::spawn;
@@ -64,20 +64,27 @@ fn decide(facts: Facts) -> Status {
 }
 
 pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
-    let init_alive = match &record.init {
-        Some(init) => init.identity.is_alive()?,
-        None => false,
+    // One that executes nothing any more is in its exit, perhaps for long: see `children`.
+    let image = match &record.init {
+        Some(init) if init.identity.is_alive()? => image_of(init.identity.pid)?,
+        _ => None,
     };
+    let init_alive = image.is_some();
     Ok(decide(Facts {
         phase: record.phase,
         owner_alive: record.phase == Phase::Creating && record.owner.is_alive()?,
         init_alive,
         frozen: init_alive && cgroup.is_frozen()?,
-        before_exec: match &record.init {
-            Some(init) if init_alive => executes_image(init)?,
-            _ => false,
-        },
+        before_exec: init_alive && image == record.init.as_ref().map(|init| init.image),
     }))
+}
+
+/// Whether init still is berth-init.
+pub fn waits_for_start(record: &Record) -> Result<bool> {
+    match &record.init {
+        Some(init) => Ok(image_of(init.identity.pid)? == Some(init.image)),
+        None => Ok(false),
+    }
 }
 
 /// Device and inode of what a process executes. None when it is gone.
@@ -93,10 +100,6 @@ pub fn image_of(pid: i32) -> Result<Option<(u64, u64)>> {
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
         Err(errno) => Err(errno).doing(doing),
     }
-}
-
-fn executes_image(init: &Init) -> Result<bool> {
-    Ok(image_of(init.identity.pid)? == Some(init.image))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Layout;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
+use crate::fault;
 use crate::identity::Identity;
 
 const STATE: &str = "state.json";
@@ -62,6 +63,27 @@ pub struct Record {
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
+}
+
+impl Record {
+    /// All that is known is where there may be cgroups.
+    pub fn of_nobody(id: &str, cgroup: Layout) -> Record {
+        Record {
+            version: RECORD_VERSION,
+            id: id.to_owned(),
+            phase: Phase::Deleting,
+            owner: Identity { pid: 0, start_time: 0, boot_id: String::new() },
+            bundle: None,
+            rootfs: PathBuf::new(),
+            created: String::new(),
+            init: None,
+            cgroup,
+            namespaces: 0,
+            into_cgroup: false,
+            parent_death_signal: 0,
+            external_descriptors: Vec::new(),
+        }
+    }
 }
 
 pub const RECORD_VERSION: u32 = 1;
@@ -117,6 +139,16 @@ impl Root {
         Ok(ids)
     }
 
+    /// Shared by creators until they have the lock of the directory they have made, so that whoever has it exclusively
+    /// knows an unlocked directory without a record for a killed creator's.
+    pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let doing = || format!("opening {}", self.path.display());
+        let lock = Lock { fd: openat(&self.fd, ".", flags, Mode::empty()).doing(doing)? };
+        lock.acquire(kind, deadline, || format!("the state root {}", self.path.display()))?;
+        Ok(lock)
+    }
+
     pub fn make(&self, id: &str) -> Result<Directory> {
         match mkdirat(&self.fd, id, Mode::S_IRWXU) {
             Err(Errno::EEXIST) => {
@@ -124,7 +156,9 @@ impl Root {
             }
             other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
-        self.directory(id)
+        self.directory(id).inspect_err(|_| {
+            let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+        })
     }
 
     pub fn directory(&self, id: &str) -> Result<Directory> {
@@ -172,6 +206,11 @@ pub fn check_id(id: &str) -> Result<()> {
     Err(Error::new(Code::IdInvalid, format!("container id {id:?} {problem}")).detail("id", id))
 }
 
+/// Whether an error of [`Directory::read`] says that there is something, but no record: torn, or put there by others.
+pub fn is_damaged(error: &Error) -> bool {
+    matches!(error.errno, Some(Errno::EUCLEAN | Errno::ELOOP))
+}
+
 /// One container's directory, held open.
 #[derive(Debug)]
 pub struct Directory {
@@ -182,6 +221,15 @@ pub struct Directory {
 }
 
 impl Directory {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Descriptors that mean nothing but that there is room for others.
+    pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
+        (0..count).map(|_| self.fd.try_clone().doing(|| "keeping descriptors in reserve")).collect()
+    }
+
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
     /// deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
@@ -193,7 +241,8 @@ impl Directory {
             other => other.doing(|| format!("opening {}", self.path.display()))?,
         };
         let lock = Lock { fd };
-        lock.acquire(deadline, &self.id)?;
+        lock.acquire(LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
+            .map_err(|error| error.detail("id", self.id.as_str()))?;
         // Whoever had it before us may have deleted the container.
         if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
     }
@@ -208,7 +257,11 @@ impl Directory {
             return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
         };
         let record: Record = serde_json::from_str(&text).map_err(|error| {
-            Error::new(Code::System, format!("{} is damaged: {error}", self.path.join(STATE).display()))
+            let message = format!(
+                "{} is damaged: {error}; a forced delete removes what can be found",
+                self.path.join(STATE).display()
+            );
+            Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
         })?;
         if record.version != RECORD_VERSION {
             let message =
@@ -220,7 +273,11 @@ impl Directory {
 
     pub fn write(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-        self.replace(STATE_NEW, STATE, &text)
+        let result = self.write_file(STATE_NEW, &text).and_then(|()| {
+            fault::point("record.written");
+            self.rename(STATE_NEW, STATE)
+        });
+        self.unlink_after(result, STATE_NEW)
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {
@@ -233,13 +290,18 @@ impl Directory {
 
     /// Writes a file of another name first: readers, and whoever comes after a crash, see the old one or the new one.
     fn replace(&self, new: &str, name: &str, bytes: &[u8]) -> Result<()> {
-        let result = self.write_file(new, bytes).and_then(|()| {
-            renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
-        });
-        if result.is_err() {
-            let _ = unlinkat(&self.fd, new, UnlinkatFlags::NoRemoveDir);
-        }
-        result
+        let result = self.write_file(new, bytes).and_then(|()| self.rename(new, name));
+        self.unlink_after(result, new)
+    }
+
+    fn rename(&self, new: &str, name: &str) -> Result<()> {
+        renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
+    }
+
+    fn unlink_after(&self, result: Result<()>, name: &str) -> Result<()> {
+        result.inspect_err(|_| {
+            let _ = unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir);
+        })
     }
 
     pub fn read_config(&self) -> Result<String> {
@@ -260,9 +322,10 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.doing(doing)?,
         };
-        let mut text = String::new();
-        File::from(fd).take(MOST_BYTES).read_to_string(&mut text).doing(doing)?;
-        Ok(Some(text))
+        let mut bytes = Vec::new();
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
+        // What is not text is damaged, which the parser says.
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
@@ -282,7 +345,15 @@ impl Directory {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, FIFO, flags, Mode::empty()) {
             Err(Errno::ENOENT) => Ok(None),
-            other => other.doing(|| format!("opening {}", self.path.join(FIFO).display())).map(Some),
+            other => {
+                let fifo = other.doing(|| format!("opening {}", self.path.join(FIFO).display()))?;
+                let found = fstat(&fifo).doing(|| format!("looking at {}", self.path.join(FIFO).display()))?;
+                if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
+                    let message = format!("{} is not a fifo", self.path.join(FIFO).display());
+                    return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
+                }
+                Ok(Some(fifo))
+            }
         }
     }
 
@@ -302,12 +373,20 @@ impl Directory {
         for name in [FIFO, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
+        fault::point("delete.emptied");
         let doing = || format!("removing {}", self.path.display());
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(Error::system(errno, doing())),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(i32)]
+pub enum LockKind {
+    Shared = libc::LOCK_SH,
+    Exclusive = libc::LOCK_EX,
 }
 
 /// The lock, held until dropped.
@@ -318,12 +397,12 @@ pub struct Lock {
 
 impl Lock {
     /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
-    fn acquire(&self, deadline: Deadline, id: &str) -> Result<()> {
+    fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
         let mut pause = Duration::from_micros(200);
-        while !self.attempt().doing(|| format!("locking container {id:?}"))? {
+        while !self.attempt(kind).doing(|| format!("locking {}", what()))? {
             if deadline.passed() {
-                let message = format!("container {id:?} is locked by another process or thread");
-                return Err(Error::new(Code::Busy, message).detail("id", id));
+                let message = format!("{} is locked by another process or thread", what());
+                return Err(Error::new(Code::Busy, message));
             }
             std::thread::sleep(pause);
             // Short, so that those who take it again and again do not always come first.
@@ -332,8 +411,8 @@ impl Lock {
         Ok(())
     }
 
-    fn attempt(&self) -> nix::Result<bool> {
-        match flock(self.fd.as_fd(), libc::LOCK_EX | libc::LOCK_NB) {
+    fn attempt(&self, kind: LockKind) -> nix::Result<bool> {
+        match flock(self.fd.as_fd(), kind as i32 | libc::LOCK_NB) {
             Ok(()) => Ok(true),
             Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
             Err(errno) => Err(errno),
@@ -365,21 +444,7 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record {
-            version: RECORD_VERSION,
-            id: id.into(),
-            phase: Phase::Creating,
-            owner: Identity::own().unwrap(),
-            bundle: None,
-            rootfs: "/".into(),
-            created: String::new(),
-            init: None,
-            cgroup: Layout::default(),
-            namespaces: 0,
-            into_cgroup: false,
-            parent_death_signal: 0,
-            external_descriptors: vec![],
-        }
+        Record { phase: Phase::Creating, ..Record::of_nobody(id, Layout::default()) }
     }
 
     #[test]
@@ -400,14 +465,14 @@ mod tests {
         directory.write(&record("a")).unwrap();
         directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
         assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
-        assert!(!directory.path.join(STATE_NEW).exists());
+        assert!(!directory.path().join(STATE_NEW).exists());
     }
 
     #[test]
     fn a_torn_record_is_an_error_that_names_the_file() {
         let (_dir, root) = root();
         let directory = root.make("a").unwrap();
-        std::fs::write(directory.path.join(STATE), "{\"version\":1,").unwrap();
+        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
         let error = directory.read().unwrap_err();
         assert!(error.message.contains("a/state.json is damaged"), "{error}");
     }

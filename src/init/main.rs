@@ -50,6 +50,7 @@ fn begin(plan_fd: i32) -> Result<run::Init> {
     sys::reset_signals();
     sys::ignore_sigpipe(true);
     sys::umask(0);
+    sys::reset_scheduling();
     run::arrange_descriptors(plan)?;
     run::Init::new(plan)
 }

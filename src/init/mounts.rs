@@ -3,25 +3,35 @@
 use super::plan::{Path, Plan};
 use super::report::Report;
 use super::sys::*;
-use super::tree;
+use super::tree::{self, Top};
 use super::wire::*;
 
 pub struct Mounter<'a> {
     pub plan: Plan,
     pub report: &'a mut Report,
     pub proc: i32,
-    pub root: i32,
+    /// Where the step's path begins.
+    pub top: Top,
+    /// That is the root filesystem, so that the path is the image's word.
+    pub top_is_root: bool,
 }
 
 impl Mounter<'_> {
-    /// A new filesystem on its target.
-    pub fn mount(&mut self, step: &Step) -> Result<()> {
+    /// A new filesystem on its target. Returns the mount.
+    pub fn mount(&mut self, step: &Step) -> Result<i32> {
         let filesystem = self.new_filesystem(step)?;
-        let target = tree::make_directory(self.root, self.plan.text_mut(step.s[2])?)?;
-        let result = attach(filesystem, target);
+        let target = tree::make_directory(self.top, self.plan.text_mut(step.s[2])?)?;
+        let result = self.check_target(target).and_then(|()| attach(filesystem, target));
         close(target);
-        close(filesystem);
-        result
+        result.map(|()| filesystem)
+    }
+
+    /// A symlink of the image may lead a mount onto procfs, and hide it with its masks: only paths that say so may.
+    fn check_target(&self, target: i32) -> Result<()> {
+        match filesystem(target)?.kind {
+            PROC_SUPER_MAGIC if self.top_is_root => Err(ELOOP),
+            _ => Ok(()),
+        }
     }
 
     fn new_filesystem(&mut self, step: &Step) -> Result<i32> {
@@ -53,7 +63,7 @@ impl Mounter<'_> {
     pub fn attach(&self, tree: i32, step: &Step) -> Result<()> {
         let target = self.target_for(tree, self.plan.text_mut(step.s[2])?)?;
         let attributes = Attributes::of(step);
-        let result = match attributes.set_on(tree) {
+        let result = match self.check_target(target).and_then(|()| attributes.set_on(tree)) {
             Err(ENOSYS | EPERM) => attach(tree, target).and_then(|()| attributes.remount(self.proc, tree)),
             Err(errno) => Err(errno),
             Ok(()) => attach(tree, target),
@@ -64,18 +74,18 @@ impl Mounter<'_> {
 
     /// A directory for a tree that is one, a file for a file.
     fn target_for(&self, tree: i32, path: Path) -> Result<i32> {
-        if stat(tree)?.is_dir() { tree::make_directory(self.root, path) } else { tree::make_file(self.root, path) }
+        if stat(tree)?.is_dir() { tree::make_directory(self.top, path) } else { tree::make_file(self.top, path) }
     }
 
     pub fn propagation(&self, step: &Step) -> Result<()> {
-        let target = tree::open(self.root, self.plan.text(step.s[2])?, O_PATH)?;
+        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
         let result = at_descriptor(self.proc, target, |path| mount_flags(path, step.a[0]));
         close(target);
         result
     }
 
     pub fn remount(&self, step: &Step) -> Result<()> {
-        let target = tree::open(self.root, self.plan.text(step.s[2])?, O_PATH)?;
+        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
         let attributes = Attributes::of(step);
         let result = match attributes.set_on(target) {
             Err(ENOSYS | EPERM) => attributes.remount(self.proc, target),
@@ -87,7 +97,7 @@ impl Mounter<'_> {
 
     /// Hides what is at a path. `empty` is the directory that hides directories, once there is one.
     pub fn mask(&mut self, step: &Step, empty: &mut i32) -> Result<()> {
-        let Some(target) = existing(tree::open(self.root, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+        let Some(target) = existing(tree::open(self.top, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
         let result = if stat(target)?.is_dir() { self.mask_directory(target, empty) } else { mask_file(target) };
         close(target);
         result
@@ -114,7 +124,7 @@ impl Mounter<'_> {
 
     /// Makes a path read-only with all that is mounted below it.
     pub fn readonly(&self, step: &Step) -> Result<()> {
-        let Some(target) = existing(tree::open(self.root, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+        let Some(target) = existing(tree::open(self.top, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
         let result = self.readonly_at(target);
         close(target);
         result
@@ -145,12 +155,23 @@ pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
 }
 
 /// A clone of the mounts at a path of the host.
-pub fn open_host_tree(path: Str, recursive: bool, own_propagation: bool) -> Result<i32> {
-    let tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })?;
-    if own_propagation {
-        mount_setattr(tree, recursive, 0, 0, MS_SLAVE)?;
+pub fn open_host_tree(path: Str, recursive: bool) -> Result<i32> {
+    open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })
+}
+
+/// Cuts a tree off from the host's peer groups: it gets their mounts and gives none. False where only a mounted tree
+/// can be cut off (before Linux 5.12).
+pub fn cut_off(tree: i32, recursive: bool) -> Result<bool> {
+    match mount_setattr(tree, recursive, 0, 0, MS_SLAVE) {
+        Ok(()) => Ok(true),
+        Err(ENOSYS | EPERM) => Ok(false),
+        Err(errno) => Err(errno),
     }
-    Ok(tree)
+}
+
+/// The same for a tree that has just been mounted.
+pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
+    at_descriptor(proc, tree, |path| mount_flags(path, MS_SLAVE | MS_REC))
 }
 
 /// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).

@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::sys::*;
+use super::tree::{self, Top};
 use super::wire::Step;
 
 pub const PR_SET_PDEATHSIG: u32 = 1;
@@ -12,15 +13,19 @@ const PR_CAPBSET_DROP: u32 = 24;
 const PR_SET_NO_NEW_PRIVS: u32 = 38;
 const PR_CAP_AMBIENT: u32 = 47;
 
-/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay; where the kernel forbids
-/// setgroups(2) (user_namespaces(7)) there is nothing to drop that the caller did not have.
+/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay.
 pub fn become_root() -> Result<()> {
-    match setgroups(0, core::ptr::null()) {
-        Ok(()) | Err(EPERM) => {}
-        Err(errno) => return Err(errno),
-    }
+    drop_groups()?;
     setresgid(0)?;
     setresuid(0)
+}
+
+/// No supplementary groups; where setting them is forbidden there must be none to keep.
+fn drop_groups() -> Result<()> {
+    match setgroups(0, core::ptr::null()) {
+        Err(EPERM) if group_count()? == 0 => Ok(()),
+        other => other,
+    }
 }
 
 /// Drops every capability that is not in `kept` from the bounding set. Ends at the first number that the kernel
@@ -40,11 +45,9 @@ pub fn limit_bounding_set(kept: u64) -> Result<()> {
 }
 
 pub fn set_user(plan: Plan, step: &Step) -> Result<()> {
-    let count = step.a[2] as usize;
-    let groups = if count == 0 { core::ptr::null() } else { plan.u32_array(step.s[0], count)? };
-    match setgroups(count, groups) {
-        Err(EPERM) if count == 0 => {}
-        other => other?,
+    match step.a[2] as usize {
+        0 => drop_groups()?,
+        count => setgroups(count, plan.u32_array(step.s[0], count)?)?,
     }
     // Becoming another user than root clears the permitted set unless this is set (capabilities(7)).
     prctl(PR_SET_KEEPCAPS, 1, 0)?;
@@ -73,7 +76,10 @@ pub fn no_new_privileges() -> Result<()> {
 /// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626). No descriptor
 /// of this process can be meant either, for those are behind magic links.
 pub fn enter(path: Str) -> Result<()> {
-    let directory = openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS)?;
+    let root = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
+    let directory = tree::open(Top { fd: root, strict: false }, path, O_PATH | O_DIRECTORY);
+    close(root);
+    let directory = directory?;
     let result = fchdir(directory);
     close(directory);
     result?;

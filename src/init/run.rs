@@ -6,7 +6,8 @@ use super::process;
 use super::report::Report;
 use super::sys::*;
 use super::wire::*;
-use super::{terminal, tree};
+use super::terminal;
+use super::tree::{self, Top};
 
 pub struct Init {
     plan: Plan,
@@ -15,6 +16,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
+    /// See [`mounts::cut_off`].
+    cut_off_later: bool,
 }
 
 const PDEATHSIG_KILL: usize = 9;
@@ -26,7 +29,7 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false })
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_later: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -53,46 +56,64 @@ impl Init {
             Op::Unshare => unshare(a0),
             Op::Fork => self.fork(a0, a1),
             Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
-            Op::BecomeRoot => process::become_root(),
+            Op::BecomeRoot => {
+                process::become_root()?;
+                // The change of identity has taken both back (prctl(2)).
+                prctl(process::PR_SET_DUMPABLE, 0)?;
+                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+            }
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {
-                let tree = mounts::open_host_tree(
-                    self.plan.text(step.s[0])?,
-                    a1 & AT_RECURSIVE as u64 != 0,
-                    step.flags & OWN_PROPAGATION != 0,
-                )?;
-                self.fill(a0, tree)
+                let recursive = a1 & AT_RECURSIVE as u64 != 0;
+                let tree = mounts::open_host_tree(self.plan.text(step.s[0])?, recursive)?;
+                self.fill(a0, tree)?;
+                if step.flags & OWN_PROPAGATION != 0 && !mounts::cut_off(tree, recursive)? {
+                    self.cut_off_later = true;
+                }
+                Ok(())
             }
             Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
             Op::OpenRoot => {
                 let root = openat(AT_FDCWD, self.plan.text(step.s[0])?, O_PATH | O_DIRECTORY, 0)?;
                 self.fill(SLOT_ROOT as u64, root)
             }
-            Op::Mount => self.mounter().mount(&step),
+            Op::TakeRoot => {
+                let root = self.slot(a0)?;
+                self.fill(SLOT_ROOT as u64, root)
+            }
+            Op::Mount => {
+                let mount = self.mounter(&step)?.mount(&step)?;
+                if a1 == NO_SLOT {
+                    close(mount);
+                    return Ok(());
+                }
+                self.fill(a1, mount)
+            }
             Op::Attach => {
                 let tree = self.slot(a0)?;
-                self.mounter().attach(tree, &step)?;
+                self.mounter(&step)?.attach(tree, &step)?;
+                self.cut_off(tree)?;
                 close(tree);
                 self.fill(a0, -1)
             }
-            Op::MountPropagation => self.mounter().propagation(&step),
-            Op::Remount => self.mounter().remount(&step),
+            Op::MountPropagation => self.mounter(&step)?.propagation(&step),
+            Op::Remount => self.mounter(&step)?.remount(&step),
             Op::Mask => {
                 let mut empty = self.slots[SLOT_MASK];
-                self.mounter().mask(&step, &mut empty)?;
+                self.mounter(&step)?.mask(&step, &mut empty)?;
                 self.fill(SLOT_MASK as u64, empty)
             }
-            Op::ReadonlyPath => self.mounter().readonly(&step),
+            Op::ReadonlyPath => self.mounter(&step)?.readonly(&step),
 
             Op::MakeNode => self.make_node(&step),
             Op::Symlink => {
-                let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+                let parent = tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[0])?)?;
                 let result = tree::make_symlink(parent, self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
                 close(parent);
                 result
             }
-            Op::MakeDirectory => tree::make_directory(self.root(), self.plan.text_mut(step.s[2])?).map(close),
+            Op::MakeDirectory => tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[2])?).map(close),
 
             Op::Pivot => self.pivot(a0),
             Op::Chroot => {
@@ -106,14 +127,17 @@ impl Init {
             Op::Domainname => setdomainname(self.plan.text(step.s[0])?.bytes()),
 
             Op::Session => setsid(),
-            Op::Keyring => match join_session_keyring(self.plan.text(step.s[0])?) {
+            Op::Keyring => match new_session_keyring() {
                 Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
                 other => other,
             },
-            Op::Terminal => terminal::open(&self.report, self.root(), &step),
+            Op::Terminal => terminal::open(&self.report, self.plan, self.top(&step)?, &step),
             Op::Rlimit => setrlimit(a0, a1, a2),
             Op::Bounding => process::limit_bounding_set(a0),
-            Op::User => process::set_user(self.plan, &step),
+            Op::User => {
+                process::set_user(self.plan, &step)?;
+                prctl(process::PR_SET_DUMPABLE, 0)
+            }
             Op::Capabilities => process::set_capabilities(a0, a1, a2, a3),
             Op::NoNewPrivileges => process::no_new_privileges(),
             Op::Umask => {
@@ -145,13 +169,23 @@ impl Init {
         self.slots[SLOT_ROOT]
     }
 
-    fn mounter(&mut self) -> Mounter<'_> {
-        Mounter {
+    /// Where the path of a step begins.
+    fn top(&self, step: &Step) -> Result<Top> {
+        let fd = match step.flags >> BASE_SHIFT {
+            0 => self.root(),
+            slot => self.slot(slot as u64)?,
+        };
+        Ok(Top { fd, strict: step.flags & STRICT != 0 })
+    }
+
+    fn mounter(&mut self, step: &Step) -> Result<Mounter<'_>> {
+        Ok(Mounter {
             plan: self.plan,
             proc: self.slots[SLOT_PROC],
-            root: self.slots[SLOT_ROOT],
+            top: self.top(step)?,
+            top_is_root: step.flags >> BASE_SHIFT == 0,
             report: &mut self.report,
-        }
+        })
     }
 
     fn wait_host(&self, flags: u32) -> Result<()> {
@@ -165,10 +199,12 @@ impl Init {
     fn ready(&mut self) -> Result<()> {
         self.report.send(READY, 0, None)?;
         self.report.wait_for_go()?;
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        // The host waits for this: its thread may end as soon as the call has returned.
+        self.report.send(LEFT, 0, None)?;
         close(self.report.fd);
         self.report.fd = -1;
-        self.fill(SLOT_CONTROL as u64, -1)?;
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)
+        self.fill(SLOT_CONTROL as u64, -1)
     }
 
     /// Blocks until somebody opens the fifo to start the container. A starter that is gone before it has read our
@@ -176,6 +212,13 @@ impl Init {
     fn exec_fifo(&mut self, slot: u64) -> Result<()> {
         let mut buffer = [0; 32];
         let fifo = self.slot(slot)?;
+        // This may last for days. Whoever may look into this process finds no more than it needs for waiting.
+        for (index, fd) in self.slots.iter_mut().enumerate() {
+            if *fd >= 0 && index != SLOT_PROC && index as u64 != slot {
+                close(*fd);
+                *fd = -1;
+            }
+        }
         loop {
             let end = openat(self.slots[SLOT_PROC], tree::self_fd(fifo, &mut buffer), O_WRONLY, 0)?;
             self.report.fd = end;
@@ -228,12 +271,18 @@ impl Init {
     fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
         let tree = self.slot(slot)?;
         attach_at(tree, path)?;
+        self.cut_off(tree)?;
         self.fill(slot, -1)?;
         self.fill(SLOT_ROOT as u64, tree)
     }
 
+    /// Trees that could not be cut off from the host's mounts before they were mounted.
+    fn cut_off(&self, tree: i32) -> Result<()> {
+        if self.cut_off_later { mounts::cut_off_mounted(self.slots[SLOT_PROC], tree) } else { Ok(()) }
+    }
+
     fn make_node(&self, step: &Step) -> Result<()> {
-        let parent = tree::make_directory(self.root(), self.plan.text_mut(step.s[0])?)?;
+        let parent = tree::make_directory(self.top(step)?, self.plan.text_mut(step.s[0])?)?;
         let device = ((step.a[1] >> 32) as u32, step.a[1] as u32);
         let owner = (step.a[2] as u32, step.a[3] as u32);
         let name = self.plan.text(step.s[1])?;
@@ -285,7 +334,9 @@ impl Init {
         prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
         ignore_sigpipe(false);
         if !self.report.is_fifo {
-            self.report.send(EXECUTING, 0, None)?;
+            let (reading, _) = pipe()?;
+            self.report.send(EXECUTING, 0, Some(reading))?;
+            close(reading);
         }
         let errno = process::exec(self.plan, step);
         ignore_sigpipe(true);

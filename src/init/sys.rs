@@ -57,6 +57,7 @@ pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
 pub const MS_REMOUNT: u64 = 32;
 pub const MS_BIND: u64 = 4096;
 pub const MS_SLAVE: u64 = 1 << 19;
+pub const MS_REC: u64 = 1 << 14;
 pub const MNT_DETACH: u32 = 2;
 
 pub const S_IFMT: u32 = 0o170_000;
@@ -168,6 +169,13 @@ pub fn dup_from(fd: i32, lowest: i32) -> Result<i32> {
 /// `to` becomes a copy of `fd` that survives exec.
 pub fn dup_onto(fd: i32, to: i32) -> Result<()> {
     call!(nr::DUP3, fd, to, 0).map(|_| ())
+}
+
+/// Reading and writing end.
+pub fn pipe() -> Result<(i32, i32)> {
+    let mut ends = [-1i32; 2];
+    call!(nr::PIPE2, ends.as_mut_ptr(), O_CLOEXEC)?;
+    Ok((ends[0], ends[1]))
 }
 
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
@@ -419,9 +427,22 @@ pub fn setsid() -> Result<()> {
     call!(nr::SETSID).map(|_| ())
 }
 
-pub fn join_session_keyring(name: Str) -> Result<()> {
+/// A new session keyring without a name, which nobody else can have made before (keyctl(2)).
+pub fn new_session_keyring() -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-    call!(nr::KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()).map(|_| ())
+    call!(nr::KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
+}
+
+/// Forgets which processors and which realtime policy the host's thread was bound to.
+pub fn reset_scheduling() {
+    const SCHED_OTHER: usize = 0;
+    const REALTIME: [usize; 3] = [1, 2, 6]; // SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
+    let all = [u64::MAX; 128];
+    let _ = call!(nr::SCHED_SETAFFINITY, 0, size_of_val(&all), all.as_ptr());
+    if call!(nr::SCHED_GETSCHEDULER, 0).is_ok_and(|policy| REALTIME.contains(&policy)) {
+        let priority = 0i32;
+        let _ = call!(nr::SCHED_SETSCHEDULER, 0, SCHED_OTHER, &raw const priority);
+    }
 }
 
 pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
@@ -439,6 +460,11 @@ pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
 
 pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
     call!(nr::SETGROUPS, count, groups).map(|_| ())
+}
+
+/// How many supplementary groups there are.
+pub fn group_count() -> Result<usize> {
+    call!(nr::GETGROUPS, 0, 0)
 }
 
 pub fn setresuid(uid: u32) -> Result<()> {

@@ -1,8 +1,9 @@
 //! The container's own terminal: never the caller's, so nothing can be typed into the caller's shell (TIOCSTI).
 
+use super::plan::Plan;
 use super::report::Report;
 use super::sys::*;
-use super::tree;
+use super::tree::{self, Top};
 use super::wire::{self, BIND_CONSOLE, Step};
 
 // asm-generic/ioctls.h
@@ -13,15 +14,15 @@ const TIOCGPTPEER: u64 = 0x5441;
 
 /// Opens a terminal in the devpts of the container, sends its master to the host, and takes the other side as
 /// controlling terminal and standard descriptors.
-pub fn open(report: &Report, root: i32, step: &Step) -> Result<()> {
-    let master = open_master(root)?;
-    let result = take(report, root, master, step);
+pub fn open(report: &Report, plan: Plan, top: Top, step: &Step) -> Result<()> {
+    let master = open_master(top, plan.text(step.s[0])?)?;
+    let result = take(report, plan, top, master, step);
     close(master);
     result
 }
 
-fn open_master(root: i32) -> Result<i32> {
-    let master = tree::open(root, Str::literal(c"/dev/pts/ptmx"), O_RDWR | O_NOCTTY)?;
+fn open_master(top: Top, path: Str) -> Result<i32> {
+    let master = tree::open(top, path, O_RDWR | O_NOCTTY)?;
     // The image may have put anything there (CVE-2025-52565): it must be a multiplexer of a real devpts.
     let genuine = filesystem(master)?.kind == DEVPTS_SUPER_MAGIC && stat(master)?.is_device(S_IFCHR, 5, 2);
     if genuine {
@@ -31,7 +32,7 @@ fn open_master(root: i32) -> Result<i32> {
     Err(ENODEV)
 }
 
-fn take(report: &Report, root: i32, master: i32, step: &Step) -> Result<()> {
+fn take(report: &Report, plan: Plan, top: Top, master: i32, step: &Step) -> Result<()> {
     let unlock = 0i32;
     ioctl(master, TIOCSPTLCK, &raw const unlock as usize)?;
     let slave = ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
@@ -41,7 +42,7 @@ fn take(report: &Report, root: i32, master: i32, step: &Step) -> Result<()> {
     }
     chown(slave, step.a[2] as u32, u32::MAX)?;
     if step.flags & BIND_CONSOLE != 0 {
-        bind_console(root, slave)?;
+        bind_console(top, plan.text(step.s[1])?, slave)?;
     }
     ioctl(slave, TIOCSCTTY, 0)?;
     for standard in 0..3 {
@@ -51,8 +52,8 @@ fn take(report: &Report, root: i32, master: i32, step: &Step) -> Result<()> {
     report.send(wire::TERMINAL, 0, Some(master))
 }
 
-fn bind_console(root: i32, slave: i32) -> Result<()> {
-    let dev = tree::open(root, Str::literal(c"/dev"), O_PATH | O_DIRECTORY)?;
+fn bind_console(top: Top, dev: Str, slave: i32) -> Result<()> {
+    let dev = tree::open(top, dev, O_PATH | O_DIRECTORY)?;
     let console = tree::make_file_at(dev, Str::literal(c"console"));
     close(dev);
     let console = console?;

@@ -3,6 +3,9 @@
 //! Every look-up is one openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's descriptor, so a symlink
 //! of the image leads to another place inside the image or nowhere. What is made is made by a single name in a
 //! directory held open.
+//!
+//! Where the kernel's own filesystems belong (/dev, /proc, /sys) symlinks are not followed at all: a mount of procfs that
+//! landed elsewhere would escape its masks.
 
 use super::plan::Path;
 use super::sys::*;
@@ -10,18 +13,26 @@ use super::sys::*;
 const INSIDE: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 const NAME_MAX: usize = 255;
 
-pub fn open(root: i32, path: Str, flags: u64) -> Result<i32> {
-    openat2(root, path, flags, 0, INSIDE)
+/// The top that a path is resolved from: the root filesystem, or a mount within it that is held open.
+#[derive(Clone, Copy)]
+pub struct Top {
+    pub fd: i32,
+    /// Refuse symlinks.
+    pub strict: bool,
+}
+
+pub fn open(top: Top, path: Str, flags: u64) -> Result<i32> {
+    openat2(top.fd, path, flags, 0, if top.strict { INSIDE | RESOLVE_NO_SYMLINKS } else { INSIDE })
 }
 
 /// The directory `path`, made with its parents where it is missing.
-pub fn make_directory(root: i32, path: Path) -> Result<i32> {
-    match open(root, path.as_str(), O_PATH | O_DIRECTORY) {
+pub fn make_directory(top: Top, path: Path) -> Result<i32> {
+    match open(top, path.as_str(), O_PATH | O_DIRECTORY) {
         Err(ENOENT) => {}
         other => return other,
     }
     let bytes = path.as_str().bytes();
-    let mut parent = open(root, SLASH, O_PATH | O_DIRECTORY)?;
+    let mut parent = open(top, SLASH, O_PATH | O_DIRECTORY)?;
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at] == b'/' {
@@ -32,7 +43,7 @@ pub fn make_directory(root: i32, path: Path) -> Result<i32> {
         while at < bytes.len() && bytes[at] != b'/' {
             at += 1;
         }
-        let next = path.cut(at, |prefix| descend(root, parent, prefix, start));
+        let next = path.cut(at, |prefix| descend(top, parent, prefix, start));
         close(parent);
         parent = next?;
     }
@@ -40,24 +51,24 @@ pub fn make_directory(root: i32, path: Path) -> Result<i32> {
 }
 
 /// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`.
-fn descend(root: i32, parent: i32, prefix: Path, start: usize) -> Result<i32> {
-    match open(root, prefix.as_str(), O_PATH | O_DIRECTORY) {
+fn descend(top: Top, parent: i32, prefix: Path, start: usize) -> Result<i32> {
+    match open(top, prefix.as_str(), O_PATH | O_DIRECTORY) {
         Err(ENOENT) => {}
         other => return other,
     }
     match mkdirat(parent, prefix.from(start), 0o755) {
-        Ok(()) | Err(EEXIST) => open(root, prefix.as_str(), O_PATH | O_DIRECTORY),
+        Ok(()) | Err(EEXIST) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY),
         Err(errno) => Err(errno),
     }
 }
 
 /// The file `path`, made empty with its parents where it is missing; for mounts that need a file below them.
-pub fn make_file(root: i32, path: Path) -> Result<i32> {
-    match open(root, path.as_str(), O_PATH) {
+pub fn make_file(top: Top, path: Path) -> Result<i32> {
+    match open(top, path.as_str(), O_PATH) {
         Err(ENOENT) => {}
         other => return other,
     }
-    in_parent(root, path, make_file_at)
+    in_parent(top, path, make_file_at)
 }
 
 /// The regular or device file `name` in `parent` itself, never what a symlink of this name points to.
@@ -78,16 +89,16 @@ pub fn make_file_at(parent: i32, name: Str) -> Result<i32> {
 }
 
 /// Runs `f` with the directory that holds the last name of `path` (made where missing) and that name.
-pub fn in_parent<T>(root: i32, path: Path, f: impl FnOnce(i32, Str) -> Result<T>) -> Result<T> {
+pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>) -> Result<T> {
     let bytes = path.as_str().bytes();
     let name = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     if name == bytes.len() {
         return Err(EINVAL);
     }
     let parent = if name == 0 {
-        open(root, SLASH, O_PATH | O_DIRECTORY)?
+        open(top, SLASH, O_PATH | O_DIRECTORY)?
     } else {
-        path.cut(name, |dir| make_directory(root, dir))?
+        path.cut(name, |dir| make_directory(top, dir))?
     };
     let result = f(parent, path.from(name));
     close(parent);
@@ -197,6 +208,9 @@ mod tests {
         fn fd(&self) -> i32 {
             self.file.as_raw_fd()
         }
+        fn top(&self) -> Top {
+            Top { fd: self.fd(), strict: false }
+        }
         fn inside(&self, name: &str) -> std::path::PathBuf {
             self.dir.path().join("root").join(name)
         }
@@ -208,10 +222,10 @@ mod tests {
     #[test]
     fn directories_are_made_with_their_parents() {
         let root = root();
-        close(make_directory(root.fd(), path("/a/b//c/")).unwrap());
+        close(make_directory(root.top(), path("/a/b//c/")).unwrap());
         assert!(root.inside("a/b/c").is_dir());
-        close(make_directory(root.fd(), path("/a/b/c")).unwrap());
-        close(make_directory(root.fd(), path("/")).unwrap());
+        close(make_directory(root.top(), path("/a/b/c")).unwrap());
+        close(make_directory(root.top(), path("/")).unwrap());
     }
 
     #[test]
@@ -219,7 +233,7 @@ mod tests {
         let root = root();
         for (index, target) in ["/", "../..", "/../../..", "../../outside", "/etc"].iter().enumerate() {
             std::os::unix::fs::symlink(target, root.inside(&format!("link{index}"))).unwrap();
-            let result = make_directory(root.fd(), path(&format!("/link{index}/made/here")));
+            let result = make_directory(root.top(), path(&format!("/link{index}/made/here")));
             if let Ok(fd) = result {
                 close(fd);
             }
@@ -232,7 +246,7 @@ mod tests {
     fn a_magic_link_is_refused() {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
-        assert_eq!(open(proc.as_raw_fd(), Str::literal(c"self/fd/0"), O_PATH), Err(ELOOP));
+        assert_eq!(open(Top { fd: proc.as_raw_fd(), strict: false }, Str::literal(c"self/fd/0"), O_PATH), Err(ELOOP));
         drop(root);
     }
 
@@ -241,9 +255,21 @@ mod tests {
         let root = root();
         std::os::unix::fs::symlink("nowhere", root.inside("dangling")).unwrap();
         std::os::unix::fs::symlink("loop", root.inside("loop")).unwrap();
-        assert_eq!(make_directory(root.fd(), path("/dangling/x")), Err(ENOENT));
-        assert_eq!(make_directory(root.fd(), path("/loop/x")), Err(ELOOP));
-        assert_eq!(make_file(root.fd(), path("/loop")), Err(ELOOP));
+        assert_eq!(make_directory(root.top(), path("/dangling/x")), Err(ENOENT));
+        assert_eq!(make_directory(root.top(), path("/loop/x")), Err(ELOOP));
+        assert_eq!(make_file(root.top(), path("/loop")), Err(ELOOP));
+    }
+
+    #[test]
+    fn a_strict_walk_follows_no_symlink_at_all() {
+        let root = root();
+        std::fs::create_dir(root.inside("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.inside("link")).unwrap();
+        let strict = Top { strict: true, ..root.top() };
+        assert_eq!(make_directory(strict, path("/link")), Err(ELOOP));
+        assert_eq!(make_directory(strict, path("/link/below")), Err(ELOOP));
+        close(make_directory(strict, path("/real/below")).unwrap());
+        close(make_directory(root.top(), path("/link/below")).unwrap());
     }
 
     #[test]

@@ -91,8 +91,10 @@ ops! {
     AttachRoot = 22,
     /// Opens the directory s0 as the root filesystem without mounting it.
     OpenRoot = 23,
+    /// Takes the directory in slot a0 as the root filesystem.
+    TakeRoot = 30,
     /// A new filesystem of type s0, source s1, on target s2 with the options s3 (an array of key, value, key …;
-    /// value 0 for a flag). a0: attributes.
+    /// value 0 for a flag). a0: attributes, a1: the slot that keeps the mount open (`NO_SLOT`: none).
     Mount = 24,
     /// Attaches the tree of slot a0 on target s2. a1, a2: attributes to set and to clear, a3: the same for all
     /// mounts of the tree, set in the high and cleared in the low half.
@@ -132,10 +134,10 @@ ops! {
     // The process.
     /// setsid()
     Session = 70,
-    /// A session keyring of its own, named s0.
+    /// A session keyring of its own.
     Keyring = 71,
-    /// A new terminal from the container's devpts becomes descriptors 0, 1 and 2; its master goes to the host.
-    /// a0: rows, a1: columns (0: unset), a2 and a3: owner. flags: [`BIND_CONSOLE`] also puts it on /dev/console.
+    /// A new terminal from the container's devpts (its multiplexer is s0) becomes descriptors 0, 1 and 2; its master
+    /// goes to the host. s1: the directory for `console`. a0: rows, a1: columns (0: unset), a2 and a3: owner. flags: [`BIND_CONSOLE`] also puts it there.
     Terminal = 72,
     /// setrlimit(a0, soft a1, hard a2)
     Rlimit = 73,
@@ -164,6 +166,11 @@ pub const ANNOUNCE: u32 = 1;
 pub const OWN_PROPAGATION: u32 = 1;
 /// `Terminal`: bind it on /dev/console.
 pub const BIND_CONSOLE: u32 = 1;
+/// Steps with a path in the container: no symlink is followed on it.
+pub const STRICT: u32 = 2;
+/// Steps with a path in the container: the slot of the mount that the path begins at is in the bits from here on.
+/// 0 there (the control socket's slot) stands for the root filesystem.
+pub const BASE_SHIFT: u32 = 16;
 /// `WorkingDirectory`: a refused permission is no error yet; the step comes again.
 pub const TRY: u32 = 1;
 /// No slot.
@@ -205,11 +212,15 @@ pub const CHILD: u32 = 2;
 /// The terminal's master comes along.
 pub const TERMINAL: u32 = 3;
 pub const READY: u32 = 4;
-/// execve comes next; the socket closing after this means it worked.
+/// execve comes next. The reading end of a pipe comes along, whose other end only init has: it closing, without
+/// `Failed` before, means that it worked.
 pub const EXECUTING: u32 = 5;
 pub const FAILED: u32 = 6;
 /// On exec.fifo only: somebody waited here and has been released.
 pub const RELEASED: u32 = 7;
+
+/// After `Ready` and the host's word: init lives for itself now.
+pub const LEFT: u32 = 8;
 
 /// The host's answer: one byte.
 pub const GO: u8 = b'g';

@@ -12,7 +12,6 @@ use crate::spec::{Config, hooks, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
-    pub id: &'a str,
     pub config: &'a Config,
     /// The root filesystem without symlinks in its path.
     pub rootfs: PathBuf,
@@ -79,11 +78,12 @@ fn push_inside(
         // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
+    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+    plan.push(Step::Keyring);
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
     plan.push(Step::Session);
-    plan.push(Step::Keyring(keyring_name(create.id)));
 
     let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
@@ -115,7 +115,7 @@ fn push_inside(
     let fifo = plan.slot(Descriptor::ExecFifo);
     plan.push(Step::ExecFifo(fifo));
     if let Some(process) = spec.process() {
-        process::push(plan, process, None);
+        process::push(plan, process);
     }
     Ok(())
 }
@@ -136,10 +136,6 @@ impl Attach {
             plan.push(Step::Unshare(libc::CLONE_NEWCGROUP as u64));
         }
     }
-}
-
-pub fn keyring_name(id: &str) -> String {
-    format!("_ses.{id}")
 }
 
 /// As /proc/self/timens_offsets takes them (time_namespaces(7)).

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::step::{Attributes, Barrier, Slot, Step};
 use crate::error::{Code, Error, Result};
@@ -18,12 +18,14 @@ pub struct Encoded {
 
 /// `slots`: the descriptor for each slot, -1 for those that init fills. `low`: what becomes 0, 1, 2 and so on.
 pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded> {
+    let mut slots = slots.to_vec();
     let mut inherited: Vec<RawFd> = slots.iter().chain(low).copied().filter(|fd| *fd >= 0).collect();
     inherited.sort_unstable();
     inherited.dedup();
 
     let mut block = Block::new();
-    let words: Vec<wire::Step> = steps.iter().map(|step| block.step(step)).collect::<Result<_>>()?;
+    let mut anchors = Anchors::default();
+    let words: Vec<wire::Step> = steps.iter().map(|step| block.step(step, &mut anchors, &mut slots)).collect();
     let table = block.place(words.iter().flat_map(step_words).collect());
     let numbers = |numbers: &[RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
     let header = Header {
@@ -31,7 +33,7 @@ pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded>
         len: 0,
         steps: table,
         step_count: words.len() as u32,
-        slots: block.place_u32(&numbers(slots)),
+        slots: block.place_u32(&numbers(&slots)),
         slot_count: slots.len() as u32,
         low: block.place_u32(&numbers(low)),
         low_count: low.len() as u32,
@@ -47,6 +49,48 @@ fn step_words(step: &wire::Step) -> Vec<u32> {
     words.extend(step.a.iter().flat_map(|a| [*a as u32, (*a >> 32) as u32]));
     words.extend(step.s);
     words
+}
+
+/// Where the kernel's own filesystems belong.
+const KERNELS: [&str; 3] = ["/dev", "/proc", "/sys"];
+
+/// Whether symlinks on the way are followed, inside the root filesystem.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    /// Refused below [`KERNELS`].
+    Refused,
+}
+
+/// The mounts on [`KERNELS`] that init holds open. What lies beneath is found from them: whatever the image or another
+/// container does to the names in the root filesystem, devices go into the new /dev, and masks onto the new /proc.
+#[derive(Default)]
+struct Anchors {
+    mounts: Vec<(PathBuf, u32)>,
+}
+
+impl Anchors {
+    /// Another mount lies there from now on.
+    fn cover(&mut self, target: &Path) {
+        self.mounts.retain(|(mount, _)| !mount.starts_with(target));
+    }
+
+    /// The slot that keeps a new filesystem on `target` open, if it is one of [`KERNELS`].
+    fn keep(&mut self, target: &Path, slots: &mut Vec<RawFd>) -> u64 {
+        if !KERNELS.iter().any(|top| target == Path::new(top)) {
+            return NO_SLOT;
+        }
+        slots.push(-1);
+        let slot = slots.len() as u32 - 1;
+        self.mounts.push((target.to_owned(), slot));
+        slot as u64
+    }
+
+    /// The slot where a path begins (0: the root filesystem), and the path from there.
+    fn find(&self, path: &Path) -> (u32, PathBuf) {
+        let found = self.mounts.iter().find_map(|(mount, slot)| Some((*slot, path.strip_prefix(mount).ok()?)));
+        found.map_or((0, path.to_owned()), |(slot, rest)| (slot, Path::new("/").join(rest)))
+    }
 }
 
 struct Block {
@@ -86,6 +130,14 @@ impl Block {
         at
     }
 
+    /// A path in the container, from the mount that it begins at.
+    fn inside(&mut self, step: &mut wire::Step, anchors: &Anchors, path: &Path, links: Links) -> u32 {
+        let (base, rest) = anchors.find(path);
+        let strict = links == Links::Refused && base == 0 && KERNELS.iter().any(|top| path.starts_with(top));
+        step.flags |= base << wire::BASE_SHIFT | if strict { wire::STRICT } else { 0 };
+        self.text(rest)
+    }
+
     /// A 0-terminated array of strings.
     fn list(&mut self, texts: &[String]) -> u32 {
         let mut offsets: Vec<u32> = texts.iter().map(|text| self.text(text)).collect();
@@ -120,13 +172,13 @@ impl Block {
         Ok(self.bytes)
     }
 
-    fn step(&mut self, step: &Step) -> Result<wire::Step> {
+    fn step(&mut self, step: &Step, anchors: &mut Anchors, slots: &mut Vec<RawFd>) -> wire::Step {
         let mut out = wire::Step { op: step.op() as u32, ..wire::Step::default() };
         let slot = |slot: &Slot| slot.0 as u64;
         match step {
             Step::WaitHost(barrier) => out.flags = if *barrier == Barrier::Hooks { wire::ANNOUNCE } else { 0 },
             Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly => {}
-            Step::Session | Step::NoNewPrivileges => {}
+            Step::Session | Step::Keyring | Step::NoNewPrivileges => {}
             Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
             Step::Unshare(flags) => out.a[0] = *flags,
@@ -146,41 +198,52 @@ impl Block {
                 out.s[0] = self.text(path);
             }
             Step::OpenRoot(path) => out.s[0] = self.text(path),
+            Step::TakeRoot(at) => out.a[0] = slot(at),
             Step::Mount { kind, source, target, attributes, options } => {
+                anchors.cover(target);
                 out.a[0] = *attributes;
                 out.s[0] = self.text(kind);
                 out.s[1] = source.as_ref().map_or(0, |source| self.text(source));
-                out.s[2] = self.text(target);
+                out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
                 out.s[3] = self.options(options);
+                out.a[1] = anchors.keep(target, slots);
             }
             Step::Attach { slot: at, target, attributes, .. } => {
+                anchors.cover(target);
                 out.a = attribute_words(slot(at), attributes);
-                out.s[2] = self.text(target);
+                out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
             Step::Remount { target, attributes } => {
                 out.a = attribute_words(0, attributes);
-                out.s[2] = self.text(target);
+                out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
             Step::MountPropagation { target, flags } => {
                 out.a[0] = *flags;
-                out.s[2] = self.text(target);
+                out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
-            Step::Mask(path) | Step::ReadonlyPath(path) | Step::MakeDirectory(path) => out.s[2] = self.text(path),
+            Step::Mask(path) | Step::ReadonlyPath(path) | Step::MakeDirectory(path) => {
+                out.s[2] = self.inside(&mut out, anchors, path, Links::Followed);
+            }
             Step::MakeNode { parent, name, mode, device, uid, gid } => {
                 let device = (device.0 as u64) << 32 | device.1 as u64;
                 out.a = [*mode as u64, device, *uid as u64, *gid as u64];
-                out.s = [self.text(parent), self.text(name), 0, 0];
+                out.s[0] = self.inside(&mut out, anchors, parent, Links::Refused);
+                out.s[1] = self.text(name);
             }
             Step::Symlink { parent, name, target } => {
-                out.s = [self.text(parent), self.text(name), self.text(target), 0];
+                out.s[0] = self.inside(&mut out, anchors, parent, Links::Refused);
+                out.s[1] = self.text(name);
+                out.s[2] = self.text(target);
             }
             Step::Pivot { cut_propagation } => out.a[0] = *cut_propagation,
             Step::Sysctl { path, value } => {
                 out.s = [self.text(Path::new("sys").join(path)), self.text(value), 0, 0];
             }
-            Step::Hostname(name) | Step::Domainname(name) | Step::Keyring(name) => out.s[0] = self.text(name),
+            Step::Hostname(name) | Step::Domainname(name) => out.s[0] = self.text(name),
             Step::Terminal { rows, columns, uid, console } => {
-                out.flags = if *console { wire::BIND_CONSOLE } else { 0 };
+                out.s[0] = self.inside(&mut out, anchors, Path::new("/dev/pts/ptmx"), Links::Refused);
+                out.s[1] = self.inside(&mut out, anchors, Path::new("/dev"), Links::Refused);
+                out.flags |= if *console { wire::BIND_CONSOLE } else { 0 };
                 out.a = [*rows as u64, *columns as u64, *uid as u64, 0];
             }
             Step::Rlimit { resource, soft, hard, .. } => out.a = [*resource as u64, *soft, *hard, 0],
@@ -203,7 +266,7 @@ impl Block {
                 out.s = [self.list(args), self.list(env), self.text(search), file];
             }
         }
-        Ok(out)
+        out
     }
 
     /// Key, value, key, value …, 0; an offset of 0 in a value's place is a flag.
@@ -252,7 +315,7 @@ mod tests {
         let plan = decoded(&[Step::Session, mount], &[7, 3, -1, -1], &[0, 1, 1]);
         assert_eq!(plan.keep().unwrap(), [0, 1, 3, 7]);
         assert_eq!(plan.low().unwrap(), [0, 1, 1]);
-        assert_eq!(plan.slots().unwrap(), [7, 3, -1, -1]);
+        assert_eq!(plan.slots().unwrap(), [7, 3, -1, -1, -1], "one more, to keep /dev open");
         let step = plan.step(1).unwrap();
         assert_eq!(step.op, wire::Op::Mount as u32);
         assert_eq!(step.a[0], libc::MOUNT_ATTR_NOSUID);
@@ -275,6 +338,35 @@ mod tests {
         // SAFETY: `u32_array` has checked that two numbers are there.
         assert_eq!(unsafe { [*groups, *groups.add(1)] }, [3, u32::MAX - 1]);
         assert!(plan.u32_array(step.s[0], 1 << 20).is_err());
+    }
+
+    #[test]
+    fn what_lies_on_a_mount_of_the_kernels_is_found_from_that_mount() {
+        let mount = |target: &str| Step::Mount {
+            kind: "tmpfs".into(),
+            source: None,
+            target: target.into(),
+            attributes: 0,
+            options: vec![],
+        };
+        let link = Step::Symlink { parent: "/dev".into(), name: "fd".into(), target: "/proc/self/fd".into() };
+        let steps =
+            [mount("/dev"), mount("/dev/shm"), link, mount("/data"), Step::Mask("/proc/keys".into()), mount("/dev")];
+        let plan = decoded(&steps, &[-1; 4], &[]);
+        let seen = |index: u32, text: usize| {
+            let step = plan.step(index).unwrap();
+            let path = plan.text(step.s[text]).unwrap().bytes();
+            (step.flags >> wire::BASE_SHIFT, step.flags & wire::STRICT != 0, std::str::from_utf8(path).unwrap())
+        };
+        assert_eq!(seen(0, 2), (0, true, "/dev"));
+        assert_eq!(plan.step(0).unwrap().a[1], 4);
+        assert_eq!(seen(1, 2), (4, false, "/shm"));
+        assert_eq!(seen(2, 0), (4, false, "/"));
+        assert_eq!(seen(3, 2), (0, false, "/data"));
+        assert_eq!(plan.step(3).unwrap().a[1], NO_SLOT);
+        assert_eq!(seen(4, 2), (0, false, "/proc/keys"), "without a /proc of its own there is nothing to escape");
+        assert_eq!(seen(5, 2), (0, true, "/dev"), "a second mount covers the first");
+        assert_eq!(plan.slots().unwrap().len(), 6);
     }
 
     #[test]

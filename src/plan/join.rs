@@ -5,31 +5,35 @@ use crate::spec::oci;
 
 /// A further process in a running container.
 pub struct Join<'a> {
-    pub id: &'a str,
     pub process: &'a oci::Process,
-    /// The container's own process, whose capabilities are taken where `process` has none.
-    pub container_process: Option<&'a oci::Process>,
     /// CLONE_NEW… of the namespaces that differ from the host's.
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
     pub parent_death_signal: i32,
+    /// The container's root is not its mount namespace's (which was joined).
+    pub own_root: bool,
 }
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
+    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+    plan.push(Step::Keyring);
     enter(&mut plan, join.namespaces, join.into_cgroup);
-    if join.namespaces & libc::CLONE_NEWUSER as u64 != 0 {
-        plan.push(Step::BecomeRoot);
-    }
     plan.push(Step::Session);
-    plan.push(Step::Keyring(super::create::keyring_name(join.id)));
-    plan.push(Step::OpenRoot("/".into()));
+    if join.own_root {
+        let root = plan.slot(Descriptor::ContainerRoot);
+        plan.push(Step::TakeRoot(root));
+        plan.push(Step::Chroot);
+        plan.push(Step::WorkingDirectory { path: "/".into(), attempt: false });
+    } else {
+        plan.push(Step::OpenRoot("/".into()));
+    }
     process::push_terminal(&mut plan, join.process, false);
     if join.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }
-    process::push(&mut plan, join.process, join.container_process);
+    process::push(&mut plan, join.process);
     plan
 }
 
@@ -40,7 +44,12 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup });
     if after != 0 {
+        // Not by init's pidfd: as long as init cannot be looked into, nobody in its user namespace may do that.
+        let slot = plan.slot(Descriptor::ContainerCgroupNamespace);
         plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
+    }
+    if namespaces & libc::CLONE_NEWUSER as u64 != 0 {
+        plan.push(Step::BecomeRoot);
     }
 }
 

@@ -10,16 +10,12 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const DEFAULT_UMASK: u32 = 0o022;
 
 /// Identity, limits, working directory and exec, in the order that each needs the privileges of the one before.
-pub fn push(plan: &mut Plan, process: &oci::Process, fallback_capabilities: Option<&oci::Process>) {
+pub fn push(plan: &mut Plan, process: &oci::Process) {
     for limit in process.rlimits().iter().flatten() {
         let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
         plan.push(Step::Rlimit { resource, name, soft: limit.soft(), hard: limit.hard() });
     }
-    let with_capabilities = match (process.capabilities(), fallback_capabilities) {
-        (None, Some(container)) => container,
-        _ => process,
-    };
-    let sets = capabilities::Sets::of(with_capabilities);
+    let sets = capabilities::Sets::of(process);
     plan.push(Step::Bounding(sets.bounding));
     let cwd: PathBuf = process.cwd().clone();
     plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });

@@ -19,6 +19,10 @@ pub enum Descriptor {
     Joined(usize),
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
+    /// Its cgroup namespace.
+    ContainerCgroupNamespace,
+    /// Its root directory.
+    ContainerRoot,
 }
 
 /// Index into the plan's slots.
@@ -82,6 +86,8 @@ pub enum Step {
         path: PathBuf,
     },
     OpenRoot(PathBuf),
+    /// The root filesystem is what this slot holds.
+    TakeRoot(Slot),
     Mount {
         kind: String,
         source: Option<String>,
@@ -135,7 +141,7 @@ pub enum Step {
     Domainname(String),
 
     Session,
-    Keyring(String),
+    Keyring,
     Terminal {
         rows: u16,
         columns: u16,
@@ -199,6 +205,7 @@ impl Step {
             }
             Step::OpenTree { path, .. } => format!("opening the mounts at {} of the host", show(path)),
             Step::AttachRoot { path, .. } => format!("mounting the root filesystem {}", show(path)),
+            Step::TakeRoot(_) => "taking the container's root filesystem".into(),
             Step::OpenRoot(path) => format!("opening the root filesystem {}", show(path)),
             Step::Mount { kind, target, .. } => format!("mounting {kind} on {}", show(target)),
             Step::Attach { source, target, .. } => format!("bind mounting {} on {}", show(source), show(target)),
@@ -222,7 +229,7 @@ impl Step {
             Step::Hostname(name) => format!("setting the host name {name:?}"),
             Step::Domainname(name) => format!("setting the domain name {name:?}"),
             Step::Session => "making a new session".into(),
-            Step::Keyring(name) => format!("making a session keyring {name:?}"),
+            Step::Keyring => "making a session keyring".into(),
             Step::Terminal { console: true, .. } => "opening a terminal in /dev/pts and /dev/console".into(),
             Step::Terminal { .. } => "opening a terminal in /dev/pts".into(),
             Step::Rlimit { name, soft, hard, .. } => {
@@ -303,6 +310,7 @@ impl Step {
             Step::OpenTree { .. } => Op::OpenTree,
             Step::AttachRoot { .. } => Op::AttachRoot,
             Step::OpenRoot(_) => Op::OpenRoot,
+            Step::TakeRoot(_) => Op::TakeRoot,
             Step::Mount { .. } => Op::Mount,
             Step::Attach { .. } => Op::Attach,
             Step::MountPropagation { .. } => Op::MountPropagation,
@@ -319,7 +327,7 @@ impl Step {
             Step::Hostname(_) => Op::Hostname,
             Step::Domainname(_) => Op::Domainname,
             Step::Session => Op::Session,
-            Step::Keyring(_) => Op::Keyring,
+            Step::Keyring => Op::Keyring,
             Step::Terminal { .. } => Op::Terminal,
             Step::Rlimit { .. } => Op::Rlimit,
             Step::Bounding(_) => Op::Bounding,

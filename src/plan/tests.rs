@@ -10,7 +10,6 @@ fn plan_of(json: &str) -> Plan {
     let config = Config::from_json(json, Some(Path::new("/rootfs"))).unwrap();
     let layout = Layout { paths: [(String::new(), "/sys/fs/cgroup/berth-a".into())].into(), ..Layout::default() };
     create(&Create {
-        id: "a",
         config: &config,
         rootfs: "/rootfs".into(),
         layout: &layout,
@@ -62,7 +61,7 @@ fn in_a_user_namespace_the_hosts_trees_are_opened_while_still_outside() {
     let fork = position(&plan, "going on in new namespaces: user");
     let last_open = plan.steps.iter().rposition(|step| matches!(step, Step::OpenTree { .. })).unwrap();
     assert!(last_open < fork);
-    assert_eq!(position(&plan, "becoming root of the user namespace"), fork + 1);
+    assert_eq!(position(&plan, "becoming root of the user namespace"), fork + 2);
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::MakeNode { .. })), "device nodes cannot be made there");
     assert_eq!(plan.clone_flags, 0);
 }

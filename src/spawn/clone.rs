@@ -7,11 +7,13 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::image;
+use crate::children::End;
 use crate::error::{Doing, Error, Result};
 use crate::init::arch::{self, nr};
 use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
@@ -23,6 +25,12 @@ const STACK: usize = 64 << 10;
 pub struct Child {
     pub pid: i32,
     pub pidfd: OwnedFd,
+}
+
+impl From<Child> for Arc<End> {
+    fn from(child: Child) -> Arc<End> {
+        Arc::new(End::new(child.pid, child.pidfd))
+    }
 }
 
 /// What the child finds in the parent's memory.
@@ -79,7 +87,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     // SAFETY: the child wrote it through the pointer above; the compiler must not take it for unchanged.
     let errno = unsafe { (&raw const order.errno).read_volatile() };
     if errno != 0 {
-        super::wait::reap(&child.pidfd);
+        super::reap(child.into());
         return Err(Error::system(Errno::from_raw(errno), "executing berth-init"));
     }
     Ok(child)

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::PollFlags;
-use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
 };
@@ -56,14 +55,18 @@ impl<'p> Conversation<'p> {
         self.terminal.as_ref()
     }
 
-    /// Goes on with the process that a `Fork` step makes.
+    /// Goes on with the process that a `Fork` step makes. It waits for [`Conversation::go`].
     pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;
-        let Some(pidfd) = fd else { return Err(self.protocol_error("a process without its pidfd")) };
-        let first = self.child.replace(Child { pid: message.value, pidfd });
-        if let Some(first) = first {
-            wait::reap(&first.pidfd);
+        // The first process ends after this message, and its descriptor makes room.
+        if let Some(first) = self.child.take() {
+            super::reap(first.into());
         }
+        // The kernel drops a descriptor for which the host has no number left. The process is our child, so its pid
+        // stays its own.
+        let pidfd = fd.map_or_else(|| crate::identity::pidfd_open(message.value), Ok);
+        let pidfd = pidfd.doing(|| format!("taking over process {}", message.value))?;
+        self.child = Some(Child { pid: message.value, pidfd });
         Ok(())
     }
 
@@ -88,9 +91,24 @@ impl<'p> Conversation<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
-    /// Waits until execve has happened: the control socket closes after `Executing`.
+    /// Lets init go on by itself, and waits until the death of this thread is no longer its own.
+    pub fn leave(&mut self, deadline: Deadline) -> Result<()> {
+        self.go()?;
+        self.expect(wire::LEFT, deadline).map(|_| ())
+    }
+
+    /// Waits until execve has happened: the pipe that comes with `Executing` closes then. The control socket would
+    /// not do: a process that the host has forked meanwhile may hold a copy of init's end.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
-        self.expect(wire::EXECUTING, deadline)?;
+        if let (_, Some(pipe)) = self.expect(wire::EXECUTING, deadline)? {
+            if !deadline.readable(pipe.as_fd()).doing(|| "waiting for berth-init")? {
+                return Err(late());
+            }
+            return match receive(&self.control, MsgFlags::MSG_DONTWAIT) {
+                Ok(Event::Message { message, .. }) if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
+                _ => Ok(()),
+            };
+        }
         match self.next(deadline)? {
             Event::Closed => Ok(()),
             Event::Message { message, .. } if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
@@ -120,15 +138,14 @@ impl<'p> Conversation<'p> {
     fn next(&self, deadline: Deadline) -> Result<Event> {
         let ready = deadline.poll([(self.control.as_fd(), PollFlags::POLLIN)]).doing(|| "waiting for berth-init")?;
         if ready[0].is_empty() {
-            let message = "berth-init has not finished its work in time";
-            return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
+            return Err(late());
         }
-        receive(&self.control)
+        receive(&self.control, MsgFlags::empty())
     }
 
     /// Why init is gone: the failure it told, or the way it ended.
     fn last_words(&self) -> Error {
-        while let Ok(Event::Message { message, .. }) = receive(&self.control) {
+        while let Ok(Event::Message { message, .. }) = receive(&self.control, MsgFlags::MSG_DONTWAIT) {
             if message.kind == wire::FAILED {
                 return failure(self.plan, &message);
             }
@@ -150,26 +167,23 @@ impl<'p> Conversation<'p> {
 impl Drop for Conversation<'_> {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            kill_and_reap(&child.pidfd);
+            super::kill_and_reap(child.into());
         }
     }
 }
 
-/// Ends a child that must not go on.
-pub fn kill_and_reap(pidfd: &OwnedFd) {
-    let _ = super::send_signal(pidfd, Signal::SIGKILL as i32);
-    wait::reap(pidfd);
+fn late() -> Error {
+    Error::new(Code::Timeout, "berth-init has not finished its work in time").with_stage(Stage::Init)
 }
 
-fn receive(socket: &OwnedFd) -> Result<Event> {
+fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     let mut bytes = [0u8; MESSAGE_LEN];
     let mut control = nix::cmsg_space!([RawFd; 2]);
     let (len, fd) = loop {
         let mut iov = [IoSliceMut::new(&mut bytes)];
-        match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
-            Err(Errno::EINTR) => {}
-            // The peer is gone with words of ours unread.
-            Err(Errno::ECONNRESET) => return Ok(Event::Closed),
+        match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags | MsgFlags::MSG_CMSG_CLOEXEC) {
+            // ECONNRESET says once that the peer is gone with words of ours unread; its own last words come next.
+            Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
             Ok(received) => {
                 let fds = received.cmsgs().doing(|| "receiving from berth-init")?.find_map(|message| match message {

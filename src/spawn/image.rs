@@ -1,9 +1,9 @@
 //! The program that every child begins as: berth-init, from memory that nobody can change.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -11,6 +11,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use once_cell::sync::OnceCell;
 
 use crate::error::{Code, Doing, Error, Result};
+use crate::init::sys;
 
 const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
 /// Where `make install` puts the same program.
@@ -61,13 +62,24 @@ fn installed() -> Result<OwnedFd> {
     if found != BYTES {
         return Err(Error::new(Code::Unsupported, format!("{INSTALLED} belongs to another version of libberth")));
     }
-    Ok(file.into())
+    readonly(INSTALLED).map_err(Errno::from_raw).doing(doing)
+}
+
+/// The file by a mount of its own that is read-only, so that a container that finds it behind /proc/<pid>/exe cannot open
+/// it for writing once nobody executes it (CVE-2019-5736).
+fn readonly(path: &str) -> Result<OwnedFd, i32> {
+    let path = CString::new(path).map_err(|_| libc::EINVAL)?;
+    // SAFETY: NUL-terminated, and alive for the call.
+    let path = unsafe { sys::Str::new(path.as_ptr().cast()) };
+    let tree = sys::open_tree(sys::AT_FDCWD, path, sys::OPEN_TREE_CLONE).map_err(|errno| errno.0)?;
+    // SAFETY: open_tree has just given us this descriptor.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    sys::mount_setattr(tree.as_raw_fd(), false, sys::MOUNT_ATTR_RDONLY, 0, 0).map_err(|errno| errno.0)?;
+    Ok(tree)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
-
     use super::*;
 
     #[test]

@@ -8,6 +8,9 @@ mod wait;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -17,9 +20,12 @@ use nix::sys::statfs::fstatfs;
 use once_cell::sync::OnceCell;
 
 pub use clone::Child;
-pub use conversation::{Conversation, failure, kill_and_reap, parse, start};
+pub use conversation::{Conversation, failure, parse, start};
 pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
+use crate::children;
+use crate::children::End;
+use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
 use crate::plan::Descriptor;
@@ -64,6 +70,21 @@ fn open_proc() -> Result<OwnedFd> {
         return Err(Error::new(Code::Unsupported, "/proc is not the root of a proc filesystem"));
     }
     Ok(fd)
+}
+
+/// Ends a child that must not go on.
+pub fn kill_and_reap(child: Arc<End>) {
+    child.kill();
+    reap(child);
+}
+
+/// Takes the status of a child that ends at once. One that the freezer holds dies when it is let go, and is reaped by
+/// a later call.
+fn reap(child: Arc<End>) {
+    const MOMENT: Duration = Duration::from_millis(500);
+    if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
+        children::keep(Path::new(""), child);
+    }
 }
 
 /// pidfd_send_signal(2): the process that the descriptor means, never another one of the same pid.

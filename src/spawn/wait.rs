@@ -4,10 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-
 use nix::poll::PollFlags;
+use nix::sys::signal::Signal;
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
@@ -37,26 +35,6 @@ impl ExitStatus {
                 Err(_) => format!("was killed by signal {signal}"),
             },
         }
-    }
-}
-
-/// Takes the status of a child that ends at once or has been killed. Bounded: a child in an uninterruptible sleep must
-/// not hold the caller for ever.
-pub fn reap(pidfd: &OwnedFd) -> Option<ExitStatus> {
-    let _ = Deadline::after(Duration::from_secs(30)).readable(pidfd.as_fd());
-    match look(pidfd) {
-        Ok(Look::Ended(status)) => Some(status),
-        _ => None,
-    }
-}
-
-fn ended(status: WaitStatus) -> Option<ExitStatus> {
-    match status {
-        WaitStatus::Exited(_, code) => Some(ExitStatus::Exited(code)),
-        WaitStatus::Signaled(_, signal, core_dumped) => {
-            Some(ExitStatus::Signaled { signal: signal as i32, core_dumped })
-        }
-        _ => None,
     }
 }
 
@@ -91,29 +69,20 @@ pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     }
 }
 
-/// None if it is not our child, or no longer.
+/// None if it is not our child, or no longer. Without nix, whose waitid takes the status of a process killed by a real-time signal and then cannot express it.
 fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
-    loop {
-        return match waitid(Id::PIDFd(pidfd.as_fd()), flags) {
-            Err(Errno::EINTR) => continue,
-            Err(Errno::ECHILD) => Ok(None),
-            // nix has no name for real-time signals; the status says the number.
-            Err(Errno::EINVAL) => raw_look(pidfd),
-            Err(errno) => Err(Error::system(errno, "waiting for a process")),
-            Ok(status) => Ok(Some(ended(status).map_or(Look::Alive, Look::Ended))),
-        };
-    }
-}
-
-/// The same without nix, which cannot express a process killed by a real-time signal.
-fn raw_look(pidfd: &OwnedFd) -> Result<Option<Look>> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     // SAFETY: all-zero is a valid siginfo_t, and waitid fills it.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-    // SAFETY: `info` is valid for writing.
-    let result = unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, flags) };
-    match Errno::result(result) {
+    let result = loop {
+        // SAFETY: `info` is valid for writing.
+        let result = unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, flags) };
+        match Errno::result(result) {
+            Err(Errno::EINTR) => {}
+            other => break other,
+        }
+    };
+    match result {
         Err(Errno::ECHILD) => Ok(None),
         Err(errno) => Err(Error::system(errno, "waiting for a process")),
         // SAFETY: waitid has filled the fields of a SIGCHLD siginfo, or left zeros.

@@ -49,11 +49,12 @@ fn parent_directories_in_a_path_are_refused() {
 }
 
 #[test]
-fn a_used_cgroup_is_refused_and_an_empty_one_taken() {
+fn a_cgroup_that_is_there_already_is_refused_and_left_as_it_is() {
     let path = format!("/{}", unique());
     let Some(mut group) = Group::at(&path) else { return };
-    let again = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
-    assert_eq!((&again.paths, again.made.len()), (&group.layout.paths, 0));
+    let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
+    assert!(error.message.contains("exists already and may be another container's"), "{error}");
+    let again = group.layout.clone();
     let pid = group.run("exec sleep 100");
     let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
     assert!(error.message.contains("exists already and has processes in it"), "{error}");
@@ -61,6 +62,20 @@ fn a_used_cgroup_is_refused_and_an_empty_one_taken() {
     // One that came between plan and creation is refused too.
     let error = cgroup::open(&again).unwrap().create().unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::EEXIST));
+    assert!(again.paths.values().all(|leaf| leaf.is_dir()));
+}
+
+#[test]
+fn a_creation_that_fails_takes_back_what_it_made() {
+    let path = format!("/{}", unique());
+    let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
+    // The last of the hierarchies has one already.
+    let Some(taken) = layout.paths.values().next_back() else { return };
+    std::fs::create_dir(taken).unwrap();
+    cgroup::open(&layout).unwrap().create().unwrap_err();
+    let left: Vec<_> = layout.paths.values().filter(|leaf| leaf.exists()).collect();
+    assert_eq!(left, [taken]);
+    std::fs::remove_dir(taken).unwrap();
 }
 
 #[test]
@@ -93,9 +108,10 @@ fn creating_and_removing_below_one_parent_at_once_works() {
         }
     });
     // The last one may have seen the parent as somebody else's.
-    let rest = Group::at(&format!("/{parent}")).unwrap();
-    rest.cgroup.remove(soon()).unwrap();
-    assert!(rest.is_gone());
+    let rest = cgroup::plan(Some(Path::new(&format!("/{parent}/none"))), "unused").unwrap();
+    for leaf in rest.paths.values() {
+        let _ = std::fs::remove_dir(leaf.parent().unwrap());
+    }
 }
 
 #[test]

@@ -8,6 +8,10 @@ mod wait;
 pub use edit::*;
 pub use wait::*;
 
+pub mod leftovers;
+pub mod myself;
+pub mod runner;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

@@ -93,6 +93,7 @@ impl Scope {
     }
 }
 
+const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
 impl Cgroup for Scope {
@@ -128,11 +129,30 @@ impl Cgroup for Scope {
         self.tree.allow(devices)
     }
 
-    fn attach(&self, pid: i32) -> Result<()> {
+    fn begin(&self, pid: i32) -> Result<()> {
         super::checked_pid(pid)?;
-        if !self.exists()? {
-            self.start(pid)?;
+        let deadline = Instant::now() + PATIENCE;
+        match self.start(pid) {
+            // Somebody else's.
+            Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),
+            // Whatever has become of it meanwhile: that it was started is known only to us.
+            Err(error) => {
+                let _ = self.stop(deadline);
+                Err(error)
+            }
+            Ok(()) => match self.tree.has(pid)? {
+                true => Ok(()),
+                false => {
+                    let place = self.path.display();
+                    let problem = format!("systemd has started {}, but not in {place}", self.unit.name);
+                    let _ = self.stop(deadline);
+                    Err(Error::new(Code::System, problem))
+                }
+            },
         }
+    }
+
+    fn attach(&self, pid: i32) -> Result<()> {
         match self.tree.has(pid)? {
             true => Ok(()),
             false => self.tree.attach(pid),

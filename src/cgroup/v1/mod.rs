@@ -24,7 +24,7 @@ use super::hierarchy::UNIFIED;
 use super::journal::{Journal, Place};
 use super::layout::Layout;
 use super::wait::Backoff;
-use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make, members, rdma, v2};
+use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make_all, members, rdma, unmake, v2};
 use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
@@ -158,13 +158,10 @@ impl Hierarchies {
 
 impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
-        for directory in self.directories() {
-            make(directory)?;
-        }
-        if let Some(cpuset) = self.group("cpuset") {
-            cpuset::inherit(cpuset)?;
-        }
-        self.unified.as_ref().map_or(Ok(()), |tree| make(tree.path()))
+        let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
+        leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
+        make_all(&leaves)?;
+        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {

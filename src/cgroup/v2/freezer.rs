@@ -1,7 +1,7 @@
 //! The v2 freezer: `cgroup.freeze` asks, `cgroup.events` confirms and notifies.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
@@ -17,8 +17,7 @@ pub fn is_frozen(dir: &Path) -> Result<bool> {
 
 /// After an error the cgroup is thawed.
 pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
-    kernfs::write(dir, FREEZE, "1")?;
-    let error = match events::wait(dir, "frozen", 1, deadline) {
+    let error = match freeze_until(dir, deadline) {
         Ok(Some(true)) => return Ok(()),
         Ok(Some(false)) => {
             let place = dir.display();
@@ -30,6 +29,19 @@ pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
     // The first error is the one to report; a cgroup that cannot be thawed is gone.
     let _ = kernfs::write(dir, FREEZE, "0");
     Err(error)
+}
+
+/// Asks again now and then: somebody may thaw it before the kernel has confirmed, and no event would tell.
+fn freeze_until(dir: &Path, deadline: Instant) -> Result<Option<bool>> {
+    const AGAIN: Duration = Duration::from_millis(100);
+    loop {
+        kernfs::write(dir, FREEZE, "1")?;
+        let soon = Instant::now() + AGAIN;
+        match events::wait(dir, "frozen", 1, soon.min(deadline))? {
+            Some(false) if soon < deadline => {}
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {

@@ -20,7 +20,7 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources};
 use super::journal::Journal;
 use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make, members, rdma};
+use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make_all, members, rdma, unmake};
 use crate::error::{Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
@@ -110,8 +110,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make(&self.path)?;
-        self.enable(&controllers::MANAGED)
+        make_all(&[&self.path])?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path]))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {

@@ -19,11 +19,14 @@ pub mod nr {
     pub const FCHDIR: usize = 81;
     pub const UMASK: usize = 95;
     pub const SETSID: usize = 112;
+    pub const GETGROUPS: usize = 115;
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
     pub const FSTATFS: usize = 138;
+    pub const SCHED_SETSCHEDULER: usize = 144;
+    pub const SCHED_GETSCHEDULER: usize = 145;
     pub const PIVOT_ROOT: usize = 155;
     pub const PRCTL: usize = 157;
     pub const CHROOT: usize = 161;
@@ -31,6 +34,7 @@ pub mod nr {
     pub const UMOUNT2: usize = 166;
     pub const SETHOSTNAME: usize = 170;
     pub const SETDOMAINNAME: usize = 171;
+    pub const SCHED_SETAFFINITY: usize = 203;
     pub const EXIT_GROUP: usize = 231;
     pub const KEYCTL: usize = 250;
     pub const OPENAT: usize = 257;
@@ -43,6 +47,7 @@ pub mod nr {
     pub const FCHMODAT: usize = 268;
     pub const UNSHARE: usize = 272;
     pub const DUP3: usize = 292;
+    pub const PIPE2: usize = 293;
     pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
     pub const EXECVEAT: usize = 322;

@@ -1,0 +1,93 @@
+/* The log: to a function, to a descriptor, and to nobody. */
+#include "check.h"
+
+static int warnings, inside;
+static int32_t refused;
+static char target[128], message[512];
+
+static void note(void *userdata, int32_t level, const char *from, const char *text) {
+    CHECK(userdata == &warnings && level >= BERTH_LOG_LEVEL_ERROR && level <= BERTH_LOG_LEVEL_TRACE);
+    CHECK(!inside);
+    if (level != BERTH_LOG_LEVEL_WARN)
+        return;
+    inside = 1;
+    warnings++;
+    snprintf(target, sizeof target, "%s", from);
+    snprintf(message, sizeof message, "%s", text);
+    refused = berth_log_set_callback(NULL, NULL, NULL);
+    CHECK(berth_has_feature("log") == 1);
+    inside = 0;
+}
+
+/* A poststop hook that fails is told to the log, and to nobody else. */
+static void warn(void) {
+    berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
+    berth_config *config;
+    berth_container *container;
+    char json[1024];
+    snprintf(json, sizeof json,
+             "{\"ociVersion\":\"1.0.2\",\"process\":%s,\"root\":{\"path\":\"/\"},"
+             "\"hooks\":{\"poststop\":[{\"path\":\"%s/bin/busybox\",\"args\":[\"sh\",\"-c\",\"echo sorry; exit 3\"]}]},"
+             "\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"}]}}",
+             process_json("true", 0), rootfs);
+    OK(berth_config_from_json(json, rootfs, &config, &error));
+    OK(berth_container_run(runtime, new_id(), config, &quiet, &container, &error));
+    OK(berth_container_wait(container, LONG_MS, NULL, &error));
+    OK(berth_container_delete(container, 0, &error));
+    berth_container_free(container);
+    berth_config_free(config);
+}
+
+static void to_a_function(void) {
+    OK(berth_log_set_callback(note, &warnings, &error));
+    warn();
+    CHECK(warnings == 1 && strncmp(target, "berth::", 7) == 0);
+    CHECK(strstr(message, "poststop") && strstr(message, "sorry") && !strchr(message, '\n'));
+    CHECK(refused == BERTH_E_BUSY);
+    OK(berth_log_set_callback(NULL, &warnings, &error));
+    warn();
+    CHECK(warnings == 1);
+}
+
+static void to_a_descriptor(void) {
+    int out[2];
+    const char *text;
+    CHECK(pipe2(out, O_CLOEXEC) == 0);
+    OK(berth_log_set_callback(note, &warnings, &error));
+    OK(berth_log_set_fd(out[1], &error));
+    close(out[1]);
+    warn();
+    CHECK(warnings == 1);
+    OK(berth_log_set_fd(-1, &error));
+    warn();
+    text = read_all(out[0]);
+    CHECK(text[0] == '{' && strstr(text, "\"level\":\"warn\"") && strstr(text, "\"target\":\"berth::"));
+    CHECK(strstr(text, "poststop") && text[strlen(text) - 1] == '\n');
+    CHECK(strstr(strstr(text, "\"level\":\"warn\"") + 1, "\"level\":\"warn\"") == NULL);
+    FAILS(BERTH_E_INVALID_ARGUMENT, "fd is 987", berth_log_set_fd(987, &error));
+    FAILS(BERTH_E_INVALID_ARGUMENT, "fd is -2", berth_log_set_fd(-2, &error));
+}
+
+/* No reader, no room: nothing waits, nothing is killed by SIGPIPE. */
+static void to_nobody(void) {
+    int out[2];
+    signal(SIGPIPE, SIG_DFL);
+    CHECK(pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0);
+    while (write(out[1], "full", 4) > 0)
+        ;
+    CHECK(fcntl(out[1], F_SETFL, 0) == 0);
+    OK(berth_log_set_fd(out[1], &error));
+    close(out[1]);
+    warn();
+    close(out[0]);
+    warn();
+    OK(berth_log_set_fd(-1, &error));
+}
+
+int main(int argc, char **argv) {
+    begin(argc, argv);
+    to_a_function();
+    to_a_descriptor();
+    to_nobody();
+    return 0;
+}

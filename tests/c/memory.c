@@ -1,0 +1,99 @@
+/*
+ * Calls that give out memory and descriptors, and all of it given back: to be run under valgrind. Valgrind does not know
+ * clone3(2) and pidfd_open(2), so the container is created and deleted by the same program, executed once more (valgrind
+ * does not follow): this is a life seen from another process than the creator's, too.
+ */
+#include "check.h"
+
+static void create(const char *id) {
+    berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
+    berth_config *config = new_config("sleep 1000", 0);
+    berth_container *container;
+    OK(berth_container_run(runtime, id, config, &quiet, &container, &error));
+    berth_container_free(container);
+    berth_config_free(config);
+}
+
+static void delete(const char *id) {
+    berth_container *container;
+    OK(berth_container_load(runtime, id, &container, &error));
+    remove_container(container);
+}
+
+static void elsewhere(const char *program, const char *what, const char *id) {
+    pid_t child = fork();
+    int raw;
+    CHECK(child >= 0);
+    if (child == 0) {
+        execl(program, program, rootfs, state_root, what, id, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(waitpid(child, &raw, 0) == child && WIFEXITED(raw) && WEXITSTATUS(raw) == 0);
+}
+
+static void configurations(void) {
+    berth_config *config = new_config("true", 0), *none;
+    char *json;
+    OK(berth_config_validate(config, &error));
+    OK(berth_config_to_json(config, &json, &error));
+    berth_string_free(json);
+    OK(berth_config_explain_json(config, &json, &error));
+    berth_string_free(json);
+    OK(berth_config_default_json(&json, &error));
+    berth_string_free(json);
+    berth_config_free(config);
+    FAILS(BERTH_E_CONFIG_INVALID, "JSON", berth_config_from_json("[", NULL, &none, &error));
+    FAILS(BERTH_E_SYSTEM, "config.json", berth_config_from_bundle("/nothing/here", &none, &error));
+    CHECK(berth_config_from_json("[", NULL, &none, NULL) == BERTH_E_CONFIG_INVALID && !none);
+}
+
+static void a_container_of_another_process(const char *id) {
+    berth_container *container, *none;
+    berth_stats stats;
+    int32_t *pids;
+    size_t count;
+    char *json;
+    FAILS(BERTH_E_NOT_FOUND, "not-there", berth_container_load(runtime, "not-there", &none, &error));
+    OK(berth_container_load(runtime, id, &container, &error));
+    CHECK(status_of(container) == BERTH_STATUS_RUNNING);
+    FAILS(BERTH_E_ALREADY_RUNNING, id, berth_container_start(container, &error));
+    OK(berth_container_pause(container, &error));
+    CHECK(status_of(container) == BERTH_STATUS_PAUSED);
+    OK(berth_container_resume(container, &error));
+    OK(berth_container_state_json(container, &json, &error));
+    berth_string_free(json);
+    OK(berth_container_config_json(container, &json, &error));
+    berth_string_free(json);
+    OK(berth_runtime_list_json(runtime, &json, &error));
+    berth_string_free(json);
+    OK(berth_runtime_recover(runtime, &json, &error));
+    berth_string_free(json);
+    OK(berth_container_pids(container, &pids, &count, &error));
+    CHECK(count == 1 && pids[0] > 1);
+    berth_pids_free(pids);
+    stats.size = sizeof stats;
+    OK(berth_container_stats(container, &stats, &error));
+    FAILS(BERTH_E_NOT_STOPPED, id, berth_container_delete(container, 0, &error));
+    FAILS(BERTH_E_UNSUPPORTED, "flags", berth_container_delete(container, 2, &error));
+    berth_container_free(container);
+}
+
+int main(int argc, char **argv) {
+    const char *id = new_id();
+    begin(argc, argv);
+    if (argc > 4) {
+        if (strcmp(argv[3], "create") == 0)
+            create(argv[4]);
+        else
+            delete(argv[4]);
+        berth_runtime_free(runtime);
+        _exit(0);
+    }
+    configurations();
+    elsewhere(argv[0], "create", id);
+    a_container_of_another_process(id);
+    elsewhere(argv[0], "delete", id);
+    OK(berth_log_set_fd(2, &error));
+    OK(berth_log_set_fd(-1, &error));
+    return 0;
+}

@@ -1,0 +1,77 @@
+//! All that a host would find changed in itself.
+
+use std::collections::BTreeMap;
+
+use super::leftovers;
+
+/// What a process would find changed.
+pub struct Self_ {
+    pub facts: BTreeMap<String, String>,
+    pub descriptors: BTreeMap<i32, String>,
+    pub threads: usize,
+    pub children: Vec<i32>,
+}
+
+pub fn myself() -> Self_ {
+    let mut facts = BTreeMap::new();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let kept =
+        ["Umask", "Uid", "Gid", "Groups", "Sig", "Shd", "Cap", "NoNewPrivs", "Seccomp:", "TracerPid", "NSpid", "PPid"];
+    for line in
+        status.lines().filter(|line| kept.iter().any(|kept| line.starts_with(kept)) && !line.starts_with("SigQ"))
+    {
+        let (key, value) = line.split_once(':').unwrap();
+        facts.insert(key.into(), value.into());
+    }
+    for file in
+        ["limits", "environ", "oom_score_adj", "cgroup", "personality", "timerslack_ns", "mountinfo", "sessionid"]
+    {
+        facts.insert(file.into(), std::fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default());
+    }
+    for link in ["cwd", "root", "exe"] {
+        facts.insert(link.into(), format!("{:?}", std::fs::read_link(format!("/proc/self/{link}"))));
+    }
+    for entry in std::fs::read_dir("/proc/self/ns").unwrap().flatten() {
+        facts.insert(format!("ns {:?}", entry.file_name()), format!("{:?}", std::fs::read_link(entry.path())));
+    }
+    facts.insert("variables".into(), format!("{:?}", std::env::vars_os().collect::<BTreeMap<_, _>>()));
+    let mut prctls = [0i32; 2];
+    // SAFETY: questions only.
+    unsafe {
+        facts.insert("dumpable".into(), libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0).to_string());
+        libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &mut prctls[0], 0, 0, 0);
+        libc::prctl(libc::PR_GET_PDEATHSIG, &mut prctls[1], 0, 0, 0);
+        facts.insert("nice".into(), libc::getpriority(libc::PRIO_PROCESS, 0).to_string());
+        facts.insert("session".into(), format!("{} {}", libc::getsid(0), libc::getpgrp()));
+    }
+    facts.insert("subreaper, pdeathsig".into(), format!("{prctls:?}"));
+    for signal in 1..=64 {
+        // SAFETY: an old action is asked for, none is set.
+        let handler = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut action);
+            (action.sa_sigaction, action.sa_flags)
+        };
+        facts.insert(format!("signal {signal}"), format!("{handler:?}"));
+    }
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    Self_ { facts, descriptors: descriptors(), threads, children: leftovers::children() }
+}
+
+pub fn descriptors() -> BTreeMap<i32, String> {
+    let list = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let numbers: Vec<i32> = list.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The descriptor of the listing itself is closed by now.
+    let target = |fd: &i32| Some((*fd, std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?.display().to_string()));
+    numbers.iter().filter_map(target).collect()
+}
+
+pub fn assert_same(after: &Self_, before: &Self_) {
+    for (name, value) in &before.facts {
+        assert_eq!(after.facts.get(name), Some(value), "{name} has changed");
+    }
+    assert_eq!(
+        (&after.descriptors, after.threads, &after.children),
+        (&before.descriptors, before.threads, &before.children)
+    );
+}

@@ -1,0 +1,122 @@
+//! The main of test programs that bring their own (`harness = false`): tests run one after the other, and some of
+//! them start this same program again as a host process of its own, which they may kill, limit or filter.
+
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+pub type Test = (&'static str, fn());
+pub type Host = (&'static str, fn(&[String]));
+
+/// Runs the host that the arguments name, or the tests whose names they filter.
+pub fn main(tests: &[Test], hosts: &[Host]) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some("--host") = args.first().map(String::as_str) {
+        let host = hosts.iter().find(|host| Some(host.0) == args.get(1).map(String::as_str)).expect("a host's name");
+        return (host.1)(&args[2..]);
+    }
+    if args.iter().any(|arg| arg == "--list") {
+        tests.iter().for_each(|test| println!("{}: test", test.0));
+        return;
+    }
+    if args.first().map(String::as_str) != Some("--tests") {
+        std::process::exit(reaper(&args));
+    }
+    let args = &args[1..];
+    let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let mut failed = Vec::new();
+    let mut passed = 0;
+    for (name, test) in tests {
+        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
+            continue;
+        }
+        let began = Instant::now();
+        let ok = std::panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {} ({:.1} s)", if ok { "ok" } else { "FAILED" }, began.elapsed().as_secs_f64());
+        if ok { passed += 1 } else { failed.push(*name) }
+    }
+    println!("\ntest result: {passed} passed; {} failed {failed:?}", failed.len());
+    std::process::exit(i32::from(!failed.is_empty()));
+}
+
+/// Orphans of killed hosts come to this process, which reaps them as a good pid 1 does; the real one may take its time.
+fn reaper(args: &[String]) -> i32 {
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    let tests = tests.arg("--tests").args(args).spawn().unwrap().id() as i32;
+    loop {
+        let mut status = 0;
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
+        if pid == tests || pid < 0 {
+            super::leftovers::sweep(&format!("-{tests}-"));
+            return if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 1 };
+        }
+    }
+}
+
+/// This program again, as the host of that name. Killed and reaped when dropped.
+pub struct Running(pub Child);
+
+pub fn host(name: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("--host").arg(name).args(args);
+    command
+}
+
+pub fn start(command: &mut Command) -> Running {
+    Running(command.spawn().unwrap())
+}
+
+impl Running {
+    /// Waits for the end, but not for ever.
+    pub fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_millis(super::LONG as u64);
+        loop {
+            match self.0.try_wait().unwrap() {
+                Some(status) => return status,
+                None if Instant::now() > deadline => panic!("the host process hangs: {}", stacks(self.0.id())),
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    pub fn kill(&mut self) -> ExitStatus {
+        let _ = self.0.kill();
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs a host to its end, which must be a good one; its output as text.
+pub fn run(command: &mut Command) -> String {
+    use std::io::Read;
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(OwnedFd::from(writer));
+    let mut running = start(command);
+    // The command holds the writing end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let text = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = reader.read_to_string(&mut text);
+        text
+    });
+    let status = running.end();
+    let text = text.join().unwrap();
+    assert!(status.success(), "{status}: {text}");
+    text
+}
+
+/// Where each thread of a process stands, for the message about one that hangs.
+fn stacks(pid: u32) -> String {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return String::new() };
+    let one = |task: std::fs::DirEntry| {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default().trim().to_owned();
+        format!("{} in {} ({})", read("comm"), read("wchan"), read("syscall"))
+    };
+    tasks.flatten().map(one).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,337 @@
+//! Rule 6: whoever is killed at whatever instant, one forced delete leaves nothing, and the id can be used again.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Stdio as Std};
+use std::time::{Duration, Instant};
+
+use berth::spec::Config;
+use berth::{Code, Container, Force, ProcessOptions, Runtime, Settings, Status, Stdio, fault};
+use common::runner::Running;
+use common::*;
+use serde_json::{Value, json};
+
+fn main() {
+    runner::main(
+        &[
+            ("a_host_killed_at_any_point_leaves_what_a_delete_removes", killed_at_every_point),
+            ("recover_removes_what_the_killed_left", recovered_at_every_point),
+            ("a_host_killed_at_any_moment_leaves_what_a_delete_removes", killed_at_random_moments),
+            ("a_container_whose_starter_was_killed_can_be_started", killed_starter),
+            ("a_deleter_that_was_killed_is_followed_by_the_next", killed_deleter),
+            ("a_hook_dies_with_its_host", killed_while_hooks_run),
+            ("a_pauser_that_was_killed_leaves_a_container_that_can_be_killed", killed_pauser),
+            ("every_point_is_passed_in_a_life", every_point_is_passed),
+        ],
+        &[("life", life), ("create", create), ("start", start), ("delete", delete), ("pause", pause)],
+    );
+}
+
+fn runtime(root: &str) -> Runtime {
+    Runtime::new(Settings { root: root.into(), ..Settings::default() }).unwrap()
+}
+
+/// A container with something in it, also below its pid 1, and a hook of each kind that the host runs.
+fn config() -> Value {
+    let mut config = shell("sleep 1000 & sleep 1000 & wait");
+    let quick = json!([{ "path": "/bin/true" }]);
+    config["hooks"] = json!({ "prestart": quick, "createRuntime": quick, "createContainer": quick,
+        "startContainer": quick, "poststart": quick, "poststop": quick });
+    config
+}
+
+fn loaded(config: &Value) -> Config {
+    Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
+}
+
+/// `[root, id, point, pass]`: says "r", waits for a byte, and leads a whole life. Armed, it does not survive it.
+fn life(args: &[String]) {
+    let runtime = arm(args);
+    let container = Container::create(&runtime, &args[1], &loaded(&config()), &quiet()).unwrap();
+    container.start().unwrap();
+    exec_true(&container);
+    container.pause().unwrap();
+    container.resume().unwrap();
+    container.delete(Force::Kill).unwrap();
+}
+
+fn exec_true(container: &Container) {
+    let process = serde_json::from_value(json!({
+        "cwd": "/", "args": ["true"], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 }
+    }));
+    container.exec(&process.unwrap(), &quiet()).unwrap().wait(LONG).unwrap();
+}
+
+fn arm(args: &[String]) -> Runtime {
+    let runtime = runtime(&args[0]);
+    if args[2] != "-" {
+        fault::arm(&args[2], args[3].parse().unwrap());
+    }
+    print!("r");
+    std::io::stdout().flush().unwrap();
+    std::io::stdin().read_exact(&mut [0]).unwrap();
+    runtime
+}
+
+fn create(args: &[String]) {
+    let config = std::env::var("CRASH_CONFIG").map_or_else(|_| config(), |text| text.parse().unwrap());
+    Container::create(&arm(args), &args[1], &loaded(&config), &quiet()).unwrap();
+}
+
+fn start(args: &[String]) {
+    arm(args).load(&args[1]).unwrap().start().unwrap();
+}
+
+fn delete(args: &[String]) {
+    arm(args).load(&args[1]).unwrap().delete(Force::Kill).unwrap();
+}
+
+fn pause(args: &[String]) {
+    arm(args).load(&args[1]).unwrap().pause().unwrap();
+}
+
+/// A host that has said that it is ready.
+struct Ready {
+    running: Running,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+}
+
+fn ready(name: &str, root: &Path, id: &str, point: &str, pass: u32) -> Ready {
+    ready_with(name, root, id, point, pass, &config())
+}
+
+fn ready_with(name: &str, root: &Path, id: &str, point: &str, pass: u32, config: &Value) -> Ready {
+    let mut command = runner::host(name, &[root.to_str().unwrap(), id, point, &pass.to_string()]);
+    command.stdin(Std::piped()).stdout(Std::piped()).env("CRASH_CONFIG", config.to_string());
+    let mut running = runner::start(&mut command);
+    let (stdin, mut stdout) = (running.0.stdin.take().unwrap(), running.0.stdout.take().unwrap());
+    stdout.read_exact(&mut [0]).unwrap();
+    Ready { running, stdin, stdout }
+}
+
+impl Ready {
+    fn go(&mut self) {
+        self.stdin.write_all(b"g").unwrap();
+    }
+
+    /// Whether it was killed, and did not end well before.
+    fn killed(mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.running.end();
+        drop(self.stdout);
+        assert!(status.success() || status.signal() == Some(libc::SIGKILL), "{status}");
+        !status.success()
+    }
+}
+
+/// One forced delete through a fresh handle, and the id is as new.
+fn delete_leaves_nothing(root: &Path, id: &str) {
+    let fresh = runtime(root.to_str().unwrap());
+    match fresh.load(id) {
+        Ok(container) => container.delete(Force::Kill).unwrap(),
+        Err(error) => assert_eq!(error.code, Code::NotFound, "{error}"),
+    }
+    leftovers::no_orphan_stays();
+    leftovers::nothing_stays(id, root);
+    a_whole_life(&fresh, root, id);
+}
+
+fn a_whole_life(runtime: &Runtime, root: &Path, id: &str) {
+    let options = ProcessOptions { stdio: [Stdio::Null, Stdio::Pipe, Stdio::Pipe], ..ProcessOptions::default() };
+    let container = Container::run(runtime, id, &loaded(&shell("echo again; exit 3")), &options).unwrap();
+    assert_eq!(read_all(&container.init_process().unwrap()), "again\n");
+    assert_eq!(container.wait(LONG).unwrap(), berth::ExitStatus::Exited(3));
+    container.delete(Force::No).unwrap();
+    leftovers::no_orphan_stays();
+    leftovers::nothing_stays(id, root);
+}
+
+struct Place {
+    _dir: tempfile::TempDir,
+    root: std::path::PathBuf,
+}
+
+fn place() -> Place {
+    rootfs();
+    let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+    Place { root: dir.path().join("state"), _dir: dir }
+}
+
+/// Kills at each pass of each point, until a life ends without having passed it so often.
+fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
+    let place = place();
+    for point in fault::POINTS {
+        let mut pass = 1;
+        loop {
+            let id = unique("crash");
+            let mut host = ready("life", &place.root, &id, point, pass);
+            host.go();
+            if !host.killed() {
+                break;
+            }
+            check(&place.root, &id, point);
+            pass += 1;
+        }
+        assert!(pass > 1, "no life passes {point}");
+    }
+}
+
+fn killed_at_every_point() {
+    at_every_point(|root, id, _| delete_leaves_nothing(root, id));
+}
+
+fn recovered_at_every_point() {
+    at_every_point(|root, id, point| {
+        let fresh = runtime(root.to_str().unwrap());
+        let recovered = fresh.recover().unwrap();
+        let left = fresh.ids().unwrap();
+        // One that was created in full is nobody's rubbish, whatever happened to whoever worked on it.
+        assert!(left.is_empty() || left == [id] && recovered.is_empty(), "{point}: {left:?} {recovered:?}");
+        if left.is_empty() {
+            leftovers::no_orphan_stays();
+            leftovers::nothing_stays(id, root);
+        }
+        delete_leaves_nothing(root, id);
+    });
+}
+
+fn every_point_is_passed() {
+    let sources = ["container", "cgroup", "spawn"];
+    let mut named = std::collections::BTreeSet::new();
+    for entry in
+        sources.iter().flat_map(|dir| leftovers::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir)))
+    {
+        let text = std::fs::read_to_string(entry).unwrap_or_default();
+        for rest in text.split("fault::point(\"").skip(1) {
+            named.insert(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(named, fault::POINTS.iter().map(|point| point.to_string()).collect());
+}
+
+/// xorshift64*, seeded by the clock or by BERTH_TEST_SEED.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Random {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = std::env::var("BERTH_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(now | 1);
+        println!("BERTH_TEST_SEED={seed}");
+        Random(seed)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % bound.max(1)
+    }
+}
+
+fn killed_at_random_moments() {
+    let place = place();
+    let mut random = Random::new();
+    let mut longest = Duration::ZERO;
+    for _ in 0..3 {
+        let mut host = ready("life", &place.root, &unique("crash"), "-", 0);
+        let began = Instant::now();
+        host.go();
+        assert!(!host.killed());
+        longest = longest.max(began.elapsed());
+    }
+    let mut hit = 0;
+    for _ in 0..100 {
+        let id = unique("crash");
+        let mut host = ready("life", &place.root, &id, "-", 0);
+        let moment = Duration::from_micros(random.below(longest.as_micros() as u64));
+        host.go();
+        std::thread::sleep(moment);
+        host.running.kill();
+        hit += usize::from(runtime(place.root.to_str().unwrap()).ids().unwrap().contains(&id));
+        delete_leaves_nothing(&place.root, &id);
+    }
+    println!("{hit} of 100 were killed in the middle of a life of {longest:?}");
+    assert!(hit > 0);
+}
+
+fn killed_starter() {
+    let place = place();
+    let mut again = 0;
+    for point in fault::POINTS.iter().filter(|point| point.starts_with("start.")) {
+        for _ in 0..10 {
+            let id = unique("crash");
+            let fresh = runtime(place.root.to_str().unwrap());
+            let container = Container::create(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
+            let mut host = ready("start", &place.root, &id, point, 1);
+            host.go();
+            assert!(host.killed());
+            // init may have been released before its starter died; otherwise the next one starts it.
+            match container.start() {
+                Ok(()) => again += 1,
+                Err(error) => assert_eq!(error.code, Code::AlreadyRunning, "{point}: {error}"),
+            }
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while container.status().unwrap() != Status::Running {
+                assert!(Instant::now() < deadline, "{point}: {:?}", container.status());
+            }
+            exec_true(&container);
+            drop(container);
+            delete_leaves_nothing(&place.root, &id);
+        }
+    }
+    println!("{again} were started by the second starter");
+}
+
+fn killed_deleter() {
+    let place = place();
+    for point in fault::POINTS.iter().filter(|point| point.starts_with("delete.")) {
+        let id = unique("crash");
+        let fresh = runtime(place.root.to_str().unwrap());
+        let container = Container::create(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
+        container.start().unwrap();
+        let mut host = ready("delete", &place.root, &id, point, 1);
+        host.go();
+        assert!(host.killed(), "{point}");
+        drop(container);
+        delete_leaves_nothing(&place.root, &id);
+    }
+}
+
+fn killed_while_hooks_run() {
+    let place = place();
+    let dir = place.root.parent().unwrap();
+    for kind in ["prestart", "createRuntime", "createContainer"] {
+        let told = dir.join(format!("told-{kind}"));
+        nix::unistd::mkfifo(&told, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut config = shell("sleep 1000");
+        let script = format!("echo here > {}; exec sleep 1000", told.display());
+        config["hooks"] = json!({ kind: [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+        let id = unique("crash");
+        let mut host = ready_with("create", &place.root, &id, "-", 0, &config);
+        host.go();
+        assert_eq!(std::fs::read_to_string(&told).unwrap(), "here\n");
+        host.running.kill();
+        delete_leaves_nothing(&place.root, &id);
+    }
+}
+
+fn killed_pauser() {
+    let place = place();
+    let id = unique("crash");
+    let fresh = runtime(place.root.to_str().unwrap());
+    let container = Container::run(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
+    let mut host = ready("pause", &place.root, &id, "pause.frozen", 1);
+    host.go();
+    assert!(host.killed());
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    container.resume().unwrap();
+    assert_eq!(container.status().unwrap(), Status::Running);
+    let mut host = ready("pause", &place.root, &id, "pause.frozen", 1);
+    host.go();
+    assert!(host.killed());
+    drop(container);
+    delete_leaves_nothing(&place.root, &id);
+}

@@ -1,0 +1,250 @@
+//! Older kernels and strict sandboxes: calls that are not there (ENOSYS) or not allowed (EPERM), by a seccomp filter
+//! on the host process.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use berth::spec::Config;
+use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Runtime, Settings};
+use common::*;
+use serde_json::{Value, json};
+
+fn main() {
+    runner::main(
+        &[
+            ("mounts_without_mount_setattr", || with_host("mounts", &["ENOSYS", "EPERM"])),
+            ("mounts_of_a_user_namespace_without_mount_setattr", || with_host("user", &["ENOSYS", "EPERM"])),
+            ("a_recursive_attribute_without_mount_setattr_is_an_error", || with_host("recursive", &["ENOSYS"])),
+            ("a_status_that_was_taken_is_not_made_up", || with_host("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
+            ("a_status_that_nobody_kept_is_not_made_up", || with_host("ignored", &["ENOTTY", "EPERM"])),
+            ("memory_files_without_mfd_exec", || with_host("memory", &["EINVAL"])),
+            ("cgroups_without_openat2", || with_host("openat2", &["ENOSYS", "EPERM"])),
+        ],
+        &[
+            ("mounts", mounts),
+            ("user", mounts_in_user_namespace),
+            ("recursive", recursive),
+            ("taken", taken),
+            ("ignored", ignored),
+            ("memory", memory),
+            ("openat2", openat2),
+        ],
+    );
+}
+
+fn with_host(name: &str, errnos: &[&str]) {
+    rootfs();
+    for errno in errnos {
+        let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+        let (root, id) = (dir.path().join("state"), unique(name));
+        print!("{}", runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id, errno])));
+        leftovers::no_orphan_stays();
+        leftovers::nothing_stays(&id, &root);
+    }
+}
+
+fn runtime(args: &[String]) -> Runtime {
+    Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap()
+}
+
+fn load(config: &Value) -> Config {
+    Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
+}
+
+enum When {
+    Always,
+    /// The argument of this index (its low half) is this.
+    Is(u32, u32),
+    /// It has these bits.
+    Has(u32, u32),
+}
+
+/// From here on the call fails with the errno, in this process and all that it starts.
+fn forbid(call: libc::c_long, when: When, errno: &str) {
+    let errno = match errno {
+        "EPERM" => libc::EPERM,
+        "EINVAL" => libc::EINVAL,
+        "ENOTTY" => libc::ENOTTY,
+        _ => libc::ENOSYS,
+    };
+    let instruction = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let load = |offset| instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    let jump = |kind, k, otherwise| instruction(libc::BPF_JMP | kind | libc::BPF_K, 0, otherwise, k);
+    let answer = |value| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, value);
+    // struct seccomp_data: nr, arch, instruction pointer, six arguments.
+    let argument = |index: u32| load(16 + 8 * index);
+    let mut program = vec![load(0)];
+    match when {
+        When::Always => program.push(jump(libc::BPF_JEQ, call as u32, 1)),
+        When::Is(index, value) => {
+            program.extend([jump(libc::BPF_JEQ, call as u32, 3), argument(index), jump(libc::BPF_JEQ, value, 1)]);
+        }
+        When::Has(index, bits) => {
+            program.extend([jump(libc::BPF_JEQ, call as u32, 3), argument(index), jump(libc::BPF_JSET, bits, 1)]);
+        }
+    }
+    program.extend([answer(libc::SECCOMP_RET_ERRNO | errno as u32), answer(libc::SECCOMP_RET_ALLOW)]);
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the filter is valid for the call.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Runs a script to its end; what it printed.
+fn output(args: &[String], config: &Value) -> String {
+    let runtime = runtime(args);
+    let container = Container::run(&runtime, &args[1], &load(config), &piped())
+        .unwrap_or_else(|error| panic!("{error} {:?}", error.detail));
+    let text = read_all(&container.init_process().unwrap());
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    text
+}
+
+/// Read-only in all ways: a bind mount, a path, the root.
+fn read_only(args: &[String]) -> Value {
+    let source = std::path::Path::new(&args[0]).parent().unwrap().join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::os::unix::fs::chown(&source, Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(source.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut config = shell(
+        "for place in /bound /tmp /dev/shm /proc/sys/kernel; do touch $place/x 2>/dev/null && echo \"$place is writable\"; done; \
+         echo x 2>/dev/null > /proc/sys/kernel/domainname && echo 'sysctl is writable'; \
+         grep -E ' (/bound|/proc/sys|/|/proc/kcore) ' /proc/self/mounts | cut -d' ' -f2,4 | sort",
+    );
+    config["root"]["readonly"] = json!(true);
+    config["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/bound", "type": "bind", "source": source, "options": ["bind", "ro", "nosuid", "noexec"]
+    }));
+    config["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/writable", "type": "bind", "source": source, "options": ["bind", "nodev"]
+    }));
+    config
+}
+
+fn check_read_only(text: &str) {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("/dev/shm is writable")).collect();
+    assert!(
+        !text.contains("/bound is")
+            && !text.contains("/tmp is")
+            && !text.contains("sysctl is")
+            && !text.contains("/proc/sys/"),
+        "{text}"
+    );
+    let has = |point: &str, options: &[&str]| {
+        let line = lines
+            .iter()
+            .find(|line| line.split(' ').next() == Some(point))
+            .unwrap_or_else(|| panic!("{point}: {text}"));
+        let found: Vec<&str> = line.split(' ').nth(1).unwrap().split(',').collect();
+        assert!(options.iter().all(|option| found.contains(option)), "{line}");
+    };
+    has("/", &["ro"]);
+    has("/bound", &["ro", "nosuid", "noexec"]);
+    has("/proc/sys", &["ro"]);
+}
+
+fn mounts(args: &[String]) {
+    let config = read_only(args);
+    forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
+    check_read_only(&output(args, &config));
+}
+
+fn mounts_in_user_namespace(args: &[String]) {
+    let mut config = read_only(args);
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    let map = json!([{ "containerID": 0, "hostID": 0, "size": 65536 }]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
+    check_read_only(&output(args, &config));
+}
+
+fn recursive(args: &[String]) {
+    let mut config = read_only(args);
+    config["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/all", "type": "bind", "source": "/proc/sys", "options": ["rbind", "rro"]
+    }));
+    forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
+    let error = Container::create(&runtime(args), &args[1], &load(&config), &quiet()).unwrap_err();
+    assert!(error.code == Code::System && error.message.contains("/all"), "{error}");
+    assert_eq!(error.errno, Some(nix::errno::Errno::ENOSYS), "{error}");
+}
+
+const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn take_all(_: i32) {
+    // SAFETY: async-signal-safe; errno is put back.
+    unsafe {
+        let errno = *libc::__errno_location();
+        while libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) > 0 {
+            TAKEN.fetch_add(1, Ordering::SeqCst);
+        }
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Many ends, some of them taken by the host's handler first: the true status or none.
+fn ends(args: &[String]) -> (usize, usize) {
+    let runtime = runtime(args);
+    let (mut known, mut unknown) = (0, 0);
+    let mut count = |result: berth::Result<ExitStatus>, expected| match result {
+        Ok(status) => {
+            assert_eq!(status, ExitStatus::Exited(expected));
+            known += 1;
+        }
+        Err(error) => {
+            assert_eq!(error.code, Code::StatusUnknown, "{error}");
+            unknown += 1;
+        }
+    };
+    for round in 0..15 {
+        let options = ProcessOptions { stdio: [berth::Stdio::Pipe, berth::Stdio::Null, berth::Stdio::Null], ..quiet() };
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &load(&shell("read x; exit 7")), &options)
+                .unwrap();
+        let process =
+            json!({ "cwd": "/", "args": ["sh", "-c", "exit 9"], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
+        let process = container.exec(&serde_json::from_value(process).unwrap(), &quiet()).unwrap();
+        count(process.wait(LONG), 9);
+        drop(container.init_process().unwrap().take_stdio());
+        count(container.wait(LONG), 7);
+        container.delete(Force::No).unwrap();
+    }
+    (known, unknown)
+}
+
+fn taken(args: &[String]) {
+    forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
+    // SAFETY: a valid handler.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = take_all as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut());
+    }
+    let (known, unknown) = ends(args);
+    assert!(TAKEN.load(Ordering::SeqCst) > 0);
+    println!("{known} known, {unknown} unknown");
+}
+
+fn ignored(args: &[String]) {
+    forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    assert_eq!(ends(args), (0, 30));
+}
+
+fn memory(args: &[String]) {
+    const MFD_EXEC: u32 = 0x10;
+    forbid(libc::SYS_memfd_create, When::Has(1, MFD_EXEC), &args[2]);
+    assert_eq!(output(args, &shell("echo fine")), "fine\n");
+}
+
+/// init itself needs openat2; on the host's side there is another way. O_CLOEXEC and RESOLVE_NO_SYMLINKS are told
+/// apart from init's calls by nothing a filter sees but the directory: the host's are relative to none.
+fn openat2(args: &[String]) {
+    forbid(libc::SYS_openat2, When::Is(0, libc::AT_FDCWD as u32), &args[2]);
+    assert_eq!(output(args, &shell("echo fine")), "fine\n");
+}

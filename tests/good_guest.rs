@@ -1,0 +1,433 @@
+//! Rule 1: the host process is a stranger's. It forks, has handlers, limits and masks of its own, and finds everything
+//! as it was.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use berth::spec::Config;
+use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Runtime, Settings, Status, Stdio};
+use common::myself::{assert_same, descriptors, myself};
+use common::*;
+use serde_json::json;
+
+fn main() {
+    runner::main(
+        &[
+            ("a_host_with_threads_children_and_handlers_finds_all_as_it_was", || quiet_host("storm", "caught")),
+            ("a_host_that_ignores_sigchld", || quiet_host("storm", "ignored")),
+            ("a_host_with_all_signals_blocked", || quiet_host("storm", "blocked")),
+            ("a_host_without_standard_streams", || quiet_host("closed", "")),
+            ("a_host_with_few_descriptors_left", || quiet_host("few", "")),
+            ("a_host_whose_forked_children_stay", || quiet_host("forker", "")),
+            ("a_thread_may_end_as_soon_as_create_returns", || quiet_host("brief", "")),
+            ("what_was_executed_and_forgotten_is_reaped", || quiet_host("forgotten", "")),
+        ],
+        &[
+            ("storm", storm),
+            ("closed", closed),
+            ("few", few),
+            ("forker", forker),
+            ("brief", brief),
+            ("forgotten", forgotten),
+            ("descriptors", inherited_descriptors),
+        ],
+    );
+}
+
+/// Runs a host that may print nothing and leaves nothing.
+fn quiet_host(name: &str, variant: &str) {
+    rootfs();
+    let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+    let root = dir.path().join("state");
+    let id = unique(name);
+    let text = runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id, variant]));
+    assert_eq!(text, "", "a host has printed");
+    leftovers::no_orphan_stays();
+    leftovers::nothing_stays(&id, &root);
+}
+
+fn runtime(args: &[String]) -> Runtime {
+    let settings = Settings {
+        root: args[0].as_str().into(),
+        setup_timeout: std::time::Duration::from_secs(30),
+        ..Settings::default()
+    };
+    Runtime::new(settings).unwrap()
+}
+
+fn config(script: &str) -> Config {
+    Config::from_json(&shell(script).to_string(), Some(rootfs())).unwrap()
+}
+
+fn exec(container: &Container, script: &str, options: &ProcessOptions) -> berth::Result<berth::Process> {
+    let process =
+        json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
+    container.exec(&serde_json::from_value(process).unwrap(), options)
+}
+
+/// Since Linux 6.15 the kernel tells the status also after it was taken.
+fn kernel_remembers() -> bool {
+    let release = nix::sys::utsname::uname().unwrap().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 15)
+}
+
+fn check_status(status: berth::Result<ExitStatus>, expected: ExitStatus) {
+    match status {
+        Ok(status) => assert_eq!(status, expected),
+        Err(error) => assert!(error.code == Code::StatusUnknown && !kernel_remembers(), "{error}"),
+    }
+}
+
+/// One life, with a process executed beside init.
+fn live(runtime: &Runtime, id: &str) {
+    let container = Container::create(runtime, id, &config("read x; exit 7"), &piped_in()).unwrap();
+    container.start().unwrap();
+    check_status(exec(&container, "exit 9", &quiet()).unwrap().wait(LONG), ExitStatus::Exited(9));
+    drop(container.init_process().unwrap().take_stdio());
+    check_status(container.wait(LONG), ExitStatus::Exited(7));
+    container.delete(Force::No).unwrap();
+}
+
+fn piped_in() -> ProcessOptions {
+    ProcessOptions { stdio: [Stdio::Pipe, Stdio::Null, Stdio::Null], ..ProcessOptions::default() }
+}
+
+fn thread_mask() -> Vec<i32> {
+    let mask = nix::sys::signal::SigSet::thread_get_mask().unwrap();
+    mask.iter().map(|signal| signal as i32).collect()
+}
+
+/// What the host's own handler has taken: pid and status, in the order of arrival.
+static TAKEN: [(AtomicI32, AtomicI32); 8192] = [const { (AtomicI32::new(0), AtomicI32::new(0)) }; 8192];
+static TAKEN_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn on_sigchld(_: i32) {
+    // SAFETY: async-signal-safe calls; errno is put back.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let mut status = 0;
+        loop {
+            let pid = libc::waitpid(-1, &mut status, libc::WNOHANG);
+            if pid <= 0 {
+                break;
+            }
+            let place = &TAKEN[TAKEN_COUNT.fetch_add(1, Ordering::SeqCst) % TAKEN.len()];
+            place.1.store(status, Ordering::SeqCst);
+            place.0.store(pid, Ordering::SeqCst);
+        }
+        *libc::__errno_location() = errno;
+    }
+}
+
+fn set_handler(handler: libc::sighandler_t) {
+    // SAFETY: a valid handler.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART | libc::SA_NOCLDSTOP;
+        assert_eq!(libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+/// Forks a child that executes this program to look at what it has inherited.
+fn fork_and_look(program: &std::ffi::CString) -> i32 {
+    let argv = [program.as_ptr(), c"--host".as_ptr(), c"descriptors".as_ptr(), std::ptr::null()];
+    // SAFETY: the child makes one call.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                libc::execv(program.as_ptr(), argv.as_ptr());
+                libc::_exit(99)
+            }
+            pid => pid,
+        }
+    }
+}
+
+/// 0, 1 and 2 only: whatever the library holds at this moment, it is close-on-exec.
+fn inherited_descriptors(_: &[String]) {
+    let found = descriptors();
+    let more: Vec<_> = found.iter().filter(|(fd, _)| **fd > 2).collect();
+    std::process::exit(if more.is_empty() { 11 } else { 12 });
+}
+
+fn storm(args: &[String]) {
+    // What this host itself was given, and the handlers that glibc sets for the first thread.
+    // SAFETY: nothing has a descriptor yet.
+    unsafe { libc::close_range(3, u32::MAX, 0) };
+    std::thread::spawn(|| {}).join().unwrap();
+    let runtime = runtime(args);
+    let variant = args[2].as_str();
+    // SAFETY: settings of this process, before it has threads.
+    unsafe {
+        libc::umask(0o027);
+        libc::setenv(c"BERTH_ROOT".as_ptr(), c"/nonexistent".as_ptr(), 1);
+        libc::nice(1);
+        let limit = libc::rlimit { rlim_cur: 4000, rlim_max: 5000 };
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
+    std::env::set_current_dir("/usr").unwrap();
+    match variant {
+        "caught" => set_handler(on_sigchld as *const () as libc::sighandler_t),
+        "ignored" => set_handler(libc::SIG_IGN),
+        _ => nix::sys::signal::SigSet::all().thread_block().unwrap(),
+    }
+    // The two descriptors that stay for the life of the process are there after this.
+    let cold = descriptors();
+    live(&runtime, &format!("{}-first", args[1]));
+    let new: BTreeSet<String> =
+        descriptors().into_iter().filter(|(fd, _)| !cold.contains_key(fd)).map(|new| new.1).collect();
+    assert_eq!(new, BTreeSet::from(["/memfd:berth-init (deleted)".to_owned(), "/proc".to_owned()]));
+
+    let before = myself();
+    let barrier = Arc::new(Barrier::new(64));
+    let program =
+        std::ffi::CString::new(std::env::current_exe().unwrap().into_os_string().into_encoded_bytes()).unwrap();
+    let threads: Vec<_> = (0..64)
+        .map(|index| {
+            let (runtime, barrier, id) = (runtime.clone(), barrier.clone(), format!("{}-{index}", args[1]));
+            let (program, caught) = (program.clone(), variant == "caught");
+            std::thread::spawn(move || {
+                let mut mask = nix::sys::signal::SigSet::thread_get_mask().unwrap();
+                mask.add([nix::sys::signal::SIGUSR1, nix::sys::signal::SIGUSR2, nix::sys::signal::SIGTERM][index % 3]);
+                mask.thread_set_mask().unwrap();
+                let before = thread_mask();
+                barrier.wait();
+                let child = (index % 8 == 0).then(|| fork_and_look(&program));
+                let memory: Vec<Vec<u8>> = (0..50).map(|size| vec![1; size * 1000]).collect();
+                live(&runtime, &id);
+                drop(memory);
+                assert_eq!(thread_mask(), before);
+                child.filter(|_| caught)
+            })
+        })
+        .collect();
+    let own: Vec<i32> = threads.into_iter().filter_map(|thread| thread.join().expect("a thread fails")).collect();
+    // The host's own children, with the statuses that they ended with.
+    let taken = |pid: &i32| {
+        TAKEN.iter().find(|entry| entry.0.load(Ordering::SeqCst) == *pid).map(|entry| entry.1.load(Ordering::SeqCst))
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while own.iter().any(|pid| taken(pid).is_none()) {
+        assert!(std::time::Instant::now() < deadline, "a child's status is missing");
+        std::thread::yield_now();
+    }
+    for pid in &own {
+        assert_eq!(taken(pid).map(|status| libc::WEXITSTATUS(status)), Some(11), "a descriptor was inherited");
+    }
+    if variant == "blocked" {
+        // Eight own children wait here for their parent: the library has not taken them.
+        for _ in 0..8 {
+            let mut status = 0;
+            assert!(unsafe { libc::waitpid(-1, &mut status, 0) } > 0);
+            assert_eq!(libc::WEXITSTATUS(status), 11);
+        }
+    }
+    while variant == "ignored" && !leftovers::children().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", leftovers::children());
+    }
+    let mut after = myself();
+    // A thread that has been joined may be listed a moment longer.
+    while after.threads != before.threads && std::time::Instant::now() < deadline {
+        after = myself();
+    }
+    assert_same(&after, &before);
+}
+
+/// Descriptors 0, 1 and 2 are free, so the library's own get these numbers.
+fn closed(args: &[String]) {
+    let errors = std::fs::File::from(nix::unistd::dup(std::io::stderr()).unwrap());
+    let hook_errors = errors.try_clone().unwrap();
+    std::panic::set_hook(Box::new(move |info| {
+        use std::io::Write;
+        let _ = writeln!(&hook_errors, "{info}");
+    }));
+    (0..3).for_each(|fd| {
+        unsafe { libc::close(fd) };
+    });
+    let runtime = runtime(args);
+    for round in 0..3 {
+        let container = Container::run(
+            &runtime,
+            &format!("{}-{round}", args[1]),
+            &config("echo out; echo err >&2; sleep 1000"),
+            &piped(),
+        )
+        .unwrap();
+        assert_eq!(container.status().unwrap(), Status::Running);
+        let process = exec(&container, "ls /proc/self/fd; cat", &piped()).unwrap();
+        assert_eq!(read_all(&process).split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
+        check_status(process.wait(LONG), ExitStatus::Exited(0));
+        let refused =
+            exec(&container, "true", &ProcessOptions { stdio: [Stdio::Fd(999), Stdio::Null, Stdio::Null], ..quiet() });
+        assert_eq!(refused.unwrap_err().code, Code::InvalidArgument);
+        container.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
+        assert_eq!(read_all(&container.init_process().unwrap()), "out\nerr\n");
+        container.wait(LONG).unwrap();
+        container.delete(Force::No).unwrap();
+    }
+    drop(errors);
+}
+
+/// Every call with every number of free descriptors, from none to enough: success, or an error and nothing left.
+fn few(args: &[String]) {
+    let runtime = runtime(args);
+    live(&runtime, &format!("{}-first", args[1]));
+    let before = myself();
+    let highest = *before.descriptors.keys().last().unwrap() as u64;
+    for fd in 0..=highest {
+        // Holes would be free numbers.
+        if !before.descriptors.contains_key(&(fd as i32)) {
+            unsafe { libc::dup2(2, fd as i32) };
+        }
+    }
+    let full = descriptors();
+    let limit = |free: u64| {
+        let limit = libc::rlimit { rlim_cur: highest + 1 + free, rlim_max: 4096 };
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    };
+    let with = |free: u64, act: &mut dyn FnMut() -> berth::Result<()>| {
+        limit(free);
+        let result = act();
+        limit(1000);
+        if let Err(error) = &result {
+            assert!([Some(nix::errno::Errno::EMFILE), None].contains(&error.errno), "{free} free: {error}");
+            assert!(error.message.contains("too many open files") || error.code == Code::Hook, "{free} free: {error}");
+            assert!(!error.detail.contains_key("cleanup"), "{free} free: {error} {:?}", error.detail);
+        }
+        result.is_ok()
+    };
+    let mut good = 0;
+    for free in 0..40 {
+        let id = format!("{}-{free}", args[1]);
+        let created = with(free, &mut || {
+            let container = Container::create(&runtime, &id, &config("sleep 1000"), &quiet())?;
+            drop(container);
+            Ok(())
+        });
+        if !created {
+            assert_eq!(runtime.load(&id).unwrap_err().code, Code::NotFound, "{free}");
+            leftovers::nothing_stays(&id, runtime.root());
+        }
+        if !created {
+            assert_eq!((descriptors(), leftovers::children()), (full.clone(), vec![]), "{free} free: create");
+            continue;
+        }
+        // The pidfd by which init is reaped, although its handle was dropped.
+        assert_eq!(descriptors().len(), full.len() + 1, "{free} free: create");
+        let container = runtime.load(&id).unwrap();
+        let held = descriptors();
+        let started = with(free, &mut || container.start());
+        if !started {
+            container.start().unwrap_or_else(|error| panic!("{free} free: start again: {error}"));
+        }
+        let executed = with(free, &mut || exec(&container, "exit 3", &quiet()).map(drop));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while container.status().is_ok() && (leftovers::children().len() > 1 || descriptors().len() > held.len() + 1) {
+            assert!(std::time::Instant::now() < deadline, "{free} free: exec: {:?}", descriptors());
+        }
+        let deleted = with(free, &mut || container.delete(Force::Kill));
+        if !deleted {
+            container.delete(Force::Kill).unwrap();
+        }
+        good += usize::from(started && executed && deleted);
+        drop(container);
+        assert_eq!((descriptors(), leftovers::children()), (full.clone(), vec![]), "{free} free: delete");
+    }
+    assert!(good > 5, "{good}");
+}
+
+/// Children that the host forks without exec keep copies of whatever the library had open at that moment.
+fn forker(args: &[String]) {
+    let runtime = runtime(args);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let forking = std::thread::spawn({
+        let (stop, end, other) = (stop.clone(), reader.as_raw_fd(), writer.as_raw_fd());
+        move || {
+            let mut children = Vec::new();
+            while !stop.load(Ordering::SeqCst) {
+                if children.len() == 400 {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    continue;
+                }
+                // SAFETY: the child waits until its parent closes the pipe.
+                match unsafe { libc::fork() } {
+                    0 => unsafe {
+                        libc::close(other);
+                        libc::read(end, (&mut 0u8) as *mut u8 as *mut libc::c_void, 1);
+                        libc::_exit(0)
+                    },
+                    pid => children.push(pid),
+                }
+            }
+            children
+        }
+    });
+    for round in 0..4 {
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
+        for _ in 0..12 {
+            check_status(exec(&container, "exit 9", &quiet()).unwrap().wait(LONG), ExitStatus::Exited(9));
+        }
+        container.delete(Force::Kill).unwrap();
+    }
+    stop.store(true, Ordering::SeqCst);
+    let children = forking.join().unwrap();
+    drop(writer);
+    assert!(!children.is_empty());
+    for pid in children {
+        assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
+    }
+}
+
+/// init must not take the end of the thread that made it for the end of its host.
+fn brief(args: &[String]) {
+    let runtime = runtime(args);
+    for round in 0..60 {
+        let (maker, id) = (runtime.clone(), format!("{}-{round}", args[1]));
+        let container =
+            std::thread::spawn(move || Container::create(&maker, &id, &config("exit 7"), &quiet()).unwrap())
+                .join()
+                .unwrap();
+        assert_eq!(container.status().unwrap(), Status::Created, "round {round}");
+        container.start().unwrap();
+        check_status(container.wait(LONG), ExitStatus::Exited(7));
+        container.delete(Force::No).unwrap();
+    }
+}
+
+/// A zombie in a pid namespace would keep its init from ending.
+fn forgotten(args: &[String]) {
+    let runtime = runtime(args);
+    for (round, how) in ["delete", "wait", "status"].iter().enumerate() {
+        let container =
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &config("sleep 1000"), &quiet()).unwrap();
+        drop(exec(&container, "sleep 1000", &quiet()).unwrap());
+        drop(exec(&container, "exit 3", &quiet()).unwrap());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        if *how != "delete" {
+            container.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
+        }
+        if *how == "wait" {
+            let status = container.wait(LONG).unwrap();
+            assert_eq!(status, ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false });
+        }
+        while *how == "status" && container.status().unwrap() != Status::Stopped {
+            assert!(std::time::Instant::now() < deadline);
+        }
+        container.delete(if *how == "delete" { Force::Kill } else { Force::No }).unwrap();
+        drop(container);
+        assert_eq!(leftovers::children(), Vec::<i32>::new(), "{how}");
+        assert!(std::time::Instant::now() < deadline);
+    }
+    let container = Container::run(&runtime, &args[1], &config("sleep 1000"), &quiet()).unwrap();
+    let status = exec(&container, "kill -40 $$", &quiet()).unwrap().wait(LONG).unwrap();
+    assert_eq!(status, ExitStatus::Signaled { signal: 40, core_dumped: false });
+    container.delete(Force::Kill).unwrap();
+}

@@ -1,0 +1,390 @@
+//! Hooks: when they run, what they are told, and what happens when they fail or do not end.
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use berth::spec::Config;
+use berth::{Code, Container, ExitStatus, Force, Stage, Status};
+use common::*;
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn hook(path: &Path, args: &[&str]) -> Value {
+    json!({ "path": path, "args": args })
+}
+
+fn add(config: &mut Value, kind: &str, hook: Value) {
+    if config["hooks"][kind].is_null() {
+        config["hooks"][kind] = json!([]);
+    }
+    config["hooks"][kind].as_array_mut().unwrap().push(hook);
+}
+
+/// A program that appends its name and the state it gets to a log of the host.
+fn recorder(host: &Host) -> (std::path::PathBuf, std::path::PathBuf) {
+    let (program, log) = (host.path("recorder"), host.path("log"));
+    // One write, so that a line is whole.
+    script(&program, &format!("state=$(cat); echo \"$0 $1 $state\" >>{}", log.display()));
+    (program, log)
+}
+
+/// The kinds and states in a log.
+fn entries(log: &Path) -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let entry = |line: &str| {
+        let (head, state) = line.split_at(line.find('{').unwrap());
+        (head.trim().rsplit(' ').next().unwrap().to_owned(), serde_json::from_str(state).unwrap())
+    };
+    text.lines().map(entry).collect()
+}
+
+#[test]
+fn all_kinds_run_in_order_and_are_told_the_state() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let mut config = shell("sleep 1000");
+    for kind in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+        add(&mut config, kind, hook(&program, &["recorder", kind]));
+        add(&mut config, kind, hook(&program, &["recorder", &format!("{kind}-2")]));
+    }
+    config["annotations"] = json!({ "com.example.key": "value" });
+    let shared = host.make_dir("shared");
+    let mount = json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] });
+    push_mount(&mut config, mount);
+    let inside = json!({ "path": "/bin/sh", "args": ["sh", "-c", "cat >/mnt/state"] });
+    add(&mut config, "startContainer", inside);
+
+    let container = host.create(&config, &quiet()).unwrap();
+    let pid = container.init_process().unwrap().pid();
+    let names = |from: usize| entries(&log)[from..].iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let created =
+        ["prestart", "prestart-2", "createRuntime", "createRuntime-2", "createContainer", "createContainer-2"];
+    assert_eq!(names(0), created);
+    assert!(!shared.join("state").exists());
+    container.start().unwrap();
+    assert_eq!(names(6), ["poststart", "poststart-2"]);
+    container.delete(Force::Kill).unwrap();
+    assert_eq!(names(8), ["poststop", "poststop-2"]);
+
+    let states = [
+        "creating", "creating", "creating", "creating", "creating", "creating", "running", "running", "stopped",
+        "stopped",
+    ];
+    for ((name, state), status) in entries(&log).iter().zip(states) {
+        assert_eq!(state["status"], status, "{name}");
+        assert_eq!(state["pid"], if status == "stopped" { 0 } else { pid }, "{name}");
+        assert_eq!(state["id"], container.id(), "{name}");
+        assert_eq!(state["ociVersion"], config["ociVersion"], "{name}");
+        assert_eq!(state["annotations"], config["annotations"], "{name}");
+        assert!(state["bundle"].is_string(), "{name}");
+    }
+    let inside: Value = serde_json::from_str(&std::fs::read_to_string(shared.join("state")).unwrap()).unwrap();
+    assert_eq!((&inside["status"], &inside["pid"]), (&json!("created"), &json!(pid)));
+}
+
+#[test]
+fn the_bundle_is_told() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", hook(&program, &["recorder", "x"]));
+    let bundle = host.bundle("b", &config);
+    let config = Config::from_bundle(&bundle).unwrap();
+    let container = Container::create(&host.runtime, &unique("h"), &config, &quiet()).unwrap();
+    assert_eq!(entries(&log)[0].1["bundle"], json!(bundle));
+    container.delete(Force::Kill).unwrap();
+}
+
+#[test]
+fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
+    let host = Host::new();
+    let (program, out) = (host.path("hook"), host.path("out"));
+    let text = format!(
+        "{{ tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '|' </proc/$$/cmdline; ls /proc/$$/fd | wc -l; }} >{}",
+        out.display()
+    );
+    script(&program, &text);
+    let mut config = shell("true");
+    config["process"]["env"] = json!(["LD_PRELOAD=/evil.so", "PATH=/bin"]);
+    let hook = json!({ "path": program, "args": ["zero", "one two", ""], "env": ["PATH=/usr/bin:/bin", "MINE=1"] });
+    add(&mut config, "createRuntime", hook);
+    let container = host.create(&config, &quiet()).unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    // The interpreter is given the script's path in the place of args[0] (execve(2)).
+    let expected = format!("PATH=/usr/bin:/bin\nMINE=1\n/bin/sh|{}|one two||", program.display());
+    assert!(text.starts_with(&expected), "{text}");
+    container.delete(Force::Kill).unwrap();
+
+    let mut config = shell("true");
+    let echo = json!({ "path": "/bin/sh", "args": ["my-name", "-c", format!("echo $0 >{}", out.display())] });
+    add(&mut config, "createRuntime", echo);
+    host.create(&config, &quiet()).unwrap();
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), "my-name\n", "args[0] is what was given");
+}
+
+#[test]
+fn create_container_hooks_run_in_the_containers_namespaces_before_pivot() {
+    let host = Host::new();
+    for user_namespace in [false, true] {
+        let out = host.make_dir(&format!("out-{user_namespace}"));
+        std::fs::set_permissions(&out, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let mut config = shell("true");
+        if user_namespace {
+            with_user_namespace(&mut config);
+        }
+        let text = format!(
+            "for n in mnt net uts ipc user; do readlink /proc/self/ns/$n; done >{0}/ns; id -u >{0}/uid; grep -c {1} /proc/self/mountinfo >{0}/mounts",
+            out.display(),
+            rootfs().display(),
+        );
+        let program = host.path("inside");
+        script(&program, &text);
+        std::fs::set_permissions(host.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        add(&mut config, "createContainer", json!({ "path": program, "env": ["PATH=/usr/bin:/bin"] }));
+        let container = host.create(&config, &quiet()).unwrap();
+        let link =
+            |name: &str| std::fs::read_link(proc_of(&container, &format!("ns/{name}"))).unwrap().display().to_string();
+        let expected = ["mnt", "net", "uts", "ipc", "user"].map(link).join("\n") + "\n";
+        assert_eq!(std::fs::read_to_string(out.join("ns")).unwrap(), expected);
+        assert_eq!(std::fs::read_to_string(out.join("uid")).unwrap(), "0\n", "user namespace: {user_namespace}");
+        assert_ne!(
+            std::fs::read_to_string(out.join("mounts")).unwrap(),
+            "0\n",
+            "the root is mounted, and not yet entered"
+        );
+        container.delete(Force::Kill).unwrap();
+    }
+}
+
+#[test]
+fn start_container_hooks_run_inside_with_the_containers_privileges() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut config = shell("sleep 1000");
+    config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
+    let text = "{ id -u; grep Cap /proc/self/status | cut -f2 | tr '\\n' ' '; cat /proc/1/comm; \
+                tr '\\0' '\\n' </proc/$$/environ; cat /proc/self/cgroup | sort -u; } >/mnt/out";
+    let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", text], "env": ["ONLY=1"] });
+    add(&mut config, "startContainer", hook);
+    let container = host.run(&config, &quiet()).unwrap();
+    let out = std::fs::read_to_string(shared.join("out")).unwrap();
+    let caps = "0000000000000000 0000000000000000 0000000000000000 0000000020000420 0000000000000000 ";
+    assert!(out.starts_with(&format!("1000\n{caps}berth-init\nONLY=1\n")), "{out}");
+    container.delete(Force::Kill).unwrap();
+}
+
+#[test]
+fn start_container_hooks_run_in_a_user_namespace() {
+    let host = Host::new();
+    let shared = host.make_dir("shared");
+    std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut config = shell("cat /mnt/out");
+    with_user_namespace(&mut config);
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
+    let hook = json!({ "path": "/bin/sh", "args": ["sh", "-c", "id -u >/mnt/out"] });
+    add(&mut config, "startContainer", hook);
+    assert_eq!(host.stdout_of(&config), "0\n");
+}
+
+/// After a failed create nothing may be there.
+fn assert_nothing_left(host: &Host, cgroup: &str) {
+    assert!(host.runtime.ids().unwrap().is_empty());
+    let found = std::process::Command::new("find").args(["/sys/fs/cgroup", "-maxdepth", "3", "-name", cgroup]).output();
+    assert_eq!(String::from_utf8_lossy(&found.unwrap().stdout), "");
+}
+
+#[test]
+fn a_failing_hook_undoes_create_and_is_named() {
+    let host = Host::new();
+    let program = host.path("bad");
+    script(&program, "echo first; echo it is broken >&2; exit 3");
+    for kind in ["prestart", "createRuntime", "createContainer"] {
+        let cgroup = unique("hook");
+        let mut config = shell("true");
+        config["linux"]["cgroupsPath"] = json!(format!("/{cgroup}"));
+        add(&mut config, kind, json!({ "path": "/bin/true" }));
+        add(&mut config, kind, json!({ "path": program, "env": ["PATH=/bin"] }));
+        let error = host.create(&config, &quiet()).unwrap_err();
+        assert_eq!((error.code, error.stage), (Code::Hook, Stage::Hook), "{error}");
+        assert!(error.message.contains(&format!("{kind} hook 1 ({})", program.display())), "{error}");
+        assert!(error.message.contains("status 3") && error.message.contains("it is broken"), "{error}");
+        assert_eq!((&error.detail["hook"], &error.detail["hook_index"]), (&json!(kind), &json!(1)));
+        assert_nothing_left(&host, &cgroup);
+    }
+}
+
+#[test]
+fn a_failing_start_container_hook_fails_start() {
+    let host = Host::new();
+    let mut config = shell("true");
+    add(&mut config, "startContainer", json!({ "path": "/bin/false" }));
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!("startContainer")), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+    let container = host.create(&config, &quiet()).unwrap();
+    assert_eq!(container.start().unwrap_err().code, Code::Hook);
+    assert_eq!(container.status().unwrap(), Status::Stopped);
+    config["hooks"]["startContainer"][0]["path"] = json!("/not/in/the/image");
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::Hook);
+    assert!(error.message.contains("/not/in/the/image") && error.message.contains("no such file"), "{error}");
+}
+
+#[test]
+fn a_failing_poststart_hook_ends_the_container() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    add(&mut config, "poststart", json!({ "path": "/bin/false" }));
+    let container = host.create(&config, &quiet()).unwrap();
+    assert_eq!(container.start().unwrap_err().code, Code::Hook);
+    assert_eq!(container.status().unwrap(), Status::Stopped);
+    container.delete(Force::No).unwrap();
+}
+
+#[test]
+fn a_failing_poststop_hook_does_not_keep_the_container() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let mut config = shell("true");
+    add(&mut config, "poststop", json!({ "path": "/bin/false" }));
+    add(&mut config, "poststop", hook(&program, &["recorder", "after"]));
+    let container = host.run(&config, &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    assert!(host.runtime.ids().unwrap().is_empty());
+    assert_eq!(entries(&log).len(), 1, "the specification: the remaining hooks are executed");
+}
+
+#[test]
+fn poststop_hooks_run_when_processes_and_cgroups_are_gone() {
+    let host = Host::new();
+    let (program, out) = (host.path("hook"), host.path("out"));
+    let cgroup = unique("poststop");
+    let text = format!("find /sys/fs/cgroup -maxdepth 3 -name {cgroup} | wc -l >{}", out.display());
+    script(&program, &text);
+    let mut config = shell("true");
+    config["linux"]["cgroupsPath"] = json!(format!("/{cgroup}"));
+    add(&mut config, "poststop", json!({ "path": program, "env": ["PATH=/usr/bin:/bin"] }));
+    let container = host.run(&config, &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), "0");
+}
+
+#[test]
+fn a_hook_that_does_not_end_is_killed_with_its_children() {
+    let host = Host::new();
+    let (program, pids) = (host.path("hook"), host.path("pids"));
+    script(&program, &format!("sleep 1000 & echo $! >{0}; echo $$ >>{0}; echo words; wait", pids.display()));
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/bin"], "timeout": 1 }));
+    let begin = Instant::now();
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert_eq!((error.code, error.stage), (Code::Timeout, Stage::Hook));
+    assert!(error.message.contains("within 1 s") && error.message.contains("words"), "{error}");
+    assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < SOON);
+    for pid in std::fs::read_to_string(&pids).unwrap().lines() {
+        // An orphan may stay a zombie until the machine's init takes it.
+        eventually("its end", || {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+        });
+    }
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn a_hook_inside_the_container_that_does_not_end_is_killed() {
+    let host = Host::new();
+    let mut config = shell("true");
+    let endless = json!({ "path": "/bin/sh", "args": ["sh", "-c", "sleep 1000 & sleep 1000; true"], "timeout": 1 });
+    add(&mut config, "startContainer", endless);
+    let begin = Instant::now();
+    assert_eq!(host.run(&config, &quiet()).unwrap_err().code, Code::Timeout);
+    assert!(begin.elapsed() < SOON);
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn much_output_neither_hangs_nor_is_kept() {
+    let host = Host::new();
+    let program = host.path("loud");
+    script(&program, "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1");
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/usr/bin:/bin"] }));
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.ends_with("the end"), "{}", error.message.len());
+    let kept = error.detail["output"].as_str().unwrap();
+    assert!(kept.len() <= 4096 && kept.ends_with("the end"), "{}", kept.len());
+}
+
+#[test]
+fn a_child_that_holds_the_pipe_does_not_hold_up_create() {
+    let host = Host::new();
+    let (program, pid) = (host.path("hook"), host.path("pid"));
+    script(&program, &format!("sleep 1000 & echo $! >{}; echo done", pid.display()));
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/bin"] }));
+    let begin = Instant::now();
+    let container = host.create(&config, &quiet()).unwrap();
+    assert!(begin.elapsed() < SOON);
+    container.delete(Force::Kill).unwrap();
+    let pid = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+#[test]
+fn a_hook_need_not_read_the_state() {
+    let host = Host::new();
+    let mut config = shell("exit 5");
+    // Far more than a pipe takes.
+    config["annotations"] = json!({ "long": "x".repeat(1 << 20) });
+    add(&mut config, "createRuntime", json!({ "path": "/bin/true" }));
+    let container = host.run(&config, &quiet()).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(5));
+}
+
+#[test]
+fn a_missing_or_unusable_program_is_refused_before_anything_is_made() {
+    let host = Host::new();
+    for path in ["/nothing/here", "/etc/passwd", "/tmp"] {
+        let mut config = shell("true");
+        add(&mut config, "poststop", json!({ "path": path }));
+        let error = host.create(&config, &quiet()).unwrap_err();
+        assert_eq!(error.code, Code::ConfigInvalid);
+        assert!(error.message.contains("hooks.poststop[0].path") && error.message.contains(path), "{error}");
+    }
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn a_hook_may_ask_about_its_own_container() {
+    // The state directory's lock is held while hooks run; questions need no lock.
+    let host = Host::new();
+    let program = host.path("hook");
+    let state = host.dir.path().join("state");
+    script(&program, &format!("cat {}/*/state.json >{}", state.display(), host.path("seen").display()));
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/bin"] }));
+    host.create(&config, &quiet()).unwrap();
+    assert!(std::fs::read_to_string(host.path("seen")).unwrap().contains("creating"));
+}
+
+#[test]
+fn when_create_fails_after_the_first_hooks_the_last_ones_run() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let failing = host.path("failing");
+    script(&failing, "exit 3");
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", hook(&program, &["x", "createRuntime"]));
+    add(&mut config, "createContainer", hook(&failing, &["x"]));
+    add(&mut config, "poststop", hook(&program, &["x", "poststop"]));
+    assert_eq!(host.create(&config, &quiet()).unwrap_err().code, Code::Hook);
+    let kinds: Vec<String> = entries(&log).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["createRuntime", "poststop"]);
+}

@@ -1,0 +1,215 @@
+//! Limits from the configuration, pids, and what is measured.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use berth::{Container, ExitStatus, Force};
+use common::*;
+use serde_json::{Value, json};
+
+/// A file of the container's cgroup, under its v1 or its v2 name. None where this host has no such controller.
+fn read(container: &Container, controller: &str, v1: &str, v2: &str) -> Option<String> {
+    let text = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    match cgroup_of(container, controller) {
+        Some(dir) => Some(text(dir.join(v1)).unwrap_or_else(|| panic!("{v1}"))),
+        None => text(cgroup_of(container, "")?.join(v2)),
+    }
+}
+
+/// Whether this host's own view of cgroups has the controller at all.
+fn has(controller: &str) -> bool {
+    let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let v1 = mounts.lines().any(|line| {
+        let options = line.rsplit(' ').next().unwrap();
+        line.contains(" - cgroup ") && options.split(',').any(|option| option == controller)
+    });
+    v1 || v2.split_whitespace().any(|name| name == controller)
+}
+
+fn with_resources(config: &mut Value, name: &str, value: Value) {
+    config["linux"]["resources"][name] = value;
+}
+
+#[test]
+fn memory_limits_are_the_kernels() {
+    if !has("memory") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    with_resources(&mut config, "memory", json!({ "limit": 64 << 20, "reservation": 32 << 20 }));
+    let container = host.run(&config, &quiet()).unwrap();
+    let file = |v1, v2| read(&container, "memory", v1, v2).unwrap();
+    assert_eq!(file("memory.limit_in_bytes", "memory.max"), (64 << 20).to_string());
+    assert_eq!(file("memory.soft_limit_in_bytes", "memory.low"), (32 << 20).to_string());
+    let stats = container.stats().unwrap();
+    assert_eq!(stats.memory_limit, Some(64 << 20));
+    assert!(stats.memory_usage.unwrap() > 0 && stats.memory_usage.unwrap() < 64 << 20);
+}
+
+#[test]
+fn a_process_above_the_memory_limit_is_killed() {
+    if !has("memory") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("tail -c 100000000 /dev/zero; echo \"tail: $?\"");
+    with_resources(&mut config, "memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
+    let container = host.run(&config, &piped()).unwrap();
+    let text = read_all(&container.init_process().unwrap());
+    container.wait(LONG).unwrap();
+    assert!(!text.contains("tail: 0"), "{text}");
+    assert!(container.stats().unwrap().oom_kills.unwrap() >= 1);
+    container.delete(Force::No).unwrap();
+}
+
+#[test]
+fn cpu_limits_are_the_kernels() {
+    if !has("cpu") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    with_resources(&mut config, "cpu", json!({ "shares": 512, "quota": 50_000, "period": 100_000 }));
+    let container = host.run(&config, &quiet()).unwrap();
+    match cgroup_of(&container, "cpu") {
+        Some(_) => {
+            let file = |name| read(&container, "cpu", name, "").unwrap();
+            assert_eq!(file("cpu.shares"), "512");
+            assert_eq!(file("cpu.cfs_quota_us"), "50000");
+            assert_eq!(file("cpu.cfs_period_us"), "100000");
+        }
+        None => {
+            let file = |name| read(&container, "cpu", "", name).unwrap();
+            assert_eq!(file("cpu.max"), "50000 100000");
+            let weight: u32 = file("cpu.weight").parse().unwrap();
+            assert!((1..100).contains(&weight), "{weight}");
+        }
+    }
+}
+
+#[test]
+fn the_cpuset_is_the_kernels() {
+    if !has("cpuset") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("grep -E '(Cpus|Mems)_allowed_list' /proc/self/status | cut -f2");
+    with_resources(&mut config, "cpu", json!({ "cpus": "0", "mems": "0" }));
+    assert_eq!(host.stdout_of(&config), "0\n0\n");
+}
+
+#[test]
+fn a_quota_holds_back() {
+    if !has("cpu") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("while :; do :; done");
+    with_resources(&mut config, "cpu", json!({ "quota": 5_000, "period": 50_000 }));
+    let container = host.run(&config, &quiet()).unwrap();
+    eventually("throttling", || container.stats().unwrap().cpu_throttled_periods.unwrap() > 2);
+    let stats = container.stats().unwrap();
+    assert!(stats.cpu_periods.unwrap() >= stats.cpu_throttled_periods.unwrap());
+    assert!(stats.cpu_throttled_ns.unwrap() > 0);
+}
+
+#[test]
+fn the_limit_of_pids_bites() {
+    if !has("pids") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait");
+    with_resources(&mut config, "pids", json!({ "limit": 5 }));
+    let container = host.run(&config, &piped()).unwrap();
+    assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "5");
+    let stats = || container.stats().unwrap();
+    assert_eq!(stats().pids_limit, Some(5));
+    // The shell ends when it cannot fork, and the rest with it.
+    let text = read_all(&container.init_process().unwrap());
+    assert!(text.contains("can't fork"), "{text}");
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(2));
+    container.delete(Force::No).unwrap();
+}
+
+#[test]
+fn pids_are_listed() {
+    let host = Host::new();
+    let container = host.run(&shell("sleep 1000 & sleep 1000 & wait"), &quiet()).unwrap();
+    let init = container.init_process().unwrap().pid();
+    eventually("three processes", || container.pids().unwrap().len() == 3);
+    let pids = container.pids().unwrap();
+    assert!(pids.contains(&init) && pids.is_sorted(), "{pids:?}");
+    for pid in &pids {
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+        assert_eq!(namespace(*pid), namespace(init), "as the caller numbers them");
+    }
+    let exec = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
+    assert!(container.pids().unwrap().contains(&exec.pid()));
+    let created = host.create(&shell("true"), &quiet()).unwrap();
+    assert_eq!(created.pids().unwrap(), [created.init_process().unwrap().pid()]);
+}
+
+#[test]
+fn what_is_measured_is_plausible() {
+    let host = Host::new();
+    let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; head -c 3000000 /dev/zero >/dev/shm/x; sleep 1000";
+    let container = host.run(&shell(script), &quiet()).unwrap();
+    let stats = || container.stats().unwrap();
+    if has("cpuacct") || has("cpu") {
+        eventually("work", || stats().cpu_usage_ns.unwrap() > 20_000_000);
+        let used = stats();
+        let parts = used.cpu_user_ns.unwrap() + used.cpu_system_ns.unwrap();
+        assert!(parts > 0 && parts <= used.cpu_usage_ns.unwrap() * 2, "{used:?}");
+    }
+    if has("memory") {
+        eventually("memory", || stats().memory_usage.unwrap() > 3_000_000);
+        let used = stats();
+        assert!(used.memory_usage.unwrap() < 100 << 20 && used.memory_limit.is_none(), "{used:?}");
+        assert!(used.memory_peak.is_none_or(|peak| peak >= 3_000_000), "{used:?}");
+        assert_eq!(used.oom_kills, Some(0));
+    }
+    if has("pids") {
+        assert!((1..=3).contains(&stats().pids_current.unwrap()), "{:?}", stats());
+        assert_eq!(stats().pids_limit, None);
+    }
+}
+
+#[test]
+fn the_cgroup_is_where_the_configuration_says_and_gone_after_delete() {
+    let host = Host::new();
+    let name = unique("limits");
+    let mut config = shell("sleep 1000");
+    config["linux"]["cgroupsPath"] = json!(format!("/{name}/deep/er"));
+    let container = host.run(&config, &quiet()).unwrap();
+    let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
+    let paths: Vec<PathBuf> =
+        state["cgroupPaths"].as_object().unwrap().values().map(|path| path.as_str().unwrap().into()).collect();
+    let pid = container.init_process().unwrap().pid().to_string();
+    for path in &paths {
+        assert!(path.ends_with(Path::new(&name).join("deep/er")), "{}", path.display());
+        let members = std::fs::read_to_string(path.join("cgroup.procs")).unwrap();
+        assert!(members.lines().any(|line| line == pid), "{}", path.display());
+    }
+    container.delete(Force::Kill).unwrap();
+    for path in &paths {
+        assert!(!path.parent().unwrap().parent().unwrap().exists(), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_limit_that_this_host_cannot_keep_is_refused_and_nothing_is_left() {
+    if has("memory") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("true");
+    with_resources(&mut config, "memory", json!({ "limit": 64 << 20 }));
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains("memory"), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+    assert_eq!(host.output(&shell("exit 2")).1, ExitStatus::Exited(2));
+}

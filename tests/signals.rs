@@ -1,0 +1,139 @@
+//! Signals to a container.
+
+mod common;
+
+use berth::{Code, Container, ExitStatus, Force, Recipients, Status};
+use common::*;
+use serde_json::json;
+
+fn killed(signal: i32) -> ExitStatus {
+    ExitStatus::Signaled { signal, core_dumped: false }
+}
+
+/// A container whose init and whose two other processes write down that they are ready, and which signals they got.
+fn listening(host: &Host) -> (Container, std::path::PathBuf) {
+    let shared = host.make_dir("shared");
+    let child = "trap 'echo got >>/mnt/NAME' USR1; echo ready >/mnt/NAME.ready; while :; do sleep 0.02; done";
+    let one = child.replace("NAME", "one");
+    let two = child.replace("NAME", "two");
+    let init = child.replace("NAME", "init");
+    let mut config = shell(&format!("({one}) & ({two}) & {init}"));
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
+    let container = host.run(&config, &quiet()).unwrap();
+    for name in ["one", "two", "init"] {
+        eventually_read(&shared.join(format!("{name}.ready")));
+    }
+    (container, shared)
+}
+
+#[test]
+fn a_signal_goes_to_init_or_to_all() {
+    let host = Host::new();
+    let (container, shared) = listening(&host);
+    let got = |name: &str| std::fs::read_to_string(shared.join(name)).unwrap_or_default();
+    container.signal(libc::SIGUSR1, Recipients::Init).unwrap();
+    eventually("the signal", || got("init") == "got\n");
+    assert_eq!((got("one"), got("two")), (String::new(), String::new()));
+    container.signal(libc::SIGUSR1, Recipients::All).unwrap();
+    for (name, times) in [("init", 2), ("one", 1), ("two", 1)] {
+        eventually(name, || got(name) == "got\n".repeat(times));
+    }
+    assert_eq!(container.status().unwrap(), Status::Running);
+}
+
+#[test]
+fn killing_all_leaves_nobody() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000 & sleep 1000 & sleep 1000");
+    without_namespace(&mut config, "pid");
+    let container = host.run(&config, &quiet()).unwrap();
+    eventually("two children", || container.pids().unwrap().len() == 3);
+    container.signal(libc::SIGKILL, Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL));
+    assert_eq!(container.pids().unwrap().len(), 2, "they outlive it without a pid namespace");
+    container.signal(libc::SIGKILL, Recipients::All).unwrap();
+    assert!(container.pids().unwrap().is_empty());
+    container.delete(Force::No).unwrap();
+}
+
+#[test]
+fn a_paused_container_is_killed() {
+    let host = Host::new();
+    for to in [Recipients::Init, Recipients::All] {
+        let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+        container.pause().unwrap();
+        container.signal(libc::SIGKILL, to).unwrap();
+        assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL), "{to:?}");
+        assert_eq!(container.status().unwrap(), Status::Stopped);
+        container.delete(Force::No).unwrap();
+    }
+    let container = host.run(&shell("sleep 1000 & sleep 1000"), &quiet()).unwrap();
+    container.pause().unwrap();
+    assert_eq!(container.delete(Force::No).unwrap_err().code, Code::NotStopped);
+    container.delete(Force::Kill).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL), "the handle has seen it");
+}
+
+#[test]
+fn other_signals_wait_until_a_paused_container_is_resumed() {
+    let host = Host::new();
+    let container = host.run(&shell("trap 'exit 9' TERM; while :; do sleep 0.02; done"), &quiet()).unwrap();
+    // The shell has set its trap when it is seen to sleep in a child.
+    eventually("the loop", || container.pids().unwrap().len() == 2);
+    container.pause().unwrap();
+    container.signal(libc::SIGTERM, Recipients::Init).unwrap();
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    assert_eq!(container.wait(50).unwrap_err().code, Code::Timeout);
+    container.resume().unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(9));
+}
+
+#[test]
+fn a_created_container_takes_signals() {
+    let host = Host::new();
+    let container = host.create(&shell("true"), &quiet()).unwrap();
+    container.signal(0, Recipients::Init).unwrap();
+    container.signal(libc::SIGKILL, Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL));
+    assert_eq!(container.start().unwrap_err().code, Code::NotRunning);
+    container.delete(Force::No).unwrap();
+}
+
+#[test]
+fn what_is_no_signal_is_refused() {
+    let host = Host::new();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    for wrong in [-1, 65, 1000, i32::MIN, i32::MAX] {
+        for to in [Recipients::Init, Recipients::All] {
+            assert_eq!(container.signal(wrong, to).unwrap_err().code, Code::InvalidArgument, "{wrong}");
+        }
+    }
+    container.signal(0, Recipients::Init).unwrap();
+    container.signal(0, Recipients::All).unwrap();
+    assert_eq!(container.status().unwrap(), Status::Running);
+}
+
+#[test]
+fn real_time_signals_are_delivered_and_told() {
+    let host = Host::new();
+    let mut config = shell("sleep 1000");
+    // In a pid namespace of its own init ignores what it does not handle.
+    without_namespace(&mut config, "pid");
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    let container = host.run(&config, &quiet()).unwrap();
+    container.signal(40, Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), killed(40));
+}
+
+#[test]
+fn after_the_end_nobody_gets_it() {
+    let host = Host::new();
+    let container = host.run(&shell("true"), &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    let error = container.signal(libc::SIGTERM, Recipients::Init).unwrap_err();
+    assert_eq!((error.code, error.errno), (Code::NotRunning, Some(nix::errno::Errno::ESRCH)));
+    container.signal(libc::SIGKILL, Recipients::All).unwrap();
+    container.delete(Force::No).unwrap();
+    assert_eq!(container.signal(libc::SIGTERM, Recipients::Init).unwrap_err().code, Code::NotFound);
+    assert_eq!(container.signal(libc::SIGKILL, Recipients::All).unwrap_err().code, Code::NotFound);
+}
