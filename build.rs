@@ -63,7 +63,7 @@ fn compile_init(to: &Path) {
 }
 
 /// What the header is made from, in its order.
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 12] = [
     "error.rs",
     "container/status.rs",
     "capi/library.rs",
@@ -75,6 +75,7 @@ const HEADER: [&str; 11] = [
     "capi/container_facts.rs",
     "capi/network.rs",
     "capi/process.rs",
+    "capi/events.rs",
 ];
 
 /// The header as src/capi says it, into OUT_DIR and beside the library. include/berth.h is the committed copy

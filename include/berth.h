@@ -48,6 +48,14 @@
 #define BERTH_ABI_VERSION 1
 
 /**
+ * For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations of a configuration whose names begin
+ * with "org.systemd.property." become properties of its scope, like "org.systemd.property.TimeoutStopUSec":
+ * "uint64 5000000" (values are in GVariant's text form). Leave it out if configurations come from others: properties of a
+ * scope can reach beyond the container.
+ */
+#define BERTH_RUNTIME_SYSTEMD_ANNOTATIONS 1
+
+/**
  * For berth_container_signal: to every process of the container.
  */
 #define BERTH_SIGNAL_ALL 1
@@ -306,6 +314,62 @@ typedef int32_t berth_exit;
 #endif // __cplusplus
 
 /**
+ * How hard memory is to get, for berth_container_notify_memory_pressure.
+ */
+enum berth_pressure
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Memory is being reclaimed: caches suffer.
+     */
+    BERTH_PRESSURE_LOW = 1,
+    /**
+     * Processes wait noticeably.
+     */
+    BERTH_PRESSURE_MEDIUM = 2,
+    /**
+     * Little work is done for want of memory; the OOM killer may be next.
+     */
+    BERTH_PRESSURE_CRITICAL = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_pressure berth_pressure;
+#else
+typedef int32_t berth_pressure;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Who makes the cgroups of containers.
+ */
+enum berth_cgroup_manager
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * This library, in the cgroup filesystems. linux.cgroupsPath is a path.
+     */
+    BERTH_CGROUP_MANAGER_FILES = 0,
+    /**
+     * systemd: each container is a transient scope (systemd.scope(5)), delegated to this library, with its limits as
+     * properties. linux.cgroupsPath is "slice:prefix:name"; without it, "berth-<id>.scope" in system.slice. Needs a host
+     * with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
+     */
+    BERTH_CGROUP_MANAGER_SYSTEMD = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_cgroup_manager berth_cgroup_manager;
+#else
+typedef int32_t berth_cgroup_manager;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
  */
 typedef struct berth_config berth_config;
@@ -320,6 +384,11 @@ typedef struct berth_container berth_container;
  * Why a call failed. Immutable: it may be read from any thread. Released with berth_error_free.
  */
 typedef struct berth_error berth_error;
+
+/**
+ * A subscription to events of one container. Released with berth_event_free, which ends it.
+ */
+typedef struct berth_event berth_event;
 
 /**
  * A process of a container. Released with berth_process_free.
@@ -371,6 +440,14 @@ typedef struct berth_runtime_options {
      * How long freezing, killing and removing may take. 0: 30 s.
      */
     int64_t cgroup_timeout_ms;
+    /**
+     * Who makes the cgroups of containers that are created: a BERTH_CGROUP_MANAGER_... constant. 0: this library.
+     */
+    int32_t cgroup_manager;
+    /**
+     * BERTH_RUNTIME_... flags.
+     */
+    uint32_t flags;
 } berth_runtime_options;
 
 /**
@@ -465,6 +542,47 @@ typedef struct berth_stats {
      */
     uint64_t pids_current;
     uint64_t pids_limit;
+    /**
+     * How often memory was at its limit.
+     */
+    uint64_t memory_limit_hits;
+    /**
+     * Memory of processes that no file is behind.
+     */
+    uint64_t memory_anon;
+    /**
+     * Page cache.
+     */
+    uint64_t memory_file;
+    /**
+     * The part of it that was not used lately: usage without it is what cannot be had back easily.
+     */
+    uint64_t memory_inactive_file;
+    /**
+     * Memory of the kernel's own.
+     */
+    uint64_t memory_kernel;
+    uint64_t page_faults;
+    /**
+     * Those that had to wait for a disk.
+     */
+    uint64_t page_faults_major;
+    /**
+     * All block devices together.
+     */
+    uint64_t io_read_bytes;
+    uint64_t io_write_bytes;
+    uint64_t io_reads;
+    uint64_t io_writes;
+    /**
+     * Time in which at least one task (some) or every task (full) waited for a resource (PSI).
+     */
+    uint64_t cpu_pressure_some_ns;
+    uint64_t cpu_pressure_full_ns;
+    uint64_t memory_pressure_some_ns;
+    uint64_t memory_pressure_full_ns;
+    uint64_t io_pressure_some_ns;
+    uint64_t io_pressure_full_ns;
 } berth_stats;
 
 /**
@@ -489,6 +607,24 @@ typedef struct berth_exit_status {
     int32_t core_dumped;
 } berth_exit_status;
 
+/**
+ * What has happened since it was asked before.
+ */
+typedef struct berth_occurred {
+    /**
+     * How often.
+     */
+    uint64_t count;
+    /**
+     * 1 if the container's init has ended: nothing more will come, and the descriptor stays readable. Else 0.
+     */
+    int32_t ended;
+    /**
+     * Always 0.
+     */
+    int32_t reserved;
+} berth_occurred;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -508,11 +644,11 @@ uint32_t berth_abi_version(void);
  * Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
  * themselves answer. A name that is not known is 0, as is NULL.
  *
- * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "stats",
- * "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1", "cgroup-v2", and
- * the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network", "namespace-pid",
- * "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there: "seccomp",
- * "apparmor", "selinux", "checkpoint", "network", "set", "events", "rootless", "systemd".
+ * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
+ * "events", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1",
+ * "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
+ * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
+ * "seccomp", "apparmor", "selinux", "checkpoint", "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
 
@@ -836,6 +972,22 @@ int32_t berth_container_pause(const struct berth_container *container,
 int32_t berth_container_resume(const struct berth_container *container, struct berth_error **error);
 
 /**
+ * Changes the limits of a container that is running, created or paused. `resources_json` is an OCI "linux.resources" object:
+ * what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
+ * is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
+ *
+ * If anything fails, what was written before is taken back, and the change is not saved; "restored" in
+ * berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
+ *
+ * Errors: BERTH_E_CONFIG_INVALID with the JSON path in `resources_json` ("memory.limit"), before anything was touched;
+ * BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value, with the file, the value
+ * and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+ */
+int32_t berth_container_set(const struct berth_container *container,
+                            const char *resources_json,
+                            struct berth_error **error);
+
+/**
  * Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
  * hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
  * killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay
@@ -876,7 +1028,8 @@ int32_t berth_container_state_json(const struct berth_container *container,
                                    struct berth_error **error);
 
 /**
- * The configuration that the container was created from, as it was given. `json` is released with berth_string_free.
+ * The configuration that the container was created from, as it was given, with the limits that berth_container_set has
+ * changed. `json` is released with berth_string_free.
  *
  * Errors: BERTH_E_NOT_FOUND.
  */
@@ -904,11 +1057,28 @@ void berth_pids_free(int32_t *pids);
  * What the container has used so far (cgroups(7)). The caller sets stats->size before. Members that only a newer header
  * than the library's has become UINT64_MAX.
  *
+ * Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
+ * and later calls read them again, without allocating memory and without a look at the state directory. All handles
+ * together keep at most a quarter of RLIMIT_NOFILE; the others open the files each time.
+ *
  * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
  */
 int32_t berth_container_stats(const struct berth_container *container,
                               struct berth_stats *stats,
                               struct berth_error **error);
+
+/**
+ * Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
+ * "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
+ * "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (always empty), "network_interfaces" (each interface of the
+ * container's network namespace as its processes see it; none if it has the host's), and, not in runc's, "rdma". Members
+ * that runc leaves out when they are 0 are left out.
+ *
+ * `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ */
+int32_t berth_container_stats_json(const struct berth_container *container,
+                                   char **json,
+                                   struct berth_error **error);
 
 /**
  * Waits until the container's init has ended, and tells how: berth_process_wait for init, with the same parameters and
@@ -1038,6 +1208,76 @@ int32_t berth_process_resize_terminal(const struct berth_process *process,
  * was not waited for stays a zombie of the caller's until the caller reaps its children or ends. NULL is fine.
  */
 void berth_process_free(struct berth_process *process);
+
+/**
+ * Asks to be told when the container runs out of memory: on cgroup v2 each process that the OOM killer kills in it, and
+ * in cgroups below it, counts (memory.events, "oom_kill"); on v1 each time that its limit, or one above it, cannot be kept
+ * (cgroup.event_control with memory.oom_control), also when its OOM killer is disabled.
+ *
+ * `event` is released with berth_event_free. Only what happens after this call counts.
+ *
+ * Errors: BERTH_E_UNSUPPORTED if there is no memory controller, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_notify_oom(const struct berth_container *container,
+                                   struct berth_event **event,
+                                   struct berth_error **error);
+
+/**
+ * Asks to be told when memory becomes hard to get, at `level`, a BERTH_PRESSURE_... constant. Levels are independent: who
+ * wants all of them asks three times.
+ *
+ * On cgroup v2, by pressure stall information: BERTH_PRESSURE_LOW when some process has waited for memory for 30 ms within
+ * one second, BERTH_PRESSURE_MEDIUM for 100 ms, and BERTH_PRESSURE_CRITICAL when all processes at once have waited for
+ * 100 ms; counted at most once a second (for callers without CAP_SYS_RESOURCE: twice these times within two seconds). On v1, the kernel's own levels (memory.pressure_level), which come from how much
+ * of what is scanned can be reclaimed.
+ *
+ * Errors: as berth_container_notify_oom; BERTH_E_INVALID_ARGUMENT if there is no such level; BERTH_E_UNSUPPORTED if the
+ * kernel does not measure pressure.
+ */
+int32_t berth_container_notify_memory_pressure(const struct berth_container *container,
+                                               int32_t level,
+                                               struct berth_event **event,
+                                               struct berth_error **error);
+
+/**
+ * A descriptor for the caller's own poll(2) or epoll(7): it becomes readable when there may be something for
+ * berth_event_read, and when the container's init has ended. It may be readable without anything being there. Do not read
+ * it. `fd` is the caller's to close, before berth_event_free or after it.
+ */
+int32_t berth_event_fd(const struct berth_event *event,
+                       int32_t *fd,
+                       struct berth_error **error);
+
+/**
+ * Takes what has happened since the last call. Blocks up to `timeout_ms` until something has. With several threads in this
+ * function each event goes to one of them. When the container's init ends, the last events come with or before "ended".
+ *
+ * Errors: BERTH_E_TIMEOUT if nothing has happened.
+ */
+int32_t berth_event_read(const struct berth_event *event,
+                         int64_t timeout_ms,
+                         struct berth_occurred *occurred,
+                         struct berth_error **error);
+
+/**
+ * Ends a subscription. NULL is fine.
+ */
+void berth_event_free(struct berth_event *event);
+
+/**
+ * Whether the kernel's OOM killer has ended the container's init: `killed` becomes 1 if init ended by SIGKILL, processes of
+ * the container were OOM-killed, and no SIGKILL was sent through this handle; else 0. To be asked after
+ * berth_container_wait and before berth_container_delete.
+ *
+ * The kernel counts OOM kills by cgroup, not by process: where another process of the container was OOM-killed before, a
+ * SIGKILL that came from outside of this handle is taken for one more.
+ *
+ * Errors: BERTH_E_TIMEOUT if init has not ended, BERTH_E_STATUS_UNKNOWN; BERTH_E_UNSUPPORTED if the kernel does not count
+ * (cgroup v1 before Linux 4.13, or no memory controller); BERTH_E_NOT_FOUND.
+ */
+int32_t berth_container_oom_killed(const struct berth_container *container,
+                                   int32_t *killed,
+                                   struct berth_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 35] = [
     "create",
     "start",
     "run",
@@ -11,7 +11,9 @@ const NAMES: [&str; 32] = [
     "recover",
     "signal",
     "pause",
+    "set",
     "stats",
+    "events",
     "wait",
     "pidfd",
     "hooks",
@@ -25,6 +27,7 @@ const NAMES: [&str; 32] = [
     "interfaces",
     "cgroup-v1",
     "cgroup-v2",
+    "systemd",
     "namespace-cgroup",
     "namespace-ipc",
     "namespace-mount",

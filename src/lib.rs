@@ -11,6 +11,7 @@ mod children;
 pub mod container;
 mod deadline;
 pub mod error;
+pub mod events;
 #[cfg(feature = "fault-points")]
 pub mod fault;
 #[cfg(not(feature = "fault-points"))]
@@ -28,10 +29,12 @@ mod spawn;
 pub mod spec;
 pub mod stats;
 
+pub use cgroup::Manager;
 pub use container::delete::Force;
 pub use container::signal::Recipients;
 pub use container::{Container, Status, VethNames, explain};
 pub use error::{Code, Error, Result, Stage};
+pub use events::{Events, Level, Occurred};
 pub use process::{Process, ProcessOptions, Stdio};
 pub use runtime::{DEFAULT_ROOT, Runtime, Settings};
 pub use spawn::ExitStatus;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nix::errno::Errno;
@@ -162,6 +163,8 @@ struct Inner {
     init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
+    /// A SIGKILL was sent through this handle.
+    killed: AtomicBool,
 }
 
 impl Process {
@@ -175,7 +178,8 @@ impl Process {
     }
 
     fn of(end: End, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
-        let inner = Inner { end: Arc::new(end), init_of, stdio: Mutex::new(stdio), terminal: Mutex::new(None) };
+        let (stdio, terminal) = (Mutex::new(stdio), Mutex::new(None));
+        let inner = Inner { end: Arc::new(end), init_of, stdio, terminal, killed: AtomicBool::new(false) };
         Process { inner: Arc::new(inner) }
     }
 
@@ -203,6 +207,10 @@ impl Process {
         self.inner.end.pidfd()
     }
 
+    fn has_ended(&self) -> bool {
+        Deadline::after_ms(0).readable(self.pidfd()).unwrap_or(false)
+    }
+
     /// Waits until the process has ended. May be called from many threads, and again afterwards.
     pub fn wait(&self, timeout_ms: i64) -> Result<ExitStatus> {
         self.wait_until(Deadline::after_ms(timeout_ms))
@@ -215,7 +223,22 @@ impl Process {
         self.inner.end.wait_until(deadline)
     }
 
+    pub(crate) fn was_killed(&self) -> bool {
+        self.inner.killed.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that it is this handle that ends it.
+    pub(crate) fn note_kill_if_alive(&self) {
+        if !self.has_ended() {
+            self.inner.killed.store(true, Ordering::Relaxed);
+        }
+    }
+
     pub fn signal(&self, signal: i32) -> Result<()> {
+        // Before it is sent: who waits in another thread sees the end at once.
+        if signal == libc::SIGKILL {
+            self.note_kill_if_alive();
+        }
         match spawn::send_signal(&self.inner.end.pidfd, signal) {
             Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
                 .with_errno(Errno::ESRCH)),

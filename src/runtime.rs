@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cgroup::Manager;
 use crate::container::store::{Directory, Root};
 use crate::container::{Container, store};
 use crate::deadline::Deadline;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub hook_timeout: Duration,
     /// How long freezing, killing and removing may take.
     pub cgroup_timeout: Duration,
+    /// Who makes the cgroups of containers that are created. Those that exist know who made theirs.
+    pub cgroup_manager: Manager,
 }
 
 impl Default for Settings {
@@ -34,6 +37,7 @@ impl Default for Settings {
             lock_timeout: Duration::from_secs(30),
             hook_timeout: Duration::from_secs(60),
             cgroup_timeout: Duration::from_secs(30),
+            cgroup_manager: Manager::Files,
         }
     }
 }

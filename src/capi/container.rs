@@ -201,6 +201,25 @@ pub extern "C" fn berth_container_resume(
     call(error, || args::handle(container, "container")?.container.resume())
 }
 
+/// Changes the limits of a container that is running, created or paused. `resources_json` is an OCI "linux.resources" object:
+/// what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
+/// is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
+///
+/// If anything fails, what was written before is taken back, and the change is not saved; "restored" in
+/// berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
+///
+/// Errors: BERTH_E_CONFIG_INVALID with the JSON path in `resources_json` ("memory.limit"), before anything was touched;
+/// BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value, with the file, the value
+/// and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_set(
+    container: Option<&berth_container>,
+    resources_json: *const c_char,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || args::handle(container, "container")?.container.set(args::text(resources_json, "resources_json")?))
+}
+
 /// Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
 /// hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
 /// killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay

@@ -40,6 +40,31 @@ pub struct berth_stats {
     /// Threads, which is what the kernel counts here.
     pub pids_current: u64,
     pub pids_limit: u64,
+    /// How often memory was at its limit.
+    pub memory_limit_hits: u64,
+    /// Memory of processes that no file is behind.
+    pub memory_anon: u64,
+    /// Page cache.
+    pub memory_file: u64,
+    /// The part of it that was not used lately: usage without it is what cannot be had back easily.
+    pub memory_inactive_file: u64,
+    /// Memory of the kernel's own.
+    pub memory_kernel: u64,
+    pub page_faults: u64,
+    /// Those that had to wait for a disk.
+    pub page_faults_major: u64,
+    /// All block devices together.
+    pub io_read_bytes: u64,
+    pub io_write_bytes: u64,
+    pub io_reads: u64,
+    pub io_writes: u64,
+    /// Time in which at least one task (some) or every task (full) waited for a resource (PSI).
+    pub cpu_pressure_some_ns: u64,
+    pub cpu_pressure_full_ns: u64,
+    pub memory_pressure_some_ns: u64,
+    pub memory_pressure_full_ns: u64,
+    pub io_pressure_some_ns: u64,
+    pub io_pressure_full_ns: u64,
 }
 
 // SAFETY: repr(C), begins with its size, numbers of eight bytes each.
@@ -48,7 +73,7 @@ unsafe impl Grows for berth_stats {
     const FIRST: usize = 120;
 }
 
-const _: () = assert!(size_of::<berth_stats>() == 120, "members are only added, at the end");
+const _: () = assert!(size_of::<berth_stats>() == 256, "members are only added, at the end");
 
 impl From<Stats> for berth_stats {
     fn from(stats: Stats) -> berth_stats {
@@ -69,6 +94,23 @@ impl From<Stats> for berth_stats {
             oom_kills: known(stats.oom_kills),
             pids_current: known(stats.pids_current),
             pids_limit: known(stats.pids_limit),
+            memory_limit_hits: known(stats.memory_limit_hits),
+            memory_anon: known(stats.memory_anon),
+            memory_file: known(stats.memory_file),
+            memory_inactive_file: known(stats.memory_inactive_file),
+            memory_kernel: known(stats.memory_kernel),
+            page_faults: known(stats.page_faults),
+            page_faults_major: known(stats.page_faults_major),
+            io_read_bytes: known(stats.io_read_bytes),
+            io_write_bytes: known(stats.io_write_bytes),
+            io_reads: known(stats.io_reads),
+            io_writes: known(stats.io_writes),
+            cpu_pressure_some_ns: known(stats.cpu_pressure_some_ns),
+            cpu_pressure_full_ns: known(stats.cpu_pressure_full_ns),
+            memory_pressure_some_ns: known(stats.memory_pressure_some_ns),
+            memory_pressure_full_ns: known(stats.memory_pressure_full_ns),
+            io_pressure_some_ns: known(stats.io_pressure_some_ns),
+            io_pressure_full_ns: known(stats.io_pressure_full_ns),
         }
     }
 }
@@ -112,7 +154,8 @@ pub extern "C" fn berth_container_state_json(
     })
 }
 
-/// The configuration that the container was created from, as it was given. `json` is released with berth_string_free.
+/// The configuration that the container was created from, as it was given, with the limits that berth_container_set has
+/// changed. `json` is released with berth_string_free.
 ///
 /// Errors: BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -157,6 +200,10 @@ pub extern "C" fn berth_pids_free(pids: *mut i32) {
 /// What the container has used so far (cgroups(7)). The caller sets stats->size before. Members that only a newer header
 /// than the library's has become UINT64_MAX.
 ///
+/// Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
+/// and later calls read them again, without allocating memory and without a look at the state directory. All handles
+/// together keep at most a quarter of RLIMIT_NOFILE; the others open the files each time.
+///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_stats(
@@ -168,6 +215,25 @@ pub extern "C" fn berth_container_stats(
         sized::check(stats, "stats")?;
         let found = args::handle(container, "container")?.container.stats()?;
         sized::write(stats, &berth_stats::from(found))
+    })
+}
+
+/// Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
+/// "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
+/// "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (always empty), "network_interfaces" (each interface of the
+/// container's network namespace as its processes see it; none if it has the host's), and, not in runc's, "rdma". Members
+/// that runc leaves out when they are 0 are left out.
+///
+/// `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_container_stats_json(
+    container: Option<&berth_container>,
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(json, "json")?;
+        memory::give_text(slot, &args::handle(container, "container")?.container.stats_json()?)
     })
 }
 

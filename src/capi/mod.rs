@@ -22,6 +22,7 @@ mod config;
 mod container;
 mod container_facts;
 mod error;
+mod events;
 mod library;
 mod network;
 mod process;

@@ -8,6 +8,7 @@ use super::boundary::{call, infallible};
 use super::error::berth_error;
 use super::sized::{self, Grows};
 use super::{args, memory};
+use crate::cgroup::Manager;
 use crate::error::{Error, Result};
 use crate::runtime::{Runtime, Settings};
 
@@ -33,15 +34,36 @@ pub struct berth_runtime_options {
     pub hook_timeout_ms: i64,
     /// How long freezing, killing and removing may take. 0: 30 s.
     pub cgroup_timeout_ms: i64,
+    /// Who makes the cgroups of containers that are created: a BERTH_CGROUP_MANAGER_... constant. 0: this library.
+    pub cgroup_manager: i32,
+    /// BERTH_RUNTIME_... flags.
+    pub flags: u32,
 }
 
-// SAFETY: repr(C), begins with its size, a pointer and numbers of eight bytes each.
+/// Who makes the cgroups of containers.
+#[repr(i32)]
+pub enum berth_cgroup_manager {
+    /// This library, in the cgroup filesystems. linux.cgroupsPath is a path.
+    Files = 0,
+    /// systemd: each container is a transient scope (systemd.scope(5)), delegated to this library, with its limits as
+    /// properties. linux.cgroupsPath is "slice:prefix:name"; without it, "berth-<id>.scope" in system.slice. Needs a host
+    /// with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
+    Systemd = 1,
+}
+
+/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations of a configuration whose names begin
+/// with "org.systemd.property." become properties of its scope, like "org.systemd.property.TimeoutStopUSec":
+/// "uint64 5000000" (values are in GVariant's text form). Leave it out if configurations come from others: properties of a
+/// scope can reach beyond the container.
+pub const BERTH_RUNTIME_SYSTEMD_ANNOTATIONS: u32 = 1;
+
+// SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
 unsafe impl Grows for berth_runtime_options {
     const NAME: &'static str = "berth_runtime_options";
     const FIRST: usize = 48;
 }
 
-const _: () = assert!(size_of::<berth_runtime_options>() == 48, "members are only added, at the end");
+const _: () = assert!(size_of::<berth_runtime_options>() == 56, "members are only added, at the end");
 
 fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
@@ -59,7 +81,22 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         lock_timeout: timeout(options.lock_timeout_ms, default.lock_timeout, "lock_timeout_ms")?,
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
         cgroup_timeout: timeout(options.cgroup_timeout_ms, default.cgroup_timeout, "cgroup_timeout_ms")?,
+        cgroup_manager: manager(options)?,
     })
+}
+
+fn manager(options: &berth_runtime_options) -> Result<Manager> {
+    let flags = args::flags(options.flags, BERTH_RUNTIME_SYSTEMD_ANNOTATIONS)?;
+    const FILES: i32 = berth_cgroup_manager::Files as i32;
+    const SYSTEMD: i32 = berth_cgroup_manager::Systemd as i32;
+    match options.cgroup_manager {
+        FILES => Ok(Manager::Files),
+        SYSTEMD => Ok(Manager::Systemd { annotations: flags & BERTH_RUNTIME_SYSTEMD_ANNOTATIONS != 0 }),
+        other => {
+            let message = format!("cgroup_manager is {other}; expected a BERTH_CGROUP_MANAGER constant");
+            Err(Error::invalid_argument(message).detail("parameter", "cgroup_manager"))
+        }
+    }
 }
 
 /// Makes the options the default: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond it is

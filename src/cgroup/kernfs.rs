@@ -74,6 +74,18 @@ pub fn exists(path: &Path) -> Result<bool> {
     optional(open(path, OFlag::O_PATH)).map(|found| found.is_some())
 }
 
+/// The names in a directory; none when it is gone.
+pub fn list(dir: &Path) -> Result<Vec<String>> {
+    let Some(fd) = optional(open_dir(dir))? else { return Ok(Vec::new()) };
+    let doing = || format!("listing {}", dir.display());
+    let mut listing = nix::dir::Dir::from_fd(fd).doing(doing)?;
+    let mut names = Vec::new();
+    for entry in listing.iter() {
+        names.push(entry.doing(doing)?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
+}
+
 /// The whole text of a file.
 pub fn read(dir: &Path, file: &str) -> Result<String> {
     let path = dir.join(file);
@@ -136,6 +148,12 @@ pub fn make_dir(path: &Path) -> Result<bool> {
             .doing(|| format!("opening cgroup {} to be read", path.display()))
             .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
+        // What the number says is no help.
+        Err(Errno::EAGAIN) => {
+            let reason = "cgroup.max.descendants or cgroup.max.depth of a cgroup above does not allow another one";
+            let problem = format!("creating cgroup {}: {reason}", path.display());
+            Err(Error::new(Code::System, problem).with_errno(Errno::EAGAIN))
+        }
         Err(errno) => Err(Error::system(errno, format!("creating cgroup {}", path.display()))),
     }
 }
@@ -143,7 +161,12 @@ pub fn make_dir(path: &Path) -> Result<bool> {
 /// Removes one directory that has no children.
 pub fn remove_dir(path: &Path) -> Result<()> {
     let (parent, name) = parent(path)?;
-    unlinkat(&parent, name, UnlinkatFlags::RemoveDir).doing(|| format!("removing cgroup {}", path.display()))
+    let result = match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
+        // A read-only mount says so first, whether it is there or not.
+        Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
+        other => other,
+    };
+    result.doing(|| format!("removing cgroup {}", path.display()))
 }
 
 /// The device number of what is at `path`, to be compared with a line of mountinfo.

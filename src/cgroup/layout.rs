@@ -1,6 +1,6 @@
 //! Where a container's cgroups are to be, decided before anything is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::hierarchy::{self, Mount, UNIFIED};
+use super::systemd::{Unit, annotated};
 use super::{kernfs, members, v1, v2};
 use crate::error::{Code, Doing, Error, Result};
 
@@ -22,6 +23,22 @@ pub struct Layout {
     /// The directories that creation makes: missing parents and leaves, in the order of creation. Removal
     /// always takes the leaves (all of `paths`); parents only when nobody else uses them.
     pub made: Vec<PathBuf>,
+    /// The scope, where systemd makes the cgroup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Unit>,
+}
+
+/// Who makes a container's cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manager {
+    /// This library, in the cgroup filesystems.
+    #[default]
+    Files,
+    /// systemd, as a transient scope. Needs cgroup v2 alone.
+    Systemd {
+        /// Annotations that begin with "org.systemd.property." are properties of the scope. They may be the image's.
+        annotations: bool,
+    },
 }
 
 impl Layout {
@@ -61,7 +78,43 @@ pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let own = hierarchy::own(&read("/proc/self/cgroup")?);
     let paths = places(&mounts, &own, cgroups_path, id)?;
-    Ok(Layout { paths, made: Vec::new() })
+    Ok(Layout { paths, ..Layout::default() })
+}
+
+/// As [`plan`], for a manager. `annotations` are the container's.
+pub fn plan_with(
+    manager: Manager,
+    cgroups_path: Option<&Path>,
+    id: &str,
+    annotations: &HashMap<String, String>,
+) -> Result<Layout> {
+    let Manager::Systemd { annotations: obeyed } = manager else { return plan(cgroups_path, id) };
+    let mut layout = locate_with(manager, cgroups_path, id)?;
+    if let Some(unit) = layout.scope.as_mut().filter(|_| obeyed) {
+        unit.properties = annotated(annotations.iter())?;
+    }
+    match layout.leaves().first() {
+        Some(leaf) if kernfs::exists(leaf)? => Err(existing(leaf)?),
+        _ => Ok(layout),
+    }
+}
+
+/// As [`locate`], for a manager.
+pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
+    if manager == Manager::Files {
+        return locate(cgroups_path, id);
+    }
+    let given = cgroups_path.map(Path::to_string_lossy);
+    let unit = Unit::new(given.as_deref(), id)?;
+    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let chosen = hierarchy::choose(&mounts);
+    let Some(mount) = chosen.get(UNIFIED).filter(|_| chosen.len() == 1) else {
+        let message = "the systemd cgroup manager needs a host with cgroup v2 alone; this one has v1 hierarchies";
+        return Err(Error::new(Code::Unsupported, message));
+    };
+    let paths = BTreeMap::from([(UNIFIED.to_owned(), mount.point.join(unit.place()?))]);
+    Ok(Layout { paths, made: Vec::new(), scope: Some(unit) })
 }
 
 /// A proc file, which has no size to tell, in few reads.

@@ -7,11 +7,15 @@
 pub mod device_filter;
 pub mod device_rules;
 mod hierarchy;
-mod kernfs;
+mod hugetlb;
+pub mod journal;
+pub(crate) mod kernfs;
 mod layout;
 mod limit;
 mod members;
+mod rdma;
 mod sys;
+mod systemd;
 mod tree;
 mod v1;
 mod v2;
@@ -23,24 +27,57 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
-pub use layout::{Layout, locate, plan};
+use journal::Journal;
+pub use layout::{Layout, Manager, locate, locate_with, plan, plan_with};
+pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
-use crate::stats::Stats;
+use crate::events::{Level, Source as EventSource};
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {
     /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
     fn create(&self) -> Result<()>;
 
-    /// Writes the limits. Fields that are not given stay as they are, except the device rules: without
-    /// `devices`, everything but the devices that each container needs is denied.
-    fn apply(&self, resources: &LinuxResources) -> Result<()>;
+    /// Writes the limits that are given; the others, and the device rules, stay as they are. What was there before is
+    /// in `journal` afterwards, also after an error.
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;
+
+    /// Forgets what `change` has told others than the kernel; they know of `before` again. The kernel's own values are
+    /// the journal's.
+    fn revert(&self, _change: &LinuxResources, _before: &LinuxResources) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes the device rules what `devices` say: without any, everything but the devices that each container needs is
+    /// denied. After an error it is as it was.
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
+
+    /// Both. After an error the limits are as they were.
+    fn apply(&self, resources: &LinuxResources) -> Result<()> {
+        let journal = Journal::default();
+        self.limit(resources, &journal)
+            .and_then(|()| self.allow(resources.devices().as_deref()))
+            .map_err(|error| journal.undo_after(error))
+    }
 
     /// Moves a process (all its threads) in.
     fn attach(&self, pid: i32) -> Result<()>;
+
+    /// The cgroup comes into being with the first process that is attached; limits have to wait for that.
+    fn made_by_attaching(&self) -> bool {
+        false
+    }
+
+    /// Where it is [`Cgroup::made_by_attaching`]: makes the cgroup, which must not be there yet, with this process in it.
+    /// After an error it is not this container's.
+    fn begin(&self, _pid: i32) -> Result<()> {
+        Ok(())
+    }
 
     /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
     fn attach_needed(&self) -> bool;
@@ -68,7 +105,21 @@ pub trait Cgroup: Send + Sync {
     /// none is left. It is thawed afterwards where thawing is what lets processes die.
     fn kill_all(&self, deadline: Instant) -> Result<()>;
 
-    fn stats(&self) -> Result<Stats>;
+    /// What tells of OOM kills.
+    fn notify_oom(&self) -> Result<EventSource>;
+
+    /// What tells of memory that is hard to get.
+    fn notify_pressure(&self, level: Level) -> Result<EventSource>;
+
+    /// Opens what is measured, to be read again and again.
+    fn meter(&self) -> Result<Meter>;
+
+    /// Adds to a report what `stats`, of the same moment, do not have.
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()>;
+
+    fn stats(&self) -> Result<Stats> {
+        self.meter()?.read()
+    }
 
     /// Removes the leaves with everything below them, then the parents that creation made and nobody uses.
     fn remove(&self, deadline: Instant) -> Result<()>;
@@ -84,6 +135,9 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
         ));
     }
     Ok(match layout.paths.get(hierarchy::UNIFIED) {
+        Some(path) if layout.scope.is_some() => {
+            Box::new(systemd::Scope::new(path.clone(), layout.scope.clone().unwrap_or_default()))
+        }
         Some(path) if layout.paths.len() == 1 => Box::new(v2::Tree::new(path.clone(), layout.made.clone())),
         _ => Box::new(v1::Hierarchies::new(layout)),
     })

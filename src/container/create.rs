@@ -113,9 +113,11 @@ impl Container {
 
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
-        made.cgroups = true;
+        made.cgroups = !cgroup.made_by_attaching();
         fault::point("create.cgroups");
-        cgroup.apply(&resources(config.spec()))?;
+        if !cgroup.made_by_attaching() {
+            cgroup.apply(&resources(config.spec()))?;
+        }
         fault::point("create.limits");
         let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
@@ -140,7 +142,8 @@ impl Container {
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
         made.by_hooks = plan.waits_for(Barrier::Hooks);
-        let conversation = self.accompany(conversation, &plan, config, process, cgroup.as_ref(), &mut record)?;
+        let conversation =
+            self.accompany(conversation, &plan, config, process, cgroup.as_ref(), (&mut record, made))?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
@@ -166,13 +169,19 @@ impl Container {
             rootfs,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             init: None,
-            cgroup: cgroup::plan(cgroups_path(config), &self.id)?,
+            cgroup: self.plan_cgroup(config)?,
             namespaces: namespaces.new_flags | joined,
             into_cgroup: false,
             parent_death_signal: 0,
             external_descriptors: Vec::new(),
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
+    }
+
+    fn plan_cgroup(&self, config: &Config) -> Result<cgroup::Layout> {
+        let none = std::collections::HashMap::new();
+        let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
+        cgroup::plan_with(self.runtime.settings.cgroup_manager, cgroups_path(config), &self.id, annotations)
     }
 
     /// The host's part, from the spawned init to the one that is ready.
@@ -183,11 +192,16 @@ impl Container {
         config: &Config,
         process: &oci::Process,
         cgroup: &dyn Cgroup,
-        record: &mut Record,
+        (record, made): (&mut Record, &mut Made),
     ) -> Result<Conversation<'p>> {
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
+        }
+        if cgroup.made_by_attaching() {
+            cgroup.begin(init.pid())?;
+            made.cgroups = true;
+            cgroup.apply(&resources(config.spec()))?;
         }
         prepare::from_outside(init.pid(), process, cgroup)?;
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
@@ -255,7 +269,12 @@ pub fn process_of(config: &Config) -> Result<&oci::Process> {
 }
 
 pub fn cgroups_path(config: &Config) -> Option<&Path> {
-    config.spec().linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref())
+    config
+        .spec()
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_deref())
+        .filter(|path| !path.as_os_str().is_empty())
 }
 
 fn resources(spec: &oci::Spec) -> oci::LinuxResources {

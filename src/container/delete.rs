@@ -67,7 +67,8 @@ impl Container {
         let config = self.directory.read_config().ok();
         let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
-        Ok(Record::of_nobody(&self.id, cgroup::locate(cgroups_path, &self.id)?))
+        let manager = self.runtime.settings.cgroup_manager;
+        Ok(Record::of_nobody(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?))
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -123,6 +124,9 @@ impl Container {
     /// Kills everything in the cgroups. Children of ours that have ended are taken meanwhile: they keep the init of their
     /// pid namespace, which may be another container's too, from ending.
     pub(super) fn kill_members(&self, cgroup: &dyn Cgroup) -> Result<()> {
+        if let Some(init) = self.known_init() {
+            init.note_kill_if_alive();
+        }
         let deadline = self.runtime.cgroup_deadline();
         let mut attempt = Duration::from_millis(5);
         loop {

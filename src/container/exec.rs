@@ -28,7 +28,13 @@ impl Container {
         options.check(terminal)?;
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        match status::of(&record, cgroup.as_ref())? {
+        let mut status = status::of(&record, cgroup.as_ref())?;
+        if status == Status::Paused {
+            // Or frozen for a moment, by a signal to all that is under way; that one has the lock.
+            let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+            status = status::of(&record, cgroup.as_ref())?;
+        }
+        match status {
             Status::Running | Status::Created => {}
             status @ Status::Paused => return Err(self.wrong_state(Code::Paused, status, "running")),
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),

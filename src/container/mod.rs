@@ -6,11 +6,14 @@ mod exec;
 mod explain;
 pub(crate) mod inside;
 mod network;
+mod notify;
 mod oci_state;
 mod pause;
 mod prepare;
+mod set;
 pub(crate) mod signal;
 mod start;
+mod stats;
 pub mod status;
 pub(crate) mod store;
 
@@ -28,7 +31,7 @@ use crate::runtime::{Inner as RuntimeInner, Runtime};
 use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
-use crate::stats::Stats;
+use crate::stats::Meter;
 pub use explain::explain;
 pub use network::VethNames;
 pub use status::Status;
@@ -41,10 +44,12 @@ pub struct Container {
     id: String,
     runtime: Arc<RuntimeInner>,
     directory: Directory,
-    /// Parsed once; a container's configuration does not change.
+    /// Parsed once; nothing but its limits changes, which only `set` reads, and that from the file.
     config: OnceCell<Config>,
     /// The init process as this handle knows it: the caller's own child, or one found through the record.
     init: Mutex<Option<Process>>,
+    /// The files of the statistics, from the first question on.
+    meter: Mutex<Option<Meter>>,
 }
 
 impl Container {
@@ -67,6 +72,7 @@ impl Container {
             directory,
             config: OnceCell::new(),
             init: Mutex::new(None),
+            meter: Mutex::new(None),
         }
     }
 
@@ -74,7 +80,7 @@ impl Container {
         &self.id
     }
 
-    /// The configuration as it was given to create.
+    /// The configuration as it was given to create, with the limits that [`Container::set`] has changed.
     pub fn config_json(&self) -> Result<String> {
         self.directory.read_config()
     }
@@ -108,10 +114,6 @@ impl Container {
     /// The processes of the container, as the caller's pid namespace has them.
     pub fn pids(&self) -> Result<Vec<i32>> {
         self.cgroup(&self.record()?)?.pids()
-    }
-
-    pub fn stats(&self) -> Result<Stats> {
-        self.cgroup(&self.record()?)?.stats().map_err(|error| self.unless_ended(error))
     }
 
     /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.

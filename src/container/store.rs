@@ -27,6 +27,7 @@ use crate::network::Journal;
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
 const CONFIG: &str = "config.json";
+const CONFIG_NEW: &str = "config.json.new";
 pub const FIFO: &str = "exec.fifo";
 const NETWORK_NAMESPACE: &str = "netns";
 /// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
@@ -280,17 +281,33 @@ impl Directory {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let result = self.write_file(STATE_NEW, &text).and_then(|()| {
             fault::point("record.written");
-            renameat(&self.fd, STATE_NEW, &self.fd, STATE)
-                .doing(|| format!("replacing {}", self.path.join(STATE).display()))
+            self.rename(STATE_NEW, STATE)
         });
-        if result.is_err() {
-            let _ = unlinkat(&self.fd, STATE_NEW, UnlinkatFlags::NoRemoveDir);
-        }
-        result
+        self.unlink_after(result, STATE_NEW)
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {
         self.write_file(CONFIG, json.as_bytes())
+    }
+
+    pub fn replace_config(&self, json: &str) -> Result<()> {
+        self.replace(CONFIG_NEW, CONFIG, json.as_bytes())
+    }
+
+    /// Writes a file of another name first: readers, and whoever comes after a crash, see the old one or the new one.
+    fn replace(&self, new: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        let result = self.write_file(new, bytes).and_then(|()| self.rename(new, name));
+        self.unlink_after(result, new)
+    }
+
+    fn rename(&self, new: &str, name: &str) -> Result<()> {
+        renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
+    }
+
+    fn unlink_after(&self, result: Result<()>, name: &str) -> Result<()> {
+        result.inspect_err(|_| {
+            let _ = unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir);
+        })
     }
 
     pub fn read_config(&self) -> Result<String> {
@@ -364,7 +381,7 @@ impl Directory {
 
     /// Removes everything, the record last: until then a further delete still knows what there is.
     pub fn remove(&self) -> Result<()> {
-        for name in [FIFO, NETWORK_NAMESPACE, CONFIG, STATE_NEW, STATE] {
+        for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
         fault::point("delete.emptied");
@@ -399,7 +416,8 @@ impl Lock {
                 return Err(Error::new(Code::Busy, message));
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+            // Short, so that those who take it again and again do not always come first.
+            pause = (pause * 2).min(Duration::from_millis(3));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::spec::Config;
 
 fn plan_of(json: &str) -> Plan {
     let config = Config::from_json(json, Some(Path::new("/rootfs"))).unwrap();
-    let layout = Layout { paths: [(String::new(), "/sys/fs/cgroup/berth-a".into())].into(), made: vec![] };
+    let layout = Layout { paths: [(String::new(), "/sys/fs/cgroup/berth-a".into())].into(), ..Layout::default() };
     create(&Create {
         config: &config,
         rootfs: "/rootfs".into(),

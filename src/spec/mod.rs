@@ -7,6 +7,7 @@
 //! `schema` is the table of fields, `shape` fits a document to it, and the other files hold the rules
 //! of one subject each.
 
+mod change;
 mod devices;
 mod document;
 mod host;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Code, Doing, Error, Result};
 use networks::Networks;
 
+pub use change::Change;
 pub use oci_spec::runtime as oci;
 
 /// Far more than any config needs; a bound, because the text may come from anywhere.
@@ -142,18 +144,6 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
         let process: oci::Process = document::typed(&document::fit(json, "the process", &schema::PROCESS)?)?;
         validate_process::check(&process, "")?;
         Ok(process)
-    };
-    checked().map_err(concise)
-}
-
-/// A resource document for a change of limits, under the rules of `linux.resources`.
-pub fn parse_resources(json: &str) -> Result<oci::LinuxResources> {
-    bounded(json.len() as u64, "the resources")?;
-    let checked = || {
-        let value = document::fit(json, "the resources", &schema::RESOURCES)?;
-        let resources: oci::LinuxResources = document::typed(&value)?;
-        resources::check(&resources, "")?;
-        Ok(resources)
     };
     checked().map_err(concise)
 }

@@ -4,6 +4,7 @@ use std::path::{Component, Path};
 
 use super::devices::{MOST_MAJOR, MOST_MINOR};
 use super::{oci, paths};
+use crate::cgroup::unified;
 use crate::error::{Error, Result};
 
 /// `prefix` is `linux.resources.` within a config and empty for a document of its own.
@@ -16,6 +17,21 @@ pub(super) fn check(resources: &oci::LinuxResources, prefix: &str) -> Result<()>
     }
     if let Some(pids) = resources.pids() {
         at_least_minus_one(Some(pids.limit()), &format!("{prefix}pids.limit"))?;
+    }
+    if let Some(io) = resources.block_io() {
+        check_block_io(io, &format!("{prefix}blockIO"))?;
+    }
+    for (index, limit) in resources.hugepage_limits().iter().flatten().enumerate() {
+        check_page_size(limit.page_size(), &format!("{prefix}hugepageLimits[{index}].pageSize"))?;
+    }
+    for (index, one) in resources.network().iter().flat_map(|network| network.priorities()).flatten().enumerate() {
+        check_key(one.name(), "an interface", &format!("{prefix}network.priorities[{index}].name"))?;
+    }
+    for device in resources.rdma().iter().flat_map(|devices| devices.keys()) {
+        check_key(device, "an RDMA device", &format!("{prefix}rdma[{device:?}]"))?;
+    }
+    if let Some(files) = resources.unified() {
+        unified::check(files.keys().map(String::as_str), &format!("{prefix}unified"))?;
     }
     for (index, rule) in resources.devices().iter().flatten().enumerate() {
         check_device_rule(rule, &format!("{prefix}devices[{index}]"))?;
@@ -62,6 +78,17 @@ fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
             format!("{period} is not a period; expected from 1000 to 1000000 microseconds"),
         ));
     }
+    let realtime = cpu.realtime_runtime().unwrap_or(0);
+    if realtime < -1 {
+        let problem = format!("{realtime} is not a time; expected microseconds, or -1 for no limit");
+        return Err(Error::config(&format!("{path}.realtimeRuntime"), problem));
+    }
+    if let Some(period) =
+        cpu.realtime_period().filter(|period| *period > 0 && i128::from(*period) < i128::from(realtime))
+    {
+        let problem = format!("{realtime} is above the period ({period}); expected at most that");
+        return Err(Error::config(&format!("{path}.realtimeRuntime"), problem));
+    }
     let quota = cpu.quota().unwrap_or(0);
     if quota < -1 || (1..1000).contains(&quota) {
         return Err(Error::config(
@@ -97,6 +124,57 @@ fn is_range(text: &str) -> bool {
         Some((first, last)) => matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last),
         None => number(text).is_some(),
     }
+}
+
+fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
+    let weight = |weight: Option<u16>, path: String| match weight {
+        Some(weight @ (1..=9 | 1001..)) => {
+            Err(Error::config(&path, format!("{weight} is not a weight; expected from 10 to 1000, or 0 for none")))
+        }
+        _ => Ok(()),
+    };
+    let number = |major: i64, minor: i64, path: String| match (0..=MOST_MAJOR).contains(&major) {
+        true if (0..=MOST_MINOR).contains(&minor) => Ok(()),
+        true => Err(Error::config(&format!("{path}.minor"), format!("{minor} is not a device number"))),
+        false => Err(Error::config(&format!("{path}.major"), format!("{major} is not a device number"))),
+    };
+    weight(io.weight(), format!("{path}.weight"))?;
+    weight(io.leaf_weight(), format!("{path}.leafWeight"))?;
+    for (index, device) in io.weight_device().iter().flatten().enumerate() {
+        let path = format!("{path}.weightDevice[{index}]");
+        number(device.major(), device.minor(), path.clone())?;
+        weight(device.weight(), format!("{path}.weight"))?;
+        weight(device.leaf_weight(), format!("{path}.leafWeight"))?;
+    }
+    let lists = [
+        ("throttleReadBpsDevice", io.throttle_read_bps_device()),
+        ("throttleWriteBpsDevice", io.throttle_write_bps_device()),
+        ("throttleReadIOPSDevice", io.throttle_read_iops_device()),
+        ("throttleWriteIOPSDevice", io.throttle_write_iops_device()),
+    ];
+    for (name, list) in lists {
+        for (index, device) in list.iter().flatten().enumerate() {
+            number(device.major(), device.minor(), format!("{path}.{name}[{index}]"))?;
+        }
+    }
+    Ok(())
+}
+
+/// As the kernel names the files of its hugetlb controller.
+fn check_page_size(size: &str, path: &str) -> Result<()> {
+    let number = size.strip_suffix("KB").or(size.strip_suffix("MB")).or(size.strip_suffix("GB")).unwrap_or("");
+    if number.is_empty() || number.starts_with('0') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::config(path, format!("{size:?} is not a size of pages; expected one like \"2MB\"")));
+    }
+    Ok(())
+}
+
+/// A word that stands in front of a value in a cgroup file.
+fn check_key(word: &str, what: &str, path: &str) -> Result<()> {
+    if word.is_empty() || word.contains(char::is_whitespace) || word.contains(char::is_control) {
+        return Err(Error::config(path, format!("{word:?} is not the name of {what}; expected a word")));
+    }
+    Ok(())
 }
 
 fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 //! whether this version implements it. `shape` refuses what is not as the table says.
 
 use super::capabilities;
-use super::shape::{Field, I64, Kind, TEXTS, U32, U64, later, later_even_empty, never, optional, required};
+use super::shape::{I64, Kind, TEXTS, U32, U64, later, later_even_empty, never, optional, required};
 
 const OTHER_PLATFORM: &str = "belongs to another platform, and libberth runs Linux containers; leave it out";
 
@@ -161,23 +161,29 @@ pub(super) const RESOURCES: Kind = Kind::Object(&[
     optional("memory", MEMORY),
     optional("cpu", CPU),
     optional("pids", Kind::Object(&[required("limit", I64)])),
-    optional("blockIO", Kind::Object(&BLOCK_IO)),
-    later("hugepageLimits"),
-    optional("network", Kind::Object(&[later("classID"), later("priorities")])),
-    later("rdma"),
-    later("unified"),
+    optional("blockIO", BLOCK_IO),
+    optional(
+        "hugepageLimits",
+        Kind::List(&Kind::Object(&[required("pageSize", Kind::Text), required("limit", LIMIT)])),
+    ),
+    optional("network", NETWORK),
+    optional("rdma", Kind::Map(&Kind::Object(&[optional("hcaHandles", U32), optional("hcaObjects", U32)]))),
+    optional("unified", Kind::Map(&Kind::Text)),
 ]);
+
+/// Bytes, or -1 for no limit.
+const LIMIT: Kind = Kind::Int(-1, i64::MAX as i128);
 
 const MEMORY: Kind = Kind::Object(&[
     optional("limit", I64),
     optional("reservation", I64),
     optional("swap", I64),
-    later("kernel"),
-    later("kernelTCP"),
-    later("swappiness"),
-    later("disableOOMKiller"),
-    later("useHierarchy"),
-    later("checkBeforeUpdate"),
+    optional("kernel", LIMIT),
+    optional("kernelTCP", LIMIT),
+    optional("swappiness", Kind::Int(0, 100)),
+    optional("disableOOMKiller", Kind::Bool),
+    optional("useHierarchy", Kind::Bool),
+    optional("checkBeforeUpdate", Kind::Bool),
 ]);
 
 const CPU: Kind = Kind::Object(&[
@@ -185,20 +191,38 @@ const CPU: Kind = Kind::Object(&[
     optional("quota", I64),
     optional("burst", U64),
     optional("period", U64),
-    later("realtimeRuntime"),
-    later("realtimePeriod"),
+    optional("realtimeRuntime", I64),
+    optional("realtimePeriod", U64),
     optional("cpus", Kind::Text),
     optional("mems", Kind::Text),
     optional("idle", I64),
 ]);
 
-// Field by field, so that an object with nothing in it passes and the path names the member.
-const BLOCK_IO: [Field; 7] = [
-    later("weight"),
-    later("leafWeight"),
-    later("weightDevice"),
-    later("throttleReadBpsDevice"),
-    later("throttleWriteBpsDevice"),
-    later("throttleReadIOPSDevice"),
-    later("throttleWriteIOPSDevice"),
-];
+const NETWORK: Kind = Kind::Object(&[
+    optional("classID", U32),
+    optional("priorities", Kind::List(&Kind::Object(&[required("name", Kind::Text), required("priority", U32)]))),
+]);
+
+/// 0 is "not given".
+const WEIGHT: Kind = Kind::Int(0, u16::MAX as i128);
+
+const THROTTLES: Kind =
+    Kind::List(&Kind::Object(&[required("major", I64), required("minor", I64), required("rate", U64)]));
+
+const BLOCK_IO: Kind = Kind::Object(&[
+    optional("weight", WEIGHT),
+    optional("leafWeight", WEIGHT),
+    optional(
+        "weightDevice",
+        Kind::List(&Kind::Object(&[
+            required("major", I64),
+            required("minor", I64),
+            optional("weight", WEIGHT),
+            optional("leafWeight", WEIGHT),
+        ])),
+    ),
+    optional("throttleReadBpsDevice", THROTTLES),
+    optional("throttleWriteBpsDevice", THROTTLES),
+    optional("throttleReadIOPSDevice", THROTTLES),
+    optional("throttleWriteIOPSDevice", THROTTLES),
+]);

@@ -185,7 +185,8 @@ fn a_symlink_in_a_path_is_not_followed() {
     let link = folder.path().canonicalize().unwrap().join("link");
     let (name, leaf) = group.layout.paths.first_key_value().unwrap();
     std::os::unix::fs::symlink(leaf.parent().unwrap(), &link).unwrap();
-    let through = |last: &Path| Layout { paths: BTreeMap::from([(name.clone(), link.join(last))]), made: Vec::new() };
+    let through =
+        |last: &Path| Layout { paths: BTreeMap::from([(name.clone(), link.join(last))]), ..Layout::default() };
     let new = PathBuf::from(unique());
     let error = cgroup::open(&through(&new)).unwrap().create().unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP), "{error}");
@@ -202,7 +203,7 @@ fn a_directory_outside_of_the_cgroup_filesystem_is_not_touched() {
     std::fs::create_dir_all(root.join("leaf/inner")).unwrap();
     for name in ["", "memory"] {
         let paths = BTreeMap::from([(name.to_owned(), root.join("leaf"))]);
-        let handle = cgroup::open(&Layout { paths, made: vec![root.join("leaf/inner")] }).unwrap();
+        let handle = cgroup::open(&Layout { paths, made: vec![root.join("leaf/inner")], ..Layout::default() }).unwrap();
         assert!(handle.create().is_err());
         assert!(handle.remove(soon()).is_err());
         assert!(handle.attach(std::process::id() as i32).is_err());

@@ -6,4 +6,5 @@ mod freezer;
 mod kill;
 mod life;
 mod limits;
+mod resources;
 mod support;

@@ -1,45 +1,44 @@
-//! CPU time on cgroup v1: shares, quota and period, burst, idle, and the counters of cpu and cpuacct.
-
-use std::path::Path;
+//! CPU time on cgroup v1: shares, quota and period, burst, idle, realtime.
 
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
-use crate::cgroup::limit::{number, set, table};
+use crate::cgroup::journal::Place;
 use crate::error::Result;
-use crate::stats::Stats;
 
 /// Whether anything in `cpu` concerns this controller (and not cpuset).
 pub fn wanted(cpu: &LinuxCpu) -> bool {
-    let numbers = [cpu.shares(), cpu.period(), cpu.burst()];
-    numbers.iter().any(Option::is_some) || cpu.quota().is_some() || cpu.idle().is_some()
+    let numbers = [cpu.shares(), cpu.period(), cpu.burst(), cpu.realtime_period()];
+    let signed = [cpu.quota(), cpu.idle(), cpu.realtime_runtime()];
+    numbers.iter().any(Option::is_some) || signed.iter().any(Option::is_some)
 }
 
-pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     // An idle group refuses shares, so leaving idle comes first and entering it last.
     if cpu.idle() == Some(0) {
-        set_idle(dir, 0)?;
+        set_idle(place, 0)?;
     }
     if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
-        set(dir, "cpu.shares", shares, "linux.resources.cpu.shares")?;
+        place.set("cpu.shares", shares, "linux.resources.cpu.shares")?;
     }
-    bandwidth(dir, cpu)?;
+    bandwidth(place, cpu)?;
+    realtime(place, cpu)?;
     if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
-        set_idle(dir, idle)?;
+        set_idle(place, idle)?;
     }
     Ok(())
 }
 
-fn set_idle(dir: &Path, idle: i64) -> Result<()> {
-    set(dir, "cpu.idle", idle, "linux.resources.cpu.idle")
+fn set_idle(place: Place, idle: i64) -> Result<()> {
+    place.set("cpu.idle", idle, "linux.resources.cpu.idle")
 }
 
-fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let quota = cpu.quota().filter(|quota| *quota != 0);
     let period = cpu.period().filter(|period| *period != 0);
-    let set_quota = |quota| set(dir, "cpu.cfs_quota_us", quota, "linux.resources.cpu.quota");
-    let set_period = |period| set(dir, "cpu.cfs_period_us", period, "linux.resources.cpu.period");
-    let set_burst = |burst| set(dir, "cpu.cfs_burst_us", burst, "linux.resources.cpu.burst");
+    let set_quota = |quota| place.set("cpu.cfs_quota_us", quota, "linux.resources.cpu.quota");
+    let set_period = |period| place.set("cpu.cfs_period_us", period, "linux.resources.cpu.period");
+    let set_burst = |burst| place.set("cpu.cfs_burst_us", burst, "linux.resources.cpu.burst");
     // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
     let burst_is_set = match cpu.burst() {
         Some(burst) => match set_burst(burst) {
@@ -71,19 +70,23 @@ fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
     }
 }
 
-/// Throttling, from the cpu controller.
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let table = table(dir, "cpu.stat")?;
-    stats.cpu_periods = table.get("nr_periods").copied();
-    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
-    stats.cpu_throttled_ns = table.get("throttled_time").copied();
-    Ok(())
-}
-
-/// Usage, from the cpuacct controller.
-pub fn usage(dir: &Path, stats: &mut Stats) -> Result<()> {
-    stats.cpu_usage_ns = number(dir, "cpuacct.usage")?;
-    stats.cpu_user_ns = number(dir, "cpuacct.usage_user")?;
-    stats.cpu_system_ns = number(dir, "cpuacct.usage_sys")?;
-    Ok(())
+/// Time for realtime scheduling (kernels with CONFIG_RT_GROUP_SCHED).
+fn realtime(place: Place, cpu: &LinuxCpu) -> Result<()> {
+    let runtime = cpu.realtime_runtime().filter(|runtime| *runtime != 0);
+    let period = cpu.realtime_period().filter(|period| *period != 0);
+    let set_runtime = |value| place.set("cpu.rt_runtime_us", value, "linux.resources.cpu.realtimeRuntime");
+    let set_period = |value| place.set("cpu.rt_period_us", value, "linux.resources.cpu.realtimePeriod");
+    // The runtime may not exceed the period, also between the two writes.
+    match (period, runtime) {
+        (Some(period), Some(runtime)) => match set_period(period) {
+            Err(error) if error.errno == Some(Errno::EINVAL) => {
+                set_runtime(runtime)?;
+                set_period(period)
+            }
+            result => result.and_then(|()| set_runtime(runtime)),
+        },
+        (Some(period), None) => set_period(period),
+        (None, Some(runtime)) => set_runtime(runtime),
+        (None, None) => Ok(()),
+    }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use oci_spec::runtime::LinuxCpu;
 
+use crate::cgroup::journal::Place;
 use crate::cgroup::kernfs;
-use crate::cgroup::limit::set;
 use crate::error::Result;
 
 /// The fields of this controller (v1 and v2) that have a value: file, value, JSON path.
@@ -15,8 +15,8 @@ pub fn fields(cpu: &LinuxCpu) -> impl Iterator<Item = (&'static str, &str, &'sta
     [cpus, mems].into_iter().flatten().filter(|(_, value, _)| !value.trim().is_empty())
 }
 
-pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
-    fields(cpu).try_for_each(|(file, value, field)| set(dir, file, value, field))
+pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
+    fields(cpu).try_for_each(|(file, value, field)| place.set(file, value, field))
 }
 
 /// A new v1 cpuset has no CPUs and no memory nodes, and takes no process until it has: it inherits from the

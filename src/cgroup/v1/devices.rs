@@ -14,8 +14,20 @@ pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let present = Exceptions::parse(&kernfs::read(dir, "devices.list")?);
     // A list of allowed devices is changed entry by entry: a running container never loses, not even for a
     // moment, what it keeps.
+    let before = present.clone();
+    change(dir, &wanted, present).inspect_err(|_| {
+        // A list that is half changed is neither what was nor what is asked for. Where the kernel does not show what
+        // was (all devices but some), it stays at what is allowed so far, which is less than either.
+        if let Some(before) = before {
+            let _ = write(dir, "devices.deny", &["a".to_owned()])
+                .and_then(|()| write(dir, "devices.allow", &before.lines()));
+        }
+    })
+}
+
+fn change(dir: &Path, wanted: &Exceptions, present: Option<Exceptions>) -> Result<()> {
     let (revoke, grant) = match present {
-        Some(present) if !wanted.allow_others => (present.lines_not_in(&wanted), wanted.lines_not_in(&present)),
+        Some(present) if !wanted.allow_others => (present.lines_not_in(wanted), wanted.lines_not_in(&present)),
         _ => (vec!["a".to_owned()], wanted.lines()),
     };
     if wanted.allow_others {

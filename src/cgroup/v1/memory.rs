@@ -5,17 +5,15 @@ use std::path::Path;
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxMemory;
 
-use crate::cgroup::limit::{number, set, table};
+use crate::cgroup::journal::Place;
+use crate::cgroup::limit::number;
 use crate::error::{Error, Result};
-use crate::stats::Stats;
 
 const LIMIT: &str = "memory.limit_in_bytes";
 const LIMIT_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
 
-/// What v1 shows for "unlimited": the largest number of pages, in bytes.
-const UNLIMITED: u64 = (i64::MAX as u64) / 4096 * 4096;
-
-pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
+pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
+    let dir = place.dir;
     let given = |value: Option<i64>| value.filter(|value| *value != 0);
     let (memory_limit, swap) = (given(memory.limit()), given(memory.swap()));
     check(memory_limit, swap)?;
@@ -36,32 +34,50 @@ pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
         _ => false,
     };
     if raising {
-        set_swap(dir, swap)?;
-        set_limit(dir, memory_limit)?;
+        set_swap(place, swap)?;
+        set_limit(place, memory_limit)?;
     } else {
-        set_limit(dir, memory_limit)?;
-        set_swap(dir, swap)?;
+        set_limit(place, memory_limit)?;
+        set_swap(place, swap)?;
     }
     if let Some(reservation) = given(memory.reservation()) {
-        set(dir, "memory.soft_limit_in_bytes", reservation, "linux.resources.memory.reservation")?;
+        place.set("memory.soft_limit_in_bytes", reservation, "linux.resources.memory.reservation")?;
     }
+    kernel_memory(place, memory)?;
     if let Some(swappiness) = memory.swappiness() {
-        set(dir, "memory.swappiness", swappiness, "linux.resources.memory.swappiness")?;
+        place.set("memory.swappiness", swappiness, "linux.resources.memory.swappiness")?;
     }
     if let Some(disable) = memory.disable_oom_killer() {
-        set(dir, "memory.oom_control", u8::from(disable), "linux.resources.memory.disableOOMKiller")?;
+        place.set("memory.oom_control", u8::from(disable), "linux.resources.memory.disableOOMKiller")?;
+    }
+    // New kernels know nothing else; older ones take it as long as there are no cgroups below.
+    if memory.use_hierarchy() == Some(true) && number(dir, "memory.use_hierarchy")? != Some(1) {
+        place.set("memory.use_hierarchy", 1, "linux.resources.memory.useHierarchy")?;
     }
     Ok(())
 }
 
-fn set_limit(dir: &Path, limit: Option<i64>) -> Result<()> {
-    let Some(limit) = limit else { return Ok(()) };
-    set(dir, LIMIT, limit, "linux.resources.memory.limit").map_err(|error| explain(dir, error))
+/// Limits of their own for the kernel's memory, which newer kernels no longer keep: those refuse them or say nothing.
+fn kernel_memory(place: Place, memory: &LinuxMemory) -> Result<()> {
+    #[allow(deprecated)]
+    let kernel = memory.kernel();
+    if let Some(limit) = kernel.filter(|limit| *limit != 0) {
+        place.set("memory.kmem.limit_in_bytes", limit, "linux.resources.memory.kernel")?;
+    }
+    if let Some(limit) = memory.kernel_tcp().filter(|limit| *limit != 0) {
+        place.set("memory.kmem.tcp.limit_in_bytes", limit, "linux.resources.memory.kernelTCP")?;
+    }
+    Ok(())
 }
 
-fn set_swap(dir: &Path, swap: Option<i64>) -> Result<()> {
+fn set_limit(place: Place, limit: Option<i64>) -> Result<()> {
+    let Some(limit) = limit else { return Ok(()) };
+    place.set(LIMIT, limit, "linux.resources.memory.limit").map_err(|error| explain(place.dir, error))
+}
+
+fn set_swap(place: Place, swap: Option<i64>) -> Result<()> {
     let Some(swap) = swap else { return Ok(()) };
-    set(dir, LIMIT_AND_SWAP, swap, "linux.resources.memory.swap").map_err(|error| explain(dir, error))
+    place.set(LIMIT_AND_SWAP, swap, "linux.resources.memory.swap").map_err(|error| explain(place.dir, error))
 }
 
 /// EBUSY and EINVAL say nothing; the numbers do.
@@ -104,19 +120,6 @@ pub fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let finite = |value: Option<u64>| value.filter(|value| *value < UNLIMITED);
-    stats.memory_usage = number(dir, "memory.usage_in_bytes")?;
-    stats.memory_limit = finite(number(dir, LIMIT)?);
-    stats.memory_peak = number(dir, "memory.max_usage_in_bytes")?;
-    let with_swap = number(dir, "memory.memsw.usage_in_bytes")?;
-    stats.memory_swap_usage = with_swap.zip(stats.memory_usage).map(|(both, memory)| both.saturating_sub(memory));
-    let with_swap = finite(number(dir, LIMIT_AND_SWAP)?);
-    stats.memory_swap_limit = with_swap.zip(stats.memory_limit).map(|(both, memory)| both.saturating_sub(memory));
-    stats.oom_kills = table(dir, "memory.oom_control")?.get("oom_kill").copied();
-    Ok(())
 }
 
 #[cfg(test)]

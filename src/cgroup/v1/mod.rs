@@ -3,26 +3,32 @@
 //! A container is in the same place of every hierarchy. What a v1 controller can do is done by v1; what no v1
 //! hierarchy is mounted for is tried in the v2 tree.
 
+pub mod block_io;
 pub mod cpu;
 pub mod cpuset;
 pub mod devices;
 pub mod freezer;
 pub mod memory;
+pub mod network;
 pub mod pids;
+pub mod stats;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxCpu, LinuxDeviceCgroup, LinuxResources};
 
 use super::hierarchy::UNIFIED;
+use super::journal::{Journal, Place};
 use super::layout::Layout;
 use super::wait::Backoff;
-use super::{Cgroup, device_rules, kernfs, limit, make_all, members, unmake, v2};
+use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make_all, members, rdma, unmake, v2};
 use crate::error::{Code, Error, Result};
-use crate::stats::Stats;
+use crate::events::{Level, Source as EventSource};
+use crate::stats::report::Report;
+use crate::stats::{Meter, Source, Stats};
 
 pub struct Hierarchies {
     /// By controller or hierarchy name, without the v2 tree.
@@ -61,6 +67,67 @@ impl Hierarchies {
         Ok(tree_is_empty && self.members()?.is_empty())
     }
 
+    /// The v2 tree, for a resource that no v1 hierarchy is mounted for.
+    fn in_tree<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
+        let tree = self.unified.as_ref().ok_or_else(|| limit::no_controller(controller, field))?;
+        tree.enable(&[controller])?;
+        Ok(journal.place(tree.path()))
+    }
+
+    /// The hierarchy of a controller whose files are the same on v1 and v2.
+    fn at<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
+        match self.group(controller) {
+            Some(dir) => Ok(journal.place(dir)),
+            None => self.in_tree(controller, field, journal),
+        }
+    }
+
+    fn limit_cpu(&self, cpu: &LinuxCpu, journal: &Journal) -> Result<()> {
+        match self.group("cpu") {
+            Some(dir) => cpu::apply(journal.place(dir), cpu)?,
+            None if cpu::wanted(cpu) => v2::cpu::apply(self.in_tree("cpu", "linux.resources.cpu", journal)?, cpu)?,
+            None => {}
+        }
+        match cpuset::fields(cpu).next() {
+            Some((_, _, field)) => cpuset::apply(self.at("cpuset", field, journal)?, cpu),
+            None => Ok(()),
+        }
+    }
+
+    fn limit_others(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
+        if let Some(limits) = resources.hugepage_limits().as_ref().filter(|limits| !limits.is_empty()) {
+            match self.group("hugetlb") {
+                Some(dir) => hugetlb::apply(journal.place(dir), limits, "limit_in_bytes")?,
+                None => {
+                    hugetlb::apply(self.in_tree("hugetlb", "linux.resources.hugepageLimits", journal)?, limits, "max")?;
+                }
+            }
+        }
+        if let Some(devices) = resources.rdma().as_ref().filter(|devices| !devices.is_empty()) {
+            rdma::apply(self.at("rdma", "linux.resources.rdma", journal)?, devices)?;
+        }
+        if let Some(network) = resources.network() {
+            let place = |controller: &str, field| {
+                self.group(controller)
+                    .map(|dir| journal.place(dir))
+                    .ok_or_else(|| limit::no_controller(controller, field))
+            };
+            if let Some(class) = network.class_id().filter(|class| *class != 0) {
+                network::classify(place("net_cls", network::CLASS)?, class)?;
+            }
+            if let Some(priorities) = network.priorities().as_ref().filter(|list| !list.is_empty()) {
+                network::prioritise(place("net_prio", network::PRIORITIES)?, priorities)?;
+            }
+        }
+        match resources.unified().as_ref().filter(|files| !files.is_empty()) {
+            Some(files) => {
+                let missing = || Error::unsupported_field(v2::unified::FIELD, "the host mounts no cgroup v2");
+                self.unified.as_ref().ok_or_else(missing)?.write_unified(files, journal)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Any directory, for messages: they differ only in the hierarchy.
     fn name(&self) -> String {
         let first = self.group("freezer").or_else(|| self.directories().first().copied());
@@ -97,41 +164,30 @@ impl Cgroup for Hierarchies {
         self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves))
     }
 
-    fn apply(&self, resources: &LinuxResources) -> Result<()> {
-        limit::refuse_unsupported(resources)?;
-        let rules = device_rules::complete(resources.devices().as_deref())?;
-        // Each resource goes to its v1 hierarchy, or to the v2 tree if that has the controller.
-        let tree = |controller: &str, field: &str| -> Result<&v2::Tree> {
-            let tree = self.unified.as_ref().ok_or_else(|| limit::no_controller(controller, field))?;
-            tree.enable(&[controller])?;
-            Ok(tree)
-        };
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
         if let Some(memory) = resources.memory().as_ref().filter(|memory| **memory != Default::default()) {
             match self.group("memory") {
-                Some(dir) => memory::apply(dir, memory)?,
-                None => v2::memory::apply(tree("memory", "linux.resources.memory")?.path(), memory)?,
+                Some(dir) => memory::apply(journal.place(dir), memory)?,
+                None => v2::memory::apply(self.in_tree("memory", "linux.resources.memory", journal)?, memory)?,
             }
         }
         if let Some(cpu) = resources.cpu() {
-            match self.group("cpu") {
-                Some(dir) => cpu::apply(dir, cpu)?,
-                None if cpu::wanted(cpu) => v2::cpu::apply(tree("cpu", "linux.resources.cpu")?.path(), cpu)?,
-                None => {}
-            }
-            match self.group("cpuset") {
-                Some(dir) => cpuset::apply(dir, cpu)?,
-                None if cpuset::fields(cpu).next().is_some() => {
-                    cpuset::apply(tree("cpuset", "linux.resources.cpu.cpus")?.path(), cpu)?;
-                }
-                None => {}
-            }
+            self.limit_cpu(cpu, journal)?;
         }
         if let Some(pids) = resources.pids().as_ref().filter(|pids| pids::limit(pids).is_some()) {
-            match self.group("pids") {
-                Some(dir) => pids::apply(dir, pids)?,
-                None => pids::apply(tree("pids", "linux.resources.pids.limit")?.path(), pids)?,
+            pids::apply(self.at("pids", "linux.resources.pids.limit", journal)?, pids)?;
+        }
+        if let Some(io) = resources.block_io().as_ref().filter(|io| **io != Default::default()) {
+            match self.group("blkio") {
+                Some(dir) => block_io::apply(journal.place(dir), io)?,
+                None => v2::block_io::apply(self.in_tree("io", "linux.resources.blockIO", journal)?, io)?,
             }
         }
+        self.limit_others(resources, journal)
+    }
+
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        let rules = device_rules::complete(devices)?;
         match (self.group("devices"), &self.unified) {
             (Some(dir), _) => devices::apply(dir, &rules),
             (None, Some(tree)) => super::device_filter::apply(tree.path(), &rules),
@@ -212,24 +268,68 @@ impl Cgroup for Hierarchies {
         Ok(())
     }
 
-    fn stats(&self) -> Result<Stats> {
-        let mut stats = match &self.unified {
-            Some(tree) => tree.stats()?,
-            None => Stats::default(),
-        };
-        if let Some(dir) = self.group("cpuacct") {
-            cpu::usage(dir, &mut stats)?;
+    fn notify_oom(&self) -> Result<EventSource> {
+        match (self.group("memory"), &self.unified) {
+            (Some(dir), _) => EventSource::v1(dir, "memory.oom_control", ""),
+            (None, Some(tree)) => tree.notify_oom(),
+            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
         }
-        if let Some(dir) = self.group("cpu") {
-            cpu::stats(dir, &mut stats)?;
+    }
+
+    fn notify_pressure(&self, level: Level) -> Result<EventSource> {
+        match (self.group("memory"), &self.unified) {
+            (Some(dir), _) => EventSource::v1(dir, "memory.pressure_level", level.name()),
+            (None, Some(tree)) => tree.notify_pressure(level),
+            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
+        }
+    }
+
+    fn meter(&self) -> Result<Meter> {
+        let mut meter = Meter::new();
+        if let Some(tree) = &self.unified {
+            if self.group("cpuacct").is_none() {
+                meter.add(tree.path(), &[v2::stats::CPU])?;
+            }
+            tree.add_to(&mut meter)?;
+        }
+        let controllers: [(&str, &[Source]); 5] = [
+            ("cpuacct", &stats::CPUACCT),
+            ("cpu", &stats::CPU),
+            ("memory", &stats::MEMORY),
+            ("pids", &v2::stats::PIDS),
+            ("blkio", &stats::BLKIO),
+        ];
+        for (controller, sources) in controllers {
+            if let Some(dir) = self.group(controller) {
+                meter.add(dir, sources)?;
+            }
+        }
+        Ok(meter)
+    }
+
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()> {
+        if let Some(tree) = &self.unified {
+            tree.report(stats, report)?;
+        }
+        if let Some(dir) = self.group("cpuacct") {
+            stats::report_cpuacct(dir, report)?;
+        }
+        if let Some(dir) = self.group("cpuset") {
+            stats::report_cpuset(dir, report)?;
         }
         if let Some(dir) = self.group("memory") {
-            memory::stats(dir, &mut stats)?;
+            stats::report_memory(dir, stats, report)?;
         }
-        if let Some(dir) = self.group("pids") {
-            pids::stats(dir, &mut stats)?;
+        if let Some(dir) = self.group("blkio") {
+            stats::report_blkio(dir, report)?;
         }
-        Ok(stats)
+        if let Some(dir) = self.group("hugetlb") {
+            stats::report_hugetlb(dir, report)?;
+        }
+        match self.group("rdma") {
+            Some(dir) => v2::stats::rdma(dir, report),
+            None => Ok(()),
+        }
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {

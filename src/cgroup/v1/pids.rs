@@ -1,12 +1,9 @@
 //! How many tasks there may be, on v1 and v2: the files are the same.
 
-use std::path::Path;
-
 use oci_spec::runtime::LinuxPids;
 
-use crate::cgroup::limit;
+use crate::cgroup::journal::Place;
 use crate::error::Result;
-use crate::stats::Stats;
 
 /// A limit of 0 is "not given": the field is required by the schema and other runtimes read it so. Every
 /// negative number is "unlimited".
@@ -18,15 +15,9 @@ pub fn limit(pids: &LinuxPids) -> Option<String> {
     }
 }
 
-pub fn apply(dir: &Path, pids: &LinuxPids) -> Result<()> {
+pub fn apply(place: Place, pids: &LinuxPids) -> Result<()> {
     match limit(pids) {
-        Some(value) => limit::set(dir, "pids.max", value, "linux.resources.pids.limit"),
+        Some(value) => place.set("pids.max", value, "linux.resources.pids.limit"),
         None => Ok(()),
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    stats.pids_current = limit::number(dir, "pids.current")?;
-    stats.pids_limit = limit::number(dir, "pids.max")?;
-    Ok(())
 }

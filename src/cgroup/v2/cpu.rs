@@ -1,24 +1,27 @@
 //! CPU time on cgroup v2: weight, `cpu.max`, burst, idle, and the counters of `cpu.stat`.
 
-use std::path::Path;
-
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
+use crate::cgroup::journal::Place;
 use crate::cgroup::kernfs;
-use crate::cgroup::limit::{set, table};
-use crate::error::Result;
-use crate::stats::Stats;
+use crate::error::{Error, Result};
 
-pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
+    let realtime =
+        [cpu.realtime_runtime().is_some_and(|time| time != 0), cpu.realtime_period().is_some_and(|p| p != 0)];
+    if let Some(index) = realtime.iter().position(|given| *given) {
+        let field = ["linux.resources.cpu.realtimeRuntime", "linux.resources.cpu.realtimePeriod"][index];
+        return Err(Error::unsupported_field(field, "cgroup v2 does not distribute realtime"));
+    }
     // An idle group refuses a weight, so leaving idle comes first and entering it last.
     if cpu.idle() == Some(0) {
-        set(dir, "cpu.idle", 0, "linux.resources.cpu.idle")?;
+        place.set("cpu.idle", 0, "linux.resources.cpu.idle")?;
     }
     if let Some(shares) = cpu.shares().filter(|shares| *shares != 0) {
-        set(dir, "cpu.weight", weight(shares), "linux.resources.cpu.shares")?;
+        place.set("cpu.weight", weight(shares), "linux.resources.cpu.shares")?;
     }
-    let set_burst = |burst| set(dir, "cpu.max.burst", burst, "linux.resources.cpu.burst");
+    let set_burst = |burst| place.set("cpu.max.burst", burst, "linux.resources.cpu.burst");
     // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
     let burst_is_set = match cpu.burst() {
         Some(burst) => match set_burst(burst) {
@@ -27,17 +30,17 @@ pub fn apply(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
         },
         None => true,
     };
-    bandwidth(dir, cpu)?;
+    bandwidth(place, cpu)?;
     if let Some(burst) = cpu.burst().filter(|_| !burst_is_set) {
         set_burst(burst)?;
     }
     if let Some(idle) = cpu.idle().filter(|idle| *idle != 0) {
-        set(dir, "cpu.idle", idle, "linux.resources.cpu.idle")?;
+        place.set("cpu.idle", idle, "linux.resources.cpu.idle")?;
     }
     Ok(())
 }
 
-fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
+fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let quota = cpu.quota().filter(|quota| *quota != 0);
     let period = cpu.period().filter(|period| *period != 0);
     let field = match (quota, period) {
@@ -45,8 +48,8 @@ fn bandwidth(dir: &Path, cpu: &LinuxCpu) -> Result<()> {
         (Some(_), _) => "linux.resources.cpu.quota",
         (None, Some(_)) => "linux.resources.cpu.period",
     };
-    let present = kernfs::read_optional(dir, "cpu.max")?.unwrap_or_default();
-    set(dir, "cpu.max", max(&present, quota, period), field)
+    let present = kernfs::read_optional(place.dir, "cpu.max")?.unwrap_or_default();
+    place.set("cpu.max", max(&present, quota, period), field)
 }
 
 /// The one file has both numbers; what is not given stays.
@@ -77,18 +80,6 @@ pub fn weight(shares: u64) -> u64 {
             (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
         }
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    let table = table(dir, "cpu.stat")?;
-    let nanoseconds = |key: &str| table.get(key).map(|microseconds| microseconds.saturating_mul(1000));
-    stats.cpu_usage_ns = nanoseconds("usage_usec");
-    stats.cpu_user_ns = nanoseconds("user_usec");
-    stats.cpu_system_ns = nanoseconds("system_usec");
-    stats.cpu_periods = table.get("nr_periods").copied();
-    stats.cpu_throttled_periods = table.get("nr_throttled").copied();
-    stats.cpu_throttled_ns = nanoseconds("throttled_usec");
-    Ok(())
 }
 
 #[cfg(test)]

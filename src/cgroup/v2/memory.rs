@@ -1,20 +1,25 @@
 //! Memory limits and counters of cgroup v2.
 
-use std::path::Path;
-
 use oci_spec::runtime::LinuxMemory;
 
-use crate::cgroup::limit::{number, set, table};
+use crate::cgroup::journal::Place;
+use crate::cgroup::limit::number;
 use crate::cgroup::{kernfs, v1};
 use crate::error::{Error, Result};
-use crate::stats::Stats;
 
-pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
+pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
+    let dir = place.dir;
     if memory.swappiness().is_some() {
         return Err(Error::unsupported_field("linux.resources.memory.swappiness", "cgroup v2 has no such setting"));
     }
     if memory.disable_oom_killer() == Some(true) {
         return Err(Error::unsupported_field("linux.resources.memory.disableOOMKiller", "cgroup v2 cannot do that"));
+    }
+    #[allow(deprecated)]
+    let parts = [("kernel", memory.kernel()), ("kernelTCP", memory.kernel_tcp())];
+    if let Some((name, _)) = parts.iter().find(|(_, limit)| limit.is_some_and(|limit| limit > 0)) {
+        let field = format!("linux.resources.memory.{name}");
+        return Err(Error::unsupported_field(&field, "cgroup v2 has no such limit; the memory limit includes it"));
     }
     let given = |value: Option<i64>| value.filter(|value| *value != 0);
     let (limit, swap) = (given(memory.limit()), given(memory.swap()));
@@ -28,14 +33,14 @@ pub fn apply(dir: &Path, memory: &LinuxMemory) -> Result<()> {
     if let Some(swap) = swap_alone(limit, swap, present)? {
         // Without swap accounting there is no file, and unlimited is what it is anyway.
         if swap != "max" || kernfs::exists(&dir.join("memory.swap.max"))? {
-            set(dir, "memory.swap.max", swap, "linux.resources.memory.swap")?;
+            place.set("memory.swap.max", swap, "linux.resources.memory.swap")?;
         }
     }
     if let Some(limit) = limit {
-        set(dir, "memory.max", or_max(limit), "linux.resources.memory.limit")?;
+        place.set("memory.max", or_max(limit), "linux.resources.memory.limit")?;
     }
     if let Some(reservation) = given(memory.reservation()) {
-        set(dir, "memory.low", or_max(reservation), "linux.resources.memory.reservation")?;
+        place.set("memory.low", or_max(reservation), "linux.resources.memory.reservation")?;
     }
     Ok(())
 }
@@ -83,16 +88,6 @@ pub fn refuse_below_usage(limit: Option<i64>, usage: Option<u64>) -> Result<()> 
         }
         _ => Ok(()),
     }
-}
-
-pub fn stats(dir: &Path, stats: &mut Stats) -> Result<()> {
-    stats.memory_usage = number(dir, "memory.current")?;
-    stats.memory_limit = number(dir, "memory.max")?;
-    stats.memory_peak = number(dir, "memory.peak")?;
-    stats.memory_swap_usage = number(dir, "memory.swap.current")?;
-    stats.memory_swap_limit = number(dir, "memory.swap.max")?;
-    stats.oom_kills = table(dir, "memory.events")?.get("oom_kill").copied();
-    Ok(())
 }
 
 #[cfg(test)]

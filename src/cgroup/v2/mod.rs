@@ -1,24 +1,30 @@
 //! Cgroup v2: one tree for everything.
 
+pub mod block_io;
 pub mod controllers;
 pub mod cpu;
 pub mod events;
 pub mod freezer;
 pub mod memory;
+pub mod stats;
+pub mod unified;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use oci_spec::runtime::LinuxResources;
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources};
 
-use super::v1::{cpuset, pids};
+use super::journal::Journal;
+use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, kernfs, limit, make_all, members, unmake};
-use crate::error::Result;
-use crate::stats::Stats;
+use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make_all, members, rdma, unmake};
+use crate::error::{Error, Result};
+use crate::events::{Level, Source as EventSource};
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
 
 pub struct Tree {
     path: PathBuf,
@@ -32,6 +38,12 @@ impl Tree {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The files of OCI's `unified`, last of all: they may refine what the other fields have set.
+    pub fn write_unified(&self, files: &HashMap<String, String>, journal: &Journal) -> Result<()> {
+        self.enable(&unified::controllers(files))?;
+        unified::apply(journal.place(&self.path), files)
     }
 
     pub fn enable(&self, controllers: &[&str]) -> Result<()> {
@@ -52,6 +64,14 @@ impl Tree {
             Err(error) if kernfs::is_gone(&error) || error.errno == Some(Errno::EOPNOTSUPP) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What the tree measures whatever v1 hierarchies there are beside it, and what its controllers do.
+    pub fn add_to(&self, meter: &mut Meter) -> Result<()> {
+        meter.add(&self.path, &stats::MEMORY)?;
+        meter.add(&self.path, &stats::PIDS)?;
+        meter.add(&self.path, &[stats::IO])?;
+        meter.add(&self.path, &stats::PRESSURE)
     }
 
     fn members(&self) -> Result<BTreeSet<i32>> {
@@ -94,20 +114,40 @@ impl Cgroup for Tree {
         self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path]))
     }
 
-    fn apply(&self, resources: &LinuxResources) -> Result<()> {
-        limit::refuse_unsupported(resources)?;
-        let rules = device_rules::complete(resources.devices().as_deref())?;
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
+        if let Some(network) = resources.network() {
+            refuse_network(network)?;
+        }
+        let place = journal.place(&self.path);
         if let Some(memory) = resources.memory() {
-            memory::apply(&self.path, memory)?;
+            memory::apply(place, memory)?;
         }
         if let Some(cpu) = resources.cpu() {
-            cpu::apply(&self.path, cpu)?;
-            cpuset::apply(&self.path, cpu)?;
+            cpu::apply(place, cpu)?;
+            cpuset::apply(place, cpu)?;
         }
         if let Some(pids) = resources.pids() {
-            pids::apply(&self.path, pids)?;
+            pids::apply(place, pids)?;
         }
-        device_filter::apply(&self.path, &rules)
+        if let Some(io) = resources.block_io() {
+            block_io::apply(place, io)?;
+        }
+        if let Some(limits) = resources.hugepage_limits().as_ref().filter(|limits| !limits.is_empty()) {
+            self.enable(&["hugetlb"])?;
+            hugetlb::apply(place, limits, "max")?;
+        }
+        if let Some(devices) = resources.rdma().as_ref().filter(|devices| !devices.is_empty()) {
+            self.enable(&["rdma"])?;
+            rdma::apply(place, devices)?;
+        }
+        if let Some(files) = resources.unified() {
+            self.write_unified(files, journal)?;
+        }
+        Ok(())
+    }
+
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        device_filter::apply(&self.path, &device_rules::complete(devices)?)
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
@@ -154,16 +194,38 @@ impl Cgroup for Tree {
         }
     }
 
-    fn stats(&self) -> Result<Stats> {
-        let mut stats = Stats::default();
-        cpu::stats(&self.path, &mut stats)?;
-        memory::stats(&self.path, &mut stats)?;
-        pids::stats(&self.path, &mut stats)?;
-        Ok(stats)
+    fn notify_oom(&self) -> Result<EventSource> {
+        EventSource::v2_oom(&self.path)
+    }
+
+    fn notify_pressure(&self, level: Level) -> Result<EventSource> {
+        EventSource::v2_pressure(&self.path, level)
+    }
+
+    fn meter(&self) -> Result<Meter> {
+        let mut meter = Meter::new();
+        meter.add(&self.path, &[stats::CPU])?;
+        self.add_to(&mut meter)?;
+        Ok(meter)
+    }
+
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()> {
+        stats::report(&self.path, stats, report)
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {
         super::remove(std::slice::from_ref(&self.path), &self.made, deadline)
+    }
+}
+
+fn refuse_network(network: &LinuxNetwork) -> Result<()> {
+    let what = "cgroup v2 has no such controller; nftables can match the cgroup instead";
+    if network.class_id().is_some_and(|class| class != 0) {
+        return Err(Error::unsupported_field(v1::network::CLASS, what));
+    }
+    match network.priorities() {
+        Some(list) if !list.is_empty() => Err(Error::unsupported_field(v1::network::PRIORITIES, what)),
+        _ => Ok(()),
     }
 }
 
@@ -196,7 +258,11 @@ mod tests {
         let killed = tree.kill_one_by_one(deadline);
         let left = tree.pids();
         tree.kill().unwrap();
-        children.iter_mut().for_each(|child| drop(child.wait()));
+        for child in &mut children {
+            // One that has not come to enter the cgroup.
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
         tree.remove(Instant::now() + Duration::from_secs(10)).unwrap();
         assert!(killed.unwrap() && left.unwrap().is_empty());
     }

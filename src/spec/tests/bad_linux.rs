@@ -274,3 +274,67 @@ fn resources() {
         rule(r#"[{"allow": true, "minor": 1048576}]"#, "linux.resources.devices[0].minor", "1048576 is not"),
     ]);
 }
+
+#[test]
+fn further_resources() {
+    let io = |json: &str, path, words| bad("/linux/resources/blockIO", json, path, words);
+    let huge = |json: &str, path, words| bad("/linux/resources/hugepageLimits", json, path, words);
+    let unified = |json: &str, path, words| bad("/linux/resources/unified", json, path, words);
+    let network = |json: &str, path, words| bad("/linux/resources/network", json, path, words);
+    all_refused(&[
+        io(r#"{"weight": 9}"#, "linux.resources.blockIO.weight", "9 is not a weight; expected from 10 to 1000"),
+        io(r#"{"leafWeight": 1001}"#, "linux.resources.blockIO.leafWeight", "1001 is not a weight"),
+        io(r#"{"weight": 65536}"#, "linux.resources.blockIO.weight", "65536 is not valid"),
+        io(r#"{"weightDevice": [{"minor": 0}]}"#, "linux.resources.blockIO.weightDevice[0].major", "is required"),
+        io(
+            r#"{"weightDevice": [{"major": -1, "minor": 0, "weight": 10}]}"#,
+            "linux.resources.blockIO.weightDevice[0].major",
+            "-1 is not a device number",
+        ),
+        io(
+            r#"{"throttleReadBpsDevice": [{"major": 8, "minor": 0}]}"#,
+            "linux.resources.blockIO.throttleReadBpsDevice[0].rate",
+            "is required and missing",
+        ),
+        io(
+            r#"{"throttleWriteIOPSDevice": [{"major": 8, "minor": 1048576, "rate": 1}]}"#,
+            "linux.resources.blockIO.throttleWriteIOPSDevice[0].minor",
+            "1048576 is not",
+        ),
+        huge("[{}]", "linux.resources.hugepageLimits[0].pageSize", "is required and missing"),
+        huge(r#"[{"pageSize": "2MB"}]"#, "linux.resources.hugepageLimits[0].limit", "is required and missing"),
+        huge(
+            r#"[{"pageSize": "2M", "limit": 1}]"#,
+            "linux.resources.hugepageLimits[0].pageSize",
+            "\"2M\" is not a size of pages",
+        ),
+        huge(
+            r#"[{"pageSize": "../2MB", "limit": 1}]"#,
+            "linux.resources.hugepageLimits[0].pageSize",
+            "is not a size of pages",
+        ),
+        network(r#"{"classID": -1}"#, "linux.resources.network.classID", "-1 is not valid"),
+        network(
+            r#"{"priorities": [{"name": "a b", "priority": 1}]}"#,
+            "linux.resources.network.priorities[0].name",
+            "is not the name of an interface",
+        ),
+        bad("/linux/resources/rdma", r#"{"mlx 5": {}}"#, "linux.resources.rdma[\"mlx 5\"]", "of an RDMA device"),
+        bad("/linux/resources/rdma", r#"{"x": {"hcaHandles": -1}}"#, "linux.resources.rdma.x.hcaHandles", "-1 is not"),
+        unified(r#"{"memory.high": 1}"#, "linux.resources.unified[\"memory.high\"]", "expected a string"),
+        unified(r#"{"../memory.high": "1"}"#, "linux.resources.unified[\"../memory.high\"]", "is not the name of"),
+        unified(r#"{"/x.y": "1"}"#, "linux.resources.unified[\"/x.y\"]", "is not the name of a cgroup file"),
+        unified(r#"{"cgroup.procs": "1"}"#, "linux.resources.unified[\"cgroup.procs\"]", "is no limit"),
+        bad("/linux/resources/memory", r#"{"swappiness": 101}"#, "linux.resources.memory.swappiness", "from 0 to 100"),
+        bad("/linux/resources/memory", r#"{"kernel": -2}"#, "linux.resources.memory.kernel", "-2 is not valid"),
+        bad("/linux/resources/memory", r#"{"kernelTCP": "x"}"#, "linux.resources.memory.kernelTCP", "is not valid"),
+        bad("/linux/resources/memory", r#"{"disableOOMKiller": 1}"#, "linux.resources.memory.disableOOMKiller", "true"),
+        bad("/linux/resources/cpu", r#"{"realtimeRuntime": -2}"#, "linux.resources.cpu.realtimeRuntime", "-2 is not"),
+        bad(
+            "/linux/resources/cpu",
+            r#"{"realtimeRuntime": 2000, "realtimePeriod": 1000}"#,
+            "linux.resources.cpu.realtimeRuntime",
+            "2000 is above the period (1000)",
+        ),
+    ]);
+}

@@ -1,7 +1,7 @@
 //! Process specs and resources that come as documents of their own.
 
 use super::*;
-use crate::spec::{parse_process, parse_resources};
+use crate::spec::parse_process;
 
 #[test]
 fn a_process_is_checked_with_paths_of_its_own_document() {
@@ -40,12 +40,53 @@ fn a_process_is_checked_with_paths_of_its_own_document() {
     assert!(parse_process("{").unwrap_err().message.starts_with("the process is not valid JSON"));
 }
 
+fn limited(resources: &str) -> Config {
+    Config::from_json(&changed(&[("/linux/resources", resources)]), None).unwrap()
+}
+
 #[test]
-fn resources_are_checked_with_paths_of_their_own_document() {
-    let resources = parse_resources(r#"{"pids": {"limit": 5}, "memory": {"limit": 1000000}}"#).unwrap();
-    assert_eq!(resources.pids().map(|pids| pids.limit()), Some(5));
-    let error = parse_resources(r#"{"cpu": {"quota": 1}}"#).unwrap_err();
-    explains(&error, Code::ConfigInvalid, "cpu.quota", "1 is not a quota").unwrap();
-    let error = parse_resources(r#"{"unified": {"a": "b"}}"#).unwrap_err();
-    explains(&error, Code::Unsupported, "unified", "leave it out").unwrap();
+fn a_change_of_limits_is_checked_with_paths_of_its_own_document() {
+    let config = limited(r#"{"memory": {"limit": 1000, "swap": 2000}, "cpu": {"quota": 5000}}"#);
+    let cases = [
+        (r#"{"cpu": {"quota": 1}}"#, "cpu.quota", "1 is not a quota"),
+        (r#"{"unified": {"a": "b"}}"#, "unified[\"a\"]", "is not the name of a cgroup file"),
+        // Together with what is there.
+        (r#"{"memory": {"limit": 3000}}"#, "memory.swap", "2000 is memory and swap together, and below"),
+        (r#"{"memory": {"swap": 500}}"#, "memory.swap", "below the memory limit 1000"),
+        (r#"{"cpu": {"burst": 5001}}"#, "cpu.burst", "5001 is above the quota"),
+    ];
+    for (change, path, words) in cases {
+        let error = config.with_resources(change).unwrap_err();
+        explains(&error, Code::ConfigInvalid, path, words).unwrap();
+    }
+    let error = config.with_resources("[").unwrap_err();
+    assert!(error.message.starts_with("the resources is not valid JSON"), "{error}");
+}
+
+#[test]
+fn a_change_of_limits_takes_the_place_of_what_it_gives_and_of_nothing_else() {
+    let before = r#"{"memory": {"limit": 1000, "swap": 2000, "x": 1}, "pids": {"limit": 5}, "unified": {"memory.high": "1"},
+        "devices": [{"allow": true, "access": "r"}]}"#;
+    let change = limited(before)
+        .with_resources(
+            r#"{"memory": {"limit": 1500}, "unified": {"memory.low": "2"}, "devices": [], "cpu": {"shares": 2}}"#,
+        )
+        .unwrap();
+    let saved: Value = parsed(change.config.json());
+    let expected = r#"{"memory": {"limit": 1500, "swap": 2000, "x": 1}, "pids": {"limit": 5}, "cpu": {"shares": 2},
+        "unified": {"memory.high": "1", "memory.low": "2"}, "devices": []}"#;
+    assert_eq!(saved["linux"]["resources"], parsed(expected));
+    assert_eq!(saved["process"], parsed(&changed(&[]))["process"]);
+    // Memory and swap are written together; what was not given is not written.
+    let memory = change.write.memory().unwrap();
+    assert_eq!((memory.limit(), memory.swap()), (Some(1500), Some(2000)));
+    assert!(change.write.pids().is_none() && change.write.devices().as_deref() == Some(&[]));
+    let unlimited = limited(before).with_resources(r#"{"memory": {"limit": -1}}"#).unwrap();
+    assert_eq!(unlimited.write.memory().unwrap().swap(), Some(-1));
+    // Without any before.
+    let config = Config::from_json(&changed(&[("/linux/resources", "")]), None).unwrap();
+    assert_eq!(
+        config.with_resources(r#"{"pids": {"limit": 7}}"#).unwrap().write.pids().map(|pids| pids.limit()),
+        Some(7)
+    );
 }

@@ -1,0 +1,220 @@
+//! Containers as transient scopes of systemd (cgroup v2 only).
+//!
+//! A scope is made around a process, so it comes into being when the container's init, which waits meanwhile, is attached.
+//! systemd is told of the limits that it has properties for, so that it keeps them; then they, and all others, are
+//! written to the cgroup, which is delegated to us.
+
+mod bus;
+mod message;
+mod unit;
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
+
+use super::journal::Journal;
+use super::{Cgroup, kernfs, v2};
+use crate::error::{Code, Error, Result};
+use crate::events::{Level, Source as EventSource};
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
+use bus::Bus;
+use message::{Argument, Method, Properties};
+pub use unit::{Unit, annotated};
+
+/// How long systemd may take to answer where the caller has given no deadline.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const MANAGER: Method = Method {
+    destination: "org.freedesktop.systemd1",
+    path: "/org/freedesktop/systemd1",
+    interface: "org.freedesktop.systemd1.Manager",
+    member: "",
+};
+
+fn method(member: &'static str) -> Method {
+    Method { member, ..MANAGER }
+}
+
+pub struct Scope {
+    tree: v2::Tree,
+    path: PathBuf,
+    unit: Unit,
+}
+
+impl Scope {
+    pub fn new(path: PathBuf, unit: Unit) -> Scope {
+        Scope { tree: v2::Tree::new(path.clone(), Vec::new()), path, unit }
+    }
+
+    fn bus(&self) -> Result<Bus> {
+        Bus::connect(Instant::now() + PATIENCE)
+    }
+
+    fn exists(&self) -> Result<bool> {
+        kernfs::exists(&self.path)
+    }
+
+    fn start(&self, pid: i32) -> Result<()> {
+        let properties = self.unit.start(pid)?;
+        let name = &self.unit.name;
+        let mut bus = self.bus()?;
+        let arguments =
+            [Argument::Text(name), Argument::Text("fail"), Argument::Properties(&properties), Argument::NoUnits];
+        let doing = |error: Error| error.context(format!("starting {name}"));
+        let reply = bus.call(method("StartTransientUnit"), &arguments).map_err(doing)?;
+        let job = reply.first().cloned().unwrap_or_default();
+        match bus.finished(&job).map_err(doing)?.as_str() {
+            "done" => Ok(()),
+            other => Err(doing(Error::new(Code::System, format!("systemd says {other:?}")))),
+        }
+    }
+
+    fn set_properties(&self, properties: &Properties) -> Result<()> {
+        if properties.is_empty() {
+            return Ok(());
+        }
+        let name = &self.unit.name;
+        let arguments = [Argument::Text(name), Argument::Bool(true), Argument::Properties(properties)];
+        let done = self.bus()?.call(method("SetUnitProperties"), &arguments);
+        done.map(drop).map_err(|error| error.context(format!("changing {name}")))
+    }
+
+    fn stop(&self, deadline: Instant) -> Result<()> {
+        let mut bus = Bus::connect(deadline)?;
+        match bus.call(method("StopUnit"), &[Argument::Text(&self.unit.name), Argument::Text("replace")]) {
+            Ok(reply) => bus.finished(reply.first().map_or("", String::as_str)).map(drop),
+            // It ends by itself when its last process has.
+            Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == NO_SUCH_UNIT) => Ok(()),
+            Err(error) => Err(error.context(format!("stopping {}", self.unit.name))),
+        }
+    }
+}
+
+const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
+
+impl Cgroup for Scope {
+    /// Only asks whether systemd is there.
+    fn create(&self) -> Result<()> {
+        self.bus().map(drop)
+    }
+
+    fn made_by_attaching(&self) -> bool {
+        true
+    }
+
+    fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
+        self.tree.limit(resources, journal)?;
+        let properties = unit::properties(resources);
+        if !properties.is_empty() {
+            self.set_properties(&properties)?;
+            // systemd has written them, too, and rounds some.
+            self.tree.limit(resources, &Journal::default())?;
+        }
+        Ok(())
+    }
+
+    fn revert(&self, change: &LinuxResources, before: &LinuxResources) -> Result<()> {
+        let mut properties = unit::defaults(&unit::properties(change));
+        let known = unit::properties(before);
+        properties.retain(|(name, _)| !known.iter().any(|(present, _)| present == name));
+        properties.extend(known);
+        self.set_properties(&properties)
+    }
+
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        self.tree.allow(devices)
+    }
+
+    fn begin(&self, pid: i32) -> Result<()> {
+        super::checked_pid(pid)?;
+        let deadline = Instant::now() + PATIENCE;
+        match self.start(pid) {
+            // Somebody else's.
+            Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),
+            // Whatever has become of it meanwhile: that it was started is known only to us.
+            Err(error) => {
+                let _ = self.stop(deadline);
+                Err(error)
+            }
+            Ok(()) => match self.tree.has(pid)? {
+                true => Ok(()),
+                false => {
+                    let place = self.path.display();
+                    let problem = format!("systemd has started {}, but not in {place}", self.unit.name);
+                    let _ = self.stop(deadline);
+                    Err(Error::new(Code::System, problem))
+                }
+            },
+        }
+    }
+
+    fn attach(&self, pid: i32) -> Result<()> {
+        match self.tree.has(pid)? {
+            true => Ok(()),
+            false => self.tree.attach(pid),
+        }
+    }
+
+    fn attach_needed(&self) -> bool {
+        true
+    }
+
+    fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
+        Ok(None)
+    }
+
+    fn freeze(&self, deadline: Instant) -> Result<()> {
+        self.tree.freeze(deadline)
+    }
+
+    fn thaw(&self, deadline: Instant) -> Result<()> {
+        self.tree.thaw(deadline)
+    }
+
+    fn is_frozen(&self) -> Result<bool> {
+        self.tree.is_frozen()
+    }
+
+    fn pids(&self) -> Result<Vec<i32>> {
+        self.tree.pids()
+    }
+
+    fn signal_all(&self, signal: i32) -> Result<()> {
+        self.tree.signal_all(signal)
+    }
+
+    fn kill_all(&self, deadline: Instant) -> Result<()> {
+        self.tree.kill_all(deadline)
+    }
+
+    fn notify_oom(&self) -> Result<EventSource> {
+        self.tree.notify_oom()
+    }
+
+    fn notify_pressure(&self, level: Level) -> Result<EventSource> {
+        self.tree.notify_pressure(level)
+    }
+
+    fn meter(&self) -> Result<Meter> {
+        self.tree.meter()
+    }
+
+    fn report(&self, stats: &Stats, report: &mut Report) -> Result<()> {
+        self.tree.report(stats, report)
+    }
+
+    /// Has systemd end the scope. If it cannot be asked, the directory goes anyway.
+    fn remove(&self, deadline: Instant) -> Result<()> {
+        if !self.exists()? {
+            return Ok(());
+        }
+        if let Err(error) = self.stop(deadline) {
+            log::warn!("{error}");
+        }
+        self.tree.remove(deadline)
+    }
+}

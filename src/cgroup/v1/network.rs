@@ -1,0 +1,21 @@
+//! The class of packets (net_cls) and their priorities for each interface (net_prio). Only cgroup v1 has them.
+
+use oci_spec::runtime::LinuxInterfacePriority;
+
+use crate::cgroup::journal::Place;
+use crate::error::Result;
+
+pub const CLASS: &str = "linux.resources.network.classID";
+pub const PRIORITIES: &str = "linux.resources.network.priorities";
+
+pub fn classify(place: Place, class: u32) -> Result<()> {
+    place.set("net_cls.classid", class, CLASS)
+}
+
+pub fn prioritise(place: Place, priorities: &[LinuxInterfacePriority]) -> Result<()> {
+    for (index, one) in priorities.iter().enumerate() {
+        let field = format!("{PRIORITIES}[{index}]");
+        place.set_keyed("net_prio.ifpriomap", one.name(), one.priority(), "0", &field)?;
+    }
+    Ok(())
+}

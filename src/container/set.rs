@@ -1,0 +1,60 @@
+//! Set: other limits for a container that lives, paused ones included.
+
+use super::store::Record;
+use super::{Container, Status, status};
+use crate::cgroup::Cgroup;
+use crate::cgroup::journal::Journal;
+use crate::error::{Code, Error, Result};
+use crate::spec::{Change, Config};
+
+impl Container {
+    /// Changes the limits as an OCI `linux.resources` document says; what it does not give stays as it is. The change is
+    /// saved with the configuration. After an error the limits are what they were, and if one could not be set back, the
+    /// error says so.
+    pub fn set(&self, resources_json: &str) -> Result<()> {
+        let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        match status::of(&record, cgroup.as_ref())? {
+            Status::Running | Status::Created | Status::Paused => {}
+            status => return Err(self.wrong_state(Code::NotRunning, status, "running, created or paused")),
+        }
+        // Not the one of the handle: another handle may have changed it.
+        let before = self.saved_config(&record)?;
+        let change = before.with_resources(resources_json)?;
+        let journal = Journal::default();
+        let result = self.change(cgroup.as_ref(), &change, &journal);
+        result.map_err(|error| take_back(cgroup.as_ref(), &before, &change, &journal, error))
+    }
+
+    fn change(&self, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
+        cgroup.limit(&change.write, journal)?;
+        if change.write.devices().is_some() {
+            cgroup.allow(change.write.devices().as_deref())?;
+        }
+        self.directory.replace_config(change.config.json())
+    }
+
+    fn saved_config(&self, record: &Record) -> Result<Config> {
+        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs)
+    }
+}
+
+fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
+    let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
+    // Whoever else was told first: what it writes then is not the last word.
+    if let Err(second) = cgroup.revert(&change.write, &resources) {
+        log::warn!("after a failed change of limits: {second}");
+    }
+    let error = journal.undo_after(error);
+    if change.write.devices().is_none() {
+        return error;
+    }
+    match cgroup.allow(resources.devices().as_deref()) {
+        Ok(()) => error,
+        Err(second) => {
+            let message = format!("{} (and the previous device rules are not back: {second})", error.message);
+            Error { message, ..error }.detail("restored", false)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a container has used.
+
+use super::{Container, Status, status};
+use crate::cgroup::kernfs;
+use crate::error::{Code, Error, Result};
+use crate::spec::namespaces;
+use crate::spec::oci::LinuxNamespaceType;
+use crate::stats::report::{Pids, Report};
+use crate::stats::{self, Stats};
+
+impl Container {
+    /// The numbers of this moment. The first call opens the files, which stay open with the handle; from then on nothing is
+    /// allocated and nothing but those files is read. Handles beyond what is left of the descriptors for them (a quarter of
+    /// RLIMIT_NOFILE in all) open and close the files each time.
+    pub fn stats(&self) -> Result<Stats> {
+        let mut meter = self.meter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(open) = meter.as_mut() {
+            match open.read() {
+                // The cgroup is gone, and so may be the container: the record knows.
+                Err(error) if kernfs::is_gone(&error) => *meter = None,
+                other => return other,
+            }
+        }
+        let mut opened = self.cgroup(&self.record()?)?.meter()?;
+        if opened.is_empty() {
+            let message = format!("container {:?} has no cgroup any more that could be measured", self.id);
+            return Err(Error::new(Code::NotRunning, message));
+        }
+        let stats = opened.read()?;
+        *meter = opened.kept();
+        Ok(stats)
+    }
+
+    /// Everything there is to say, as the "data" of runc's `events --stats`.
+    pub fn stats_json(&self) -> Result<String> {
+        serde_json::to_string(&self.report()?).map_err(|error| Error::new(Code::Internal, error.to_string()))
+    }
+
+    fn report(&self) -> Result<Report> {
+        let record = self.record()?;
+        let cgroup = self.cgroup(&record)?;
+        let stats = self.stats()?;
+        let mut report = Report::default();
+        let usage = &mut report.cpu.usage;
+        usage.total = stats.cpu_usage_ns.unwrap_or(0);
+        (usage.kernel, usage.user) = (stats.cpu_system_ns.unwrap_or(0), stats.cpu_user_ns.unwrap_or(0));
+        report.cpu.throttling.periods = stats.cpu_periods.unwrap_or(0);
+        report.cpu.throttling.throttled_periods = stats.cpu_throttled_periods.unwrap_or(0);
+        report.cpu.throttling.throttled_time = stats.cpu_throttled_ns.unwrap_or(0);
+        report.pids = Pids { current: stats.pids_current.unwrap_or(0), limit: stats.pids_limit.unwrap_or(0) };
+        cgroup.report(&stats, &mut report)?;
+        // The host's own interfaces are not the container's.
+        let network = namespaces::flag(LinuxNamespaceType::Network);
+        if let Some(init) = record.init.as_ref().filter(|_| record.namespaces & network != 0)
+            && status::of(&record, cgroup.as_ref())? != Status::Stopped
+        {
+            report.network_interfaces = stats::interfaces(init.identity.pid)?;
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,79 @@
+//! A change of the limits of a container that lives: a document of its own on top of what the configuration says.
+
+use serde_json::{Map, Value};
+
+use super::{Config, bounded, concise, document, oci, resources, schema};
+use crate::error::{Code, Error, Result};
+
+/// A checked change.
+#[derive(Debug)]
+pub struct Change {
+    /// What is to be written: the fields of the document, and what cannot be written without them.
+    pub write: oci::LinuxResources,
+    /// The configuration with the change in it.
+    pub config: Config,
+}
+
+impl Config {
+    /// `json` is an OCI `linux.resources` object. Members of objects that it gives take the place of those that the
+    /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
+    /// the document (`memory.limit`), also where it is the two together that make no sense.
+    pub fn with_resources(&self, json: &str) -> Result<Change> {
+        bounded(json.len() as u64, "the resources")?;
+        self.changed(json).map_err(concise)
+    }
+
+    fn changed(&self, json: &str) -> Result<Change> {
+        let mut change = document::fit(json, "the resources", &schema::RESOURCES)?;
+        complete(&mut change);
+        let mut whole: Value = serde_json::from_str(self.json())
+            .map_err(|error| Error::new(Code::Internal, format!("the configuration is no longer JSON: {error}")))?;
+        let present = whole["linux"]["resources"].take();
+        let present = if present.is_object() { present } else { Value::Object(Map::new()) };
+        let merged = merge(present, &change);
+        resources::check(
+            &document::typed(&document::fit(&merged.to_string(), "the limits", &schema::RESOURCES)?)?,
+            "",
+        )?;
+        // The two limits of memory are one thing for the kernel.
+        if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
+            for name in ["limit", "swap"] {
+                if let Some(value) = merged["memory"].get(name).filter(|value| !value.is_null()) {
+                    memory[name] = value.clone();
+                }
+            }
+        }
+        let write = document::typed(&change)?;
+        whole["linux"]["resources"] = merged;
+        let text = serde_json::to_string(&whole).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let config = Config::new(&text, "the changed configuration", self.bundle.clone(), Some(self.rootfs.clone()))?;
+        Ok(Change { write, config })
+    }
+}
+
+fn has(object: &Value, name: &str) -> bool {
+    object.get(name).is_some()
+}
+
+/// Unlimited memory means unlimited swap, which includes it, unless the document says something else.
+fn complete(change: &mut Value) {
+    if let Some(memory) = change.get_mut("memory")
+        && memory.get("limit") == Some(&Value::from(-1))
+        && !has(memory, "swap")
+    {
+        memory["swap"] = Value::from(-1);
+    }
+}
+
+fn merge(present: Value, change: &Value) -> Value {
+    match (present, change) {
+        (Value::Object(mut present), Value::Object(change)) => {
+            for (name, value) in change {
+                let old = present.get_mut(name).map(Value::take).unwrap_or(Value::Null);
+                present.insert(name.clone(), merge(old, value));
+            }
+            Value::Object(present)
+        }
+        (_, change) => change.clone(),
+    }
+}

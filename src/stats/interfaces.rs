@@ -1,0 +1,59 @@
+//! The counters of a network namespace's interfaces.
+
+use std::fs::File;
+use std::io::Read;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::report::Interface;
+use crate::error::{Doing, Result};
+use crate::spawn;
+
+/// As the processes of the namespace that `pid` is in see them. None when it has ended.
+pub fn interfaces(pid: i32) -> Result<Vec<Interface>> {
+    let doing = || format!("reading the network counters of process {pid}");
+    let path = format!("{pid}/net/dev");
+    let file = match openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        Err(Errno::ENOENT | Errno::ESRCH | Errno::EINVAL) => return Ok(Vec::new()),
+        other => other.doing(doing)?,
+    };
+    let mut text = String::new();
+    match File::from(file).read_to_string(&mut text) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(Vec::new()),
+        other => other.doing(doing)?,
+    };
+    Ok(text.lines().skip(2).filter_map(interface).collect())
+}
+
+/// "  eth0: 1 2 …": bytes, packets, errors, drops, and four more of what was received; then the same sent.
+fn interface(line: &str) -> Option<Interface> {
+    let (name, numbers) = line.split_once(':')?;
+    let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();
+    let at = |index: usize| numbers.get(index).copied();
+    Some(Interface {
+        name: name.trim().to_owned(),
+        rx_bytes: at(0)?,
+        rx_packets: at(1)?,
+        rx_errors: at(2)?,
+        rx_dropped: at(3)?,
+        tx_bytes: at(8)?,
+        tx_packets: at(9)?,
+        tx_errors: at(10)?,
+        tx_dropped: at(11)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read() {
+        let found = interface("  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16").unwrap();
+        assert_eq!((found.name.as_str(), found.rx_bytes, found.rx_dropped), ("eth0", 1, 4));
+        assert_eq!((found.tx_bytes, found.tx_dropped), (9, 12));
+        assert!(interface("eth0: 1 2").is_none());
+    }
+}

@@ -1,0 +1,145 @@
+//! Events of memory, by containers that really have too little.
+
+mod common;
+
+use std::os::fd::AsFd;
+
+use berth::{Code, Container, Events, ExitStatus, Force, Level, Recipients};
+use common::{Host, LONG, quiet, shell};
+use nix::poll::{PollFd, PollFlags, poll};
+use serde_json::json;
+
+const KILLED: ExitStatus = ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false };
+
+/// A container whose memory is limited to 24 MiB; None where memory cannot be limited.
+fn limited(host: &Host, script: &str) -> Option<Container> {
+    let mut config = shell(script);
+    config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
+    match host.create(&config, &quiet()) {
+        Err(error) if error.code == Code::Unsupported && error.message.contains("memory") => {
+            eprintln!("SKIPPED: the host has no memory controller");
+            None
+        }
+        container => Some(container.unwrap()),
+    }
+}
+
+fn is_readable(events: &Events, timeout_ms: u16) -> bool {
+    let fd = events.descriptor().unwrap();
+    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], timeout_ms).unwrap() > 0
+}
+
+const EAT: &str = "exec tail /dev/zero";
+
+#[test]
+fn running_out_of_memory_is_told_counted_and_followed_by_the_end() {
+    let host = Host::new();
+    let Some(container) = limited(&host, EAT) else { return };
+    let events = container.notify_oom().unwrap();
+    assert!(!is_readable(&events, 0));
+    assert_eq!(events.read(0).unwrap_err().code, Code::Timeout);
+    container.start().unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), KILLED);
+    assert!(is_readable(&events, 60_000));
+    let mut occurred = events.read(LONG).unwrap();
+    assert!(occurred.count > 0, "{occurred:?}");
+    while !occurred.ended {
+        occurred = events.read(LONG).unwrap();
+    }
+    assert_eq!(events.read(0).unwrap(), berth::Occurred { count: 0, ended: true });
+    assert!(container.oom_killed().unwrap());
+    assert!(container.stats().unwrap().oom_kills > Some(0));
+    // Another handle sees the same, if it was there in time to see the end, and else says that it was not.
+    container.delete(Force::No).unwrap();
+    assert_eq!(events.read(0).unwrap(), berth::Occurred { count: 0, ended: true });
+}
+
+#[test]
+fn a_process_that_is_out_of_memory_does_not_end_the_container() {
+    let host = Host::new();
+    let Some(container) = limited(&host, "tail /dev/zero; tail /dev/zero; sleep 1000") else { return };
+    let events = container.notify_oom().unwrap();
+    container.start().unwrap();
+    let mut count = 0;
+    while count < 2 {
+        let occurred = events.read(LONG).unwrap();
+        assert!(!occurred.ended && occurred.count > 0, "{occurred:?}");
+        count += occurred.count;
+    }
+    container.signal(libc::SIGKILL, Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), KILLED);
+    assert!(events.read(LONG).unwrap().ended);
+    // It was this handle, whatever happened to others before.
+    assert!(!container.oom_killed().unwrap());
+}
+
+#[test]
+fn a_killed_process_is_not_an_oom_killed_one() {
+    let host = Host::new();
+    let Some(container) = limited(&host, "sleep 1000") else { return };
+    container.start().unwrap();
+    assert_eq!(container.oom_killed().unwrap_err().code, Code::Timeout);
+    let pid = nix::unistd::Pid::from_raw(container.init_process().unwrap().pid());
+    // From outside, as anybody may.
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), KILLED);
+    assert!(!container.oom_killed().unwrap());
+}
+
+#[test]
+fn pressure_is_told_at_every_level() {
+    let host = Host::new();
+    // Reading more than fits, again and again, has the kernel reclaim without end.
+    let script = "dd if=/dev/zero of=/tmp/a bs=1M count=18 2>/dev/null; \
+                  while :; do cat /bin/* > /dev/null; tail -c 14000000 /dev/zero & sleep 0.05; kill $! 2>/dev/null; done";
+    let mut config = shell(script);
+    config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
+    config["mounts"].as_array_mut().unwrap().push(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
+    let container = match host.create(&config, &quiet()) {
+        Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: the host cannot limit memory"),
+        other => other.unwrap(),
+    };
+    let all: Vec<Events> = Level::ALL.iter().map(|level| container.notify_memory_pressure(*level).unwrap()).collect();
+    assert!(all.iter().all(|events| events.read(0).unwrap_err().code == Code::Timeout));
+    container.start().unwrap();
+    let low = all[0].read(LONG).unwrap();
+    assert!(low.count > 0 && !low.ended, "{low:?}");
+    // Again, so it is not a thing that happens once.
+    assert!(all[0].read(LONG).unwrap().count > 0);
+    container.delete(Force::Kill).unwrap();
+    for events in &all {
+        assert!(is_readable(events, 60_000));
+        let mut occurred = events.read(LONG).unwrap();
+        while !occurred.ended {
+            occurred = events.read(LONG).unwrap();
+        }
+    }
+}
+
+#[test]
+fn pressure_without_a_memory_limit_says_nothing_and_ends() {
+    let host = Host::new();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let events = match container.notify_memory_pressure(Level::Critical) {
+        Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: {error}"),
+        other => other.unwrap(),
+    };
+    assert_eq!(events.read(20).unwrap_err().code, Code::Timeout);
+    let waiter = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| events.read(LONG));
+        container.delete(Force::Kill).unwrap();
+        waiter.join().unwrap()
+    });
+    assert_eq!(waiter.unwrap(), berth::Occurred { count: 0, ended: true });
+}
+
+#[test]
+fn there_are_no_events_of_a_stopped_container() {
+    let host = Host::new();
+    let container = host.run(&shell("exit 0"), &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    assert_eq!(container.notify_oom().unwrap_err().code, Code::NotRunning);
+    assert_eq!(container.notify_memory_pressure(Level::Low).unwrap_err().code, Code::NotRunning);
+    container.delete(Force::No).unwrap();
+    assert_eq!(container.notify_oom().unwrap_err().code, Code::NotFound);
+}

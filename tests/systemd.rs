@@ -1,0 +1,164 @@
+//! Containers as scopes of systemd. Needs systemd as the first process and cgroup v2 alone: the virtual machine has both.
+
+mod common;
+
+use std::process::Command;
+
+use berth::spec::Config;
+use berth::{Code, Container, Force, Manager, Runtime, Settings, Status};
+use common::{Host, LONG, quiet, rootfs, shell, unique};
+use serde_json::{Value, json};
+
+fn manager() -> Option<Host> {
+    let tree = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    if !std::path::Path::new("/run/systemd/system").exists() || !tree.contains("memory") {
+        eprintln!("SKIPPED: needs systemd and cgroup v2 alone");
+        return None;
+    }
+    let mut host = Host::new();
+    let cgroup_manager = Manager::Systemd { annotations: true };
+    let root = host.dir.path().join("state");
+    host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
+    Some(host)
+}
+
+/// A property of a unit, as systemctl has it.
+fn property(unit: &str, name: &str) -> String {
+    let output = Command::new("systemctl").args(["show", "--value", "--property", name, unit]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn unit(container: &Container) -> String {
+    format!("berth-{}.scope", container.id())
+}
+
+fn read(container: &Container, file: &str) -> String {
+    let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
+    let dir = state["cgroupPaths"][""].as_str().unwrap().to_owned();
+    std::fs::read_to_string(format!("{dir}/{file}")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn without_systemd_nothing_is_made() {
+    if manager().is_some() {
+        return;
+    }
+    let mut host = Host::new();
+    let cgroup_manager = Manager::Systemd { annotations: false };
+    let root = host.dir.path().join("state");
+    host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
+    let error = host.create(&shell("true"), &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::Unsupported, "{error}");
+    assert!(error.message.contains("systemd"), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn a_container_is_a_scope_with_its_limits_for_all_its_life() {
+    let Some(host) = manager() else { return };
+    let mut config = shell("sleep 1000");
+    config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20, "swap": 96 << 20 });
+    config["linux"]["resources"]["cpu"] = json!({ "shares": 512, "quota": 25_000, "period": 50_000, "cpus": "0" });
+    config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
+    config["annotations"] = json!({ "org.systemd.property.TimeoutStopUSec": "uint64 1234000" });
+    let container = host.create(&config, &quiet()).unwrap();
+    let unit = unit(&container);
+    assert_eq!(container.status().unwrap(), Status::Created);
+    assert_eq!(property(&unit, "ActiveState"), "active");
+    assert_eq!((property(&unit, "Slice"), property(&unit, "Delegate")), ("system.slice".into(), "yes".into()));
+    assert!(property(&unit, "TimeoutStopUSec").starts_with("1.234"));
+    assert_eq!((property(&unit, "MemoryMax"), property(&unit, "TasksMax")), ("67108864".into(), "50".into()));
+    assert_eq!((property(&unit, "CPUWeight"), property(&unit, "AllowedCPUs")), ("59".into(), "0".into()));
+    assert_eq!(
+        (read(&container, "memory.max"), read(&container, "memory.swap.max")),
+        ("67108864".into(), "33554432".into())
+    );
+    assert_eq!((read(&container, "cpu.max"), read(&container, "pids.max")), ("25000 50000".into(), "50".into()));
+    container.start().unwrap();
+    assert_eq!(container.pids().unwrap(), [container.init_process().unwrap().pid()]);
+    // A second process is in the same scope.
+    let in_scope = common::exec_shell(&container, "cat /proc/self/cgroup");
+    assert!(in_scope.contains("0::/"), "{in_scope}");
+
+    container
+        .set(r#"{"memory": {"limit": 83886080}, "pids": {"limit": 60}, "unified": {"memory.high": "75497472"}}"#)
+        .unwrap();
+    assert_eq!((property(&unit, "MemoryMax"), property(&unit, "TasksMax")), ("83886080".into(), "60".into()));
+    assert_eq!(
+        (property(&unit, "MemoryHigh"), read(&container, "memory.high")),
+        ("75497472".into(), "75497472".into())
+    );
+    // systemd keeps them when it is reloaded.
+    assert!(Command::new("systemctl").arg("daemon-reload").status().unwrap().success());
+    assert_eq!((read(&container, "memory.max"), read(&container, "pids.max")), ("83886080".into(), "60".into()));
+
+    container.pause().unwrap();
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    container.resume().unwrap();
+    assert!(container.stats().unwrap().memory_usage > Some(0));
+    let loaded = host.runtime.load(container.id()).unwrap();
+    loaded.delete(Force::Kill).unwrap();
+    assert_eq!(property(&unit, "LoadState"), "not-found");
+    assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/system.slice/{unit}")).exists());
+}
+
+#[test]
+fn a_failed_change_is_taken_back_in_systemd_too() {
+    let Some(host) = manager() else { return };
+    let mut config = shell("sleep 1000");
+    config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
+    let container = host.run(&config, &quiet()).unwrap();
+    let obstacle = host.runtime.root().join(container.id()).join("config.json.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    container.set(r#"{"memory": {"limit": 83886080}, "pids": {"limit": 60}}"#).unwrap_err();
+    std::fs::remove_dir(&obstacle).unwrap();
+    let unit = unit(&container);
+    assert_eq!((property(&unit, "MemoryMax"), property(&unit, "TasksMax")), ("infinity".into(), "50".into()));
+    assert_eq!((read(&container, "memory.max"), read(&container, "pids.max")), ("max".into(), "50".into()));
+}
+
+#[test]
+fn a_slice_can_be_chosen_and_a_name_is_taken_once() {
+    let Some(host) = manager() else { return };
+    let mut config = shell("sleep 1000");
+    let name = unique("scope");
+    config["linux"]["cgroupsPath"] = json!(format!("berth-test.slice:web:{name}"));
+    let container = host.run(&config, &quiet()).unwrap();
+    let dir = format!("/sys/fs/cgroup/berth.slice/berth-test.slice/web-{name}.scope");
+    assert!(std::path::Path::new(&dir).exists());
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains(&name), "{error}");
+    assert_eq!(host.runtime.ids().unwrap(), [container.id()]);
+    container.delete(Force::Kill).unwrap();
+    assert!(!std::path::Path::new(&dir).exists());
+    // The same name again.
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    for slice in ["berth-test.slice", "berth.slice"] {
+        let _ = Command::new("systemctl").args(["stop", slice]).status();
+    }
+}
+
+#[test]
+fn a_container_that_ends_by_itself_leaves_no_unit() {
+    let Some(host) = manager() else { return };
+    let container = host.run(&shell("exit 3"), &quiet()).unwrap();
+    let unit = unit(&container);
+    assert_eq!(container.wait(LONG).unwrap(), berth::ExitStatus::Exited(3));
+    container.delete(Force::No).unwrap();
+    common::eventually("the unit is gone", || property(&unit, "LoadState") == "not-found");
+}
+
+#[test]
+fn annotations_are_obeyed_only_when_the_caller_says_so() {
+    let Some(host) = manager() else { return };
+    let mut config = shell("sleep 1000");
+    config["annotations"] = json!({ "org.systemd.property.Description": "nonsense without quotes" });
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::ConfigInvalid, "{error}");
+    let cgroup_manager = Manager::Systemd { annotations: false };
+    let settings = Settings { root: host.dir.path().join("state"), cgroup_manager, ..Settings::default() };
+    let runtime = Runtime::new(settings).unwrap();
+    let config = Config::from_json(&config.to_string(), Some(rootfs())).unwrap();
+    let container = Container::create(&runtime, &unique("c"), &config, &quiet()).unwrap();
+    assert!(property(&unit(&container), "Description").starts_with("libberth container"));
+}
