@@ -21,12 +21,13 @@ impl Container {
                 other => return other,
             }
         }
-        let mut opened = self.cgroup(&self.record()?)?.meter()?;
+        let opened = self.cgroup(&self.record()?)?.meter().map_err(|error| self.unless_ended(error));
+        let mut opened = opened?;
         if opened.is_empty() {
             let message = format!("container {:?} has no cgroup any more that could be measured", self.id);
             return Err(Error::new(Code::NotRunning, message));
         }
-        let stats = opened.read()?;
+        let stats = opened.read().map_err(|error| self.unless_ended(error))?;
         *meter = opened.kept();
         Ok(stats)
     }
