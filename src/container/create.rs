@@ -9,11 +9,11 @@ use nix::errno::Errno;
 
 use super::inside::{Inside, Needs};
 use super::status::{self, Status};
-use super::store::{Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
+use super::store::{self, Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
@@ -68,12 +68,19 @@ impl Container {
     fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
         let deadline = runtime.inner.lock_deadline();
         let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
-        let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
-        match container.directory.lock(deadline) {
-            Ok(lock) => Ok((container, lock)),
-            Err(error) => {
-                let _ = container.directory.remove();
-                Err(error)
+        loop {
+            let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
+            match container.directory.lock(deadline) {
+                // Between making and opening it somebody may have removed it and made another: whoever finds it empty
+                // and locked has it.
+                Ok(lock) if matches!(container.directory.read(), Ok(None)) => return Ok((container, lock)),
+                Ok(_) => return Err(store::in_use(id)),
+                // A forced delete has taken the empty directory for a killed creator's.
+                Err(error) if error.code == Code::NotFound => {}
+                Err(error) => {
+                    let _ = container.directory.remove();
+                    return Err(error);
+                }
             }
         }
     }

@@ -157,13 +157,14 @@ impl Root {
 
     pub fn make(&self, id: &str) -> Result<Directory> {
         match mkdirat(&self.fd, id, Mode::S_IRWXU) {
-            Err(Errno::EEXIST) => {
-                return Err(Error::new(Code::IdInUse, format!("container {id:?} exists already")).detail("id", id));
-            }
+            Err(Errno::EEXIST) => return Err(in_use(id)),
             other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
-        self.directory(id).inspect_err(|_| {
-            let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+        self.directory(id).inspect_err(|error| {
+            // Not found: somebody else has removed it.
+            if error.code != Code::NotFound {
+                let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+            }
         })
     }
 
@@ -179,6 +180,10 @@ impl Root {
             }
         }
     }
+}
+
+pub fn in_use(id: &str) -> Error {
+    Error::new(Code::IdInUse, format!("container {id:?} exists already")).detail("id", id)
 }
 
 pub fn not_found(id: &str) -> Error {
@@ -385,6 +390,10 @@ impl Directory {
             self.unlink(OsStr::new(name))?;
         }
         fault::point("delete.emptied");
+        // Removed by somebody else, the name may be another container's by now.
+        if self.is_gone()? {
+            return Ok(());
+        }
         let doing = || format!("removing {}", self.path.display());
         match unlinkat(&self.root, self.id.as_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
