@@ -158,3 +158,15 @@ fn a_console_that_is_a_symlink_is_refused() {
     assert!(error.message.starts_with("opening a terminal"), "{error}");
     assert!(!image.root.join("victim").exists());
 }
+
+#[test]
+fn a_root_below_a_closed_directory_serves_a_user_namespace() {
+    let image = Image::new().directory("dev").directory("proc").directory("sys");
+    let closed = image.root.parent().unwrap();
+    std::fs::set_permissions(closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut config = image.config("echo inside; ls /bin | grep -c busybox");
+    with_user_namespace(&mut config);
+    config["root"]["readonly"] = json!(true);
+    let (text, status) = image.output(&config).unwrap();
+    assert_eq!((text.as_str(), status), ("inside\n1\n", ExitStatus::Exited(0)));
+}

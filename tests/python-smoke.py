@@ -29,6 +29,8 @@ class RuntimeOptions(ctypes.Structure):
         ("lock_timeout_ms", c_int64),
         ("hook_timeout_ms", c_int64),
         ("cgroup_timeout_ms", c_int64),
+        ("cgroup_manager", c_int32),
+        ("flags", c_uint32),
     ]
 
 
@@ -55,8 +57,12 @@ class Stats(ctypes.Structure):
     _fields_ = [("size", c_size_t)] + [
         (name, c_uint64)
         for name in (
-            "cpu_usage_ns cpu_user_ns cpu_system_ns cpu_periods cpu_throttled_periods cpu_throttled_ns memory_usage "
-            "memory_limit memory_peak memory_swap_usage memory_swap_limit oom_kills pids_current pids_limit"
+            "cpu_usage_ns cpu_user_ns cpu_system_ns cpu_periods cpu_throttled_periods cpu_throttled_ns "
+            "memory_usage memory_limit memory_peak memory_swap_usage memory_swap_limit oom_kills "
+            "pids_current pids_limit memory_limit_hits memory_anon memory_file memory_inactive_file "
+            "memory_kernel page_faults page_faults_major io_read_bytes io_write_bytes io_reads io_writes "
+            "cpu_pressure_some_ns cpu_pressure_full_ns memory_pressure_some_ns memory_pressure_full_ns "
+            "io_pressure_some_ns io_pressure_full_ns "
         ).split()
     ]
 
@@ -66,7 +72,12 @@ class ExitStatus(ctypes.Structure):
     _fields_ = [("kind", c_int32), ("code", c_int32), ("signal", c_int32), ("core_dumped", c_int32)]
 
 
-STRUCTS = [RuntimeOptions, Stream, ProcessOptions, Stats, ExitStatus]
+class Occurred(ctypes.Structure):
+    c_name = "berth_occurred"
+    _fields_ = [("count", c_uint64), ("ended", c_int32), ("reserved", c_int32)]
+
+
+STRUCTS = [RuntimeOptions, Stream, ProcessOptions, Stats, ExitStatus, Occurred]
 PIPE, NULL = 3, 1
 EXITED = 1
 NOT_FOUND = -3

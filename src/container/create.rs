@@ -8,8 +8,9 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 
 use super::inside::{Inside, Needs};
+use super::lock::{Lock, LockKind};
 use super::status::{self, Status};
-use super::store::{self, Init, Lock, LockKind, Phase, RECORD_VERSION, Record, check_id};
+use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, prepare};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
@@ -73,7 +74,7 @@ impl Container {
             match container.directory.lock(deadline) {
                 // Between making and opening it somebody may have removed it and made another: whoever finds it empty
                 // and locked has it.
-                Ok(lock) if matches!(container.directory.read(), Ok(None)) => return Ok((container, lock)),
+                Ok(lock) if container.directory.is_empty() => return Ok((container, lock)),
                 Ok(_) => return Err(store::in_use(id)),
                 // A forced delete has taken the empty directory for a killed creator's.
                 Err(error) if error.code == Code::NotFound => {}

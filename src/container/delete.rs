@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::store::{self, LockKind, Phase, Record};
+use super::lock::LockKind;
+use super::store::{self, Phase, Record};
 use super::{Container, Status, status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;

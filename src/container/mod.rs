@@ -5,6 +5,7 @@ pub(crate) mod delete;
 mod exec;
 mod explain;
 pub(crate) mod inside;
+mod lock;
 mod network;
 mod notify;
 mod oci_state;

@@ -6,17 +6,17 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
+use super::lock::{Lock, LockKind};
 use crate::cgroup::Layout;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
@@ -150,9 +150,8 @@ impl Root {
     pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let doing = || format!("opening {}", self.path.display());
-        let lock = Lock { fd: openat(&self.fd, ".", flags, Mode::empty()).doing(doing)? };
-        lock.acquire(kind, deadline, || format!("the state root {}", self.path.display()))?;
-        Ok(lock)
+        let fd = openat(&self.fd, ".", flags, Mode::empty()).doing(doing)?;
+        Lock::of(fd, kind, deadline, || format!("the state root {}", self.path.display()))
     }
 
     pub fn make(&self, id: &str) -> Result<Directory> {
@@ -244,18 +243,20 @@ impl Directory {
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
     /// deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
-        // A descriptor of its own: flock(2) orders open files, so two threads with the same one would not exclude
-        // each other.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let fd = match openat(&self.fd, ".", flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Err(not_found(&self.id)),
             other => other.doing(|| format!("opening {}", self.path.display()))?,
         };
-        let lock = Lock { fd };
-        lock.acquire(LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
+        let lock = Lock::of(fd, LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
             .map_err(|error| error.detail("id", self.id.as_str()))?;
         // Whoever had it before us may have deleted the container.
         if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
+    }
+
+    /// Whether nobody has written a record yet. Needs no descriptor.
+    pub fn is_empty(&self) -> bool {
+        fstatat(&self.fd, STATE, AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
     }
 
     fn is_gone(&self) -> Result<bool> {
@@ -400,57 +401,6 @@ impl Directory {
             Err(errno) => Err(Error::system(errno, doing())),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(i32)]
-pub enum LockKind {
-    Shared = libc::LOCK_SH,
-    Exclusive = libc::LOCK_EX,
-}
-
-/// The lock, held until dropped.
-#[derive(Debug)]
-pub struct Lock {
-    fd: OwnedFd,
-}
-
-impl Lock {
-    /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
-    fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
-        let mut pause = Duration::from_micros(200);
-        while !self.attempt(kind).doing(|| format!("locking {}", what()))? {
-            if deadline.passed() {
-                let message = format!("{} is locked by another process or thread", what());
-                return Err(Error::new(Code::Busy, message));
-            }
-            std::thread::sleep(pause);
-            // Short, so that those who take it again and again do not always come first.
-            pause = (pause * 2).min(Duration::from_millis(3));
-        }
-        Ok(())
-    }
-
-    fn attempt(&self, kind: LockKind) -> nix::Result<bool> {
-        match flock(self.fd.as_fd(), kind as i32 | libc::LOCK_NB) {
-            Ok(()) => Ok(true),
-            Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(false),
-            Err(errno) => Err(errno),
-        }
-    }
-}
-
-impl Drop for Lock {
-    /// Unlocked by name: a child that the host has forked meanwhile holds a copy of the descriptor, and closing ours
-    /// would leave the lock with it.
-    fn drop(&mut self) {
-        let _ = flock(self.fd.as_fd(), libc::LOCK_UN);
-    }
-}
-
-fn flock(fd: std::os::fd::BorrowedFd, operation: i32) -> nix::Result<()> {
-    // SAFETY: no pointers.
-    Errno::result(unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(&fd), operation) }).map(|_| ())
 }
 
 #[cfg(test)]

@@ -159,6 +159,23 @@ pub fn open_host_tree(path: Str, recursive: bool) -> Result<i32> {
     open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })
 }
 
+/// Attaches the root filesystem at its own path. In a user namespace the way there may be closed; then it lies on the last
+/// directory that can be reached, where it hides nothing that could be reached either.
+pub fn attach_at_nearest(tree: i32, path: Path) -> Result<()> {
+    let bytes = path.as_str().bytes();
+    let mut end = bytes.len();
+    loop {
+        match path.cut(end, |path| attach_at(tree, path.as_str())) {
+            Err(EACCES) if end > 1 => {}
+            other => return other,
+        }
+        end -= 1;
+        while end > 1 && bytes[end] != b'/' {
+            end -= 1;
+        }
+    }
+}
+
 /// Cuts a tree off from the host's peer groups: it gets their mounts and gives none. False where only a mounted tree
 /// can be cut off (before Linux 5.12).
 pub fn cut_off(tree: i32, recursive: bool) -> Result<bool> {

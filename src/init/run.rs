@@ -1,7 +1,7 @@
 //! The executor: takes the plan step by step. A step that fails ends init, with the step and the errno told.
 
 use super::mounts::{self, Mounter};
-use super::plan::Plan;
+use super::plan::{Path, Plan};
 use super::process;
 use super::report::Report;
 use super::sys::*;
@@ -75,7 +75,7 @@ impl Init {
                 }
                 Ok(())
             }
-            Op::AttachRoot => self.attach_root(a0, self.plan.text(step.s[0])?),
+            Op::AttachRoot => self.attach_root(a0, self.plan.text_mut(step.s[0])?),
             Op::OpenRoot => {
                 let root = openat(AT_FDCWD, self.plan.text(step.s[0])?, O_PATH | O_DIRECTORY, 0)?;
                 self.fill(SLOT_ROOT as u64, root)
@@ -270,9 +270,9 @@ impl Init {
         result
     }
 
-    fn attach_root(&mut self, slot: u64, path: Str) -> Result<()> {
+    fn attach_root(&mut self, slot: u64, path: Path) -> Result<()> {
         let tree = self.slot(slot)?;
-        attach_at(tree, path)?;
+        mounts::attach_at_nearest(tree, path)?;
         self.cut_off(tree)?;
         self.fill(slot, -1)?;
         self.fill(SLOT_ROOT as u64, tree)
