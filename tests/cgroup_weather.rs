@@ -51,10 +51,12 @@ fn a_full_hierarchy_is_told_and_nothing_is_left() {
     config["linux"]["cgroupsPath"] = json!(format!("/{parent}/container"));
     let error = host.create(&config, &quiet()).unwrap_err();
     let rest = leftovers("container");
+    let parents = leftovers(&parent);
     std::fs::remove_dir(tree.join(&parent)).unwrap();
     assert_eq!(error.errno, Some(Errno::EAGAIN), "{error}");
     assert!(error.message.contains("cgroup.max.descendants"), "{error}");
     assert!(rest.is_empty() && host.runtime.ids().unwrap().is_empty(), "{rest:?}");
+    assert_eq!(parents, [tree.join(&parent)], "only the one that the test has made");
 }
 
 #[test]

@@ -143,18 +143,19 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
-/// Makes leaves that nobody else has; after an error those that were made are gone again.
-fn make_all(leaves: &[&Path]) -> Result<()> {
+/// Makes leaves that nobody else has; after an error those that were made are gone again, and the parents in `made`.
+fn make_all(leaves: &[&Path], made: &[PathBuf]) -> Result<()> {
     for (index, leaf) in leaves.iter().enumerate() {
-        make(leaf).inspect_err(|_| unmake(&leaves[..index]))?;
+        make(leaf).inspect_err(|_| unmake(leaves, index, made))?;
     }
     Ok(())
 }
 
-/// Takes back what was made a moment ago.
-fn unmake(leaves: &[&Path]) {
-    for leaf in leaves {
-        let _ = kernfs::remove_dir(leaf);
+/// Takes back what was made a moment ago: the first leaves, and parents that nobody uses.
+fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf]) {
+    let parents = made.iter().rev().map(PathBuf::as_path).filter(|path| !leaves.contains(path));
+    for directory in leaves[..count].iter().copied().chain(parents) {
+        let _ = kernfs::remove_dir(directory);
     }
 }
 

@@ -160,8 +160,10 @@ impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
         let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
         leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
-        make_all(&leaves)?;
-        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves))
+        make_all(&leaves, &self.layout.made)?;
+        self.group("cpuset")
+            .map_or(Ok(()), cpuset::inherit)
+            .inspect_err(|_| unmake(&leaves, leaves.len(), &self.layout.made))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {

@@ -110,8 +110,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make_all(&[&self.path])?;
-        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path]))
+        make_all(&[&self.path], &self.made)?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path], 1, &self.made))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
