@@ -22,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -207,6 +209,61 @@ static inline const char *read_all(int fd) {
 /* Fails unless the descriptor is closed by execve. */
 static inline void check_cloexec(int fd) {
     CHECK(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+}
+
+/* Reads until the text has come, or the terminal is hung up. */
+static inline int expect(int master, const char *text) {
+    char seen[4096] = "";
+    size_t length = 0;
+    while (length < sizeof seen - 1) {
+        struct pollfd ready = {master, POLLIN, 0};
+        ssize_t got;
+        if (poll(&ready, 1, LONG_MS) != 1) {
+            fprintf(stderr, "seen: %s\n", seen);
+            fail(__FILE__, __LINE__, text, NULL);
+        }
+        got = read(master, seen + length, sizeof seen - 1 - length);
+        if (got <= 0)
+            return 0;
+        length += (size_t)got;
+        seen[length] = 0;
+        if (strstr(seen, text))
+            return 1;
+    }
+    return 0;
+}
+
+/* A unix socket at a path of its own, for the masters of terminals. */
+static inline int listen_for_consoles(struct sockaddr_un *address) {
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    snprintf(address->sun_path, sizeof address->sun_path, "%.90s-console", state_root);
+    unlink(address->sun_path);
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)address, sizeof *address) == 0 && listen(listener, 2) == 0);
+    return listener;
+}
+
+/* What one connection brings. */
+static inline int receive_descriptor(int listener) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    char name[64];
+    struct iovec part = {name, sizeof name};
+    struct msghdr message;
+    int connection = accept(listener, NULL, NULL), fd;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    CHECK(connection >= 0 && recvmsg(connection, &message, MSG_CMSG_CLOEXEC) > 0);
+    close(connection);
+    CHECK(CMSG_FIRSTHDR(&message) && CMSG_FIRSTHDR(&message)->cmsg_type == SCM_RIGHTS);
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    return fd;
 }
 
 #endif

@@ -2,8 +2,6 @@
 #include "check.h"
 
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 static void stop(berth_container *container, int32_t code) {
     berth_exit_status ended;
@@ -95,28 +93,6 @@ static void inherited(void) {
     stop(container, 0);
 }
 
-/* Reads until the text has come, or the terminal is hung up. */
-static int expect(int master, const char *text) {
-    char seen[4096] = "";
-    size_t length = 0;
-    while (length < sizeof seen - 1) {
-        struct pollfd ready = {master, POLLIN, 0};
-        ssize_t got;
-        if (poll(&ready, 1, LONG_MS) != 1) {
-            fprintf(stderr, "seen: %s\n", seen);
-            fail(__FILE__, __LINE__, text, NULL);
-        }
-        got = read(master, seen + length, sizeof seen - 1 - length);
-        if (got <= 0)
-            return 0;
-        length += (size_t)got;
-        seen[length] = 0;
-        if (strstr(seen, text))
-            return 1;
-    }
-    return 0;
-}
-
 static void a_terminal_with_its_master(void) {
     berth_process_options options = streams(0, 0, 0);
     berth_container *container = run("echo ready; read line; stty size; tty; echo got $line; exit 6", 1, &options);
@@ -146,39 +122,13 @@ static void a_terminal_with_its_master(void) {
     }
 }
 
-static int receive_descriptor(int listener) {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control;
-    char name[64];
-    struct iovec part = {name, sizeof name};
-    struct msghdr message;
-    int connection = accept(listener, NULL, NULL), fd;
-    memset(&message, 0, sizeof message);
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = &control;
-    message.msg_controllen = sizeof control;
-    CHECK(connection >= 0 && recvmsg(connection, &message, MSG_CMSG_CLOEXEC) > 0);
-    close(connection);
-    CHECK(CMSG_FIRSTHDR(&message) && CMSG_FIRSTHDR(&message)->cmsg_type == SCM_RIGHTS);
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
-    return fd;
-}
-
 /* For init and for an executed process alike. */
 static void a_terminal_through_a_console_socket(void) {
     berth_process_options options = streams(0, 0, 0);
     berth_container *container;
     berth_process *process;
     struct sockaddr_un address;
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), master, none;
-    memset(&address, 0, sizeof address);
-    address.sun_family = AF_UNIX;
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s-console", state_root);
-    unlink(address.sun_path);
-    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 2) == 0);
+    int listener = listen_for_consoles(&address), master, none;
     options.console_socket = address.sun_path;
     container = run("echo from init; sleep 1000", 1, &options);
     master = receive_descriptor(listener);
