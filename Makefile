@@ -57,7 +57,7 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so
 	install -m 644 $(RELEASE)/libberth.a $(DESTDIR)$(LIBDIR)/libberth.a
-	install -m 644 include/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.h
+	install -m 644 include/berth.h bindings/cpp/berth.hpp $(DESTDIR)$(INCLUDEDIR)/
 	install -m 755 $(RELEASE)/berth-init $(DESTDIR)$(LIBEXECDIR)/berth/berth-init
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	  -e 's|@VERSION@|$(VERSION)|' -e "s|@LIBS_PRIVATE@|$$(cat $(RELEASE)/native-static-libs)|" \
@@ -68,7 +68,7 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 
 uninstall: ## remove what `make install` put there (give it the same variables)
 	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
-	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h \
+	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
 	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%)
 	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done

@@ -1,0 +1,804 @@
+/*
+ * libberth for C++17: containers, processes and subscriptions as move-only objects, errors as exceptions or results,
+ * time as std::chrono durations. Header only; link with libberth (pkg-config berth). berth.h is the manual: each member
+ * here is the function of the same name there, and only what differs is said.
+ *
+ * ERRORS. By default what fails throws berth::Error, in the class of its code: berth::NotFoundError, berth::TimeoutError...
+ * With BERTH_NO_EXCEPTIONS defined before this header is included everything returns berth::Result<T> instead, also under
+ * -fno-exceptions; "Outcome<T>" below is T in the first case and Result<T> in the second. Files that differ in this can be
+ * linked into one program.
+ *
+ * OWNERSHIP. Destroying an object releases the handle and never touches the container or process that it names. A
+ * moved-from object's calls fail with Code::invalid_argument. Nothing that is passed in is kept.
+ *
+ * THREADS. One object may be used by several threads at once; moving and destroying it is for one.
+ */
+#ifndef BERTH_HPP
+#define BERTH_HPP
+
+#include <berth.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <unistd.h>
+
+namespace berth {
+
+/** What kind of error: the BERTH_E_... constants. */
+enum class Code : std::int32_t {
+    id_in_use = BERTH_E_ID_IN_USE,
+    id_invalid = BERTH_E_ID_INVALID,
+    not_found = BERTH_E_NOT_FOUND,
+    paused = BERTH_E_PAUSED,
+    not_stopped = BERTH_E_NOT_STOPPED,
+    not_running = BERTH_E_NOT_RUNNING,
+    not_paused = BERTH_E_NOT_PAUSED,
+    already_running = BERTH_E_ALREADY_RUNNING,
+    config_invalid = BERTH_E_CONFIG_INVALID,
+    console_exists = BERTH_E_CONSOLE_EXISTS,
+    system = BERTH_E_SYSTEM,
+    unsupported = BERTH_E_UNSUPPORTED,
+    timeout = BERTH_E_TIMEOUT,
+    busy = BERTH_E_BUSY,
+    criu = BERTH_E_CRIU,
+    hook = BERTH_E_HOOK,
+    status_unknown = BERTH_E_STATUS_UNKNOWN,
+    invalid_argument = BERTH_E_INVALID_ARGUMENT,
+    internal = BERTH_E_INTERNAL,
+};
+
+/** Who was at work when it failed. */
+enum class Stage : std::int32_t {
+    host = BERTH_STAGE_HOST,
+    init = BERTH_STAGE_INIT,
+    hook = BERTH_STAGE_HOOK,
+    criu = BERTH_STAGE_CRIU,
+};
+
+/** Where a container is in its life. */
+enum class Status : std::int32_t {
+    creating = BERTH_STATUS_CREATING,
+    created = BERTH_STATUS_CREATED,
+    running = BERTH_STATUS_RUNNING,
+    paused = BERTH_STATUS_PAUSED,
+    stopped = BERTH_STATUS_STOPPED,
+};
+
+/** How hard memory is to get. */
+enum class Pressure : std::int32_t {
+    low = BERTH_PRESSURE_LOW,
+    medium = BERTH_PRESSURE_MEDIUM,
+    critical = BERTH_PRESSURE_CRITICAL,
+};
+
+enum class LogLevel : std::int32_t {
+    error = BERTH_LOG_LEVEL_ERROR,
+    warn = BERTH_LOG_LEVEL_WARN,
+    info = BERTH_LOG_LEVEL_INFO,
+    debug = BERTH_LOG_LEVEL_DEBUG,
+    trace = BERTH_LOG_LEVEL_TRACE,
+};
+
+/** Who makes the cgroups of containers. */
+enum class CgroupManager : std::int32_t {
+    files = BERTH_CGROUP_MANAGER_FILES,
+    systemd = BERTH_CGROUP_MANAGER_SYSTEMD,
+};
+
+/** Whom Container::signal reaches. */
+enum class Recipients { init, all };
+
+/** What Container::remove does with what still runs. */
+enum class Force { no, kill };
+
+/** Which interfaces Container::interfaces_json tells of. */
+enum class Interfaces { networks, inside };
+
+/** A few words for a code. */
+inline const char *to_string(Code code) noexcept { return berth_strerror(static_cast<std::int32_t>(code)); }
+
+/** Why a call failed. The sentence is what(). */
+class Error : public std::runtime_error {
+public:
+    Error(Code code, int system_errno, Stage stage, const std::string &message, std::string detail_json)
+        : std::runtime_error(message), code_(code), errno_(system_errno), stage_(stage), detail_(std::move(detail_json)) {}
+
+    Code code() const noexcept { return code_; }
+    /** The kernel's reason, as errno(3) numbers it; 0 where there was none. */
+    int system_errno() const noexcept { return errno_; }
+    Stage stage() const noexcept { return stage_; }
+    /** Facts beside the sentence, as a JSON object; see berth_error_detail_json. */
+    const std::string &detail_json() const noexcept { return detail_; }
+
+    /** Takes over what a function of berth.h has left: its result and its error object. */
+    static Error take(std::int32_t result, berth_error *error) {
+        const std::unique_ptr<berth_error, void (*)(berth_error *)> owned(error, berth_error_free);
+        const char *message = error ? berth_error_message(error) : berth_strerror(result);
+        return Error(static_cast<Code>(result), berth_error_errno(error), static_cast<Stage>(berth_error_stage(error)),
+                     message, berth_error_detail_json(error));
+    }
+
+private:
+    Code code_;
+    int errno_;
+    Stage stage_;
+    std::string detail_;
+};
+
+/** The error of one code, to be caught by it. */
+template <Code which>
+class ErrorOf : public Error {
+public:
+    explicit ErrorOf(const Error &error) : Error(error) {}
+};
+
+using IdInUseError = ErrorOf<Code::id_in_use>;
+using IdInvalidError = ErrorOf<Code::id_invalid>;
+using NotFoundError = ErrorOf<Code::not_found>;
+using PausedError = ErrorOf<Code::paused>;
+using NotStoppedError = ErrorOf<Code::not_stopped>;
+using NotRunningError = ErrorOf<Code::not_running>;
+using NotPausedError = ErrorOf<Code::not_paused>;
+using AlreadyRunningError = ErrorOf<Code::already_running>;
+using ConfigInvalidError = ErrorOf<Code::config_invalid>;
+using ConsoleExistsError = ErrorOf<Code::console_exists>;
+using SystemError = ErrorOf<Code::system>;
+using UnsupportedError = ErrorOf<Code::unsupported>;
+using TimeoutError = ErrorOf<Code::timeout>;
+using BusyError = ErrorOf<Code::busy>;
+using CriuError = ErrorOf<Code::criu>;
+using HookError = ErrorOf<Code::hook>;
+using StatusUnknownError = ErrorOf<Code::status_unknown>;
+using InvalidArgumentError = ErrorOf<Code::invalid_argument>;
+using InternalError = ErrorOf<Code::internal>;
+
+/** A value, or the error that there is in its place. */
+template <class T>
+class [[nodiscard]] Result {
+public:
+    Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
+
+    bool has_value() const noexcept { return content_.index() == 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+    /** Only if has_value(): else the program is aborted. */
+    T &value() & { return *have(std::get_if<0>(&content_)); }
+    const T &value() const & { return *have(std::get_if<0>(&content_)); }
+    T value() && { return std::move(*have(std::get_if<0>(&content_))); }
+    T *operator->() { return have(std::get_if<0>(&content_)); }
+    T &operator*() & { return value(); }
+    T operator*() && { return std::move(*this).value(); }
+    /** Only if not has_value(): else the program is aborted. */
+    const Error &error() const { return *have(std::get_if<1>(&content_)); }
+
+private:
+    template <class P>
+    static P *have(P *there) {
+        if (!there) std::abort();
+        return there;
+    }
+    std::variant<T, Error> content_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+public:
+    Result() = default;
+    Result(Error error) : error_(std::move(error)) {}
+
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return has_value(); }
+    const Error &error() const {
+        if (!error_) std::abort();
+        return *error_;
+    }
+
+private:
+    std::optional<Error> error_;
+};
+
+/** How long to wait: any std::chrono duration, rounded up to milliseconds; a negative one does not wait. */
+class WaitTime {
+public:
+    template <class Rep, class Period>
+    constexpr WaitTime(std::chrono::duration<Rep, Period> time) : ms_(in_milliseconds(time)) {}
+    static constexpr WaitTime for_ever() noexcept { return WaitTime(); }
+    /** As berth.h has it. */
+    constexpr std::int64_t milliseconds() const noexcept { return ms_; }
+
+private:
+    constexpr WaitTime() noexcept : ms_(-1) {}
+    template <class Duration>
+    static constexpr std::int64_t in_milliseconds(Duration time) {
+        using Long = std::chrono::duration<long double, std::milli>;
+        using Ms = std::chrono::duration<std::int64_t, std::milli>;
+        if (!(time > Duration::zero())) return 0;
+        if (Long(time).count() >= static_cast<long double>(Ms::max().count())) return Ms::max().count();
+        return std::chrono::ceil<Ms>(time).count();
+    }
+    std::int64_t ms_;
+};
+
+inline constexpr WaitTime for_ever = WaitTime::for_ever();
+
+/** Owns a descriptor. */
+class Fd {
+public:
+    Fd() noexcept = default;
+    explicit Fd(int fd) noexcept : fd_(fd) {}
+    Fd(Fd &&other) noexcept : fd_(other.release()) {}
+    Fd &operator=(Fd &&other) noexcept {
+        reset(other.release());
+        return *this;
+    }
+    ~Fd() { reset(); }
+
+    int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+    int release() noexcept { return std::exchange(fd_, -1); }
+    void reset(int fd = -1) noexcept {
+        if (fd_ >= 0) ::close(fd_);
+        fd_ = fd;
+    }
+
+private:
+    int fd_ = -1;
+};
+
+/** Where a standard stream of a process leads. */
+class Stream {
+public:
+    static constexpr Stream inherit() noexcept { return Stream(BERTH_STDIO_INHERIT, 0); }
+    static constexpr Stream null() noexcept { return Stream(BERTH_STDIO_NULL, 0); }
+    /** To a new pipe, whose other end Process::take_stdio gives. */
+    static constexpr Stream pipe() noexcept { return Stream(BERTH_STDIO_PIPE, 0); }
+    /** To a descriptor of the caller's, which is duplicated. */
+    static constexpr Stream fd(int fd) noexcept { return Stream(BERTH_STDIO_FD, fd); }
+    constexpr berth_stream raw() const noexcept { return {kind_, fd_}; }
+
+private:
+    constexpr Stream(std::int32_t kind, int fd) noexcept : kind_(kind), fd_(fd) {}
+    std::int32_t kind_;
+    std::int32_t fd_;
+};
+
+/** How a process is to be started; see berth_process_options. */
+struct ProcessOptions {
+    /** Standard input, output and error. */
+    std::array<Stream, 3> stdio{Stream::inherit(), Stream::inherit(), Stream::inherit()};
+    /** Descriptors of the caller's, which become the process's 3, 4 and so on. */
+    std::vector<std::int32_t> extra_fds;
+    /** A unix socket that gets the master of the terminal. Empty: none. */
+    std::string console_socket;
+    /** The signal at the end of the thread that starts the process. 0: none. */
+    int parent_death_signal = 0;
+};
+
+/** How a runtime is to work; see berth_runtime_options. Zero durations are the library's defaults. */
+struct RuntimeOptions {
+    /** Empty: "/run/berth". */
+    std::string state_root;
+    std::chrono::milliseconds setup_timeout{0};
+    std::chrono::milliseconds lock_timeout{0};
+    std::chrono::milliseconds hook_timeout{0};
+    std::chrono::milliseconds cgroup_timeout{0};
+    CgroupManager cgroup_manager = CgroupManager::files;
+    /** BERTH_RUNTIME_... */
+    std::uint32_t flags = 0;
+};
+
+/** How a process ended. */
+struct ExitStatus {
+    /** The exit status, if it ended by itself. */
+    std::optional<int> code;
+    /** The signal that ended it, if one did. */
+    std::optional<int> signal;
+    bool core_dumped = false;
+    bool success() const noexcept { return code == 0; }
+};
+
+/** What has happened since it was asked before. */
+struct Occurred {
+    std::uint64_t count = 0;
+    /** The container's init has ended: nothing more will come. */
+    bool ended = false;
+};
+
+/** What a container has used; nothing where the host does not offer it, or where there is no limit. See berth_stats. */
+struct Stats {
+    using Count = std::optional<std::uint64_t>;
+    using Time = std::optional<std::chrono::nanoseconds>;
+    Time cpu_usage, cpu_user, cpu_system;
+    Count cpu_periods, cpu_throttled_periods;
+    Time cpu_throttled;
+    /** Bytes. */
+    Count memory_usage, memory_limit, memory_peak, memory_swap_usage, memory_swap_limit;
+    Count oom_kills, pids_current, pids_limit, memory_limit_hits;
+    /** Bytes. */
+    Count memory_anon, memory_file, memory_inactive_file, memory_kernel;
+    Count page_faults, page_faults_major;
+    Count io_read_bytes, io_write_bytes, io_reads, io_writes;
+    Time cpu_pressure_some, cpu_pressure_full, memory_pressure_some, memory_pressure_full, io_pressure_some, io_pressure_full;
+};
+
+#ifdef BERTH_NO_EXCEPTIONS
+inline namespace results {
+template <class T>
+using Outcome = Result<T>;
+
+namespace detail {
+template <class T>
+Result<T> failed(Error error) {
+    return Result<T>(std::move(error));
+}
+} // namespace detail
+#else
+inline namespace exceptions {
+template <class T>
+using Outcome = T;
+
+namespace detail {
+/* A compiler that warns of missing cases warns here of a code that is new in berth.h. */
+[[noreturn]] inline void raise(const Error &error) {
+    switch (static_cast<berth_e>(error.code())) {
+    case BERTH_E_ID_IN_USE: throw IdInUseError(error);
+    case BERTH_E_ID_INVALID: throw IdInvalidError(error);
+    case BERTH_E_NOT_FOUND: throw NotFoundError(error);
+    case BERTH_E_PAUSED: throw PausedError(error);
+    case BERTH_E_NOT_STOPPED: throw NotStoppedError(error);
+    case BERTH_E_NOT_RUNNING: throw NotRunningError(error);
+    case BERTH_E_NOT_PAUSED: throw NotPausedError(error);
+    case BERTH_E_ALREADY_RUNNING: throw AlreadyRunningError(error);
+    case BERTH_E_CONFIG_INVALID: throw ConfigInvalidError(error);
+    case BERTH_E_CONSOLE_EXISTS: throw ConsoleExistsError(error);
+    case BERTH_E_SYSTEM: throw SystemError(error);
+    case BERTH_E_UNSUPPORTED: throw UnsupportedError(error);
+    case BERTH_E_TIMEOUT: throw TimeoutError(error);
+    case BERTH_E_BUSY: throw BusyError(error);
+    case BERTH_E_CRIU: throw CriuError(error);
+    case BERTH_E_HOOK: throw HookError(error);
+    case BERTH_E_STATUS_UNKNOWN: throw StatusUnknownError(error);
+    case BERTH_E_INVALID_ARGUMENT: throw InvalidArgumentError(error);
+    case BERTH_E_INTERNAL: throw InternalError(error);
+    }
+    throw error;
+}
+
+template <class T>
+[[noreturn]] T failed(Error error) {
+    raise(error);
+}
+} // namespace detail
+#endif
+
+namespace detail {
+
+/* What a call has come to; `make` says it where all went well. */
+template <class Make>
+auto done(std::int32_t result, berth_error *error, Make make) -> Outcome<decltype(make())> {
+    if (result != 0) return failed<decltype(make())>(Error::take(result, error));
+    return make();
+}
+
+inline Outcome<void> done(std::int32_t result, berth_error *error) {
+    if (result != 0) return failed<void>(Error::take(result, error));
+    return Outcome<void>();
+}
+
+/* Calls `function(arguments..., out, error)`, and makes something of `out`. */
+template <class Out, class Make, class Function, class... Arguments>
+auto ask(Make make, Function function, Arguments... arguments) {
+    Out out{};
+    berth_error *error = nullptr;
+    const std::int32_t result = function(arguments..., &out, &error);
+    return done(result, error, [&] { return make(out); });
+}
+
+/* Calls `function(arguments..., error)`. */
+template <class Function, class... Arguments>
+Outcome<void> tell(Function function, Arguments... arguments) {
+    berth_error *error = nullptr;
+    const std::int32_t result = function(arguments..., &error);
+    return done(result, error);
+}
+
+inline std::string text(char *given) {
+    const std::unique_ptr<char, void (*)(char *)> owned(given, berth_string_free);
+    return std::string(given);
+}
+
+inline Fd descriptor(std::int32_t fd) { return Fd(fd); }
+
+/* C would take what is before it for the whole. */
+inline std::optional<Error> nul_in(const std::string &given, const char *name) {
+    const auto at = given.find('\0');
+    if (at == std::string::npos) return std::nullopt;
+    return Error(Code::invalid_argument, 0, Stage::host, std::string(name) + " has a NUL at byte " + std::to_string(at),
+                 std::string("{\"parameter\":\"") + name + "\"}");
+}
+
+inline const char *or_null(const std::string &given) { return given.empty() ? nullptr : given.c_str(); }
+
+template <class Raw, void (*release)(Raw *)>
+class Handle {
+public:
+    explicit Handle(Raw *raw) noexcept : raw_(raw) {}
+    /** The handle of berth.h; it stays this object's. */
+    Raw *get() const noexcept { return raw_.get(); }
+
+private:
+    struct Free {
+        void operator()(Raw *raw) const noexcept { release(raw); }
+    };
+    std::unique_ptr<Raw, Free> raw_;
+};
+
+inline ExitStatus exit_status(const berth_exit_status &raw) {
+    ExitStatus status;
+    if (raw.kind == BERTH_EXIT_EXITED) status.code = raw.code;
+    if (raw.kind == BERTH_EXIT_SIGNALED) status.signal = raw.signal;
+    status.core_dumped = raw.core_dumped != 0;
+    return status;
+}
+
+/* The options as C has them; they point into the C++ ones. */
+inline berth_process_options raw(const ProcessOptions &options) {
+    berth_process_options raw;
+    berth_process_options_init(&raw, sizeof raw);
+    std::transform(options.stdio.begin(), options.stdio.end(), raw.stdio, [](const Stream &stream) { return stream.raw(); });
+    raw.extra_fds = options.extra_fds.data();
+    raw.extra_fd_count = options.extra_fds.size();
+    raw.console_socket = or_null(options.console_socket);
+    raw.parent_death_signal = options.parent_death_signal;
+    return raw;
+}
+
+inline Stats stats(const berth_stats &raw) {
+    const auto count = [](std::uint64_t number) {
+        return number == std::numeric_limits<std::uint64_t>::max() ? Stats::Count() : Stats::Count(number);
+    };
+    const auto time = [](std::uint64_t ns) {
+        return ns == std::numeric_limits<std::uint64_t>::max() ? Stats::Time() : Stats::Time(std::chrono::nanoseconds(ns));
+    };
+    Stats stats;
+    stats.cpu_usage = time(raw.cpu_usage_ns);
+    stats.cpu_user = time(raw.cpu_user_ns);
+    stats.cpu_system = time(raw.cpu_system_ns);
+    stats.cpu_periods = count(raw.cpu_periods);
+    stats.cpu_throttled_periods = count(raw.cpu_throttled_periods);
+    stats.cpu_throttled = time(raw.cpu_throttled_ns);
+    stats.memory_usage = count(raw.memory_usage);
+    stats.memory_limit = count(raw.memory_limit);
+    stats.memory_peak = count(raw.memory_peak);
+    stats.memory_swap_usage = count(raw.memory_swap_usage);
+    stats.memory_swap_limit = count(raw.memory_swap_limit);
+    stats.oom_kills = count(raw.oom_kills);
+    stats.pids_current = count(raw.pids_current);
+    stats.pids_limit = count(raw.pids_limit);
+    stats.memory_limit_hits = count(raw.memory_limit_hits);
+    stats.memory_anon = count(raw.memory_anon);
+    stats.memory_file = count(raw.memory_file);
+    stats.memory_inactive_file = count(raw.memory_inactive_file);
+    stats.memory_kernel = count(raw.memory_kernel);
+    stats.page_faults = count(raw.page_faults);
+    stats.page_faults_major = count(raw.page_faults_major);
+    stats.io_read_bytes = count(raw.io_read_bytes);
+    stats.io_write_bytes = count(raw.io_write_bytes);
+    stats.io_reads = count(raw.io_reads);
+    stats.io_writes = count(raw.io_writes);
+    stats.cpu_pressure_some = time(raw.cpu_pressure_some_ns);
+    stats.cpu_pressure_full = time(raw.cpu_pressure_full_ns);
+    stats.memory_pressure_some = time(raw.memory_pressure_some_ns);
+    stats.memory_pressure_full = time(raw.memory_pressure_full_ns);
+    stats.io_pressure_some = time(raw.io_pressure_some_ns);
+    stats.io_pressure_full = time(raw.io_pressure_full_ns);
+    return stats;
+}
+
+} // namespace detail
+
+/** A checked configuration. */
+class Config : public detail::Handle<berth_config, berth_config_free> {
+public:
+    using Handle::Handle;
+
+    /** Reads config.json in a directory. */
+    static Outcome<Config> from_bundle(const std::string &bundle) {
+        if (auto wrong = detail::nul_in(bundle, "bundle")) return detail::failed<Config>(*wrong);
+        return detail::ask<berth_config *>(made, berth_config_from_bundle, bundle.c_str());
+    }
+    /** Takes the text of a configuration. `rootfs`: a directory in place of root.path; empty: none. */
+    static Outcome<Config> from_json(const std::string &json, const std::string &rootfs = {}) {
+        if (auto wrong = detail::nul_in(json, "json")) return detail::failed<Config>(*wrong);
+        if (auto wrong = detail::nul_in(rootfs, "rootfs")) return detail::failed<Config>(*wrong);
+        return detail::ask<berth_config *>(made, berth_config_from_json, json.c_str(), detail::or_null(rootfs));
+    }
+    /** The configuration to begin with, the one of `runc spec`. */
+    static Outcome<std::string> default_json() { return detail::ask<char *>(detail::text, berth_config_default_json); }
+
+    /** The same with networks and routes: a new object. */
+    Outcome<Config> with_networks(const std::string &networks_json) const {
+        if (auto wrong = detail::nul_in(networks_json, "networks_json")) return detail::failed<Config>(*wrong);
+        return detail::ask<berth_config *>(made, berth_config_with_networks, get(), networks_json.c_str());
+    }
+    /** Asks the host for what the configuration names; changes nothing. */
+    Outcome<void> validate() const { return detail::tell(berth_config_validate, get()); }
+    /** What creating a container would do, step by step. */
+    Outcome<std::string> explain_json() const { return detail::ask<char *>(detail::text, berth_config_explain_json, get()); }
+    Outcome<std::string> to_json() const { return detail::ask<char *>(detail::text, berth_config_to_json, get()); }
+
+private:
+    static Config made(berth_config *raw) { return Config(raw); }
+};
+
+/** A process of a container. */
+class Process : public detail::Handle<berth_process, berth_process_free> {
+public:
+    using Handle::Handle;
+
+    Outcome<std::int32_t> pid() const {
+        return detail::ask<std::int32_t>([](std::int32_t pid) { return pid; }, berth_process_pid, get());
+    }
+    /** For the caller's own poll(2): readable when the process has ended. */
+    Outcome<Fd> pidfd() const { return detail::ask<std::int32_t>(detail::descriptor, berth_process_pidfd, get()); }
+    /** Blocks until the process has ended, at most `time`: then Code::timeout. Code::status_unknown if nobody knows how. */
+    Outcome<ExitStatus> wait(WaitTime time = for_ever) const {
+        return detail::ask<berth_exit_status>(detail::exit_status, berth_process_wait, get(), time.milliseconds());
+    }
+    /** 0 only asks whether the process is there. */
+    Outcome<void> signal(int signal) const { return detail::tell(berth_process_signal, get(), signal); }
+    /** The caller's ends of the pipes that were asked for, each given once. */
+    Outcome<std::array<Fd, 3>> take_stdio() const {
+        std::int32_t fds[3];
+        berth_error *error = nullptr;
+        const std::int32_t result = berth_process_take_stdio(get(), fds, &error);
+        return detail::done(result, error, [&] { return std::array<Fd, 3>{Fd(fds[0]), Fd(fds[1]), Fd(fds[2])}; });
+    }
+    /** The master of the process's terminal, a new descriptor each time; none if there is no terminal here. */
+    Outcome<Fd> terminal() const { return detail::ask<std::int32_t>(detail::descriptor, berth_process_terminal, get()); }
+    /** In characters. */
+    Outcome<void> resize_terminal(std::uint16_t rows, std::uint16_t columns) const {
+        return detail::tell(berth_process_resize_terminal, get(), rows, columns);
+    }
+};
+
+/** A subscription to events of one container; destroying it ends it. */
+class Events : public detail::Handle<berth_event, berth_event_free> {
+public:
+    using Handle::Handle;
+
+    /** For the caller's own poll(2): readable when there may be something to read. */
+    Outcome<Fd> descriptor() const { return detail::ask<std::int32_t>(detail::descriptor, berth_event_fd, get()); }
+    /** Takes what has happened since the last call. Blocks at most `time`: then Code::timeout. */
+    Outcome<Occurred> read(WaitTime time = for_ever) const {
+        const auto made = [](const berth_occurred &raw) { return Occurred{raw.count, raw.ended != 0}; };
+        return detail::ask<berth_occurred>(made, berth_event_read, get(), time.milliseconds());
+    }
+};
+
+/** A handle on one container. */
+class Container : public detail::Handle<berth_container, berth_container_free> {
+public:
+    using Handle::Handle;
+
+    /** Empty for a moved-from object. */
+    std::string id() const {
+        const char *id = berth_container_id(get());
+        return id ? id : "";
+    }
+    Outcome<Status> status() const {
+        return detail::ask<std::int32_t>([](std::int32_t status) { return Status(status); }, berth_container_status, get());
+    }
+    Outcome<std::string> state_json() const { return text(berth_container_state_json); }
+    Outcome<std::string> config_json() const { return text(berth_container_config_json); }
+    /** In the caller's pid namespace, in ascending order. */
+    Outcome<std::vector<std::int32_t>> pids() const {
+        std::int32_t *pids = nullptr;
+        std::size_t count = 0;
+        berth_error *error = nullptr;
+        const std::int32_t result = berth_container_pids(get(), &pids, &count, &error);
+        const std::unique_ptr<std::int32_t, void (*)(std::int32_t *)> owned(pids, berth_pids_free);
+        return detail::done(result, error, [&] { return std::vector<std::int32_t>(pids, pids + count); });
+    }
+    Outcome<Stats> stats() const {
+        berth_stats raw{};
+        raw.size = sizeof raw;
+        berth_error *error = nullptr;
+        const std::int32_t result = berth_container_stats(get(), &raw, &error);
+        return detail::done(result, error, [&] { return detail::stats(raw); });
+    }
+    Outcome<std::string> stats_json() const { return text(berth_container_stats_json); }
+    Outcome<std::string> interfaces_json(Interfaces which = Interfaces::networks) const {
+        const std::uint32_t flags = which == Interfaces::inside ? BERTH_INTERFACES_INSIDE : 0;
+        return detail::ask<char *>(detail::text, berth_container_interfaces_json, get(), flags);
+    }
+
+    /** Starts a created container. Blocks until its program runs, and for its hooks. */
+    Outcome<void> start() const { return detail::tell(berth_container_start, get()); }
+    /** A further process. `process_json` is OCI's "process". Blocks until its program runs. */
+    Outcome<Process> exec(const std::string &process_json, const ProcessOptions &options = {}) const {
+        if (auto wrong = detail::nul_in(process_json, "process_json")) return detail::failed<Process>(*wrong);
+        if (auto wrong = detail::nul_in(options.console_socket, "console_socket")) return detail::failed<Process>(*wrong);
+        const berth_process_options raw = detail::raw(options);
+        return detail::ask<berth_process *>(process, berth_container_exec, get(), process_json.c_str(), &raw);
+    }
+    Outcome<void> signal(int signal, Recipients to = Recipients::init) const {
+        const std::uint32_t flags = to == Recipients::all ? BERTH_SIGNAL_ALL : 0;
+        return detail::tell(berth_container_signal, get(), signal, flags);
+    }
+    Outcome<void> pause() const { return detail::tell(berth_container_pause, get()); }
+    Outcome<void> resume() const { return detail::tell(berth_container_resume, get()); }
+    /** Changes limits. `resources_json` is OCI's "linux.resources"; what it does not give stays. */
+    Outcome<void> set(const std::string &resources_json) const {
+        if (auto wrong = detail::nul_in(resources_json, "resources_json")) return detail::failed<void>(*wrong);
+        return detail::tell(berth_container_set, get(), resources_json.c_str());
+    }
+    /** Blocks until init has ended, at most `time`: then Code::timeout. */
+    Outcome<ExitStatus> wait(WaitTime time = for_ever) const {
+        return detail::ask<berth_exit_status>(detail::exit_status, berth_container_wait, get(), time.milliseconds());
+    }
+    /** For the caller's own poll(2): readable when init has ended. */
+    Outcome<Fd> pidfd() const { return detail::ask<std::int32_t>(detail::descriptor, berth_container_pidfd, get()); }
+    Outcome<Process> init_process() const {
+        return detail::ask<berth_process *>(process, berth_container_init_process, get());
+    }
+    Outcome<Events> notify_oom() const { return detail::ask<berth_event *>(events, berth_container_notify_oom, get()); }
+    Outcome<Events> notify_memory_pressure(Pressure level) const {
+        return detail::ask<berth_event *>(events, berth_container_notify_memory_pressure, get(),
+                                          static_cast<std::int32_t>(level));
+    }
+    /** Whether the kernel's OOM killer has ended init. To be asked after wait and before remove. */
+    Outcome<bool> oom_killed() const {
+        return detail::ask<std::int32_t>([](std::int32_t killed) { return killed != 0; }, berth_container_oom_killed, get());
+    }
+    /** berth_container_delete: removes a stopped container, with Force::kill one in any state. */
+    Outcome<void> remove(Force force = Force::no) const {
+        const std::uint32_t flags = force == Force::kill ? BERTH_DELETE_FORCE : 0;
+        return detail::tell(berth_container_delete, get(), flags);
+    }
+
+private:
+    static Process process(berth_process *raw) { return Process(raw); }
+    static Events events(berth_event *raw) { return Events(raw); }
+    template <class Function>
+    Outcome<std::string> text(Function function) const {
+        return detail::ask<char *>(detail::text, function, get());
+    }
+};
+
+/** A state root with containers. */
+class Runtime : public detail::Handle<berth_runtime, berth_runtime_free> {
+public:
+    using Handle::Handle;
+
+    /** berth_runtime_new. */
+    static Outcome<Runtime> open(const RuntimeOptions &options = {}) {
+        if (auto wrong = detail::nul_in(options.state_root, "state_root")) return detail::failed<Runtime>(*wrong);
+        berth_runtime_options raw;
+        berth_runtime_options_init(&raw, sizeof raw);
+        raw.state_root = detail::or_null(options.state_root);
+        raw.setup_timeout_ms = options.setup_timeout.count();
+        raw.lock_timeout_ms = options.lock_timeout.count();
+        raw.hook_timeout_ms = options.hook_timeout.count();
+        raw.cgroup_timeout_ms = options.cgroup_timeout.count();
+        raw.cgroup_manager = static_cast<std::int32_t>(options.cgroup_manager);
+        raw.flags = options.flags;
+        return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
+    }
+
+    /** Sets a container up, with its program not started. Blocks until then. After an error nothing is left. */
+    Outcome<Container> create(const std::string &id, const Config &config, const ProcessOptions &options = {}) const {
+        return make(berth_container_create, id, config, options);
+    }
+    /** Create and start in one. */
+    Outcome<Container> run(const std::string &id, const Config &config, const ProcessOptions &options = {}) const {
+        return make(berth_container_run, id, config, options);
+    }
+    /** A handle on a container that this or any other process has made. */
+    Outcome<Container> load(const std::string &id) const {
+        if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
+        return detail::ask<berth_container *>(container, berth_container_load, get(), id.c_str());
+    }
+    /** The states of all containers, sorted by id: an array of Container::state_json. */
+    Outcome<std::string> list_json() const { return detail::ask<char *>(detail::text, berth_runtime_list_json, get()); }
+    /** Takes back what killed processes have left behind; the ids as a JSON array. */
+    Outcome<std::string> recover() const { return detail::ask<char *>(detail::text, berth_runtime_recover, get()); }
+
+private:
+    static Container container(berth_container *raw) { return Container(raw); }
+    template <class Function>
+    Outcome<Container> make(Function function, const std::string &id, const Config &config, const ProcessOptions &options) const {
+        if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
+        if (auto wrong = detail::nul_in(options.console_socket, "console_socket")) return detail::failed<Container>(*wrong);
+        const berth_process_options raw = detail::raw(options);
+        return detail::ask<berth_container *>(container, function, get(), id.c_str(), config.get(), &raw);
+    }
+};
+
+inline std::string version() { return berth_version(); }
+inline std::uint32_t abi_version() noexcept { return berth_abi_version(); }
+/** Whether the library can do something, by name; see berth_has_feature. */
+inline bool has_feature(const std::string &name) noexcept { return berth_has_feature(name.c_str()) == 1; }
+
+/** Gets a line of the log: its level, the part of the library it comes from, and a sentence. */
+using LogFunction = std::function<void(LogLevel level, std::string_view target, std::string_view message)>;
+
+namespace detail {
+
+/* One for the program; never destroyed, because threads may log while it ends. */
+struct Log {
+    std::mutex mutex;
+    std::unique_ptr<LogFunction> function;
+    static Log &instance() {
+        static Log *log = new Log;
+        return *log;
+    }
+    static bool &inside() noexcept {
+        thread_local bool inside = false;
+        return inside;
+    }
+    /* Nothing may be thrown through the library: what a function throws is dropped. */
+    static void call(void *function, std::int32_t level, const char *target, const char *message) noexcept {
+        inside() = true;
+#ifdef BERTH_NO_EXCEPTIONS
+        (*static_cast<LogFunction *>(function))(LogLevel(level), target, message);
+#else
+        try {
+            (*static_cast<LogFunction *>(function))(LogLevel(level), target, message);
+        } catch (...) {
+        }
+#endif
+        inside() = false;
+    }
+    /* Waits for no lock inside the log function itself: there the library refuses with Code::busy. */
+    static std::unique_lock<std::mutex> lock() {
+        return inside() ? std::unique_lock<std::mutex>() : std::unique_lock<std::mutex>(instance().mutex);
+    }
+};
+
+} // namespace detail
+
+/**
+ * Sends the log to a function; an empty one ends that. It may be called from every thread that is inside a call. Blocks
+ * while another thread is in the function set before, which then is destroyed. Inside of it: Code::busy.
+ */
+inline Outcome<void> log_to(LogFunction function) {
+    auto next = function ? std::make_unique<LogFunction>(std::move(function)) : nullptr;
+    const auto lock = detail::Log::lock();
+    berth_error *error = nullptr;
+    const std::int32_t result = berth_log_set_callback(next ? detail::Log::call : nullptr, next.get(), &error);
+    if (result == 0) detail::Log::instance().function = std::move(next);
+    return detail::done(result, error);
+}
+
+/** Sends the log to a descriptor, which is duplicated, as lines of JSON; -1 ends that. */
+inline Outcome<void> log_to_fd(int fd) {
+    const auto lock = detail::Log::lock();
+    berth_error *error = nullptr;
+    const std::int32_t result = berth_log_set_fd(fd, &error);
+    if (result == 0) detail::Log::instance().function = nullptr;
+    return detail::done(result, error);
+}
+
+} // inline namespace
+
+} // namespace berth
+
+#endif
