@@ -22,7 +22,7 @@ fn a_process_has_its_own_user_environment_and_place() {
     process["cwd"] = json!("/tmp");
     let (text, status) = exec_output(&container, &process);
     assert_eq!(status, ExitStatus::Exited(0));
-    assert_eq!(text, "1000\n1001\n1001 5 6\n/tmp\n0027\nONLY=this\nPATH=/bin\n");
+    assert_eq!(text, "1000\n1001\n1001 5 6\n/tmp\n0027\nHOME=/home/app\nONLY=this\nPATH=/bin\n");
 }
 
 #[test]

@@ -81,10 +81,10 @@ fn a_working_directory_that_only_the_user_may_enter_is_entered() {
 fn the_environment_is_exactly_the_given_one() {
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/env"]);
-    config["process"]["env"] = json!(["B=2", "A=x y=z", "EMPTY="]);
-    assert_eq!(run_status(&config), "B=2\nA=x y=z\nEMPTY=\n");
+    config["process"]["env"] = json!(["B=2", "A=x y=z", "EMPTY=", "HOME="]);
+    assert_eq!(run_status(&config), "B=2\nA=x y=z\nEMPTY=\nHOME=\n");
     config["process"]["env"] = json!([]);
-    assert_eq!(run_status(&config), "");
+    assert_eq!(run_status(&config), "HOME=/root\n", "the only default; see tests/home.rs");
 }
 
 #[test]

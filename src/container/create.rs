@@ -19,7 +19,7 @@ use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
-use crate::plan::{self, Barrier, Descriptor, Plan};
+use crate::plan::{self, Barrier, Descriptor, Outside, Plan};
 use crate::process::{Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::spawn::{self, Conversation, Launch};
@@ -150,8 +150,7 @@ impl Container {
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
         made.by_hooks = plan.waits_for(Barrier::Hooks);
-        let conversation =
-            self.accompany(conversation, &plan, config, process, cgroup.as_ref(), (&mut record, made))?;
+        let conversation = self.accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made))?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
@@ -198,7 +197,6 @@ impl Container {
         mut init: Conversation<'p>,
         plan: &Plan,
         config: &Config,
-        process: &oci::Process,
         cgroup: &dyn Cgroup,
         (record, made): (&mut Record, &mut Made),
     ) -> Result<Conversation<'p>> {
@@ -211,7 +209,11 @@ impl Container {
             made.cgroups = true;
             cgroup.apply(&resources(config.spec()))?;
         }
-        prepare::from_outside(init.pid(), process, cgroup)?;
+        if cgroup.attach_needed() {
+            cgroup.attach(init.pid())?;
+        }
+        let (late, early): (Vec<_>, Vec<_>) = plan.outside.iter().cloned().partition(Outside::comes_last);
+        prepare::from_outside(init.pid(), &early)?;
         if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
             prepare::write_id_maps(init.pid(), config.spec())?;
         }
@@ -228,6 +230,7 @@ impl Container {
         fault::point("create.hooks");
         // The hooks' time is not init's.
         init.ready(self.runtime.setup_deadline())?;
+        prepare::from_outside(init.pid(), &late)?;
         Ok(init)
     }
 

@@ -19,7 +19,7 @@ use crate::spec::{Config, oci};
 
 impl Container {
     /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
-    /// rlimits, no_new_privileges and the OOM score that `process` leaves out are those of the container's own process.
+    /// rlimits, no_new_privileges, scheduling and the OOM score that `process` leaves out are those of the container's own process.
     ///
     /// The container must be running or created. No lock is held: the pidfd of init names the namespaces, and a
     /// container that is deleted meanwhile is an error.
@@ -46,7 +46,7 @@ impl Container {
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
-        let joined = self.join(&plan, &record, cgroup.as_ref(), Some(process), &streams.low);
+        let joined = self.join(&plan, &record, cgroup.as_ref(), &streams.low);
         let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
@@ -63,6 +63,7 @@ impl Container {
     fn join_plan(&self, config: &Config, record: &Record, process: &oci::Process, parent_death_signal: i32) -> Plan {
         plan::join(&Join {
             process,
+            linux: config.spec().linux().as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
@@ -76,7 +77,10 @@ impl Container {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
+        process.set_exec_cpu_affinity(None);
         let mut plan = self.join_plan(config, record, &process, libc::SIGKILL);
+        // A hook's environment is what its entry says.
+        plan.steps.retain(|step| !matches!(step, Step::Home(_)));
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -91,7 +95,6 @@ impl Container {
         plan: &Plan,
         record: &Record,
         cgroup: &dyn Cgroup,
-        process: Option<&oci::Process>,
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
@@ -111,11 +114,10 @@ impl Container {
         fault::point("exec.spawned");
         child.adopt(deadline)?;
         fault::point("exec.adopted");
-        match process {
-            Some(process) => prepare::from_outside(child.pid(), process, cgroup)?,
-            None if cgroup.attach_needed() => cgroup.attach(child.pid())?,
-            None => {}
+        if cgroup.attach_needed() {
+            cgroup.attach(child.pid())?;
         }
+        prepare::from_outside(child.pid(), &plan.outside)?;
         fault::point("exec.attached");
         child.go()?;
         child.executed(deadline)?;
@@ -135,6 +137,15 @@ fn completed(process: &oci::Process, container: &oci::Process) -> oci::Process {
     }
     if process.no_new_privileges().is_none() {
         process.set_no_new_privileges(container.no_new_privileges());
+    }
+    if process.scheduler().is_none() {
+        process.set_scheduler(container.scheduler().clone());
+    }
+    if process.io_priority().is_none() {
+        process.set_io_priority(*container.io_priority());
+    }
+    if process.exec_cpu_affinity().is_none() {
+        process.set_exec_cpu_affinity(container.exec_cpu_affinity().clone());
     }
     if process.oom_score_adj().is_none() {
         process.set_oom_score_adj(container.oom_score_adj());

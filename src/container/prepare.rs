@@ -1,4 +1,4 @@
-//! What the host does to a process of a container from outside: cgroups, id maps, hard limits, the OOM score.
+//! What the host does to a process of a container from outside: id maps, hard limits, the OOM score, scheduling.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,41 +8,74 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use crate::cgroup::Cgroup;
 use crate::error::{Doing, Error, Result};
 use crate::identity;
+use crate::plan::Outside;
 use crate::spawn;
 use crate::spec::oci::{LinuxIdMapping, Process, Spec};
-use crate::spec::rlimits;
+use crate::spec::scheduling::Scheduler;
 
-/// Makes the process what its configuration says, as far as only the host may. The process waits meanwhile, or does
-/// nothing that depends on it.
-pub fn from_outside(pid: i32, process: &Process, cgroup: &dyn Cgroup) -> Result<()> {
-    if cgroup.attach_needed() {
-        cgroup.attach(pid)?;
-    }
-    if let Some(score) = process.oom_score_adj() {
-        write_proc(pid, "oom_score_adj", &score.to_string())?;
-    }
-    raise_hard_limits(pid, process)
-}
-
-/// init sets its limits itself, late, so that they do not hinder its own work. Only what lies above the hard limit it
-/// has inherited must be raised by the host: inside a user namespace nobody may.
-fn raise_hard_limits(pid: i32, process: &Process) -> Result<()> {
-    for limit in process.rlimits().iter().flatten() {
-        let resource = rlimits::number(limit.typ());
-        let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-        prlimit(pid, resource, None, Some(&mut current))
-            .doing(|| format!("reading {} of process {pid}", limit.typ()))?;
-        if limit.hard() > current.rlim_max {
-            let new = libc::rlimit64 { rlim_cur: current.rlim_cur, rlim_max: limit.hard() };
-            prlimit(pid, resource, Some(&new), None).doing(|| {
-                format!("raising the hard limit of {} from {} to {}", limit.typ(), current.rlim_max, limit.hard())
-            })?;
+/// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
+/// depends on it.
+pub fn from_outside(pid: i32, acts: &[Outside]) -> Result<()> {
+    for act in acts {
+        match act {
+            Outside::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
+            Outside::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
+            Outside::Scheduler(scheduler) => set_scheduler(pid, scheduler).doing(|| act.describe())?,
+            Outside::IoPriority { value, .. } => set_io_priority(pid, *value).doing(|| act.describe())?,
         }
     }
     Ok(())
+}
+
+/// Only what lies above the hard limit that init has inherited must be raised by the host: inside a user namespace
+/// nobody may.
+fn raise_hard_limit(pid: i32, resource: u32, name: &str, hard: u64) -> Result<()> {
+    let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    prlimit(pid, resource, None, Some(&mut current)).doing(|| format!("reading {name} of process {pid}"))?;
+    if hard <= current.rlim_max {
+        return Ok(());
+    }
+    let new = libc::rlimit64 { rlim_cur: current.rlim_cur, rlim_max: hard };
+    prlimit(pid, resource, Some(&new), None)
+        .doing(|| format!("raising the hard limit of {name} from {} to {hard}", current.rlim_max))
+}
+
+/// struct sched_attr of linux/sched/types.h.
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+    utilisation: [u32; 2],
+}
+
+fn set_scheduler(pid: i32, scheduler: &Scheduler) -> nix::Result<()> {
+    let attributes = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: scheduler.policy,
+        flags: scheduler.flags,
+        nice: scheduler.nice,
+        priority: scheduler.priority,
+        runtime: scheduler.runtime,
+        deadline: scheduler.deadline,
+        period: scheduler.period,
+        utilisation: [0; 2],
+    };
+    // SAFETY: the struct has the size it says and lives for the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attributes, 0) }).map(|_| ())
+}
+
+fn set_io_priority(pid: i32, value: u32) -> nix::Result<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, value) }).map(|_| ())
 }
 
 fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&mut libc::rlimit64>) -> nix::Result<()> {

@@ -63,7 +63,7 @@ impl Container {
 
     fn run_start_hooks(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let plan = |hook: &crate::spec::oci::Hook| self.hook_plan(config, record, hook);
-        let run = |plan: &plan::Plan, low: &[i32]| self.join(plan, record, cgroup, None, low).map(|joined| joined.0);
+        let run = |plan: &plan::Plan, low: &[i32]| self.join(plan, record, cgroup, low).map(|joined| joined.0);
         let place = Place::AsProcess { plan: &plan, run: &run };
         self.run_hooks(Kind::StartContainer, config, record, Status::Created, &place)
     }

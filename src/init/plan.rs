@@ -80,6 +80,13 @@ impl Plan {
         Ok(unsafe { Path::new(self.base.add(offset as usize)) })
     }
 
+    /// `len` bytes of the block, to be written into.
+    pub fn bytes_mut(&self, offset: u32, len: usize) -> Result<&'static mut [u8]> {
+        let start = self.table::<u8>(offset, len as u32)?;
+        // SAFETY: within the block; init has one thread, and no other reference to these bytes is held.
+        Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
+    }
+
     pub fn u32_array(&self, offset: u32, count: usize) -> Result<*const u32> {
         self.table::<u32>(offset, count as u32).map(|start| start as *const u32)
     }

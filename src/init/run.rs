@@ -7,7 +7,7 @@ use super::report::Report;
 use super::sys::*;
 use super::wire::*;
 use super::tree::{self, Top};
-use super::{network, terminal};
+use super::{home, network, terminal};
 
 pub struct Init {
     plan: Plan,
@@ -152,6 +152,16 @@ impl Init {
                 Ok(())
             }
             Op::Exec => self.exec(&step),
+            Op::CpuAffinity => set_affinity(a0 as usize, self.plan.u32_array(step.s[0], a0 as usize)?),
+            Op::Personality => personality(a0),
+            Op::MemoryPolicy => match a1 {
+                0 => set_memory_policy(a0, 0, core::ptr::null()),
+                words => set_memory_policy(a0, words as usize, self.plan.u32_array(step.s[0], words as usize)?),
+            },
+            Op::Home => {
+                let room = self.plan.bytes_mut(step.s[0], a1 as usize)?;
+                home::complete(self.slots[SLOT_PROC], a0 as u32, room)
+            }
         }
     }
 

@@ -32,6 +32,7 @@ pub const O_RDWR: u64 = 2;
 pub const O_CREAT: u64 = 0o100;
 pub const O_EXCL: u64 = 0o200;
 pub const O_NOCTTY: u64 = 0o400;
+pub const O_NONBLOCK: u64 = 0o4000;
 pub const O_DIRECTORY: u64 = 0o200_000;
 pub const O_NOFOLLOW: u64 = 0o400_000;
 pub const O_CLOEXEC: u64 = 0o2_000_000;
@@ -41,24 +42,6 @@ pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 pub const RESOLVE_BENEATH: u64 = 0x08;
 pub const RESOLVE_IN_ROOT: u64 = 0x10;
-
-pub const OPEN_TREE_CLONE: u32 = 1;
-pub const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
-pub const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
-pub const MOUNT_ATTR_RDONLY: u64 = 0x01;
-pub const MOUNT_ATTR_NOSUID: u64 = 0x02;
-pub const MOUNT_ATTR_NODEV: u64 = 0x04;
-pub const MOUNT_ATTR_NOEXEC: u64 = 0x08;
-pub const MOUNT_ATTR_ATIME: u64 = 0x70;
-pub const MOUNT_ATTR_NOATIME: u64 = 0x10;
-pub const MOUNT_ATTR_STRICTATIME: u64 = 0x20;
-pub const MOUNT_ATTR_NODIRATIME: u64 = 0x80;
-pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
-pub const MS_REMOUNT: u64 = 32;
-pub const MS_BIND: u64 = 4096;
-pub const MS_SLAVE: u64 = 1 << 19;
-pub const MS_REC: u64 = 1 << 14;
-pub const MNT_DETACH: u32 = 2;
 
 pub const S_IFMT: u32 = 0o170_000;
 pub const S_IFDIR: u32 = 0o040_000;
@@ -89,6 +72,15 @@ macro_rules! call {
         })
     };
 }
+
+mod mount;
+mod process;
+mod socket;
+
+pub use mount::*;
+pub use process::*;
+#[allow(unused_imports)] // init's half
+pub use socket::*;
 
 /// A NUL-terminated string in the plan or in this program. Copyable, never owned.
 #[derive(Clone, Copy)]
@@ -196,61 +188,6 @@ pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     }
 }
 
-pub const AF_UNIX: i32 = 1;
-pub const AF_NETLINK: i32 = 16;
-pub const SOCK_DGRAM: i32 = 2;
-pub const SOCK_RAW: i32 = 3;
-
-pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<i32> {
-    const SOCK_CLOEXEC: i32 = 0o2_000_000;
-    call!(nr::SOCKET, family, kind | SOCK_CLOEXEC, protocol).map(|fd| fd as i32)
-}
-
-#[repr(C)]
-struct Iovec {
-    base: *const u8,
-    len: usize,
-}
-
-#[repr(C)]
-struct Msghdr {
-    name: usize,
-    name_len: u64,
-    iov: *const Iovec,
-    iov_len: usize,
-    control: *const u8,
-    control_len: usize,
-    flags: u64,
-}
-
-#[repr(C)]
-struct ControlFd {
-    len: usize,
-    level: i32,
-    kind: i32,
-    fd: i32,
-    _pad: i32,
-}
-
-/// One datagram, with at most one descriptor.
-pub fn send(socket: i32, bytes: &[u8], fd: Option<i32>) -> Result<()> {
-    const SOL_SOCKET: i32 = 1;
-    const SCM_RIGHTS: i32 = 1;
-    const MSG_NOSIGNAL: usize = 0x4000;
-    let iov = Iovec { base: bytes.as_ptr(), len: bytes.len() };
-    // cmsg_len counts the header and the descriptor, without the padding after it.
-    let control = ControlFd { len: 20, level: SOL_SOCKET, kind: SCM_RIGHTS, fd: fd.unwrap_or(-1), _pad: 0 };
-    let (control, control_len) =
-        if fd.is_some() { (&raw const control as *const u8, size_of::<ControlFd>()) } else { (core::ptr::null(), 0) };
-    let header = Msghdr { name: 0, name_len: 0, iov: &iov, iov_len: 1, control, control_len, flags: 0 };
-    loop {
-        match call!(nr::SENDMSG, socket, &raw const header, MSG_NOSIGNAL) {
-            Err(EINTR) => {}
-            other => return other.map(|_| ()),
-        }
-    }
-}
-
 /// The head of struct statx, the same on every architecture.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -337,70 +274,6 @@ pub fn chmod_at(dir: i32, path: Str, mode: u32) -> Result<()> {
     call!(nr::FCHMODAT, dir, path.as_ptr(), mode).map(|_| ())
 }
 
-pub fn open_tree(dir: i32, path: Str, flags: u32) -> Result<i32> {
-    call!(nr::OPEN_TREE, dir, path.as_ptr(), flags | O_CLOEXEC as u32).map(|fd| fd as i32)
-}
-
-/// Attaches the detached tree `from` on what `onto` refers to.
-pub fn attach(from: i32, onto: i32) -> Result<()> {
-    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-    call!(nr::MOVE_MOUNT, from, EMPTY.as_ptr(), onto, EMPTY.as_ptr(), flags).map(|_| ())
-}
-
-/// The same with a path of the host.
-pub fn attach_at(from: i32, path: Str) -> Result<()> {
-    call!(nr::MOVE_MOUNT, from, EMPTY.as_ptr(), AT_FDCWD, path.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH).map(|_| ())
-}
-
-pub fn fsopen(kind: Str) -> Result<i32> {
-    const FSOPEN_CLOEXEC: usize = 1;
-    call!(nr::FSOPEN, kind.as_ptr(), FSOPEN_CLOEXEC).map(|fd| fd as i32)
-}
-
-pub fn fsconfig_flag(context: i32, key: Str) -> Result<()> {
-    call!(nr::FSCONFIG, context, 0, key.as_ptr(), 0, 0).map(|_| ())
-}
-
-pub fn fsconfig_string(context: i32, key: Str, value: Str) -> Result<()> {
-    call!(nr::FSCONFIG, context, 1, key.as_ptr(), value.as_ptr(), 0).map(|_| ())
-}
-
-pub fn fsconfig_create(context: i32) -> Result<()> {
-    call!(nr::FSCONFIG, context, 6, 0, 0, 0).map(|_| ())
-}
-
-pub fn fsmount(context: i32, attributes: u64) -> Result<i32> {
-    const FSMOUNT_CLOEXEC: usize = 1;
-    call!(nr::FSMOUNT, context, FSMOUNT_CLOEXEC, attributes).map(|fd| fd as i32)
-}
-
-#[repr(C)]
-struct MountAttr {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
-
-pub fn mount_setattr(fd: i32, recursive: bool, set: u64, clear: u64, propagation: u64) -> Result<()> {
-    let attr = MountAttr { set, clear, propagation, userns_fd: 0 };
-    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-    call!(nr::MOUNT_SETATTR, fd, EMPTY.as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(|_| ())
-}
-
-/// mount(2) for what needs no source and no type: propagation and remounts.
-pub fn mount_flags(target: Str, flags: u64) -> Result<()> {
-    call!(nr::MOUNT, 0, target.as_ptr(), 0, flags, 0).map(|_| ())
-}
-
-pub fn pivot_root(new: Str, old: Str) -> Result<()> {
-    call!(nr::PIVOT_ROOT, new.as_ptr(), old.as_ptr()).map(|_| ())
-}
-
-pub fn umount(path: Str, flags: u32) -> Result<()> {
-    call!(nr::UMOUNT2, path.as_ptr(), flags).map(|_| ())
-}
-
 pub fn chroot(path: Str) -> Result<()> {
     call!(nr::CHROOT, path.as_ptr()).map(|_| ())
 }
@@ -417,90 +290,8 @@ pub fn getcwd(into: &mut [u8]) -> Result<usize> {
     call!(nr::GETCWD, into.as_mut_ptr(), into.len())
 }
 
-pub fn setns(fd: i32, kind: u64) -> Result<()> {
-    call!(nr::SETNS, fd, kind).map(|_| ())
-}
-
-pub fn unshare(flags: u64) -> Result<()> {
-    call!(nr::UNSHARE, flags).map(|_| ())
-}
-
-pub fn sethostname(name: &[u8]) -> Result<()> {
-    call!(nr::SETHOSTNAME, name.as_ptr(), name.len()).map(|_| ())
-}
-
-pub fn setdomainname(name: &[u8]) -> Result<()> {
-    call!(nr::SETDOMAINNAME, name.as_ptr(), name.len()).map(|_| ())
-}
-
-pub fn setsid() -> Result<()> {
-    call!(nr::SETSID).map(|_| ())
-}
-
-/// A new session keyring without a name, which nobody else can have made before (keyctl(2)).
-pub fn new_session_keyring() -> Result<()> {
-    const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-    call!(nr::KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
-}
-
-/// Forgets which processors and which realtime policy the host's thread was bound to.
-pub fn reset_scheduling() {
-    const SCHED_OTHER: usize = 0;
-    const REALTIME: [usize; 3] = [1, 2, 6]; // SCHED_FIFO, SCHED_RR, SCHED_DEADLINE
-    let all = [u64::MAX; 128];
-    let _ = call!(nr::SCHED_SETAFFINITY, 0, size_of_val(&all), all.as_ptr());
-    if call!(nr::SCHED_GETSCHEDULER, 0).is_ok_and(|policy| REALTIME.contains(&policy)) {
-        let priority = 0i32;
-        let _ = call!(nr::SCHED_SETSCHEDULER, 0, SCHED_OTHER, &raw const priority);
-    }
-}
-
 pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
     call!(nr::IOCTL, fd, request, argument)
-}
-
-pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
-    let limit = [soft, hard];
-    call!(nr::PRLIMIT64, 0, resource, limit.as_ptr(), 0).map(|_| ())
-}
-
-pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
-    call!(nr::PRCTL, option, a, b, 0, 0)
-}
-
-pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
-    call!(nr::SETGROUPS, count, groups).map(|_| ())
-}
-
-/// How many supplementary groups there are.
-pub fn group_count() -> Result<usize> {
-    call!(nr::GETGROUPS, 0, 0)
-}
-
-pub fn setresuid(uid: u32) -> Result<()> {
-    call!(nr::SETRESUID, uid, uid, uid).map(|_| ())
-}
-
-pub fn setresgid(gid: u32) -> Result<()> {
-    call!(nr::SETRESGID, gid, gid, gid).map(|_| ())
-}
-
-pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
-    const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-    let header = [LINUX_CAPABILITY_VERSION_3, 0];
-    let data = [
-        effective as u32,
-        permitted as u32,
-        inheritable as u32,
-        (effective >> 32) as u32,
-        (permitted >> 32) as u32,
-        (inheritable >> 32) as u32,
-    ];
-    call!(nr::CAPSET, header.as_ptr(), data.as_ptr()).map(|_| ())
-}
-
-pub fn umask(mask: u64) {
-    let _ = call!(nr::UMASK, mask);
 }
 
 const SIGPIPE: usize = 13;
@@ -530,33 +321,6 @@ pub fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -
         Err(errno) => errno,
         Ok(_) => EINVAL,
     }
-}
-
-/// struct clone_args up to `cgroup` (Linux 5.7).
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct CloneArgs {
-    pub flags: u64,
-    pub pidfd: u64,
-    pub child_tid: u64,
-    pub parent_tid: u64,
-    pub exit_signal: u64,
-    pub stack: u64,
-    pub stack_size: u64,
-    pub tls: u64,
-    pub set_tid: u64,
-    pub set_tid_size: u64,
-    pub cgroup: u64,
-}
-
-pub const CLONE_PIDFD: u64 = 0x1000;
-pub const CLONE_PARENT: u64 = 0x8000;
-pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-pub const CLONE_NEWTIME: u64 = 0x80;
-
-/// clone3 without shared memory: both sides return, the child with 0.
-pub fn fork(args: &CloneArgs) -> Result<i32> {
-    call!(nr::CLONE3, args as *const CloneArgs, size_of::<CloneArgs>()).map(|pid| pid as i32)
 }
 
 /// Maps `fd` privately and writable.

@@ -162,6 +162,15 @@ ops! {
     /// execve: s0 array of argv, s1 array of envp, s2 the value of PATH to search, where argv[0] has no slash; s3 the
     /// file to execute instead of argv[0], if any.
     Exec = 81,
+    /// sched_setaffinity(2) to the a0 words (u32) at s0.
+    CpuAffinity = 90,
+    /// personality(a0)
+    Personality = 91,
+    /// set_mempolicy(a0, the a1 words (u32) at s0)
+    MemoryPolicy = 92,
+    /// Completes the text s0 ("HOME=", with a1 bytes of room in all) with the home directory that /etc/passwd gives uid
+    /// a0, or "/".
+    Home = 93,
 }
 
 /// `WaitHost`: tell the host that the step was reached.

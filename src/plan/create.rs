@@ -120,7 +120,8 @@ fn push_inside(
     let fifo = plan.slot(Descriptor::ExecFifo);
     plan.push(Step::ExecFifo(fifo));
     if let Some(process) = spec.process() {
-        process::push(plan, process);
+        process::push(plan, process, spec.linux().as_ref());
+        process::push_outside(plan, process);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::step::{Attributes, Barrier, Slot, Step};
 use crate::error::{Code, Error, Result};
 use crate::init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
+use crate::spec::number_list;
 
 /// The bytes of a plan, and the descriptors that must stay open across exec for it.
 #[derive(Debug)]
@@ -95,11 +96,16 @@ impl Anchors {
 
 struct Block {
     bytes: Vec<u8>,
+    /// The entry of the environment that a `Home` step completes.
+    home: Option<u32>,
 }
+
+/// Room for HOME=, a path and its end.
+const HOME_ROOM: usize = 4096;
 
 impl Block {
     fn new() -> Block {
-        Block { bytes: vec![0; size_of::<Header>().next_multiple_of(8)] }
+        Block { bytes: vec![0; size_of::<Header>().next_multiple_of(8)], home: None }
     }
 
     fn align(&mut self) -> u32 {
@@ -138,9 +144,15 @@ impl Block {
         self.text(rest)
     }
 
-    /// A 0-terminated array of strings.
-    fn list(&mut self, texts: &[String]) -> u32 {
-        let mut offsets: Vec<u32> = texts.iter().map(|text| self.text(text)).collect();
+    /// Numbers as a set of bits: where it is, and its length in words.
+    fn mask(&mut self, list: &str) -> (u32, u64) {
+        let words = number_list::mask(list);
+        (self.place_u32(&words), words.len() as u64)
+    }
+
+    /// A 0-terminated array of strings, with one more that is in the block already.
+    fn list(&mut self, texts: &[String], last: Option<u32>) -> u32 {
+        let mut offsets: Vec<u32> = texts.iter().map(|text| self.text(text)).chain(last).collect();
         offsets.push(0);
         self.offsets(&offsets)
     }
@@ -261,9 +273,22 @@ impl Block {
                 out.s[0] = self.text(path);
             }
             Step::ParentDeathSignal(signal) => out.a[0] = *signal as u64,
+            Step::CpuAffinity(list) => (out.s[0], out.a[0]) = self.mask(list),
+            Step::Personality { persona, .. } => out.a[0] = *persona,
+            Step::MemoryPolicy { mode, nodes, .. } => {
+                (out.s[0], out.a[1]) = self.mask(nodes);
+                out.a[0] = *mode;
+            }
+            Step::Home(uid) => {
+                out.a = [*uid as u64, HOME_ROOM as u64, 0, 0];
+                out.s[0] = self.text("HOME=");
+                self.bytes.resize(out.s[0] as usize + HOME_ROOM, 0);
+                self.home = Some(out.s[0]);
+            }
             Step::Exec { file, args, env, search } => {
                 let file = file.as_ref().map_or(0, |file| self.text(file));
-                out.s = [self.list(args), self.list(env), self.text(search), file];
+                let home = self.home.take();
+                out.s = [self.list(args, None), self.list(env, home), self.text(search), file];
             }
         }
         out
@@ -380,6 +405,21 @@ mod tests {
         assert_eq!(texts, [c"a", c"b c"]);
         // SAFETY: as above.
         assert!(unsafe { (*argv.add(2)).is_null() && (*plan.pointers(step.s[1]).unwrap()).is_null() });
+    }
+
+    #[test]
+    fn a_home_has_room_in_the_environment() {
+        let exec = Step::Exec { file: None, args: vec!["a".into()], env: vec!["A=1".into()], search: String::new() };
+        let plan = decoded(&[Step::Home(7), exec], &[-1; 4], &[]);
+        let step = plan.step(0).unwrap();
+        assert_eq!(step.a[0], 7);
+        let room = plan.bytes_mut(step.s[0], step.a[1] as usize).unwrap();
+        room[5..7].copy_from_slice(b"/x");
+        assert!(room.len() == HOME_ROOM && plan.bytes_mut(step.s[0], MAX_PLAN).is_err());
+        let envp = plan.pointers(plan.step(1).unwrap().s[1]).unwrap();
+        // SAFETY: `pointers` made it a NULL-terminated array of C strings.
+        let texts = unsafe { [std::ffi::CStr::from_ptr(*envp as _), std::ffi::CStr::from_ptr(*envp.add(1) as _)] };
+        assert_eq!(texts, [c"A=1", c"HOME=/x"]);
     }
 
     #[test]

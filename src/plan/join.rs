@@ -6,6 +6,7 @@ use crate::spec::oci;
 /// A further process in a running container.
 pub struct Join<'a> {
     pub process: &'a oci::Process,
+    pub linux: Option<&'a oci::Linux>,
     /// CLONE_NEW… of the namespaces that differ from the host's.
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
@@ -19,7 +20,16 @@ pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
     // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
     plan.push(Step::Keyring);
+    let affinity = join.process.exec_cpu_affinity().as_ref();
+    let list = |list: Option<&Option<String>>| list.and_then(|list| list.clone()).filter(|list| !list.is_empty());
+    if let Some(initial) = list(affinity.map(|affinity| affinity.initial())) {
+        plan.push(Step::CpuAffinity(initial));
+    }
     enter(&mut plan, join.namespaces, join.into_cgroup);
+    // In its cgroup by now, whose processors are the bounds of this.
+    if let Some(last) = list(affinity.map(|affinity| affinity.cpu_affinity_final())) {
+        plan.push(Step::CpuAffinity(last));
+    }
     plan.push(Step::Session);
     if join.own_root {
         let root = plan.slot(Descriptor::ContainerRoot);
@@ -33,7 +43,8 @@ pub fn join(join: &Join) -> Plan {
     if join.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }
-    process::push(&mut plan, join.process);
+    process::push(&mut plan, join.process, join.linux);
+    process::push_outside(&mut plan, join.process);
     plan
 }
 

@@ -5,6 +5,7 @@ mod cgroup_mount;
 mod create;
 mod encode;
 mod join;
+mod outside;
 mod process;
 mod rootfs;
 mod step;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 pub use create::{Create, create};
 pub use encode::{Encoded, encode};
 pub use join::{Join, Program, join, program, route_socket};
+pub use outside::Outside;
 pub use step::{Attributes, Barrier, Descriptor, Slot, Step};
 
 use crate::init::wire::SLOT_FREE;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub descriptors: Vec<Descriptor>,
     /// CLONE_NEW… flags for the spawning clone3 itself. 0 where a `Fork` step makes the namespaces.
     pub clone_flags: u64,
+    /// What the host does to the process, beside what it does to the container.
+    pub outside: Vec<Outside>,
 }
 
 impl Plan {
@@ -73,7 +77,10 @@ impl Plan {
             }
             value
         });
-        json!({ "steps": steps.collect::<Vec<_>>() })
+        json!({
+            "steps": steps.collect::<Vec<_>>(),
+            "outside": self.outside.iter().map(Outside::explain).collect::<Vec<_>>(),
+        })
     }
 }
 

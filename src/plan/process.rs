@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 
-use super::{Plan, Step};
-use crate::spec::{capabilities, oci, rlimits};
+use super::{Outside, Plan, Step};
+use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
 
 /// What POSIX systems search when PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const DEFAULT_UMASK: u32 = 0o022;
 
 /// Identity, limits, working directory and exec, in the order that each needs the privileges of the one before.
-pub fn push(plan: &mut Plan, process: &oci::Process) {
+pub fn push(plan: &mut Plan, process: &oci::Process, linux: Option<&oci::Linux>) {
+    let env = process.env().clone().unwrap_or_default();
+    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+        // Before the user's privileges are all there are: the file may be root's alone.
+        plan.push(Step::Home(process.user().uid()));
+    }
+    push_surroundings(plan, linux);
     for limit in process.rlimits().iter().flatten() {
         let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
         plan.push(Step::Rlimit { resource, name, soft: limit.soft(), hard: limit.hard() });
@@ -33,9 +39,28 @@ pub fn push(plan: &mut Plan, process: &oci::Process) {
     if process.no_new_privileges().unwrap_or(false) {
         plan.push(Step::NoNewPrivileges);
     }
-    let env = process.env().clone().unwrap_or_default();
     let args = process.args().clone().unwrap_or_default();
     plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
+}
+
+/// What the container's processes have in common, beside namespaces and cgroups.
+fn push_surroundings(plan: &mut Plan, linux: Option<&oci::Linux>) {
+    if let Some(policy) = linux.and_then(|linux| linux.memory_policy().as_ref()) {
+        let flags = policy.flags().iter().flatten().map(|flag| format!(" {flag}"));
+        plan.push(Step::MemoryPolicy {
+            mode: memory_policy::mode(policy),
+            name: policy.mode().to_string() + &flags.collect::<String>(),
+            nodes: policy.nodes().clone().unwrap_or_default(),
+        });
+    }
+    if let Some(personality) = linux.and_then(|linux| linux.personality().as_ref()) {
+        let (persona, name) = match personality.domain() {
+            // linux/personality.h
+            oci::LinuxPersonalityDomain::PerLinux => (0, "LINUX"),
+            oci::LinuxPersonalityDomain::PerLinux32 => (8, "LINUX32"),
+        };
+        plan.push(Step::Personality { persona, name: name.into() });
+    }
 }
 
 /// The value of the last PATH, as execve's program would see it, or the default.
@@ -57,4 +82,22 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
         uid: process.user().uid(),
         console,
     });
+}
+
+/// What only the host may do to the process, or does better.
+pub fn push_outside(plan: &mut Plan, process: &oci::Process) {
+    if let Some(score) = process.oom_score_adj() {
+        plan.outside.push(Outside::OomScore(score));
+    }
+    for limit in process.rlimits().iter().flatten() {
+        let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
+        plan.outside.push(Outside::HardLimit { resource, name, hard: limit.hard() });
+    }
+    if let Some(scheduler) = scheduling::Scheduler::of(process) {
+        plan.outside.push(Outside::Scheduler(scheduler));
+    }
+    if let Some(priority) = process.io_priority() {
+        let name = format!("{} {}", priority.class(), priority.priority());
+        plan.outside.push(Outside::IoPriority { value: scheduling::io_priority(priority), name });
+    }
 }

@@ -175,6 +175,19 @@ pub enum Step {
         attempt: bool,
     },
     ParentDeathSignal(i32),
+    /// A list like "0-3,8".
+    CpuAffinity(String),
+    Personality {
+        persona: u64,
+        name: String,
+    },
+    MemoryPolicy {
+        mode: u64,
+        name: String,
+        nodes: String,
+    },
+    /// HOME of the environment, for this uid.
+    Home(u32),
     /// `file` is executed if given; otherwise `args[0]`, searched in `search` if it has no slash.
     Exec {
         file: Option<String>,
@@ -247,6 +260,11 @@ impl Step {
             Step::Umask(mask) => format!("setting the umask {mask:04o}"),
             Step::WorkingDirectory { path, .. } => format!("entering the working directory {}", show(path)),
             Step::ParentDeathSignal(signal) => format!("setting the parent death signal {signal}"),
+            Step::CpuAffinity(list) => format!("keeping to the processors {list}"),
+            Step::Personality { name, .. } => format!("taking the personality {name}"),
+            Step::MemoryPolicy { name, nodes, .. } if nodes.is_empty() => format!("setting the memory policy {name}"),
+            Step::MemoryPolicy { name, nodes, .. } => format!("setting the memory policy {name} of the nodes {nodes}"),
+            Step::Home(uid) => format!("looking for the home of uid {uid} in the container's /etc/passwd"),
             Step::Exec { file: Some(file), .. } => format!("executing {file:?}"),
             Step::Exec { args, .. } => format!("executing {:?}", args.first().map_or("", String::as_str)),
         }
@@ -343,6 +361,10 @@ impl Step {
             Step::Umask(_) => Op::Umask,
             Step::WorkingDirectory { .. } => Op::WorkingDirectory,
             Step::ParentDeathSignal(_) => Op::ParentDeathSignal,
+            Step::CpuAffinity(_) => Op::CpuAffinity,
+            Step::Personality { .. } => Op::Personality,
+            Step::MemoryPolicy { .. } => Op::MemoryPolicy,
+            Step::Home(_) => Op::Home,
             Step::Exec { .. } => Op::Exec,
         }
     }
@@ -355,7 +377,7 @@ fn option_text(key: &str, value: &Option<String>) -> String {
     }
 }
 
-fn limit_text(value: u64) -> String {
+pub(super) fn limit_text(value: u64) -> String {
     if value == libc::RLIM_INFINITY { "unlimited".into() } else { value.to_string() }
 }
 

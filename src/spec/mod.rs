@@ -24,10 +24,13 @@ pub mod networks;
 pub mod capabilities;
 pub mod hooks;
 pub mod idmap;
+pub mod memory_policy;
 pub mod mount_options;
 pub mod mounts;
 pub mod namespaces;
+pub mod number_list;
 pub mod rlimits;
+pub mod scheduling;
 pub mod sysctl;
 
 use std::fs::File;
@@ -129,8 +132,12 @@ impl Config {
 }
 
 fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<(oci::Spec, PathBuf)> {
-    let value = document::fit(json, name, &schema::CONFIG)?;
+    let mut value = document::fit(json, name, &schema::CONFIG)?;
     devices::check_numbers(&value)?;
+    if let Some(process) = value.get_mut("process") {
+        scheduling::check_affinity(process, "process.")?;
+        scheduling::respell(process);
+    }
     let mut spec: oci::Spec = document::typed(&value)?;
     let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
     Ok((spec, rootfs))
@@ -141,7 +148,10 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
 pub fn parse_process(json: &str) -> Result<oci::Process> {
     bounded(json.len() as u64, "the process")?;
     let checked = || {
-        let process: oci::Process = document::typed(&document::fit(json, "the process", &schema::PROCESS)?)?;
+        let mut value = document::fit(json, "the process", &schema::PROCESS)?;
+        scheduling::check_affinity(&value, "")?;
+        scheduling::respell(&mut value);
+        let process: oci::Process = document::typed(&value)?;
         validate_process::check(&process, "")?;
         Ok(process)
     };

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use super::devices::{MOST_MAJOR, MOST_MINOR};
-use super::{oci, paths};
+use super::{number_list, oci, paths};
 use crate::cgroup::unified;
 use crate::error::{Error, Result};
 
@@ -106,24 +106,9 @@ fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
         return Err(Error::config(&format!("{path}.idle"), format!("{idle} is not a state; expected 0 or 1")));
     }
     for (name, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
-        let list = list.as_deref().unwrap_or_default();
-        if !list.is_empty() && !list.split(',').all(is_range) {
-            return Err(Error::config(
-                &format!("{path}.{name}"),
-                format!("{list:?} is not a list of numbers; expected one like \"0-3,8\""),
-            ));
-        }
+        number_list::check(list.as_deref().unwrap_or_default(), u32::MAX, &format!("{path}.{name}"))?;
     }
     Ok(())
-}
-
-fn is_range(text: &str) -> bool {
-    let number =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
-    match text.split_once('-') {
-        Some((first, last)) => matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last),
-        None => number(text).is_some(),
-    }
 }
 
 fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {

@@ -53,9 +53,27 @@ pub(super) const PROCESS: Kind = Kind::Object(&[
     optional("oomScoreAdj", Kind::Int(-1000, 1000)),
     later("apparmorProfile"),
     later("selinuxLabel"),
-    later("scheduler"),
-    later("ioPriority"),
-    later("execCPUAffinity"),
+    optional("scheduler", SCHEDULER),
+    optional("ioPriority", IO_PRIORITY),
+    optional("execCPUAffinity", Kind::Object(&[optional("initial", Kind::Text), optional("final", Kind::Text)])),
+]);
+
+const SCHEDULER: Kind = Kind::Object(&[
+    required("policy", Kind::OneOf("a policy of sched(7)", &super::scheduling::POLICIES)),
+    optional("nice", Kind::Int(-20, 19)),
+    optional("priority", Kind::Int(0, 99)),
+    optional("flags", Kind::List(&Kind::OneOf("a flag of sched_setattr(2)", &super::scheduling::FLAGS))),
+    optional("runtime", DURATION),
+    optional("deadline", DURATION),
+    optional("period", DURATION),
+]);
+
+/// Nanoseconds; the kernel wants the highest bit clear.
+const DURATION: Kind = Kind::Int(0, i64::MAX as i128);
+
+const IO_PRIORITY: Kind = Kind::Object(&[
+    required("class", Kind::OneOf("a class of ioprio_set(2)", &super::scheduling::IO_CLASSES)),
+    required("priority", Kind::Int(0, 7)),
 ]);
 
 // The kernel takes the last id (−1) for "leave it as it is", so it is nobody's.
@@ -123,8 +141,19 @@ const LINUX: Kind = Kind::Object(&[
     later("seccomp"),
     later("mountLabel"),
     later_even_empty("intelRdt"),
-    later("memoryPolicy"),
-    later("personality"),
+    optional("memoryPolicy", MEMORY_POLICY),
+    optional("personality", PERSONALITY),
+]);
+
+const MEMORY_POLICY: Kind = Kind::Object(&[
+    required("mode", Kind::OneOf("a mode of set_mempolicy(2)", &super::memory_policy::MODES)),
+    optional("nodes", Kind::Text),
+    optional("flags", Kind::List(&Kind::OneOf("a flag of set_mempolicy(2)", &super::memory_policy::FLAGS))),
+]);
+
+const PERSONALITY: Kind = Kind::Object(&[
+    required("domain", Kind::OneOf("a domain", &["LINUX", "LINUX32"])),
+    never("flags", "may hold nothing: the specification defines no flag; leave it out"),
 ]);
 
 const NAMESPACE: Kind = Kind::Object(&[

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::namespaces::{self, Namespaces};
-use super::{devices, hooks, idmap, mounts, net_devices, oci, paths, resources, sysctl, validate_process};
+use super::{
+    devices, hooks, idmap, memory_policy, mounts, net_devices, oci, paths, resources, sysctl, validate_process,
+};
 use crate::error::{Error, Result};
 
 /// Checks all fields, makes the paths of mounts plain, and answers the root file system.
@@ -26,6 +28,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
     }
     if let Some(linux) = spec.linux_mut() {
         devices::settle(linux)?;
+        memory_policy::check(linux)?;
         if let Some(path) = linux.cgroups_path() {
             resources::check_cgroups_path(path)?;
         }

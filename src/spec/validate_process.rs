@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{capabilities, oci, paths, rlimits};
+use super::{capabilities, oci, paths, rlimits, scheduling};
 use crate::error::{Error, Result};
 
 /// The kernel's NGROUPS_MAX.
@@ -31,6 +31,7 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
         ));
     }
     capabilities::check(process, prefix)?;
+    scheduling::check(process, prefix)?;
     rlimits::check(process, prefix)
 }
 

@@ -25,6 +25,7 @@ pub mod nr {
     pub const SETRESUID: usize = 117;
     pub const SETRESGID: usize = 119;
     pub const CAPSET: usize = 126;
+    pub const PERSONALITY: usize = 135;
     pub const FSTATFS: usize = 138;
     pub const SCHED_SETSCHEDULER: usize = 144;
     pub const SCHED_GETSCHEDULER: usize = 145;
@@ -37,6 +38,7 @@ pub mod nr {
     pub const SETDOMAINNAME: usize = 171;
     pub const SCHED_SETAFFINITY: usize = 203;
     pub const EXIT_GROUP: usize = 231;
+    pub const SET_MEMPOLICY: usize = 238;
     pub const KEYCTL: usize = 250;
     pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;

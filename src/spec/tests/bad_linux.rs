@@ -338,3 +338,45 @@ fn further_resources() {
         ),
     ]);
 }
+
+#[test]
+fn memory_policies_and_personalities() {
+    let policy =
+        |json: &'static str, path: &'static str, words: &'static str| bad("/linux/memoryPolicy", json, path, words);
+    let persona =
+        |json: &'static str, path: &'static str, words: &'static str| bad("/linux/personality", json, path, words);
+    let (mode, nodes, flags) = ("linux.memoryPolicy.mode", "linux.memoryPolicy.nodes", "linux.memoryPolicy.flags");
+    all_refused(&[
+        policy("{}", mode, "is required and missing"),
+        policy(r#"{"mode": "BIND"}"#, mode, "MPOL_BIND"),
+        policy(r#"{"mode": 2}"#, mode, "2 is not valid here"),
+        policy(r#"{"mode": "MPOL_BIND"}"#, nodes, "is missing; expected nodes for MPOL_BIND"),
+        policy(r#"{"mode": "MPOL_INTERLEAVE", "nodes": ""}"#, nodes, "is missing"),
+        policy(r#"{"mode": "MPOL_WEIGHTED_INTERLEAVE"}"#, nodes, "is missing"),
+        policy(r#"{"mode": "MPOL_PREFERRED_MANY"}"#, nodes, "is missing"),
+        policy(r#"{"mode": "MPOL_DEFAULT", "nodes": "0"}"#, nodes, "contradicts MPOL_DEFAULT"),
+        policy(r#"{"mode": "MPOL_LOCAL", "nodes": "0"}"#, nodes, "contradicts MPOL_LOCAL"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": "0-"}"#, nodes, "is not a list of numbers"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": "x"}"#, nodes, "is not a list of numbers"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": "1024"}"#, nodes, "1024 is out of range"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": 0}"#, nodes, "expected a string"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": "0", "flags": ["STATIC"]}"#, "linux.memoryPolicy.flags[0]", "MPOL_F_"),
+        policy(r#"{"mode": "MPOL_BIND", "nodes": "0", "flags": "x"}"#, flags, "expected an array of strings"),
+        policy(r#"{"mode": "MPOL_LOCAL", "flags": ["MPOL_F_STATIC_NODES"]}"#, flags, "has no meaning without nodes"),
+        policy(r#"{"mode": "MPOL_PREFERRED", "flags": ["MPOL_F_RELATIVE_NODES"]}"#, flags, "without nodes"),
+        policy(
+            r#"{"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}"#,
+            flags,
+            "contradict each other",
+        ),
+        policy(
+            r#"{"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]}"#,
+            flags,
+            "has no meaning for MPOL_INTERLEAVE",
+        ),
+        persona("{}", "linux.personality.domain", "is required and missing"),
+        persona(r#"{"domain": "linux"}"#, "linux.personality.domain", "LINUX, LINUX32"),
+        persona(r#"{"domain": "PER_LINUX32"}"#, "linux.personality.domain", "is not valid here"),
+        unsupported("/linux/personality", r#"{"domain": "LINUX", "flags": ["X"]}"#, "linux.personality.flags"),
+    ]);
+}

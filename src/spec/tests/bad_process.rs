@@ -177,3 +177,74 @@ fn rlimits() {
         ),
     ]);
 }
+
+fn scheduler(json: &'static str, name: &'static str, words: &'static str) -> Case {
+    let path: &'static str = format!("process.scheduler.{name}").leak();
+    bad("/process/scheduler", json, path.trim_end_matches('.'), words)
+}
+
+#[test]
+fn schedulers() {
+    all_refused(&[
+        scheduler("[]", "", "expected an object"),
+        scheduler("{}", "policy", "is required and missing"),
+        scheduler(r#"{"policy": "FIFO"}"#, "policy", "expected a policy of sched(7): SCHED_OTHER"),
+        scheduler(r#"{"policy": 1}"#, "policy", "1 is not valid here"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "nice": 20}"#, "nice", "from -20 to 19"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "nice": -21}"#, "nice", "from -20 to 19"),
+        scheduler(r#"{"policy": "SCHED_FIFO", "priority": 1, "nice": 1}"#, "nice", "has no meaning for SCHED_FIFO"),
+        scheduler(r#"{"policy": "SCHED_FIFO"}"#, "priority", "0 is not a priority of SCHED_FIFO"),
+        scheduler(r#"{"policy": "SCHED_RR", "priority": 0}"#, "priority", "expected from 1 to 99"),
+        scheduler(r#"{"policy": "SCHED_RR", "priority": 100}"#, "priority", "from 0 to 99"),
+        scheduler(r#"{"policy": "SCHED_RR", "priority": -1}"#, "priority", "from 0 to 99"),
+        scheduler(r#"{"policy": "SCHED_BATCH", "priority": 1}"#, "priority", "has no meaning for SCHED_BATCH"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "flags": ["RESET_ON_FORK"]}"#, "flags[0]", "SCHED_FLAG_RESET_ON_FORK"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "flags": ["SCHED_RESET_ON_FORK"]}"#, "flags[0]", "is not valid here"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "flags": "x"}"#, "flags", "expected an array of strings"),
+        scheduler(r#"{"policy": "SCHED_OTHER", "runtime": 5000}"#, "runtime", "expected it with SCHED_DEADLINE"),
+        scheduler(r#"{"policy": "SCHED_IDLE", "period": 5000}"#, "period", "5000 has no meaning for SCHED_IDLE"),
+        scheduler(r#"{"policy": "SCHED_DEADLINE"}"#, "runtime", "at least 1024 nanoseconds"),
+        scheduler(r#"{"policy": "SCHED_DEADLINE", "runtime": 1023, "deadline": 9999}"#, "runtime", "is too short"),
+        scheduler(r#"{"policy": "SCHED_DEADLINE", "runtime": 5000}"#, "deadline", "0 is below the runtime 5000"),
+        scheduler(
+            r#"{"policy": "SCHED_DEADLINE", "runtime": 5000, "deadline": 6000, "period": 5999}"#,
+            "period",
+            "5999 is below the deadline 6000",
+        ),
+        scheduler(
+            r#"{"policy": "SCHED_DEADLINE", "runtime": 9223372036854775808, "deadline": 1}"#,
+            "runtime",
+            "to 9223372036854775807",
+        ),
+        scheduler(r#"{"policy": "SCHED_DEADLINE", "runtime": -1, "deadline": 1}"#, "runtime", "-1 is not valid"),
+        unsupported("/process/scheduler", r#"{"policy": "SCHED_ISO"}"#, "process.scheduler.policy")
+            .saying("expected another policy"),
+    ]);
+}
+
+#[test]
+fn io_priorities_and_processors() {
+    let class =
+        |json: &'static str, path: &'static str, words: &'static str| bad("/process/ioPriority", json, path, words);
+    let cpus = |json: &'static str, path: &'static str, words: &'static str| {
+        bad("/process/execCPUAffinity", json, path, words)
+    };
+    all_refused(&[
+        class("{}", "process.ioPriority.class", "is required and missing"),
+        class(r#"{"class": "IOPRIO_CLASS_BE"}"#, "process.ioPriority.priority", "is required and missing"),
+        class(r#"{"class": "BE", "priority": 1}"#, "process.ioPriority.class", "IOPRIO_CLASS_BE"),
+        class(r#"{"class": "IOPRIO_CLASS_NONE", "priority": 1}"#, "process.ioPriority.class", "is not valid here"),
+        class(r#"{"class": "IOPRIO_CLASS_BE", "priority": 8}"#, "process.ioPriority.priority", "from 0 to 7"),
+        class(r#"{"class": "IOPRIO_CLASS_BE", "priority": -1}"#, "process.ioPriority.priority", "from 0 to 7"),
+        class(r#"{"class": "IOPRIO_CLASS_BE", "priority": "1"}"#, "process.ioPriority.priority", "\"1\" is not valid"),
+        cpus("\"0\"", "process.execCPUAffinity", "expected an object"),
+        cpus(r#"{"initial": 1}"#, "process.execCPUAffinity.initial", "expected a string"),
+        cpus(r#"{"initial": "a"}"#, "process.execCPUAffinity.initial", "is not a list of numbers"),
+        cpus(r#"{"initial": "0,"}"#, "process.execCPUAffinity.initial", "is not a list of numbers"),
+        cpus(r#"{"final": "3-1"}"#, "process.execCPUAffinity.final", "is not a list of numbers"),
+        cpus(r#"{"final": "0 1"}"#, "process.execCPUAffinity.final", "is not a list of numbers"),
+        cpus(r#"{"final": "8192"}"#, "process.execCPUAffinity.final", "8192 is out of range"),
+        cpus(r#"{"final": "0-4294967295"}"#, "process.execCPUAffinity.final", "4294967295 is out of range"),
+        cpus(r#"{"final": "99999999999"}"#, "process.execCPUAffinity.final", "is not a list of numbers"),
+    ]);
+}

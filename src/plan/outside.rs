@@ -1,0 +1,47 @@
+//! What the host does to a process while it waits: the part of a plan that berth-init cannot do, because it asks for
+//! privileges that a user namespace takes away.
+
+use serde_json::{Value, json};
+
+use crate::spec::scheduling::Scheduler;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outside {
+    OomScore(i32),
+    /// Raised if it is lower. The limits themselves are set by init, late, so that they do not hinder its own work.
+    HardLimit {
+        resource: u32,
+        name: String,
+        hard: u64,
+    },
+    Scheduler(Scheduler),
+    /// As ioprio_set(2) takes it.
+    IoPriority {
+        value: u32,
+        name: String,
+    },
+}
+
+impl Outside {
+    /// The act and its object, as the beginning of a sentence.
+    pub fn describe(&self) -> String {
+        match self {
+            Outside::OomScore(score) => format!("setting the OOM score adjustment {score}"),
+            Outside::HardLimit { name, hard, .. } => {
+                format!("raising the hard limit of {name} to {}, if it is lower", super::step::limit_text(*hard))
+            }
+            Outside::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
+            Outside::IoPriority { name, .. } => format!("setting the I/O priority {name}"),
+        }
+    }
+
+    pub fn explain(&self) -> Value {
+        json!({ "text": self.describe() })
+    }
+
+    /// Whether it waits until init has done its own work, which it would slow down. (berth-init also takes back what it
+    /// inherits of this, when it begins.)
+    pub fn comes_last(&self) -> bool {
+        matches!(self, Outside::Scheduler(_) | Outside::IoPriority { .. })
+    }
+}

@@ -1,0 +1,67 @@
+//! Lists of numbers as the kernel writes sets of processors and memory nodes: "0-3,8".
+
+use std::ops::RangeInclusive;
+
+use crate::error::{Error, Result};
+
+/// The ranges of a list; None if it is not one.
+pub fn ranges(list: &str) -> Option<Vec<RangeInclusive<u32>>> {
+    list.split(',').map(range).collect()
+}
+
+fn range(text: &str) -> Option<RangeInclusive<u32>> {
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok()).flatten();
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = number(first)?..=number(last)?;
+    (!range.is_empty()).then_some(range)
+}
+
+/// A list of numbers below `bound`; an empty one is fine.
+pub(super) fn check(list: &str, bound: u32, path: &str) -> Result<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let Some(ranges) = ranges(list) else {
+        return Err(Error::config(path, format!("{list:?} is not a list of numbers; expected one like \"0-3,8\"")));
+    };
+    match ranges.iter().map(|range| *range.end()).find(|last| *last >= bound) {
+        Some(last) => Err(Error::config(path, format!("{last} is out of range; expected numbers below {bound}"))),
+        None => Ok(()),
+    }
+}
+
+/// The list as the kernel takes sets: bit N of the array stands for N. Nothing for an empty list. `check` has bounded it.
+pub fn mask(list: &str) -> Vec<u32> {
+    let mut words = Vec::new();
+    for number in ranges(list).unwrap_or_default().into_iter().flatten() {
+        let (word, bit) = (number as usize / 32, number % 32);
+        if words.len() <= word {
+            // System calls take longs.
+            words.resize((word + 1).next_multiple_of(2), 0);
+        }
+        words[word] |= 1 << bit;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_becomes_bits() {
+        assert_eq!(mask(""), [0u32; 0]);
+        assert_eq!(mask("0"), [1, 0]);
+        assert_eq!(mask("0-3,33,31"), [0x8000_000f, 2]);
+        assert_eq!(mask("64"), [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        for bad in ["a", "1-", "-1", "3-1", "1,,2", "1, 2", "+1", "0x1", "4294967296", ",", "1-2-3"] {
+            assert_eq!(ranges(bad), None, "{bad:?}");
+        }
+        assert!(check("0-8191", 8192, "x").is_ok() && check("8192", 8192, "x").is_err());
+    }
+}
