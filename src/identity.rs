@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::sync::Mutex;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -33,8 +34,15 @@ impl Identity {
         Ok(Identity { pid, start_time: glance.start_time, boot_id: boot_id()?.to_owned() })
     }
 
+    /// Asked of the kernel once per process: a forked one has another pid.
     pub fn own() -> Result<Identity> {
-        Identity::of(std::process::id() as i32)
+        static OWN: Mutex<Option<Identity>> = Mutex::new(None);
+        let pid = std::process::id() as i32;
+        let mut known = OWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(own) = known.as_ref().filter(|own| own.pid == pid) {
+            return Ok(own.clone());
+        }
+        Ok(known.insert(Identity::of(pid)?).clone())
     }
 
     /// The process, if it still lives. A zombie does not.

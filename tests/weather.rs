@@ -25,9 +25,16 @@ fn main() {
             ("a_state_root_of_others_is_refused", wrong_permissions),
             ("a_waiting_init_holds_nothing_of_the_host", descriptors_of_init),
             ("the_image_cannot_be_overwritten_from_inside", overwrite),
+            ("cgroups_that_are_mounted_elsewhere_meanwhile_are_found", || with_host("remounted")),
             ("a_host_that_forbids_memory_files_is_told_what_is_missing", || with_host("noexec")),
         ],
-        &[("full", full), ("readonly", readonly), ("noexec", noexec), ("noexec-inside", noexec_inside)],
+        &[
+            ("full", full),
+            ("readonly", readonly),
+            ("remounted", remounted),
+            ("noexec", noexec),
+            ("noexec-inside", noexec_inside),
+        ],
     );
 }
 
@@ -115,6 +122,25 @@ fn readonly(args: &[String]) {
 }
 
 /// Without the record, the configuration tells the cgroups; without that, the id.
+/// The table of mounts is not read again for each container; a change of it must be seen nevertheless.
+fn remounted(args: &[String]) {
+    mounted(&args[0], "mode=700");
+    let root = Path::new(&args[0]);
+    std::fs::create_dir(root.join("elsewhere")).unwrap();
+    let runtime = runtime(&root.join("state"));
+    let shown_elsewhere = |number: u32| {
+        let id = format!("{}-{number}", args[1]);
+        let container = Container::create(&runtime, &id, &load(&shell("sleep 1000")), &quiet()).unwrap();
+        let shown = container.state_json().unwrap().contains("/elsewhere/");
+        container.delete(Force::Kill).unwrap();
+        shown
+    };
+    assert!(!shown_elsewhere(1));
+    mount(Some("none"), &root.join("elsewhere"), Some("cgroup2"), MsFlags::empty(), None::<&str>).unwrap();
+    mount(Some("none"), "/sys/fs/cgroup", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    assert!(shown_elsewhere(2));
+}
+
 fn damaged_record() {
     let texts = ["", "{\"version\":1,", "null", "\0\0\0\0", "{\"version\":1}", "[]"];
     for (index, text) in texts.iter().enumerate() {

@@ -1,7 +1,9 @@
 //! Device access on cgroup v2: a small program that the kernel asks before a device is opened or made.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 
@@ -156,7 +158,7 @@ pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let cgroup = kernfs::open_dir(dir)?;
     let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
     let before = attached(&cgroup).doing(|| doing("asking for"))?;
-    let program = load_program(&compile(rules)).map_err(|errno| explain(errno, doing("loading")))?;
+    let program = loaded(compile(rules)).map_err(|errno| explain(errno, doing("loading")))?;
     match before.as_slice() {
         [one] => attach(&cgroup, &program, Some(one)).doing(|| doing("replacing"))?,
         more => {
@@ -178,6 +180,22 @@ fn explain(errno: Errno, doing: String) -> Error {
     let mut error = Error::system(errno, doing);
     error.message += hint;
     error
+}
+
+/// Most containers of a host have the same rules, and verifying a program takes longer than attaching it: the last ones
+/// stay loaded. A program can be attached to any number of cgroups.
+fn loaded(program: Vec<Instruction>) -> Result<Arc<OwnedFd>, Errno> {
+    const MOST: usize = 8;
+    static LOADED: Mutex<VecDeque<(Vec<Instruction>, Arc<OwnedFd>)>> = Mutex::new(VecDeque::new());
+    let known = || LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some((_, fd)) = known().iter().find(|(instructions, _)| *instructions == program) {
+        return Ok(fd.clone());
+    }
+    let fd = Arc::new(load_program(&program)?);
+    let mut known = known();
+    known.truncate(MOST - 1);
+    known.push_front((program, fd.clone()));
+    Ok(fd)
 }
 
 fn load_program(program: &[Instruction]) -> Result<OwnedFd, Errno> {

@@ -1,7 +1,6 @@
 //! Where a container's cgroups are to be, decided before anything is made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -9,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hierarchy::{self, Mount, UNIFIED};
 use super::systemd::{Unit, annotated};
-use super::{kernfs, members, v1, v2};
-use crate::error::{Code, Doing, Error, Result};
+use super::{kernfs, members, mount_table, v1, v2};
+use crate::error::{Code, Error, Result};
 
 /// What the state file keeps, written before anything is created: whoever dies in between, removing by this
 /// record leaves nothing.
@@ -73,11 +72,8 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
 
 /// The same places whether or not somebody uses them, for a container whose record is lost.
 pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
-    // A mount that lies below another one is still in the list but cannot be reached.
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
-    let own = hierarchy::own(&read("/proc/self/cgroup")?);
-    let paths = places(&mounts, &own, cgroups_path, id)?;
+    let own = || Ok(hierarchy::own(&mount_table::read("/proc/self/cgroup")?));
+    let paths = places(&mount_table::cgroups()?, own, cgroups_path, id)?;
     Ok(Layout { paths, ..Layout::default() })
 }
 
@@ -106,8 +102,7 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
     }
     let given = cgroups_path.map(Path::to_string_lossy);
     let unit = Unit::new(given.as_deref(), id)?;
-    let mut mounts = hierarchy::mounts(&read("/proc/self/mountinfo")?);
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let mounts = mount_table::cgroups()?;
     let chosen = hierarchy::choose(&mounts);
     let Some(mount) = chosen.get(UNIFIED).filter(|_| chosen.len() == 1) else {
         let message = "the systemd cgroup manager needs a host with cgroup v2 alone; this one has v1 hierarchies";
@@ -117,18 +112,10 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
     Ok(Layout { paths, made: Vec::new(), scope: Some(unit) })
 }
 
-/// A proc file, which has no size to tell, in few reads.
-fn read(path: &str) -> Result<String> {
-    let mut text = String::with_capacity(16 << 10);
-    let mut file = std::fs::File::open(path).doing(|| format!("reading {path}"))?;
-    file.read_to_string(&mut text).doing(|| format!("reading {path}"))?;
-    Ok(text)
-}
-
 /// The part of [`plan`] that does not look at the host.
 fn places(
     mounts: &[Mount],
-    own: &BTreeMap<String, PathBuf>,
+    own: impl FnOnce() -> Result<BTreeMap<String, PathBuf>>,
     cgroups_path: Option<&Path>,
     id: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
@@ -139,6 +126,7 @@ fn places(
     if chosen.is_empty() {
         return Err(Error::new(Code::Unsupported, "no cgroup hierarchy is mounted in the caller's mount namespace"));
     }
+    let own = if relative { own()? } else { BTreeMap::new() };
     let only_v2 = chosen.keys().all(|name| name == UNIFIED);
     let mut paths = BTreeMap::new();
     for (name, mount) in chosen {
@@ -233,7 +221,7 @@ mod tests {
 
     fn at(v1: bool, path: Option<&str>) -> Result<Vec<String>> {
         let own = hierarchy::own("2:memory:/mine\n1:cpu,cpuacct:/\n0::/user/scope\n");
-        let paths = places(&mounts(v1), &own, path.map(Path::new), "web")?;
+        let paths = places(&mounts(v1), || Ok(own), path.map(Path::new), "web")?;
         Ok(paths.into_iter().map(|(name, path)| format!("{name}={}", path.display())).collect())
     }
 
@@ -271,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_host_without_cgroups_is_told_so() {
-        let error = places(&[], &BTreeMap::new(), None, "web").unwrap_err();
+        let error = places(&[], || Ok(BTreeMap::new()), None, "web").unwrap_err();
         assert_eq!(error.code, Code::Unsupported);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod kernfs;
 mod layout;
 mod limit;
 mod members;
+mod mount_table;
 mod rdma;
 mod sys;
 mod systemd;

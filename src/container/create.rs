@@ -123,10 +123,6 @@ impl Container {
         cgroup.create()?;
         made.cgroups = !cgroup.made_by_attaching();
         fault::point("create.cgroups");
-        if !cgroup.made_by_attaching() {
-            cgroup.apply(&resources(config.spec()))?;
-        }
-        fault::point("create.limits");
         let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
 
@@ -207,8 +203,11 @@ impl Container {
         if cgroup.made_by_attaching() {
             cgroup.begin(init.pid())?;
             made.cgroups = true;
-            cgroup.apply(&resources(config.spec()))?;
         }
+        cgroup.apply(&resources(config.spec()))?;
+        fault::point("create.limits");
+        // Looked at while init is at work. One that has ended already says why in its next word.
+        record.init = identify(init.pid()).ok();
         if cgroup.attach_needed() {
             cgroup.attach(init.pid())?;
         }
@@ -224,7 +223,7 @@ impl Container {
         fault::point("create.attached");
         if plan.waits_for(Barrier::Hooks) {
             init.reached(deadline)?;
-            self.run_creation_hooks(&init, config, record)?;
+            self.run_creation_hooks(config, record)?;
             init.go()?;
         }
         fault::point("create.hooks");
@@ -234,8 +233,7 @@ impl Container {
         Ok(init)
     }
 
-    fn run_creation_hooks(&self, init: &Conversation, config: &Config, record: &mut Record) -> Result<()> {
-        record.init = Some(identify(init.pid())?);
+    fn run_creation_hooks(&self, config: &Config, record: &Record) -> Result<()> {
         let creating = Status::Creating;
         let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
@@ -251,12 +249,14 @@ impl Container {
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
-        mut init: Conversation,
+        init: Conversation,
         record: &mut Record,
         options: &ProcessOptions,
         stdio: [Option<OwnedFd>; 3],
     ) -> Result<Process> {
-        record.init = Some(identify(init.pid())?);
+        if record.init.is_none() {
+            record.init = Some(identify(init.pid())?);
+        }
         record.phase = Phase::Created;
         let terminal = match (&options.console_socket, init.terminal()) {
             (Some(socket), Some(master)) => {
@@ -267,7 +267,7 @@ impl Container {
         };
         self.directory.write(record)?;
         fault::point("create.committed");
-        init.leave(self.runtime.setup_deadline())?;
+        init.go()?;
         let (child, master) = init.finish();
         let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
         Ok(process.with_terminal(master.filter(|_| terminal)))

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat, renameat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
@@ -306,7 +306,15 @@ impl Directory {
         self.unlink_after(result, new)
     }
 
+    /// The two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to the disk
+    /// before it renames it over another one, which takes longer than all else here, and no record outlives the boot.
     fn rename(&self, new: &str, name: &str) -> Result<()> {
+        match renameat2(&self.fd, new, &self.fd, name, RenameFlags::RENAME_EXCHANGE) {
+            Ok(()) => return self.unlink(OsStr::new(new)),
+            // ENOENT: the first of its name.
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {}
+            Err(errno) => return Err(Error::system(errno, format!("replacing {}", self.path.join(name).display()))),
+        }
         renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
     }
 
@@ -334,7 +342,7 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.doing(doing)?,
         };
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(4096); // a record, in one read
         File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
         // What is not text is damaged, which the parser says.
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))

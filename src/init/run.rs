@@ -110,10 +110,9 @@ impl Init {
 
             Op::MakeNode => self.make_node(&step),
             Op::Symlink => {
-                let parent = tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[0])?)?;
-                let result = tree::make_symlink(parent, self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
-                close(parent);
-                result
+                let (name, target) = (self.plan.text(step.s[1])?, self.plan.text(step.s[2])?);
+                let make = |parent| tree::make_symlink(parent, name, target);
+                tree::in_directory(self.top(&step)?, self.plan.text_mut(step.s[0])?, make)
             }
             Op::MakeDirectory => tree::make_directory(self.top(&step)?, self.plan.text_mut(step.s[2])?).map(close),
 
@@ -207,13 +206,13 @@ impl Init {
         self.report.wait_for_go()
     }
 
-    /// Up to here the host's death is ours. From here on the container has a state file and lives for itself.
+    /// Up to here the death of the host's thread is ours. From here on the container has a state file and lives for itself.
     fn ready(&mut self) -> Result<()> {
+        // Set before the word: the host's thread may end as soon as it has let us go. If it is killed before, the socket
+        // closes, which ends us too.
+        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
         self.report.send(READY, 0, None)?;
         self.report.wait_for_go()?;
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
-        // The host waits for this: its thread may end as soon as the call has returned.
-        self.report.send(LEFT, 0, None)?;
         close(self.report.fd);
         self.report.fd = -1;
         self.fill(SLOT_CONTROL as u64, -1)
@@ -294,13 +293,11 @@ impl Init {
     }
 
     fn make_node(&self, step: &Step) -> Result<()> {
-        let parent = tree::make_directory(self.top(step)?, self.plan.text_mut(step.s[0])?)?;
         let device = ((step.a[1] >> 32) as u32, step.a[1] as u32);
         let owner = (step.a[2] as u32, step.a[3] as u32);
         let name = self.plan.text(step.s[1])?;
-        let result = tree::make_node(self.slots[SLOT_PROC], parent, name, step.a[0] as u32, device, owner);
-        close(parent);
-        result
+        let make = |parent| tree::make_node(self.slots[SLOT_PROC], parent, name, step.a[0] as u32, device, owner);
+        tree::in_directory(self.top(step)?, self.plan.text_mut(step.s[0])?, make)
     }
 
     /// After pivot_root(".", ".") the old root lies on the new one, where "." is it (pivot_root(2)).

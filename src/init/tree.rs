@@ -32,7 +32,7 @@ pub fn make_directory(top: Top, path: Path) -> Result<i32> {
         other => return other,
     }
     let bytes = path.as_str().bytes();
-    let mut parent = open(top, SLASH, O_PATH | O_DIRECTORY)?;
+    let mut parent = top.fd;
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at] == b'/' {
@@ -44,21 +44,38 @@ pub fn make_directory(top: Top, path: Path) -> Result<i32> {
             at += 1;
         }
         let next = path.cut(at, |prefix| descend(top, parent, prefix, start));
-        close(parent);
+        leave(top, parent);
         parent = next?;
     }
-    Ok(parent)
+    if parent == top.fd { Err(ENOENT) } else { Ok(parent) }
 }
 
-/// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`.
+/// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`; made if it is missing.
 fn descend(top: Top, parent: i32, prefix: Path, start: usize) -> Result<i32> {
-    match open(top, prefix.as_str(), O_PATH | O_DIRECTORY) {
-        Err(ENOENT) => {}
-        other => return other,
-    }
     match mkdirat(parent, prefix.from(start), 0o755) {
+        // What is there already may be a symlink, to be followed from the top.
         Ok(()) | Err(EEXIST) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY),
-        Err(errno) => Err(errno),
+        // Where nothing can be made a directory may be, and ENOENT was for a later one.
+        Err(errno) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY).map_err(|_| errno),
+    }
+}
+
+/// Runs `f` in the directory `path`, made with its parents where it is missing.
+pub fn in_directory<T>(top: Top, path: Path, f: impl FnOnce(i32) -> Result<T>) -> Result<T> {
+    let directory = enter(top, path)?;
+    let result = f(directory);
+    leave(top, directory);
+    result
+}
+
+/// The directory to work in; the top itself needs no opening.
+fn enter(top: Top, path: Path) -> Result<i32> {
+    if matches!(path.as_str().bytes(), b"" | b"/") { Ok(top.fd) } else { make_directory(top, path) }
+}
+
+fn leave(top: Top, directory: i32) {
+    if directory != top.fd {
+        close(directory);
     }
 }
 
@@ -95,13 +112,9 @@ pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>)
     if name == bytes.len() {
         return Err(EINVAL);
     }
-    let parent = if name == 0 {
-        open(top, SLASH, O_PATH | O_DIRECTORY)?
-    } else {
-        path.cut(name, |dir| make_directory(top, dir))?
-    };
+    let parent = path.cut(name, |directory| enter(top, directory))?;
     let result = f(parent, path.from(name));
-    close(parent);
+    leave(top, parent);
     result
 }
 
@@ -226,6 +239,15 @@ mod tests {
         assert!(root.inside("a/b/c").is_dir());
         close(make_directory(root.top(), path("/a/b/c")).unwrap());
         close(make_directory(root.top(), path("/")).unwrap());
+    }
+
+    #[test]
+    fn work_at_the_top_is_done_in_the_top_itself() {
+        let root = root();
+        assert_eq!(in_directory(root.top(), path("/"), Ok), Ok(root.fd()));
+        assert_ne!(in_directory(root.top(), path("/made"), Ok), Ok(root.fd()));
+        assert!(root.inside("made").is_dir());
+        assert!(stat(root.fd()).is_ok(), "still open");
     }
 
     #[test]

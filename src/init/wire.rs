@@ -232,10 +232,7 @@ pub const FAILED: u32 = 6;
 /// On exec.fifo only: somebody waited here and has been released.
 pub const RELEASED: u32 = 7;
 /// A socket that init has opened comes along.
-pub const SOCKET: u32 = 9;
-
-/// After `Ready` and the host's word: init lives for itself now.
-pub const LEFT: u32 = 8;
+pub const SOCKET: u32 = 8;
 
 /// The host's answer: one byte.
 pub const GO: u8 = b'g';

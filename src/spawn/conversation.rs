@@ -97,12 +97,6 @@ impl<'p> Conversation<'p> {
         fd.ok_or_else(|| self.protocol_error("no socket"))
     }
 
-    /// Lets init go on by itself, and waits until the death of this thread is no longer its own.
-    pub fn leave(&mut self, deadline: Deadline) -> Result<()> {
-        self.go()?;
-        self.expect(wire::LEFT, deadline).map(|_| ())
-    }
-
     /// Waits until execve has happened: the pipe that comes with `Executing` closes then. The control socket would
     /// not do: a process that the host has forked meanwhile may hold a copy of init's end.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {

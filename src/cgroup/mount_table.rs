@@ -1,0 +1,81 @@
+//! The cgroup mounts of the host, read again only when a mount has changed.
+//!
+//! The table of a busy host has hundreds of lines, and the kernel takes longer to write it than a container's cgroups
+//! take to make. It tells when it has changed: proc_pid_mounts(5), "poll".
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::hierarchy::{self, Mount};
+use super::kernfs;
+use crate::error::{Doing, Result};
+
+struct Seen {
+    /// A forked process shares the descriptor, and with it what has been told already.
+    pid: u32,
+    /// Inode of the mount namespace.
+    namespace: u64,
+    table: File,
+    mounts: Arc<[Mount]>,
+}
+
+/// The cgroup mounts that can be reached at this moment.
+pub fn cgroups() -> Result<Arc<[Mount]>> {
+    static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
+    let pid = std::process::id();
+    let namespace = std::fs::metadata("/proc/self/ns/mnt").doing(|| "looking at the mount namespace")?.ino();
+    let mut seen = SEEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(seen) = seen.as_ref()
+        && (seen.pid, seen.namespace) == (pid, namespace)
+        && !has_changed(&seen.table)
+    {
+        return Ok(seen.mounts.clone());
+    }
+    // Polling tells of what came after the opening.
+    let mut table = open(MOUNTINFO)?;
+    let mut mounts = hierarchy::mounts(&read_from(&mut table, MOUNTINFO)?);
+    // A mount that lies below another one is still in the list but cannot be reached.
+    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let mounts: Arc<[Mount]> = mounts.into();
+    *seen = Some(Seen { pid, namespace, table, mounts: mounts.clone() });
+    Ok(mounts)
+}
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+fn has_changed(table: &File) -> bool {
+    let mut watched = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
+    let told = poll(&mut watched, PollTimeout::ZERO);
+    told.is_err() || watched[0].revents().is_none_or(|events| events.contains(PollFlags::POLLPRI))
+}
+
+fn open(path: &str) -> Result<File> {
+    File::open(path).doing(|| format!("reading {path}"))
+}
+
+/// A proc file, which has no size to tell, in few reads.
+pub fn read(path: &str) -> Result<String> {
+    read_from(&mut open(path)?, path)
+}
+
+fn read_from(file: &mut File, path: &str) -> Result<String> {
+    let mut text = String::with_capacity(16 << 10);
+    file.read_to_string(&mut text).doing(|| format!("reading {path}"))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_again_until_a_mount_changes() {
+        // Others may mount something meanwhile, but not each time.
+        assert!((0..1000).any(|_| Arc::ptr_eq(&cgroups().unwrap(), &cgroups().unwrap())));
+    }
+}
