@@ -56,6 +56,18 @@
 #define BERTH_RUNTIME_SYSTEMD_ANNOTATIONS 1
 
 /**
+ * For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
+ * starts them, instead of getting a new one.
+ */
+#define BERTH_PROCESS_INHERIT_KEYRING 1
+
+/**
+ * For berth_process_options.flags, with berth_container_exec: in a container that is paused the process begins when that is
+ * resumed, and the call returns then, or fails with BERTH_E_TIMEOUT after the setup timeout.
+ */
+#define BERTH_PROCESS_WAIT_WHILE_PAUSED 2
+
+/**
  * For berth_container_signal: to every process of the container.
  */
 #define BERTH_SIGNAL_ALL 1
@@ -490,9 +502,16 @@ typedef struct berth_process_options {
      */
     int32_t parent_death_signal;
     /**
-     * 0.
+     * BERTH_PROCESS_... flags.
      */
-    int32_t reserved;
+    uint32_t flags;
+    /**
+     * For berth_container_exec: `cgroup_count` cgroups below the container's own that the process is put into, each
+     * "path", in all hierarchies, or "controller[,controller]:path", in those. They must exist; ".." is refused. NULL if there
+     * are none: the container's own.
+     */
+    const char *const *cgroups;
+    size_t cgroup_count;
 } berth_process_options;
 
 /**
@@ -788,6 +807,14 @@ int32_t berth_config_from_bundle(const char *bundle,
                                  struct berth_error **error);
 
 /**
+ * Reads the file `file` in place of config.json in the directory `bundle`. Otherwise as berth_config_from_bundle.
+ */
+int32_t berth_config_from_file(const char *bundle,
+                               const char *file,
+                               struct berth_config **config,
+                               struct berth_error **error);
+
+/**
  * Takes the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to be used instead of
  * root.path. Without a bundle the paths in the text are absolute.
  *
@@ -807,6 +834,15 @@ int32_t berth_config_from_json(const char *json,
  */
 int32_t berth_config_default_json(char **json,
                                   struct berth_error **error);
+
+/**
+ * The same for a caller without privileges, as `runc spec --rootless` writes it: in a user namespace whose root is `uid` and
+ * `gid` of the host, with the host's network, and without limits. `json` is released with berth_string_free.
+ */
+int32_t berth_config_default_rootless_json(uint32_t uid,
+                                           uint32_t gid,
+                                           char **json,
+                                           struct berth_error **error);
 
 /**
  * The same configuration with networks and routes, which config.json has no place for: a new object, which replaces

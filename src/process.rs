@@ -40,6 +40,32 @@ pub struct ProcessOptions {
     pub console_socket: Option<std::path::PathBuf>,
     /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
     pub parent_death_signal: i32,
+    /// Of a container's init. What is executed beside it does as its container.
+    pub keyring: Keyring,
+    /// Exec only: what a container that is paused means.
+    pub paused: Paused,
+    /// Exec only: cgroups below the container's own, which must exist: "path" in all hierarchies, or
+    /// "controller[,controller]:path" in those. Without any the process is in the container's own.
+    pub cgroups: Vec<String>,
+}
+
+/// The session keyring (keyrings(7)) of a container's processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keyring {
+    /// A new and empty one for each.
+    #[default]
+    New,
+    /// The caller's.
+    Inherit,
+}
+
+/// What exec makes of a container that is paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paused {
+    #[default]
+    Refuse,
+    /// The process begins when the container is resumed, and the call returns then, or with the setup timeout.
+    Wait,
 }
 
 impl ProcessOptions {
@@ -56,10 +82,22 @@ impl ProcessOptions {
             let message = format!("parent_death_signal {} is not a signal; expected 0 to 64", self.parent_death_signal);
             return Err(Error::invalid_argument(message));
         }
+        for cgroup in &self.cgroups {
+            check_cgroup(cgroup)?;
+        }
         for (index, fd) in self.extra_fds.iter().enumerate() {
             check_open(*fd, &format!("extra_fds[{index}]"))?;
         }
         Ok(())
+    }
+}
+
+fn check_cgroup(cgroup: &str) -> Result<()> {
+    let path = cgroup.split_once(':').map_or(cgroup, |(_, path)| path);
+    let mut components = Path::new(path).components();
+    match components.any(|component| component == std::path::Component::ParentDir) || path.contains('\0') {
+        true => Err(Error::invalid_argument(format!("cgroup {cgroup:?} could leave the container's own"))),
+        false => Ok(()),
     }
 }
 

@@ -41,14 +41,27 @@ pub fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'
 }
 
 /// More descriptors than a process can have: a count above is no count.
-const MOST_NUMBERS: usize = 1 << 20;
+const MOST_ELEMENTS: usize = 1 << 20;
 
 pub fn numbers(pointer: *const i32, count: usize, name: &str) -> Result<Vec<i32>> {
+    elements(pointer, count, name)
+}
+
+pub fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>> {
+    let strings = elements(pointer, count, name)?;
+    strings
+        .iter()
+        .enumerate()
+        .map(|(index, string)| text(*string, &format!("{name}[{index}]")).map(str::to_owned))
+        .collect()
+}
+
+fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
     match count {
         0 => Ok(Vec::new()),
         _ if pointer.is_null() => Err(null(name)),
-        1..=MOST_NUMBERS => {
-            // SAFETY: the header asks for an array of `count` numbers, and it is copied at once.
+        1..=MOST_ELEMENTS => {
+            // SAFETY: the header asks for an array of `count` elements, and it is copied at once.
             Ok(unsafe { std::slice::from_raw_parts(pointer, count) }.to_vec())
         }
         _ => Err(Error::invalid_argument(format!("{name} cannot have {count} elements")).detail("parameter", name)),

@@ -29,6 +29,22 @@ pub extern "C" fn berth_config_from_bundle(
     })
 }
 
+/// Reads the file `file` in place of config.json in the directory `bundle`. Otherwise as berth_config_from_bundle.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_from_file(
+    bundle: *const c_char,
+    file: *const c_char,
+    config: Option<&mut MaybeUninit<*mut berth_config>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(config, "config")?;
+        let (bundle, file) = (args::path(bundle, "bundle")?, args::path(file, "file")?);
+        args::give(slot, berth_config(Config::from_file(bundle, file)?));
+        Ok(())
+    })
+}
+
 /// Takes the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to be used instead of
 /// root.path. Without a bundle the paths in the text are absolute.
 ///
@@ -59,6 +75,18 @@ pub extern "C" fn berth_config_default_json(
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_json()))
+}
+
+/// The same for a caller without privileges, as `runc spec --rootless` writes it: in a user namespace whose root is `uid` and
+/// `gid` of the host, with the host's network, and without limits. `json` is released with berth_string_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_config_default_rootless_json(
+    uid: u32,
+    gid: u32,
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_rootless_json(uid, gid)?))
 }
 
 /// The same configuration with networks and routes, which config.json has no place for: a new object, which replaces

@@ -5,8 +5,8 @@ use std::ffi::c_char;
 use super::args;
 use super::boundary::infallible;
 use super::sized::{self, Grows};
-use crate::error::{Code, Error, Result};
-use crate::process::{ProcessOptions, Stdio};
+use crate::error::{Error, Result};
+use crate::process::{Keyring, Paused, ProcessOptions, Stdio};
 
 /// Where a standard stream of a process leads.
 #[repr(i32)]
@@ -50,9 +50,22 @@ pub struct berth_process_options {
     /// The signal that the process gets when the thread that started it ends (PR_SET_PDEATHSIG(2const): the thread, not
     /// the program). 0: none.
     pub parent_death_signal: i32,
-    /// 0.
-    pub reserved: i32,
+    /// BERTH_PROCESS_... flags.
+    pub flags: u32,
+    /// For berth_container_exec: `cgroup_count` cgroups below the container's own that the process is put into, each
+    /// "path", in all hierarchies, or "controller[,controller]:path", in those. They must exist; ".." is refused. NULL if there
+    /// are none: the container's own.
+    pub cgroups: *const *const c_char,
+    pub cgroup_count: usize,
 }
+
+/// For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
+/// starts them, instead of getting a new one.
+pub const BERTH_PROCESS_INHERIT_KEYRING: u32 = 1;
+
+/// For berth_process_options.flags, with berth_container_exec: in a container that is paused the process begins when that is
+/// resumed, and the call returns then, or fails with BERTH_E_TIMEOUT after the setup timeout.
+pub const BERTH_PROCESS_WAIT_WHILE_PAUSED: u32 = 2;
 
 // SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
 unsafe impl Grows for berth_process_options {
@@ -60,7 +73,7 @@ unsafe impl Grows for berth_process_options {
     const FIRST: usize = 64;
 }
 
-const _: () = assert!(size_of::<berth_process_options>() == 64, "members are only added, at the end");
+const _: () = assert!(size_of::<berth_process_options>() == 80, "members are only added, at the end");
 
 /// Makes the options the default: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond it is
 /// written. NULL is left alone.
@@ -71,16 +84,17 @@ pub extern "C" fn berth_process_options_init(options: *mut berth_process_options
 
 pub fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
     let options = sized::read(options)?;
-    if options.reserved != 0 {
-        let message = format!("berth_process_options.reserved is {}; expected 0", options.reserved);
-        return Err(Error::new(Code::Unsupported, message));
-    }
+    let flags = args::flags(options.flags, BERTH_PROCESS_INHERIT_KEYRING | BERTH_PROCESS_WAIT_WHILE_PAUSED)?;
+    let has = |flag: u32| flags & flag != 0;
     let [stdin, stdout, stderr] = options.stdio;
     Ok(ProcessOptions {
         stdio: [stream(stdin, 0)?, stream(stdout, 1)?, stream(stderr, 2)?],
         extra_fds: args::numbers(options.extra_fds, options.extra_fd_count, "extra_fds")?,
         console_socket: args::optional_path(options.console_socket, "console_socket")?.map(ToOwned::to_owned),
         parent_death_signal: options.parent_death_signal,
+        keyring: if has(BERTH_PROCESS_INHERIT_KEYRING) { Keyring::Inherit } else { Keyring::New },
+        paused: if has(BERTH_PROCESS_WAIT_WHILE_PAUSED) { Paused::Wait } else { Paused::Refuse },
+        cgroups: args::texts(options.cgroups, options.cgroup_count, "cgroups")?,
     })
 }
 

@@ -46,6 +46,28 @@ impl Layout {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The places of a process in cgroups below the container's: each of `given` is "path", for all hierarchies, or
+    /// "controller[,controller]:path". They must exist.
+    pub fn below(&self, given: &[String]) -> Result<Layout> {
+        let mut layout = self.clone();
+        for given in given {
+            let (controllers, path) = given.split_once(':').unwrap_or(("", given));
+            let path = Path::new(path.trim_start_matches('/'));
+            let named: Vec<&str> = controllers.split(',').collect();
+            let all = !given.contains(':');
+            if let Some(unknown) = named.iter().find(|name| !all && !self.paths.contains_key(**name)) {
+                let message = format!("cgroup {given:?}: the container is in no hierarchy {unknown:?}");
+                return Err(Error::invalid_argument(message));
+            }
+            for (name, place) in &self.paths {
+                if all || named.contains(&name.as_str()) {
+                    layout.paths.insert(name.clone(), existing_below(place, path)?);
+                }
+            }
+        }
+        Ok(layout)
+    }
+
     /// Whether there is a v2 directory among them, into which a process can be spawned.
     pub fn has_unified(&self) -> bool {
         self.paths.contains_key(UNIFIED)
@@ -172,6 +194,17 @@ fn checked(path: &Path) -> Result<(bool, PathBuf)> {
         return refuse("names a cgroup that is not the container's own: a path like \"/group/name\" is needed");
     }
     Ok((path.is_relative(), plain))
+}
+
+fn existing_below(place: &Path, path: &Path) -> Result<PathBuf> {
+    let place = place.join(path);
+    match kernfs::exists(&place)? {
+        true => Ok(place),
+        false => {
+            let message = format!("there is no cgroup {}", place.display());
+            Err(Error::new(Code::System, message).with_errno(nix::errno::Errno::ENOENT))
+        }
+    }
 }
 
 /// The directories that are not there yet, the outermost first.

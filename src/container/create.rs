@@ -20,7 +20,7 @@ use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, Outside, Plan};
-use crate::process::{Process, ProcessOptions, Streams, send_terminal};
+use crate::process::{Keyring, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::spawn::{self, Conversation, Launch};
 use crate::spec::hooks::Kind;
@@ -47,6 +47,7 @@ impl Container {
         config.validate()?;
         let process = process_of(config)?;
         options.check(process.terminal().unwrap_or(false))?;
+        refuse_exec_options(options)?;
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
@@ -129,6 +130,7 @@ impl Container {
         let cgroup_dir = cgroup.spawn_dir()?;
         record.into_cgroup = cgroup_dir.is_some();
         record.parent_death_signal = options.parent_death_signal;
+        record.inherits_keyring = options.keyring == Keyring::Inherit;
         let plan = plan::create(&plan::Create {
             config,
             rootfs: record.rootfs.clone(),
@@ -137,6 +139,7 @@ impl Container {
             attached_by_host: cgroup.attach_needed(),
             networks: record.has_networks(),
             parent_death_signal: options.parent_death_signal,
+            keyring: !record.inherits_keyring,
         })?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
@@ -176,6 +179,7 @@ impl Container {
             namespaces: namespaces.new_flags | joined,
             into_cgroup: false,
             parent_death_signal: 0,
+            inherits_keyring: false,
             external_descriptors: Vec::new(),
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
@@ -272,6 +276,15 @@ impl Container {
         let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
         Ok(process.with_terminal(master.filter(|_| terminal)))
     }
+}
+
+fn refuse_exec_options(options: &ProcessOptions) -> Result<()> {
+    if options.paused != Paused::Refuse || !options.cgroups.is_empty() {
+        return Err(Error::invalid_argument(
+            "waiting for a resume and cgroups below the container's are for exec only",
+        ));
+    }
+    Ok(())
 }
 
 pub fn process_of(config: &Config) -> Result<&oci::Process> {

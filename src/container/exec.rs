@@ -7,12 +7,12 @@ use super::inside::{Inside, Needs};
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status, status};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::error::{Code, Result};
 use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
-use crate::process::{Process, ProcessOptions, Streams, send_terminal};
+use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::spawn::{self, Child, Launch};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
@@ -21,7 +21,7 @@ impl Container {
     /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
     /// rlimits, no_new_privileges, scheduling and the OOM score that `process` leaves out are those of the container's own process.
     ///
-    /// The container must be running or created. No lock is held: the pidfd of init names the namespaces, and a
+    /// The container must be running or created, or paused if the options say so. No lock is held: the pidfd of init names the namespaces, and a
     /// container that is deleted meanwhile is an error.
     pub fn exec(&self, process: &oci::Process, options: &ProcessOptions) -> Result<Process> {
         let terminal = process.terminal().unwrap_or(false);
@@ -29,18 +29,21 @@ impl Container {
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         let mut status = status::of(&record, cgroup.as_ref())?;
-        if status == Status::Paused {
+        if status == Status::Paused && options.paused == Paused::Refuse {
             // Or frozen for a moment, by a signal to all that is under way; that one has the lock.
             let _lock = self.directory.lock(self.runtime.lock_deadline())?;
             status = status::of(&record, cgroup.as_ref())?;
         }
         match status {
             Status::Running | Status::Created => {}
+            Status::Paused if options.paused == Paused::Wait => {}
             status @ Status::Paused => return Err(self.wrong_state(Code::Paused, status, "running")),
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
         let process = &completed(process, process_of(config)?);
+        let cgroup =
+            if options.cgroups.is_empty() { cgroup } else { cgroup::open(&record.cgroup.below(&options.cgroups)?)? };
         let plan = self.join_plan(config, &record, process, options.parent_death_signal);
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
@@ -67,6 +70,7 @@ impl Container {
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
+            keyring: !record.inherits_keyring,
             own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
         })
     }

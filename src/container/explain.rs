@@ -23,6 +23,7 @@ pub fn explain(config: &Config) -> Result<String> {
         attached_by_host: cgroup::open(&layout)?.attach_needed(),
         networks: network::plan_needed(config),
         parent_death_signal: 0,
+        keyring: true,
     })?;
     Ok(plan.explain().to_string())
 }

@@ -106,6 +106,7 @@ impl Container {
                 attached_by_host: cgroup.attach_needed(),
                 networks: record.has_networks(),
                 parent_death_signal: record.parent_death_signal,
+                keyring: !record.inherits_keyring,
             })
         });
         match plan {

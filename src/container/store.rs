@@ -62,6 +62,9 @@ pub struct Record {
     pub into_cgroup: bool,
     /// As it was asked of create; part of the plan.
     pub parent_death_signal: i32,
+    /// The same: its processes have the session keyring of who started them.
+    #[serde(default)]
+    pub inherits_keyring: bool,
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
@@ -86,6 +89,7 @@ impl Record {
             namespaces: 0,
             into_cgroup: false,
             parent_death_signal: 0,
+            inherits_keyring: false,
             external_descriptors: Vec::new(),
             network: None,
         }

@@ -23,6 +23,8 @@ pub struct Create<'a> {
     /// The host makes links in the network namespace.
     pub networks: bool,
     pub parent_death_signal: i32,
+    /// A session keyring of its own.
+    pub keyring: bool,
 }
 
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
@@ -80,8 +82,10 @@ fn push_inside(
         // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
-    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
-    plan.push(Step::Keyring);
+    if create.keyring {
+        // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+        plan.push(Step::Keyring);
+    }
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }

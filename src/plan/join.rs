@@ -12,14 +12,18 @@ pub struct Join<'a> {
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
     pub parent_death_signal: i32,
+    /// A session keyring of its own.
+    pub keyring: bool,
     /// The container's root is not its mount namespace's (which was joined).
     pub own_root: bool,
 }
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
-    // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
-    plan.push(Step::Keyring);
+    if join.keyring {
+        // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+        plan.push(Step::Keyring);
+    }
     let affinity = join.process.exec_cpu_affinity().as_ref();
     let list = |list: Option<&Option<String>>| list.and_then(|list| list.clone()).filter(|list| !list.is_empty());
     if let Some(initial) = list(affinity.map(|affinity| affinity.initial())) {

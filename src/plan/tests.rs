@@ -17,6 +17,7 @@ fn plan_of(json: &str) -> Plan {
         attached_by_host: false,
         networks: false,
         parent_death_signal: 0,
+        keyring: true,
     })
     .unwrap()
 }

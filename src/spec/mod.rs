@@ -13,6 +13,7 @@ mod document;
 mod host;
 mod paths;
 mod resources;
+mod rootless;
 mod schema;
 mod shape;
 mod validate;
@@ -66,6 +67,12 @@ impl Config {
         Config::new(&json, &file.display().to_string(), Some(bundle), None)
     }
 
+    /// Reads another file in place of `<bundle>/config.json`.
+    pub fn from_file(bundle: &Path, file: &Path) -> Result<Config> {
+        let bundle = make_absolute(bundle, "bundle")?;
+        Config::new(&read_text(file)?, &file.display().to_string(), Some(bundle), None)
+    }
+
     /// Takes the text itself. Without a bundle every path in it is absolute; `rootfs`, if given, is used
     /// instead of `root.path`.
     pub fn from_json(json: &str, rootfs: Option<&Path>) -> Result<Config> {
@@ -104,6 +111,12 @@ impl Config {
     /// namespaces with a read-only root.
     pub fn default_json() -> String {
         include_str!("default.json").to_owned()
+    }
+
+    /// The same for a caller without privileges: in a user namespace whose root is `uid` and `gid` of the host, with the
+    /// host's network, and without what only the host's root may do.
+    pub fn default_rootless_json(uid: u32, gid: u32) -> Result<String> {
+        rootless::config(&Config::default_json(), uid, gid)
     }
 
     /// The fields this version implements. Mount destinations are absolute and in their shortest

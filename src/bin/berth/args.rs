@@ -1,0 +1,172 @@
+//! The arguments: what stands before the verb, and the verbs.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+use crate::{Outcome, create, delete, exec, kill, list, pause, ps, run, start, state};
+
+/// Runs and manages OCI containers
+#[derive(Parser)]
+#[command(name = "berth", version = VERSION, disable_version_flag = true, disable_help_flag = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// After the name. Engines read the line "spec:".
+const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: ", "1.3.0");
+
+#[derive(Args)]
+pub struct Global {
+    /// Where the state of the containers is kept [default: /run/berth, or $XDG_RUNTIME_DIR/berth without root]
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Append what there is to say to this file [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// The form of the log
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log what the library does
+    #[arg(long)]
+    pub debug: bool,
+    /// The least level that is logged
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// Let systemd make the cgroups: linux.cgroupsPath is "slice:prefix:name"
+    #[arg(long, conflicts_with = "cgroup_manager")]
+    pub systemd_cgroup: bool,
+    /// Who makes the cgroups
+    #[arg(long, value_name = "MANAGER", default_value = "cgroupfs")]
+    pub cgroup_manager: CgroupManager,
+    /// Do without what only root may do to cgroups
+    #[arg(long, value_name = "WHEN", default_value = "auto", num_args = 0..=1, require_equals = false, default_missing_value = "true")]
+    pub rootless: Rootless,
+    /// The CRIU program [default: criu, searched in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub criu: Option<PathBuf>,
+    /// Print the version and the version of the OCI runtime specification
+    #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
+    /// Print help
+    #[arg(short = 'h', long, short_alias = '?', action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum LogLevel {
+    Error,
+    #[value(alias = "warn")]
+    Warning,
+    Info,
+    Debug,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum CgroupManager {
+    Cgroupfs,
+    Systemd,
+    Disabled,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Rootless {
+    Auto,
+    True,
+    False,
+}
+
+#[derive(Subcommand)]
+#[command(defer = true)]
+pub enum Verb {
+    /// Create a container: everything is set up, and its program waits for "start"
+    Create(create::Create),
+    /// Start the program of a created container
+    Start(start::Start),
+    /// Create and start a container, and wait for its end
+    Run(run::Run),
+    /// Execute a further process in a running container
+    Exec(exec::Exec),
+    /// Print the state of a container as JSON
+    State(state::State),
+    /// List the containers
+    List(list::List),
+    /// Send a signal to a container
+    Kill(kill::Kill),
+    /// Remove a container and all that belongs to it
+    Delete(delete::Delete),
+    /// Freeze all processes of a container
+    Pause(pause::Pause),
+    /// Let a paused container go on
+    Resume(pause::Resume),
+    /// List the processes of a container
+    Ps(ps::Ps),
+}
+
+impl Verb {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Create(_) => "create",
+            Verb::Start(_) => "start",
+            Verb::Run(_) => "run",
+            Verb::Exec(_) => "exec",
+            Verb::State(_) => "state",
+            Verb::List(_) => "list",
+            Verb::Kill(_) => "kill",
+            Verb::Delete(_) => "delete",
+            Verb::Pause(_) => "pause",
+            Verb::Resume(_) => "resume",
+            Verb::Ps(_) => "ps",
+        }
+    }
+
+    /// Whether the descriptors that the caller wants passed on are there.
+    pub fn check_descriptors(&self) -> Result<(), Failure> {
+        match self {
+            Verb::Create(verb) => verb.create.descriptors.check(),
+            Verb::Run(verb) => verb.create.descriptors.check(),
+            Verb::Exec(verb) => verb.descriptors.check(),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn run(self, global: &Global) -> Outcome {
+        match self {
+            Verb::Create(verb) => verb.run(global),
+            Verb::Start(verb) => verb.run(global),
+            Verb::Run(verb) => verb.run(global),
+            Verb::Exec(verb) => verb.run(global),
+            Verb::State(verb) => verb.run(global),
+            Verb::List(verb) => verb.run(global),
+            Verb::Kill(verb) => verb.run(global),
+            Verb::Delete(verb) => verb.run(global),
+            Verb::Pause(verb) => verb.run(global),
+            Verb::Resume(verb) => verb.run(global),
+            Verb::Ps(verb) => verb.run(global),
+        }
+    }
+}
+
+/// The arguments, or the exit status after what was wrong, or the help, has been printed.
+pub fn parse() -> Result<Arguments, u8> {
+    Arguments::try_parse().map_err(|error| {
+        let _ = error.print();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+            // As runc has it.
+            ErrorKind::InvalidSubcommand => 3,
+            _ => 1,
+        }
+    })
+}

@@ -1,0 +1,137 @@
+//! `berth create`, and what it shares with `berth run`.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use berth::spec::Config;
+use berth::{Container, Force, Keyring, ProcessOptions, Stdio};
+use clap::Args;
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::streams::{Descriptors, PidFile, send_pidfd};
+use crate::{Outcome, host};
+
+#[derive(Args)]
+pub struct Create {
+    #[command(flatten)]
+    pub create: Creation,
+    /// Accepted and without meaning here, as crun has it
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
+}
+
+#[derive(Args)]
+pub struct Creation {
+    /// The container's id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The bundle: a directory with config.json and a root filesystem
+    #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    bundle: PathBuf,
+    /// Read this file instead of the bundle's config.json
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A unix socket that gets the master of the process's terminal
+    #[arg(long, value_name = "PATH")]
+    console_socket: Option<PathBuf>,
+    /// A unix socket that gets a pidfd of the container's init
+    #[arg(long, value_name = "PATH")]
+    pidfd_socket: Option<PathBuf>,
+    /// Write the pid of the container's init into this file
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Move the root filesystem instead of pivoting, for one on a ramdisk
+    #[arg(long)]
+    no_pivot: bool,
+    /// Let the container have the caller's session keyring
+    #[arg(long)]
+    no_new_keyring: bool,
+    #[command(flatten)]
+    pub descriptors: Descriptors,
+}
+
+impl Create {
+    pub fn run(self, global: &Global) -> Outcome {
+        let config = self.create.config()?;
+        self.create.check_terminal(&config, true)?;
+        let (_, pid_file) = self.create.create(global, &config, Default::default())?;
+        pid_file.keep();
+        Ok(0)
+    }
+}
+
+impl Creation {
+    pub fn config(&self) -> Result<Config, Failure> {
+        if self.no_pivot {
+            return Err(Failure::new("--no-pivot: this version of libberth only pivots"));
+        }
+        let config = match &self.config {
+            Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
+            None => Config::from_bundle(&self.bundle)?,
+        };
+        let more = self.descriptors.environment();
+        if more.is_empty() {
+            return Ok(config);
+        }
+        let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
+        match &mut json["process"]["env"] {
+            Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
+            env => *env = more.into(),
+        }
+        Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
+    }
+
+    /// A terminal needs somebody who has it.
+    pub fn check_terminal(&self, config: &Config, detached: bool) -> Result<(), Failure> {
+        check_terminal(has_terminal(config), detached, self.console_socket.is_some())
+    }
+
+    /// Creates the container and tells of it. After an error there is none.
+    pub fn create(&self, global: &Global, config: &Config, stdio: [Stdio; 3]) -> Result<(Container, PidFile), Failure> {
+        let options = ProcessOptions {
+            stdio,
+            extra_fds: self.descriptors.numbers(),
+            console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
+            keyring: if self.no_new_keyring { Keyring::Inherit } else { Keyring::New },
+            ..ProcessOptions::default()
+        };
+        let container = Container::create(&host::runtime(global)?, &self.id, config, &options)?;
+        match self.announce(&container) {
+            Ok(pid_file) => Ok((container, pid_file)),
+            Err(failure) => Err(take_back(&container, failure)),
+        }
+    }
+
+    fn announce(&self, container: &Container) -> Result<PidFile, Failure> {
+        let init = container.init_process()?;
+        if let Some(socket) = &self.pidfd_socket {
+            send_pidfd(socket, init.pidfd().as_fd())?;
+        }
+        PidFile::write(self.pid_file.as_deref(), init.pid())
+    }
+}
+
+/// Removes a container that is of no use, and gives the reason back.
+pub fn take_back(container: &Container, failure: Failure) -> Failure {
+    if let Err(error) = container.delete(Force::Kill) {
+        log::warn!("removing the container: {error}");
+    }
+    failure
+}
+
+pub fn has_terminal(config: &Config) -> bool {
+    config.spec().process().as_ref().and_then(|process| process.terminal()).unwrap_or(false)
+}
+
+pub fn check_terminal(terminal: bool, detached: bool, socket: bool) -> Result<(), Failure> {
+    if detached && terminal && !socket {
+        return Err(Failure::new("cannot allocate tty if berth will detach without setting console socket")
+            .remedy("give --console-socket, or set process.terminal to false"));
+    }
+    if (!detached || !terminal) && socket {
+        return Err(Failure::new("cannot use console socket if berth will not detach or allocate tty"));
+    }
+    Ok(())
+}

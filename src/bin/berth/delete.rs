@@ -1,0 +1,53 @@
+//! `berth delete`
+
+use berth::{Code, Container, Force, Status};
+use clap::Args;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::{Outcome, host};
+
+#[derive(Args)]
+pub struct Delete {
+    /// Kill the container first if it runs; one that does not exist is no error
+    #[arg(short, long)]
+    force: bool,
+    /// ID is a regular expression: remove all containers that match
+    #[arg(short, long)]
+    regex: bool,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Delete {
+    pub fn run(self, global: &Global) -> Outcome {
+        if self.regex {
+            return self.matching(global);
+        }
+        let deleted = host::container(global, &self.id).and_then(|container| self.delete(&container));
+        match deleted {
+            Err(failure) if self.force && failure.code() == Some(Code::NotFound) => Ok(0),
+            other => other.map(|()| 0),
+        }
+    }
+
+    /// One that cannot be deleted does not keep the others from it; the first reason is the verb's.
+    fn matching(&self, global: &Global) -> Outcome {
+        let Some(runtime) = host::existing(global)? else { return Ok(0) };
+        let mut first = Ok(0);
+        for id in host::matching(&runtime, &self.id)? {
+            let deleted = runtime.load(&id).map_err(Failure::from).and_then(|container| self.delete(&container));
+            if first.is_ok() {
+                first = deleted.map(|()| 0);
+            }
+        }
+        first
+    }
+
+    fn delete(&self, container: &Container) -> Result<(), Failure> {
+        // As runc has it: one that was never started goes without force.
+        let force = self.force || container.status()? == Status::Created;
+        Ok(container.delete(if force { Force::Kill } else { Force::No })?)
+    }
+}

@@ -1,0 +1,237 @@
+//! `berth exec`
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use berth::{Container, Paused, Process, ProcessOptions, Settings, Stdio, spec};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::args::Global;
+use crate::create::check_terminal;
+use crate::failure::Failure;
+use crate::session::{self, Session};
+use crate::streams::{Descriptors, PidFile, send_pidfd};
+use crate::{Outcome, host, terminal};
+
+#[derive(Args)]
+pub struct Exec {
+    /// A file with an OCI "process" object; the other options change it
+    #[arg(short, long, value_name = "FILE")]
+    process: Option<PathBuf>,
+    /// Give the process a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Return as soon as the program runs
+    #[arg(short, long)]
+    detach: bool,
+    /// Write the pid of the process into this file
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// The working directory in the container
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// Set a variable of the environment
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Numbers of the user and, if given, the group
+    #[arg(short, long, value_name = "UID[:GID]")]
+    user: Option<String>,
+    /// A further group
+    #[arg(short = 'g', long, value_name = "GID", value_delimiter = ',')]
+    additional_gids: Vec<u32>,
+    /// A further capability, like CAP_NET_ADMIN
+    #[arg(short, long, value_name = "CAPABILITY")]
+    cap: Vec<String>,
+    /// Let the process never gain privileges
+    #[arg(long)]
+    no_new_privs: bool,
+    /// The AppArmor profile of the process
+    #[arg(long, value_name = "PROFILE")]
+    apparmor: Option<String>,
+    /// The SELinux label of the process
+    #[arg(long, value_name = "LABEL")]
+    process_label: Option<String>,
+    /// A unix socket that gets the master of the process's terminal
+    #[arg(long, value_name = "PATH")]
+    console_socket: Option<PathBuf>,
+    /// A unix socket that gets a pidfd of the process
+    #[arg(long, value_name = "PATH")]
+    pidfd_socket: Option<PathBuf>,
+    /// In a paused container: wait until it is resumed
+    #[arg(long)]
+    ignore_paused: bool,
+    /// Put the process into an existing cgroup below the container's
+    #[arg(long, value_name = "[CONTROLLER:]PATH")]
+    cgroup: Vec<String>,
+    #[command(flatten)]
+    pub descriptors: Descriptors,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, required_unless_present = "process")]
+    command: Vec<String>,
+}
+
+/// How long a process may wait for its container to be resumed.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Exec {
+    pub fn run(self, global: &Global) -> Outcome {
+        let container = self.container(global)?;
+        let specified = self.specification(&container)?;
+        let process = spec::parse_process(&specified.to_string())?;
+        let has_terminal = process.terminal().unwrap_or(false);
+        check_terminal(has_terminal, self.detach, self.console_socket.is_some())?;
+        if self.detach {
+            let process = container.exec(&process, &self.options(Default::default())?)?;
+            self.announce(&process)?.keep();
+            return Ok(0);
+        }
+        let session = Session::begin(has_terminal)?;
+        let process = container.exec(&process, &self.options(session.stdio())?)?;
+        let attached = session.attach(&process)?;
+        self.announce(&process)?.keep();
+        Ok(session::code(attached.follow(&process)?))
+    }
+
+    fn container(&self, global: &Global) -> Result<Container, Failure> {
+        if !self.ignore_paused {
+            return host::container(global, &self.id);
+        }
+        let runtime = berth::Runtime::new(Settings { setup_timeout: PATIENCE, ..host::settings(global)? })?;
+        Ok(runtime.load(&self.id)?)
+    }
+
+    fn options(&self, stdio: [Stdio; 3]) -> Result<ProcessOptions, Failure> {
+        Ok(ProcessOptions {
+            stdio,
+            extra_fds: self.descriptors.numbers(),
+            console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
+            paused: if self.ignore_paused { Paused::Wait } else { Paused::Refuse },
+            cgroups: self.cgroup.clone(),
+            ..ProcessOptions::default()
+        })
+    }
+
+    /// A process that nobody is told of must not go on.
+    fn announce(&self, process: &Process) -> Result<PidFile, Failure> {
+        let tell = || {
+            if let Some(socket) = &self.pidfd_socket {
+                send_pidfd(socket, process.pidfd().as_fd())?;
+            }
+            PidFile::write(self.pid_file.as_deref(), process.pid())
+        };
+        tell().inspect_err(|_| {
+            let _ = process.signal(libc::SIGKILL);
+        })
+    }
+
+    /// The file's process, or else the container's own with another command; and what the options change of it.
+    fn specification(&self, container: &Container) -> Result<Value, Failure> {
+        let mut process = match &self.process {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|error| Failure::io(&error, format!("reading {}", file.display())))?;
+                serde_json::from_str(&text)
+                    .map_err(|error| Failure::new(format!("{} is not valid JSON: {error}", file.display())))?
+            }
+            None => own_process(container)?,
+        };
+        if !process.is_object() {
+            return Err(Failure::new("the process is not a JSON object"));
+        }
+        if !self.command.is_empty() {
+            process["args"] = json!(self.command);
+        }
+        if self.tty {
+            process["terminal"] = json!(true);
+        }
+        if process["terminal"] == true
+            && !self.detach
+            && let Some((height, width)) = terminal::find().as_ref().and_then(terminal::size)
+        {
+            process["consoleSize"] = json!({ "height": height, "width": width });
+        }
+        if let Some(cwd) = &self.cwd {
+            process["cwd"] = json!(cwd);
+        }
+        extend(&mut process["env"], self.env.iter().cloned().chain(self.descriptors.environment()));
+        self.change_user(&mut process["user"])?;
+        self.add_capabilities(&mut process["capabilities"]);
+        if self.no_new_privs {
+            process["noNewPrivileges"] = json!(true);
+        }
+        if let Some(profile) = &self.apparmor {
+            process["apparmorProfile"] = json!(profile);
+        }
+        if let Some(label) = &self.process_label {
+            process["selinuxLabel"] = json!(label);
+        }
+        without_nulls(&mut process);
+        Ok(process)
+    }
+
+    fn change_user(&self, user: &mut Value) -> Result<(), Failure> {
+        if let Some(given) = &self.user {
+            let (uid, gid) = given.split_once(':').map_or((given.as_str(), None), |(uid, gid)| (uid, Some(gid)));
+            let number = |text: &str| {
+                text.parse::<u32>().map_err(|_| {
+                    Failure::new(format!("--user {given:?}: {text:?} is not a number"))
+                        .remedy("names of users are the image's own; give numbers, as UID or UID:GID")
+                })
+            };
+            user["uid"] = json!(number(uid)?);
+            if let Some(gid) = gid {
+                user["gid"] = json!(number(gid)?);
+            }
+        }
+        extend(&mut user["additionalGids"], self.additional_gids.iter().copied());
+        without_nulls(user);
+        Ok(())
+    }
+
+    fn add_capabilities(&self, sets: &mut Value) {
+        if self.cap.is_empty() {
+            return;
+        }
+        // Ambient ones need inheritable ones, which are the container's own decision.
+        let ambient = sets["inheritable"].is_array().then_some("ambient");
+        for set in ["bounding", "effective", "permitted"].into_iter().chain(ambient) {
+            let missing = |cap: &&String| !sets[set].as_array().is_some_and(|set| set.iter().any(|has| has == *cap));
+            let new: Vec<String> = self.cap.iter().filter(missing).cloned().collect();
+            extend(&mut sets[set], new);
+        }
+        without_nulls(sets);
+    }
+}
+
+fn own_process(container: &Container) -> Result<Value, Failure> {
+    let config: Value =
+        serde_json::from_str(&container.config_json()?).map_err(|error| Failure::new(error.to_string()))?;
+    let mut process = config["process"].clone();
+    if let Some(process) = process.as_object_mut() {
+        // Those of another terminal.
+        process.shift_remove("terminal");
+        process.shift_remove("consoleSize");
+    }
+    Ok(process)
+}
+
+fn extend<T: Into<Value>>(list: &mut Value, more: impl IntoIterator<Item = T>) {
+    let more: Vec<Value> = more.into_iter().map(Into::into).collect();
+    match list {
+        Value::Array(list) => list.extend(more),
+        _ if more.is_empty() => {}
+        _ => *list = more.into(),
+    }
+}
+
+/// Looking at a member that is not there has made it.
+fn without_nulls(object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+}

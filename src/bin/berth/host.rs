@@ -1,0 +1,64 @@
+//! The runtime that the options before the verb describe, and the containers in it.
+
+use std::path::{Path, PathBuf};
+
+use berth::{Code, Container, DEFAULT_ROOT, Error, Manager, Runtime, Settings};
+use nix::unistd::Uid;
+
+use crate::args::{CgroupManager, Global, Rootless};
+use crate::failure::Failure;
+
+/// For verbs that make containers.
+pub fn runtime(global: &Global) -> Result<Runtime, Failure> {
+    Ok(Runtime::new(settings(global)?)?)
+}
+
+/// For verbs that look at what is there: None if there is no state root, which is not made for them.
+pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
+    let settings = settings(global)?;
+    if std::fs::symlink_metadata(&settings.root).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    Ok(Some(Runtime::new(settings)?))
+}
+
+pub fn container(global: &Global, id: &str) -> Result<Container, Failure> {
+    match existing(global)? {
+        Some(runtime) => Ok(runtime.load(id)?),
+        None => Err(Error::new(Code::NotFound, format!("container {id:?} does not exist")).into()),
+    }
+}
+
+pub fn settings(global: &Global) -> Result<Settings, Failure> {
+    if global.rootless == Rootless::True {
+        return Err(Failure::new("--rootless true: this version of berth needs root for cgroups")
+            .remedy("leave it out, or give --rootless auto"));
+    }
+    let systemd = global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd;
+    Ok(Settings {
+        root: absolute(global.root.as_deref().unwrap_or(&default_root()))?,
+        cgroup_manager: match systemd {
+            true => Manager::Systemd { annotations: true },
+            false => Manager::Files,
+        },
+        ..Settings::default()
+    })
+}
+
+fn default_root() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(own) if !Uid::effective().is_root() && !own.is_empty() => Path::new(&own).join("berth"),
+        _ => DEFAULT_ROOT.into(),
+    }
+}
+
+pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// The ids that a regular expression matches, as crun's --regex.
+pub fn matching(runtime: &Runtime, pattern: &str) -> Result<Vec<String>, Failure> {
+    let pattern = regex_lite::Regex::new(pattern)
+        .map_err(|error| Failure::new(format!("{pattern:?} is not a regular expression: {error}")))?;
+    Ok(runtime.ids()?.into_iter().filter(|id| pattern.is_match(id)).collect())
+}

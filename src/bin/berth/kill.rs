@@ -1,0 +1,43 @@
+//! `berth kill`
+
+use berth::{Container, Recipients};
+use clap::Args;
+
+use crate::args::Global;
+use crate::{Outcome, host, signals};
+
+#[derive(Args)]
+pub struct Kill {
+    /// Send it to all processes of the container
+    #[arg(short, long)]
+    all: bool,
+    /// ID is a regular expression: signal all containers that match
+    #[arg(short, long)]
+    regex: bool,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// A signal's name, with or without "SIG", or its number
+    #[arg(value_name = "SIGNAL", default_value = "TERM")]
+    signal: String,
+}
+
+impl Kill {
+    pub fn run(self, global: &Global) -> Outcome {
+        let signal = signals::parse(&self.signal)?;
+        let to = if self.all { Recipients::All } else { Recipients::Init };
+        if !self.regex {
+            return Ok(kill(&host::container(global, &self.id)?, signal, to)?);
+        }
+        if let Some(runtime) = host::existing(global)? {
+            for id in host::matching(&runtime, &self.id)? {
+                kill(&runtime.load(&id)?, signal, to)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn kill(container: &Container, signal: i32, to: Recipients) -> berth::Result<u8> {
+    container.signal(signal, to).map(|()| 0)
+}

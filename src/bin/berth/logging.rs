@@ -1,0 +1,128 @@
+//! The log: the library's, the command line's own, and last the error, in runc's forms.
+
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use log::{Level, LevelFilter, Metadata, Record};
+use serde_json::{Map, Value, json};
+
+use crate::args::{Global, LogFormat, LogLevel};
+use crate::failure::Failure;
+
+struct Logger {
+    /// None: standard error.
+    file: Option<File>,
+    format: LogFormat,
+}
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+/// From here on what is logged goes where the options say.
+pub fn open(global: &Global) -> Result<(), Failure> {
+    let open = |path: &std::path::PathBuf| {
+        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(path);
+        opened.map_err(|error| Failure::io(&error, format!("opening the log {}", path.display())))
+    };
+    let file = global.log.as_ref().filter(|path| !path.as_os_str().is_empty()).map(open).transpose()?;
+    let logger = LOGGER.get_or_init(|| Logger { file, format: global.log_format });
+    log::set_max_level(match (global.debug, global.log_level) {
+        (true, _) | (_, Some(LogLevel::Debug)) => LevelFilter::Debug,
+        (_, Some(LogLevel::Error)) => LevelFilter::Error,
+        (_, Some(LogLevel::Info)) => LevelFilter::Info,
+        (_, Some(LogLevel::Warning) | None) => LevelFilter::Warn,
+    });
+    // The only one that sets it.
+    let _ = log::set_logger(logger);
+    Ok(())
+}
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record) {
+        self.line(record.level(), &record.args().to_string(), &[]);
+    }
+
+    fn flush(&self) {}
+}
+
+impl Logger {
+    fn line(&self, level: Level, message: &str, beside: &[(&str, &str)]) {
+        let line = match self.format {
+            LogFormat::Json => json_line(level, message, beside),
+            LogFormat::Text => text_line(level, message, beside),
+        };
+        // A log that cannot be written is no reason to fail, and there is nobody to tell.
+        let _ = match &self.file {
+            Some(file) => (&*file).write_all(line.as_bytes()),
+            None => std::io::stderr().write_all(line.as_bytes()),
+        };
+    }
+}
+
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    }
+}
+
+fn json_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
+    let mut line = Map::new();
+    line.insert("level".into(), json!(level_name(level)));
+    line.insert("msg".into(), json!(message));
+    line.extend(beside.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    line.insert("time".into(), json!(now()));
+    format!("{}\n", Value::Object(line))
+}
+
+/// As logrus writes it where there is no terminal.
+fn text_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
+    let mut line = format!("time=\"{}\" level={} msg={message:?}", now(), level_name(level));
+    for (name, value) in beside {
+        line += &format!(" {name}={value:?}");
+    }
+    line + "\n"
+}
+
+/// Says why a verb has failed, and what the program's exit status is then.
+pub fn tell(failure: Failure, verb: &str) -> u8 {
+    let failure = failure.in_verb(verb);
+    let fields = [("reason", &failure.reason), ("remedy", &failure.remedy)];
+    let beside: Vec<(&str, &str)> =
+        fields.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    let logger = LOGGER.get_or_init(|| Logger { file: None, format: LogFormat::Text });
+    if logger.file.is_some() {
+        logger.line(Level::Error, &failure.message, &beside);
+        eprintln!("{}", failure.message);
+    } else if std::io::stderr().is_terminal() {
+        for_people(&failure);
+    } else {
+        logger.line(Level::Error, &failure.message, &beside);
+    }
+    // A status of its own, unlike those of most programs that are executed.
+    if verb == "exec" { 255 } else { 1 }
+}
+
+fn for_people(failure: &Failure) {
+    let (red, dim, plain) =
+        if crate::table::colours(&std::io::stderr()) { ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    eprintln!("{red}berth:{plain} {}", failure.message);
+    if let Some(reason) = &failure.reason {
+        eprintln!("{dim}  because:{plain} {reason}");
+    }
+    if let Some(remedy) = &failure.remedy {
+        eprintln!("{dim}  try:{plain} {remedy}");
+    }
+}

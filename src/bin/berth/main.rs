@@ -1,0 +1,44 @@
+//! `berth`: the OCI command line over the library. Each verb has a file with its options and what it does; [`args`] puts
+//! them together, [`failure`] says what went wrong in the words that engines know, [`session`] is a process in the
+//! foreground. Nothing is done here that a caller in C could not do too.
+
+mod args;
+mod create;
+mod delete;
+mod exec;
+mod failure;
+mod host;
+mod kill;
+mod list;
+mod logging;
+mod pause;
+mod ps;
+mod run;
+mod session;
+mod signals;
+mod start;
+mod state;
+mod streams;
+mod table;
+mod terminal;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+
+/// How a verb ends: with the program's exit status.
+type Outcome = Result<u8, Failure>;
+
+fn main() -> ExitCode {
+    let arguments = match args::parse() {
+        Ok(arguments) => arguments,
+        Err(code) => return code.into(),
+    };
+    let name = arguments.verb.name();
+    // First of all: what is opened later would take the numbers of descriptors that are missing.
+    let outcome = arguments.verb.check_descriptors().and_then(|()| {
+        logging::open(&arguments.global)?;
+        arguments.verb.run(&arguments.global)
+    });
+    outcome.unwrap_or_else(|failure| logging::tell(failure, name)).into()
+}

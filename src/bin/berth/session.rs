@@ -1,0 +1,198 @@
+//! A process in the foreground: it gets the signals that come here, its terminal is the caller's as long as it lives, and
+//! how it ends is how this program ends.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use berth::{Code, ExitStatus, Process, Stdio};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+
+use crate::failure::Failure;
+use crate::terminal::HostTerminal;
+
+/// What a process that has ended may still have written.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Before the process is there.
+pub struct Session {
+    signals: SignalFd,
+    terminal: bool,
+}
+
+/// With the process's streams connected to ours.
+pub struct Attached {
+    signals: SignalFd,
+    host: Option<HostTerminal>,
+    /// Each output tells when all of it was copied.
+    copied: Receiver<()>,
+    outputs: usize,
+}
+
+/// As a shell has it.
+pub fn code(ended: ExitStatus) -> u8 {
+    match ended {
+        ExitStatus::Exited(code) => code as u8,
+        ExitStatus::Signaled { signal, .. } => 128u8.wrapping_add(signal as u8),
+    }
+}
+
+/// Orphans of the container come to this process, which reaps them.
+pub fn become_subreaper() -> Result<(), Failure> {
+    prctl::set_child_subreaper(true).map_err(|errno| Failure::io(&errno.into(), "becoming a subreaper"))
+}
+
+impl Session {
+    /// From here on signals wait for the process that they are for.
+    pub fn begin(terminal: bool) -> Result<Session, Failure> {
+        let doing = |errno: Errno| Failure::io(&errno.into(), "taking signals");
+        let all = SigSet::all();
+        all.thread_block().map_err(doing)?;
+        let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(doing)?;
+        Ok(Session { signals, terminal })
+    }
+
+    /// The caller's own streams, but never its terminal: a container that has that can type into it (TIOCSTI).
+    pub fn stdio(&self) -> [Stdio; 3] {
+        if self.terminal {
+            return Default::default();
+        }
+        let stream = |is_terminal: bool| if is_terminal { Stdio::Pipe } else { Stdio::Inherit };
+        let ours = [std::io::stdin().is_terminal(), std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+        ours.map(stream)
+    }
+
+    /// Connects the process's terminal or pipes with our streams. It may still wait to be started.
+    pub fn attach(self, process: &Process) -> Result<Attached, Failure> {
+        let (told, copied) = channel();
+        let mut attached = Attached { signals: self.signals, host: None, copied, outputs: 0 };
+        let mut output = |from: OwnedFd, to: OwnedFd| {
+            let told = told.clone();
+            attached.outputs += 1;
+            thread::spawn(move || {
+                copy(from.into(), to.into());
+                let _ = told.send(());
+            });
+        };
+        if self.terminal {
+            if let Some(master) = process.terminal()? {
+                let host = HostTerminal::take()?;
+                input(ours(&std::io::stdin())?, duplicate(&master)?);
+                output(master, ours(&std::io::stdout())?);
+                attached.host = host;
+                attached.resize(process);
+            }
+            return Ok(attached);
+        }
+        let [to, from, errors] = process.take_stdio();
+        if let Some(to) = to {
+            input(ours(&std::io::stdin())?, to);
+        }
+        if let Some(from) = from {
+            output(from, ours(&std::io::stdout())?);
+        }
+        if let Some(errors) = errors {
+            output(errors, ours(&std::io::stderr())?);
+        }
+        Ok(attached)
+    }
+}
+
+fn input(from: OwnedFd, to: OwnedFd) {
+    thread::spawn(move || copy(from.into(), to.into()));
+}
+
+/// Until the end of what is read, or until nobody reads what is written.
+fn copy(mut from: File, mut to: File) {
+    let mut bytes = [0u8; 32 << 10];
+    loop {
+        match from.read(&mut bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // EIO: the last process has closed its end of a terminal (pty(7)).
+            Ok(0) | Err(_) => return,
+            Ok(count) => {
+                if to.write_all(&bytes[..count]).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn ours(stream: &impl AsFd) -> Result<OwnedFd, Failure> {
+    stream.as_fd().try_clone_to_owned().map_err(|error| Failure::io(&error, "duplicating a stream"))
+}
+
+fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
+    fd.try_clone().map_err(|error| Failure::io(&error, "duplicating a stream"))
+}
+
+impl Attached {
+    /// Passes signals on until the process has ended, then what it has written last.
+    pub fn follow(self, process: &Process) -> Result<ExitStatus, Failure> {
+        loop {
+            let mut fds =
+                [PollFd::new(process.pidfd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::io(&errno.into(), "waiting for the process")),
+            }
+            let ended = fds[0].any().unwrap_or(true);
+            while let Ok(Some(signal)) = self.signals.read_signal() {
+                self.take(signal.ssi_signo as i32, process);
+            }
+            if ended {
+                break;
+            }
+        }
+        let status = process.wait(-1)?;
+        for _ in 0..self.outputs {
+            if self.copied.recv_timeout(LAST_WORDS).is_err() {
+                break;
+            }
+        }
+        Ok(status)
+    }
+
+    fn take(&self, signal: i32, process: &Process) {
+        match signal {
+            libc::SIGCHLD => reap_others(process),
+            libc::SIGWINCH if self.host.is_some() => self.resize(process),
+            // About us and our terminal, or the scheduler of a language's runtime.
+            libc::SIGPIPE | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG => {}
+            signal => match process.signal(signal) {
+                Err(error) if error.code != Code::NotRunning => log::warn!("passing signal {signal} on: {error}"),
+                _ => {}
+            },
+        }
+    }
+
+    fn resize(&self, process: &Process) {
+        if let Some((rows, columns)) = self.host.as_ref().and_then(HostTerminal::size)
+            && let Err(error) = process.resize_terminal(rows, columns)
+        {
+            log::debug!("resizing: {error}");
+        }
+    }
+}
+
+/// Takes the orphans that have come to us. The process itself is the library's to wait for.
+fn reap_others(process: &Process) {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Ok(status) = waitid(Id::All, look) {
+        match status.pid() {
+            Some(pid) if pid.as_raw() != process.pid() => {
+                let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+            }
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What goes between the caller and the process besides its standard streams: further descriptors, sockets, the pid file.
+
+use std::io::{IoSlice, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+use crate::failure::Failure;
+
+/// The first descriptor behind the standard streams.
+const FIRST: RawFd = 3;
+
+#[derive(Args)]
+pub struct Descriptors {
+    /// Pass N descriptors on, from 3 on, behind those that $LISTEN_FDS announces
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    preserve_fds: u16,
+}
+
+impl Descriptors {
+    pub fn numbers(&self) -> Vec<RawFd> {
+        (FIRST..FIRST + listening() + RawFd::from(self.preserve_fds)).collect()
+    }
+
+    pub fn check(&self) -> Result<(), Failure> {
+        for fd in self.numbers() {
+            // SAFETY: borrowed for one call, which a number that is no descriptor only makes fail.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            fcntl(borrowed, FcntlArg::F_GETFD).map_err(|_| {
+                Failure::new(format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS announces it"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What tells the process of the sockets that it gets (sd_listen_fds(3)).
+    pub fn environment(&self) -> Vec<String> {
+        match listening() {
+            0 => Vec::new(),
+            count => {
+                let names = std::env::var("LISTEN_FDNAMES").ok().map(|names| format!("LISTEN_FDNAMES={names}"));
+                let told = [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()];
+                told.into_iter().chain(names).collect()
+            }
+        }
+    }
+}
+
+/// How many sockets the service manager has given to this very process.
+fn listening() -> RawFd {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u16>().ok());
+    let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    if ours { number("LISTEN_FDS").map_or(0, RawFd::from) } else { 0 }
+}
+
+/// Sends a pidfd over a unix socket, as runc's --pidfd-socket.
+pub fn send_pidfd(socket: &Path, pidfd: BorrowedFd) -> Result<(), Failure> {
+    let doing = || format!("sending the pidfd to {}", socket.display());
+    let stream = UnixStream::connect(socket).map_err(|error| Failure::io(&error, doing()))?;
+    let rights = [pidfd.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&rights)];
+    let sent = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(b"pidfd")], &message, MsgFlags::MSG_NOSIGNAL, None);
+    sent.map(drop).map_err(|errno| Failure::io(&errno.into(), doing()))
+}
+
+/// A file with a process's id, whole or not there. Removed again unless it is [`PidFile::keep`]t.
+pub struct PidFile {
+    path: Option<PathBuf>,
+}
+
+impl PidFile {
+    pub fn write(path: Option<&Path>, pid: i32) -> Result<PidFile, Failure> {
+        let Some(path) = path else { return Ok(PidFile { path: None }) };
+        let doing = || format!("writing the pid file {}", path.display());
+        let name = path.file_name().ok_or_else(|| Failure::new(format!("{} is not a file's name", path.display())))?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        let new = path.with_file_name(hidden);
+        let write = || {
+            let mut file = std::fs::File::create(&new)?;
+            file.write_all(pid.to_string().as_bytes())?;
+            std::fs::rename(&new, path)
+        };
+        write().map_err(|error| {
+            let _ = std::fs::remove_file(&new);
+            Failure::io(&error, doing())
+        })?;
+        Ok(PidFile { path: Some(path.to_owned()) })
+    }
+
+    pub fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

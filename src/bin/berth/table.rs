@@ -1,0 +1,45 @@
+//! Tables for people, set as Go's tabwriter sets runc's; colours where there is a terminal.
+
+use std::io::IsTerminal;
+
+/// Whether what is written there may have colours (https://no-color.org).
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Each column as wide as its longest cell and three, and twelve at least; the last one as it is.
+pub fn set(rows: &[Vec<String>]) -> String {
+    const LEAST: usize = 12;
+    const GAP: usize = 3;
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count() + GAP).max().unwrap_or(0).max(LEAST)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            match column + 1 == row.len() {
+                true => text += cell,
+                false => text += &format!("{cell:<width$}", width = widths[column]),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_twelve_wide_or_as_their_longest_cell_and_three() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let text = set(&[row(["ID", "STATUS", "OWNER"]), row(["a-long-name", "running", "root"])]);
+        assert_eq!(text, "ID            STATUS      OWNER\na-long-name   running     root\n");
+    }
+}

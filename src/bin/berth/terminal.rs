@@ -1,0 +1,56 @@
+//! The caller's terminal while a process in the foreground has it.
+
+use std::fs::File;
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::termios::{self, SetArg, Termios};
+
+use crate::failure::Failure;
+
+/// In raw mode until dropped.
+pub struct HostTerminal {
+    fd: OwnedFd,
+    before: Termios,
+}
+
+impl HostTerminal {
+    /// Takes the caller's terminal, where there is one, for a process that has another: echo, line ends and signals are
+    /// that one's.
+    pub fn take() -> Result<Option<HostTerminal>, Failure> {
+        let doing = |errno: Errno| Failure::io(&errno.into(), "setting the terminal");
+        let Some(fd) = find() else { return Ok(None) };
+        let before = termios::tcgetattr(&fd).map_err(doing)?;
+        let mut raw = before.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(&fd, SetArg::TCSANOW, &raw).map_err(doing)?;
+        Ok(Some(HostTerminal { fd, before }))
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        size(&self.fd)
+    }
+}
+
+impl Drop for HostTerminal {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(&self.fd, SetArg::TCSANOW, &self.before);
+    }
+}
+
+/// One of the standard streams, or the controlling terminal behind them.
+pub fn find() -> Option<OwnedFd> {
+    let streams = [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()]
+        .map(|stream| stream.try_clone_to_owned().ok());
+    let terminal = streams.into_iter().flatten().find(|stream| stream.is_terminal());
+    terminal.or_else(|| File::open("/dev/tty").ok().map(OwnedFd::from))
+}
+
+pub fn size(terminal: &OwnedFd) -> Option<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the struct.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size) };
+    Errno::result(result).ok().map(|_| (size.ws_row, size.ws_col))
+}

@@ -1,0 +1,43 @@
+//! The default configuration for callers without privileges.
+
+use serde_json::{Value, json};
+
+use crate::error::{Code, Error, Result};
+
+pub fn config(default: &str, uid: u32, gid: u32) -> Result<String> {
+    let broken = |error: serde_json::Error| Error::new(Code::Internal, format!("the default configuration: {error}"));
+    let mut config: Value = serde_json::from_str(default).map_err(broken)?;
+    let linux = &mut config["linux"];
+    if let Some(namespaces) = linux["namespaces"].as_array_mut() {
+        // A network namespace of a user's own has nothing but the loopback.
+        namespaces.retain(|namespace| namespace["type"] != "network" && namespace["type"] != "user");
+        namespaces.push(json!({ "type": "user" }));
+    }
+    let map = |host: u32| json!([{ "containerID": 0, "hostID": host, "size": 1 }]);
+    linux["uidMappings"] = map(uid);
+    linux["gidMappings"] = map(gid);
+    if let Some(linux) = linux.as_object_mut() {
+        linux.shift_remove("resources");
+    }
+    if let Some(mounts) = config["mounts"].as_array_mut() {
+        mounts.iter_mut().for_each(adapt);
+    }
+    let mut text = Vec::new();
+    let tabs = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let mut writer = serde_json::Serializer::with_formatter(&mut text, tabs);
+    serde::Serialize::serialize(&config, &mut writer).map_err(broken)?;
+    String::from_utf8(text).map_err(|error| Error::new(Code::Internal, error.to_string()))
+}
+
+fn adapt(mount: &mut Value) {
+    if mount["destination"] == "/sys" {
+        // sysfs belongs to the network namespace, which is the host's.
+        mount["type"] = json!("none");
+        mount["source"] = json!("/sys");
+        mount["options"] = json!(["rbind", "nosuid", "noexec", "nodev", "ro"]);
+    } else if let Some(options) = mount["options"].as_array_mut() {
+        // Of ids that are not mapped.
+        options
+            .retain(|option| !option.as_str().is_some_and(|text| text.starts_with("gid=") || text.starts_with("uid=")));
+    }
+}

@@ -1,0 +1,182 @@
+//! Bad input is one clear error, exit status 1, and nothing half-done.
+
+use serde_json::json;
+
+use crate::common::{shell, unique};
+use crate::support::*;
+
+#[test]
+fn no_bundle_and_bad_json() {
+    let cli = Cli::new();
+    cli.fails(
+        1,
+        "opening /nonexistent/config.json: no such file or directory",
+        &["create", "-b", "/nonexistent", "c1"],
+    );
+    let bundle = cli.bundle(&shell("true"));
+    std::fs::write(bundle.join("config.json"), "{ nonsense").unwrap();
+    cli.fails(1, "is not valid JSON", &["run", "-b", text(&bundle), "c1"]);
+    std::fs::write(bundle.join("config.json"), json!({ "ociVersion": "1.2.0", "process": 3 }).to_string()).unwrap();
+    cli.fails(1, "process: ", &["run", "-b", text(&bundle), "c1"]);
+    assert!(!cli.root().exists(), "nothing was made");
+}
+
+#[test]
+fn ids_that_are_unknown_taken_or_no_ids() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    for verb in ["start", "state", "kill", "delete", "pause", "resume", "ps"] {
+        cli.fails(1, "container does not exist", &[verb, "nope"]);
+    }
+    cli.fails(255, "exec failed: container does not exist", &["exec", "nope", "true"]);
+    assert!(!cli.root().exists(), "a question makes no state root");
+    for id in ["a/b", "..", "../x", "."] {
+        cli.fails(1, "invalid container ID format", &["create", "-b", text(&bundle), id]);
+        cli.fails(1, "invalid container ID format", &["state", id]);
+    }
+    let id = cli.sleeping();
+    cli.fails(1, "container with given ID already exists", &["create", "-b", text(&bundle), &id]);
+    cli.fails(1, "container with given ID already exists", &["run", "-b", text(&bundle), &id]);
+    assert_eq!(cli.status(&id), "running");
+}
+
+#[test]
+fn the_wrong_state_for_the_verb() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.fails(1, "cannot start an already running container", &["start", &id]);
+    cli.ok(&["kill", &id, "KILL"]);
+    cli.wait_for_status(&id, "stopped");
+    cli.fails(1, "cannot start a container that has stopped", &["start", &id]);
+    cli.fails(255, "cannot exec in a stopped container", &["exec", &id, "true"]);
+    cli.fails(1, "container not running", &["pause", &id]);
+    cli.fails(1, "container not paused", &["resume", &id]);
+}
+
+#[test]
+fn a_program_that_is_missing() {
+    let cli = Cli::new();
+    let mut config = shell("");
+    config["process"]["args"] = json!(["no-such-program"]);
+    let bundle = cli.bundle(&config);
+    let message = "exec: \\\"no-such-program\\\": executable file not found in $PATH";
+    cli.fails(1, message, &["run", "-b", text(&bundle), "c1"]);
+    cli.fails(1, message, &["run", "-d", "-b", text(&bundle), "c1"]);
+    assert_eq!(cli.ok(&["list", "-q"]), "", "nothing is left");
+    let id = cli.sleeping();
+    cli.fails(255, message, &["exec", &id, "no-such-program"]);
+    cli.fails(255, "exec: \\\"/etc\\\": permission denied", &["exec", &id, "/etc"]);
+}
+
+#[test]
+fn a_state_root_that_cannot_be_written() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("true"));
+    std::fs::write(cli.path("file"), "").unwrap();
+    let root = cli.path("file/state");
+    let said = said(std::process::Command::new(env!("CARGO_BIN_EXE_berth")).args([
+        "--root",
+        text(&root),
+        "create",
+        "-b",
+        text(&bundle),
+        "c1",
+    ]));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("making the state root") && said.err.contains("not a directory"), "{said:?}");
+}
+
+#[test]
+fn without_permission_the_remedy_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("true"));
+    for path in [cli.dir.path(), bundle.as_path()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    // The program may lie where nobody else may look: it is opened by root.
+    let program = std::fs::File::open(env!("CARGO_BIN_EXE_berth")).unwrap();
+    let copy = cli.path("berth");
+    std::io::copy(&mut { program }, &mut std::fs::File::create(&copy).unwrap()).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new(&copy);
+    command.uid(65534).gid(65534).args(["--root", text(&cli.root()), "create", "-b", text(&bundle), "c1"]);
+    let said = said(&mut command);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("permission denied") && said.err.contains("run it as root"), "{said:?}");
+}
+
+#[test]
+fn usage_errors_name_the_argument() {
+    let cli = Cli::new();
+    cli.fails(3, "nonsense", &["nonsense"]);
+    cli.fails(1, "--nonsense", &["create", "--nonsense", "c1"]);
+    cli.fails(1, "<ID>", &["state"]);
+    cli.fails(1, "unknown signal \\\"NOSIG\\\"", &["kill", "c1", "NOSIG"]);
+    cli.fails(1, "unknown signal \\\"1000\\\"", &["kill", "c1", "1000"]);
+    cli.fails(1, "--format", &["list", "--format", "xml"]);
+}
+
+#[test]
+fn a_pid_file_or_pidfd_socket_that_cannot_be_had_leaves_no_container() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    for option in ["--pid-file", "--pidfd-socket"] {
+        for verb in [&["create"][..], &["run", "-d"], &["run"]] {
+            let args = [verb, &["-b", text(&bundle), option, "/nonexistent/x", "c1"]].concat();
+            cli.fails(1, "/nonexistent/x: no such file or directory", &args);
+            assert_eq!(cli.ok(&["list", "-q"]), "", "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn descriptors_to_preserve_must_be_open() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("true"));
+    cli.fails(
+        1,
+        "is not open, but --preserve-fds",
+        &["run", "--preserve-fds", "900", "-b", text(&bundle), &unique("c")],
+    );
+}
+
+#[test]
+fn the_log_is_json_or_text_as_engines_parse_it() {
+    let cli = Cli::new();
+    let log = cli.path("log");
+    let said = cli.berth(&["--log", text(&log), "--log-format", "json", "state", "nope"]);
+    assert_eq!((said.code, said.err.as_str()), (1, "container does not exist\n"));
+    let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
+    assert_eq!((&line["level"], &line["msg"]), (&json!("error"), &json!("container does not exist")));
+    assert!(line["time"].as_str().unwrap().ends_with('Z'));
+    cli.berth(&["--log", text(&log), "--log-format=text", "state", "nope"]);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let second = text.lines().nth(1).expect("it is appended");
+    assert!(
+        second.starts_with("time=\"") && second.contains("level=error msg=\"container does not exist\""),
+        "{second}"
+    );
+    cli.fails(1, "--log-format", &["--log-format", "xml", "list"]);
+    cli.fails(1, "opening the log /nonexistent/log", &["--log", "/nonexistent/log", "list"]);
+}
+
+#[test]
+fn on_a_terminal_the_error_is_for_people() {
+    let cli = Cli::new();
+    let mut terminal = on_terminal(cli.command().args(["state", "nope"]));
+    assert_eq!(terminal.end(), 1);
+    terminal.wait_for("berth list");
+    let text = terminal.text();
+    assert!(
+        text.starts_with("berth: container does not exist\r\n  because: container \"nope\" does not exist\r\n"),
+        "{text}"
+    );
+    assert!(!text.contains('\u{1b}'), "NO_COLOR is set: {text:?}");
+    let mut coloured = on_terminal(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
+    coloured.end();
+    coloured.wait_for("\u{1b}[1;31mberth:");
+    let said = said(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
+    assert!(!said.err.contains('\u{1b}'), "only on a terminal");
+}

@@ -1,0 +1,159 @@
+//! exec, with each of its options.
+
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+
+use serde_json::json;
+
+use crate::common::{eventually, shell};
+use crate::life::received;
+use crate::support::*;
+
+#[test]
+fn its_exit_status_is_the_programs() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    assert_eq!(cli.berth(&["exec", &id, "sh", "-c", "exit 7"]).code, 7);
+    assert_eq!(cli.berth(&["exec", &id, "sh", "-c", "kill -TERM $$"]).code, 128 + libc::SIGTERM);
+    let said = cli.berth(&["exec", &id, "sh", "-c", "echo out; echo err >&2"]);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("out\n", "err\n"));
+}
+
+#[test]
+fn options_change_what_the_containers_own_process_has() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let sh =
+        |options: &[&str], script: &str| cli.ok(&[&["exec"], options, &[id.as_str(), "sh", "-c", script]].concat());
+    assert_eq!(sh(&[], "pwd; id -u; echo $TERM"), "/\n0\nxterm\n");
+    assert_eq!(sh(&["--cwd", "/tmp"], "pwd"), "/tmp\n");
+    assert_eq!(sh(&["-e", "A=1", "--env", "B=two words"], "echo $A $B $TERM"), "1 two words xterm\n");
+    assert_eq!(sh(&["--user", "1000"], "id -u; id -g"), "1000\n0\n");
+    assert_eq!(sh(&["-u", "1000:1001", "-g", "5", "--additional-gids", "6"], "id -u; id -G"), "1000\n1001 5 6\n");
+    let status = "grep -E 'CapEff|CapBnd' /proc/self/status";
+    let net_admin = sh(&["--cap", "CAP_NET_ADMIN"], status);
+    assert_eq!(net_admin, "CapEff:\t0000000020001420\nCapBnd:\t0000000020001420\n");
+    let mut config = shell("exec sleep 1000");
+    config["process"]["noNewPrivileges"] = json!(false);
+    let other = cli.running(&config);
+    let privileges = |option: &[&str]| {
+        cli.ok(&[&["exec"], option, &[other.as_str(), "grep", "NoNewPrivs", "/proc/self/status"]].concat())
+    };
+    assert_eq!(privileges(&[]), "NoNewPrivs:\t0\n");
+    assert_eq!(privileges(&["--no-new-privs"]), "NoNewPrivs:\t1\n");
+}
+
+#[test]
+fn options_stand_before_or_after_the_id_and_end_with_the_command() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    assert_eq!(cli.ok(&["exec", &id, "--cwd", "/tmp", "pwd"]), "/tmp\n");
+    assert_eq!(cli.ok(&["exec", "--cwd=/tmp", &id, "echo", "--cwd", "/", "-t"]), "--cwd / -t\n");
+    assert_eq!(cli.ok(&["exec", &id, "--", "echo", "-t"]), "-t\n");
+}
+
+#[test]
+fn a_file_has_the_process() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let file = cli.path("process.json");
+    let process = json!({
+        "user": { "uid": 12, "gid": 13 }, "args": ["sh", "-c", "id -u; id -g; pwd; echo $X"],
+        "env": ["PATH=/bin", "X=file"], "cwd": "/bin",
+    });
+    std::fs::write(&file, process.to_string()).unwrap();
+    assert_eq!(cli.ok(&["exec", "--process", text(&file), &id]), "12\n13\n/bin\nfile\n");
+    assert_eq!(cli.ok(&["exec", &id, "-p", text(&file), "-e", "X=option"]), "12\n13\n/bin\noption\n");
+    std::fs::write(&file, "{").unwrap();
+    cli.fails(255, "is not valid JSON", &["exec", "--process", text(&file), &id]);
+    cli.fails(255, "reading /nonexistent: no such file", &["exec", "--process", "/nonexistent", &id]);
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.fails(255, "\\\"root\\\" is not a number", &["exec", "--user", "root", &id, "true"]);
+    cli.fails(255, "capabilities.bounding", &["exec", "--cap", "NONSENSE", &id, "true"]);
+    cli.fails(255, "cwd", &["exec", "--cwd", "relative", &id, "true"]);
+    cli.fails(1, "<COMMAND>", &["exec", &id]);
+}
+
+#[test]
+fn detached_with_a_pid_file() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let pid_file = cli.path("pid");
+    cli.ok(&["exec", "--detach", "--pid-file", text(&pid_file), &id, "sleep", "1001"]);
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert_eq!(command, b"sleep\x001001\0");
+    let pids: Vec<i32> = serde_json::from_str(&cli.ok(&["ps", "--format", "json", &id])).unwrap();
+    assert!(pids.contains(&pid.parse().unwrap()));
+    cli.fails(255, "/nonexistent/pid", &["exec", "-d", "--pid-file", "/nonexistent/pid", &id, "sleep", "1002"]);
+    eventually("nobody sleeps that nobody knows of", || !cli.ok(&["ps", &id]).contains("sleep 1002"));
+}
+
+#[test]
+fn the_console_and_pidfd_sockets() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let socket = cli.path("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let console = ["--console-socket", text(&socket)];
+    cli.ok(&[&["exec", "-d", "-t"], &console[..], &[&id, "sh", "-c", "tty; exec sleep 1000"]].concat());
+    let mut bytes = [0u8; 64];
+    let count = std::fs::File::from(received(listener)).read(&mut bytes).unwrap();
+    assert_eq!(&bytes[..count], b"/dev/pts/0\r\n");
+    let listener = UnixListener::bind(cli.path("pidfd")).unwrap();
+    cli.ok(&["exec", "-d", "--pidfd-socket", text(&cli.path("pidfd")), &id, "sleep", "1000"]);
+    received(listener);
+    cli.fails(255, "cannot allocate tty if berth will detach", &["exec", "-d", "-t", &id, "true"]);
+    cli.fails(255, "cannot use console socket", &["exec", "--console-socket", text(&socket), &id, "true"]);
+}
+
+#[test]
+fn in_a_paused_container_it_waits_if_told_so() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.ok(&["pause", &id]);
+    let mut waiting = cli.command();
+    waiting.args(["exec", "--ignore-paused", &id, "sh", "-c", "exit 9"]).stdin(std::process::Stdio::null());
+    let mut waiting = waiting.spawn().unwrap();
+    eventually("the process is in the container", || cli.ok(&["ps", "-f", "json", &id]).contains(','));
+    assert!(waiting.try_wait().unwrap().is_none());
+    assert_eq!(cli.status(&id), "paused");
+    cli.ok(&["resume", &id]);
+    assert_eq!(wait(&mut waiting), 9);
+}
+
+#[test]
+fn preserved_descriptors_come_in_order() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    for args in [vec!["exec", "--preserve-fds", "2", &id], vec!["exec", &id, "--preserve-fds=2"]] {
+        let script = "cat <&3; cat <&4; ls /proc/self/fd | wc -l";
+        let shell = format!("exec \"$0\" \"$@\" 3<{0}/three 4<{0}/four", cli.dir.path().display());
+        std::fs::write(cli.path("three"), "three\n").unwrap();
+        std::fs::write(cli.path("four"), "four\n").unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root())]);
+        let said = said(command.args(&args).args(["sh", "-c", script]));
+        // 0 to 4, and that of the directory.
+        assert_eq!((said.code, said.out.as_str()), (0, "three\nfour\n6\n"), "{said:?}");
+    }
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_announced() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    std::fs::write(cli.path("three"), "three\n").unwrap();
+    // LISTEN_PID must be the program's own.
+    let shell =
+        format!("exec 3<{}/three; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"", cli.dir.path().display());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root()), "exec", &id]);
+    let said = said(command.args(["sh", "-c", "cat <&3; echo $LISTEN_FDS $LISTEN_PID"]));
+    assert_eq!((said.code, said.out.as_str()), (0, "three\n1 1\n"), "{said:?}");
+}

@@ -1,0 +1,155 @@
+//! run in the foreground: signals, streams, the terminal, the exit status.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::common::{eventually, shell};
+use crate::support::*;
+
+fn send(pid: u32, signal: i32) {
+    // SAFETY: to a child that we have not waited for.
+    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
+}
+
+#[test]
+fn its_exit_status_is_the_programs_and_nothing_is_left() {
+    let cli = Cli::new();
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$; sleep 1", 0), ("exit 255", 255)] {
+        let bundle = cli.bundle(&shell(script));
+        // The kernel does not let init of a pid namespace be killed from inside.
+        assert_eq!(cli.berth(&["run", "-b", text(&bundle), "c1"]).code, code, "{script}");
+        assert_eq!(cli.ok(&["list", "-q"]), "");
+    }
+}
+
+#[test]
+fn signals_are_passed_on_and_told_as_128_and_more() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("trap 'echo usr1' USR1; echo up; while :; do sleep 0.01; done"));
+    let mut child = cli.command().args(["run", "-b", text(&bundle), "c1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut bytes = [0u8; 5];
+    output.read_exact(&mut bytes[..3]).unwrap();
+    assert_eq!(&bytes[..3], b"up\n");
+    send(child.id(), libc::SIGUSR1);
+    output.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"usr1\n");
+    cli.ok(&["kill", "c1", "KILL"]);
+    assert_eq!(wait(&mut child), 128 + libc::SIGKILL);
+    assert_eq!(cli.ok(&["list", "-q"]), "");
+}
+
+#[test]
+fn a_signal_that_ends_the_program_ends_it_too() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("trap 'exit 33' INT; echo up; while :; do sleep 0.01; done"));
+    let mut child = cli.command().args(["run", "-b", text(&bundle), "c1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut bytes = [0u8; 3];
+    child.stdout.take().unwrap().read_exact(&mut bytes).unwrap();
+    send(child.id(), libc::SIGINT);
+    assert_eq!(wait(&mut child), 33);
+}
+
+#[test]
+fn standard_streams_are_the_callers() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("cat; echo err >&2"));
+    let mut child = cli.command();
+    child.args(["run", "-b", text(&bundle), "c1"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"given\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"given\n"[..], &b"err\n"[..]));
+}
+
+#[test]
+fn a_kept_container_is_stopped_and_there() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exit 4"));
+    assert_eq!(cli.berth(&["run", "--keep", "-b", text(&bundle), "c1"]).code, 4);
+    assert_eq!(cli.status("c1"), "stopped");
+    cli.ok(&["delete", "c1"]);
+}
+
+#[test]
+fn the_terminal_is_the_programs_while_it_runs() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&with_terminal("tty; stty size; echo ready; read line; echo \"got $line\"; exit 6"));
+    let mut terminal = on_terminal(cli.command().args(["run", "-b", text(&bundle), "c1"]));
+    terminal.wait_for("ready\r\n");
+    assert!(terminal.text().contains(&format!("/dev/pts/0\r\n{ROWS} {COLUMNS}\r\nready\r\n")), "{:?}", terminal.text());
+    assert!(!terminal.echoes(), "raw");
+    terminal.type_in("hello\r");
+    terminal.wait_for("got hello\r\n");
+    assert_eq!(terminal.end(), 6);
+    assert!(terminal.echoes(), "as it was");
+}
+
+#[test]
+fn control_c_goes_to_the_program_through_its_terminal() {
+    let cli = Cli::new();
+    let bundle =
+        cli.bundle(&with_terminal("trap 'echo interrupted; exit 5' INT; echo ready; while :; do sleep 0.01; done"));
+    let mut terminal = on_terminal(cli.command().args(["run", "-b", text(&bundle), "c1"]));
+    terminal.wait_for("ready\r\n");
+    terminal.type_in("\u{3}");
+    terminal.wait_for("interrupted\r\n");
+    assert_eq!(terminal.end(), 5);
+}
+
+#[test]
+fn a_new_window_size_is_passed_on() {
+    let cli = Cli::new();
+    let script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.01; done";
+    let bundle = cli.bundle(&with_terminal(script));
+    let terminal = on_terminal(cli.command().args(["run", "-b", text(&bundle), "c1"]));
+    terminal.wait_for("ready\r\n");
+    terminal.resize(44, 111);
+    terminal.wait_for("44 111\r\n");
+    cli.ok(&["kill", "c1", "KILL"]);
+}
+
+#[test]
+fn exec_has_a_terminal_too() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let mut terminal = on_terminal(cli.command().args(["exec", "-t", &id, "sh", "-c", "stty size; read line; exit 3"]));
+    terminal.wait_for(&format!("{ROWS} {COLUMNS}\r\n"));
+    terminal.type_in("\r");
+    assert_eq!(terminal.end(), 3);
+    assert!(terminal.echoes());
+}
+
+#[test]
+fn a_container_without_a_terminal_never_gets_the_callers() {
+    let cli = Cli::new();
+    let bundle =
+        cli.bundle(&shell("for fd in 0 1 2; do test -t $fd && echo terminal $fd; done; read line; echo \"got $line\""));
+    let mut terminal = on_terminal(cli.command().args(["run", "-b", text(&bundle), "c1"]));
+    terminal.type_in("typed\n");
+    terminal.wait_for("got typed\r\n");
+    assert_eq!(terminal.end(), 0);
+    assert!(!terminal.text().contains("terminal"), "{}", terminal.text());
+}
+
+#[test]
+fn orphans_of_the_container_are_reaped() {
+    let cli = Cli::new();
+    let mut config = shell("echo up; exec sleep 1000");
+    // Without a pid namespace orphans go up to the subreaper.
+    crate::common::without_namespace(&mut config, "pid");
+    let bundle = cli.bundle(&config);
+    let mut child = cli.command().args(["run", "-b", text(&bundle), "c1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut bytes = [0u8; 3];
+    child.stdout.take().unwrap().read_exact(&mut bytes).unwrap();
+    let own = child.id();
+    let children = || {
+        let text = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(children().len(), 1);
+    cli.ok(&["exec", "c1", "sh", "-c", "(sleep 0.2; exit 3) & exit 0"]);
+    eventually("the orphan has come and gone", || children().len() == 1);
+    cli.ok(&["kill", "--all", "c1", "KILL"]);
+    assert_eq!(wait(&mut child), 137);
+}

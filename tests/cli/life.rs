@@ -1,0 +1,198 @@
+//! create, start, run, kill, pause, resume, delete.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+
+use serde_json::json;
+
+use crate::common::{eventually_read, shell, unique};
+use crate::support::*;
+
+#[test]
+fn created_started_killed_and_deleted() {
+    let cli = Cli::new();
+    let output = cli.path("out");
+    let bundle = cli.bundle(&shell("echo started; exec sleep 1000"));
+    let pid_file = cli.path("pid");
+    let created = said(cli.command().args(["create", "--bundle", text(&bundle), "--pid-file", text(&pid_file), "c1"]));
+    assert_eq!(created.code, 0, "{created:?}");
+    let state = cli.state("c1");
+    assert_eq!(state["status"], "created");
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), state["pid"].to_string());
+    cli.ok(&["start", "c1"]);
+    assert_eq!(cli.status("c1"), "running");
+    cli.fails(1, "cannot delete container c1 that is not stopped: running", &["delete", "c1"]);
+    cli.ok(&["kill", "c1", "KILL"]);
+    cli.wait_for_status("c1", "stopped");
+    assert_eq!(cli.state("c1")["pid"], 0);
+    cli.fails(1, "container not running", &["kill", "c1"]);
+    cli.ok(&["delete", "c1"]);
+    cli.fails(1, "container does not exist", &["delete", "c1"]);
+    assert!(!output.exists());
+}
+
+#[test]
+fn options_stand_before_or_after_the_id() {
+    let cli = Cli::new();
+    let [a, b, c] = [(); 3].map(|()| cli.bundle(&shell("exec sleep 1000")));
+    let pid_file = cli.path("pid");
+    for (id, args) in [
+        ("a", vec!["run", "-d", "-b", text(&a), "--pid-file", text(&pid_file), "a"]),
+        ("b", vec!["run", "b", "-d", "-b", text(&b), "--pid-file", text(&pid_file)]),
+        ("c", vec!["run", "--detach", "c", &format!("--bundle={}", text(&c)), "--pid-file", text(&pid_file)]),
+    ] {
+        cli.ok(&args);
+        assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), cli.state(id)["pid"].to_string());
+    }
+    cli.ok(&["delete", "a", "--force"]);
+    cli.ok(&["delete", "-f", "b"]);
+    cli.ok(&["kill", "c", "--all", "SIGKILL"]);
+}
+
+#[test]
+fn a_container_that_was_never_started_is_deleted_without_force() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("true"));
+    cli.ok(&["create", "--bundle", text(&bundle), "c1"]);
+    cli.ok(&["delete", "c1"]);
+    assert_eq!(cli.ok(&["list", "-q"]), "");
+}
+
+#[test]
+fn a_forced_delete_kills_and_does_not_mind_that_there_is_nothing() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.ok(&["delete", "--force", &id]);
+    cli.ok(&["delete", "--force", &id]);
+    cli.fails(1, "container does not exist", &["state", &id]);
+}
+
+#[test]
+fn signals_have_names_and_numbers_and_go_to_init_or_to_all() {
+    let cli = Cli::new();
+    for signal in ["KILL", "SIGKILL", "kill", "9"] {
+        let id = cli.sleeping();
+        cli.ok(&["kill", &id, signal]);
+        cli.wait_for_status(&id, "stopped");
+    }
+    let told = |id: &str| cli.dir.path().join(format!("told-{id}"));
+    // When init ends the kernel kills the others: it waits for the child's word.
+    let script = "trap 'until test -s /told/child; do sleep 0.01; done; echo init >/told/init; exit 0' TERM
+        (trap 'echo child >/told/child; exit 0' TERM; echo up >/told/up; while :; do sleep 0.01; done) &
+        while :; do sleep 0.01; done";
+    let mut config = shell(script);
+    let folder = told("x");
+    std::fs::create_dir(&folder).unwrap();
+    crate::common::push_mount(
+        &mut config,
+        json!({ "destination": "/told", "type": "bind", "source": folder, "options": ["bind", "rw"] }),
+    );
+    let id = cli.running(&config);
+    eventually_read(&folder.join("up"));
+    cli.ok(&["kill", "--all", &id]);
+    eventually_read(&folder.join("child"));
+    eventually_read(&folder.join("init"));
+    cli.wait_for_status(&id, "stopped");
+}
+
+#[test]
+fn paused_and_resumed() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.fails(1, "container not paused", &["resume", &id]);
+    cli.ok(&["pause", &id]);
+    assert_eq!(cli.status(&id), "paused");
+    cli.fails(1, "container not running", &["pause", &id]);
+    cli.fails(255, "cannot exec in a paused container (use --ignore-paused to override)", &["exec", &id, "true"]);
+    cli.ok(&["resume", &id]);
+    assert_eq!(cli.status(&id), "running");
+    cli.ok(&["pause", &id]);
+    cli.ok(&["kill", &id, "KILL"]);
+    cli.wait_for_status(&id, "stopped");
+}
+
+#[test]
+fn regular_expressions_name_containers_as_with_crun() {
+    let cli = Cli::new();
+    for id in ["web-1", "web-2", "db-1"] {
+        let bundle = cli.bundle(&shell("exec sleep 1000"));
+        cli.ok(&["run", "-d", "-b", text(&bundle), id]);
+    }
+    cli.ok(&["kill", "--regex", "^web-", "KILL"]);
+    cli.wait_for_status("web-1", "stopped");
+    cli.wait_for_status("web-2", "stopped");
+    assert_eq!(cli.status("db-1"), "running");
+    cli.ok(&["delete", "--force", "--regex", "^web-"]);
+    assert_eq!(cli.ok(&["list", "--quiet"]), "db-1\n");
+    cli.fails(1, "is not a regular expression", &["delete", "--regex", "("]);
+}
+
+#[test]
+fn another_file_than_config_json_with_the_current_folder_as_bundle() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exit 1"));
+    let mut config = shell("exit 5");
+    config["root"]["path"] = json!(crate::common::rootfs());
+    std::fs::write(bundle.join("other.json"), config.to_string()).unwrap();
+    let said = said(cli.command().args(["run", "--config", "other.json", "c1"]).current_dir(&bundle));
+    assert_eq!(said.code, 5, "{said:?}");
+}
+
+#[test]
+fn a_pidfd_of_init_goes_to_the_socket() {
+    let cli = Cli::new();
+    let socket = cli.path("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    cli.ok(&["run", "-d", "--pidfd-socket", text(&socket), "-b", text(&bundle), "c1"]);
+    let pidfd = received(listener);
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&pidfd)));
+    let pid = info.unwrap().lines().find_map(|line| line.strip_prefix("Pid:").map(str::trim).map(str::to_owned));
+    assert_eq!(pid.unwrap(), cli.state("c1")["pid"].to_string());
+}
+
+#[test]
+fn the_terminal_goes_to_the_console_socket() {
+    let cli = Cli::new();
+    let socket = cli.path("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let bundle = cli.bundle(&with_terminal("tty; exec sleep 1000"));
+    cli.ok(&["create", "--console-socket", text(&socket), "-b", text(&bundle), "c1"]);
+    let mut master = std::fs::File::from(received(listener));
+    cli.ok(&["start", "c1"]);
+    let mut bytes = [0u8; 64];
+    let count = master.read(&mut bytes).unwrap();
+    assert_eq!(&bytes[..count], b"/dev/pts/0\r\n");
+}
+
+#[test]
+fn a_terminal_needs_somebody_who_has_it() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&with_terminal("true"));
+    let without = cli.bundle(&shell("true"));
+    let cannot = "cannot allocate tty if berth will detach without setting console socket";
+    cli.fails(1, cannot, &["create", "-b", text(&bundle), &unique("c")]);
+    cli.fails(1, cannot, &["run", "-d", "-b", text(&bundle), &unique("c")]);
+    let cannot = "cannot use console socket if berth will not detach or allocate tty";
+    cli.fails(1, cannot, &["create", "--console-socket", "/x", "-b", text(&without), &unique("c")]);
+    cli.fails(1, cannot, &["run", "--console-socket", "/x", "-b", text(&bundle), &unique("c")]);
+    assert_eq!(cli.ok(&["list", "-q"]), "");
+}
+
+/// The descriptor that the first connection brings.
+pub fn received(listener: UnixListener) -> OwnedFd {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    use std::os::fd::{AsRawFd, FromRawFd};
+    let (connection, _) = listener.accept().unwrap();
+    let mut bytes = [0u8; 64];
+    let mut iov = [std::io::IoSliceMut::new(&mut bytes)];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let message = recvmsg::<()>(connection.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty()).unwrap();
+    let fds = message.cmsgs().unwrap().find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    // SAFETY: it has just come, and is ours.
+    unsafe { OwnedFd::from_raw_fd(fds.unwrap()[0]) }
+}

@@ -1,0 +1,11 @@
+//! `berth` as a user of a shell has it: the built program, its output, its exit status.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod errors;
+mod exec;
+mod foreground;
+mod life;
+mod looking;
+mod support;

@@ -1,0 +1,240 @@
+//! The program, bundles for it, and a terminal to run it on.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::pty::{Winsize, openpty};
+use serde_json::{Value, json};
+
+use crate::common::{LONG, eventually, rootfs, shell, unique};
+
+/// A state root of its own and what is made in it; all gone when dropped.
+pub struct Cli {
+    pub dir: tempfile::TempDir,
+}
+
+/// What a command has left.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Cli {
+    pub fn new() -> Cli {
+        Cli { dir: tempfile::Builder::new().prefix("berth-cli-").tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// A bundle with the root filesystem that all tests read.
+    pub fn bundle(&self, config: &Value) -> PathBuf {
+        let bundle = self.path(&unique("bundle"));
+        std::fs::create_dir(&bundle).unwrap();
+        let mut config = config.clone();
+        config["root"]["path"] = json!(rootfs());
+        if config["linux"]["cgroupsPath"].is_null() {
+            // The ids of two tests may be the same.
+            config["linux"]["cgroupsPath"] = json!(format!("/berth-{}", unique("cli")));
+        }
+        std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+        bundle
+    }
+
+    /// The program without arguments, in this state root.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+        command.arg("--root").arg(self.root()).env_remove("XDG_RUNTIME_DIR").env("NO_COLOR", "1");
+        command
+    }
+
+    pub fn berth(&self, args: &[&str]) -> Said {
+        said(self.command().args(args))
+    }
+
+    /// The same, and it must succeed; its output.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let said = self.berth(args);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "berth {args:?}: {}", said.out);
+        said.out
+    }
+
+    /// The same, and it must fail with this status and say this.
+    pub fn fails(&self, code: i32, message: &str, args: &[&str]) {
+        let said = self.berth(args);
+        assert_eq!(said.code, code, "berth {args:?}: {said:?}");
+        assert!(said.err.contains(message), "berth {args:?} says {:?}, not {message:?}", said.err);
+    }
+
+    /// A container that runs in the background; its id.
+    pub fn running(&self, config: &Value) -> String {
+        let id = unique("c");
+        let bundle = self.bundle(config);
+        self.ok(&["run", "--detach", "--bundle", bundle.to_str().unwrap(), &id]);
+        id
+    }
+
+    pub fn sleeping(&self) -> String {
+        self.running(&shell("exec sleep 1000"))
+    }
+
+    pub fn state(&self, id: &str) -> Value {
+        serde_json::from_str(&self.ok(&["state", id])).unwrap()
+    }
+
+    pub fn status(&self, id: &str) -> String {
+        self.state(id)["status"].as_str().unwrap().to_owned()
+    }
+
+    pub fn wait_for_status(&self, id: &str, status: &str) {
+        eventually(&format!("{id} is {status}"), || self.status(id) == status);
+    }
+}
+
+impl Drop for Cli {
+    fn drop(&mut self) {
+        if self.root().exists() {
+            for id in self.berth(&["list", "--quiet"]).out.lines() {
+                self.berth(&["delete", "--force", id]);
+            }
+        }
+    }
+}
+
+/// Runs it to its end with files for its output: what it leaves in the background may keep a pipe open.
+pub fn said(command: &mut Command) -> Said {
+    let mut files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+    let [out, err] = [files[0].try_clone().unwrap(), files[1].try_clone().unwrap()];
+    let mut child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
+    let code = wait(&mut child);
+    use std::io::{Seek, SeekFrom};
+    let [out, err] = [0, 1].map(|index: usize| {
+        let mut bytes = Vec::new();
+        files[index].seek(SeekFrom::Start(0)).unwrap();
+        files[index].read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    Said { code, out, err }
+}
+
+/// Waits for the end, but not for ever. A signal is 128 and its number, as for a shell.
+pub fn wait(child: &mut Child) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    let deadline = Instant::now() + Duration::from_millis(LONG as u64);
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            None if Instant::now() > deadline => {
+                let _ = child.kill();
+                panic!("berth does not end");
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// A command on a terminal of its own, as its controlling one.
+pub struct OnTerminal {
+    pub child: Child,
+    master: File,
+    text: Arc<Mutex<String>>,
+}
+
+pub const ROWS: u16 = 33;
+pub const COLUMNS: u16 = 99;
+
+pub fn on_terminal(command: &mut Command) -> OnTerminal {
+    let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(Some(&size), None).unwrap();
+    let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+    command.stdin(slave()).stdout(slave()).stderr(slave());
+    // SAFETY: system calls only.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        });
+    }
+    let child = command.spawn().unwrap();
+    // The command holds the other end.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    drop(pty.slave);
+    let text = Arc::new(Mutex::new(String::new()));
+    let (reader, into) = (pty.master.try_clone().unwrap(), text.clone());
+    std::thread::spawn(move || read_into(reader, &into));
+    OnTerminal { child, master: pty.master.into(), text }
+}
+
+fn read_into(from: OwnedFd, into: &Mutex<String>) {
+    let mut from = File::from(from);
+    let mut bytes = [0u8; 4096];
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        into.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+}
+
+impl OnTerminal {
+    pub fn type_in(&mut self, text: &str) {
+        self.master.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    pub fn wait_for(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_millis(LONG as u64);
+        while !self.text().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} has not come: {:?}", self.text());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the struct that TIOCSWINSZ reads.
+        assert_eq!(unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) }, 0);
+    }
+
+    /// Of the terminal's settings, whether it echoes.
+    pub fn echoes(&self) -> bool {
+        let settings = nix::sys::termios::tcgetattr(&self.master).unwrap();
+        settings.local_flags.contains(nix::sys::termios::LocalFlags::ECHO)
+    }
+
+    pub fn end(&mut self) -> i32 {
+        wait(&mut self.child)
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a config is with a terminal.
+pub fn with_terminal(script: &str) -> Value {
+    let mut config = shell(script);
+    config["process"]["terminal"] = json!(true);
+    config
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,121 @@
+//! How a process is started beside its specification: its keyring, its cgroup, a container that is paused.
+
+mod common;
+
+use std::path::Path;
+
+use berth::{Code, ExitStatus, Keyring, Paused, ProcessOptions, Status};
+use common::*;
+use serde_json::json;
+
+/// What there is without a mask on it.
+fn reading_keys() -> serde_json::Value {
+    let mut config = shell("cat /proc/keys; exec sleep 1000");
+    config["linux"]["maskedPaths"] = json!([]);
+    config
+}
+
+/// A session keyring of this thread's that only its possessors see.
+fn join_session_keyring(name: &std::ffi::CStr) {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    const SETPERM: libc::c_long = 5;
+    // SAFETY: the name is read.
+    let id = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) };
+    assert!(id > 0);
+    // SAFETY: numbers only.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_keyctl, SETPERM, id, 0x3f00_0000) }, 0);
+}
+
+#[test]
+fn the_session_keyring_is_new_or_the_callers() {
+    let host = Host::new();
+    join_session_keyring(c"berth-test-keys");
+    for (keyring, inherited) in [(Keyring::New, false), (Keyring::Inherit, true)] {
+        let options = ProcessOptions { keyring, ..piped() };
+        let mut config = reading_keys();
+        config["process"]["args"] = json!(["/bin/sh", "-c", "cat /proc/keys"]);
+        let container = host.run(&config, &options).unwrap();
+        let text = read_all(&container.init_process().unwrap());
+        assert_eq!(text.contains("berth-test-keys"), inherited, "{text}");
+        container.wait(LONG).unwrap();
+        let container = host.run(&reading_keys(), &ProcessOptions { keyring, ..quiet() }).unwrap();
+        let text = exec_shell(&container, "cat /proc/keys");
+        assert_eq!(text.contains("berth-test-keys"), inherited, "exec does as its container: {text}");
+    }
+}
+
+#[test]
+fn a_process_in_a_paused_container_begins_when_it_is_resumed() {
+    let host = Host::new();
+    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    container.pause().unwrap();
+    let refused = container.exec(&parsed(&shell_process("exit 3")), &quiet()).unwrap_err();
+    assert_eq!(refused.code, Code::Paused);
+    let other = host.runtime.load(container.id()).unwrap();
+    let executing = std::thread::spawn(move || {
+        let options = ProcessOptions { paused: Paused::Wait, ..quiet() };
+        other.exec(&parsed(&shell_process("exit 3")), &options).unwrap().wait(LONG).unwrap()
+    });
+    eventually("it is in the container", || container.pids().unwrap().len() == 2);
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    assert!(!executing.is_finished());
+    container.resume().unwrap();
+    assert_eq!(executing.join().unwrap(), ExitStatus::Exited(3));
+}
+
+/// Every directory of the container's cgroups, and the name of its hierarchy.
+fn places(container: &berth::Container) -> Vec<(String, String)> {
+    let state: serde_json::Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
+    let paths = state["cgroupPaths"].as_object().unwrap();
+    paths.iter().map(|(name, path)| (name.clone(), path.as_str().unwrap().to_owned())).collect()
+}
+
+fn is_in(pid: i32, directory: &str) -> bool {
+    let procs = std::fs::read_to_string(Path::new(directory).join("cgroup.procs")).unwrap();
+    procs.lines().any(|line| line == pid.to_string())
+}
+
+#[test]
+fn a_process_may_be_in_cgroups_below_the_containers() {
+    let host = Host::new();
+    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let exec = |cgroups: &[&str]| {
+        let cgroups = cgroups.iter().map(|cgroup| (*cgroup).to_owned()).collect();
+        container.exec(&parsed(&shell_process("exec sleep 1000")), &ProcessOptions { cgroups, ..quiet() })
+    };
+    let missing = exec(&["below"]).unwrap_err();
+    assert!(missing.message.contains("there is no cgroup /") && missing.message.contains("/below"), "{missing}");
+    let places = places(&container);
+    for (_, path) in &places {
+        let _ = std::fs::create_dir(Path::new(path).join("below"));
+        // A child of a cpuset begins without any.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if let Ok(value) = std::fs::read_to_string(Path::new(path).join(file)) {
+                let _ = std::fs::write(Path::new(path).join("below").join(file), value);
+            }
+        }
+    }
+    let everywhere = exec(&["/below"]).unwrap().pid();
+    for (_, path) in &places {
+        assert!(is_in(everywhere, &format!("{path}/below")), "{path}");
+    }
+    let (name, path) = &places[places.len() - 1];
+    let in_one = exec(&[&format!("{name}:below")]).unwrap().pid();
+    assert!(is_in(in_one, &format!("{path}/below")));
+    let others = places.iter().filter(|(_, other)| other != path);
+    others.for_each(|(_, other)| assert!(is_in(in_one, other), "{other}"));
+    assert_eq!(exec(&["nonsense:below"]).unwrap_err().code, Code::InvalidArgument);
+    assert_eq!(exec(&["../other"]).unwrap_err().code, Code::InvalidArgument);
+    assert_eq!(exec(&["below/../.."]).unwrap_err().code, Code::InvalidArgument);
+}
+
+#[test]
+fn options_of_exec_are_refused_where_a_container_is_created() {
+    let host = Host::new();
+    for options in [
+        ProcessOptions { paused: Paused::Wait, ..quiet() },
+        ProcessOptions { cgroups: vec!["below".into()], ..quiet() },
+    ] {
+        assert_eq!(host.create(&shell("true"), &options).unwrap_err().code, Code::InvalidArgument);
+    }
+}
