@@ -48,7 +48,9 @@ class ProcessOptions(ctypes.Structure):
         ("extra_fd_count", c_size_t),
         ("console_socket", c_char_p),
         ("parent_death_signal", c_int32),
-        ("reserved", c_int32),
+        ("flags", c_uint32),
+        ("cgroups", POINTER(c_char_p)),
+        ("cgroup_count", c_size_t),
     ]
 
 
