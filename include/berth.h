@@ -664,10 +664,10 @@ uint32_t berth_abi_version(void);
  * themselves answer. A name that is not known is 0, as is NULL.
  *
  * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
- * "events", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "cgroup-v1",
- * "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
+ * "events", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "seccomp",
+ * "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
  * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
- * "seccomp", "apparmor", "selinux", "checkpoint", "network", "rootless".
+ * "apparmor", "selinux", "checkpoint", "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
 

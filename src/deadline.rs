@@ -34,6 +34,13 @@ impl Deadline {
         self.0.is_some_and(|at| at <= Instant::now())
     }
 
+    /// For timeouts where 0 means for ever: at least 1, and an hour instead of for ever.
+    pub fn left_ms(self) -> i64 {
+        const HOUR: i64 = 3_600_000;
+        let left = self.0.map(|at| at.saturating_duration_since(Instant::now()).as_millis());
+        left.map_or(HOUR, |left| i64::try_from(left).unwrap_or(HOUR)).clamp(1, HOUR)
+    }
+
     pub fn poll_timeout(self) -> PollTimeout {
         let Some(at) = self.0 else { return PollTimeout::NONE };
         // Rounded up: a poll that ends just before the deadline would only be repeated.

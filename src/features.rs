@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 35] = [
+const NAMES: [&str; 36] = [
     "create",
     "start",
     "run",
@@ -22,6 +22,7 @@ const NAMES: [&str; 35] = [
     "extra-fds",
     "explain",
     "log",
+    "seccomp",
     "networks",
     "net-devices",
     "interfaces",

@@ -34,7 +34,7 @@ pub enum Place<'a> {
     /// In the namespaces of a container's init: CLONE_NEW… flags.
     Container { namespaces: u64, init: &'a Inside },
     /// As the container's process would, by a plan that the caller makes from the hook.
-    AsProcess { plan: &'a dyn Fn(&Hook) -> Plan, run: &'a ProcessRunner<'a> },
+    AsProcess { plan: &'a dyn Fn(&Hook) -> Result<Plan>, run: &'a ProcessRunner<'a> },
 }
 
 /// Starts a plan that joins a container, and returns the process once it has executed.
@@ -96,7 +96,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let (namespaces, init) = match place {
         Place::Host => (0, None),
         Place::Container { namespaces, init } => (*namespaces, Some(*init)),
-        Place::AsProcess { plan, run } => return run(&plan(hook), low),
+        Place::AsProcess { plan, run } => return run(&plan(hook)?, low),
     };
     let file = hook.path().to_string_lossy();
     let args = hook.args().clone().unwrap_or_default();

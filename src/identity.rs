@@ -26,6 +26,8 @@ pub struct Glance {
     pub start_time: u64,
     /// R, S, D, Z …
     pub state: char,
+    /// The program's name, as far as the kernel keeps it, or what the process has called itself.
+    pub name: String,
 }
 
 impl Identity {
@@ -76,11 +78,13 @@ pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
 pub fn glance(pid: i32) -> Result<Option<Glance>> {
     let Some(text) = read_proc(&format!("{pid}/stat"))? else { return Ok(None) };
     // The name in parentheses may have anything in it, also parentheses.
-    let fields = text.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>()).unwrap_or_default();
+    let (before, after) = text.rsplit_once(") ").unwrap_or_default();
+    let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();
+    let fields: Vec<&str> = after.split(' ').collect();
     let state = fields.first().and_then(|field| field.chars().next());
     let start_time = fields.get(19).and_then(|field| field.parse().ok());
     match (state, start_time) {
-        (Some(state), Some(start_time)) => Ok(Some(Glance { state, start_time })),
+        (Some(state), Some(start_time)) => Ok(Some(Glance { state, start_time, name })),
         _ => Err(Error::system(Errno::EPROTO, format!("reading /proc/{pid}/stat"))),
     }
 }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
@@ -13,6 +14,7 @@ use nix::unistd::{Gid, Uid, fchown, pipe2};
 use crate::children::{self, End};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
+use crate::rights;
 use crate::spawn::{self, ExitStatus};
 
 /// Where a standard stream leads.
@@ -317,26 +319,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
 pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
-    use nix::sys::socket::{
-        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt, socket,
-        sockopt::SendTimeout,
-    };
-    /// A full or stuck receiver must not hold us for ever; AF_UNIX's connect obeys this too (unix(7)).
-    const PATIENCE: i64 = 10;
+    const PATIENCE: Duration = Duration::from_secs(10);
     let doing = || format!("sending the terminal to the console socket {}", path.display());
-    let address = UnixAddr::new(path).doing(doing)?;
-    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).doing(doing)?;
-    setsockopt(&stream, SendTimeout, &nix::sys::time::TimeVal::new(PATIENCE, 0)).doing(doing)?;
-    connect(stream.as_raw_fd(), &address).doing(doing)?;
-    let fds = [master.as_raw_fd()];
-    let name = [std::io::IoSlice::new(b"/dev/ptmx")];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    loop {
-        match sendmsg::<()>(stream.as_raw_fd(), &name, &rights, MsgFlags::MSG_NOSIGNAL, None) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(|_| ()).doing(doing),
-        }
-    }
+    rights::send(path, b"/dev/ptmx", master, Deadline::after(PATIENCE), doing)
 }
 
 /// Makes a descriptor non-blocking.

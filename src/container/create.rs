@@ -11,7 +11,7 @@ use super::inside::{Inside, Needs};
 use super::lock::{Lock, LockKind};
 use super::status::{self, Status};
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
-use super::{Container, prepare};
+use super::{Container, oci_state, prepare};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::error::{Code, Doing, Error, Result};
@@ -21,7 +21,9 @@ use crate::identity::Identity;
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, Outside, Plan};
 use crate::process::{Keyring, Paused, Process, ProcessOptions, Streams, send_terminal};
+use crate::rights;
 use crate::runtime::Runtime;
+use crate::security::seccomp;
 use crate::spawn::{self, Conversation, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
@@ -45,6 +47,9 @@ impl Container {
     pub fn create(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
         check_id(id)?;
         config.validate()?;
+        if let Some(filter) = seccomp::filter(config.spec())? {
+            filter.report();
+        }
         let process = process_of(config)?;
         options.check(process.terminal().unwrap_or(false))?;
         refuse_exec_options(options)?;
@@ -231,6 +236,10 @@ impl Container {
             init.go()?;
         }
         fault::point("create.hooks");
+        if plan.has_listener() {
+            record.init = Some(identify(init.pid())?);
+            self.tell_supervisor(&mut init, config, record, Status::Creating)?;
+        }
         // The hooks' time is not init's.
         init.ready(self.runtime.setup_deadline())?;
         prepare::from_outside(init.pid(), &late)?;
@@ -248,6 +257,24 @@ impl Container {
         };
         let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
+    }
+
+    /// Hands the listener of a filter with SCMP_ACT_NOTIFY to its supervisor, and lets the process go on.
+    pub(super) fn tell_supervisor(
+        &self,
+        init: &mut Conversation,
+        config: &Config,
+        record: &Record,
+        status: Status,
+    ) -> Result<()> {
+        let deadline = self.runtime.setup_deadline();
+        let listener = init.listener(deadline)?;
+        let profile = seccomp::profile(config.spec());
+        let path = profile.and_then(|profile| profile.listener_path().as_deref()).unwrap_or(Path::new(""));
+        let state = oci_state::for_supervisor(config, record, status, init.pid())?;
+        let doing = || format!("sending the seccomp listener to {} (linux.seccomp.listenerPath)", path.display());
+        rights::send(path, state.as_bytes(), &listener, deadline, doing)?;
+        init.go()
     }
 
     /// Saves the record and lets init go: from here on it lives without us.

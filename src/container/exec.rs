@@ -13,6 +13,7 @@ use crate::error::{Code, Result};
 use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
+use crate::security::seccomp;
 use crate::spawn::{self, Child, Launch};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
@@ -44,12 +45,12 @@ impl Container {
         let process = &completed(process, process_of(config)?);
         let cgroup =
             if options.cgroups.is_empty() { cgroup } else { cgroup::open(&record.cgroup.below(&options.cgroups)?)? };
-        let plan = self.join_plan(config, &record, process, options.parent_death_signal);
+        let plan = self.join_plan(config, &record, process, options.parent_death_signal)?;
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
-        let joined = self.join(&plan, &record, cgroup.as_ref(), &streams.low);
+        let joined = self.join(&plan, &record, (config, status), cgroup.as_ref(), &streams.low);
         let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
@@ -63,26 +64,34 @@ impl Container {
         }
     }
 
-    fn join_plan(&self, config: &Config, record: &Record, process: &oci::Process, parent_death_signal: i32) -> Plan {
-        plan::join(&Join {
+    fn join_plan(
+        &self,
+        config: &Config,
+        record: &Record,
+        process: &oci::Process,
+        parent_death_signal: i32,
+    ) -> Result<Plan> {
+        let filter = seccomp::filter(config.spec())?;
+        Ok(plan::join(&Join {
             process,
             linux: config.spec().linux().as_ref(),
+            filter: filter.as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
             parent_death_signal,
             keyring: !record.inherits_keyring,
             own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
-        })
+        }))
     }
 
     /// A startContainer hook runs as the container's process would: its program lies in the image, so it gets no more
     /// privileges than the image's own.
-    pub(super) fn hook_plan(&self, config: &Config, record: &Record, hook: &oci::Hook) -> Plan {
+    pub(super) fn hook_plan(&self, config: &Config, record: &Record, hook: &oci::Hook) -> Result<Plan> {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
         process.set_env(hook.env().clone());
         process.set_exec_cpu_affinity(None);
-        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL);
+        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL)?;
         // A hook's environment is what its entry says.
         plan.steps.retain(|step| !matches!(step, Step::Home(_)));
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
@@ -90,7 +99,7 @@ impl Container {
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
             *file = Some(path);
         }
-        plan
+        Ok(plan)
     }
 
     /// Starts a join plan and returns the process once it has executed, and its terminal.
@@ -98,6 +107,7 @@ impl Container {
         &self,
         plan: &Plan,
         record: &Record,
+        (config, status): (&Config, Status),
         cgroup: &dyn Cgroup,
         low: &[RawFd],
     ) -> Result<(Child, Option<OwnedFd>)> {
@@ -124,6 +134,9 @@ impl Container {
         prepare::from_outside(child.pid(), &plan.outside)?;
         fault::point("exec.attached");
         child.go()?;
+        if plan.has_listener() {
+            self.tell_supervisor(&mut child, config, record, status)?;
+        }
         child.executed(deadline)?;
         fault::point("exec.executed");
         Ok(child.finish())

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Container, Record, Status, status};
 use crate::error::{Code, Error, Result};
+use crate::security::seccomp;
 use crate::spec::Config;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType as Kind;
@@ -11,6 +12,21 @@ use crate::spec::oci::LinuxNamespaceType as Kind;
 /// What hooks get on standard input: the state of the OCI runtime specification and nothing more.
 pub fn for_hooks(config: &Config, record: &Record, status: Status) -> Result<String> {
     text(&Value::Object(oci(config, record, status)))
+}
+
+/// What the supervisor of a seccomp filter gets with the listener: the container process state of the OCI runtime
+/// specification.
+pub fn for_supervisor(config: &Config, record: &Record, status: Status, pid: i32) -> Result<String> {
+    let mut state = Map::new();
+    state.insert("ociVersion".into(), json!(config.spec().version()));
+    state.insert("fds".into(), json!(["seccompFd"]));
+    state.insert("pid".into(), json!(pid));
+    let metadata = seccomp::profile(config.spec()).and_then(|profile| profile.listener_metadata().as_ref());
+    if let Some(metadata) = metadata {
+        state.insert("metadata".into(), json!(metadata));
+    }
+    state.insert("state".into(), Value::Object(oci(config, record, status)));
+    text(&Value::Object(state))
 }
 
 fn oci(config: &Config, record: &Record, status: Status) -> Map<String, Value> {

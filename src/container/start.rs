@@ -16,6 +16,7 @@ use crate::init::wire::{self, MESSAGE_LEN, Message};
 use crate::plan;
 use crate::process::ProcessOptions;
 use crate::runtime::Runtime;
+use crate::security::seccomp;
 use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
@@ -63,7 +64,9 @@ impl Container {
 
     fn run_start_hooks(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let plan = |hook: &crate::spec::oci::Hook| self.hook_plan(config, record, hook);
-        let run = |plan: &plan::Plan, low: &[i32]| self.join(plan, record, cgroup, low).map(|joined| joined.0);
+        let run = |plan: &plan::Plan, low: &[i32]| {
+            self.join(plan, record, (config, Status::Created), cgroup, low).map(|joined| joined.0)
+        };
         let place = Place::AsProcess { plan: &plan, run: &run };
         self.run_hooks(Kind::StartContainer, config, record, Status::Created, &place)
     }
@@ -88,7 +91,11 @@ impl Container {
             _ => return Err(running()),
         }
         fault::point("start.released");
-        match read_message(&fifo, None, self.runtime.setup_deadline())? {
+        let deadline = self.runtime.setup_deadline();
+        match read_message(&fifo, None, deadline)? {
+            None if seccomp::profile(config.spec()).is_some() => {
+                spawn::check_executed(init.pid(), init.pidfd(), deadline)
+            }
             None => Ok(()),
             Some(message) => Err(self.failure(config, record, &message)),
         }

@@ -68,6 +68,12 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambien
     Ok(())
 }
 
+/// Makes all permitted capabilities effective: becoming another user than root has cleared them.
+pub fn raise_capabilities() -> Result<()> {
+    let (permitted, inheritable) = capget()?;
+    capset(permitted, permitted, inheritable)
+}
+
 pub fn no_new_privileges() -> Result<()> {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(|_| ())
 }

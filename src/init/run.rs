@@ -16,6 +16,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
+    /// All that comes before execve has been done.
+    ready_to_execute: bool,
     /// See [`mounts::cut_off`].
     cut_off_later: bool,
 }
@@ -29,7 +31,8 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false, cut_off_later: false })
+        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false,
+            ready_to_execute: false, cut_off_later: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -161,6 +164,7 @@ impl Init {
                 let room = self.plan.bytes_mut(step.s[0], a1 as usize)?;
                 home::complete(self.slots[SLOT_PROC], a0 as u32, room)
             }
+            Op::Seccomp => self.seccomp(&step),
         }
     }
 
@@ -338,7 +342,30 @@ impl Init {
         }
     }
 
-    fn exec(&mut self, step: &Step) -> Result<()> {
+    /// From here on system calls are those that the filter allows. So what can be done before it is: where nobody
+    /// need be told of the filter, only dropping capabilities and execve are left.
+    fn seccomp(&mut self, step: &Step) -> Result<()> {
+        let tell = step.flags & LISTENER != 0;
+        if !tell {
+            self.get_ready_to_execute()?;
+        }
+        if step.flags & PRIVILEGED != 0 {
+            process::raise_capabilities()?;
+        }
+        let count = step.a[0] as usize;
+        let listener = load_filter(self.plan.u32_array(step.s[0], 2 * count)?, count, step.a[1])?;
+        if tell {
+            self.report.send(LISTENER_FD, 0, Some(listener))?;
+            close(listener);
+            self.report.wait_for_go()?;
+        }
+        Ok(())
+    }
+
+    fn get_ready_to_execute(&mut self) -> Result<()> {
+        if self.ready_to_execute {
+            return Ok(());
+        }
         // The setting does not survive a change of identity, so it is made here, at the last moment.
         prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
         ignore_sigpipe(false);
@@ -347,6 +374,12 @@ impl Init {
             self.report.send(EXECUTING, 0, Some(reading))?;
             close(reading);
         }
+        self.ready_to_execute = true;
+        Ok(())
+    }
+
+    fn exec(&mut self, step: &Step) -> Result<()> {
+        self.get_ready_to_execute()?;
         let errno = process::exec(self.plan, step);
         ignore_sigpipe(true);
         Err(errno)

@@ -171,8 +171,14 @@ ops! {
     /// Completes the text s0 ("HOME=", with a1 bytes of room in all) with the home directory that /etc/passwd gives uid
     /// a0, or "/".
     Home = 93,
+    /// seccomp(SECCOMP_SET_MODE_FILTER, a1, the a0 instructions at s0). flags: [`PRIVILEGED`], [`LISTENER`].
+    Seccomp = 82,
 }
 
+/// `Seccomp`: no_new_privs is not set, so it takes CAP_SYS_ADMIN.
+pub const PRIVILEGED: u32 = 1;
+/// `Seccomp`: the kernel returns a listener; the host gets it, and its word is waited for.
+pub const LISTENER: u32 = 2;
 /// `WaitHost`: tell the host that the step was reached.
 pub const ANNOUNCE: u32 = 1;
 /// `OpenTree`: the clone shall not pass mounts on to the host.
@@ -233,6 +239,8 @@ pub const FAILED: u32 = 6;
 pub const RELEASED: u32 = 7;
 /// A socket that init has opened comes along.
 pub const SOCKET: u32 = 8;
+/// The listener of a seccomp filter comes along.
+pub const LISTENER_FD: u32 = 9;
 
 /// The host's answer: one byte.
 pub const GO: u8 = b'g';

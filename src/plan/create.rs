@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use super::join::AFTER_FORK;
-use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, process, rootfs};
+use super::process::{self, Confined};
+use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
+use crate::security::seccomp;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::spec::{Config, hooks, oci};
@@ -120,11 +122,30 @@ fn push_inside(
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));
     }
+    let filter = seccomp::filter(spec)?;
+    let confined = spec.process().as_ref().map(|process| Confined {
+        process,
+        linux: spec.linux().as_ref(),
+        filter: filter.as_ref(),
+    });
+    // Only the creator can take the listener: whoever starts the container hears of init through exec.fifo.
+    let early = confined.filter(|confined| confined.filter.is_some_and(|filter| filter.notifies));
+    if let Some(confined) = early {
+        process::push_surroundings(plan, confined);
+        process::push_identity(plan, confined);
+    }
     plan.push(Step::Ready);
     let fifo = plan.slot(Descriptor::ExecFifo);
     plan.push(Step::ExecFifo(fifo));
+    match (early, confined) {
+        (Some(Confined { process, .. }), _) => {
+            process::push_limits(plan, process);
+            process::push_exec(plan, process);
+        }
+        (None, Some(confined)) => process::push(plan, confined),
+        (None, None) => {}
+    }
     if let Some(process) = spec.process() {
-        process::push(plan, process, spec.linux().as_ref());
         process::push_outside(plan, process);
     }
     Ok(())

@@ -267,6 +267,13 @@ impl Block {
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 out.a = [*effective, *permitted, *inheritable, *ambient];
             }
+            Step::Seccomp { filter, privileged } => {
+                out.flags = if *privileged { wire::PRIVILEGED } else { 0 };
+                out.flags |= if filter.notifies { wire::LISTENER } else { 0 };
+                out.a = [filter.program.len() as u64, filter.flags as u64, 0, 0];
+                out.s[0] = self.align();
+                self.bytes.extend(filter.program.iter().flat_map(|instruction| instruction.bytes()));
+            }
             Step::Umask(mask) => out.a[0] = *mask as u64,
             Step::WorkingDirectory { path, attempt } => {
                 out.flags = if *attempt { wire::TRY } else { 0 };

@@ -1,12 +1,17 @@
 //! Plans for processes beside the container's init: exec, hooks, helpers.
 
-use super::{Descriptor, Plan, Step, process};
+use std::sync::Arc;
+
+use super::process::{self, Confined};
+use super::{Descriptor, Plan, Step};
+use crate::security::seccomp::Filter;
 use crate::spec::oci;
 
 /// A further process in a running container.
 pub struct Join<'a> {
     pub process: &'a oci::Process,
     pub linux: Option<&'a oci::Linux>,
+    pub filter: Option<&'a Arc<Filter>>,
     /// CLONE_NEW… of the namespaces that differ from the host's.
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
@@ -47,8 +52,9 @@ pub fn join(join: &Join) -> Plan {
     if join.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }
-    process::push(&mut plan, join.process, join.linux);
-    process::push_outside(&mut plan, join.process);
+    let Join { process, linux, filter, .. } = *join;
+    process::push(&mut plan, Confined { process, linux, filter });
+    process::push_outside(&mut plan, process);
     plan
 }
 

@@ -24,6 +24,7 @@ pub use outside::Outside;
 pub use step::{Attributes, Barrier, Descriptor, Slot, Step};
 
 use crate::init::wire::SLOT_FREE;
+use crate::security::seccomp::Filter;
 
 /// What init will do, and how it is to be spawned for it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +51,19 @@ impl Plan {
     /// Whether init reaches this barrier.
     pub fn waits_for(&self, barrier: Barrier) -> bool {
         self.steps.contains(&Step::WaitHost(barrier))
+    }
+
+    /// The filter that init loads, with the index of the step.
+    pub fn filter(&self) -> Option<(usize, &Filter)> {
+        self.steps.iter().enumerate().find_map(|(index, step)| match step {
+            Step::Seccomp { filter, .. } => Some((index, filter.as_ref())),
+            _ => None,
+        })
+    }
+
+    /// Whether init gives the listener of its filter to the host.
+    pub fn has_listener(&self) -> bool {
+        self.filter().is_some_and(|(_, filter)| filter.notifies)
     }
 
     /// Whether the process that goes on is another one than the spawned.

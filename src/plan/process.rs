@@ -1,50 +1,39 @@
 //! The last part of every plan: from privileged init to the container's program.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Outside, Plan, Step};
+use crate::security::seccomp::Filter;
 use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
 
 /// What POSIX systems search when PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const DEFAULT_UMASK: u32 = 0o022;
 
-/// Identity, limits, working directory and exec, in the order that each needs the privileges of the one before.
-pub fn push(plan: &mut Plan, process: &oci::Process, linux: Option<&oci::Linux>) {
-    let env = process.env().clone().unwrap_or_default();
-    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+/// The process, and the filter of the system calls that it may make.
+#[derive(Clone, Copy)]
+pub struct Confined<'a> {
+    pub process: &'a oci::Process,
+    pub linux: Option<&'a oci::Linux>,
+    pub filter: Option<&'a Arc<Filter>>,
+}
+
+/// Limits, identity and exec, in the order that each needs the privileges of the one before.
+pub fn push(plan: &mut Plan, confined: Confined) {
+    push_surroundings(plan, confined);
+    push_limits(plan, confined.process);
+    push_identity(plan, confined);
+    push_exec(plan, confined.process);
+}
+
+/// The user's home, and what the container's processes have in common beside namespaces and cgroups.
+pub fn push_surroundings(plan: &mut Plan, confined: Confined) {
+    let Confined { process, linux, .. } = confined;
+    if !process.env().iter().flatten().any(|entry| entry.starts_with("HOME=")) {
         // Before the user's privileges are all there are: the file may be root's alone.
         plan.push(Step::Home(process.user().uid()));
     }
-    push_surroundings(plan, linux);
-    for limit in process.rlimits().iter().flatten() {
-        let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
-        plan.push(Step::Rlimit { resource, name, soft: limit.soft(), hard: limit.hard() });
-    }
-    let sets = capabilities::Sets::of(process);
-    plan.push(Step::Bounding(sets.bounding));
-    let cwd: PathBuf = process.cwd().clone();
-    plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });
-    let user = process.user();
-    let groups = user.additional_gids().clone().unwrap_or_default();
-    plan.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
-    plan.push(Step::Umask(user.umask().unwrap_or(DEFAULT_UMASK)));
-    plan.push(Step::Capabilities {
-        effective: sets.effective,
-        permitted: sets.permitted,
-        inheritable: sets.inheritable,
-        ambient: sets.ambient,
-    });
-    plan.push(Step::WorkingDirectory { path: cwd, attempt: false });
-    if process.no_new_privileges().unwrap_or(false) {
-        plan.push(Step::NoNewPrivileges);
-    }
-    let args = process.args().clone().unwrap_or_default();
-    plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
-}
-
-/// What the container's processes have in common, beside namespaces and cgroups.
-fn push_surroundings(plan: &mut Plan, linux: Option<&oci::Linux>) {
     if let Some(policy) = linux.and_then(|linux| linux.memory_policy().as_ref()) {
         let flags = policy.flags().iter().flatten().map(|flag| format!(" {flag}"));
         plan.push(Step::MemoryPolicy {
@@ -61,6 +50,62 @@ fn push_surroundings(plan: &mut Plan, linux: Option<&oci::Linux>) {
         };
         plan.push(Step::Personality { persona, name: name.into() });
     }
+}
+
+pub fn push_limits(plan: &mut Plan, process: &oci::Process) {
+    for limit in process.rlimits().iter().flatten() {
+        let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
+        plan.push(Step::Rlimit { resource, name, soft: limit.soft(), hard: limit.hard() });
+    }
+}
+
+/// The filter is loaded as late as it can be, since what comes after it must be allowed by it: with no_new_privs as the
+/// last of all; without, while there still is CAP_SYS_ADMIN.
+pub fn push_identity(plan: &mut Plan, confined: Confined) {
+    let Confined { process, filter, .. } = confined;
+    let no_new_privileges = process.no_new_privileges().unwrap_or(false);
+    let load = |plan: &mut Plan| {
+        if let Some(filter) = filter {
+            plan.push(Step::Seccomp { filter: filter.clone(), privileged: !no_new_privileges });
+        }
+    };
+    let sets = capabilities::Sets::of(process);
+    plan.push(Step::Bounding(sets.bounding));
+    let cwd: PathBuf = process.cwd().clone();
+    plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });
+    let user = process.user();
+    let groups = user.additional_gids().clone().unwrap_or_default();
+    plan.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    plan.push(Step::Umask(user.umask().unwrap_or(DEFAULT_UMASK)));
+    let as_user = Step::WorkingDirectory { path: cwd, attempt: false };
+    let capabilities = Step::Capabilities {
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    };
+    if no_new_privileges {
+        plan.push(capabilities);
+        plan.push(as_user);
+        plan.push(Step::NoNewPrivileges);
+        load(plan);
+    } else {
+        let after_filter = filter.is_some();
+        if after_filter {
+            plan.push(as_user.clone());
+        }
+        load(plan);
+        plan.push(capabilities);
+        if !after_filter {
+            plan.push(as_user);
+        }
+    }
+}
+
+pub fn push_exec(plan: &mut Plan, process: &oci::Process) {
+    let env = process.env().clone().unwrap_or_default();
+    let args = process.args().clone().unwrap_or_default();
+    plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
 }
 
 /// The value of the last PATH, as execve's program would see it, or the default.

@@ -1,10 +1,12 @@
 //! The steps of a plan with their names, before they become bytes; and each in words.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::init::wire;
+use crate::security::seccomp::Filter;
 
 /// What a descriptor slot holds when init begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,6 +171,11 @@ pub enum Step {
         ambient: u64,
     },
     NoNewPrivileges,
+    Seccomp {
+        filter: Arc<Filter>,
+        /// CAP_SYS_ADMIN is what permits it, not no_new_privs.
+        privileged: bool,
+    },
     Umask(u32),
     WorkingDirectory {
         path: PathBuf,
@@ -257,6 +264,9 @@ impl Step {
             Step::User { uid, gid, groups } => format!("becoming uid {uid}, gid {gid}, groups {groups:?}"),
             Step::Capabilities { .. } => "setting capabilities".into(),
             Step::NoNewPrivileges => "setting no_new_privs".into(),
+            Step::Seccomp { filter, .. } => {
+                format!("loading the seccomp filter of {} instructions", filter.program.len())
+            }
             Step::Umask(mask) => format!("setting the umask {mask:04o}"),
             Step::WorkingDirectory { path, .. } => format!("entering the working directory {}", show(path)),
             Step::ParentDeathSignal(signal) => format!("setting the parent death signal {signal}"),
@@ -306,6 +316,13 @@ impl Step {
                 put("permitted", json!(capability_names(*permitted)));
                 put("inheritable", json!(capability_names(*inheritable)));
                 put("ambient", json!(capability_names(*ambient)));
+            }
+            Step::Seccomp { filter, privileged } => {
+                put("instructions", json!(filter.program.len()));
+                put("flags", json!(filter.flag_names()));
+                put("notifies", json!(filter.notifies));
+                put("unknown", json!(filter.unknown));
+                put("privileged", json!(privileged));
             }
             Step::Exec { args, env, search, .. } => {
                 put("args", json!(args));
@@ -358,6 +375,7 @@ impl Step {
             Step::User { .. } => Op::User,
             Step::Capabilities { .. } => Op::Capabilities,
             Step::NoNewPrivileges => Op::NoNewPrivileges,
+            Step::Seccomp { .. } => Op::Seccomp,
             Step::Umask(_) => Op::Umask,
             Step::WorkingDirectory { .. } => Op::WorkingDirectory,
             Step::ParentDeathSignal(_) => Op::ParentDeathSignal,

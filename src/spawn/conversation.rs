@@ -11,7 +11,7 @@ use nix::sys::socket::{
 use serde_json::json;
 
 use super::clone::{self, Child};
-use super::wait;
+use super::{ExitStatus, filtered, wait};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage, reason};
 use crate::init::wire::{self, MESSAGE_LEN, Message};
@@ -97,6 +97,12 @@ impl<'p> Conversation<'p> {
         fd.ok_or_else(|| self.protocol_error("no socket"))
     }
 
+    /// The listener of the filter that a `Seccomp` step has loaded. init waits for [`Conversation::go`].
+    pub fn listener(&mut self, deadline: Deadline) -> Result<OwnedFd> {
+        let (_, fd) = self.expect(wire::LISTENER_FD, deadline)?;
+        fd.ok_or_else(|| Error::system(Errno::EMFILE, "taking the listener of the seccomp filter"))
+    }
+
     /// Waits until execve has happened: the pipe that comes with `Executing` closes then. The control socket would
     /// not do: a process that the host has forked meanwhile may hold a copy of init's end.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
@@ -106,13 +112,20 @@ impl<'p> Conversation<'p> {
             }
             return match receive(&self.control, MsgFlags::MSG_DONTWAIT) {
                 Ok(Event::Message { message, .. }) if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
-                _ => Ok(()),
+                _ => self.not_killed_by_its_filter(deadline),
             };
         }
         match self.next(deadline)? {
-            Event::Closed => Ok(()),
+            Event::Closed => self.not_killed_by_its_filter(deadline),
             Event::Message { message, .. } if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
             Event::Message { .. } => Err(self.protocol_error("a message after exec")),
+        }
+    }
+
+    fn not_killed_by_its_filter(&self, deadline: Deadline) -> Result<()> {
+        match self.plan.filter() {
+            Some(_) => filtered::check_executed(self.pid(), self.pidfd().as_fd(), deadline),
+            None => Ok(()),
         }
     }
 
@@ -155,6 +168,9 @@ impl<'p> Conversation<'p> {
 
     fn ended(&self) -> Error {
         let end = wait::wait(self.pidfd(), Deadline::after_ms(5_000));
+        if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
+            return filtered::killed();
+        }
         let how = end.map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
         Error::new(Code::System, format!("berth-init {how} before its work was done")).with_stage(Stage::Init)
     }
@@ -223,7 +239,8 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
         Some(said) => format!("{} ({said})", reason(errno)),
         None => reason(errno),
     };
-    let mut error = Error::new(Code::System, format!("{act}: {because} ({position})"))
+    let filtered = filtered::suspicion(plan, index, errno);
+    let mut error = Error::new(Code::System, format!("{act}: {because} ({position}){filtered}"))
         .with_errno(errno)
         .with_stage(Stage::Init)
         .detail("step", index + 1)

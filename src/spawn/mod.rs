@@ -2,6 +2,7 @@
 
 mod clone;
 mod conversation;
+mod filtered;
 mod image;
 mod wait;
 
@@ -21,6 +22,7 @@ use once_cell::sync::OnceCell;
 
 pub use clone::Child;
 pub use conversation::{Conversation, failure, parse, start};
+pub use filtered::check_executed;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::children;

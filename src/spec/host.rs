@@ -12,6 +12,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::namespaces::{self, Namespaces};
 use super::{Config, hooks, mounts};
 use crate::error::{Error, Result, reason};
+use crate::security::seccomp;
 
 pub(super) fn check(config: &Config) -> Result<()> {
     check_rootfs(config.rootfs())?;
@@ -23,6 +24,9 @@ pub(super) fn check(config: &Config) -> Result<()> {
             check_hook(hook.path(), &format!("hooks.{}[{index}].path", kind.name()))?;
         }
     }
+    // Whether it can be compiled at all is known before anything is made, and then it lies ready.
+    seccomp::filter(config.spec())?;
+    seccomp::check_host(config.spec())?;
     crate::network::check(config)?;
     for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
         if mounts::options(mount, index)?.bind.is_some()

@@ -15,6 +15,7 @@ mod paths;
 mod resources;
 mod rootless;
 mod schema;
+mod seccomp;
 mod shape;
 mod validate;
 mod validate_process;

@@ -2,6 +2,7 @@
 //! whether this version implements it. `shape` refuses what is not as the table says.
 
 use super::capabilities;
+use super::seccomp;
 use super::shape::{I64, Kind, TEXTS, U32, U64, later, later_even_empty, never, optional, required};
 
 const OTHER_PLATFORM: &str = "belongs to another platform, and libberth runs Linux containers; leave it out";
@@ -138,7 +139,7 @@ const LINUX: Kind = Kind::Object(&[
     optional("readonlyPaths", TEXTS),
     optional("timeOffsets", Kind::Map(&TIME_OFFSET)),
     optional("netDevices", Kind::Map(&Kind::Object(&[optional("name", Kind::Text)]))),
-    later("seccomp"),
+    optional("seccomp", SECCOMP),
     later("mountLabel"),
     later_even_empty("intelRdt"),
     optional("memoryPolicy", MEMORY_POLICY),
@@ -154,6 +155,37 @@ const MEMORY_POLICY: Kind = Kind::Object(&[
 const PERSONALITY: Kind = Kind::Object(&[
     required("domain", Kind::OneOf("a domain", &["LINUX", "LINUX32"])),
     never("flags", "may hold nothing: the specification defines no flag; leave it out"),
+]);
+
+const SECCOMP: Kind = Kind::Object(&[
+    required("defaultAction", SECCOMP_ACTION),
+    optional("defaultErrnoRet", ERRNO),
+    optional("architectures", Kind::List(&Kind::OneOf("an architecture", &seccomp::ARCHITECTURES))),
+    optional("flags", Kind::List(&Kind::OneOf("a flag of seccomp(2)", &seccomp::FLAGS))),
+    optional("listenerPath", Kind::Text),
+    optional("listenerMetadata", Kind::Text),
+    optional("syscalls", Kind::List(&SECCOMP_RULE)),
+]);
+
+const SECCOMP_ACTION: Kind = Kind::OneOf("an action", &seccomp::ACTIONS);
+
+/// Below the kernel's MAX_ERRNO; libseccomp takes no higher ones.
+const ERRNO: Kind = Kind::Int(0, 4094);
+
+const SECCOMP_RULE: Kind = Kind::Object(&[
+    required("names", TEXTS),
+    required("action", SECCOMP_ACTION),
+    optional("errnoRet", ERRNO),
+    optional(
+        "args",
+        Kind::List(&Kind::Object(&[
+            // A system call has six arguments.
+            required("index", Kind::Int(0, 5)),
+            required("value", U64),
+            optional("valueTwo", U64),
+            required("op", Kind::OneOf("an operator", &seccomp::OPERATORS)),
+        ])),
+    ),
 ]);
 
 const NAMESPACE: Kind = Kind::Object(&[

@@ -5,7 +5,7 @@ static void the_library_names_itself(void) {
     CHECK(strchr(berth_version(), '.'));
     CHECK(berth_abi_version() >= BERTH_ABI_VERSION);
     CHECK(berth_has_feature("create") == 1 && berth_has_feature("exec") == 1 && berth_has_feature("terminal") == 1);
-    CHECK(berth_has_feature("seccomp") == 0 && berth_has_feature("no such thing") == 0 && berth_has_feature(NULL) == 0);
+    CHECK(berth_has_feature("seccomp") == 1 && berth_has_feature("no such thing") == 0 && berth_has_feature(NULL) == 0);
 }
 
 static void a_configuration_can_be_read_back_and_explained(void) {

@@ -24,6 +24,7 @@ pub mod nr {
     pub const SETGROUPS: usize = 116;
     pub const SETRESUID: usize = 117;
     pub const SETRESGID: usize = 119;
+    pub const CAPGET: usize = 125;
     pub const CAPSET: usize = 126;
     pub const PERSONALITY: usize = 135;
     pub const FSTATFS: usize = 138;
@@ -53,6 +54,7 @@ pub mod nr {
     pub const PIPE2: usize = 293;
     pub const PRLIMIT64: usize = 302;
     pub const SETNS: usize = 308;
+    pub const SECCOMP: usize = 317;
     pub const EXECVEAT: usize = 322;
     pub const STATX: usize = 332;
     pub const OPEN_TREE: usize = 428;

@@ -66,8 +66,18 @@ pub fn setresgid(gid: u32) -> Result<()> {
     call!(nr::SETRESGID, gid, gid, gid).map(|_| ())
 }
 
+const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// Permitted and inheritable.
+pub fn capget() -> Result<(u64, u64)> {
+    let header = [LINUX_CAPABILITY_VERSION_3, 0];
+    let mut data = [0u32; 6];
+    call!(nr::CAPGET, header.as_ptr(), data.as_mut_ptr())?;
+    let whole = |low: usize| data[low] as u64 | (data[low + 3] as u64) << 32;
+    Ok((whole(1), whole(2)))
+}
+
 pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
-    const LINUX_CAPABILITY_VERSION_3: u32 = 0x2008_0522;
     let header = [LINUX_CAPABILITY_VERSION_3, 0];
     let data = [
         effective as u32,
@@ -125,4 +135,16 @@ pub fn set_memory_policy(mode: u64, words: usize, nodes: *const u32) -> Result<(
     // One more than the bits: the kernel takes the number for exclusive (set_mempolicy(2), "BUGS").
     let bits = if words == 0 { 0 } else { words * 32 + 1 };
     call!(nr::SET_MEMPOLICY, mode, nodes, bits).map(|_| ())
+}
+
+/// Loads `count` instructions (struct sock_filter, two words each). Returns the listener, if the flags ask for one.
+pub fn load_filter(instructions: *const u32, count: usize, flags: u64) -> Result<i32> {
+    const SECCOMP_SET_MODE_FILTER: usize = 1;
+    #[repr(C)]
+    struct Program {
+        count: u16,
+        instructions: *const u32,
+    }
+    let program = Program { count: count as u16, instructions };
+    call!(nr::SECCOMP, SECCOMP_SET_MODE_FILTER, flags, &raw const program).map(|fd| fd as i32)
 }

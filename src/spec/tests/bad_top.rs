@@ -106,7 +106,6 @@ fn hooks() {
 #[test]
 fn fields_that_are_not_implemented() {
     all_refused(&[
-        unsupported("/linux/seccomp", r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#, "linux.seccomp"),
         unsupported("/linux/mountLabel", "\"system_u:x\"", "linux.mountLabel"),
         unsupported("/linux/intelRdt", r#"{"closID": "x"}"#, "linux.intelRdt"),
         unsupported("/linux/intelRdt", "{}", "linux.intelRdt"),

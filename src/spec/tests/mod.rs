@@ -5,6 +5,7 @@
 mod bad_linux;
 mod bad_mounts;
 mod bad_process;
+mod bad_security;
 mod bad_top;
 mod exec;
 mod good;

@@ -1,0 +1,291 @@
+//! Filters that ask a supervisor: it gets the listener with the container process state, for create and for exec.
+
+mod common;
+
+use std::io::{IoSliceMut, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use berth::{Code, Container, ExitStatus, Force, Runtime, Settings, Stage};
+use common::*;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use serde_json::{Value, json};
+
+/// `names` are decided by the supervisor at `socket`.
+fn asks(config: &mut Value, names: &[&str], socket: &std::path::Path) {
+    config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": socket,
+        "listenerMetadata": "for the supervisor",
+        "syscalls": [{ "names": names, "action": "SCMP_ACT_NOTIFY" }],
+    });
+}
+
+struct Supervisor {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+/// struct seccomp_notif of linux/seccomp.h.
+#[repr(C)]
+#[derive(Default)]
+struct Asked {
+    id: u64,
+    pid: u32,
+    flags: u32,
+    number: i32,
+    architecture: u32,
+    instruction: u64,
+    args: [u64; 6],
+}
+
+#[repr(C)]
+struct Answer {
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+}
+
+impl Supervisor {
+    fn new(host: &Host) -> Supervisor {
+        let path = host.path(&unique("agent"));
+        Supervisor { listener: UnixListener::bind(&path).unwrap(), path }
+    }
+
+    /// One connection: everything that comes, until it is closed, and the descriptors with the first part.
+    fn accept(&self) -> (Value, Vec<OwnedFd>) {
+        let (mut stream, _) = self.listener.accept().unwrap();
+        let mut bytes = vec![0u8; 1 << 16];
+        let (count, fds) = receive(&stream, &mut bytes);
+        bytes.truncate(count);
+        stream.read_to_end(&mut bytes).unwrap();
+        (serde_json::from_slice(&bytes).unwrap(), fds)
+    }
+
+    /// Accepts once, and answers every question with this errno; 0 lets the call go on. Ends with the filter's last
+    /// process: the numbers of the calls it was asked about.
+    fn answers(self, errno: i32) -> JoinHandle<(Value, Vec<i32>)> {
+        std::thread::spawn(move || {
+            let (state, fds) = self.accept();
+            assert_eq!(fds.len(), 1);
+            let mut asked = Vec::new();
+            while let Some(question) = next(&fds[0]) {
+                asked.push(question.number);
+                let answer = Answer { id: question.id, value: 0, error: -errno, flags: u32::from(errno == 0) };
+                // SAFETY: SECCOMP_IOCTL_NOTIF_SEND with a struct seccomp_notif_resp.
+                unsafe { libc::ioctl(fds[0].as_raw_fd(), 0xc018_2101, &answer) };
+            }
+            (state, asked)
+        })
+    }
+}
+
+fn receive(stream: &UnixStream, bytes: &mut [u8]) -> (usize, Vec<OwnedFd>) {
+    let mut control = nix::cmsg_space!([RawFd; 8]);
+    let mut parts = [IoSliceMut::new(bytes)];
+    let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
+    let fds = got.cmsgs().unwrap().flat_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => fds,
+        _ => Vec::new(),
+    });
+    // SAFETY: received just now.
+    let fds = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect();
+    (got.bytes, fds)
+}
+
+/// The next question; None when no process has the filter any more.
+fn next(listener: &OwnedFd) -> Option<Asked> {
+    loop {
+        let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd.
+        assert!(unsafe { libc::poll(&mut poll, 1, LONG as i32) } > 0, "no question and no end");
+        if poll.revents & libc::POLLIN == 0 {
+            return None;
+        }
+        let mut asked = Asked::default();
+        // SAFETY: SECCOMP_IOCTL_NOTIF_RECV with a zeroed struct seccomp_notif.
+        match unsafe { libc::ioctl(listener.as_raw_fd(), 0xc050_2100, &mut asked) } {
+            0 => return Some(asked),
+            _ => assert!(matches!(Errno::last(), Errno::ENOENT | Errno::EINTR), "{}", Errno::last()),
+        }
+    }
+}
+
+#[test]
+fn the_supervisor_decides_and_knows_whom_it_is_about() {
+    let host = Host::new();
+    for (no_new_privileges, uid, user_namespace) in
+        [(true, 0, false), (false, 0, false), (true, 1000, false), (false, 1000, false), (true, 0, true)]
+    {
+        let supervisor = Supervisor::new(&host);
+        let mut config = shell("mkdir /dev/shm/x; echo $?; echo $(grep -E '^(Seccomp:|CapEff)' /proc/self/status)");
+        config["process"]["noNewPrivileges"] = json!(no_new_privileges);
+        config["process"]["user"] = json!({ "uid": uid, "gid": uid });
+        config["annotations"] = json!({ "who": "me" });
+        if user_namespace {
+            with_user_namespace(&mut config);
+        }
+        asks(&mut config, &["mkdir"], &supervisor.path);
+        let answers = supervisor.answers(libc::ENOTUNIQ);
+        let id = unique("notify");
+        let container = Container::create(&host.runtime, &id, &host.config(&config), &piped()).unwrap();
+        let pid = container.init_process().unwrap().pid();
+        container.start().unwrap();
+        let text = read_all(&container.init_process().unwrap());
+        assert!(text.contains("Name not unique on network"), "{text}");
+        let capabilities = if uid == 0 { "0000000020000420" } else { "0000000000000000" };
+        assert!(text.contains(&format!("1\nCapEff: {capabilities} Seccomp: 2\n")), "{text}");
+        container.wait(LONG).unwrap();
+        container.delete(Force::No).unwrap();
+        let (state, asked) = answers.join().unwrap();
+        assert_eq!(asked, [libc::SYS_mkdir as i32]);
+        let expected = json!({
+            "ociVersion": config["ociVersion"],
+            "fds": ["seccompFd"],
+            "pid": pid,
+            "metadata": "for the supervisor",
+            "state": {
+                "ociVersion": config["ociVersion"],
+                "id": id,
+                "status": "creating",
+                "pid": pid,
+                "bundle": rootfs(),
+                "annotations": { "who": "me" },
+            },
+        });
+        assert_eq!(state, expected);
+    }
+}
+
+#[test]
+fn executed_processes_have_a_connection_of_their_own() {
+    let host = Host::new();
+    let supervisor = Supervisor::new(&host);
+    let mut config = shell("exec sleep 1000");
+    asks(&mut config, &["mkdir"], &supervisor.path);
+    let first = std::thread::spawn(move || {
+        let first = supervisor.accept();
+        (supervisor, first)
+    });
+    let container = host.run(&config, &quiet()).unwrap();
+    let (supervisor, (state, _listener)) = first.join().unwrap();
+    let init = container.init_process().unwrap().pid();
+    assert_eq!(state["pid"], init);
+    let answers = supervisor.answers(0);
+    let process = container.exec(&parsed(&shell_process("mkdir /dev/shm/y && echo made")), &piped()).unwrap();
+    assert_eq!(read_all(&process), "made\n");
+    assert_eq!(process.wait(LONG).unwrap(), ExitStatus::Exited(0));
+    let (state, asked) = answers.join().unwrap();
+    assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(process.pid()), &json!(init)));
+    assert_eq!(state["state"]["status"], "running");
+    assert_eq!(asked, [libc::SYS_mkdir as i32]);
+}
+
+/// What init itself calls between loading the filter and execve waits for the supervisor, which has it by then.
+#[test]
+fn the_supervisor_may_decide_also_what_init_calls() {
+    let host = Host::new();
+    for no_new_privileges in [true, false] {
+        let supervisor = Supervisor::new(&host);
+        let mut config = shell("exit 4");
+        config["process"]["noNewPrivileges"] = json!(no_new_privileges);
+        asks(&mut config, &["execve", "openat", "close", "prctl", "capset", "rt_sigaction", "write"], &supervisor.path);
+        let answers = supervisor.answers(0);
+        let (text, status) = host.output(&config);
+        assert_eq!((text.as_str(), status), ("", ExitStatus::Exited(4)));
+        let (_, asked) = answers.join().unwrap();
+        assert!(asked.contains(&(libc::SYS_execve as i32)), "{asked:?}");
+    }
+}
+
+/// A host whose init may take a second.
+fn impatient() -> Host {
+    let mut host = Host::new();
+    let root = host.dir.path().join("state");
+    host.runtime =
+        Runtime::new(Settings { root, setup_timeout: Duration::from_secs(1), ..Settings::default() }).unwrap();
+    host
+}
+
+#[test]
+fn a_supervisor_that_cannot_be_reached_is_an_error_and_nothing_stays() {
+    let host = impatient();
+    let gone = Supervisor::new(&host);
+    let nobody = gone.path.clone();
+    drop(gone);
+    let file = host.path("a-file");
+    std::fs::write(&file, "").unwrap();
+    for (path, errno) in
+        [(host.path("no/such/socket"), Errno::ENOENT), (nobody, Errno::ECONNREFUSED), (file, Errno::ECONNREFUSED)]
+    {
+        let mut config = shell("exit 0");
+        asks(&mut config, &["mkdir"], &path);
+        let error = host.run(&config, &quiet()).unwrap_err();
+        assert_eq!((error.code, error.stage, error.errno), (Code::System, Stage::Host, Some(errno)), "{error}");
+        assert!(error.message.contains(path.to_str().unwrap()) && error.message.contains("listenerPath"), "{error}");
+        assert!(host.runtime.ids().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_supervisor_that_does_not_accept_is_not_waited_for_for_ever() {
+    let host = impatient();
+    let supervisor = Supervisor::new(&host);
+    // A full queue: std asks for 128 waiting connections, and the kernel may take one more.
+    // SAFETY: a listening socket may be told a shorter queue.
+    unsafe { libc::listen(supervisor.listener.as_raw_fd(), 0) };
+    let _waiting = UnixStream::connect(&supervisor.path).unwrap();
+    let mut config = shell("exit 0");
+    asks(&mut config, &["mkdir"], &supervisor.path);
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::Timeout, "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn a_long_state_arrives_whole_at_a_slow_supervisor() {
+    let host = Host::new();
+    let supervisor = Supervisor::new(&host);
+    let mut config = shell("exit 0");
+    let long = "x".repeat(2 << 20);
+    config["annotations"] = json!({ "long": long });
+    asks(&mut config, &["mkdir"], &supervisor.path);
+    let answers = supervisor.answers(0);
+    let (_, status) = host.output(&config);
+    assert_eq!(status, ExitStatus::Exited(0));
+    let (state, _) = answers.join().unwrap();
+    assert_eq!(state["state"]["annotations"]["long"].as_str().map(str::len), Some(long.len()));
+}
+
+#[test]
+fn an_exec_whose_supervisor_is_gone_runs_nothing() {
+    let host = Host::new();
+    let supervisor = Supervisor::new(&host);
+    let mut config = shell("exec sleep 1000");
+    asks(&mut config, &["mkdir"], &supervisor.path);
+    let first = std::thread::spawn(move || supervisor.accept());
+    let container = host.run(&config, &quiet()).unwrap();
+    first.join().unwrap();
+    let error = container.exec(&parsed(&shell_process("touch /dev/shm/ran")), &quiet()).unwrap_err();
+    assert_eq!(error.errno, Some(Errno::ECONNREFUSED), "{error}");
+    assert!(!proc_of(&container, "root/dev/shm/ran").exists());
+    // Whatever waits for an answer that nobody can give gets ENOSYS; the container itself goes on.
+    assert_eq!(container.status().unwrap(), berth::Status::Running);
+}
+
+#[test]
+fn a_path_without_a_rule_that_asks_is_ignored() {
+    let host = Host::new();
+    let mut config = shell("exit 5");
+    asks(&mut config, &["mkdir"], &host.path("nobody"));
+    config["linux"]["seccomp"]["syscalls"][0]["action"] = json!("SCMP_ACT_LOG");
+    assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
+    // Also where the only call that asks does not exist here.
+    asks(&mut config, &["call_of_2031"], &host.path("nobody"));
+    assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
+}
