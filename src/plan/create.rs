@@ -74,9 +74,18 @@ fn push_inside(
 ) -> Result<()> {
     let spec = create.config.spec();
     let in_user_namespace = namespaces.has(Kind::User);
+    let filter = seccomp::filter(spec)?;
+    let confined = spec.process().as_ref().map(|process| Confined {
+        process,
+        linux: spec.linux().as_ref(),
+        filter: filter.as_ref(),
+    });
+    // Only the creator can take the listener: whoever starts the container hears of init through exec.fifo.
+    let early = confined.filter(|confined| confined.filter.is_some_and(|filter| filter.notifies));
     let mut attach = Attach {
-        // After a fork init waits for the host in any case.
-        pending: (create.attached_by_host || create.networks) && !staged,
+        // After a fork init waits for the host in any case. A process with the user's identity is no longer the host's to
+        // set limits for.
+        pending: (create.attached_by_host || create.networks || early.is_some()) && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
     push_joins(plan, namespaces, true);
@@ -122,14 +131,6 @@ fn push_inside(
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));
     }
-    let filter = seccomp::filter(spec)?;
-    let confined = spec.process().as_ref().map(|process| Confined {
-        process,
-        linux: spec.linux().as_ref(),
-        filter: filter.as_ref(),
-    });
-    // Only the creator can take the listener: whoever starts the container hears of init through exec.fifo.
-    let early = confined.filter(|confined| confined.filter.is_some_and(|filter| filter.notifies));
     if let Some(confined) = early {
         process::push_surroundings(plan, confined);
         process::push_identity(plan, confined);
