@@ -237,7 +237,6 @@ impl Container {
         }
         fault::point("create.hooks");
         if plan.has_listener() {
-            record.init = Some(identify(init.pid())?);
             self.tell_supervisor(&mut init, config, record, Status::Creating)?;
         }
         // The hooks' time is not init's.
