@@ -22,7 +22,7 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 DOCS    := README.md CHANGELOG.md LICENSE
 
-.PHONY: all header demo check vm-check lint install uninstall clean help
+.PHONY: all header demo check vm-check bench lint install uninstall clean help
 
 all: ## build the library, static and shared (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
@@ -44,6 +44,10 @@ vm-check: ## run the important part of the suite in a virtual machine with all o
 	tests/setup build vm
 	$(MAKE) --silent all
 	tests/vm-suite
+
+bench: all ## measure beside other runtimes and the least the kernel takes (as root; minutes; installs what is missing)
+	tests/setup build demo bench
+	benches/run $(ROUNDS)
 
 lint: ## formatting, clippy and shellcheck, warnings denied
 	$(CARGO) fmt --all --check

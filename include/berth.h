@@ -704,6 +704,19 @@ int32_t berth_log_set_fd(int32_t fd,
                          struct berth_error **error);
 
 /**
+ * Says how much goes to the log: lines up to this level, a BERTH_LOG_LEVEL_... constant. BERTH_LOG_LEVEL_DEBUG, if it is
+ * never called. May be called at any time from any thread, but not from inside the log's callback (BERTH_E_BUSY).
+ *
+ * BERTH_LOG_LEVEL_TRACE is for finding out where the time goes: each call says when it passes the stages of its work.
+ * Such a line has the target "berth::point" and consists of the stage's name ("create.cgroups"), a space, and the
+ * nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)). The names may change with the library.
+ *
+ * Errors: BERTH_E_INVALID_ARGUMENT if the level is none of the constants, BERTH_E_BUSY.
+ */
+int32_t berth_log_set_level(int32_t level,
+                            struct berth_error **error);
+
+/**
  * Releases a string that a function of this library gave out. NULL is fine.
  */
 void berth_string_free(char *string);

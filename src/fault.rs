@@ -1,14 +1,23 @@
-//! Named points at which a test has the process killed, to show that whatever is left can be removed.
-//!
-//! Without the feature `fault-points` a point is nothing at all.
+//! Named points of a life. Passing one is told to a log that wants traces, with the time; and with the feature
+//! `fault-points` a test can have the process killed there, to show that whatever is left can be removed.
 
-#[cfg(not(feature = "fault-points"))]
-pub(crate) fn point(_name: &str) {}
-
-#[cfg(feature = "fault-points")]
-pub(crate) use armed::point;
 #[cfg(feature = "fault-points")]
 pub use armed::{POINTS, arm};
+
+pub(crate) fn point(name: &str) {
+    if log::log_enabled!(target: TARGET, log::Level::Trace) {
+        log::trace!(target: TARGET, "{name} {}", monotonic_ns());
+    }
+    #[cfg(feature = "fault-points")]
+    armed::pass(name);
+}
+
+const TARGET: &str = "berth::point";
+
+fn monotonic_ns() -> i128 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |now| i128::from(now.tv_sec()) * 1_000_000_000 + i128::from(now.tv_nsec()))
+}
 
 #[cfg(feature = "fault-points")]
 mod armed {
@@ -59,7 +68,7 @@ mod armed {
         *ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((name.to_owned(), pass));
     }
 
-    pub(crate) fn point(name: &str) {
+    pub(super) fn pass(name: &str) {
         debug_assert!(POINTS.contains(&name), "{name} is not in the list");
         let mut armed = ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some((_, passes)) = armed.as_mut().filter(|(armed, _)| armed == name) {

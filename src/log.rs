@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -29,6 +30,9 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What goes to a sink at all. Traces are for those who ask.
+static MOST: AtomicUsize = AtomicUsize::new(LevelFilter::Debug as usize);
+
 struct Logger {
     sink: RwLock<Option<Sink>>,
 }
@@ -38,7 +42,6 @@ pub fn set(sink: Option<Sink>) -> Result<()> {
     if INSIDE.get() {
         return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
     }
-    let level = if sink.is_some() { LevelFilter::Trace } else { LevelFilter::Off };
     let mut current = LOGGER.sink.write().unwrap_or_else(PoisonError::into_inner);
     if !std::ptr::addr_eq(log::logger(), &LOGGER) && log::set_logger(&LOGGER).is_err() {
         // Another thread may have been first to set the very same.
@@ -47,9 +50,28 @@ pub fn set(sink: Option<Sink>) -> Result<()> {
             return Err(Error::new(Code::Unsupported, message));
         }
     }
-    log::set_max_level(level);
     *current = sink;
+    apply_level(&current);
     Ok(())
+}
+
+/// Lines that matter less than `most` go nowhere, and cost nothing.
+pub fn set_level(most: Level) -> Result<()> {
+    if INSIDE.get() {
+        return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
+    }
+    MOST.store(most as usize, Ordering::Relaxed);
+    let sink = LOGGER.sink.read().unwrap_or_else(PoisonError::into_inner);
+    apply_level(&sink);
+    Ok(())
+}
+
+fn apply_level(sink: &Option<Sink>) {
+    let most = MOST.load(Ordering::Relaxed);
+    let most = LevelFilter::iter().find(|level| *level as usize == most && sink.is_some());
+    if std::ptr::addr_eq(log::logger(), &LOGGER) {
+        log::set_max_level(most.unwrap_or(LevelFilter::Off));
+    }
 }
 
 impl Log for Logger {

@@ -124,6 +124,24 @@ pub extern "C" fn berth_log_set_fd(fd: i32, error: Option<&mut MaybeUninit<*mut 
     })
 }
 
+/// Says how much goes to the log: lines up to this level, a BERTH_LOG_LEVEL_... constant. BERTH_LOG_LEVEL_DEBUG, if it is
+/// never called. May be called at any time from any thread, but not from inside the log's callback (BERTH_E_BUSY).
+///
+/// BERTH_LOG_LEVEL_TRACE is for finding out where the time goes: each call says when it passes the stages of its work.
+/// Such a line has the target "berth::point" and consists of the stage's name ("create.cgroups"), a space, and the
+/// nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)). The names may change with the library.
+///
+/// Errors: BERTH_E_INVALID_ARGUMENT if the level is none of the constants, BERTH_E_BUSY.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit<*mut berth_error>>) -> i32 {
+    call(error, || {
+        let level = ::log::Level::iter().find(|known| berth_log_level::from(*known) as i32 == level).ok_or_else(|| {
+            crate::error::Error::invalid_argument(format!("level is {level}, which is no BERTH_LOG_LEVEL_... constant"))
+        })?;
+        log::set_level(level)
+    })
+}
+
 /// Releases a string that a function of this library gave out. NULL is fine.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_string_free(string: *mut c_char) {

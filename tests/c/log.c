@@ -49,6 +49,37 @@ static void to_a_function(void) {
     CHECK(warnings == 1);
 }
 
+static int points;
+static long long last_ns;
+
+static void note_point(void *userdata, int32_t level, const char *from, const char *text) {
+    char name[64];
+    long long ns;
+    (void)userdata;
+    if (level != BERTH_LOG_LEVEL_TRACE || strcmp(from, "berth::point"))
+        return;
+    CHECK(sscanf(text, "%63s %lld", name, &ns) == 2 && ns >= last_ns);
+    last_ns = ns;
+    points++;
+}
+
+/* The stages of each call, with the time, for those who ask. */
+static void traces(void) {
+    OK(berth_log_set_callback(note_point, NULL, &error));
+    warn();
+    CHECK(points == 0);
+    OK(berth_log_set_level(BERTH_LOG_LEVEL_TRACE, &error));
+    warn();
+    CHECK(points > 10);
+    points = 0;
+    OK(berth_log_set_level(BERTH_LOG_LEVEL_DEBUG, &error));
+    warn();
+    CHECK(points == 0);
+    FAILS(BERTH_E_INVALID_ARGUMENT, "level is 0", berth_log_set_level(0, &error));
+    FAILS(BERTH_E_INVALID_ARGUMENT, "level is 6", berth_log_set_level(6, &error));
+    OK(berth_log_set_callback(NULL, NULL, &error));
+}
+
 static void to_a_descriptor(void) {
     int out[2];
     const char *text;
@@ -87,6 +118,7 @@ static void to_nobody(void) {
 int main(int argc, char **argv) {
     begin(argc, argv);
     to_a_function();
+    traces();
     to_a_descriptor();
     to_nobody();
     return 0;

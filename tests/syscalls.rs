@@ -1,0 +1,100 @@
+//! How many system calls the library and berth-init make: a number that no other load of the machine changes. A bound
+//! that is passed is either a mistake or a decision, which then changes the bound.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use berth::spec::Config;
+use berth::{Container, Force, Runtime, Settings};
+use common::*;
+
+fn main() {
+    runner::main(
+        &[
+            ("a_life_makes_no_more_system_calls_than_it_did", || bounded("lives", 690, 80)),
+            ("an_exec_makes_no_more_system_calls_than_it_did", || bounded("execs", 300, 16)),
+            ("statistics_cost_one_read_a_file", || bounded("statistics", 4, 2)),
+            ("pausing_and_resuming_makes_no_more_system_calls_than_it_did", || bounded("pauses", 90, 5)),
+        ],
+        &[("lives", lives), ("execs", execs), ("statistics", statistics), ("pauses", pauses)],
+    );
+}
+
+/// What one more round costs: `most`, and `each` for every hierarchy of cgroup v1. This build, for tests, makes some more
+/// calls than the library that is installed: the standard library looks at each descriptor before closing it.
+fn bounded(host: &str, most: usize, each: usize) {
+    // So many that those of a slow end, which asks several times, do not count.
+    let (few, many) = (2, 42);
+    let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+    let calls = (counted(host, many, dir.path()) - counted(host, few, dir.path())) / (many - few);
+    let v1 = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let hierarchies = v1.lines().filter(|line| line.contains(" - cgroup ")).count();
+    let bound = most + each * hierarchies;
+    println!("{host}: {calls} system calls each, with {hierarchies} hierarchies of v1; the bound is {bound}");
+    assert!(calls > 0 && calls <= bound, "{host}: {calls} system calls, the bound is {bound}");
+}
+
+/// The system calls of a host and its containers, as strace counts them.
+fn counted(host: &str, rounds: usize, dir: &Path) -> usize {
+    let (summary, id) = (dir.join("summary"), unique(host));
+    let mut command = Command::new("strace");
+    command.args(["-f", "-c", "-o"]).arg(&summary).arg(std::env::current_exe().unwrap());
+    command.args(["--host", host, dir.join("state").to_str().unwrap(), &id, &rounds.to_string()]);
+    command.env("BERTH_TEST_ROOTFS", rootfs());
+    runner::run(&mut command);
+    leftovers::nothing_stays(&id, &dir.join("state"));
+    let summary = std::fs::read_to_string(summary).unwrap();
+    let total = summary.lines().rfind(|line| line.ends_with("total")).expect("strace's last line");
+    total.split_whitespace().nth(3).and_then(|calls| calls.parse().ok()).expect("the number of calls")
+}
+
+fn host(args: &[String]) -> (Runtime, String, usize) {
+    let runtime = Runtime::new(Settings { root: args[0].clone().into(), ..Settings::default() }).unwrap();
+    (runtime, args[1].clone(), args[2].parse().unwrap())
+}
+
+/// The default configuration, whose init does all that is usual.
+fn create(runtime: &Runtime, id: &str, program: &str) -> Container {
+    let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
+    config["process"]["terminal"] = false.into();
+    config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", program]);
+    let config = Config::from_json(&config.to_string(), Some(rootfs())).unwrap();
+    Container::create(runtime, id, &config, &quiet()).unwrap()
+}
+
+fn lives(args: &[String]) {
+    let (runtime, id, rounds) = host(args);
+    for round in 0..rounds {
+        let container = create(&runtime, &format!("{id}-{round}"), "exit 0");
+        container.start().unwrap();
+        container.wait(LONG).unwrap();
+        container.delete(Force::No).unwrap();
+    }
+}
+
+fn in_a_container(args: &[String], mut work: impl FnMut(&Container)) {
+    let (runtime, id, rounds) = host(args);
+    let container = create(&runtime, &id, "sleep 100000");
+    container.start().unwrap();
+    (0..rounds).for_each(|_| work(&container));
+    container.delete(Force::Kill).unwrap();
+}
+
+fn execs(args: &[String]) {
+    let process = serde_json::json!({ "cwd": "/", "args": ["/bin/true"], "user": { "uid": 0, "gid": 0 } });
+    let process = serde_json::from_value(process).unwrap();
+    in_a_container(args, |container| drop(container.exec(&process, &quiet()).unwrap().wait(LONG).unwrap()));
+}
+
+fn statistics(args: &[String]) {
+    in_a_container(args, |container| drop(container.stats().unwrap()));
+}
+
+fn pauses(args: &[String]) {
+    in_a_container(args, |container| {
+        container.pause().unwrap();
+        container.resume().unwrap();
+    });
+}
