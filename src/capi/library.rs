@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use super::boundary::{call, infallible};
 use super::error::berth_error;
 use super::{args, memory};
+use crate::error::Error;
 use crate::log;
 
 /// The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
@@ -135,10 +136,9 @@ pub extern "C" fn berth_log_set_fd(fd: i32, error: Option<&mut MaybeUninit<*mut 
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit<*mut berth_error>>) -> i32 {
     call(error, || {
-        let level = ::log::Level::iter().find(|known| berth_log_level::from(*known) as i32 == level).ok_or_else(|| {
-            crate::error::Error::invalid_argument(format!("level is {level}, which is no BERTH_LOG_LEVEL_... constant"))
-        })?;
-        log::set_level(level)
+        let known = ::log::Level::iter().find(|known| berth_log_level::from(*known) as i32 == level);
+        let unknown = || Error::invalid_argument(format!("level is {level}, which is no BERTH_LOG_LEVEL_... constant"));
+        log::set_level(known.ok_or_else(unknown)?)
     })
 }
 
