@@ -3,9 +3,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod documents;
 mod errors;
 mod exec;
 mod foreground;
 mod life;
 mod looking;
 mod support;
+mod watching;

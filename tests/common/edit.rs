@@ -109,6 +109,13 @@ pub fn cgroup_of(container: &Container, controller: &str) -> Option<PathBuf> {
     state["cgroupPaths"][controller].as_str().map(PathBuf::from)
 }
 
+/// The same, of a container that only its state tells of.
+pub fn cgroup_of_state(root: &Path, id: &str, controller: &str) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(root.join(id).join("state.json")).unwrap();
+    let state: Value = serde_json::from_str(&text).unwrap();
+    state["cgroup"]["paths"][controller].as_str().map(PathBuf::from)
+}
+
 /// What a file below a process's /proc directory says in the line that begins with `key`.
 pub fn status_line<'a>(status: &'a str, key: &str) -> &'a str {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));

@@ -6,7 +6,10 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
-use crate::{Outcome, create, delete, exec, kill, list, pause, ps, run, start, state};
+use crate::{
+    Outcome, create, delete, documents, events, exec, explain, kill, list, pause, ps, recover, run, spec, start, state,
+    top, update,
+};
 
 /// Runs and manages OCI containers
 #[derive(Parser)]
@@ -112,6 +115,22 @@ pub enum Verb {
     Resume(pause::Resume),
     /// List the processes of a container
     Ps(ps::Ps),
+    /// Print statistics and OOM kills of a container, one JSON object on a line
+    Events(events::Watch),
+    /// Change the limits of a container
+    Update(update::Update),
+    /// Write a config.json to begin with
+    Spec(spec::Spec),
+    /// Say what creating a container would do, step by step, without doing it
+    Explain(explain::Explain),
+    /// Show what the containers use, again and again
+    Top(top::Top),
+    /// Remove what is left of containers whose creator or deleter was killed
+    Recover(recover::Recover),
+    /// Print completions for a shell
+    Completions(documents::Completions),
+    /// Print the man page
+    Man(documents::Man),
 }
 
 impl Verb {
@@ -128,6 +147,14 @@ impl Verb {
             Verb::Pause(_) => "pause",
             Verb::Resume(_) => "resume",
             Verb::Ps(_) => "ps",
+            Verb::Events(_) => "events",
+            Verb::Update(_) => "update",
+            Verb::Spec(_) => "spec",
+            Verb::Explain(_) => "explain",
+            Verb::Top(_) => "top",
+            Verb::Recover(_) => "recover",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
         }
     }
 
@@ -154,6 +181,14 @@ impl Verb {
             Verb::Pause(verb) => verb.run(global),
             Verb::Resume(verb) => verb.run(global),
             Verb::Ps(verb) => verb.run(global),
+            Verb::Events(verb) => verb.run(global),
+            Verb::Update(verb) => verb.run(global),
+            Verb::Spec(verb) => verb.run(global),
+            Verb::Explain(verb) => verb.run(global),
+            Verb::Top(verb) => verb.run(global),
+            Verb::Recover(verb) => verb.run(global),
+            Verb::Completions(verb) => verb.run(global),
+            Verb::Man(verb) => verb.run(global),
         }
     }
 }

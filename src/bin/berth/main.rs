@@ -5,7 +5,10 @@
 mod args;
 mod create;
 mod delete;
+mod documents;
+mod events;
 mod exec;
+mod explain;
 mod failure;
 mod host;
 mod kill;
@@ -13,14 +16,18 @@ mod list;
 mod logging;
 mod pause;
 mod ps;
+mod recover;
 mod run;
 mod session;
 mod signals;
+mod spec;
 mod start;
 mod state;
 mod streams;
 mod table;
 mod terminal;
+mod top;
+mod update;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::IsTerminal;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::termios::{self, SetArg, Termios};
@@ -37,6 +37,36 @@ impl HostTerminal {
 impl Drop for HostTerminal {
     fn drop(&mut self) {
         let _ = termios::tcsetattr(&self.fd, SetArg::TCSANOW, &self.before);
+    }
+}
+
+/// Keys that are pressed, as they are pressed, until dropped.
+pub struct Keys {
+    terminal: HostTerminal,
+}
+
+impl Keys {
+    /// None where nobody can press any.
+    pub fn take() -> Result<Option<Keys>, Failure> {
+        match std::io::stdin().is_terminal() {
+            true => Ok(HostTerminal::take()?.map(|terminal| Keys { terminal })),
+            false => Ok(None),
+        }
+    }
+
+    /// Takes what was pressed. Whether that means "enough": q, or the keys that interrupt.
+    pub fn ends(&self) -> bool {
+        let mut keys = [0u8; 64];
+        match nix::unistd::read(&self.terminal.fd, &mut keys) {
+            Ok(count @ 1..) => keys[..count].iter().any(|key| matches!(key, b'q' | 3 | 4 | 28)),
+            _ => true,
+        }
+    }
+}
+
+impl AsFd for Keys {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.terminal.fd.as_fd()
     }
 }
 

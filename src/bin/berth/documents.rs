@@ -1,0 +1,63 @@
+//! `berth completions` and `berth man`, made from the definitions of the options.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command, CommandFactory};
+use clap_complete::Shell;
+
+use crate::Outcome;
+use crate::args::{Arguments, Global};
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+impl Completions {
+    pub fn run(self, _: &Global) -> Outcome {
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "berth", &mut text);
+        print!("{}", String::from_utf8_lossy(&text));
+        Ok(0)
+    }
+}
+
+#[derive(Args)]
+pub struct Man {
+    /// Write a page for each verb, too, all into this directory; without it, berth(1) is printed
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl Man {
+    pub fn run(self, _: &Global) -> Outcome {
+        let mut command = Arguments::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
+        command.build();
+        match self.folder {
+            None => print!("{}", String::from_utf8_lossy(&page(command)?)),
+            Some(folder) => {
+                for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+                    let name = format!("berth-{}", verb.get_name());
+                    let verb = verb.clone().display_name(name.clone()).version(env!("CARGO_PKG_VERSION"));
+                    write(&folder, &name, &page(verb)?)?;
+                }
+                write(&folder, "berth", &page(command)?)?;
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn page(command: Command) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    let rendered = clap_mangen::Man::new(command).manual("libberth").render(&mut text);
+    rendered.map_err(|error| Failure::io(&error, "making the man page")).map(|()| text)
+}
+
+fn write(folder: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
+    let path = folder.join(format!("{name}.1"));
+    std::fs::write(&path, text).map_err(|error| Failure::io(&error, format!("writing {}", path.display())))
+}

@@ -1,0 +1,101 @@
+//! `berth events`
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use berth::{Code, Container, Events, Status};
+use clap::Args;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::{Outcome, host};
+
+#[derive(Args)]
+pub struct Watch {
+    /// Print the statistics once
+    #[arg(long)]
+    stats: bool,
+    /// How often statistics are printed, like 500ms, 5s or 1m30s
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = interval)]
+    interval: Duration,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+/// As Go writes durations.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("it must be more than nothing".into()),
+        Ok(interval) => Ok(interval),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Watch {
+    pub fn run(self, global: &Global) -> Outcome {
+        let container = host::container(global, &self.id)?;
+        if container.status()? == Status::Stopped {
+            return Err(Failure::new(format!("container with id {} is not running", self.id)));
+        }
+        if self.stats {
+            return statistics(&container).map(|()| 0);
+        }
+        // Where nobody counts OOM kills there is still the end to wait for.
+        let kills = container.notify_oom().inspect_err(|error| log::debug!("no events: {error}")).ok();
+        let mut next = Instant::now() + self.interval;
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            match wait(&container, kills.as_ref(), left)? {
+                Waited::Ended => return Ok(0),
+                Waited::Killed(count) => {
+                    (0..count).try_for_each(|_| print(&format!(r#"{{"type":"oom","id":"{}"}}"#, self.id)))?;
+                }
+                Waited::Time => {
+                    next += self.interval;
+                    match statistics(&container) {
+                        // It has ended in between.
+                        Err(failure) if matches!(failure.code(), Some(Code::NotRunning | Code::NotFound)) => {
+                            return Ok(0);
+                        }
+                        other => other?,
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Waited {
+    Time,
+    Killed(u64),
+    Ended,
+}
+
+fn wait(container: &Container, kills: Option<&Events>, time: Duration) -> Result<Waited, Failure> {
+    let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let Some(kills) = kills else {
+        let pidfd = container.pidfd()?;
+        let timeout = PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX);
+        let ended = poll(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)], timeout);
+        return Ok(if matches!(ended, Ok(1..)) { Waited::Ended } else { Waited::Time });
+    };
+    match kills.read(ms) {
+        Ok(occurred) if occurred.count > 0 => Ok(Waited::Killed(occurred.count)),
+        Ok(_) => Ok(Waited::Ended),
+        Err(error) if error.code == Code::Timeout => Ok(Waited::Time),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn statistics(container: &Container) -> Result<(), Failure> {
+    let data = container.stats_json()?;
+    print(&format!(r#"{{"type":"stats","id":"{}","data":{data}}}"#, container.id()))
+}
+
+/// Whoever reads them wants each as it comes.
+fn print(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failure::io(&error, "printing events"))
+}

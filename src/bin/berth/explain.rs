@@ -1,0 +1,72 @@
+//! `berth explain`
+
+use std::path::PathBuf;
+
+use berth::spec::Config;
+use clap::Args;
+use serde_json::Value;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::{Outcome, table};
+
+#[derive(Args)]
+pub struct Explain {
+    /// The bundle: a directory with config.json and a root filesystem
+    #[arg(value_name = "BUNDLE", default_value = ".", hide_default_value = true)]
+    bundle: PathBuf,
+    /// Read this file instead of the bundle's config.json
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Explain {
+    pub fn run(self, _: &Global) -> Outcome {
+        let config = match &self.config {
+            Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
+            None => Config::from_bundle(&self.bundle)?,
+        };
+        let json = berth::explain(&config)?;
+        if self.json {
+            println!("{json}");
+            return Ok(0);
+        }
+        let plan: Value = serde_json::from_str(&json).map_err(|error| Failure::new(error.to_string()))?;
+        let steps = plan["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let (dim, plain) = if table::colours(&std::io::stdout()) { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        println!("What the container's first process would do, in {} steps:", steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let details = details(step);
+            let details = if details.is_empty() { details } else { format!(" {dim}({details}){plain}") };
+            println!("{:>4}. {}{details}", index + 1, step["text"].as_str().unwrap_or_default());
+        }
+        Ok(0)
+    }
+}
+
+/// What the sentence of a step leaves out.
+fn details(step: &Value) -> String {
+    let words = |name: &str| {
+        let list = step[name].as_array().into_iter().flatten();
+        list.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>()
+    };
+    let mut details = [words("attributes"), words("options")].concat();
+    for name in ["bounding", "effective", "permitted", "inheritable", "ambient"] {
+        let set = words(name);
+        if !set.is_empty() {
+            details.push(format!("{name}: {}", set.join(" ")));
+        }
+    }
+    if let [_, arguments @ ..] = &words("args")[..]
+        && !arguments.is_empty()
+    {
+        details.push(format!("arguments: {arguments:?}"));
+    }
+    if let Some(mode) = step["mode"].as_str() {
+        details.push(format!("mode {mode}"));
+    }
+    details.join(", ")
+}

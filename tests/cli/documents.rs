@@ -1,0 +1,106 @@
+//! spec, explain, recover, completions, man.
+
+use serde_json::{Value, json};
+
+use crate::common::shell;
+use crate::support::*;
+
+#[test]
+fn a_config_json_to_begin_with() {
+    let cli = Cli::new();
+    let (bundle, file) = (cli.path("bundle"), cli.path("bundle/config.json"));
+    std::fs::create_dir(&bundle).unwrap();
+    cli.ok(&["spec", "--bundle", text(&bundle)]);
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let default: Value = serde_json::from_str(&berth::spec::Config::default_json()).unwrap();
+    assert_eq!(written, default);
+    cli.fails(1, "File config.json exists. Remove it first", &["spec", "-b", text(&bundle)]);
+    cli.ok(&["spec", "-b", text(&bundle), "--file", "rootless.json", "--rootless"]);
+    let rootless: Value =
+        serde_json::from_str(&std::fs::read_to_string(bundle.join("rootless.json")).unwrap()).unwrap();
+    assert_eq!(rootless["linux"]["uidMappings"], json!([{ "containerID": 0, "hostID": 0, "size": 1 }]));
+    assert!(rootless["linux"].get("resources").is_none());
+    cli.fails(1, "/nonexistent/config.json", &["spec", "-b", "/nonexistent"]);
+}
+
+#[test]
+fn what_is_written_runs() {
+    let cli = Cli::new();
+    for (name, options) in [("root", &[][..]), ("rootless", &["--rootless"])] {
+        let bundle = cli.path(name);
+        std::fs::create_dir(&bundle).unwrap();
+        cli.ok(&[&["spec", "-b", text(&bundle)], options].concat());
+        let mut config: Value =
+            serde_json::from_str(&std::fs::read_to_string(bundle.join("config.json")).unwrap()).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(["sh", "-c", "id -u; exit 3"]);
+        let said = cli.berth(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
+        assert_eq!((said.code, said.out.as_str()), (3, "0\n"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_bundle_is_explained_without_being_touched() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("echo hello"));
+    let words = cli.ok(&["explain", text(&bundle)]);
+    assert!(words.contains("mounting proc on /proc") && words.contains("executing \"/bin/sh\""), "{words}");
+    assert!(words.contains("nosuid"), "with what the steps leave out: {words}");
+    let plan: Value = serde_json::from_str(&cli.ok(&["explain", "--json", text(&bundle)])).unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(words.lines().count(), steps.len() + 1);
+    std::fs::write(bundle.join("other.json"), "{}").unwrap();
+    cli.fails(1, "ociVersion", &["explain", text(&bundle), "--config", "other.json"]);
+    cli.fails(1, "config.json: no such file", &["explain", "/nonexistent"]);
+    assert!(!cli.root().exists());
+}
+
+#[test]
+fn what_a_killed_creator_has_left_is_recovered() {
+    let cli = Cli::new();
+    assert_eq!(cli.ok(&["recover"]), "");
+    let id = cli.sleeping();
+    for left in ["left-1", "left-2"] {
+        std::fs::create_dir(cli.root().join(left)).unwrap();
+    }
+    assert_eq!(cli.ok(&["recover"]), "left-1\nleft-2\n");
+    assert_eq!(cli.ok(&["recover", "--json"]), "[]\n");
+    assert_eq!(cli.status(&id), "running", "one that is whole stays");
+}
+
+#[test]
+fn completions_for_each_shell_know_the_verbs_and_options() {
+    let cli = Cli::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let text = cli.ok(&["completions", shell]);
+        assert!(
+            text.contains("console-socket")
+                && text.contains("checkpoint") == cli.ok(&["--help"]).contains("checkpoint")
+        );
+    }
+    let script = cli.path("completions");
+    std::fs::write(&script, cli.ok(&["completions", "bash"])).unwrap();
+    let ask = format!(
+        ". {}; COMP_WORDS=(berth kill --a); COMP_CWORD=2; _berth berth --a kill; echo ${{COMPREPLY[@]}}",
+        script.display()
+    );
+    let said = said(std::process::Command::new("bash").args(["-c", &ask]));
+    assert_eq!(said.out, "--all\n", "{said:?}");
+    cli.fails(1, "<SHELL>", &["completions"]);
+}
+
+#[test]
+fn there_is_a_man_page_for_each_verb() {
+    let cli = Cli::new();
+    assert!(cli.ok(&["man"]).contains(".TH berth 1"));
+    let folder = cli.path("man");
+    std::fs::create_dir(&folder).unwrap();
+    cli.ok(&["man", text(&folder)]);
+    let page = std::fs::read_to_string(folder.join("berth-run.1")).unwrap();
+    assert!(page.contains("\\-\\-pid\\-file") && page.contains("berth\\-run"), "{page}");
+    let help = cli.ok(&["--help"]);
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for verb in verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
+        assert!(folder.join(format!("berth-{verb}.1")).exists(), "{verb}");
+    }
+}
