@@ -68,6 +68,12 @@
 #define BERTH_PROCESS_WAIT_WHILE_PAUSED 2
 
 /**
+ * For berth_process_options.flags, when a container is created: create fails (BERTH_E_SYSTEM with ENOENT) if there is no such
+ * program, as runc does. Without it that is an error of berth_container_start only: until then hooks may bring the program.
+ */
+#define BERTH_PROCESS_FIND_PROGRAM 4
+
+/**
  * For berth_container_signal: to every process of the container.
  */
 #define BERTH_SIGNAL_ALL 1

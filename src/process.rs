@@ -44,6 +44,8 @@ pub struct ProcessOptions {
     pub parent_death_signal: i32,
     /// Of a container's init. What is executed beside it does as its container.
     pub keyring: Keyring,
+    /// Of a container's program; exec tells it at once in any case.
+    pub missing_program: MissingProgram,
     /// Exec only: what a container that is paused means.
     pub paused: Paused,
     /// Exec only: cgroups below the container's own, which must exist: "path" in all hierarchies, or
@@ -59,6 +61,16 @@ pub enum Keyring {
     New,
     /// The caller's.
     Inherit,
+}
+
+/// When it is an error that a container's program does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingProgram {
+    /// When it is to be executed: until then hooks may bring it.
+    #[default]
+    AtStart,
+    /// Before the container is there, as runc and crun have it.
+    AtCreate,
 }
 
 /// What exec makes of a container that is paused.

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use berth::{Code, ExitStatus, Keyring, Paused, ProcessOptions, Status};
+use berth::{Code, ExitStatus, Keyring, MissingProgram, Paused, ProcessOptions, Stage, Status};
 use common::*;
 use serde_json::json;
 
@@ -107,6 +107,32 @@ fn a_process_may_be_in_cgroups_below_the_containers() {
     assert_eq!(exec(&["nonsense:below"]).unwrap_err().code, Code::InvalidArgument);
     assert_eq!(exec(&["../other"]).unwrap_err().code, Code::InvalidArgument);
     assert_eq!(exec(&["below/../.."]).unwrap_err().code, Code::InvalidArgument);
+}
+
+#[test]
+fn a_missing_program_may_be_an_error_of_create() {
+    let host = Host::new();
+    let options = ProcessOptions { missing_program: MissingProgram::AtCreate, ..quiet() };
+    let with = |args: serde_json::Value, cwd: &str| {
+        let mut config = shell("");
+        config["process"]["args"] = args;
+        config["process"]["cwd"] = json!(cwd);
+        config
+    };
+    for missing in ["no-such-program", "/no/such/program", "./no-such-program", "/bin/sh/below"] {
+        let error = host.create(&with(json!([missing]), "/"), &options).unwrap_err();
+        assert_eq!((error.stage, error.errno), (Stage::Init, Some(nix::errno::Errno::ENOENT)), "{error}");
+        assert!(error.message.contains("finding"), "{error}");
+        host.create(&with(json!([missing]), "/"), &quiet()).unwrap();
+    }
+    for there in [("true", "/"), ("/bin/true", "/tmp"), ("./true", "/bin"), ("bin/true", "/")] {
+        let container = host.run(&with(json!([there.0]), there.1), &options).unwrap();
+        assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
+    }
+    // Whether it can be executed is another question, which start answers, with the right step.
+    let container = host.create(&with(json!(["/etc"]), "/"), &options).unwrap();
+    let error = container.start().unwrap_err();
+    assert!(error.message.starts_with("executing \"/etc\": permission denied"), "{error}");
 }
 
 #[test]

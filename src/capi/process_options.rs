@@ -6,7 +6,7 @@ use super::args;
 use super::boundary::infallible;
 use super::sized::{self, Grows};
 use crate::error::{Error, Result};
-use crate::process::{Keyring, Paused, ProcessOptions, Stdio};
+use crate::process::{Keyring, MissingProgram, Paused, ProcessOptions, Stdio};
 
 /// Where a standard stream of a process leads.
 #[repr(i32)]
@@ -67,6 +67,10 @@ pub const BERTH_PROCESS_INHERIT_KEYRING: u32 = 1;
 /// resumed, and the call returns then, or fails with BERTH_E_TIMEOUT after the setup timeout.
 pub const BERTH_PROCESS_WAIT_WHILE_PAUSED: u32 = 2;
 
+/// For berth_process_options.flags, when a container is created: create fails (BERTH_E_SYSTEM with ENOENT) if there is no such
+/// program, as runc does. Without it that is an error of berth_container_start only: until then hooks may bring the program.
+pub const BERTH_PROCESS_FIND_PROGRAM: u32 = 4;
+
 // SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
 unsafe impl Grows for berth_process_options {
     const NAME: &'static str = "berth_process_options";
@@ -84,7 +88,8 @@ pub extern "C" fn berth_process_options_init(options: *mut berth_process_options
 
 pub fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
     let options = sized::read(options)?;
-    let flags = args::flags(options.flags, BERTH_PROCESS_INHERIT_KEYRING | BERTH_PROCESS_WAIT_WHILE_PAUSED)?;
+    const KNOWN: u32 = BERTH_PROCESS_INHERIT_KEYRING | BERTH_PROCESS_WAIT_WHILE_PAUSED | BERTH_PROCESS_FIND_PROGRAM;
+    let flags = args::flags(options.flags, KNOWN)?;
     let has = |flag: u32| flags & flag != 0;
     let [stdin, stdout, stderr] = options.stdio;
     Ok(ProcessOptions {
@@ -94,6 +99,10 @@ pub fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
         parent_death_signal: options.parent_death_signal,
         keyring: if has(BERTH_PROCESS_INHERIT_KEYRING) { Keyring::Inherit } else { Keyring::New },
         paused: if has(BERTH_PROCESS_WAIT_WHILE_PAUSED) { Paused::Wait } else { Paused::Refuse },
+        missing_program: match has(BERTH_PROCESS_FIND_PROGRAM) {
+            true => MissingProgram::AtCreate,
+            false => MissingProgram::AtStart,
+        },
         cgroups: args::texts(options.cgroups, options.cgroup_count, "cgroups")?,
     })
 }

@@ -20,7 +20,7 @@ use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, Outside, Plan};
-use crate::process::{Keyring, Paused, Process, ProcessOptions, Streams, send_terminal};
+use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::rights;
 use crate::runtime::Runtime;
 use crate::security::seccomp;
@@ -136,6 +136,7 @@ impl Container {
         record.into_cgroup = cgroup_dir.is_some();
         record.parent_death_signal = options.parent_death_signal;
         record.inherits_keyring = options.keyring == Keyring::Inherit;
+        record.found_program = options.missing_program == MissingProgram::AtCreate;
         let plan = plan::create(&plan::Create {
             config,
             rootfs: record.rootfs.clone(),
@@ -145,6 +146,7 @@ impl Container {
             networks: record.has_networks(),
             parent_death_signal: options.parent_death_signal,
             keyring: !record.inherits_keyring,
+            find_program: record.found_program,
         })?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
@@ -185,6 +187,7 @@ impl Container {
             into_cgroup: false,
             parent_death_signal: 0,
             inherits_keyring: false,
+            found_program: false,
             external_descriptors: Vec::new(),
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })

@@ -24,6 +24,7 @@ pub fn explain(config: &Config) -> Result<String> {
         networks: network::plan_needed(config),
         parent_death_signal: 0,
         keyring: true,
+        find_program: false,
     })?;
     Ok(plan.explain().to_string())
 }

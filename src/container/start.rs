@@ -114,6 +114,7 @@ impl Container {
                 networks: record.has_networks(),
                 parent_death_signal: record.parent_death_signal,
                 keyring: !record.inherits_keyring,
+                find_program: record.found_program,
             })
         });
         match plan {

@@ -65,6 +65,9 @@ pub struct Record {
     /// The same: its processes have the session keyring of who started them.
     #[serde(default)]
     pub inherits_keyring: bool,
+    /// The same: create has looked for the program.
+    #[serde(default)]
+    pub found_program: bool,
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
@@ -90,6 +93,7 @@ impl Record {
             into_cgroup: false,
             parent_death_signal: 0,
             inherits_keyring: false,
+            found_program: false,
             external_descriptors: Vec::new(),
             network: None,
         }

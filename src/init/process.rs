@@ -115,14 +115,37 @@ pub fn exec(plan: Plan, step: &Step) -> Errno {
     if name.bytes().contains(&b'/') {
         return execve(name.as_ptr(), argv, envp);
     }
-    match plan.text(step.s[2]) {
-        Ok(search) => exec_in(search.bytes(), name.bytes(), argv, envp),
-        Err(errno) => errno,
-    }
+    let search = match plan.text(step.s[2]) {
+        Ok(search) => search.bytes(),
+        Err(errno) => return errno,
+    };
+    let mut denied = false;
+    let ended = each_candidate(search, name.bytes(), |candidate| match execve(candidate, argv, envp) {
+        ENOENT | ENOTDIR | ENAMETOOLONG => None,
+        EACCES => {
+            denied = true;
+            None
+        }
+        errno => Some(errno),
+    });
+    ended.unwrap_or(if denied { EACCES } else { ENOENT })
 }
 
-fn exec_in(search: &[u8], name: &[u8], argv: *const *const u8, envp: *const *const u8) -> Errno {
-    let mut denied = false;
+/// Whether `exec` will find a file; what else may be in the way of it is not looked at.
+pub fn find(plan: Plan, step: &Step) -> Result<()> {
+    let is_missing = |path: *const u8| matches!(exists(path), Err(ENOENT | ENOTDIR | ENAMETOOLONG));
+    let name = plan.text(step.s[0])?;
+    let found = if name.bytes().contains(&b'/') {
+        !is_missing(name.as_ptr())
+    } else {
+        let search = plan.text(step.s[2])?.bytes();
+        each_candidate(search, name.bytes(), |candidate| (!is_missing(candidate)).then_some(())).is_some()
+    };
+    if found { Ok(()) } else { Err(ENOENT) }
+}
+
+/// Each place where execvp(3) would look, until one is good.
+fn each_candidate<T>(search: &[u8], name: &[u8], mut attempt: impl FnMut(*const u8) -> Option<T>) -> Option<T> {
     for directory in search.split(|&byte| byte == b':') {
         let mut candidate = [0u8; 4096];
         if directory.len() + name.len() + 2 > candidate.len() {
@@ -134,11 +157,10 @@ fn exec_in(search: &[u8], name: &[u8], argv: *const *const u8, envp: *const *con
             candidate[len..len + part.len()].copy_from_slice(part);
             len += part.len();
         }
-        match execve(candidate.as_ptr(), argv, envp) {
-            ENOENT | ENOTDIR | ENAMETOOLONG => {}
-            EACCES => denied = true,
-            errno => return errno,
+        let good = attempt(candidate.as_ptr());
+        if good.is_some() {
+            return good;
         }
     }
-    if denied { EACCES } else { ENOENT }
+    None
 }

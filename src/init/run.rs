@@ -154,6 +154,7 @@ impl Init {
                 Ok(())
             }
             Op::Exec => self.exec(&step),
+            Op::FindProgram => process::find(self.plan, &step),
             Op::CpuAffinity => set_affinity(a0 as usize, self.plan.u32_array(step.s[0], a0 as usize)?),
             Op::Personality => personality(a0),
             Op::MemoryPolicy => match a1 {

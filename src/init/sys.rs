@@ -146,6 +146,12 @@ pub fn openat(dir: i32, path: Str, flags: u64, mode: u32) -> Result<i32> {
     }
 }
 
+/// Whether there is a file of that name.
+pub fn exists(path: *const u8) -> Result<()> {
+    const F_OK: usize = 0;
+    call!(nr::FACCESSAT, AT_FDCWD, path, F_OK).map(|_| ())
+}
+
 pub fn close(fd: i32) {
     let _ = call!(nr::CLOSE, fd);
 }

@@ -162,6 +162,8 @@ ops! {
     /// execve: s0 array of argv, s1 array of envp, s2 the value of PATH to search, where argv[0] has no slash; s3 the
     /// file to execute instead of argv[0], if any.
     Exec = 81,
+    /// Fails if there is no program s0, looked for in s2, the value of PATH, if it has no slash.
+    FindProgram = 99,
     /// sched_setaffinity(2) to the a0 words (u32) at s0.
     CpuAffinity = 90,
     /// personality(a0)

@@ -27,6 +27,8 @@ pub struct Create<'a> {
     pub parent_death_signal: i32,
     /// A session keyring of its own.
     pub keyring: bool,
+    /// A program that is missing is an error of creating.
+    pub find_program: bool,
 }
 
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
@@ -130,6 +132,9 @@ fn push_inside(
 
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));
+    }
+    if let Some(process) = spec.process().as_ref().filter(|_| create.find_program) {
+        process::push_find(plan, process);
     }
     if let Some(confined) = early {
         process::push_surroundings(plan, confined);

@@ -292,6 +292,7 @@ impl Block {
                 self.bytes.resize(out.s[0] as usize + HOME_ROOM, 0);
                 self.home = Some(out.s[0]);
             }
+            Step::FindProgram { name, search } => out.s = [self.text(name), 0, self.text(search), 0],
             Step::Exec { file, args, env, search } => {
                 let file = file.as_ref().map_or(0, |file| self.text(file));
                 let home = self.home.take();

@@ -108,6 +108,16 @@ pub fn push_exec(plan: &mut Plan, process: &oci::Process) {
     plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
 }
 
+/// An error early on if there is no program, as far as that can be told before the rest is done.
+pub fn push_find(plan: &mut Plan, process: &oci::Process) {
+    let env = process.env().clone().unwrap_or_default();
+    let Some(name) = process.args().iter().flatten().next() else { return };
+    let in_place = |path: &str| process.cwd().join(path).to_string_lossy().into_owned();
+    let name = if name.contains('/') { in_place(name) } else { name.clone() };
+    let search: Vec<String> = search_path(&env).split(':').map(in_place).collect();
+    plan.push(Step::FindProgram { name, search: search.join(":") });
+}
+
 /// The value of the last PATH, as execve's program would see it, or the default.
 fn search_path(env: &[String]) -> String {
     let found = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));

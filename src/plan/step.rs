@@ -195,6 +195,11 @@ pub enum Step {
     },
     /// HOME of the environment, for this uid.
     Home(u32),
+    /// Whether there is a program that `Exec` will find.
+    FindProgram {
+        name: String,
+        search: String,
+    },
     /// `file` is executed if given; otherwise `args[0]`, searched in `search` if it has no slash.
     Exec {
         file: Option<String>,
@@ -275,6 +280,7 @@ impl Step {
             Step::MemoryPolicy { name, nodes, .. } if nodes.is_empty() => format!("setting the memory policy {name}"),
             Step::MemoryPolicy { name, nodes, .. } => format!("setting the memory policy {name} of the nodes {nodes}"),
             Step::Home(uid) => format!("looking for the home of uid {uid} in the container's /etc/passwd"),
+            Step::FindProgram { name, .. } => format!("finding {name:?}"),
             Step::Exec { file: Some(file), .. } => format!("executing {file:?}"),
             Step::Exec { args, .. } => format!("executing {:?}", args.first().map_or("", String::as_str)),
         }
@@ -323,6 +329,10 @@ impl Step {
                 put("notifies", json!(filter.notifies));
                 put("unknown", json!(filter.unknown));
                 put("privileged", json!(privileged));
+            }
+            Step::FindProgram { name, search } => {
+                put("args", json!([name]));
+                put("path", json!(search));
             }
             Step::Exec { args, env, search, .. } => {
                 put("args", json!(args));
@@ -383,6 +393,7 @@ impl Step {
             Step::Personality { .. } => Op::Personality,
             Step::MemoryPolicy { .. } => Op::MemoryPolicy,
             Step::Home(_) => Op::Home,
+            Step::FindProgram { .. } => Op::FindProgram,
             Step::Exec { .. } => Op::Exec,
         }
     }

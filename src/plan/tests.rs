@@ -18,6 +18,7 @@ fn plan_of(json: &str) -> Plan {
         networks: false,
         parent_death_signal: 0,
         keyring: true,
+        find_program: false,
     })
     .unwrap()
 }

@@ -60,6 +60,7 @@ fn a_program_that_is_missing() {
     config["process"]["args"] = json!(["no-such-program"]);
     let bundle = cli.bundle(&config);
     let message = "exec: \\\"no-such-program\\\": executable file not found in $PATH";
+    cli.fails(1, message, &["create", "-b", text(&bundle), "c1"]);
     cli.fails(1, message, &["run", "-b", text(&bundle), "c1"]);
     cli.fails(1, message, &["run", "-d", "-b", text(&bundle), "c1"]);
     assert_eq!(cli.ok(&["list", "-q"]), "", "nothing is left");

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use berth::spec::Config;
-use berth::{Container, Force, Keyring, ProcessOptions, Stdio};
+use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Stdio};
 use clap::Args;
 use serde_json::Value;
 
@@ -95,6 +95,7 @@ impl Creation {
             extra_fds: self.descriptors.numbers(),
             console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
             keyring: if self.no_new_keyring { Keyring::Inherit } else { Keyring::New },
+            missing_program: MissingProgram::AtCreate,
             ..ProcessOptions::default()
         };
         let container = Container::create(&host::runtime(global)?, &self.id, config, &options)?;

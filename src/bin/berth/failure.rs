@@ -89,7 +89,7 @@ impl From<Error> for Failure {
 /// What podman and others recognise a missing or unusable program by.
 fn unexecutable(error: &Error) -> Option<String> {
     let action = error.detail.get("action")?;
-    if error.stage != Stage::Init || action["op"] != "Exec" {
+    if error.stage != Stage::Init || !(action["op"] == "Exec" || action["op"] == "FindProgram") {
         return None;
     }
     let program = action["args"][0].as_str().unwrap_or_default();

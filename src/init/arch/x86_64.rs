@@ -49,6 +49,7 @@ pub mod nr {
     pub const SYMLINKAT: usize = 266;
     pub const READLINKAT: usize = 267;
     pub const FCHMODAT: usize = 268;
+    pub const FACCESSAT: usize = 269;
     pub const UNSHARE: usize = 272;
     pub const DUP3: usize = 292;
     pub const PIPE2: usize = 293;
