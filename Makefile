@@ -7,6 +7,8 @@ LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 LIBEXECDIR ?= $(PREFIX)/libexec
 DOCDIR     ?= $(PREFIX)/share/doc/berth
+# Where Debian keeps Go packages.
+GODIR      ?= $(PREFIX)/share/gocode/src/berth
 DESTDIR    ?=
 
 CARGO      ?= cargo
@@ -21,6 +23,7 @@ REAL    := libberth.so.$(VERSION)
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 DOCS    := README.md CHANGELOG.md LICENSE
+GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 
 .PHONY: all header demo check vm-check bench lint install uninstall clean help
 
@@ -56,7 +59,8 @@ lint: ## formatting, clippy and shellcheck, warnings denied
 
 install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= say where
 	@test -e $(RELEASE)/native-static-libs || { echo "run make first: there is nothing to install yet" >&2; exit 1; }
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR) \
+	  $(DESTDIR)$(GODIR)
 	install -m 755 $(RELEASE)/libberth.so $(DESTDIR)$(LIBDIR)/$(REAL)
 	ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so
@@ -68,13 +72,14 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	  berth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	install -m 644 $(GO:%=bindings/go/%) $(DESTDIR)$(GODIR)/
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 
 uninstall: ## remove what `make install` put there (give it the same variables)
 	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
 	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
-	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%)
-	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR); do \
+	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%)
+	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 

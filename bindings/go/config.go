@@ -1,0 +1,138 @@
+package berth
+
+/*
+#include <berth.h>
+*/
+import "C"
+
+import "runtime"
+
+// Config is a checked OCI configuration. Immutable; one can serve many containers.
+type Config struct {
+	handle handle[*C.berth_config]
+}
+
+func newConfig(raw *C.berth_config) *Config {
+	config := &Config{handle[*C.berth_config]{pointer: raw}}
+	runtime.SetFinalizer(config, (*Config).Close)
+	return config
+}
+
+// ConfigFromBundle reads config.json in a directory. Relative paths in it are relative to that.
+//
+// Errors: ErrConfigInvalid and ErrUnsupported with the JSON path; ErrSystem with ENOENT if there is no such file.
+func ConfigFromBundle(bundle string) (*Config, error) {
+	path, err := cString(bundle, "bundle")
+	if err != nil {
+		return nil, err
+	}
+	defer free(path)
+	var config *C.berth_config
+	var raw *C.berth_error
+	if err := check(C.berth_config_from_bundle(path, &config, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newConfig(config), nil
+}
+
+// NewConfig takes a configuration: JSON as text (string, []byte or json.RawMessage), or anything that encoding/json makes
+// one of, like the Spec of the OCI's Go types. rootfs is a directory to be used in place of root.path; "" is none.
+//
+// Everything is checked at once, without a look at the host. Errors: ErrConfigInvalid and ErrUnsupported with the JSON path.
+func NewConfig(spec any, rootfs string) (*Config, error) {
+	text, err := cJSON(spec, "json")
+	if err != nil {
+		return nil, err
+	}
+	defer free(text)
+	path, err := cStringOrNull(rootfs, "rootfs")
+	if err != nil {
+		return nil, err
+	}
+	defer free(path)
+	var config *C.berth_config
+	var raw *C.berth_error
+	if err := check(C.berth_config_from_json(text, path, &config, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newConfig(config), nil
+}
+
+// DefaultConfigJSON is the configuration to begin with, the one that `runc spec` writes.
+func DefaultConfigJSON() (string, error) {
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_config_default_json(&text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// WithNetworks is the same configuration with networks and routes, as docs/networks.md describes them: a new object.
+//
+// Errors: ErrConfigInvalid with the JSON path in networks.
+func (c *Config) WithNetworks(networks any) (*Config, error) {
+	text, err := cJSON(networks, "networks_json")
+	if err != nil {
+		return nil, err
+	}
+	defer free(text)
+	pointer, err := c.handle.acquire("config")
+	if err != nil {
+		return nil, err
+	}
+	defer c.handle.release()
+	var config *C.berth_config
+	var raw *C.berth_error
+	if err := check(C.berth_config_with_networks(pointer, text, &config, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newConfig(config), nil
+}
+
+// Validate asks the host for what the configuration names: files, namespaces, hooks, bridges. It changes nothing.
+func (c *Config) Validate() error {
+	pointer, err := c.handle.acquire("config")
+	if err != nil {
+		return err
+	}
+	defer c.handle.release()
+	var raw *C.berth_error
+	return check(C.berth_config_validate(pointer, &raw), raw)
+}
+
+// ExplainJSON is what creating a container would do, step by step. It makes nothing.
+func (c *Config) ExplainJSON() (string, error) {
+	pointer, err := c.handle.acquire("config")
+	if err != nil {
+		return "", err
+	}
+	defer c.handle.release()
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_config_explain_json(pointer, &text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// JSON is the text that the configuration was made from.
+func (c *Config) JSON() (string, error) {
+	pointer, err := c.handle.acquire("config")
+	if err != nil {
+		return "", err
+	}
+	defer c.handle.release()
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_config_to_json(pointer, &text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// Close releases the configuration; containers made from it do not need it any more.
+func (c *Config) Close() error {
+	C.berth_config_free(c.handle.close())
+	return nil
+}

@@ -1,0 +1,227 @@
+package berth
+
+/*
+#include <berth.h>
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// Status is where a container is in its life.
+type Status int32
+
+// The states of OCI, and paused.
+const (
+	StatusCreating Status = C.BERTH_STATUS_CREATING
+	StatusCreated  Status = C.BERTH_STATUS_CREATED
+	StatusRunning  Status = C.BERTH_STATUS_RUNNING
+	StatusPaused   Status = C.BERTH_STATUS_PAUSED
+	StatusStopped  Status = C.BERTH_STATUS_STOPPED
+)
+
+func (s Status) String() string {
+	names := [...]string{"creating", "created", "running", "paused", "stopped"}
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("status %d", int32(s))
+	}
+	return names[s]
+}
+
+// State is what [Container.StateJSON] has: OCI's state, and more.
+type State struct {
+	OCIVersion           string            `json:"ociVersion"`
+	ID                   string            `json:"id"`
+	Status               string            `json:"status"`
+	Pid                  int               `json:"pid"`
+	Bundle               string            `json:"bundle"`
+	Annotations          map[string]string `json:"annotations"`
+	Rootfs               string            `json:"rootfs"`
+	Created              time.Time         `json:"created"`
+	InitProcessStartTime uint64            `json:"initProcessStartTime"`
+	CgroupPaths          map[string]string `json:"cgroupPaths"`
+	NamespacePaths       map[string]string `json:"namespacePaths"`
+	ExternalDescriptors  []string          `json:"externalDescriptors"`
+}
+
+// Status is asked of the kernel each time. Errors: ErrNotFound if the container was deleted.
+func (c *Container) Status() (Status, error) {
+	var status C.int32_t
+	err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
+		return C.berth_container_status(pointer, &status, raw)
+	})
+	return Status(status), err
+}
+
+func (c *Container) text(function func(*C.berth_container, **C.char, **C.berth_error) C.int32_t) (string, error) {
+	var text *C.char
+	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
+		return function(pointer, &text, raw)
+	}); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// State is the container's state. Errors: ErrNotFound.
+func (c *Container) State() (*State, error) {
+	text, err := c.StateJSON()
+	if err != nil {
+		return nil, err
+	}
+	state := &State{}
+	return state, json.Unmarshal([]byte(text), state)
+}
+
+// StateJSON is State as the library writes it.
+func (c *Container) StateJSON() (string, error) {
+	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
+		return C.berth_container_state_json(pointer, text, raw)
+	})
+}
+
+// ConfigJSON is the configuration that the container was created from, with the limits that Set has changed.
+func (c *Container) ConfigJSON() (string, error) {
+	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
+		return C.berth_container_config_json(pointer, text, raw)
+	})
+}
+
+// StatsJSON is everything known of the container's usage, in the shape of runc's "events --stats".
+// Errors: ErrNotFound, ErrNotRunning.
+func (c *Container) StatsJSON() (string, error) {
+	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
+		return C.berth_container_stats_json(pointer, text, raw)
+	})
+}
+
+// NetworksJSON is what the container's networks have carried; see berth_container_interfaces_json.
+func (c *Container) NetworksJSON() (string, error) {
+	return c.interfacesJSON(0)
+}
+
+// InterfacesJSON is NetworksJSON, and every interface inside the container. Errors: ErrNotFound, ErrNotRunning.
+func (c *Container) InterfacesJSON() (string, error) {
+	return c.interfacesJSON(C.BERTH_INTERFACES_INSIDE)
+}
+
+func (c *Container) interfacesJSON(flags C.uint32_t) (string, error) {
+	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
+		return C.berth_container_interfaces_json(pointer, flags, text, raw)
+	})
+}
+
+// Pids are the processes of the container in the caller's pid namespace, in ascending order.
+// Errors: ErrNotFound, ErrNotRunning.
+func (c *Container) Pids() ([]int, error) {
+	var raw *C.int32_t
+	var count C.size_t
+	if err := c.call(func(pointer *C.berth_container, error **C.berth_error) C.int32_t {
+		return C.berth_container_pids(pointer, &raw, &count, error)
+	}); err != nil {
+		return nil, err
+	}
+	defer C.berth_pids_free(raw)
+	pids := make([]int, count)
+	for i, pid := range unsafe.Slice(raw, count) {
+		pids[i] = int(pid)
+	}
+	return pids, nil
+}
+
+// OOMKilled tells whether the kernel's OOM killer has ended init. To be asked after Wait and before Delete.
+//
+// Errors: ErrTimeout if init has not ended, ErrStatusUnknown, ErrUnsupported if the kernel does not count, ErrNotFound.
+func (c *Container) OOMKilled() (bool, error) {
+	var killed C.int32_t
+	err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
+		return C.berth_container_oom_killed(pointer, &killed, raw)
+	})
+	return killed != 0, err
+}
+
+// Number is a count or a number of bytes that the host may not offer; a limit, that there may not be.
+type Number uint64
+
+// Known is false for what the host does not offer, and for a limit that is not there.
+func (n Number) Known() bool {
+	return n != Number(^uint64(0))
+}
+
+// Nanoseconds is a time that the host may not offer.
+type Nanoseconds uint64
+
+// Known is false for what the host does not offer.
+func (n Nanoseconds) Known() bool {
+	return n != Nanoseconds(^uint64(0))
+}
+
+// Duration is 0 for what is not known.
+func (n Nanoseconds) Duration() time.Duration {
+	if !n.Known() {
+		return 0
+	}
+	return time.Duration(n)
+}
+
+// Stats is what a container has used; see berth_stats. Memory and I/O are bytes.
+type Stats struct {
+	CPUUsage, CPUUser, CPUSystem                                             Nanoseconds
+	CPUPeriods, CPUThrottledPeriods                                          Number
+	CPUThrottled                                                             Nanoseconds
+	MemoryUsage, MemoryLimit, MemoryPeak, MemorySwapUsage, MemorySwapLimit   Number
+	OOMKills, PidsCurrent, PidsLimit, MemoryLimitHits                        Number
+	MemoryAnon, MemoryFile, MemoryInactiveFile, MemoryKernel                 Number
+	PageFaults, PageFaultsMajor                                              Number
+	IOReadBytes, IOWriteBytes, IOReads, IOWrites                             Number
+	CPUPressureSome, CPUPressureFull, MemoryPressureSome, MemoryPressureFull Nanoseconds
+	IOPressureSome, IOPressureFull                                           Nanoseconds
+}
+
+// Stats is made to be called often. Errors: ErrNotFound, ErrNotRunning.
+func (c *Container) Stats() (Stats, error) {
+	var s C.berth_stats
+	s.size = C.size_t(unsafe.Sizeof(s))
+	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
+		return C.berth_container_stats(pointer, &s, raw)
+	}); err != nil {
+		return Stats{}, err
+	}
+	return Stats{
+		CPUUsage:            Nanoseconds(s.cpu_usage_ns),
+		CPUUser:             Nanoseconds(s.cpu_user_ns),
+		CPUSystem:           Nanoseconds(s.cpu_system_ns),
+		CPUPeriods:          Number(s.cpu_periods),
+		CPUThrottledPeriods: Number(s.cpu_throttled_periods),
+		CPUThrottled:        Nanoseconds(s.cpu_throttled_ns),
+		MemoryUsage:         Number(s.memory_usage),
+		MemoryLimit:         Number(s.memory_limit),
+		MemoryPeak:          Number(s.memory_peak),
+		MemorySwapUsage:     Number(s.memory_swap_usage),
+		MemorySwapLimit:     Number(s.memory_swap_limit),
+		OOMKills:            Number(s.oom_kills),
+		PidsCurrent:         Number(s.pids_current),
+		PidsLimit:           Number(s.pids_limit),
+		MemoryLimitHits:     Number(s.memory_limit_hits),
+		MemoryAnon:          Number(s.memory_anon),
+		MemoryFile:          Number(s.memory_file),
+		MemoryInactiveFile:  Number(s.memory_inactive_file),
+		MemoryKernel:        Number(s.memory_kernel),
+		PageFaults:          Number(s.page_faults),
+		PageFaultsMajor:     Number(s.page_faults_major),
+		IOReadBytes:         Number(s.io_read_bytes),
+		IOWriteBytes:        Number(s.io_write_bytes),
+		IOReads:             Number(s.io_reads),
+		IOWrites:            Number(s.io_writes),
+		CPUPressureSome:     Nanoseconds(s.cpu_pressure_some_ns),
+		CPUPressureFull:     Nanoseconds(s.cpu_pressure_full_ns),
+		MemoryPressureSome:  Nanoseconds(s.memory_pressure_some_ns),
+		MemoryPressureFull:  Nanoseconds(s.memory_pressure_full_ns),
+		IOPressureSome:      Nanoseconds(s.io_pressure_some_ns),
+		IOPressureFull:      Nanoseconds(s.io_pressure_full_ns),
+	}, nil
+}

@@ -1,0 +1,188 @@
+package berth_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	goruntime "runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"berth"
+)
+
+func TestClosedHandlesSayThatTheyAre(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	process, err := container.InitProcess()
+	must(t, err)
+	loaded, err := runtime.Load(container.ID())
+	must(t, err)
+	made := config(t, "true")
+	other, err := berth.NewRuntime(&berth.RuntimeOptions{StateRoot: stateRoot})
+	must(t, err)
+	for times := 0; times < 2; times++ {
+		must(t, loaded.Close())
+		must(t, process.Close())
+		must(t, made.Close())
+		must(t, other.Close())
+	}
+	_, configErr := runtime.Create("never-made", made, nil)
+	_, loadErr := other.Load(container.ID())
+	_, waitErr := loaded.Wait(context.Background())
+	_, processErr := process.Wait(context.Background())
+	_, jsonErr := made.JSON()
+	for what, err := range map[string]error{
+		"config is closed": configErr, "runtime is closed": loadErr, "container is closed": waitErr, "process is closed": processErr,
+		"config is closed ": jsonErr,
+	} {
+		if !errors.Is(err, berth.ErrInvalidArgument) || err.Error() != strings.TrimSpace(what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if loaded.ID() != container.ID() {
+		t.Error("a closed handle has no id")
+	}
+	if status, err := container.Status(); err != nil || status != berth.StatusRunning {
+		t.Error("closing handles touched the container", status, err)
+	}
+}
+
+func TestClosingWhileOthersCallIsSafe(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	for round := 0; round < 20; round++ {
+		loaded, err := runtime.Load(container.ID())
+		must(t, err)
+		var group sync.WaitGroup
+		for caller := 0; caller < 8; caller++ {
+			group.Add(1)
+			go func() {
+				defer group.Done()
+				for {
+					if _, err := loaded.Stats(); err != nil {
+						if !errors.Is(err, berth.ErrInvalidArgument) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			}()
+		}
+		loaded.Close()
+		group.Wait()
+	}
+}
+
+func TestForgottenHandlesAreCollected(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	count := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		return len(entries)
+	}
+	before := count()
+	for handle := 0; handle < 50; handle++ {
+		loaded, err := runtime.Load(container.ID())
+		must(t, err)
+		// Opens files that stay open with the handle.
+		_, err = loaded.Stats()
+		must(t, err)
+	}
+	if count() < before+50 {
+		t.Fatal("handles of this test have no descriptors")
+	}
+	ctx := within(t, longTime)
+	for count() > before {
+		goruntime.GC()
+		goruntime.Gosched()
+		must(t, ctx.Err())
+	}
+}
+
+func TestTextsThatCCannotTakeAreNamed(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	_, loadErr := runtime.Load("a\x00")
+	_, createErr := runtime.Create("\x00", config(t, "true"), nil)
+	_, consoleErr := container.Exec(shell("true"), &berth.ProcessOptions{ConsoleSocket: "/\x00"})
+	_, execErr := container.Exec("{\x00}", nil)
+	_, bundleErr := berth.ConfigFromBundle("/\x00")
+	_, rootErr := berth.NewRuntime(&berth.RuntimeOptions{StateRoot: "/\x00"})
+	_, networksErr := config(t, "true").WithNetworks("\x00")
+	for what, err := range map[string]error{
+		"id has a NUL at byte 1":             loadErr,
+		"id has a NUL at byte 0":             createErr,
+		"console_socket has a NUL at byte 1": consoleErr,
+		"process_json has a NUL at byte 1":   execErr,
+		"bundle has a NUL at byte 1":         bundleErr,
+		"state_root has a NUL at byte 1":     rootErr,
+		"networks_json has a NUL at byte 0":  networksErr,
+		"resources_json has a NUL at byte 0": container.Set("\x00"),
+	} {
+		if !errors.Is(err, berth.ErrInvalidArgument) || err.Error() != what {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if berth.HasFeature("create\x00") {
+		t.Error("a feature with a NUL")
+	}
+	if _, err := container.Exec(make(chan int), nil); err == nil || !strings.Contains(err.Error(), "process_json") {
+		t.Error("what JSON cannot take:", err)
+	}
+}
+
+func TestFilesThatAreNotOpenAreNamed(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	defer writer.Close()
+	must(t, reader.Close())
+	for _, file := range []*os.File{nil, reader} {
+		options := berth.NoStdio()
+		options.Stdin = berth.File(file)
+		if _, err := runtime.Create(newID(), config(t, "true"), options); !errors.Is(err, berth.ErrInvalidArgument) {
+			t.Error("as standard input:", err)
+		}
+		options = berth.NoStdio()
+		options.ExtraFiles = []*os.File{writer, file}
+		if _, err := runtime.Create(newID(), config(t, "true"), options); !errors.Is(err, berth.ErrInvalidArgument) {
+			t.Error("as an extra file:", err)
+		}
+	}
+}
+
+func TestErrorsAreFoundByCodeAndByReason(t *testing.T) {
+	_, err := berth.ConfigFromBundle("/nothing/here")
+	var found *berth.Error
+	if !errors.As(err, &found) || found.Code != berth.ErrSystem || found.Errno != syscall.ENOENT || found.Stage.String() != "host" {
+		t.Fatalf("%+v", err)
+	}
+	if !errors.Is(err, berth.ErrSystem) || !errors.Is(err, os.ErrNotExist) || errors.Is(err, berth.ErrNotFound) {
+		t.Error("errors.Is:", err)
+	}
+	if errors.Is(&berth.Error{Code: berth.ErrBusy}, syscall.Errno(0)) || berth.ErrNotFound.Error() != "container does not exist" {
+		t.Error("codes")
+	}
+}
+
+func TestTheLogCanPanicAndCannotBeSetFromWithin(t *testing.T) {
+	inside := make(chan error, 100)
+	must(t, berth.SetLog(func(berth.LogLevel, string, string) {
+		inside <- berth.SetLog(nil)
+		panic("in the log")
+	}))
+	warned := spec("true")
+	hook := object{"path": rootfs + "/bin/busybox", "args": []string{"sh", "-c", "exit 3"}}
+	warned["hooks"] = object{"poststop": []object{hook}}
+	config, err := berth.NewConfig(warned, rootfs)
+	must(t, err)
+	container, err := runtime.Run(newID(), config, berth.NoStdio())
+	must(t, err)
+	must(t, container.ForceDelete())
+	must(t, berth.SetLog(nil))
+	if err := <-inside; !errors.Is(err, berth.ErrBusy) {
+		t.Error(err)
+	}
+	if err := berth.SetLogFile(nil); err != nil {
+		t.Error(err)
+	}
+}

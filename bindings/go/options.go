@@ -1,0 +1,152 @@
+package berth
+
+/*
+#include <berth.h>
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// CgroupManager is who makes the cgroups of containers.
+type CgroupManager int32
+
+// This library, or systemd; see berth_cgroup_manager.
+const (
+	CgroupManagerFiles   CgroupManager = C.BERTH_CGROUP_MANAGER_FILES
+	CgroupManagerSystemd CgroupManager = C.BERTH_CGROUP_MANAGER_SYSTEMD
+)
+
+// RuntimeSystemdAnnotations, for [RuntimeOptions].Flags: annotations that begin with "org.systemd.property." become
+// properties of the scope.
+const RuntimeSystemdAnnotations uint32 = C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
+
+// RuntimeOptions say how a runtime is to work. What is zero has the library's default; see berth_runtime_options.
+type RuntimeOptions struct {
+	// StateRoot is an absolute path of a directory for the caller alone; made if missing. "": "/run/berth".
+	StateRoot string
+	// Durations are rounded up to milliseconds.
+	SetupTimeout  time.Duration
+	LockTimeout   time.Duration
+	HookTimeout   time.Duration
+	CgroupTimeout time.Duration
+	CgroupManager CgroupManager
+	// Flags are Runtime... constants.
+	Flags uint32
+}
+
+// Stream is where a standard stream of a process leads; the zero value: where the caller's own leads.
+type Stream struct {
+	kind C.int32_t
+	file *os.File
+}
+
+// Null leads to /dev/null.
+func Null() Stream {
+	return Stream{kind: C.BERTH_STDIO_NULL}
+}
+
+// Pipe leads to a new pipe, whose other end [Process.TakeStdio] gives.
+func Pipe() Stream {
+	return Stream{kind: C.BERTH_STDIO_PIPE}
+}
+
+// File leads to an open file of the caller's, which may be closed after the call. It gets into blocking mode, as with
+// os/exec, because the process would have it in the same mode.
+func File(file *os.File) Stream {
+	return Stream{kind: C.BERTH_STDIO_FD, file: file}
+}
+
+// ProcessOptions say how a process is to be started, beside its OCI specification; see berth_process_options. nil: the
+// caller's own streams.
+type ProcessOptions struct {
+	Stdin, Stdout, Stderr Stream
+	// ExtraFiles become the process's descriptors 3, 4 and so on; see File.
+	ExtraFiles []*os.File
+	// ConsoleSocket is the path of a unix socket that gets the master of the terminal. "": [Process.Terminal] gives it.
+	ConsoleSocket string
+	// ParentDeathSignal is sent when the thread that starts the process ends: useful only after runtime.LockOSThread.
+	ParentDeathSignal syscall.Signal
+}
+
+// NoStdio is three times Null.
+func NoStdio() *ProcessOptions {
+	return &ProcessOptions{Stdin: Null(), Stdout: Null(), Stderr: Null()}
+}
+
+func milliseconds(duration time.Duration) C.int64_t {
+	ms := duration / time.Millisecond
+	if duration%time.Millisecond > 0 {
+		ms++
+	}
+	return C.int64_t(ms)
+}
+
+// cRuntimeOptions are the options as C has them, and what releases them.
+func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(), error) {
+	raw := &C.berth_runtime_options{}
+	C.berth_runtime_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
+	root, err := cStringOrNull(options.StateRoot, "state_root")
+	if err != nil {
+		return nil, nil, err
+	}
+	raw.state_root = root
+	raw.setup_timeout_ms = milliseconds(options.SetupTimeout)
+	raw.lock_timeout_ms = milliseconds(options.LockTimeout)
+	raw.hook_timeout_ms = milliseconds(options.HookTimeout)
+	raw.cgroup_timeout_ms = milliseconds(options.CgroupTimeout)
+	raw.cgroup_manager = C.int32_t(options.CgroupManager)
+	raw.flags = C.uint32_t(options.Flags)
+	return raw, func() { free(root) }, nil
+}
+
+// cProcessOptions are the options as C has them, in C's memory, and what releases them.
+func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(), error) {
+	if options == nil {
+		return nil, func() {}, nil
+	}
+	raw := &C.berth_process_options{}
+	C.berth_process_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
+	socket, err := cStringOrNull(options.ConsoleSocket, "console_socket")
+	if err != nil {
+		return nil, nil, err
+	}
+	raw.console_socket = socket
+	for i, stream := range []Stream{options.Stdin, options.Stdout, options.Stderr} {
+		raw.stdio[i].kind = stream.kind
+		if stream.kind == C.BERTH_STDIO_FD {
+			raw.stdio[i].fd = descriptor(stream.file)
+		}
+	}
+	var extra unsafe.Pointer
+	if count := len(options.ExtraFiles); count > 0 {
+		extra = C.calloc(C.size_t(count), C.size_t(unsafe.Sizeof(C.int32_t(0))))
+		for i, file := range options.ExtraFiles {
+			unsafe.Slice((*C.int32_t)(extra), count)[i] = descriptor(file)
+		}
+		raw.extra_fds = (*C.int32_t)(extra)
+		raw.extra_fd_count = C.size_t(count)
+	}
+	raw.parent_death_signal = C.int32_t(options.ParentDeathSignal)
+	release := func() {
+		free(socket)
+		C.free(extra)
+		// Files are open until the call is over.
+		runtime.KeepAlive(options)
+	}
+	return raw, release, nil
+}
+
+// descriptor is -1, which is no descriptor, for what is nil or closed.
+func descriptor(file *os.File) C.int32_t {
+	if file == nil {
+		return -1
+	}
+	return C.int32_t(file.Fd())
+}

@@ -1,0 +1,159 @@
+package berth
+
+/*
+#include <berth.h>
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"runtime"
+)
+
+// Runtime is a state root with containers. Several, also of several processes, may share one state root.
+type Runtime struct {
+	handle handle[*C.berth_runtime]
+}
+
+// NewRuntime opens a runtime; nil options are the default. It makes the state root if that is missing.
+//
+// Errors: ErrSystem with EACCES if the state root belongs to somebody else or others may write to it.
+func NewRuntime(options *RuntimeOptions) (*Runtime, error) {
+	if options == nil {
+		options = &RuntimeOptions{}
+	}
+	settings, release, err := cRuntimeOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	var pointer *C.berth_runtime
+	var raw *C.berth_error
+	if err := check(C.berth_runtime_new(settings, &pointer, &raw), raw); err != nil {
+		return nil, err
+	}
+	made := &Runtime{handle[*C.berth_runtime]{pointer: pointer}}
+	runtime.SetFinalizer(made, (*Runtime).Close)
+	return made, nil
+}
+
+// Create sets a container up: namespaces, cgroups, root filesystem and hooks; its program waits for [Container.Start].
+// Blocks until then, at most the setup timeout and the time of the hooks. After an error nothing is left.
+//
+// Errors: ErrIDInvalid, ErrIDInUse; ErrConfigInvalid and ErrUnsupported before anything is made; ErrConsoleExists, ErrHook,
+// ErrTimeout; ErrSystem, at StageInit with the step that failed.
+func (r *Runtime) Create(id string, config *Config, options *ProcessOptions) (*Container, error) {
+	return r.make(id, config, options, func(runtime *C.berth_runtime, id *C.char, config *C.berth_config,
+		options *C.berth_process_options, made **C.berth_container, raw **C.berth_error) C.int32_t {
+		return C.berth_container_create(runtime, id, config, options, made, raw)
+	})
+}
+
+// Run is Create and [Container.Start] in one. After an error nothing is left. Errors: as both.
+func (r *Runtime) Run(id string, config *Config, options *ProcessOptions) (*Container, error) {
+	return r.make(id, config, options, func(runtime *C.berth_runtime, id *C.char, config *C.berth_config,
+		options *C.berth_process_options, made **C.berth_container, raw **C.berth_error) C.int32_t {
+		return C.berth_container_run(runtime, id, config, options, made, raw)
+	})
+}
+
+func (r *Runtime) make(id string, config *Config, options *ProcessOptions,
+	call func(*C.berth_runtime, *C.char, *C.berth_config, *C.berth_process_options, **C.berth_container, **C.berth_error) C.int32_t,
+) (*Container, error) {
+	name, err := cString(id, "id")
+	if err != nil {
+		return nil, err
+	}
+	defer free(name)
+	settings, release, err := cProcessOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	pointer, err := r.handle.acquire("runtime")
+	if err != nil {
+		return nil, err
+	}
+	defer r.handle.release()
+	spec, err := config.handle.acquire("config")
+	if err != nil {
+		return nil, err
+	}
+	defer config.handle.release()
+	var container *C.berth_container
+	var raw *C.berth_error
+	if err := check(call(pointer, name, spec, settings, &container, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newContainer(container), nil
+}
+
+// Load gives a handle on a container that this or any other process has made.
+//
+// Errors: ErrNotFound, ErrIDInvalid.
+func (r *Runtime) Load(id string) (*Container, error) {
+	name, err := cString(id, "id")
+	if err != nil {
+		return nil, err
+	}
+	defer free(name)
+	pointer, err := r.handle.acquire("runtime")
+	if err != nil {
+		return nil, err
+	}
+	defer r.handle.release()
+	var container *C.berth_container
+	var raw *C.berth_error
+	if err := check(C.berth_container_load(pointer, name, &container, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newContainer(container), nil
+}
+
+// List gives the states of all containers, sorted by id. It does not wait for others at work on one.
+func (r *Runtime) List() ([]State, error) {
+	text, err := r.ListJSON()
+	if err != nil {
+		return nil, err
+	}
+	var states []State
+	return states, json.Unmarshal([]byte(text), &states)
+}
+
+// ListJSON is List as the library writes it: an array of what [Container.StateJSON] gives.
+func (r *Runtime) ListJSON() (string, error) {
+	pointer, err := r.handle.acquire("runtime")
+	if err != nil {
+		return "", err
+	}
+	defer r.handle.release()
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_runtime_list_json(pointer, &text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// Recover takes back what processes have left behind that were killed while they created or deleted a container, and gives
+// their ids. Blocks until it is removed, at most the cgroup timeout for each.
+func (r *Runtime) Recover() ([]string, error) {
+	pointer, err := r.handle.acquire("runtime")
+	if err != nil {
+		return nil, err
+	}
+	defer r.handle.release()
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_runtime_recover(pointer, &text, &raw), raw); err != nil {
+		return nil, err
+	}
+	var ids []string
+	return ids, json.Unmarshal([]byte(taken(text)), &ids)
+}
+
+// Close releases the runtime. Its containers, and the handles on them, live on.
+func (r *Runtime) Close() error {
+	C.berth_runtime_free(r.handle.close())
+	return nil
+}

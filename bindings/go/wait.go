@@ -1,0 +1,141 @@
+package berth
+
+/*
+#include <berth.h>
+#include <poll.h>
+
+static int readable(int fd) {
+    struct pollfd ready = {fd, POLLIN, 0};
+    return poll(&ready, 1, 0) == 1;
+}
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+)
+
+// newFile makes a file in Go's poller of a descriptor that is ours; nil of -1. Descriptors for processes and events are not
+// read, so that their mode is nobody else's concern.
+func newFile(fd C.int32_t, name string) *os.File {
+	if fd < 0 {
+		return nil
+	}
+	_ = syscall.SetNonblock(int(fd), true)
+	return os.NewFile(uintptr(fd), name)
+}
+
+// How often the library looks for abandoned children that keep an init from ending, as in its own waits.
+const tick = time.Second
+
+// How long the library waits for somebody else to take the status of his child, and a bit.
+const graceMs = 1500
+
+// waitFor waits for a process in Go's poller. look must not block for longer than it is told.
+func waitFor(ctx context.Context, pidfd func() (*os.File, error), look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
+	if err := contextError(ctx); err != nil {
+		return ExitStatus{}, err
+	}
+	file, err := pidfd()
+	if err != nil {
+		// It may be gone, and yet its status be known.
+		status, known := look(0)
+		if errors.Is(known, ErrTimeout) {
+			return ExitStatus{}, err
+		}
+		return status, known
+	}
+	defer file.Close()
+	for {
+		ended, err := waitReadable(ctx, nil, file, tick)
+		if err != nil {
+			return ExitStatus{}, err
+		}
+		status, err := look(0)
+		if ended && errors.Is(err, ErrStatusUnknown) {
+			return lookPatiently(ctx, look)
+		}
+		if !errors.Is(err, ErrTimeout) {
+			return status, err
+		}
+	}
+}
+
+// lookPatiently gives the parent of somebody else's child the time to take its status.
+func lookPatiently(ctx context.Context, look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
+	type answer struct {
+		status ExitStatus
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		status, err := look(graceMs)
+		answers <- answer{status, err}
+	}()
+	select {
+	case answer := <-answers:
+		return answer.status, answer.err
+	case <-ctx.Done():
+		return ExitStatus{}, contextError(ctx)
+	}
+}
+
+// waitReadable waits until the file polls readable, or the time is over (0: none), or one of the others ends it. No thread
+// is held meanwhile. The file is this call's alone: deadlines are a file's, not a wait's.
+func waitReadable(ctx context.Context, stopped <-chan struct{}, file *os.File, atMost time.Duration) (bool, error) {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return false, closed(err)
+	}
+	var limit time.Time
+	if atMost > 0 {
+		limit = time.Now().Add(atMost)
+	}
+	if err := file.SetReadDeadline(limit); err != nil {
+		return false, closed(err)
+	}
+	if ctx.Done() != nil || stopped != nil {
+		over := make(chan struct{})
+		defer close(over)
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-stopped:
+			case <-over:
+				return
+			}
+			// What is past ends the wait. If the file is closed, so is the wait over.
+			_ = file.SetReadDeadline(time.Unix(1, 0))
+		}()
+	}
+	err = conn.Read(func(fd uintptr) bool { return C.readable(C.int(fd)) != 0 })
+	switch {
+	case err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return false, contextError(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, nil
+	}
+	return false, closed(err)
+}
+
+// contextError is nil as long as the context has not ended. A deadline is also ErrTimeout.
+func contextError(ctx context.Context) error {
+	err := ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &Error{Code: ErrTimeout, Message: "nothing has come in time", Detail: []byte("{}"), cause: err}
+	}
+	return err
+}
+
+func closed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return invalid("handle", "is closed")
+	}
+	return err
+}

@@ -1,0 +1,7 @@
+module scenarios
+
+go 1.19
+
+require berth v0.0.0
+
+replace berth => ../../../bindings/go
