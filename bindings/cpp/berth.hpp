@@ -130,9 +130,9 @@ public:
     /** Takes over what a function of berth.h has left: its result and its error object. */
     static Error take(std::int32_t result, berth_error *error) {
         const std::unique_ptr<berth_error, void (*)(berth_error *)> owned(error, berth_error_free);
-        const char *message = error ? berth_error_message(error) : berth_strerror(result);
-        return Error(static_cast<Code>(result), berth_error_errno(error), static_cast<Stage>(berth_error_stage(error)),
-                     message, berth_error_detail_json(error));
+        if (!error) return Error(static_cast<Code>(result), 0, Stage::host, berth_strerror(result), "{}");
+        return Error(static_cast<Code>(berth_error_code(error)), berth_error_errno(error),
+                     static_cast<Stage>(berth_error_stage(error)), berth_error_message(error), berth_error_detail_json(error));
     }
 
 private:
@@ -289,6 +289,12 @@ struct ProcessOptions {
     std::string console_socket;
     /** The signal at the end of the thread that starts the process. 0: none. */
     int parent_death_signal = 0;
+    /** When a container is created: its processes keep the session keyring of who starts them. */
+    bool inherit_keyring = false;
+    /** With Container::exec: in a paused container the process begins, and the call returns, when that is resumed. */
+    bool wait_while_paused = false;
+    /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
+    std::vector<std::string> cgroups;
 };
 
 /** How a runtime is to work; see berth_runtime_options. Zero durations are the library's defaults. */
@@ -300,8 +306,8 @@ struct RuntimeOptions {
     std::chrono::milliseconds hook_timeout{0};
     std::chrono::milliseconds cgroup_timeout{0};
     CgroupManager cgroup_manager = CgroupManager::files;
-    /** BERTH_RUNTIME_... */
-    std::uint32_t flags = 0;
+    /** With CgroupManager::systemd: annotations "org.systemd.property.NAME" become properties of the scope. */
+    bool systemd_annotations = false;
 };
 
 /** How a process ended. */
@@ -459,16 +465,36 @@ inline ExitStatus exit_status(const berth_exit_status &raw) {
 }
 
 /* The options as C has them; they point into the C++ ones. */
-inline berth_process_options raw(const ProcessOptions &options) {
-    berth_process_options raw;
-    berth_process_options_init(&raw, sizeof raw);
-    std::transform(options.stdio.begin(), options.stdio.end(), raw.stdio, [](const Stream &stream) { return stream.raw(); });
-    raw.extra_fds = options.extra_fds.data();
-    raw.extra_fd_count = options.extra_fds.size();
-    raw.console_socket = or_null(options.console_socket);
-    raw.parent_death_signal = options.parent_death_signal;
-    return raw;
-}
+class RawOptions {
+public:
+    explicit RawOptions(const ProcessOptions &options) {
+        berth_process_options_init(&raw_, sizeof raw_);
+        std::transform(options.stdio.begin(), options.stdio.end(), raw_.stdio, [](const Stream &stream) { return stream.raw(); });
+        raw_.extra_fds = options.extra_fds.data();
+        raw_.extra_fd_count = options.extra_fds.size();
+        raw_.console_socket = or_null(options.console_socket);
+        raw_.parent_death_signal = options.parent_death_signal;
+        if (options.inherit_keyring) raw_.flags |= BERTH_PROCESS_INHERIT_KEYRING;
+        if (options.wait_while_paused) raw_.flags |= BERTH_PROCESS_WAIT_WHILE_PAUSED;
+        for (const auto &path : options.cgroups) cgroups_.push_back(path.c_str());
+        raw_.cgroups = cgroups_.data();
+        raw_.cgroup_count = cgroups_.size();
+    }
+    RawOptions(const RawOptions &) = delete;
+    RawOptions &operator=(const RawOptions &) = delete;
+    const berth_process_options *get() const noexcept { return &raw_; }
+
+    static std::optional<Error> wrong(const ProcessOptions &options) {
+        for (const auto &path : options.cgroups) {
+            if (auto wrong = nul_in(path, "cgroups")) return wrong;
+        }
+        return nul_in(options.console_socket, "console_socket");
+    }
+
+private:
+    berth_process_options raw_;
+    std::vector<const char *> cgroups_;
+};
 
 inline Stats stats(const berth_stats &raw) {
     const auto count = [](std::uint64_t number) {
@@ -524,6 +550,12 @@ public:
         if (auto wrong = detail::nul_in(bundle, "bundle")) return detail::failed<Config>(*wrong);
         return detail::ask<berth_config *>(made, berth_config_from_bundle, bundle.c_str());
     }
+    /** Reads a file in place of config.json in the directory of a bundle. */
+    static Outcome<Config> from_file(const std::string &bundle, const std::string &file) {
+        if (auto wrong = detail::nul_in(bundle, "bundle")) return detail::failed<Config>(*wrong);
+        if (auto wrong = detail::nul_in(file, "file")) return detail::failed<Config>(*wrong);
+        return detail::ask<berth_config *>(made, berth_config_from_file, bundle.c_str(), file.c_str());
+    }
     /** Takes the text of a configuration. `rootfs`: a directory in place of root.path; empty: none. */
     static Outcome<Config> from_json(const std::string &json, const std::string &rootfs = {}) {
         if (auto wrong = detail::nul_in(json, "json")) return detail::failed<Config>(*wrong);
@@ -532,6 +564,10 @@ public:
     }
     /** The configuration to begin with, the one of `runc spec`. */
     static Outcome<std::string> default_json() { return detail::ask<char *>(detail::text, berth_config_default_json); }
+    /** The same for a caller without privileges, in a user namespace whose root is this user and group of the host. */
+    static Outcome<std::string> default_rootless_json(std::uint32_t uid, std::uint32_t gid) {
+        return detail::ask<char *>(detail::text, berth_config_default_rootless_json, uid, gid);
+    }
 
     /** The same with networks and routes: a new object. */
     Outcome<Config> with_networks(const std::string &networks_json) const {
@@ -635,9 +671,9 @@ public:
     /** A further process. `process_json` is OCI's "process". Blocks until its program runs. */
     Outcome<Process> exec(const std::string &process_json, const ProcessOptions &options = {}) const {
         if (auto wrong = detail::nul_in(process_json, "process_json")) return detail::failed<Process>(*wrong);
-        if (auto wrong = detail::nul_in(options.console_socket, "console_socket")) return detail::failed<Process>(*wrong);
-        const berth_process_options raw = detail::raw(options);
-        return detail::ask<berth_process *>(process, berth_container_exec, get(), process_json.c_str(), &raw);
+        if (auto wrong = detail::RawOptions::wrong(options)) return detail::failed<Process>(*wrong);
+        const detail::RawOptions raw(options);
+        return detail::ask<berth_process *>(process, berth_container_exec, get(), process_json.c_str(), raw.get());
     }
     Outcome<void> signal(int signal, Recipients to = Recipients::init) const {
         const std::uint32_t flags = to == Recipients::all ? BERTH_SIGNAL_ALL : 0;
@@ -699,7 +735,7 @@ public:
         raw.hook_timeout_ms = options.hook_timeout.count();
         raw.cgroup_timeout_ms = options.cgroup_timeout.count();
         raw.cgroup_manager = static_cast<std::int32_t>(options.cgroup_manager);
-        raw.flags = options.flags;
+        if (options.systemd_annotations) raw.flags |= BERTH_RUNTIME_SYSTEMD_ANNOTATIONS;
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 
@@ -726,13 +762,15 @@ private:
     template <class Function>
     Outcome<Container> make(Function function, const std::string &id, const Config &config, const ProcessOptions &options) const {
         if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
-        if (auto wrong = detail::nul_in(options.console_socket, "console_socket")) return detail::failed<Container>(*wrong);
-        const berth_process_options raw = detail::raw(options);
-        return detail::ask<berth_container *>(container, function, get(), id.c_str(), config.get(), &raw);
+        if (auto wrong = detail::RawOptions::wrong(options)) return detail::failed<Container>(*wrong);
+        const detail::RawOptions raw(options);
+        return detail::ask<berth_container *>(container, function, get(), id.c_str(), config.get(), raw.get());
     }
 };
 
 inline std::string version() { return berth_version(); }
+/** Of the header that the program was compiled with. */
+inline constexpr std::uint32_t header_abi_version = BERTH_ABI_VERSION;
 inline std::uint32_t abi_version() noexcept { return berth_abi_version(); }
 /** Whether the library can do something, by name; see berth_has_feature. */
 inline bool has_feature(const std::string &name) noexcept { return berth_has_feature(name.c_str()) == 1; }

@@ -35,6 +35,26 @@ func ConfigFromBundle(bundle string) (*Config, error) {
 	return newConfig(config), nil
 }
 
+// ConfigFromFile reads a file in place of config.json in the directory of a bundle. Otherwise as ConfigFromBundle.
+func ConfigFromFile(bundle, file string) (*Config, error) {
+	path, err := cString(bundle, "bundle")
+	if err != nil {
+		return nil, err
+	}
+	defer free(path)
+	name, err := cString(file, "file")
+	if err != nil {
+		return nil, err
+	}
+	defer free(name)
+	var config *C.berth_config
+	var raw *C.berth_error
+	if err := check(C.berth_config_from_file(path, name, &config, &raw), raw); err != nil {
+		return nil, err
+	}
+	return newConfig(config), nil
+}
+
 // NewConfig takes a configuration: JSON as text (string, []byte or json.RawMessage), or anything that encoding/json makes
 // one of, like the Spec of the OCI's Go types. rootfs is a directory to be used in place of root.path; "" is none.
 //
@@ -63,6 +83,17 @@ func DefaultConfigJSON() (string, error) {
 	var text *C.char
 	var raw *C.berth_error
 	if err := check(C.berth_config_default_json(&text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
+// DefaultRootlessConfigJSON is the same for a caller without privileges: in a user namespace whose root is this user and
+// group of the host.
+func DefaultRootlessConfigJSON(uid, gid uint32) (string, error) {
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_config_default_rootless_json(C.uint32_t(uid), C.uint32_t(gid), &text, &raw), raw); err != nil {
 		return "", err
 	}
 	return taken(text), nil

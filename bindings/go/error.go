@@ -110,15 +110,14 @@ func check(code C.int32_t, raw *C.berth_error) error {
 		return nil
 	}
 	defer C.berth_error_free(raw)
-	message := C.GoString(C.berth_error_message(raw))
 	if raw == nil {
-		message = Code(code).Error()
+		return Code(code)
 	}
 	return &Error{
-		Code:    Code(code),
+		Code:    Code(C.berth_error_code(raw)),
 		Errno:   syscall.Errno(C.berth_error_errno(raw)),
 		Stage:   Stage(C.berth_error_stage(raw)),
-		Message: message,
+		Message: C.GoString(C.berth_error_message(raw)),
 		Detail:  json.RawMessage(C.GoString(C.berth_error_detail_json(raw))),
 	}
 }

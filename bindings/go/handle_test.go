@@ -2,8 +2,10 @@ package berth_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"sync"
@@ -147,6 +149,69 @@ func TestFilesThatAreNotOpenAreNamed(t *testing.T) {
 		if _, err := runtime.Create(newID(), config(t, "true"), options); !errors.Is(err, berth.ErrInvalidArgument) {
 			t.Error("as an extra file:", err)
 		}
+	}
+}
+
+func TestOptionsOfProcessesArrive(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	options := berth.NoStdio()
+	options.Cgroups = []string{"", "../up"}
+	if _, err := container.Exec(shell("true"), options); err == nil || !strings.Contains(err.Error(), "../up") {
+		t.Error("cgroups:", err)
+	}
+	options.Cgroups = nil
+	options.ParentDeathSignal = 65
+	if _, err := container.Exec(shell("true"), options); err == nil || !strings.Contains(err.Error(), "65") {
+		t.Error("parent death signal:", err)
+	}
+	options.ParentDeathSignal = 0
+
+	must(t, container.Pause())
+	if _, err := container.Exec(shell("true"), options); !errors.Is(err, berth.ErrPaused) {
+		t.Error("paused:", err)
+	}
+	options.WaitWhilePaused = true
+	executed := make(chan error, 1)
+	go func() {
+		process, err := container.Exec(shell("exit 3"), options)
+		if err == nil {
+			defer process.Close()
+			_, err = process.Wait(within(t, longTime))
+		}
+		executed <- err
+	}()
+	// It is frozen as soon as it is there.
+	for limit := within(t, longTime); ; must(t, limit.Err()) {
+		if pids, err := container.Pids(); err != nil || len(pids) > 1 {
+			must(t, err)
+			break
+		}
+	}
+	must(t, container.Resume())
+	must(t, <-executed)
+}
+
+func TestConfigurationsComeFromFilesAndForOthers(t *testing.T) {
+	bundle := t.TempDir()
+	must(t, os.Symlink(rootfs, filepath.Join(bundle, "rootfs")))
+	text, err := json.Marshal(spec("exit 5"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(bundle, "other.json"), text, 0o600))
+	if _, err := berth.ConfigFromBundle(bundle); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	config, err := berth.ConfigFromFile(bundle, filepath.Join(bundle, "other.json"))
+	must(t, err)
+	container, err := runtime.Run(newID(), config, berth.NoStdio())
+	must(t, err)
+	status, err := container.Wait(within(t, longTime))
+	if err != nil || status.Code != 5 {
+		t.Error(status, err)
+	}
+	must(t, container.Delete())
+	rootless, err := berth.DefaultRootlessConfigJSON(1234, 5678)
+	if err != nil || !strings.Contains(rootless, "1234") || !strings.Contains(rootless, "5678") {
+		t.Error(rootless, err)
 	}
 }
 

@@ -23,10 +23,6 @@ const (
 	CgroupManagerSystemd CgroupManager = C.BERTH_CGROUP_MANAGER_SYSTEMD
 )
 
-// RuntimeSystemdAnnotations, for [RuntimeOptions].Flags: annotations that begin with "org.systemd.property." become
-// properties of the scope.
-const RuntimeSystemdAnnotations uint32 = C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
-
 // RuntimeOptions say how a runtime is to work. What is zero has the library's default; see berth_runtime_options.
 type RuntimeOptions struct {
 	// StateRoot is an absolute path of a directory for the caller alone; made if missing. "": "/run/berth".
@@ -37,14 +33,20 @@ type RuntimeOptions struct {
 	HookTimeout   time.Duration
 	CgroupTimeout time.Duration
 	CgroupManager CgroupManager
-	// Flags are Runtime... constants.
-	Flags uint32
+	// SystemdAnnotations, with CgroupManagerSystemd: annotations that begin with "org.systemd.property." become properties of
+	// the scope. Not for configurations of others: properties can reach beyond the container.
+	SystemdAnnotations bool
 }
 
-// Stream is where a standard stream of a process leads; the zero value: where the caller's own leads.
+// Stream is where a standard stream of a process leads; the zero value is Inherit.
 type Stream struct {
 	kind C.int32_t
 	file *os.File
+}
+
+// Inherit leads where the caller's own stream leads.
+func Inherit() Stream {
+	return Stream{kind: C.BERTH_STDIO_INHERIT}
 }
 
 // Null leads to /dev/null.
@@ -73,6 +75,14 @@ type ProcessOptions struct {
 	ConsoleSocket string
 	// ParentDeathSignal is sent when the thread that starts the process ends: useful only after runtime.LockOSThread.
 	ParentDeathSignal syscall.Signal
+	// InheritKeyring, when a container is created: its processes keep the session keyring of who starts them.
+	InheritKeyring bool
+	// WaitWhilePaused, with [Container.Exec]: in a paused container the process begins, and the call returns, when that is
+	// resumed; ErrTimeout after the setup timeout.
+	WaitWhilePaused bool
+	// Cgroups, with [Container.Exec]: cgroups below the container's own that the process is put into, each "path", or
+	// "controller[,controller]:path".
+	Cgroups []string
 }
 
 // NoStdio is three times Null.
@@ -102,7 +112,9 @@ func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(),
 	raw.hook_timeout_ms = milliseconds(options.HookTimeout)
 	raw.cgroup_timeout_ms = milliseconds(options.CgroupTimeout)
 	raw.cgroup_manager = C.int32_t(options.CgroupManager)
-	raw.flags = C.uint32_t(options.Flags)
+	if options.SystemdAnnotations {
+		raw.flags |= C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
+	}
 	return raw, func() { free(root) }, nil
 }
 
@@ -111,34 +123,60 @@ func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(),
 	if options == nil {
 		return nil, func() {}, nil
 	}
+	var owned []unsafe.Pointer
+	release := func() {
+		for _, pointer := range owned {
+			C.free(pointer)
+		}
+		// Files are open until the call is over.
+		runtime.KeepAlive(options)
+	}
+	array := func(count int, size uintptr) unsafe.Pointer {
+		pointer := C.calloc(C.size_t(count), C.size_t(size))
+		owned = append(owned, pointer)
+		return pointer
+	}
+	keep := func(text *C.char, err error) (*C.char, error) {
+		owned = append(owned, unsafe.Pointer(text))
+		return text, err
+	}
+
 	raw := &C.berth_process_options{}
 	C.berth_process_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
-	socket, err := cStringOrNull(options.ConsoleSocket, "console_socket")
-	if err != nil {
-		return nil, nil, err
-	}
-	raw.console_socket = socket
 	for i, stream := range []Stream{options.Stdin, options.Stdout, options.Stderr} {
 		raw.stdio[i].kind = stream.kind
 		if stream.kind == C.BERTH_STDIO_FD {
 			raw.stdio[i].fd = descriptor(stream.file)
 		}
 	}
-	var extra unsafe.Pointer
 	if count := len(options.ExtraFiles); count > 0 {
-		extra = C.calloc(C.size_t(count), C.size_t(unsafe.Sizeof(C.int32_t(0))))
-		for i, file := range options.ExtraFiles {
-			unsafe.Slice((*C.int32_t)(extra), count)[i] = descriptor(file)
-		}
-		raw.extra_fds = (*C.int32_t)(extra)
+		raw.extra_fds = (*C.int32_t)(array(count, unsafe.Sizeof(*raw.extra_fds)))
 		raw.extra_fd_count = C.size_t(count)
+		for i, file := range options.ExtraFiles {
+			unsafe.Slice(raw.extra_fds, count)[i] = descriptor(file)
+		}
+	}
+	var err error
+	if raw.console_socket, err = keep(cStringOrNull(options.ConsoleSocket, "console_socket")); err != nil {
+		release()
+		return nil, nil, err
 	}
 	raw.parent_death_signal = C.int32_t(options.ParentDeathSignal)
-	release := func() {
-		free(socket)
-		C.free(extra)
-		// Files are open until the call is over.
-		runtime.KeepAlive(options)
+	if options.InheritKeyring {
+		raw.flags |= C.BERTH_PROCESS_INHERIT_KEYRING
+	}
+	if options.WaitWhilePaused {
+		raw.flags |= C.BERTH_PROCESS_WAIT_WHILE_PAUSED
+	}
+	if count := len(options.Cgroups); count > 0 {
+		raw.cgroups = (**C.char)(array(count, unsafe.Sizeof(*raw.cgroups)))
+		raw.cgroup_count = C.size_t(count)
+		for i, path := range options.Cgroups {
+			if unsafe.Slice(raw.cgroups, count)[i], err = keep(cString(path, "cgroups")); err != nil {
+				release()
+				return nil, nil, err
+			}
+		}
 	}
 	return raw, release, nil
 }

@@ -43,8 +43,14 @@ type ExitStatus struct {
 	CoreDumped bool
 }
 
-func newExitStatus(raw C.berth_exit_status) ExitStatus {
-	return ExitStatus{int(raw.code), syscall.Signal(raw.signal), raw.core_dumped != 0}
+func newExitStatus(raw C.berth_exit_status) (status ExitStatus) {
+	switch raw.kind {
+	case C.BERTH_EXIT_EXITED:
+		status.Code = int(raw.code)
+	case C.BERTH_EXIT_SIGNALED:
+		status.Signal, status.CoreDumped = syscall.Signal(raw.signal), raw.core_dumped != 0
+	}
+	return
 }
 
 // Success is an exit status of 0.

@@ -153,7 +153,7 @@ static void explain(Place &place) {
 
 static void library(Place &) {
     CHECK(contains(berth::version(), "."));
-    CHECK(berth::abi_version() >= BERTH_ABI_VERSION);
+    CHECK(berth::abi_version() >= berth::header_abi_version);
     CHECK(berth::has_feature("create") && berth::has_feature("exec") && !berth::has_feature("no such thing"));
 }
 
