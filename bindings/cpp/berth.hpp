@@ -835,6 +835,11 @@ inline Outcome<void> log_to_fd(int fd) {
     return detail::done(result, error);
 }
 
+/** How much is logged: lines of this level and of those that matter more; see berth_log_set_level. */
+inline Outcome<void> log_level(LogLevel level) {
+    return detail::tell(berth_log_set_level, static_cast<std::int32_t>(level));
+}
+
 } // inline namespace
 
 } // namespace berth

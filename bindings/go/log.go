@@ -56,6 +56,12 @@ func SetLog(function LogFunc) error {
 	return err
 }
 
+// SetLogLevel says how much is logged: lines of this level and of those that matter more. As berth_log_set_level.
+func SetLogLevel(level LogLevel) error {
+	var raw *C.berth_error
+	return check(C.berth_log_set_level(C.int32_t(level), &raw), raw)
+}
+
 // SetLogFile sends the log to a file as lines of JSON, as berth_log_set_fd; nil ends that. The file may be closed after.
 //
 // Errors: as SetLog; ErrInvalidArgument if it is closed already.

@@ -296,6 +296,10 @@ static void log_lines(void) {
     OK(berth_log_set_callback(note, &warnings, &error));
     warn();
     CHECK(warnings == 1);
+    OK(berth_log_set_level(BERTH_LOG_LEVEL_ERROR, &error));
+    warn();
+    CHECK(warnings == 1);
+    OK(berth_log_set_level(BERTH_LOG_LEVEL_DEBUG, &error));
     OK(berth_log_set_fd(out[1], &error));
     close(out[1]);
     warn();

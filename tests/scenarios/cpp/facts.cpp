@@ -172,6 +172,10 @@ static void log(Place &place) {
     });
     warn(place);
     CHECK(warnings == 1);
+    berth::log_level(berth::LogLevel::error);
+    warn(place);
+    CHECK(warnings == 1);
+    berth::log_level(berth::LogLevel::debug);
     auto [in, out] = new_pipe();
     berth::log_to_fd(out.get());
     out.reset();
