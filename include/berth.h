@@ -56,6 +56,21 @@
 #define BERTH_RUNTIME_SYSTEMD_ANNOTATIONS 1
 
 /**
+ * For berth_runtime_options.flags: containers that are created get their root by moving its mount onto "/" and chroot(2),
+ * not by pivot_root(2), as runc's --no-pivot. For hosts whose root is the initial RAM filesystem, where pivot_root is
+ * impossible. Weaker: the host's mounts stay in the namespace beneath the root, and who may unmount that (CAP_SYS_ADMIN)
+ * reaches them. The host's procfs and sysfs are taken away before.
+ */
+#define BERTH_RUNTIME_NO_PIVOT 2
+
+/**
+ * For berth_runtime_options.flags: containers that are created with a new user namespace see the files of their root
+ * filesystem with its mappings, so that a root filesystem that belongs to the host's root belongs to theirs, and need not
+ * be changed. An id-mapped mount (Linux 5.12); create fails where the filesystem cannot have one.
+ */
+#define BERTH_RUNTIME_IDMAPPED_ROOT 4
+
+/**
  * For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
  * starts them, instead of getting a new one.
  */

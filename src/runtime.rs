@@ -9,6 +9,7 @@ use crate::container::store::{Directory, Root};
 use crate::container::{Container, store};
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
+use crate::plan::RootOptions;
 
 /// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
 pub const DEFAULT_ROOT: &str = "/run/berth";
@@ -27,6 +28,8 @@ pub struct Settings {
     pub cgroup_timeout: Duration,
     /// Who makes the cgroups of containers that are created. Those that exist know who made theirs.
     pub cgroup_manager: Manager,
+    /// How containers that are created get their root filesystems.
+    pub root_options: RootOptions,
 }
 
 impl Default for Settings {
@@ -38,6 +41,7 @@ impl Default for Settings {
             hook_timeout: Duration::from_secs(60),
             cgroup_timeout: Duration::from_secs(30),
             cgroup_manager: Manager::Files,
+            root_options: RootOptions::default(),
         }
     }
 }

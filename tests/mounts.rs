@@ -6,36 +6,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use berth::spec::Config;
-use berth::{Code, Container, Stage};
+use berth::{Code, Stage};
 use common::*;
-use serde_json::{Value, json};
-
-/// What /proc/self/mountinfo says of a mount point, the topmost there.
-#[derive(Debug)]
-struct Mounted {
-    options: Vec<String>,
-    optional: String,
-    kind: String,
-    super_options: Vec<String>,
-}
-
-fn mounted(mountinfo: &str, point: &str) -> Mounted {
-    let line = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some(point));
-    let line = line.unwrap_or_else(|| panic!("nothing on {point}:\n{mountinfo}"));
-    let (before, after) = line.split_once(" - ").unwrap();
-    let fields: Vec<&str> = before.split(' ').collect();
-    let after: Vec<&str> = after.split(' ').collect();
-    let list = |text: &str| text.split(',').map(str::to_owned).collect();
-    Mounted {
-        options: list(fields[5]),
-        optional: fields[6..].join(" "),
-        kind: after[0].into(),
-        super_options: list(after[2]),
-    }
-}
-
-const TABLE: &str = "exec cat /proc/self/mountinfo";
+use serde_json::json;
 
 #[test]
 fn the_default_mounts_are_there_with_their_options() {
@@ -88,20 +61,6 @@ fn nothing_of_the_container_is_seen_in_the_hosts_mount_table() {
         assert_eq!(ours(&during), ours(&before), "{propagation}");
         container.delete(berth::Force::Kill).unwrap();
     }
-}
-
-fn bind(source: &Path, destination: &str, options: &[&str]) -> Value {
-    json!({ "destination": destination, "type": "bind", "source": source, "options": options })
-}
-
-/// Runs in a bundle of its own, whose image may be changed before.
-fn in_bundle(host: &Host, bundle: &Path) -> berth::Result<String> {
-    let config = Config::from_bundle(bundle)?;
-    let container = Container::run(&host.runtime, &unique("m"), &config, &piped())?;
-    let text = read_all(&container.init_process().unwrap());
-    container.wait(LONG)?;
-    container.delete(berth::Force::No)?;
-    Ok(text)
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::sized::{self, Grows};
 use super::{args, memory};
 use crate::cgroup::Manager;
 use crate::error::{Error, Result};
+use crate::plan::RootOptions;
 use crate::runtime::{Runtime, Settings};
 
 /// A state root with containers. Released with berth_runtime_free.
@@ -57,6 +58,17 @@ pub enum berth_cgroup_manager {
 /// scope can reach beyond the container.
 pub const BERTH_RUNTIME_SYSTEMD_ANNOTATIONS: u32 = 1;
 
+/// For berth_runtime_options.flags: containers that are created get their root by moving its mount onto "/" and chroot(2),
+/// not by pivot_root(2), as runc's --no-pivot. For hosts whose root is the initial RAM filesystem, where pivot_root is
+/// impossible. Weaker: the host's mounts stay in the namespace beneath the root, and who may unmount that (CAP_SYS_ADMIN)
+/// reaches them. The host's procfs and sysfs are taken away before.
+pub const BERTH_RUNTIME_NO_PIVOT: u32 = 2;
+
+/// For berth_runtime_options.flags: containers that are created with a new user namespace see the files of their root
+/// filesystem with its mappings, so that a root filesystem that belongs to the host's root belongs to theirs, and need not
+/// be changed. An id-mapped mount (Linux 5.12); create fails where the filesystem cannot have one.
+pub const BERTH_RUNTIME_IDMAPPED_ROOT: u32 = 4;
+
 // SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
 unsafe impl Grows for berth_runtime_options {
     const NAME: &'static str = "berth_runtime_options";
@@ -67,6 +79,10 @@ const _: () = assert!(size_of::<berth_runtime_options>() == 56, "members are onl
 
 fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
+    let flags = args::flags(
+        options.flags,
+        BERTH_RUNTIME_SYSTEMD_ANNOTATIONS | BERTH_RUNTIME_NO_PIVOT | BERTH_RUNTIME_IDMAPPED_ROOT,
+    )?;
     let timeout = |given: i64, default: Duration, name: &str| match u64::try_from(given) {
         Ok(0) => Ok(default),
         Ok(ms) => Ok(Duration::from_millis(ms)),
@@ -82,16 +98,19 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
         cgroup_timeout: timeout(options.cgroup_timeout_ms, default.cgroup_timeout, "cgroup_timeout_ms")?,
         cgroup_manager: manager(options)?,
+        root_options: RootOptions {
+            id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
+            no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,
+        },
     })
 }
 
 fn manager(options: &berth_runtime_options) -> Result<Manager> {
-    let flags = args::flags(options.flags, BERTH_RUNTIME_SYSTEMD_ANNOTATIONS)?;
     const FILES: i32 = berth_cgroup_manager::Files as i32;
     const SYSTEMD: i32 = berth_cgroup_manager::Systemd as i32;
     match options.cgroup_manager {
         FILES => Ok(Manager::Files),
-        SYSTEMD => Ok(Manager::Systemd { annotations: flags & BERTH_RUNTIME_SYSTEMD_ANNOTATIONS != 0 }),
+        SYSTEMD => Ok(Manager::Systemd { annotations: options.flags & BERTH_RUNTIME_SYSTEMD_ANNOTATIONS != 0 }),
         other => {
             let message = format!("cgroup_manager is {other}; expected a BERTH_CGROUP_MANAGER constant");
             Err(Error::invalid_argument(message).detail("parameter", "cgroup_manager"))

@@ -19,7 +19,7 @@ use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
-use crate::plan::{self, Barrier, Descriptor, Outside, Plan};
+use crate::plan::{self, Barrier, Descriptor, IdMaps, Outside, Plan};
 use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::rights;
 use crate::runtime::Runtime;
@@ -147,12 +147,15 @@ impl Container {
             parent_death_signal: options.parent_death_signal,
             keyring: !record.inherits_keyring,
             find_program: record.found_program,
+            root: record.root_options,
         })?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
-        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined };
+        let user_namespaces = plan.user_namespaces.iter().map(prepare::user_namespace).collect::<Result<Vec<_>>>()?;
+        let user_namespaces = &user_namespaces;
+        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
         made.by_hooks = plan.waits_for(Barrier::Hooks);
@@ -189,6 +192,7 @@ impl Container {
             inherits_keyring: false,
             found_program: false,
             external_descriptors: Vec::new(),
+            root_options: self.runtime.settings.root_options,
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
     }
@@ -225,8 +229,8 @@ impl Container {
         }
         let (late, early): (Vec<_>, Vec<_>) = plan.outside.iter().cloned().partition(Outside::comes_last);
         prepare::from_outside(init.pid(), &early)?;
-        if Namespaces::of(config.spec()).is_new(LinuxNamespaceType::User) {
-            prepare::write_id_maps(init.pid(), config.spec())?;
+        if let Some(maps) = IdMaps::of(config.spec()) {
+            prepare::write_id_maps(init.pid(), &maps)?;
         }
         network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
@@ -348,6 +352,7 @@ struct Sources<'a> {
     fifo: &'a OwnedFd,
     cgroup: Option<&'a OwnedFd>,
     joined: &'a [File],
+    user_namespaces: &'a [OwnedFd],
 }
 
 fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conversation<'p>> {
@@ -355,6 +360,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
+        Descriptor::UserNamespace(index) => sources.user_namespaces.get(*index).map_or(-1, |fd| fd.as_raw_fd()),
         _ => -1,
     };
     // Where init forks, the second process goes into the cgroup by its own step.

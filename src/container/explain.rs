@@ -25,6 +25,7 @@ pub fn explain(config: &Config) -> Result<String> {
         parent_death_signal: 0,
         keyring: true,
         find_program: false,
+        root: plan::RootOptions::default(),
     })?;
     Ok(plan.explain().to_string())
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -10,9 +10,9 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Doing, Error, Result};
 use crate::identity;
-use crate::plan::Outside;
-use crate::spawn;
-use crate::spec::oci::{LinuxIdMapping, Process, Spec};
+use crate::plan::{self, Descriptor, IdMaps, Outside};
+use crate::spawn::{self, Launch};
+use crate::spec::oci::{LinuxIdMapping, Process};
 use crate::spec::scheduling::Scheduler;
 
 /// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
@@ -86,14 +86,25 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
 }
 
 /// Writes the maps of a new user namespace. Its init waits until they are there.
-pub fn write_id_maps(pid: i32, spec: &Spec) -> Result<()> {
-    let Some(linux) = spec.linux() else { return Ok(()) };
-    let lines = |maps: &Option<Vec<LinuxIdMapping>>| -> String {
+pub fn write_id_maps(pid: i32, maps: &IdMaps) -> Result<()> {
+    let lines = |list: &[LinuxIdMapping]| -> String {
         let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
-        maps.iter().flatten().map(line).collect()
+        list.iter().map(line).collect()
     };
-    write_proc(pid, "uid_map", &lines(linux.uid_mappings()))?;
-    write_proc(pid, "gid_map", &lines(linux.gid_mappings()))
+    write_proc(pid, "uid_map", &lines(&maps.uids))?;
+    write_proc(pid, "gid_map", &lines(&maps.gids))
+}
+
+/// A user namespace with these maps, in which nobody is: what owners of files are mapped by.
+pub fn user_namespace(maps: &IdMaps) -> Result<OwnedFd> {
+    let plan = plan::waiting(libc::CLONE_NEWUSER as u64);
+    let nothing = |_: &Descriptor| -1;
+    // The process that makes it ends here, and the namespace lives on as long as its descriptor.
+    let maker = spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()? })?;
+    write_id_maps(maker.pid(), maps)?;
+    let path = format!("{}/ns/user", maker.pid());
+    openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .doing(|| format!("opening /proc/{path}"))
 }
 
 fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {

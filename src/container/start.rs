@@ -115,6 +115,7 @@ impl Container {
                 parent_death_signal: record.parent_death_signal,
                 keyring: !record.inherits_keyring,
                 find_program: record.found_program,
+                root: record.root_options,
             })
         });
         match plan {

@@ -23,6 +23,7 @@ use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
+use crate::plan::RootOptions;
 
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
@@ -74,6 +75,9 @@ pub struct Record {
     /// Links of the container, if it has any that are ours to remove.
     #[serde(default)]
     pub(crate) network: Option<Journal>,
+    /// How it got its root; part of the plan.
+    #[serde(default)]
+    pub root_options: RootOptions,
 }
 
 impl Record {
@@ -96,6 +100,7 @@ impl Record {
             found_program: false,
             external_descriptors: Vec::new(),
             network: None,
+            root_options: RootOptions::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #[allow(dead_code)] // the library's half: the moment between clone and exec
 mod arch;
+mod copy;
 mod home;
 mod mem;
 mod mounts;

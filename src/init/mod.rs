@@ -9,6 +9,9 @@ pub(crate) mod wire;
 
 // The rest runs in berth-init only. It is compiled here for the tests.
 #[cfg(test)]
+#[allow(dead_code)] // as below
+mod copy;
+#[cfg(test)]
 #[allow(dead_code)] // what opens files is run by init only
 mod home;
 #[cfg(test)]

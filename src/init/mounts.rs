@@ -1,5 +1,6 @@
 //! The mount steps: everything is put together unattached and then attached onto a descriptor.
 
+use super::copy;
 use super::plan::{Path, Plan};
 use super::report::Report;
 use super::sys::*;
@@ -18,12 +19,32 @@ pub struct Mounter<'a> {
 
 impl Mounter<'_> {
     /// A new filesystem on its target. Returns the mount.
-    pub fn mount(&mut self, step: &Step) -> Result<i32> {
+    pub fn mount(&mut self, step: &Step, id_map: Option<i32>) -> Result<i32> {
         let filesystem = self.new_filesystem(step)?;
+        if let Some(namespace) = id_map {
+            map_owners(filesystem, false, namespace)?;
+        }
         let target = tree::make_directory(self.top, self.plan.text_mut(step.s[2])?)?;
-        let result = self.check_target(target).and_then(|()| attach(filesystem, target));
+        let result = self
+            .check_target(target)
+            .and_then(|()| copy_up(target, filesystem, step.flags))
+            .and_then(|()| attach(filesystem, target));
         close(target);
         result.map(|()| filesystem)
+    }
+
+    /// New options of the filesystem that is mounted on a path.
+    pub fn reconfigure(&mut self, step: &Step) -> Result<()> {
+        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
+        let context = fspick(target);
+        close(target);
+        let context = context?;
+        let result = self.set_options(context, step).and_then(|()| fsconfig_reconfigure(context));
+        if result.is_err() {
+            self.report.take_log(context);
+        }
+        close(context);
+        result
     }
 
     /// A symlink of the image may lead a mount onto procfs, and hide it with its masks: only paths that say so may.
@@ -48,6 +69,11 @@ impl Mounter<'_> {
         if step.s[1] != 0 {
             fsconfig_string(context, Str::literal(c"source"), self.plan.text(step.s[1])?)?;
         }
+        self.set_options(context, step)?;
+        fsconfig_create(context)
+    }
+
+    fn set_options(&self, context: i32, step: &Step) -> Result<()> {
         let mut index = 0;
         while let Some(key) = self.plan.array_text(step.s[3], index)? {
             match self.plan.array_text(step.s[3], index + 1)? {
@@ -56,7 +82,7 @@ impl Mounter<'_> {
             }
             index += 2;
         }
-        fsconfig_create(context)
+        Ok(())
     }
 
     /// A tree opened before, on its target.
@@ -110,13 +136,7 @@ impl Mounter<'_> {
             close(again);
             return result;
         }
-        let context = fsopen(Str::literal(c"tmpfs"))?;
-        let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-        let made = fsconfig_string(context, Str::literal(c"nr_inodes"), Str::literal(c"1"))
-            .and_then(|()| fsconfig_create(context))
-            .and_then(|()| fsmount(context, attributes));
-        close(context);
-        let made = made?;
+        let made = empty_directory()?;
         attach(made, target)?;
         *empty = made;
         Ok(())
@@ -143,6 +163,45 @@ impl Mounter<'_> {
         close(copy);
         result
     }
+}
+
+/// What the target has, into the filesystem that will cover it.
+fn copy_up(target: i32, filesystem: i32, flags: u32) -> Result<()> {
+    if flags & COPY_UP == 0 {
+        return Ok(());
+    }
+    if flags & COPY_OWNER != 0 {
+        copy::owner(target, filesystem)?;
+    }
+    copy::content(target, filesystem)
+}
+
+/// Takes a mount of the host's table away. In a user namespace that is forbidden (mount_namespaces(7)), and covering it is
+/// not.
+pub fn hide_host(path: Str) -> Result<()> {
+    match umount(path, MNT_DETACH) {
+        Err(EINVAL | EPERM) => {}
+        Err(ENOENT) => return Ok(()), // beneath one that is gone
+        other => return other,
+    }
+    let empty = empty_directory()?;
+    let result = attach_at(empty, path);
+    close(empty);
+    match result {
+        Err(ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// An empty filesystem that nobody can write to.
+fn empty_directory() -> Result<i32> {
+    let context = fsopen(Str::literal(c"tmpfs"))?;
+    let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    let made = fsconfig_string(context, Str::literal(c"nr_inodes"), Str::literal(c"1"))
+        .and_then(|()| fsconfig_create(context))
+        .and_then(|()| fsmount(context, attributes));
+    close(context);
+    made
 }
 
 /// Makes the root filesystem's mount read-only.

@@ -88,7 +88,8 @@ impl Init {
                 self.fill(SLOT_ROOT as u64, root)
             }
             Op::Mount => {
-                let mount = self.mounter(&step)?.mount(&step)?;
+                let id_map = if a2 == NO_SLOT { None } else { Some(self.slot(a2)?) };
+                let mount = self.mounter(&step)?.mount(&step, id_map)?;
                 if a1 == NO_SLOT {
                     close(mount);
                     return Ok(());
@@ -103,6 +104,8 @@ impl Init {
                 self.fill(a0, -1)
             }
             Op::MountPropagation => self.mounter(&step)?.propagation(&step),
+            Op::IdMap => map_owners(self.slot(a0)?, step.flags & WHOLE_TREE != 0, self.slot(a1)?),
+            Op::Reconfigure => self.mounter(&step)?.reconfigure(&step),
             Op::Remount => self.mounter(&step)?.remount(&step),
             Op::Mask => {
                 let mut empty = self.slots[SLOT_MASK];
@@ -123,6 +126,20 @@ impl Init {
             Op::Chroot => {
                 fchdir(self.root())?;
                 chroot(DOT)
+            }
+            Op::HideHost => {
+                let mut index = 0;
+                while let Some(path) = self.plan.array_text(step.s[0], index)? {
+                    mounts::hide_host(path)?;
+                    index += 1;
+                }
+                Ok(())
+            }
+            Op::MoveRoot => {
+                fchdir(self.root())?;
+                attach_at(self.root(), SLASH)?;
+                chroot(DOT)?;
+                chdir(SLASH)
             }
             Op::RootReadonly => mounts::readonly_root(self.slots[SLOT_PROC], self.root()),
 

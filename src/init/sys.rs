@@ -47,6 +47,8 @@ pub const S_IFMT: u32 = 0o170_000;
 pub const S_IFDIR: u32 = 0o040_000;
 pub const S_IFCHR: u32 = 0o020_000;
 pub const S_IFREG: u32 = 0o100_000;
+pub const S_IFLNK: u32 = 0o120_000;
+pub const S_IFSOCK: u32 = 0o140_000;
 
 pub const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 pub const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
@@ -210,7 +212,8 @@ pub struct Statx {
     pub size: u64,
     _blocks: u64,
     _attributes_mask: u64,
-    _times: [u64; 8],
+    /// Access, birth, change, modification: each seconds, and nanoseconds in 32 bits.
+    times: [u64; 8],
     pub rdev_major: u32,
     pub rdev_minor: u32,
     pub dev_major: u32,
@@ -274,6 +277,33 @@ pub fn unlinkat(dir: i32, name: Str, flags: u32) -> Result<()> {
 /// Changes the owner of what `fd` (also an O_PATH one) refers to.
 pub fn chown(fd: i32, uid: u32, gid: u32) -> Result<()> {
     call!(nr::FCHOWNAT, fd, EMPTY.as_ptr(), uid, gid, AT_EMPTY_PATH).map(|_| ())
+}
+
+/// Not of O_PATH descriptors.
+pub fn fchmod(fd: i32, mode: u32) -> Result<()> {
+    call!(nr::FCHMOD, fd, mode).map(|_| ())
+}
+
+/// The times of access and modification that `from` tells, to what `fd` refers to.
+pub fn set_times(fd: i32, from: &Statx) -> Result<()> {
+    let nanoseconds = |word: u64| word & 0xffff_ffff;
+    let times = [from.times[0], nanoseconds(from.times[1]), from.times[6], nanoseconds(from.times[7])];
+    call!(nr::UTIMENSAT, fd, 0, times.as_ptr(), 0).map(|_| ())
+}
+
+/// Entries of a directory; 0 bytes at its end.
+pub fn getdents(fd: i32, into: &mut [u8]) -> Result<usize> {
+    call!(nr::GETDENTS64, fd, into.as_mut_ptr(), into.len())
+}
+
+/// Copies at most `count` bytes from where `from` stands; 0 at its end.
+pub fn sendfile(to: i32, from: i32, count: usize) -> Result<usize> {
+    loop {
+        match call!(nr::SENDFILE, to, from, 0, count) {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
 pub fn chmod_at(dir: i32, path: Str, mode: u32) -> Result<()> {

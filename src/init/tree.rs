@@ -170,7 +170,7 @@ pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
 }
 
 /// The kernel's dev_t as user space passes it to mknod(2).
-fn device_number(major: u32, minor: u32) -> u64 {
+pub fn device_number(major: u32, minor: u32) -> u64 {
     ((major as u64 & 0xffff_f000) << 32)
         | ((major as u64 & 0xfff) << 8)
         | ((minor as u64 & 0xffff_ff00) << 12)

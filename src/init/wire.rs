@@ -98,7 +98,8 @@ ops! {
     /// Takes the directory in slot a0 as the root filesystem.
     TakeRoot = 30,
     /// A new filesystem of type s0, source s1, on target s2 with the options s3 (an array of key, value, key …;
-    /// value 0 for a flag). a0: attributes, a1: the slot that keeps the mount open (`NO_SLOT`: none).
+    /// value 0 for a flag). a0: attributes, a1: the slot that keeps the mount open (`NO_SLOT`: none), a2: the slot of the user
+    /// namespace that maps its owners (`NO_SLOT`: none). flags: [`COPY_UP`], [`COPY_OWNER`].
     Mount = 24,
     /// Attaches the tree of slot a0 on target s2. a1, a2: attributes to set and to clear, a3: the same for all
     /// mounts of the tree, set in the high and cleared in the low half.
@@ -111,6 +112,11 @@ ops! {
     Mask = 28,
     /// Makes s2 read-only with all below it. A missing path is fine.
     ReadonlyPath = 29,
+    /// Maps the owners in the unattached tree of slot a0 by the user namespace of slot a1. flags: [`WHOLE_TREE`] does so for
+    /// each mount of it.
+    IdMap = 31,
+    /// Gives the filesystem mounted on s2 the options s3 (as `Mount`).
+    Reconfigure = 32,
 
     // What lies in the root filesystem.
     /// Device node: s0 parent, s1 name, a0 mode with type, a1 major (high half) and minor, a2 uid, a3 gid.
@@ -126,6 +132,11 @@ ops! {
     Chroot = 51,
     /// The root filesystem becomes read-only.
     RootReadonly = 52,
+    /// Takes the mounts of the array s0 of the host's table away; where that is forbidden, an empty filesystem covers them.
+    HideHost = 53,
+    /// Moves the root filesystem onto "/" and changes root into it, where pivot_root(2) cannot be (a root on the initial
+    /// RAM filesystem).
+    MoveRoot = 54,
 
     // The kernel's settings.
     /// Writes s1 into the sysctl file s0 (below /proc/sys).
@@ -187,6 +198,12 @@ pub const ANNOUNCE: u32 = 1;
 pub const OWN_PROPAGATION: u32 = 1;
 /// `Terminal`: bind it on /dev/console.
 pub const BIND_CONSOLE: u32 = 1;
+/// `IdMap`
+pub const WHOLE_TREE: u32 = 1;
+/// `Mount`: copy what the target has into the new filesystem.
+pub const COPY_UP: u32 = 1;
+/// `Mount`, with `COPY_UP`: give it the target's owner and mode, too.
+pub const COPY_OWNER: u32 = 4;
 /// Steps with a path in the container: no symlink is followed on it.
 pub const STRICT: u32 = 2;
 /// Steps with a path in the container: the slot of the mount that the path begins at is in the bits from here on.

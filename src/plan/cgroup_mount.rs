@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::rootfs::{self, attributes};
-use super::{Plan, Step, Trees};
+use super::{CopyUp, Entry, Plan, Step, Trees};
 use crate::cgroup::Layout;
 use crate::error::{Error, Result};
 use crate::spec::mount_options::{
@@ -29,6 +29,7 @@ pub fn push(
     in_namespace: bool,
 ) -> Result<()> {
     let mut options = mounts::options(mount, index)?;
+    let entry = Some(index);
     if !in_namespace {
         options.attr_set |= MOUNT_ATTR_RDONLY;
         options.attr_clear &= !MOUNT_ATTR_RDONLY;
@@ -43,13 +44,13 @@ pub fn push(
             Err(Error::unsupported_field(&format!("mounts[{index}].type"), message))
         }
         Some(path) if wants_unified || only_unified => {
-            push_hierarchy(plan, trees, "", path, target.clone(), &options, in_namespace);
-            push_propagation(plan, &options, &target);
+            push_hierarchy(plan, trees, "", path, target.clone(), &options, (in_namespace, entry));
+            push_propagation(plan, &options, &target, entry);
             Ok(())
         }
         _ => {
-            push_all(plan, trees, layout, target.clone(), &options, in_namespace);
-            push_propagation(plan, &options, &target);
+            push_all(plan, trees, layout, target.clone(), &options, (in_namespace, entry));
+            push_propagation(plan, &options, &target, entry);
             Ok(())
         }
     }
@@ -62,7 +63,7 @@ fn push_all(
     layout: &Layout,
     target: PathBuf,
     options: &MountOptions,
-    in_namespace: bool,
+    (in_namespace, entry): (bool, Entry),
 ) {
     let readonly = options.attr_set & MOUNT_ATTR_RDONLY != 0;
     plan.push(Step::Mount {
@@ -71,6 +72,9 @@ fn push_all(
         target: target.clone(),
         attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
         options: vec![("mode".into(), Some("755".into()))],
+        copy_up: CopyUp::No,
+        id_map: None,
+        entry,
     });
     let mut controllers: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
     for (controller, path) in &layout.paths {
@@ -79,7 +83,7 @@ fn push_all(
     for (path, names) in controllers {
         let joined = names.join(",");
         let directory = directory_name(&joined);
-        push_hierarchy(plan, trees, &joined, path, target.join(directory), options, in_namespace);
+        push_hierarchy(plan, trees, &joined, path, target.join(directory), options, (in_namespace, entry));
         for name in names.iter().filter(|name| **name != directory && names.len() > 1) {
             let (name, to) = ((*name).to_owned(), directory.to_owned());
             plan.push(Step::Symlink { parent: target.clone(), name, target: to });
@@ -89,6 +93,7 @@ fn push_all(
         plan.push(Step::Remount {
             target,
             attributes: attributes(&MountOptions { attr_set: MOUNT_ATTR_RDONLY, ..MountOptions::default() }),
+            entry,
         });
     }
 }
@@ -108,10 +113,10 @@ fn push_hierarchy(
     path: &Path,
     target: PathBuf,
     options: &MountOptions,
-    in_namespace: bool,
+    (in_namespace, entry): (bool, Entry),
 ) {
     if !in_namespace {
-        rootfs::push_bind(plan, trees, path, target, attributes(options));
+        rootfs::push_bind(plan, trees, path, target, attributes(options), entry);
         return;
     }
     let kind = if controllers.is_empty() { "cgroup2" } else { "cgroup" };
@@ -127,11 +132,14 @@ fn push_hierarchy(
         target,
         attributes: options.attr_set,
         options: selection,
+        copy_up: CopyUp::No,
+        id_map: None,
+        entry,
     });
 }
 
-fn push_propagation(plan: &mut Plan, options: &MountOptions, target: &Path) {
+fn push_propagation(plan: &mut Plan, options: &MountOptions, target: &Path, entry: Entry) {
     for flags in &options.propagation {
-        plan.push(Step::MountPropagation { target: target.to_owned(), flags: *flags });
+        plan.push(Step::MountPropagation { target: target.to_owned(), flags: *flags, entry });
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
+use super::rootfs::RootOptions;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
@@ -29,6 +30,7 @@ pub struct Create<'a> {
     pub keyring: bool,
     /// A program that is missing is an error of creating.
     pub find_program: bool,
+    pub root: RootOptions,
 }
 
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
@@ -107,7 +109,7 @@ fn push_inside(
     }
     plan.push(Step::Session);
 
-    let root = rootfs::Root { spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
+    let root = rootfs::Root { options: create.root, spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         if cgroup_mount::is_cgroup(mount) {
@@ -128,7 +130,7 @@ fn push_inside(
         plan.push(Step::WaitHost(Barrier::Hooks));
     }
     root.push_masks(plan);
-    root.push_bottom(plan);
+    root.push_bottom(plan)?;
 
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));

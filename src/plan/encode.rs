@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::step::{Attributes, Barrier, Slot, Step};
+use super::step::{Attributes, Barrier, CopyUp, Slot, Step};
 use crate::error::{Code, Error, Result};
 use crate::init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
 use crate::spec::number_list;
@@ -189,7 +189,7 @@ impl Block {
         let slot = |slot: &Slot| slot.0 as u64;
         match step {
             Step::WaitHost(barrier) => out.flags = if *barrier == Barrier::Hooks { wire::ANNOUNCE } else { 0 },
-            Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly => {}
+            Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly | Step::MoveRoot => {}
             Step::Session | Step::Keyring | Step::NoNewPrivileges | Step::Loopback | Step::RouteSocket => {}
             Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
@@ -200,7 +200,7 @@ impl Block {
                 out.a[0] = *flags;
                 out.s[0] = self.text(path);
             }
-            Step::OpenTree { path, recursive, own_propagation, slot: at } => {
+            Step::OpenTree { path, recursive, own_propagation, slot: at, .. } => {
                 out.flags = if *own_propagation { wire::OWN_PROPAGATION } else { 0 };
                 out.a = [slot(at), if *recursive { libc::AT_RECURSIVE as u64 } else { 0 }, 0, 0];
                 out.s[0] = self.text(path);
@@ -209,9 +209,18 @@ impl Block {
                 out.a[0] = slot(at);
                 out.s[0] = self.text(path);
             }
+            Step::HideHost(paths) => {
+                let mut offsets: Vec<u32> = paths.iter().map(|path| self.text(path)).collect();
+                offsets.push(0);
+                out.s[0] = self.offsets(&offsets);
+            }
             Step::OpenRoot(path) => out.s[0] = self.text(path),
             Step::TakeRoot(at) => out.a[0] = slot(at),
-            Step::Mount { kind, source, target, attributes, options } => {
+            Step::IdMap { recursive, tree, namespace, .. } => {
+                out.flags = if *recursive { wire::WHOLE_TREE } else { 0 };
+                out.a = [slot(tree), slot(namespace), 0, 0];
+            }
+            Step::Mount { kind, source, target, attributes, options, copy_up, id_map, .. } => {
                 anchors.cover(target);
                 out.a[0] = *attributes;
                 out.s[0] = self.text(kind);
@@ -219,17 +228,27 @@ impl Block {
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
                 out.s[3] = self.options(options);
                 out.a[1] = anchors.keep(target, slots);
+                out.a[2] = id_map.as_ref().map_or(NO_SLOT, slot);
+                out.flags |= match copy_up {
+                    CopyUp::No => 0,
+                    CopyUp::Content => wire::COPY_UP,
+                    CopyUp::ContentAndOwner => wire::COPY_UP | wire::COPY_OWNER,
+                };
             }
             Step::Attach { slot: at, target, attributes, .. } => {
                 anchors.cover(target);
                 out.a = attribute_words(slot(at), attributes);
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
-            Step::Remount { target, attributes } => {
+            Step::Reconfigure { target, options, .. } => {
+                out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
+                out.s[3] = self.options(options);
+            }
+            Step::Remount { target, attributes, .. } => {
                 out.a = attribute_words(0, attributes);
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
-            Step::MountPropagation { target, flags } => {
+            Step::MountPropagation { target, flags, .. } => {
                 out.a[0] = *flags;
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
@@ -344,6 +363,9 @@ mod tests {
                 ("lazytime".into(), None),
                 ("size".into(), Some("1".into())),
             ],
+            copy_up: CopyUp::No,
+            id_map: None,
+            entry: None,
         };
         let plan = decoded(&[Step::Session, mount], &[7, 3, -1, -1], &[0, 1, 1]);
         assert_eq!(plan.keep().unwrap(), [0, 1, 3, 7]);
@@ -381,6 +403,9 @@ mod tests {
             target: target.into(),
             attributes: 0,
             options: vec![],
+            copy_up: CopyUp::No,
+            id_map: None,
+            entry: None,
         };
         let link = Step::Symlink { parent: "/dev".into(), name: "fd".into(), target: "/proc/self/fd".into() };
         let steps =

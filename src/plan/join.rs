@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::process::{self, Confined};
-use super::{Descriptor, Plan, Step};
+use super::{Barrier, Descriptor, Plan, Step};
 use crate::security::seccomp::Filter;
 use crate::spec::oci;
 
@@ -85,6 +85,11 @@ pub fn route_socket() -> Plan {
     plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNET as u64, what: "the container's network namespace".into() });
     plan.push(Step::RouteSocket);
     plan
+}
+
+/// A process that does nothing until it is killed, in new namespaces (CLONE_NEW… flags) that are wanted for themselves.
+pub fn waiting(namespaces: u64) -> Plan {
+    Plan { steps: vec![Step::WaitHost(Barrier::Attached)], clone_flags: namespaces, ..Plan::default() }
 }
 
 /// A program of the host: a hook, or CRIU.

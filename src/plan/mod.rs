@@ -19,12 +19,15 @@ use serde_json::{Value, json};
 
 pub use create::{Create, create};
 pub use encode::{Encoded, encode};
-pub use join::{Join, Program, join, program, route_socket};
+pub use join::{Join, Program, join, program, route_socket, waiting};
 pub use outside::Outside;
-pub use step::{Attributes, Barrier, Descriptor, Slot, Step};
+pub use rootfs::RootOptions;
+pub use step::{Attributes, Barrier, CopyUp, Descriptor, Entry, Slot, Step};
 
 use crate::init::wire::SLOT_FREE;
 use crate::security::seccomp::Filter;
+use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::{LinuxIdMapping, LinuxNamespaceType, Spec};
 
 /// What init will do, and how it is to be spawned for it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,12 +39,34 @@ pub struct Plan {
     pub clone_flags: u64,
     /// What the host does to the process, beside what it does to the container.
     pub outside: Vec<Outside>,
+    /// What user namespaces the host makes for mapping owners of files; [`Descriptor::UserNamespace`].
+    pub user_namespaces: Vec<IdMaps>,
+}
+
+/// The maps of a user namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IdMaps {
+    pub uids: Vec<LinuxIdMapping>,
+    pub gids: Vec<LinuxIdMapping>,
 }
 
 impl Plan {
     fn slot(&mut self, descriptor: Descriptor) -> Slot {
         self.descriptors.push(descriptor);
         Slot(SLOT_FREE + self.descriptors.len() - 1)
+    }
+
+    /// The slot of a user namespace with these maps.
+    fn user_namespace(&mut self, maps: IdMaps) -> Slot {
+        let index = self.user_namespaces.iter().position(|other| *other == maps).unwrap_or_else(|| {
+            self.user_namespaces.push(maps);
+            self.user_namespaces.len() - 1
+        });
+        let descriptor = Descriptor::UserNamespace(index);
+        match self.descriptors.iter().position(|other| *other == descriptor) {
+            Some(place) => Slot(SLOT_FREE + place),
+            None => self.slot(descriptor),
+        }
     }
 
     fn push(&mut self, step: Step) {
@@ -98,6 +123,33 @@ impl Plan {
     }
 }
 
+impl IdMaps {
+    /// Those of the user namespace that a configuration asks for, if it is a new one.
+    pub fn of(spec: &Spec) -> Option<IdMaps> {
+        let linux = spec.linux().as_ref()?;
+        let list = |maps: &Option<Vec<LinuxIdMapping>>| maps.clone().unwrap_or_default();
+        Namespaces::of(spec)
+            .is_new(LinuxNamespaceType::User)
+            .then(|| IdMaps { uids: list(linux.uid_mappings()), gids: list(linux.gid_mappings()) })
+    }
+}
+
+/// A tree of the host that is wanted.
+struct Wanted {
+    path: PathBuf,
+    recursive: bool,
+    /// The user namespace that maps owners in it, and whether in the mounts below too.
+    id_map: Option<(Slot, bool)>,
+    entry: Entry,
+}
+
+impl Wanted {
+    /// One mount as it is.
+    fn single(path: &std::path::Path) -> Wanted {
+        Wanted { path: path.to_owned(), recursive: false, id_map: None, entry: None }
+    }
+}
+
 /// Adds steps that open and attach the trees of the host. They are opened where the host's paths and privileges
 /// still are: before init leaves its user namespace, or right when they are needed.
 #[derive(Default)]
@@ -107,13 +159,13 @@ struct Trees {
 }
 
 impl Trees {
-    fn open(&mut self, plan: &mut Plan, path: PathBuf, recursive: bool) -> Slot {
+    fn open(&mut self, plan: &mut Plan, wanted: Wanted) -> Slot {
+        let Wanted { path, recursive, id_map, entry } = wanted;
         let slot = plan.slot(Descriptor::ByInit);
-        let step = Step::OpenTree { path, recursive, own_propagation: self.open_early, slot };
-        if self.open_early {
-            self.early.push(step)
-        } else {
-            plan.push(step)
+        let steps = if self.open_early { &mut self.early } else { &mut plan.steps };
+        steps.push(Step::OpenTree { path: path.clone(), recursive, own_propagation: self.open_early, slot, entry });
+        if let Some((namespace, recursive)) = id_map {
+            steps.push(Step::IdMap { path, recursive, tree: slot, namespace, entry });
         }
         slot
     }

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Attributes, Plan, Slot, Step, Trees};
+use serde::{Deserialize, Serialize};
+
+use super::{Attributes, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, Trees, Wanted};
 use crate::error::{Doing, Result};
-use crate::spec::mount_options::{self, Bind, MountOptions};
+use crate::spec::mount_options::{self, Extent, MountOptions};
 use crate::spec::mounts;
 use crate::spec::namespaces::Namespaces;
-use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxNamespaceType, Mount, Spec};
+use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 
 /// What the specification promises to each container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -27,7 +29,18 @@ const DEFAULT_LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// What the runtime decides about root filesystems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootOptions {
+    /// In a new user namespace the owners in the root filesystem are mapped by its mappings, so that the image's root is
+    /// the container's.
+    pub id_mapped: bool,
+    /// MS_MOVE and chroot instead of pivot_root.
+    pub no_pivot: bool,
+}
+
 pub struct Root<'a> {
+    pub options: RootOptions,
     pub spec: &'a Spec,
     /// Without symlinks in it.
     pub rootfs: &'a Path,
@@ -53,9 +66,27 @@ impl Root<'_> {
             }
             _ => plan.push(Step::Propagation { path: "/".into(), flags: libc::MS_SLAVE | libc::MS_REC }),
         }
-        let slot = trees.open(plan, self.rootfs.to_owned(), true);
+        let maps = IdMaps::of(self.spec).filter(|_| self.options.id_mapped);
+        let id_map = maps.map(|maps| (plan.user_namespace(maps), false));
+        let wanted = Wanted { path: self.rootfs.to_owned(), recursive: true, id_map, entry: None };
+        let slot = trees.open(plan, wanted);
         plan.push(Step::AttachRoot { slot, path: self.rootfs.to_owned() });
         Ok(())
+    }
+
+    /// The user namespace that maps the owners in a mount: one with the mount's own mappings, or the container's.
+    fn mount_maps(&self, plan: &mut Plan, mount: &Mount) -> Option<Slot> {
+        let list = |maps: &Option<Vec<LinuxIdMapping>>| maps.clone().unwrap_or_default();
+        let own = IdMaps { uids: list(mount.uid_mappings()), gids: list(mount.gid_mappings()) };
+        if !own.uids.is_empty() {
+            return Some(plan.user_namespace(own));
+        }
+        if let Some(maps) = IdMaps::of(self.spec) {
+            return Some(plan.user_namespace(maps));
+        }
+        let joined = Namespaces::of(self.spec).joined;
+        let place = joined.iter().position(|joined| joined.kind == LinuxNamespaceType::User)?;
+        Some(plan.slot(Descriptor::Joined(place)))
     }
 
     fn has_own_mounts(&self) -> bool {
@@ -74,20 +105,33 @@ impl Root<'_> {
     pub fn push_mount(&self, plan: &mut Plan, trees: &mut Trees, mount: &Mount, index: usize) -> Result<()> {
         let mut options = mounts::options(mount, index)?;
         let target = mount.destination().clone();
-        if self.made_readonly_later(&target, &options) {
+        let entry = Some(index);
+        let readonly = options.attr_set & mount_options::MOUNT_ATTR_RDONLY;
+        if options.copy_up || self.made_readonly_later(&target, &options) {
             options.attr_set &= !mount_options::MOUNT_ATTR_RDONLY;
         }
+        let id_map =
+            options.idmap.and_then(|extent| Some((self.mount_maps(plan, mount)?, extent == Extent::Recursive)));
         match (options.bind, options.remount) {
-            (_, true) => plan.push(Step::Remount { target: target.clone(), attributes: attributes(&options) }),
+            (_, true) => push_remount(plan, &options, &target, entry),
             (Some(bind), _) => {
-                let source = mount.source().clone().unwrap_or_default();
-                let slot = trees.open(plan, source.clone(), bind == Bind::Recursive);
-                plan.push(Step::Attach { slot, source, target: target.clone(), attributes: attributes(&options) });
+                let path = mount.source().clone().unwrap_or_default();
+                let wanted = Wanted { path: path.clone(), recursive: bind == Extent::Recursive, id_map, entry };
+                let slot = trees.open(plan, wanted);
+                let attributes = attributes(&options);
+                plan.push(Step::Attach { slot, source: path, target: target.clone(), attributes, entry });
             }
-            (None, _) => plan.push(new_filesystem(mount, &options, target.clone())),
+            (None, _) => {
+                let id_map = id_map.map(|(slot, _)| slot);
+                plan.push(new_filesystem(mount, &options, target.clone(), id_map, entry));
+            }
+        }
+        if options.copy_up && readonly != 0 {
+            let attributes = Attributes { set: readonly, ..Attributes::default() };
+            plan.push(Step::Remount { target: target.clone(), attributes, entry });
         }
         for flags in options.propagation {
-            plan.push(Step::MountPropagation { target: target.clone(), flags });
+            plan.push(Step::MountPropagation { target: target.clone(), flags, entry });
         }
         Ok(())
     }
@@ -135,7 +179,8 @@ impl Root<'_> {
         for (index, mount) in self.mounts().iter().enumerate() {
             if self.made_readonly_later(mount.destination(), &mounts::options(mount, index)?) {
                 let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
-                plan.push(Step::Remount { target: mount.destination().clone(), attributes });
+                let target = mount.destination().clone();
+                plan.push(Step::Remount { target, attributes, entry: Some(index) });
             }
         }
         Ok(())
@@ -155,9 +200,9 @@ impl Root<'_> {
         (uid, gid): (u32, u32),
     ) {
         if self.bind_devices && mode & libc::S_IFMT != libc::S_IFIFO {
-            let slot = trees.open(plan, path.to_owned(), false);
+            let slot = trees.open(plan, Wanted::single(path));
             let (source, target) = (path.to_owned(), path.to_owned());
-            plan.push(Step::Attach { slot, source, target, attributes: Attributes::default() });
+            plan.push(Step::Attach { slot, source, target, attributes: Attributes::default(), entry: None });
             return;
         }
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -177,35 +222,71 @@ impl Root<'_> {
     }
 
     /// The working directory, and the move into the root.
-    pub fn push_bottom(&self, plan: &mut Plan) {
+    pub fn push_bottom(&self, plan: &mut Plan) -> Result<()> {
         if let Some(process) = self.spec.process() {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
         }
         let readonly = self.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
         if !self.has_own_mounts() {
             plan.push(Step::Chroot);
-            return;
+            return Ok(());
         }
         if readonly {
             plan.push(Step::RootReadonly);
         }
         let shared = self.propagation().filter(|flags| flags & libc::MS_SHARED != 0);
         let cut_propagation = if shared.is_some() { libc::MS_SLAVE | libc::MS_REC } else { 0 };
-        plan.push(Step::Pivot { cut_propagation });
+        if self.options.no_pivot {
+            if cut_propagation != 0 {
+                // What is taken away here must stay on the host.
+                plan.push(Step::Propagation { path: "/".into(), flags: cut_propagation });
+            }
+            plan.push(Step::HideHost(revealing_mounts(self.rootfs)?));
+            plan.push(Step::MoveRoot);
+        } else {
+            plan.push(Step::Pivot { cut_propagation });
+        }
         if let Some(flags) = self.propagation() {
             plan.push(Step::Propagation { path: "/".into(), flags });
         }
+        Ok(())
     }
 }
 
-fn new_filesystem(mount: &Mount, options: &MountOptions, target: PathBuf) -> Step {
+/// A later change of a mount, and of its filesystem where options of the filesystem are given.
+fn push_remount(plan: &mut Plan, options: &MountOptions, target: &Path, entry: Entry) {
+    let given = filesystem_options(options);
+    if !given.is_empty() {
+        plan.push(Step::Reconfigure { target: target.to_owned(), options: given, entry });
+    }
+    plan.push(Step::Remount { target: target.to_owned(), attributes: attributes(options), entry });
+}
+
+fn filesystem_options(options: &MountOptions) -> Vec<(String, Option<String>)> {
     let flags = options.sb_flags.iter().map(|name| (name.clone(), None));
+    flags.chain(options.data.iter().cloned()).collect()
+}
+
+/// What of the image is copied. Whoever says the owner or the mode of the new filesystem does not want the image's.
+fn copy_up(options: &MountOptions) -> CopyUp {
+    let says = |name: &str| options.data.iter().any(|(given, _)| given == name);
+    match options.copy_up {
+        false => CopyUp::No,
+        true if ["mode", "uid", "gid"].into_iter().any(says) => CopyUp::Content,
+        true => CopyUp::ContentAndOwner,
+    }
+}
+
+fn new_filesystem(mount: &Mount, options: &MountOptions, target: PathBuf, id_map: Option<Slot>, entry: Entry) -> Step {
     Step::Mount {
         kind: mount.typ().clone().unwrap_or_default(),
         source: mount.source().as_ref().map(|source| source.to_string_lossy().into_owned()),
         target,
         attributes: options.attr_set,
-        options: flags.chain(options.data.iter().cloned()).collect(),
+        options: filesystem_options(options),
+        copy_up: copy_up(options),
+        id_map,
+        entry,
     }
 }
 
@@ -225,10 +306,28 @@ pub(super) fn push_bind(
     source: &Path,
     target: PathBuf,
     attributes: Attributes,
-) -> Slot {
-    let slot = trees.open(plan, source.to_owned(), false);
-    plan.push(Step::Attach { slot, source: source.to_owned(), target, attributes });
-    slot
+    entry: Entry,
+) {
+    let slot = trees.open(plan, Wanted { entry, ..Wanted::single(source) });
+    plan.push(Step::Attach { slot, source: source.to_owned(), target, attributes, entry });
+}
+
+/// Mounts of the caller's namespace that would let a process undo masks, if it found a way out of its root: whole procfs
+/// and sysfs, the last mounted first. Those beneath the root filesystem are the container's.
+fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").doing(|| "reading /proc/self/mountinfo")?;
+    let mut found: Vec<PathBuf> = table
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let kind = fields.iter().skip_while(|field| **field != "-").nth(1)?;
+            (fields.get(3) == Some(&"/") && ["proc", "sysfs"].contains(kind))
+                .then(|| PathBuf::from(unescape(fields[4])))
+        })
+        .filter(|point| !point.starts_with(rootfs))
+        .collect();
+    found.reverse();
+    Ok(found)
 }
 
 /// The mount of the caller's namespace in which a path lies.

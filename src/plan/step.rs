@@ -25,6 +25,8 @@ pub enum Descriptor {
     ContainerCgroupNamespace,
     /// Its root directory.
     ContainerRoot,
+    /// A user namespace with mappings that something is mapped by: its place in `Plan::user_namespaces`.
+    UserNamespace(usize),
 }
 
 /// Index into the plan's slots.
@@ -49,8 +51,21 @@ pub struct Attributes {
     pub tree_clear: u64,
 }
 
+/// The entry of `mounts` that a step is for.
+pub type Entry = Option<usize>;
+
 /// Device major and minor.
 pub type Device = (u32, u32);
+
+/// Whether what the target has is copied into a new tmpfs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyUp {
+    #[default]
+    No,
+    Content,
+    /// And the target's own owner and mode.
+    ContentAndOwner,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -84,6 +99,15 @@ pub enum Step {
         recursive: bool,
         own_propagation: bool,
         slot: Slot,
+        entry: Entry,
+    },
+    /// Maps the owners of files in a tree that was opened.
+    IdMap {
+        path: PathBuf,
+        recursive: bool,
+        tree: Slot,
+        namespace: Slot,
+        entry: Entry,
     },
     AttachRoot {
         slot: Slot,
@@ -98,20 +122,32 @@ pub enum Step {
         target: PathBuf,
         attributes: u64,
         options: Vec<(String, Option<String>)>,
+        copy_up: CopyUp,
+        id_map: Option<Slot>,
+        entry: Entry,
     },
     Attach {
         slot: Slot,
         source: PathBuf,
         target: PathBuf,
         attributes: Attributes,
+        entry: Entry,
     },
     MountPropagation {
         target: PathBuf,
         flags: u64,
+        entry: Entry,
     },
     Remount {
         target: PathBuf,
         attributes: Attributes,
+        entry: Entry,
+    },
+    /// Options of a filesystem that is mounted.
+    Reconfigure {
+        target: PathBuf,
+        options: Vec<(String, Option<String>)>,
+        entry: Entry,
     },
     Mask(PathBuf),
     ReadonlyPath(PathBuf),
@@ -136,6 +172,9 @@ pub enum Step {
     },
     Chroot,
     RootReadonly,
+    /// Mounts of the caller's namespace.
+    HideHost(Vec<PathBuf>),
+    MoveRoot,
 
     Sysctl {
         path: String,
@@ -234,14 +273,19 @@ impl Step {
             }
             Step::OpenTree { path, .. } => format!("opening the mounts at {} of the host", show(path)),
             Step::AttachRoot { path, .. } => format!("mounting the root filesystem {}", show(path)),
+            Step::IdMap { path, .. } => format!("mapping the owners in the mounts at {}", show(path)),
             Step::TakeRoot(_) => "taking the container's root filesystem".into(),
             Step::OpenRoot(path) => format!("opening the root filesystem {}", show(path)),
-            Step::Mount { kind, target, .. } => format!("mounting {kind} on {}", show(target)),
+            Step::Mount { kind, target, copy_up: CopyUp::No, .. } => format!("mounting {kind} on {}", show(target)),
+            Step::Mount { kind, target, .. } => {
+                format!("mounting {kind} on {} with a copy of what is there", show(target))
+            }
             Step::Attach { source, target, .. } => format!("bind mounting {} on {}", show(source), show(target)),
-            Step::MountPropagation { target, flags } => {
+            Step::MountPropagation { target, flags, .. } => {
                 format!("making the mount {} {}", show(target), propagation_name(*flags))
             }
             Step::Remount { target, .. } => format!("changing the options of the mount {}", show(target)),
+            Step::Reconfigure { target, .. } => format!("changing the filesystem mounted on {}", show(target)),
             Step::Mask(path) => format!("masking {}", show(path)),
             Step::ReadonlyPath(path) => format!("making {} read-only", show(path)),
             Step::MakeNode { parent, name, device, .. } => {
@@ -254,6 +298,11 @@ impl Step {
             Step::Pivot { .. } => "moving into the root filesystem".into(),
             Step::Chroot => "changing root into the root filesystem".into(),
             Step::RootReadonly => "making the root filesystem read-only".into(),
+            Step::HideHost(paths) => {
+                let paths: Vec<String> = paths.iter().map(|path| show(path)).collect();
+                format!("taking mounts of the host away: {}", paths.join(", "))
+            }
+            Step::MoveRoot => "moving the root filesystem onto / and changing root into it".into(),
             Step::Sysctl { path, value } => format!("setting sysctl {path} to {value:?}"),
             Step::Hostname(name) => format!("setting the host name {name:?}"),
             Step::Domainname(name) => format!("setting the domain name {name:?}"),
@@ -293,7 +342,7 @@ impl Step {
         fields.insert("text".into(), self.describe().into());
         let mut put = |key: &str, value: Value| fields.insert(key.into(), value);
         match self {
-            Step::Mount { kind, source, target, attributes, options } => {
+            Step::Mount { kind, source, target, attributes, options, .. } => {
                 put("type", json!(kind));
                 put("source", json!(source));
                 put("target", json!(target));
@@ -305,9 +354,13 @@ impl Step {
                 put("target", json!(target));
                 put("attributes", json!(attribute_names(attributes.set | attributes.tree_set)));
             }
-            Step::Remount { target, attributes } => {
+            Step::Remount { target, attributes, .. } => {
                 put("target", json!(target));
                 put("attributes", json!(attribute_names(attributes.set | attributes.tree_set)));
+            }
+            Step::Reconfigure { target, options, .. } => {
+                put("target", json!(target));
+                put("options", options.iter().map(|(key, value)| option_text(key, value)).collect());
             }
             Step::MakeNode { mode, uid, gid, .. } => {
                 put("mode", json!(format!("{:04o}", mode & 0o7777)));
@@ -341,7 +394,25 @@ impl Step {
             }
             _ => {}
         }
+        if let Some(path) = self.json_path() {
+            fields.insert("json_path".into(), path.into());
+        }
         Value::Object(fields)
+    }
+
+    /// The entry of the configuration that asks for the step, where that is not plain from its words.
+    pub fn json_path(&self) -> Option<String> {
+        let (Step::OpenTree { entry, .. }
+        | Step::IdMap { entry, .. }
+        | Step::Mount { entry, .. }
+        | Step::Attach { entry, .. }
+        | Step::MountPropagation { entry, .. }
+        | Step::Remount { entry, .. }
+        | Step::Reconfigure { entry, .. }) = self
+        else {
+            return None;
+        };
+        entry.map(|index| format!("mounts[{index}]"))
     }
 
     pub fn op(&self) -> wire::Op {
@@ -366,6 +437,10 @@ impl Step {
             Step::Attach { .. } => Op::Attach,
             Step::MountPropagation { .. } => Op::MountPropagation,
             Step::Remount { .. } => Op::Remount,
+            Step::IdMap { .. } => Op::IdMap,
+            Step::Reconfigure { .. } => Op::Reconfigure,
+            Step::HideHost(_) => Op::HideHost,
+            Step::MoveRoot => Op::MoveRoot,
             Step::Mask(_) => Op::Mask,
             Step::ReadonlyPath(_) => Op::ReadonlyPath,
             Step::MakeNode { .. } => Op::MakeNode,

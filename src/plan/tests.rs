@@ -19,6 +19,7 @@ fn plan_of(json: &str) -> Plan {
         parent_death_signal: 0,
         keyring: true,
         find_program: false,
+        root: super::RootOptions::default(),
     })
     .unwrap()
 }

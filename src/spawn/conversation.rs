@@ -233,7 +233,9 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
     let errno = Errno::from_raw(message.value);
     let (index, count) = (message.step as usize, plan.steps.len());
     let act = plan.steps.get(index).map_or_else(|| "working".to_owned(), |step| step.describe());
-    let position = format!("step {} of {count}", index + 1);
+    let place = plan.steps.get(index).and_then(|step| step.json_path());
+    let position =
+        place.iter().cloned().chain([format!("step {} of {count}", index + 1)]).collect::<Vec<_>>().join(", ");
     let said = kernel_words(message);
     let because = match &said {
         Some(said) => format!("{} ({said})", reason(errno)),
@@ -247,6 +249,9 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
         .detail("steps", count);
     if let Some(step) = plan.steps.get(index) {
         error = error.detail("action", step.explain());
+    }
+    if let Some(place) = place {
+        error = error.detail("json_path", place);
     }
     if let Some(said) = said {
         error = error.detail("kernel", json!(said));

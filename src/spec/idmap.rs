@@ -35,7 +35,7 @@ fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) 
     Err(Error::config(path, problem))
 }
 
-fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
+pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
     if mappings.len() > MOST_MAPPINGS {
         return Err(Error::config(path, format!("has {} mappings; expected at most {MOST_MAPPINGS}", mappings.len())));
     }

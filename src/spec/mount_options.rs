@@ -17,16 +17,16 @@ pub const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
 pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bind {
-    /// `bind`: the mount alone.
+pub enum Extent {
+    /// `bind`, `idmap`: the mount alone.
     Single,
-    /// `rbind`: with the mounts below it.
+    /// `rbind`, `ridmap`: with the mounts below it.
     Recursive,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MountOptions {
-    pub bind: Option<Bind>,
+    pub bind: Option<Extent>,
     /// MOUNT_ATTR_… for mount_setattr(2) on the mount itself.
     pub attr_set: u64,
     pub attr_clear: u64,
@@ -37,6 +37,10 @@ pub struct MountOptions {
     /// (`slave` then `shared` is both).
     pub propagation: Vec<u64>,
     pub remount: bool,
+    /// The owners of files are mapped.
+    pub idmap: Option<Extent>,
+    /// What the image has at the destination is copied into the new tmpfs.
+    pub copy_up: bool,
     /// Names for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, which does
     /// not touch a superblock that others share; see `mounts::options` for where it is needed.
     pub sb_flags: Vec<String>,
@@ -73,6 +77,27 @@ enum Change {
     NotAtime(u64),
 }
 
+const ATTRIBUTES: [&str; 18] = [
+    "ro",
+    "rw",
+    "nosuid",
+    "suid",
+    "nodev",
+    "dev",
+    "noexec",
+    "exec",
+    "nodiratime",
+    "diratime",
+    "nosymfollow",
+    "symfollow",
+    "noatime",
+    "strictatime",
+    "atime",
+    "relatime",
+    "norelatime",
+    "nostrictatime",
+];
+
 fn attribute(name: &str) -> Option<Change> {
     Some(match name {
         "ro" => Change::Set(MOUNT_ATTR_RDONLY),
@@ -98,6 +123,13 @@ fn attribute(name: &str) -> Option<Change> {
 }
 
 impl Change {
+    fn bits(&self) -> u64 {
+        match self {
+            Change::Set(bit) | Change::Clear(bit) => *bit,
+            Change::Atime(_) | Change::NotAtime(_) => MOUNT_ATTR__ATIME,
+        }
+    }
+
     fn apply(self, set: &mut u64, clear: &mut u64) {
         match self {
             Change::Set(bit) => {
@@ -127,8 +159,23 @@ impl Change {
 const SUPERBLOCK: [(&str, &str); 4] =
     [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
-/// Known to the specification or other runtimes, and not implemented.
-const LATER: [&str; 5] = ["idmap", "ridmap", "tmpcopyup", "iversion", "noiversion"];
+/// Known to the specification and not to the kernel's calls that take a filesystem's options (fsconfig(2)), so that
+/// nothing could be done about them. The filesystems that count versions of inodes do so always (ext4 since Linux 6.1).
+const NOT_OF_THE_KERNEL: [&str; 2] = ["iversion", "noiversion"];
+
+const OTHERS: [&str; 8] = ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "silent"];
+
+/// Every option that is known by name; others are the filesystem's own.
+pub fn names() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().flat_map(|name| [(*name).to_owned(), format!("r{name}")]);
+    let superblock = SUPERBLOCK.iter().flat_map(|(on, off)| [*on, *off]);
+    let propagations = PROPAGATIONS.iter().copied().filter(|name| !name.is_empty());
+    let others = superblock.chain(propagations).chain(OTHERS).chain(["loud"]).map(str::to_owned);
+    let mut names: Vec<String> = attributes.chain(others).collect();
+    names.sort();
+    names.dedup();
+    names
+}
 
 /// `json_path` is that of the option array.
 pub fn parse(options: &[String], json_path: &str) -> Result<MountOptions> {
@@ -146,20 +193,34 @@ impl MountOptions {
         } else if let Some(change) = attribute(option) {
             change.apply(&mut self.attr_set, &mut self.attr_clear);
         } else if let Some(change) = option.strip_prefix('r').and_then(attribute) {
+            // The mount itself is of the tree, too.
+            let bits = change.bits();
+            self.attr_set &= !bits;
+            self.attr_clear &= !bits;
             change.apply(&mut self.rec_attr_set, &mut self.rec_attr_clear);
         } else if let Some((on, off)) = SUPERBLOCK.iter().find(|(on, off)| option == *on || option == *off) {
             self.sb_flags.retain(|flag| flag != on && flag != off);
             self.sb_flags.push(option.to_owned());
-        } else if LATER.iter().any(|later| option.split('=').next() == Some(later)) {
+        } else if NOT_OF_THE_KERNEL.contains(&option) {
             return Err(Error::unsupported_field(
                 path,
-                format!("this version of libberth does not implement the mount option {option:?}; leave it out"),
+                format!(
+                    "{option:?} cannot be told to the kernel: filesystems that count versions of inodes do it always; \
+                     leave it out"
+                ),
             ));
+        } else if option.starts_with("idmap=") || option.starts_with("ridmap=") {
+            let message =
+                format!("{option:?} has its mappings elsewhere; expected them in uidMappings and gidMappings");
+            return Err(Error::config(path, message));
         } else {
             match option {
-                "bind" => self.bind = Some(Bind::Single),
-                "rbind" => self.bind = Some(Bind::Recursive),
+                "bind" => self.bind = Some(Extent::Single),
+                "rbind" => self.bind = Some(Extent::Recursive),
                 "remount" => self.remount = true,
+                "idmap" => self.idmap = Some(Extent::Single),
+                "ridmap" => self.idmap = Some(Extent::Recursive),
+                "tmpcopyup" => self.copy_up = true,
                 // The first says nothing; the others are about messages in the kernel's log.
                 "defaults" | "silent" | "loud" => {}
                 _ => self.data.push(file_system_option(option, path)?),
@@ -220,7 +281,7 @@ mod tests {
         assert_eq!(of(&["ro", "rw"]).attr_clear, MOUNT_ATTR_RDONLY);
         assert_eq!(of(&["rw", "ro"]).attr_set, MOUNT_ATTR_RDONLY);
         assert_eq!(of(&["rw", "ro"]).attr_clear, 0);
-        assert_eq!(of(&["bind", "rbind"]).bind, Some(Bind::Recursive));
+        assert_eq!(of(&["bind", "rbind"]).bind, Some(Extent::Recursive));
         assert_eq!(of(&["sync", "async", "dirsync"]).sb_flags, ["async", "dirsync"]);
     }
 
@@ -243,6 +304,10 @@ mod tests {
         assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID);
         assert_eq!(options.rec_attr_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW);
         assert_eq!(options.rec_attr_clear, MOUNT_ATTR_NODEV);
+        // The mount itself is of the tree; what is said of it later holds for it alone.
+        let options = of(&["ro", "noatime", "rrw", "rstrictatime", "nosuid", "rsuid", "suid", "rnosuid", "suid"]);
+        assert_eq!((options.attr_set, options.attr_clear), (0, MOUNT_ATTR_NOSUID));
+        assert_eq!(options.rec_attr_set, MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NOSUID);
         // `rw` is no recursive `w`, and `remount` no recursive anything.
         assert_eq!(of(&["rw"]).rec_attr_clear, 0);
         assert!(of(&["remount"]).remount);
@@ -253,6 +318,18 @@ mod tests {
         assert_eq!(of(&["rslave", "shared"]).propagation, [libc::MS_SLAVE | libc::MS_REC, libc::MS_SHARED]);
         for name in &PROPAGATIONS[..8] {
             assert!(propagation(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_name_is_known() {
+        let names = names();
+        for name in &names {
+            let parsed = of(&[name]);
+            assert!(parsed.data.is_empty(), "{name}");
+        }
+        for name in ["norelatime", "rnostrictatime", "rro", "tmpcopyup", "ridmap", "loud", "dirsync", "runbindable"] {
+            assert!(names.iter().any(|known| known == name), "{name}");
         }
     }
 

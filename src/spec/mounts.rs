@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::mount_options::{self, Bind, MountOptions};
-use super::{oci, paths};
+use super::mount_options::{self, Extent, MountOptions};
+use super::namespaces::Namespaces;
+use super::{idmap, oci, paths};
 use crate::error::{Error, Result};
 
 /// File systems that have no block device beneath, so that a read-only mount needs no read-only
@@ -32,18 +33,32 @@ pub fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     let mut parsed = mount_options::parse(given, &format!("mounts[{index}].options"))?;
     let kind = mount.typ().as_deref().unwrap_or_default();
     if kind == "bind" {
-        parsed.bind.get_or_insert(Bind::Single);
+        parsed.bind.get_or_insert(Extent::Single);
     }
-    let read_only = parsed.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0;
-    if parsed.bind.is_none() && read_only && !VIRTUAL.contains(&kind) {
-        parsed.sb_flags.push("ro".to_owned());
+    if [mount.uid_mappings(), mount.gid_mappings()].into_iter().flatten().any(|list| !list.is_empty()) {
+        // Said by the mappings alone, it means the mount alone.
+        parsed.idmap.get_or_insert(Extent::Single);
+    }
+    if parsed.bind.is_none() && !parsed.remount {
+        // A new filesystem has nothing below it; what is said of the tree is said of it.
+        parsed.attr_set |= parsed.rec_attr_set & !parsed.attr_clear;
+        parsed.attr_clear |= parsed.rec_attr_clear;
+        let read_only = parsed.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0;
+        if read_only && !VIRTUAL.contains(&kind) {
+            parsed.sb_flags.push("ro".to_owned());
+        }
     }
     Ok(parsed)
 }
 
 /// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
 /// the source of a bind mount absolute (it is relative to the bundle).
-pub(super) fn settle(mount: &mut oci::Mount, index: usize, bundle: Option<&Path>) -> Result<()> {
+pub(super) fn settle(
+    mount: &mut oci::Mount,
+    index: usize,
+    bundle: Option<&Path>,
+    namespaces: &Namespaces,
+) -> Result<()> {
     let at = |name: &str| format!("mounts[{index}].{name}");
     let parsed = options(mount, index)?;
 
@@ -55,9 +70,14 @@ pub(super) fn settle(mount: &mut oci::Mount, index: usize, bundle: Option<&Path>
     let kind = mount.typ().clone().unwrap_or_default();
     guard_proc(&destination, &kind, parsed.bind, &at("destination"))?;
     mount.set_destination(destination);
+    check_id_mappings(mount, index, &parsed, namespaces)?;
+    check_copy_up(&kind, index, &parsed)?;
+    check_cgroup(&kind, index, &parsed, namespaces)?;
 
     if parsed.bind.is_some() {
         settle_bind(mount, index, &parsed, bundle)
+    } else if parsed.remount {
+        Ok(())
     } else if kind.is_empty() || kind == "none" {
         Err(Error::config(
             &at("type"),
@@ -72,7 +92,7 @@ pub(super) fn settle(mount: &mut oci::Mount, index: usize, bundle: Option<&Path>
 
 fn settle_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
-    if let Some((name, _)) = parsed.data.first() {
+    if let Some(name) = parsed.data.first().map(|(name, _)| name).or(parsed.sb_flags.first()) {
         return Err(Error::config(
             &format!("mounts[{index}].options"),
             format!("{name:?} is not an option of a bind mount; expected attributes like \"ro\" and propagation"),
@@ -97,8 +117,74 @@ fn settle_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bund
     Ok(())
 }
 
+fn check_id_mappings(mount: &oci::Mount, index: usize, parsed: &MountOptions, namespaces: &Namespaces) -> Result<()> {
+    let at = |name: &str| format!("mounts[{index}].{name}");
+    if parsed.idmap.is_none() {
+        return Ok(());
+    }
+    let lists = [mount.uid_mappings(), mount.gid_mappings()].map(|list| list.as_deref().unwrap_or_default());
+    let names = ["uidMappings", "gidMappings"].map(at);
+    let in_user_namespace = namespaces.has(oci::LinuxNamespaceType::User);
+    match lists.map(<[_]>::is_empty) {
+        [false, false] => {}
+        [true, true] if in_user_namespace => {}
+        [true, true] => {
+            return Err(Error::config(
+                &names[0],
+                "is missing; expected the mappings of the mount, because there is no user namespace whose mappings \
+                 could be meant",
+            ));
+        }
+        [missing, _] => {
+            let (missing, other) = if missing { (&names[0], "gidMappings") } else { (&names[1], "uidMappings") };
+            return Err(Error::config(missing, format!("is missing beside {other}; expected both or neither")));
+        }
+    }
+    for (path, list) in names.iter().zip(lists) {
+        idmap::check_ranges(path, list)?;
+    }
+    let refused = match mount.typ().as_deref() {
+        _ if parsed.remount => "cannot be changed on a mount that is there; expected it with the mount itself",
+        Some("cgroup" | "cgroup2") => "cannot be had for cgroups, whose files belong to the host",
+        _ if parsed.bind.is_none() && in_user_namespace => {
+            "can be had for bind mounts only where the container is in a user namespace, to which its new filesystems belong"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::config(&at("options"), format!("an id-mapped mount {refused}")))
+}
+
+/// The container's part of the hierarchies is bound, or they are mounted by their controllers: no option of theirs can be
+/// had, but of cgroup v2 in a namespace.
+fn check_cgroup(kind: &str, index: usize, parsed: &MountOptions, namespaces: &Namespaces) -> Result<()> {
+    let none = match kind {
+        "cgroup" => true,
+        "cgroup2" => !namespaces.has(oci::LinuxNamespaceType::Cgroup),
+        _ => false,
+    };
+    match parsed.data.first().map(|(name, _)| name).or(parsed.sb_flags.first()).filter(|_| none) {
+        Some(name) => Err(Error::config(
+            &format!("mounts[{index}].options"),
+            format!(
+                "{name:?} would be an option of the host's cgroups; expected attributes like \"ro\" and propagation"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_copy_up(kind: &str, index: usize, parsed: &MountOptions) -> Result<()> {
+    if parsed.copy_up && (kind != "tmpfs" || parsed.bind.is_some() || parsed.remount) {
+        return Err(Error::config(
+            &format!("mounts[{index}].options"),
+            "\"tmpcopyup\" copies into a new tmpfs; expected it with the type \"tmpfs\", without bind and remount",
+        ));
+    }
+    Ok(())
+}
+
 /// A mount over /proc can take the masks away or feed the runtime a false one.
-fn guard_proc(destination: &Path, kind: &str, bind: Option<Bind>, path: &str) -> Result<()> {
+fn guard_proc(destination: &Path, kind: &str, bind: Option<Extent>, path: &str) -> Result<()> {
     if !destination.starts_with("/proc") {
         return Ok(());
     }

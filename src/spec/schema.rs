@@ -29,8 +29,8 @@ const MOUNT: Kind = Kind::Object(&[
     optional("type", Kind::Text),
     optional("source", Kind::Text),
     optional("options", TEXTS),
-    later("uidMappings"),
-    later("gidMappings"),
+    optional("uidMappings", ID_MAPPINGS),
+    optional("gidMappings", ID_MAPPINGS),
 ]);
 
 pub(super) const PROCESS: Kind = Kind::Object(&[

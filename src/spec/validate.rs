@@ -18,7 +18,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         validate_process::check(process, "process.")?;
     }
     for (index, mount) in spec.mounts_mut().iter_mut().flatten().enumerate() {
-        mounts::settle(mount, index, bundle)?;
+        mounts::settle(mount, index, bundle, &namespaces)?;
     }
     hooks::check(spec)?;
     if let Some(annotations) = spec.annotations()

@@ -3,9 +3,11 @@
 #![allow(unused_imports)] // as above
 
 mod edit;
+mod table;
 mod wait;
 
 pub use edit::*;
+pub use table::*;
 pub use wait::*;
 
 pub mod leftovers;
@@ -69,9 +71,15 @@ pub struct Host {
 
 impl Host {
     pub fn new() -> Host {
+        Host::with(|_| {})
+    }
+
+    /// With other settings of the runtime.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Host {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-        let runtime = Runtime::new(Settings { root: dir.path().join("state"), ..Settings::default() }).unwrap();
-        Host { dir, runtime }
+        let mut settings = Settings { root: dir.path().join("state"), ..Settings::default() };
+        change(&mut settings);
+        Host { runtime: Runtime::new(settings).unwrap(), dir }
     }
 
     pub fn config(&self, config: &Value) -> Config {

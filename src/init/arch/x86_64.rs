@@ -10,6 +10,7 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
     pub const IOCTL: usize = 16;
+    pub const SENDFILE: usize = 40;
     pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
     pub const EXECVE: usize = 59;
@@ -18,6 +19,7 @@ pub mod nr {
     pub const GETCWD: usize = 79;
     pub const CHDIR: usize = 80;
     pub const FCHDIR: usize = 81;
+    pub const FCHMOD: usize = 91;
     pub const UMASK: usize = 95;
     pub const SETSID: usize = 112;
     pub const GETGROUPS: usize = 115;
@@ -38,6 +40,7 @@ pub mod nr {
     pub const SETHOSTNAME: usize = 170;
     pub const SETDOMAINNAME: usize = 171;
     pub const SCHED_SETAFFINITY: usize = 203;
+    pub const GETDENTS64: usize = 217;
     pub const EXIT_GROUP: usize = 231;
     pub const SET_MEMPOLICY: usize = 238;
     pub const KEYCTL: usize = 250;
@@ -51,6 +54,7 @@ pub mod nr {
     pub const FCHMODAT: usize = 268;
     pub const FACCESSAT: usize = 269;
     pub const UNSHARE: usize = 272;
+    pub const UTIMENSAT: usize = 280;
     pub const DUP3: usize = 292;
     pub const PIPE2: usize = 293;
     pub const PRLIMIT64: usize = 302;
@@ -63,6 +67,7 @@ pub mod nr {
     pub const FSOPEN: usize = 430;
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
+    pub const FSPICK: usize = 433;
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;
     pub const OPENAT2: usize = 437;

@@ -30,7 +30,7 @@ pub fn attach(from: i32, onto: i32) -> Result<()> {
     call!(nr::MOVE_MOUNT, from, EMPTY.as_ptr(), onto, EMPTY.as_ptr(), flags).map(|_| ())
 }
 
-/// The same with a path of the host.
+/// The same with a path of the host. A tree that is attached already moves.
 pub fn attach_at(from: i32, path: Str) -> Result<()> {
     call!(nr::MOVE_MOUNT, from, EMPTY.as_ptr(), AT_FDCWD, path.as_ptr(), MOVE_MOUNT_F_EMPTY_PATH).map(|_| ())
 }
@@ -52,6 +52,17 @@ pub fn fsconfig_create(context: i32) -> Result<()> {
     call!(nr::FSCONFIG, context, 6, 0, 0, 0).map(|_| ())
 }
 
+/// A context for changing the filesystem that is mounted at a descriptor.
+pub fn fspick(mount: i32) -> Result<i32> {
+    const FSPICK_CLOEXEC: usize = 1;
+    const FSPICK_EMPTY_PATH: usize = 8;
+    call!(nr::FSPICK, mount, EMPTY.as_ptr(), FSPICK_CLOEXEC | FSPICK_EMPTY_PATH).map(|fd| fd as i32)
+}
+
+pub fn fsconfig_reconfigure(context: i32) -> Result<()> {
+    call!(nr::FSCONFIG, context, 7, 0, 0, 0).map(|_| ())
+}
+
 pub fn fsmount(context: i32, attributes: u64) -> Result<i32> {
     const FSMOUNT_CLOEXEC: usize = 1;
     call!(nr::FSMOUNT, context, FSMOUNT_CLOEXEC, attributes).map(|fd| fd as i32)
@@ -63,6 +74,14 @@ struct MountAttr {
     clear: u64,
     propagation: u64,
     userns_fd: u64,
+}
+
+/// Maps the owners in an unattached tree by a user namespace: of one mount, or of all its mounts.
+pub fn map_owners(tree: i32, recursive: bool, namespace: i32) -> Result<()> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
+    let attr = MountAttr { set: MOUNT_ATTR_IDMAP, clear: 0, propagation: 0, userns_fd: namespace as u64 };
+    let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    call!(nr::MOUNT_SETATTR, tree, EMPTY.as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(|_| ())
 }
 
 pub fn mount_setattr(fd: i32, recursive: bool, set: u64, clear: u64, propagation: u64) -> Result<()> {

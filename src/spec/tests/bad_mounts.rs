@@ -84,12 +84,105 @@ fn options() {
         bad("/mounts/-", options("[\"ro\", \"mode=755,suid\"]"), "mounts[7].options[1]", "contains a comma"),
         bad("/mounts/-", options("[\"nosuid,nodev\"]"), one, "one option in each member"),
         bad("/mounts/-", options("[\"source=/dev/sda\"]"), one, "expected the source in mounts[].source"),
-        unsupported("/mounts/-", options("[\"idmap\"]"), one),
-        unsupported("/mounts/-", options("[\"ridmap\"]"), one),
-        unsupported("/mounts/-", options("[\"idmap=uids=0-1-2\"]"), one),
-        unsupported("/mounts/-", options("[\"tmpcopyup\"]"), one),
         unsupported("/mounts/-", options("[\"iversion\"]"), one),
+        unsupported("/mounts/-", options("[\"noiversion\"]"), one),
+        bad("/mounts/-", options("[\"idmap\"]"), "mounts[7].uidMappings", "there is no user namespace"),
+        bad("/mounts/-", options("[\"ridmap\"]"), "mounts[7].uidMappings", "is missing"),
+        bad("/mounts/-", bind("[\"idmap\"]"), "mounts[7].uidMappings", "there is no user namespace"),
+        bad("/mounts/-", options("[\"idmap=uids=0-1-2\"]"), one, "expected them in uidMappings and gidMappings"),
+        bad("/mounts/-", options("[\"ridmap=gids=0-1-2\"]"), one, "expected them in uidMappings and gidMappings"),
+        bad("/mounts/-", bind("[\"tmpcopyup\"]"), "mounts[7].options", "copies into a new tmpfs"),
+        bad("/mounts/-", options("[\"tmpcopyup\", \"remount\"]"), "mounts[7].options", "copies into a new tmpfs"),
+        bad(
+            "/mounts/-",
+            r#"{"destination": "/a", "type": "sysfs", "options": ["tmpcopyup"]}"#,
+            "mounts[7].options",
+            "expected it with the type \"tmpfs\"",
+        ),
+        bad(
+            "/mounts/-",
+            r#"{"destination": "/a", "type": "cgroup", "options": ["ro", "xattr"]}"#,
+            "mounts[7].options",
+            "would be an option of the host's cgroups",
+        ),
+        bad(
+            "/mounts/-",
+            r#"{"destination": "/a", "type": "cgroup2", "options": ["nsdelegate"]}"#,
+            "mounts[7].options",
+            "host's",
+        )
+        .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
+        bad("/mounts/-", bind("[\"sync\"]"), "mounts[7].options", "\"sync\" is not an option of a bind mount"),
+        bad("/mounts/-", bind("[\"lazytime\"]"), "mounts[7].options", "is not an option of a bind mount"),
+        bad("/mounts/-", bind("[\"remount\", \"size=1\"]"), "mounts[7].options", "is not an option of a bind mount"),
         bad("/mounts/-", bind("[\"readonly\"]"), "mounts[7].options", "\"readonly\" is not an option of a bind mount"),
         bad("/mounts/-", bind("[\"mode=755\"]"), "mounts[7].options", "\"mode\" is not an option of a bind mount"),
+    ]);
+}
+
+#[test]
+fn id_mappings_of_mounts() {
+    let map = |container: u32, host: u32, size: u32| {
+        format!(r#"[{{"containerID": {container}, "hostID": {host}, "size": {size}}}]"#)
+    };
+    let with = |more: &str, uids: &str, gids: &str| {
+        format!(r#"{{"destination": "/a", {more}, "uidMappings": {uids}, "gidMappings": {gids}}}"#)
+    };
+    let bound = r#""type": "bind", "source": "/x", "options": ["idmap"]"#;
+    let one = map(0, 1000, 10);
+    let (uids, gids) = ("mounts[7].uidMappings", "mounts[7].gidMappings");
+    let in_namespace = |case: Case| {
+        case.with("/linux/namespaces/-", r#"{"type": "user"}"#)
+            .with("/linux/uidMappings", map(0, 1000, 10))
+            .with("/linux/gidMappings", map(0, 1000, 10))
+    };
+    all_refused(&[
+        bad("/mounts/-", with(bound, "{}", &one), uids, "expected an array of objects"),
+        bad("/mounts/-", with(bound, "[1]", &one), "mounts[7].uidMappings[0]", "expected an object"),
+        bad(
+            "/mounts/-",
+            with(bound, r#"[{"hostID": 1, "size": 1}]"#, &one),
+            "mounts[7].uidMappings[0].containerID",
+            "is",
+        ),
+        bad("/mounts/-", with(bound, &one, "[]"), gids, "is missing beside uidMappings; expected both or neither"),
+        bad("/mounts/-", with(bound, "[]", &one), uids, "is missing beside gidMappings"),
+        bad("/mounts/-", with(bound, "null", &one), uids, "is missing beside gidMappings"),
+        bad("/mounts/-", with(bound, &map(0, 0, 0), &one), "mounts[7].uidMappings[0].size", "0 maps nothing"),
+        bad("/mounts/-", with(bound, &one, &map(1, 0, u32::MAX)), "mounts[7].gidMappings[0].size", "past the last id"),
+        bad(
+            "/mounts/-",
+            with(
+                bound,
+                r#"[{"containerID": 0, "hostID": 5, "size": 2}, {"containerID": 1, "hostID": 9, "size": 1}]"#,
+                &one,
+            ),
+            "mounts[7].uidMappings[1].containerID",
+            "overlaps mapping [0]",
+        ),
+        bad(
+            "/mounts/-",
+            with(r#""type": "cgroup", "source": "c", "options": ["idmap"]"#, &one, &one),
+            "mounts[7].options",
+            "belong to the host",
+        ),
+        bad(
+            "/mounts/-",
+            with(r#""type": "tmpfs", "options": ["remount"]"#, &one, &one),
+            "mounts[7].options",
+            "cannot be changed on a mount that is there",
+        ),
+        in_namespace(bad(
+            "/mounts/-",
+            with(r#""type": "tmpfs", "options": ["idmap"]"#, &one, &one),
+            "mounts[7].options",
+            "bind mounts only",
+        )),
+        in_namespace(bad(
+            "/mounts/-",
+            r#"{"destination": "/a", "type": "tmpfs", "options": ["ridmap"]}"#,
+            "mounts[7].options",
+            "bind mounts only",
+        )),
     ]);
 }

@@ -113,8 +113,6 @@ fn fields_that_are_not_implemented() {
         unsupported("/process/selinuxLabel", "\"x\"", "process.selinuxLabel"),
         unsupported("/process/commandLine", "\"cmd\"", "process.commandLine").saying("is for Windows"),
         unsupported("/process/user/username", "\"bob\"", "process.user.username").saying("is for Windows"),
-        unsupported("/mounts/0/uidMappings", r#"[{"containerID": 0}]"#, "mounts[0].uidMappings"),
-        unsupported("/mounts/0/gidMappings", r#"[{"containerID": 0}]"#, "mounts[0].gidMappings"),
         unsupported("/windows", r#"{"layerFolders": []}"#, "windows").saying("another platform"),
         unsupported("/solaris", r#"{"milestone": "x"}"#, "solaris").saying("another platform"),
         unsupported("/vm", r#"{"kernel": {}}"#, "vm").saying("another platform"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::spec::capabilities::Sets;
-use crate::spec::mount_options::{Bind, MOUNT_ATTR_RDONLY};
+use crate::spec::mount_options::{Extent, MOUNT_ATTR_RDONLY};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::{hooks, idmap, mounts, oci};
 
@@ -159,8 +159,8 @@ fn mounts_are_held_with_plain_paths() {
     assert_eq!(list[7].destination(), Path::new("/a/b/c"));
     assert_eq!(options[7].data, [("mode".to_owned(), Some("700".to_owned()))]);
     assert!(options[7].sb_flags.is_empty() && options[7].attr_set == MOUNT_ATTR_RDONLY);
-    assert_eq!(options[8].bind, Some(Bind::Single));
-    assert_eq!(options[9].bind, Some(Bind::Recursive));
+    assert_eq!(options[8].bind, Some(Extent::Single));
+    assert_eq!(options[9].bind, Some(Extent::Recursive));
     assert_eq!(options[9].propagation, [libc::MS_SLAVE | libc::MS_REC]);
     assert_eq!(options[11].sb_flags, ["ro"]);
     assert!(options[12].sb_flags.is_empty());

@@ -1,0 +1,211 @@
+//! Copies what a directory of the image has into a new filesystem (the mount option `tmpcopyup`): files, directories,
+//! symlinks and nodes with their owners, modes and times. Not extended attributes, and not sockets, which mean nothing
+//! without their process.
+//!
+//! The image is hostile: nothing is opened through a symlink, nothing but a regular file or a directory is opened at all,
+//! and the depth is bounded. How much there may be is bounded by the new filesystem.
+
+use super::sys::*;
+
+/// Each level takes about 3 KB of the stack.
+const DEEPEST: u32 = 256;
+
+/// `from` and `to` are directories, opened with O_PATH or not.
+pub fn content(from: i32, to: i32) -> Result<()> {
+    let from = openat(from, DOT, O_RDONLY | O_DIRECTORY, 0)?;
+    let result = directory(from, to, 0);
+    close(from);
+    result
+}
+
+/// Gives the directory `to` the owner and the mode of `from`.
+pub fn owner(from: i32, to: i32) -> Result<()> {
+    let found = stat(from)?;
+    chown(to, found.uid, found.gid)?;
+    chmod_at(to, DOT, found.mode as u32 & 0o7777)
+}
+
+fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
+    if depth == DEEPEST {
+        return Err(ELOOP);
+    }
+    let mut buffer = Entries([0; 2048]);
+    loop {
+        let count = getdents(from, &mut buffer.0)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let mut at = 0;
+        while at < count {
+            // struct linux_dirent64: inode, offset (8 bytes each), length of the entry (2), type (1), name.
+            let length = u16::from_ne_bytes([buffer.0[at + 16], buffer.0[at + 17]]) as usize;
+            // SAFETY: the kernel ends the name with a NUL within the entry, and the buffer lives until it is used.
+            let name = unsafe { Str::new(buffer.0[at + 19..].as_ptr()) };
+            if !matches!(name.bytes(), b"." | b"..") {
+                entry(from, to, name, depth)?;
+            }
+            at += length;
+        }
+    }
+}
+
+/// The kernel aligns the entries it writes.
+#[repr(align(8))]
+struct Entries([u8; 2048]);
+
+fn entry(from: i32, to: i32, name: Str, depth: u32) -> Result<()> {
+    let source = openat(from, name, O_PATH | O_NOFOLLOW, 0)?;
+    let result = stat(source).and_then(|found| match found.mode as u32 & S_IFMT {
+        S_IFDIR => subdirectory(from, to, name, &found, depth),
+        S_IFREG => file(from, to, name, &found),
+        S_IFLNK => symlink(source, to, name, &found),
+        S_IFSOCK => Ok(()),
+        _ => node(to, name, &found),
+    });
+    close(source);
+    result
+}
+
+fn subdirectory(from: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Result<()> {
+    mkdirat(to, name, 0o700)?;
+    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    let inner = openat(to, name, flags, 0)?;
+    let result = openat(from, name, flags, 0).and_then(|source| {
+        let result = directory(source, inner, depth + 1);
+        close(source);
+        result
+    });
+    let result = result.and_then(|()| finish(inner, found));
+    close(inner);
+    result
+}
+
+fn file(from: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
+    // What has become a FIFO since it was looked at must not let us wait.
+    let source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)?;
+    let result = match stat(source)?.mode as u32 & S_IFMT {
+        S_IFREG => openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+        _ => Err(ELOOP),
+    };
+    let result = result.and_then(|copy| {
+        let result = bytes(source, copy).and_then(|()| finish(copy, found));
+        close(copy);
+        result
+    });
+    close(source);
+    result
+}
+
+fn bytes(from: i32, to: i32) -> Result<()> {
+    const PIECE: usize = 1 << 20;
+    while sendfile(to, from, PIECE)? > 0 {}
+    Ok(())
+}
+
+/// The owner first: changing it takes set-uid bits away.
+fn finish(fd: i32, found: &Statx) -> Result<()> {
+    chown(fd, found.uid, found.gid)?;
+    fchmod(fd, found.mode as u32 & 0o7777)?;
+    set_times(fd, found)
+}
+
+#[inline(never)] // its buffer is not for the stack of each level
+fn symlink(source: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
+    let mut target = [0u8; 4096];
+    let len = readlinkat(source, EMPTY, &mut target)?;
+    if len == target.len() {
+        return Err(ENAMETOOLONG);
+    }
+    // SAFETY: the rest of the buffer is zeros; it lives until the link is made.
+    symlinkat(unsafe { Str::new(target.as_ptr()) }, to, name)?;
+    chown_new(to, name, found)
+}
+
+fn node(to: i32, name: Str, found: &Statx) -> Result<()> {
+    let device = super::tree::device_number(found.rdev_major, found.rdev_minor);
+    // The umask is 0, so the mode is the node's.
+    mknodat(to, name, found.mode as u32, device)?;
+    chown_new(to, name, found)
+}
+
+fn chown_new(to: i32, name: Str, found: &Statx) -> Result<()> {
+    let made = openat(to, name, O_PATH | O_NOFOLLOW, 0)?;
+    let result = chown(made, found.uid, found.gid);
+    close(made);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    struct Pair(tempfile::TempDir, fs::File, fs::File);
+
+    fn pair() -> Pair {
+        let dir = tempfile::Builder::new().prefix("berth-copy-").tempdir().unwrap();
+        let make = |name: &str| {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::File::open(dir.path().join(name)).unwrap()
+        };
+        let (from, to) = (make("from"), make("to"));
+        Pair(dir, from, to)
+    }
+
+    impl Pair {
+        fn from(&self, name: &str) -> std::path::PathBuf {
+            self.0.path().join("from").join(name)
+        }
+        fn to(&self, name: &str) -> std::path::PathBuf {
+            self.0.path().join("to").join(name)
+        }
+        fn copy(&self) -> Result<()> {
+            content(self.1.as_raw_fd(), self.2.as_raw_fd())
+        }
+    }
+
+    #[test]
+    fn a_tree_is_copied_as_it_is() {
+        let pair = pair();
+        fs::create_dir_all(pair.from("a/b")).unwrap();
+        let content: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+        fs::write(pair.from("a/b/file"), &content).unwrap();
+        std::os::unix::fs::chown(pair.from("a/b/file"), Some(5), Some(6)).unwrap();
+        fs::set_permissions(pair.from("a/b/file"), fs::Permissions::from_mode(0o4751)).unwrap();
+        fs::set_permissions(pair.from("a/b"), fs::Permissions::from_mode(0o1570)).unwrap();
+        symlink("../../outside", pair.from("a/link")).unwrap();
+        nix::unistd::mkfifo(&pair.from("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o640)).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(pair.from("socket")).unwrap();
+        for n in 0..300 {
+            fs::write(pair.from(&format!("a/a file with a name of some length {n}")), "").unwrap();
+        }
+        pair.copy().unwrap();
+        assert!(fs::read(pair.to("a/b/file")).unwrap() == content);
+        let (made, found) = (fs::metadata(pair.to("a/b/file")).unwrap(), fs::metadata(pair.from("a/b/file")).unwrap());
+        assert_eq!((made.mode() & 0o7777, made.uid(), made.gid()), (0o4751, 5, 6));
+        assert_eq!((made.mtime(), made.mtime_nsec()), (found.mtime(), found.mtime_nsec()));
+        assert_eq!(fs::metadata(pair.to("a/b")).unwrap().mode() & 0o7777, 0o1570);
+        assert_eq!(fs::read_link(pair.to("a/link")).unwrap().to_str(), Some("../../outside"));
+        assert!(fs::metadata(pair.to("fifo")).unwrap().file_type().is_fifo());
+        assert!(!pair.to("socket").exists());
+        assert_eq!(fs::read_dir(pair.to("a")).unwrap().count(), 302);
+        assert!(!pair.0.path().join("outside").exists());
+    }
+
+    #[test]
+    fn a_tree_without_a_bottom_is_refused() {
+        let pair = pair();
+        // By descriptors, because the path gets too long for the kernel.
+        let mut at = pair.1.try_clone().unwrap();
+        for _ in 0..DEEPEST {
+            let name = std::path::Path::new("d");
+            nix::sys::stat::mkdirat(&at, name, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            let flags = nix::fcntl::OFlag::O_DIRECTORY;
+            at = nix::fcntl::openat(&at, name, flags, nix::sys::stat::Mode::empty()).unwrap().into();
+        }
+        assert_eq!(pair.copy(), Err(ELOOP));
+    }
+}
