@@ -24,6 +24,7 @@ fn main() {
             ("a_host_whose_forked_children_stay", || quiet_host("forker", "")),
             ("a_thread_may_end_as_soon_as_create_returns", || quiet_host("brief", "")),
             ("what_was_executed_and_forgotten_is_reaped", || quiet_host("forgotten", "")),
+            ("what_makes_id_mappings_does_not_stay", || quiet_host("mapped", "")),
         ],
         &[
             ("storm", storm),
@@ -32,6 +33,7 @@ fn main() {
             ("forker", forker),
             ("brief", brief),
             ("forgotten", forgotten),
+            ("mapped", mapped),
             ("descriptors", inherited_descriptors),
         ],
     );
@@ -435,4 +437,32 @@ fn forgotten(args: &[String]) {
     let status = exec(&container, "kill -40 $$", &quiet()).unwrap().wait(LONG).unwrap();
     assert_eq!(status, ExitStatus::Signaled { signal: 40, core_dumped: false });
     container.delete(Force::Kill).unwrap();
+}
+
+/// Mappings are held by user namespaces, and these are made by processes.
+fn mapped(args: &[String]) {
+    let runtime = runtime(args);
+    live(&runtime, &format!("{}-first", args[1]));
+    let before = myself();
+    let map = |first: u32| serde_json::json!([{ "containerID": 0, "hostID": first, "size": 10 }]);
+    let mut good = shell("true");
+    push_mount(&mut good, serde_json::json!({ "destination": "/mnt", "type": "tmpfs" }));
+    for first in [1000, 2000, 3000] {
+        let mut mount = bind(&rootfs().join("bin"), &format!("/mnt/{first}"), &["bind", "idmap"]);
+        (mount["uidMappings"], mount["gidMappings"]) = (map(first), map(first));
+        push_mount(&mut good, mount);
+    }
+    let mut bad = good.clone();
+    push_mount(&mut bad, serde_json::json!({ "destination": "/etc/passwd/x", "type": "tmpfs" }));
+    for (number, config) in [&good, &bad, &good].into_iter().enumerate() {
+        let config = Config::from_json(&config.to_string(), Some(rootfs())).unwrap();
+        match Container::run(&runtime, &format!("{}-{number}", args[1]), &config, &quiet()) {
+            Ok(container) => {
+                check_status(container.wait(LONG), ExitStatus::Exited(0));
+                container.delete(Force::No).unwrap();
+            }
+            Err(error) => assert!(number == 1 && error.message.contains("/etc/passwd/x"), "{error}"),
+        }
+        assert_same(&myself(), &before);
+    }
 }

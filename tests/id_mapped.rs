@@ -119,20 +119,6 @@ fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
 }
 
 #[test]
-fn what_makes_the_mappings_does_not_stay() {
-    let host = Host::new();
-    let volume = volume(&host);
-    let before = (leftovers::children(), myself::descriptors().len());
-    let mut config = shell("true");
-    push_mount(&mut config, mapped(&volume, &["bind", "idmap"], maps(0, 1000, 10), maps(0, 2000, 10)));
-    host.stdout_of(&config);
-    let mut wrong = config.clone();
-    mount_on(&mut wrong, "/mnt")["destination"] = json!("/etc/passwd");
-    host.create(&wrong, &quiet()).unwrap_err();
-    assert_eq!((leftovers::children(), myself::descriptors().len()), before);
-}
-
-#[test]
 fn a_filesystem_that_cannot_be_mapped_is_named() {
     let host = Host::new();
     let mut config = shell("true");
