@@ -6,9 +6,20 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use berth::{Code, Stage};
+use berth::spec::Config;
+use berth::{Code, Container, Force, Stage};
 use common::*;
 use serde_json::json;
+
+#[test]
+fn a_root_that_has_a_proc_filesystem_already_gets_its_own() {
+    let host = Host::new();
+    let config = Config::from_json(&shell("exec cat /proc/1/comm").to_string(), Some("/".as_ref())).unwrap();
+    let container = Container::create(&host.runtime, &unique("mounts"), &config, &piped()).unwrap();
+    container.start().unwrap();
+    assert_eq!(read_all(&container.init_process().unwrap()), "cat\n");
+    container.delete(Force::Kill).unwrap();
+}
 
 #[test]
 fn the_default_mounts_are_there_with_their_options() {

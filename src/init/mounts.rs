@@ -47,10 +47,11 @@ impl Mounter<'_> {
         result
     }
 
-    /// A symlink of the image may lead a mount onto procfs, and hide it with its masks: only paths that say so may.
+    /// A symlink of the image may lead a mount onto procfs, and hide it with its masks: only paths that say so may. Those
+    /// follow no symlinks; what lies there is then the root filesystem's own (a host's root, a chroot with its /proc).
     fn check_target(&self, target: i32) -> Result<()> {
         match filesystem(target)?.kind {
-            PROC_SUPER_MAGIC if self.top_is_root => Err(ELOOP),
+            PROC_SUPER_MAGIC if self.top_is_root && !self.top.strict => Err(ELOOP),
             _ => Ok(()),
         }
     }

@@ -1,0 +1,89 @@
+//! The calls that a host makes often, each by itself.
+//!
+//!     cargo bench --bench calls
+//!
+//! As root; the last ones look at a container that sleeps.
+
+use std::path::PathBuf;
+
+use berth::spec::Config;
+use berth::{Container, Force, ProcessOptions, Runtime, Settings, Stdio};
+
+fn main() {
+    divan::main();
+}
+
+fn json() -> String {
+    Config::default_json().replace("\"terminal\": true", "\"terminal\": false")
+}
+
+fn config() -> Config {
+    // Nothing is executed: any directory is a root filesystem.
+    Config::from_json(&json(), Some("/".as_ref())).expect("the default configuration")
+}
+
+#[divan::bench]
+fn configuration_from_json(bencher: divan::Bencher) {
+    let json = json();
+    bencher.bench(|| Config::from_json(&json, Some("/".as_ref())));
+}
+
+#[divan::bench]
+fn configuration_checked(bencher: divan::Bencher) {
+    let config = config();
+    bencher.bench(|| config.validate());
+}
+
+#[divan::bench]
+fn plan_compiled_and_explained(bencher: divan::Bencher) {
+    let config = config();
+    bencher.bench(|| berth::explain(&config).expect("a plan"));
+}
+
+/// A container of this process's, whose init waits to be started; deleted when dropped.
+struct Waiting {
+    container: Container,
+    root: PathBuf,
+}
+
+impl Waiting {
+    fn new(name: &str) -> Waiting {
+        let id = format!("bench-{name}-{}", std::process::id());
+        let root = std::env::temp_dir().join(format!("berth-{id}"));
+        let runtime = Runtime::new(Settings { root: root.clone(), ..Settings::default() }).expect("a state root");
+        let options = ProcessOptions { stdio: [Stdio::Null; 3], ..ProcessOptions::default() };
+        let container = Container::create(&runtime, &id, &config(), &options).expect("a container (root is needed)");
+        Waiting { container, root }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.container.delete(Force::Kill);
+        let _ = std::fs::remove_dir(&self.root);
+    }
+}
+
+#[divan::bench]
+fn status(bencher: divan::Bencher) {
+    let waiting = Waiting::new("status");
+    bencher.bench_local(|| waiting.container.status().expect("a status"));
+}
+
+#[divan::bench]
+fn state_as_json(bencher: divan::Bencher) {
+    let waiting = Waiting::new("state");
+    bencher.bench_local(|| waiting.container.state_json().expect("a state"));
+}
+
+#[divan::bench]
+fn pids(bencher: divan::Bencher) {
+    let waiting = Waiting::new("pids");
+    bencher.bench_local(|| waiting.container.pids().expect("pids"));
+}
+
+#[divan::bench]
+fn statistics(bencher: divan::Bencher) {
+    let waiting = Waiting::new("stats");
+    bencher.bench_local(|| waiting.container.stats().expect("statistics"));
+}
