@@ -1,4 +1,4 @@
-//! Compiles berth-init, which the library embeds, and generates the C header.
+//! Compiles berth-init, which the library embeds, and CRIU's messages, and generates the C header.
 //!
 //! berth-init is compiled with rustc directly, not with a nested cargo: that needs no network, does not wait for the
 //! lock of the target directory, and goes along with `--target`. A distribution may bring its own: BERTH_INIT_BINARY
@@ -32,7 +32,16 @@ fn main() {
     if let Some(profile) = out.ancestors().nth(3) {
         let _ = std::fs::copy(&init, profile.join("berth-init"));
     }
+    compile_messages();
     generate_header(&out);
+}
+
+/// proto/criu.proto into OUT_DIR/criu.rs.
+fn compile_messages() {
+    println!("cargo:rerun-if-changed=proto");
+    let compiled = protox::compile(["proto/criu.proto"], ["proto"]).unwrap_or_else(|error| fail(&error.to_string()));
+    let written = prost_build::Config::new().compile_fds(compiled);
+    written.unwrap_or_else(|error| fail(&format!("generating CRIU's messages: {error}")));
 }
 
 fn compile_init(to: &Path) {
@@ -63,7 +72,7 @@ fn compile_init(to: &Path) {
 }
 
 /// What the header is made from, in its order.
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 13] = [
     "error.rs",
     "container/status.rs",
     "capi/library.rs",
@@ -74,6 +83,7 @@ const HEADER: [&str; 12] = [
     "capi/container.rs",
     "capi/container_facts.rs",
     "capi/network.rs",
+    "capi/checkpoint.rs",
     "capi/process.rs",
     "capi/events.rs",
 ];

@@ -104,6 +104,103 @@
 #define BERTH_INTERFACES_INSIDE 1
 
 /**
+ * The container runs on after the checkpoint. Otherwise it is stopped.
+ */
+#define BERTH_CHECKPOINT_LEAVE_RUNNING 1
+
+/**
+ * Only memory is dumped, and the container runs on: the next checkpoint, with these images as parent_images, has only what
+ * has changed since. May be repeated. Needs a kernel with memory tracking (else BERTH_E_UNSUPPORTED).
+ */
+#define BERTH_CHECKPOINT_PRE_DUMP 2
+
+/**
+ * The container's terminal, or its session, are the caller's. The same flag is needed for the restore.
+ */
+#define BERTH_CHECKPOINT_SHELL_JOB 4
+
+/**
+ * Established TCP connections. The same flag is needed for the restore.
+ */
+#define BERTH_CHECKPOINT_TCP_ESTABLISHED 8
+
+/**
+ * TCP connections that are not established yet are left out; otherwise they are an error.
+ */
+#define BERTH_CHECKPOINT_TCP_SKIP_IN_FLIGHT 16
+
+/**
+ * Unix sockets whose other end is outside of the container. The same flag is needed for the restore.
+ */
+#define BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS 32
+
+/**
+ * File locks. The same flag is needed for the restore.
+ */
+#define BERTH_CHECKPOINT_FILE_LOCKS 64
+
+/**
+ * Memory stays here until a restore elsewhere asks for it, at page_server_address and page_server_port: the checkpoint
+ * waits for that. Needs a kernel with userfaultfd (else BERTH_E_UNSUPPORTED).
+ */
+#define BERTH_CHECKPOINT_LAZY_PAGES 128
+
+/**
+ * What is in the container's network namespace is not dumped. The same flag is needed for the restore.
+ */
+#define BERTH_CHECKPOINT_EMPTY_NETWORK 256
+
+/**
+ * Pages that are in the images of parent_images, too, are removed there.
+ */
+#define BERTH_CHECKPOINT_AUTO_DEDUP 512
+
+/**
+ * Open files that have lost their name get one, in their directory, for the time of the checkpoint.
+ */
+#define BERTH_CHECKPOINT_LINK_REMAP 1024
+
+/**
+ * As BERTH_CHECKPOINT_SHELL_JOB; the container's standard input is given in `process`.
+ */
+#define BERTH_RESTORE_SHELL_JOB 4
+
+/**
+ * As BERTH_CHECKPOINT_TCP_ESTABLISHED.
+ */
+#define BERTH_RESTORE_TCP_ESTABLISHED 8
+
+/**
+ * Established TCP connections are restored as closed ones.
+ */
+#define BERTH_RESTORE_TCP_CLOSE 16
+
+/**
+ * As BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS.
+ */
+#define BERTH_RESTORE_EXTERNAL_UNIX_SOCKETS 32
+
+/**
+ * As BERTH_CHECKPOINT_FILE_LOCKS.
+ */
+#define BERTH_RESTORE_FILE_LOCKS 64
+
+/**
+ * Memory is asked for when it is used, of a `criu lazy-pages` that works in the same work directory.
+ */
+#define BERTH_RESTORE_LAZY_PAGES 128
+
+/**
+ * As BERTH_CHECKPOINT_EMPTY_NETWORK.
+ */
+#define BERTH_RESTORE_EMPTY_NETWORK 256
+
+/**
+ * Pages are removed from the images as soon as they are restored.
+ */
+#define BERTH_RESTORE_AUTO_DEDUP 512
+
+/**
  * The stable codes of the C ABI. Numbers are for ever: append, never renumber.
  */
 enum berth_e
@@ -403,6 +500,48 @@ typedef int32_t berth_cgroup_manager;
 #endif // __cplusplus
 
 /**
+ * What becomes of cgroups that the container has made below its own, and of their values, at a restore. The container's
+ * own cgroups and limits are always those of the configuration.
+ */
+enum berth_cgroup_mode
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * They are made again; values are restored in those that are made. The default.
+     */
+    BERTH_CGROUP_MODE_SOFT = 0,
+    /**
+     * Nothing is dumped or made: all processes are in the container's own cgroups.
+     */
+    BERTH_CGROUP_MODE_IGNORE = 1,
+    /**
+     * All must be there already.
+     */
+    BERTH_CGROUP_MODE_NONE = 2,
+    /**
+     * All must be there already, and get their values.
+     */
+    BERTH_CGROUP_MODE_PROPERTIES = 3,
+    /**
+     * They are made if missing, and all get their values.
+     */
+    BERTH_CGROUP_MODE_FULL = 4,
+    /**
+     * None may be there, all are made.
+     */
+    BERTH_CGROUP_MODE_STRICT = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_cgroup_mode berth_cgroup_mode;
+#else
+typedef int32_t berth_cgroup_mode;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
  */
 typedef struct berth_config berth_config;
@@ -481,6 +620,11 @@ typedef struct berth_runtime_options {
      * BERTH_RUNTIME_... flags.
      */
     uint32_t flags;
+    /**
+     * CRIU's program, for checkpoint and restore. NULL: "criu" in the usual directories of the host (/usr/local/sbin,
+     * /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin).
+     */
+    const char *criu;
 } berth_runtime_options;
 
 /**
@@ -648,6 +792,137 @@ typedef struct berth_exit_status {
 } berth_exit_status;
 
 /**
+ * How a container is to be dumped. Fill with berth_checkpoint_options_init, or with zeros and the size.
+ */
+typedef struct berth_checkpoint_options {
+    /**
+     * sizeof(berth_checkpoint_options).
+     */
+    size_t size;
+    /**
+     * The directory for the images; made if missing. Required.
+     */
+    const char *images;
+    /**
+     * The directory for CRIU's log and the other files of its work; made if missing. NULL: one in the container's state.
+     */
+    const char *work;
+    /**
+     * The images of the checkpoint or pre-dump before, absolute or as seen from `images`; NULL if there are none. Needs a
+     * kernel with memory tracking (else BERTH_E_UNSUPPORTED).
+     */
+    const char *parent_images;
+    /**
+     * An IP address at which a `criu page-server` takes the memory, which then is not in `images`. With
+     * BERTH_CHECKPOINT_LAZY_PAGES, the address of this host at which it is given. NULL: none.
+     */
+    const char *page_server_address;
+    /**
+     * A file of options of CRIU's, which overrule all others (criu(8), "configuration files"). NULL: none.
+     */
+    const char *config_file;
+    /**
+     * How long CRIU may take. 0: ten minutes.
+     */
+    int64_t timeout_ms;
+    /**
+     * BERTH_CHECKPOINT_... flags.
+     */
+    uint32_t flags;
+    /**
+     * A BERTH_CGROUP_MODE_... constant.
+     */
+    int32_t cgroup_mode;
+    /**
+     * With BERTH_CHECKPOINT_LAZY_PAGES: BERTH_STDIO_FD and a descriptor of the caller, to which a NUL byte is written when
+     * pages can be asked for. Zeros: none.
+     */
+    struct berth_stream status;
+    /**
+     * The TCP port that belongs to page_server_address, 1 to 65535. 0: none.
+     */
+    int32_t page_server_port;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} berth_checkpoint_options;
+
+/**
+ * A pair of links that a restore makes: its name in the container, and that of its other end on the host.
+ */
+typedef struct berth_veth_pair {
+    const char *name;
+    const char *host_name;
+} berth_veth_pair;
+
+/**
+ * A cgroup in which the tree of the images begins. `controller` is a v1 controller, "name=..." for a named hierarchy, or ""
+ * for the v2 tree; `path` is a cgroup as /proc/<pid>/cgroup spells it, which must be the container's own or below it.
+ */
+typedef struct berth_cgroup_root {
+    const char *controller;
+    const char *path;
+} berth_cgroup_root;
+
+/**
+ * How a container is to be restored. Fill with berth_restore_options_init, or with zeros and the size.
+ */
+typedef struct berth_restore_options {
+    /**
+     * sizeof(berth_restore_options).
+     */
+    size_t size;
+    /**
+     * The directory with the images. Required.
+     */
+    const char *images;
+    /**
+     * As in berth_checkpoint_options.
+     */
+    const char *work;
+    /**
+     * Where standard streams lead that were pipes, and where the terminal's master goes. A stream that was no pipe is as it
+     * was, and must be left at its default here. extra_fds must be empty. NULL: the default.
+     */
+    const struct berth_process_options *process;
+    /**
+     * `veth_pair_count` pairs, beside those of the configuration's networks. NULL if there are none.
+     */
+    const struct berth_veth_pair *veth_pairs;
+    size_t veth_pair_count;
+    /**
+     * `cgroup_root_count` places, instead of the container's own cgroups. NULL if there are none.
+     */
+    const struct berth_cgroup_root *cgroup_roots;
+    size_t cgroup_root_count;
+    /**
+     * The security profile instead of the dumped one: "apparmor:NAME" or "selinux:LABEL". NULL: the dumped one.
+     */
+    const char *lsm_profile;
+    /**
+     * An SELinux label for the restored mounts. NULL: none.
+     */
+    const char *lsm_mount_context;
+    /**
+     * As in berth_checkpoint_options.
+     */
+    const char *config_file;
+    /**
+     * How long CRIU may take. 0: ten minutes.
+     */
+    int64_t timeout_ms;
+    /**
+     * BERTH_RESTORE_... flags.
+     */
+    uint32_t flags;
+    /**
+     * A BERTH_CGROUP_MODE_... constant.
+     */
+    int32_t cgroup_mode;
+} berth_restore_options;
+
+/**
  * What has happened since it was asked before.
  */
 typedef struct berth_occurred {
@@ -685,10 +960,10 @@ uint32_t berth_abi_version(void);
  * themselves answer. A name that is not known is 0, as is NULL.
  *
  * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
- * "events", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "seccomp",
+ * "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "seccomp",
  * "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
  * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
- * "apparmor", "selinux", "checkpoint", "network", "rootless".
+ * "apparmor", "selinux", "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
 
@@ -1199,6 +1474,81 @@ int32_t berth_container_interfaces_json(const struct berth_container *container,
                                         uint32_t flags,
                                         char **json,
                                         struct berth_error **error);
+
+/**
+ * Makes the options the default: zeros, and the size. `size` is sizeof(berth_checkpoint_options); nothing beyond it is
+ * written. NULL is left alone.
+ */
+void berth_checkpoint_options_init(struct berth_checkpoint_options *options,
+                                   size_t size);
+
+/**
+ * Makes the options the default: zeros, and the size. `size` is sizeof(berth_restore_options); nothing beyond it is
+ * written. NULL is left alone.
+ */
+void berth_restore_options_init(struct berth_restore_options *options,
+                                size_t size);
+
+/**
+ * What CRIU can do here, as a JSON object: "path", "version" ("4.1.1"), "usable" (whether this library can work with that
+ * version), "kernel" ("supported", and in "says" the lines of CRIU's own check, criu(8) "check"), and "features"
+ * ("memoryTracking", "lazyPages", "pidfdStore").
+ *
+ * `json` is released with berth_string_free. Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
+ *
+ * Errors: BERTH_E_UNSUPPORTED with ENOENT if there is no CRIU; BERTH_E_CRIU if it does not answer as CRIU does;
+ * BERTH_E_TIMEOUT.
+ */
+int32_t berth_criu_check(const struct berth_runtime *runtime,
+                         char **json,
+                         struct berth_error **error);
+
+/**
+ * Dumps the processes of a running or paused container into images, from which berth_container_restore makes them anew, here
+ * or on another host. Afterwards the container is stopped (berth_container_delete removes what is left of it), unless
+ * `options` let it run on.
+ *
+ * The images are those of criu(8), with "descriptors.json" beside them: a JSON array of what the standard streams were. It is
+ * written last: a directory without it is no checkpoint. docs/checkpoint.md says what cannot be dumped, and what to do.
+ *
+ * Blocks until CRIU is done, at most the timeout of the options; other calls that change the container wait meanwhile. The
+ * container's networks are off their bridges while its processes stand still.
+ *
+ * After an error the container goes on as before, or is paused as before; a directory that was made for the images is gone.
+ *
+ * Errors: BERTH_E_CRIU with CRIU's errno, its first errors and advice in the message, and in berth_error_detail_json "log",
+ * the end of its log, and "log_file", where all of it is; BERTH_E_TIMEOUT, after which CRIU was killed; BERTH_E_UNSUPPORTED
+ * if there is no CRIU, the kernel lacks what the options need, the configuration has a namespace that cannot be dumped, or
+ * the container has a process that does not descend from its init; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+ */
+int32_t berth_container_checkpoint(const struct berth_container *container,
+                                   const struct berth_checkpoint_options *options,
+                                   struct berth_error **error);
+
+/**
+ * Makes a container from the images of a checkpoint. Its processes go on where they were.
+ *
+ * `id` must be free: a stopped container of the same id is deleted first (berth_container_delete). `config` says what the
+ * container may be and do: its namespaces, mounts, cgroups, limits, networks and hooks are taken from there, not from the
+ * images, and must be the dumped container's but for paths of the host. `options` are required: they name the images.
+ * `container` is released with berth_container_free; its init is a child of the calling process, and everything can be done
+ * with it that can be done with one that was started.
+ *
+ * Images are data that CRIU, which is root, acts upon: take them only from those whom you would let run the container. What
+ * goes beyond the configuration (namespaces, cgroups, capabilities, new privileges) is an error before anything runs.
+ *
+ * Runs the prestart and createRuntime hooks when the namespaces are there, and no others. Blocks until the processes run, at
+ * most the timeout of the options and the time of the hooks. After an error nothing is left.
+ *
+ * Errors: as berth_container_create and berth_container_checkpoint; BERTH_E_INVALID_ARGUMENT if a stream is to be led
+ * elsewhere that was no pipe; BERTH_E_SYSTEM with ENOENT if the directory holds no checkpoint.
+ */
+int32_t berth_container_restore(const struct berth_runtime *runtime,
+                                const char *id,
+                                const struct berth_config *config,
+                                const struct berth_restore_options *options,
+                                struct berth_container **container,
+                                struct berth_error **error);
 
 /**
  * The process's id in the caller's pid namespace. After the process has ended and was waited for, the number may mean

@@ -51,18 +51,34 @@ impl Deadline {
     /// poll(2) until something is ready or the deadline has passed; returns what is ready for each descriptor.
     pub fn poll<const N: usize>(self, fds: [(BorrowedFd, PollFlags); N]) -> Result<[PollFlags; N], Errno> {
         let mut fds = fds.map(|(fd, events)| PollFd::new(fd, events));
+        self.poll_until(&mut fds)?;
+        Ok(fds.map(|fd| answer(&fd)))
+    }
+
+    fn poll_until(self, fds: &mut [PollFd]) -> Result<(), Errno> {
         loop {
-            match poll(&mut fds, self.poll_timeout()) {
+            match poll(fds, self.poll_timeout()) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
                 Ok(0) if !self.passed() => {}
-                Ok(_) => return Ok(fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty()))),
+                Ok(_) => return Ok(()),
             }
         }
+    }
+
+    /// The same for a number of descriptors that is known only now.
+    pub fn poll_all(self, fds: &[(BorrowedFd, PollFlags)]) -> Result<Vec<PollFlags>, Errno> {
+        let mut fds: Vec<PollFd> = fds.iter().map(|(fd, events)| PollFd::new(*fd, *events)).collect();
+        self.poll_until(&mut fds)?;
+        Ok(fds.iter().map(answer).collect())
     }
 
     /// Whether `fd` becomes readable in time.
     pub fn readable(self, fd: BorrowedFd) -> Result<bool, Errno> {
         Ok(!self.poll([(fd, PollFlags::POLLIN)])?[0].is_empty())
     }
+}
+
+fn answer(fd: &PollFd) -> PollFlags {
+    fd.revents().unwrap_or(PollFlags::empty())
 }

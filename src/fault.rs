@@ -24,7 +24,7 @@ mod armed {
     use std::sync::Mutex;
 
     /// Every point there is, in the order in which a life passes them.
-    pub const POINTS: [&str; 34] = [
+    pub const POINTS: [&str; 45] = [
         "create.directory",
         "record.written",
         "create.recorded",
@@ -51,6 +51,17 @@ mod armed {
         "exec.executed",
         "pause.frozen",
         "resume.thawed",
+        "checkpoint.recorded",
+        "checkpoint.started",
+        "checkpoint.locked",
+        "checkpoint.dumped",
+        "restore.recorded",
+        "restore.limits",
+        "restore.started",
+        "restore.namespaces",
+        "restore.verified",
+        "restore.restored",
+        "restore.committed",
         "delete.locked",
         "delete.recorded",
         "delete.killed",

@@ -1,6 +1,6 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 36] = [
+const NAMES: [&str; 37] = [
     "create",
     "start",
     "run",
@@ -21,6 +21,7 @@ const NAMES: [&str; 36] = [
     "console-socket",
     "extra-fds",
     "explain",
+    "checkpoint",
     "log",
     "seccomp",
     "networks",

@@ -4,28 +4,19 @@
 //! of what it prints, the end is kept for the error message.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::poll::PollFlags;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::unistd::pipe2;
 
 use crate::container::inside::Inside;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::plan::{self, Descriptor, Plan, Program};
-use crate::process::set_nonblocking;
+use crate::program::{Output, kill_group};
 use crate::spawn::{self, ExitStatus, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
-
-/// How long a hook that has ended may stay a zombie whose status the host's own waiting has not taken yet.
-const REAPED: Duration = Duration::from_secs(2);
-/// How much of a hook's output is kept.
-const OUTPUT: usize = 4096;
 
 /// Where hooks of a kind run.
 pub enum Place<'a> {
@@ -66,24 +57,21 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
     let timeout = timeout.unwrap_or(default_timeout);
     let deadline = Deadline::after(timeout);
     let stdin = memory_file(state)?;
-    let (output, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
-    set_nonblocking(&output)?;
+    let (mut output, theirs) = Output::new()?;
     let low = [stdin.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];
 
     let child = start(hook, place, &low, deadline)?;
     drop((stdin, theirs));
-    let mut tail = Tail::default();
-    let status = watch(&child.pidfd, &output, &mut tail, deadline);
-    tail.drain(&output);
-    match status {
+    match output.until_end(&child.pidfd, deadline) {
         Ok(Some(ExitStatus::Exited(0))) => Ok(()),
         Ok(Some(status)) => {
-            Err(Error::new(Code::Hook, format!("{}{}", status.describe(), tail.quoted())).detail("output", tail.text()))
+            let message = format!("{}{}", status.describe(), output.quoted());
+            Err(Error::new(Code::Hook, message).detail("output", output.text()))
         }
         Ok(None) => {
             kill_group(child);
-            let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), tail.quoted());
-            Err(Error::new(Code::Timeout, message).detail("output", tail.text()))
+            let message = format!("has not ended within {} s and was killed{}", timeout.as_secs_f64(), output.quoted());
+            Err(Error::new(Code::Timeout, message).detail("output", output.text()))
         }
         Err(error) => {
             kill_group(child);
@@ -119,84 +107,4 @@ fn memory_file(state: &str) -> Result<OwnedFd> {
     file.write_all(state.as_bytes()).doing(|| "writing the state")?;
     std::io::Seek::rewind(&mut file).doing(|| "writing the state")?;
     Ok(file.into())
-}
-
-/// Until the hook itself has ended; children of it that hold the pipe open are not waited for. None: too late.
-fn watch(pidfd: &OwnedFd, output: &OwnedFd, tail: &mut Tail, deadline: Deadline) -> Result<Option<ExitStatus>> {
-    let mut open = true;
-    loop {
-        let interest = if open { PollFlags::POLLIN } else { PollFlags::empty() };
-        let ready = deadline
-            .poll([(pidfd.as_fd(), PollFlags::POLLIN), (listening(output, pidfd, open), interest)])
-            .doing(|| "waiting for a hook")?;
-        if !ready[0].is_empty() {
-            return Ok(Some(spawn::wait(pidfd, Deadline::after(REAPED))?));
-        }
-        if open && !ready[1].is_empty() {
-            open = tail.take(output);
-        }
-        if deadline.passed() {
-            return Ok(None);
-        }
-    }
-}
-
-/// A pipe that has been closed would poll ready for ever; it is left out then.
-fn listening<'a>(output: &'a OwnedFd, pidfd: &'a OwnedFd, open: bool) -> BorrowedFd<'a> {
-    if open { output.as_fd() } else { pidfd.as_fd() }
-}
-
-/// A hook leads its own session, so its children go with it unless they have left.
-fn kill_group(child: spawn::Child) {
-    let group = nix::unistd::Pid::from_raw(child.pid);
-    // Alive, so the number is its own.
-    if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-    }
-    spawn::kill_and_reap(child.into());
-}
-
-/// The end of what a hook prints.
-#[derive(Default)]
-struct Tail {
-    bytes: Vec<u8>,
-}
-
-impl Tail {
-    /// Reads once; false when the pipe is closed.
-    fn take(&mut self, output: &OwnedFd) -> bool {
-        let mut buffer = [0u8; 16 << 10];
-        match nix::unistd::read(output, &mut buffer) {
-            Ok(0) => false,
-            Ok(len) => {
-                self.bytes.extend_from_slice(&buffer[..len]);
-                let excess = self.bytes.len().saturating_sub(OUTPUT);
-                self.bytes.drain(..excess);
-                true
-            }
-            Err(errno) => errno == Errno::EAGAIN,
-        }
-    }
-
-    /// What is in the pipe already. Bounded, because a child of the hook may write on.
-    fn drain(&mut self, output: &OwnedFd) {
-        for _ in 0..64 {
-            let before = self.bytes.len();
-            if !self.take(output) || self.bytes.len() == before && before < OUTPUT {
-                return;
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).trim().to_owned()
-    }
-
-    /// The last line, for the sentence.
-    fn quoted(&self) -> String {
-        match self.text().lines().last() {
-            Some(line) => format!(": {line}"),
-            None => String::new(),
-        }
-    }
 }

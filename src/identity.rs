@@ -23,6 +23,8 @@ pub struct Identity {
 
 /// What /proc says of a process at one moment.
 pub struct Glance {
+    pub parent: i32,
+    pub session: i32,
     pub start_time: u64,
     /// R, S, D, Z …
     pub state: char,
@@ -82,9 +84,13 @@ pub fn glance(pid: i32) -> Result<Option<Glance>> {
     let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();
     let fields: Vec<&str> = after.split(' ').collect();
     let state = fields.first().and_then(|field| field.chars().next());
+    let parent = fields.get(1).and_then(|field| field.parse().ok());
+    let session = fields.get(3).and_then(|field| field.parse().ok());
     let start_time = fields.get(19).and_then(|field| field.parse().ok());
-    match (state, start_time) {
-        (Some(state), Some(start_time)) => Ok(Some(Glance { state, start_time, name })),
+    match (state, parent, session, start_time) {
+        (Some(state), Some(parent), Some(session), Some(start_time)) => {
+            Ok(Some(Glance { parent, session, start_time, state, name }))
+        }
         _ => Err(Error::system(Errno::EPROTO, format!("reading /proc/{pid}/stat"))),
     }
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub cgroup_manager: Manager,
     /// How containers that are created get their root filesystems.
     pub root_options: RootOptions,
+    /// CRIU's program. None: the `criu` in the usual directories of the host.
+    pub criu: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             cgroup_timeout: Duration::from_secs(30),
             cgroup_manager: Manager::Files,
             root_options: RootOptions::default(),
+            criu: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio as Std};
 use std::time::{Duration, Instant};
 
+use berth::criu::{CheckpointOptions, RestoreOptions};
 use berth::spec::Config;
 use berth::{Code, Container, Force, ProcessOptions, Runtime, Settings, Status, Stdio, fault};
 use common::runner::Running;
@@ -23,14 +24,23 @@ fn main() {
             ("a_deleter_that_was_killed_is_followed_by_the_next", killed_deleter),
             ("a_hook_dies_with_its_host", killed_while_hooks_run),
             ("a_pauser_that_was_killed_leaves_a_container_that_can_be_killed", killed_pauser),
+            ("a_container_whose_dumper_was_killed_goes_on", killed_dumper),
             ("every_point_is_passed_in_a_life", every_point_is_passed),
         ],
-        &[("life", life), ("create", create), ("start", start), ("delete", delete), ("pause", pause)],
+        &[
+            ("life", life),
+            ("moved", moved),
+            ("create", create),
+            ("start", start),
+            ("delete", delete),
+            ("pause", pause),
+            ("dump", dump),
+        ],
     );
 }
 
 fn runtime(root: &str) -> Runtime {
-    Runtime::new(Settings { root: root.into(), ..Settings::default() }).unwrap()
+    Runtime::new(Settings { root: root.into(), criu: Some(criu()), ..Settings::default() }).unwrap()
 }
 
 /// A container with something in it, also below its pid 1, and a hook of each kind that the host runs.
@@ -55,6 +65,25 @@ fn life(args: &[String]) {
     container.pause().unwrap();
     container.resume().unwrap();
     container.delete(Force::Kill).unwrap();
+}
+
+/// The same for a life that goes on elsewhere: a container becomes images, and from these another one.
+fn moved(args: &[String]) {
+    let runtime = arm(args);
+    let images =
+        tempfile::Builder::new().prefix("berth-test-").tempdir_in(Path::new(&args[0]).parent().unwrap()).unwrap();
+    let container = Container::run(&runtime, &args[1], &loaded(&config()), &quiet()).unwrap();
+    container.checkpoint(&CheckpointOptions::into_directory(images.path())).unwrap();
+    container.delete(Force::No).unwrap();
+    let options = RestoreOptions { process: quiet(), ..RestoreOptions::from_directory(images.path()) };
+    let container = Container::restore(&runtime, &args[1], &loaded(&config()), &options).unwrap();
+    exec_true(&container);
+    container.delete(Force::Kill).unwrap();
+}
+
+fn dump(args: &[String]) {
+    let images = Path::new(&args[0]).parent().unwrap().join(format!("images-{}", args[1]));
+    arm(args).load(&args[1]).unwrap().checkpoint(&CheckpointOptions::into_directory(images)).unwrap();
 }
 
 fn exec_true(container: &Container) {
@@ -106,6 +135,7 @@ fn ready(name: &str, root: &Path, id: &str, point: &str, pass: u32) -> Ready {
 fn ready_with(name: &str, root: &Path, id: &str, point: &str, pass: u32, config: &Value) -> Ready {
     let mut command = runner::host(name, &[root.to_str().unwrap(), id, point, &pass.to_string()]);
     command.stdin(Std::piped()).stdout(Std::piped()).env("CRASH_CONFIG", config.to_string());
+    command.env("BERTH_TEST_CRIU", criu());
     let mut running = runner::start(&mut command);
     let (stdin, mut stdout) = (running.0.stdin.take().unwrap(), running.0.stdout.take().unwrap());
     stdout.read_exact(&mut [0]).unwrap();
@@ -167,7 +197,8 @@ fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
         let mut pass = 1;
         loop {
             let id = unique("crash");
-            let mut host = ready("life", &place.root, &id, point, pass);
+            let travels = point.starts_with("checkpoint.") || point.starts_with("restore.");
+            let mut host = ready(if travels { "moved" } else { "life" }, &place.root, &id, point, pass);
             host.go();
             if !host.killed() {
                 break;
@@ -196,6 +227,36 @@ fn recovered_at_every_point() {
         }
         delete_leaves_nothing(root, id);
     });
+}
+
+/// CRIU dies with its host. Whoever looks after the containers next finds this one as it was before the checkpoint.
+fn killed_dumper() {
+    let place = place();
+    for (point, paused) in [
+        ("checkpoint.recorded", false),
+        ("checkpoint.started", false),
+        ("checkpoint.locked", false),
+        ("checkpoint.recorded", true),
+        ("checkpoint.locked", true),
+    ] {
+        let id = unique("crash");
+        let fresh = runtime(place.root.to_str().unwrap());
+        let container = Container::run(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
+        if paused {
+            container.pause().unwrap();
+        }
+        let mut host = ready("dump", &place.root, &id, point, 1);
+        host.go();
+        assert!(host.killed(), "{point}");
+        assert_eq!(fresh.recover().unwrap(), Vec::<String>::new(), "{point}");
+        assert_eq!(container.status().unwrap(), if paused { Status::Paused } else { Status::Running }, "{point}");
+        if paused {
+            container.resume().unwrap();
+        }
+        exec_true(&container);
+        drop(container);
+        delete_leaves_nothing(&place.root, &id);
+    }
 }
 
 fn every_point_is_passed() {

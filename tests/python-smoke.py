@@ -31,6 +31,7 @@ class RuntimeOptions(ctypes.Structure):
         ("cgroup_timeout_ms", c_int64),
         ("cgroup_manager", c_int32),
         ("flags", c_uint32),
+        ("criu", c_char_p),
     ]
 
 

@@ -56,7 +56,7 @@ pub fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<
         .collect()
 }
 
-fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
+pub fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
     match count {
         0 => Ok(Vec::new()),
         _ if pointer.is_null() => Err(null(name)),

@@ -18,6 +18,7 @@ mod boundary;
 mod memory;
 mod sized;
 
+mod checkpoint;
 mod config;
 mod container;
 mod container_facts;

@@ -39,6 +39,9 @@ pub struct berth_runtime_options {
     pub cgroup_manager: i32,
     /// BERTH_RUNTIME_... flags.
     pub flags: u32,
+    /// CRIU's program, for checkpoint and restore. NULL: "criu" in the usual directories of the host (/usr/local/sbin,
+    /// /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin).
+    pub criu: *const c_char,
 }
 
 /// Who makes the cgroups of containers.
@@ -75,7 +78,7 @@ unsafe impl Grows for berth_runtime_options {
     const FIRST: usize = 48;
 }
 
-const _: () = assert!(size_of::<berth_runtime_options>() == 56, "members are only added, at the end");
+const _: () = assert!(size_of::<berth_runtime_options>() == 64, "members are only added, at the end");
 
 fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
@@ -102,6 +105,7 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
             id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
             no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,
         },
+        criu: args::optional_path(options.criu, "criu")?.map(ToOwned::to_owned),
     })
 }
 

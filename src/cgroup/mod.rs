@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
+pub(crate) use hierarchy::own;
 use journal::Journal;
 pub use layout::{Layout, Manager, locate, locate_with, plan, plan_with};
 pub(crate) use v2::unified;

@@ -32,14 +32,14 @@ use crate::spec::{Config, oci};
 
 /// How far a create has come, for taking it back.
 #[derive(Default)]
-struct Made {
-    cgroups: bool,
+pub(super) struct Made {
+    pub cgroups: bool,
     /// Hooks may have run.
-    by_hooks: bool,
+    pub by_hooks: bool,
 }
 
 /// As many descriptors as undoing needs at once.
-const SPARE: usize = 16;
+pub const SPARE: usize = 16;
 
 impl Container {
     /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
@@ -72,7 +72,7 @@ impl Container {
     }
 
     /// The locked, empty directory of a new container.
-    fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
+    pub(super) fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
         let deadline = runtime.inner.lock_deadline();
         let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
         loop {
@@ -93,7 +93,7 @@ impl Container {
     }
 
     /// Takes back what a failed create has made. What cannot be is said beside the first error.
-    fn undo(&self, error: Error, made: &Made) -> Error {
+    pub(super) fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
             Ok(Some(record)) if made.cgroups => self.take_apart(&record).and_then(|()| {
@@ -171,7 +171,7 @@ impl Container {
     }
 
     /// What there may be to remove, before there is any of it.
-    fn first_record(&self, config: &Config, joined: &[File], rootfs: PathBuf) -> Result<Record> {
+    pub(super) fn first_record(&self, config: &Config, joined: &[File], rootfs: PathBuf) -> Result<Record> {
         let namespaces = Namespaces::of(config.spec());
         let network = namespaces.joined.iter().position(|joined| joined.kind == LinuxNamespaceType::Network);
         let network = network.and_then(|place| joined.get(place));
@@ -193,6 +193,7 @@ impl Container {
             found_program: false,
             external_descriptors: Vec::new(),
             root_options: self.runtime.settings.root_options,
+            checkpoint: None,
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
     }
@@ -334,12 +335,12 @@ pub fn cgroups_path(config: &Config) -> Option<&Path> {
         .filter(|path| !path.as_os_str().is_empty())
 }
 
-fn resources(spec: &oci::Spec) -> oci::LinuxResources {
+pub fn resources(spec: &oci::Spec) -> oci::LinuxResources {
     spec.linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default()
 }
 
 /// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.
-fn open_joined(config: &Config) -> Result<Vec<File>> {
+pub fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
     joined
         .iter()
@@ -376,7 +377,7 @@ fn identify(pid: i32) -> Result<Init> {
 }
 
 /// "pipe:[123]", "/dev/null" and so on, as the seed records them for checkpoints.
-fn external_descriptors(low: &[RawFd]) -> Vec<String> {
+pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
     let name = |fd: &RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}"));
     low.iter().take(3).map(|fd| name(fd).map(|path| path.display().to_string()).unwrap_or_default()).collect()
 }

@@ -156,7 +156,8 @@ impl Container {
         let _lock = self.directory.lock(Deadline::after_ms(0))?;
         drop(creators);
         // Whoever creates or deletes holds the lock until it is done, so there is nobody.
-        if self.directory.read()?.is_some_and(|record| record.phase == Phase::Created) {
+        if let Some(mut record) = self.directory.read()?.filter(|record| record.phase == Phase::Created) {
+            self.settle_checkpoint(&mut record)?;
             return Ok(false);
         }
         self.delete_locked(Force::Kill).map(|()| true)

@@ -1,5 +1,6 @@
 //! The life cycle: one file per verb. [`status`] is the state machine, [`store`] the state directory.
 
+mod checkpoint;
 mod create;
 pub(crate) mod delete;
 mod exec;
@@ -11,6 +12,7 @@ mod notify;
 mod oci_state;
 mod pause;
 mod prepare;
+mod restore;
 mod set;
 pub(crate) mod signal;
 mod start;

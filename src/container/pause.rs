@@ -24,9 +24,13 @@ impl Container {
     /// Thaws a paused container.
     pub fn resume(&self) -> Result<()> {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
-        let record = self.record()?;
+        let mut record = self.record()?;
         let cgroup = self.cgroup(&record)?;
+        let before = status::of(&record, cgroup.as_ref())?;
+        self.settle_checkpoint(&mut record)?;
         match status::of(&record, cgroup.as_ref())? {
+            // It was a checkpoint's, whose host was killed.
+            Status::Running if before == Status::Paused => Ok(()),
             Status::Paused => {
                 cgroup.thaw(self.runtime.cgroup_deadline())?;
                 fault::point("resume.thawed");

@@ -104,26 +104,29 @@ impl Container {
     /// The step's name comes from the same plan, made once more: the starter may be another process than the creator.
     fn failure(&self, config: &Config, record: &Record, message: &Message) -> Error {
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
-        let plan = self.cgroup(record).and_then(|cgroup| {
-            plan::create(&plan::Create {
-                config,
-                rootfs: record.rootfs.clone(),
-                layout: &record.cgroup,
-                into_cgroup: record.into_cgroup,
-                attached_by_host: cgroup.attach_needed(),
-                networks: record.has_networks(),
-                parent_death_signal: record.parent_death_signal,
-                keyring: !record.inherits_keyring,
-                find_program: record.found_program,
-                root: record.root_options,
-            })
-        });
+        let plan = self.cgroup(record).and_then(|cgroup| plan_again(config, record, cgroup.as_ref()));
         match plan {
             Ok(plan) => spawn::failure(&plan, message),
             Err(_) => Error::system(Errno::from_raw(message.value), "starting the container's program")
                 .with_stage(Stage::Init),
         }
     }
+}
+
+/// The plan that a container was created by.
+pub fn plan_again(config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<plan::Plan> {
+    plan::create(&plan::Create {
+        config,
+        rootfs: record.rootfs.clone(),
+        layout: &record.cgroup,
+        into_cgroup: record.into_cgroup,
+        attached_by_host: cgroup.attach_needed(),
+        networks: record.has_networks(),
+        parent_death_signal: record.parent_death_signal,
+        keyring: !record.inherits_keyring,
+        find_program: record.found_program,
+        root: record.root_options,
+    })
 }
 
 /// One message of init's, or None when its end is closed. With a pidfd, the process ending is an error.

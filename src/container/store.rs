@@ -3,7 +3,7 @@
 //! The record is written before anything on the host is made and replaced atomically, so that whoever is killed at
 //! whatever moment, the next one knows what there may be to remove.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -16,8 +16,10 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::UnderWay;
 use super::lock::{Lock, LockKind};
 use crate::cgroup::Layout;
+use crate::criu;
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
@@ -31,6 +33,7 @@ const CONFIG: &str = "config.json";
 const CONFIG_NEW: &str = "config.json.new";
 pub const FIFO: &str = "exec.fifo";
 const NETWORK_NAMESPACE: &str = "netns";
+const CRIU_WORK: &CStr = c"criu.work";
 /// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
 const MOST_BYTES: u64 = 32 << 20;
 
@@ -78,6 +81,9 @@ pub struct Record {
     /// How it got its root; part of the plan.
     #[serde(default)]
     pub root_options: RootOptions,
+    /// A checkpoint that somebody is at work on.
+    #[serde(default)]
+    pub(super) checkpoint: Option<UnderWay>,
 }
 
 impl Record {
@@ -101,6 +107,7 @@ impl Record {
             external_descriptors: Vec::new(),
             network: None,
             root_options: RootOptions::default(),
+            checkpoint: None,
         }
     }
 }
@@ -408,6 +415,8 @@ impl Directory {
 
     /// Removes everything, the record last: until then a further delete still knows what there is.
     pub fn remove(&self) -> Result<()> {
+        let doing = || format!("removing {}", self.path.join(criu::WORK).display());
+        criu::remove_tree(&self.fd, CRIU_WORK).doing(doing)?;
         for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }

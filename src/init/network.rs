@@ -32,9 +32,8 @@ pub fn loopback_up() -> Result<()> {
 }
 
 /// A socket stays in the namespace that it was opened in, whoever uses it.
-pub fn send_route_socket(report: &Report) -> Result<()> {
-    const NETLINK_ROUTE: i32 = 0;
-    let socket = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)?;
+pub fn send_netlink_socket(report: &Report, protocol: i32) -> Result<()> {
+    let socket = socket(AF_NETLINK, SOCK_RAW, protocol)?;
     let result = report.send(wire::SOCKET, 0, Some(socket));
     close(socket);
     result

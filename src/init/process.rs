@@ -13,6 +13,36 @@ const PR_CAPBSET_DROP: u32 = 24;
 const PR_SET_NO_NEW_PRIVS: u32 = 38;
 const PR_CAP_AMBIENT: u32 = 47;
 
+/// Standard descriptors that lead to the host's null device lead to the container's from now on: through the host's they
+/// would hold a mount of the host's, and CRIU could not dump them. Where the container has no null device they stay.
+pub fn own_null(proc: i32) -> Result<()> {
+    let root = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
+    let found = tree::open(Top { fd: root, strict: false }, Str::literal(c"/dev/null"), O_PATH);
+    close(root);
+    let Ok(found) = found else { return Ok(()) };
+    let result = if is_null(found) { replace_nulls(proc, found) } else { Ok(()) };
+    close(found);
+    result
+}
+
+fn is_null(fd: i32) -> bool {
+    stat(fd).is_ok_and(|found| found.is_device(S_IFCHR, 1, 3))
+}
+
+fn replace_nulls(proc: i32, null: i32) -> Result<()> {
+    let mut buffer = [0; 32];
+    for standard in 0..3 {
+        if is_null(standard) {
+            // On a mount with nodev nobody can open it.
+            let Ok(own) = openat(proc, tree::self_fd(null, &mut buffer), O_RDWR, 0) else { return Ok(()) };
+            let result = dup_onto(own, standard);
+            close(own);
+            result?;
+        }
+    }
+    Ok(())
+}
+
 /// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay.
 pub fn become_root() -> Result<()> {
     drop_groups()?;

@@ -66,7 +66,7 @@ impl Init {
                 prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
             }
             Op::Loopback => network::loopback_up(),
-            Op::RouteSocket => network::send_route_socket(&self.report),
+            Op::NetlinkSocket => network::send_netlink_socket(&self.report, a0 as i32),
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),
             Op::OpenTree => {
@@ -152,6 +152,7 @@ impl Init {
                 Err(ENOSYS) => Ok(()), // a kernel built without keyrings has none to share
                 other => other,
             },
+            Op::OwnNull => process::own_null(self.slots[SLOT_PROC]),
             Op::Terminal => terminal::open(&self.report, self.plan, self.top(&step)?, &step),
             Op::Rlimit => setrlimit(a0, a1, a2),
             Op::Bounding => process::limit_bounding_set(a0),

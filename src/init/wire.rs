@@ -82,8 +82,8 @@ ops! {
     BecomeRoot = 14,
     /// Brings up the loopback interface of the network namespace.
     Loopback = 15,
-    /// Opens a route socket (rtnetlink(7)) in the network namespace and gives it to the host.
-    RouteSocket = 16,
+    /// Opens a netlink socket of the protocol a0 (netlink(7)) in the network namespace and gives it to the host.
+    NetlinkSocket = 16,
 
     // Mounts.
     /// mount(NULL, s0, NULL, a0): the propagation of a mount of the host's table (before the root is attached).
@@ -186,6 +186,8 @@ ops! {
     Home = 93,
     /// seccomp(SECCOMP_SET_MODE_FILTER, a1, the a0 instructions at s0). flags: [`PRIVILEGED`], [`LISTENER`].
     Seccomp = 82,
+    /// Standard descriptors that are the host's null device become the container's.
+    OwnNull = 83,
 }
 
 /// `Seccomp`: no_new_privs is not set, so it takes CAP_SYS_ADMIN.

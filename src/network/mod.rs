@@ -11,6 +11,7 @@
 mod address;
 mod counters;
 mod device;
+mod filter;
 mod link;
 mod namespace;
 mod netlink;
@@ -31,6 +32,7 @@ use address::Route;
 pub use counters::{Interface, of_host};
 pub(crate) use counters::{inside, of_pairs};
 pub(crate) use device::DeviceRecord;
+pub(crate) use filter::unlock;
 pub use link::{Counters, Mac};
 pub(crate) use namespace::{Pin, of_process};
 use netlink::Socket;

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -32,9 +33,15 @@ fn open(path: &str) -> Result<OwnedFd> {
     openat(spawn::proc()?, path, flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
 }
 
-/// A route socket in the namespace. No thread of the host's enters it: a berth-init does, opens the socket and sends it.
+/// A route socket in the namespace.
 pub fn socket(namespace: BorrowedFd, deadline: Deadline) -> Result<Socket> {
-    let plan = plan::route_socket();
+    socket_of(namespace, NETLINK_ROUTE, deadline)
+}
+
+/// A socket of this protocol in the namespace. No thread of the host's enters it: a berth-init does, opens the socket and
+/// sends it.
+pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> Result<Socket> {
+    let plan = plan::netlink_socket(protocol as i32);
     let open = |descriptor: &Descriptor| match descriptor {
         Descriptor::Joined(_) => namespace.as_raw_fd(),
         _ => -1,

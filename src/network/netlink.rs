@@ -112,15 +112,25 @@ impl Socket {
     }
 
     fn exchange(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
-        self.sequence += 1;
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
-        header.sequence_number = self.sequence;
+        header.sequence_number = self.next();
         let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        retried(|| self.socket.send(&bytes, 0))?;
+        self.answers_to(&bytes)
+    }
+
+    /// The number of the next request.
+    pub fn next(&mut self) -> u32 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Sends a request whose number is the last that [`Socket::next`] gave, and collects what comes before its end.
+    pub fn answers_to(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+        retried(|| self.socket.send(bytes, 0))?;
 
         let mut answers = Answers { sequence: self.sequence, payloads: Vec::new(), interrupted: false };
         let deadline = Deadline::after(PATIENCE);

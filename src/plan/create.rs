@@ -131,6 +131,7 @@ fn push_inside(
     }
     root.push_masks(plan);
     root.push_bottom(plan)?;
+    plan.push(Step::OwnNull);
 
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));

@@ -190,7 +190,8 @@ impl Block {
         match step {
             Step::WaitHost(barrier) => out.flags = if *barrier == Barrier::Hooks { wire::ANNOUNCE } else { 0 },
             Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly | Step::MoveRoot => {}
-            Step::Session | Step::Keyring | Step::NoNewPrivileges | Step::Loopback | Step::RouteSocket => {}
+            Step::Session | Step::OwnNull | Step::Keyring | Step::NoNewPrivileges | Step::Loopback => {}
+            Step::NetlinkSocket(protocol) => out.a[0] = *protocol as u64,
             Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
             Step::Unshare(flags) => out.a[0] = *flags,

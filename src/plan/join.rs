@@ -78,12 +78,12 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
 /// can put a process into a cgroup from outside of it: so this one is joined by the process that is in its place.
 pub(super) const AFTER_FORK: u64 = libc::CLONE_NEWCGROUP as u64;
 
-/// A helper that gives the host a route socket of the network namespace behind slot `Joined(0)`, and ends.
-pub fn route_socket() -> Plan {
+/// A helper that gives the host a netlink socket of the network namespace behind slot `Joined(0)`, and ends.
+pub fn netlink_socket(protocol: i32) -> Plan {
     let mut plan = Plan::default();
     let slot = plan.slot(Descriptor::Joined(0));
     plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNET as u64, what: "the container's network namespace".into() });
-    plan.push(Step::RouteSocket);
+    plan.push(Step::NetlinkSocket(protocol));
     plan
 }
 

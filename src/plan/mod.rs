@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 
 pub use create::{Create, create};
 pub use encode::{Encoded, encode};
-pub use join::{Join, Program, join, program, route_socket, waiting};
+pub use join::{Join, Program, join, netlink_socket, program, waiting};
 pub use outside::Outside;
 pub use rootfs::RootOptions;
+pub(crate) use rootfs::unescape;
 pub use step::{Attributes, Barrier, CopyUp, Descriptor, Entry, Slot, Step};
 
 use crate::init::wire::SLOT_FREE;
@@ -51,7 +52,7 @@ pub struct IdMaps {
 }
 
 impl Plan {
-    fn slot(&mut self, descriptor: Descriptor) -> Slot {
+    pub(crate) fn slot(&mut self, descriptor: Descriptor) -> Slot {
         self.descriptors.push(descriptor);
         Slot(SLOT_FREE + self.descriptors.len() - 1)
     }

@@ -339,7 +339,7 @@ fn mount_point_of(path: &Path) -> Result<PathBuf> {
 }
 
 /// proc(5): space, tab, newline and backslash are written in octal.
-fn unescape(field: &str) -> String {
+pub fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))

@@ -88,7 +88,8 @@ pub enum Step {
     },
     BecomeRoot,
     Loopback,
-    RouteSocket,
+    /// Of this protocol.
+    NetlinkSocket(i32),
 
     Propagation {
         path: PathBuf,
@@ -184,6 +185,7 @@ pub enum Step {
     Domainname(String),
 
     Session,
+    OwnNull,
     Keyring,
     Terminal {
         rows: u16,
@@ -267,7 +269,7 @@ impl Step {
             }
             Step::BecomeRoot => "becoming root of the user namespace".into(),
             Step::Loopback => "bringing up the loopback interface".into(),
-            Step::RouteSocket => "opening a route socket in the network namespace".into(),
+            Step::NetlinkSocket(_) => "opening a netlink socket in the network namespace".into(),
             Step::Propagation { path, flags } => {
                 format!("making {} {}", show(path), propagation_name(*flags))
             }
@@ -307,6 +309,7 @@ impl Step {
             Step::Hostname(name) => format!("setting the host name {name:?}"),
             Step::Domainname(name) => format!("setting the domain name {name:?}"),
             Step::Session => "making a new session".into(),
+            Step::OwnNull => "taking the container's null device for the host's".into(),
             Step::Keyring => "making a session keyring".into(),
             Step::Terminal { console: true, .. } => "opening a terminal in /dev/pts and /dev/console".into(),
             Step::Terminal { .. } => "opening a terminal in /dev/pts".into(),
@@ -427,7 +430,7 @@ impl Step {
             Step::TimeNamespace { .. } => Op::TimeNamespace,
             Step::BecomeRoot => Op::BecomeRoot,
             Step::Loopback => Op::Loopback,
-            Step::RouteSocket => Op::RouteSocket,
+            Step::NetlinkSocket(_) => Op::NetlinkSocket,
             Step::Propagation { .. } => Op::Propagation,
             Step::OpenTree { .. } => Op::OpenTree,
             Step::AttachRoot { .. } => Op::AttachRoot,
@@ -453,6 +456,7 @@ impl Step {
             Step::Hostname(_) => Op::Hostname,
             Step::Domainname(_) => Op::Domainname,
             Step::Session => Op::Session,
+            Step::OwnNull => Op::OwnNull,
             Step::Keyring => Op::Keyring,
             Step::Terminal { .. } => Op::Terminal,
             Step::Rlimit { .. } => Op::Rlimit,

@@ -91,7 +91,7 @@ impl<'p> Conversation<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
-    /// The socket that a `RouteSocket` step opens.
+    /// The socket that a `NetlinkSocket` step opens.
     pub fn socket(&mut self, deadline: Deadline) -> Result<OwnedFd> {
         let (_, fd) = self.expect(wire::SOCKET, deadline)?;
         fd.ok_or_else(|| self.protocol_error("no socket"))

@@ -80,6 +80,22 @@ pub fn flag(kind: LinuxNamespaceType) -> u64 {
 }
 
 /// As `linux.namespaces[].type` spells it.
+pub const KINDS: [LinuxNamespaceType; 8] = JOIN_ORDER;
+
+/// Its file below /proc/<pid>/ns.
+pub fn proc_name(kind: LinuxNamespaceType) -> &'static str {
+    match kind {
+        LinuxNamespaceType::Mount => "mnt",
+        LinuxNamespaceType::Cgroup => "cgroup",
+        LinuxNamespaceType::Uts => "uts",
+        LinuxNamespaceType::Ipc => "ipc",
+        LinuxNamespaceType::User => "user",
+        LinuxNamespaceType::Pid => "pid",
+        LinuxNamespaceType::Network => "net",
+        LinuxNamespaceType::Time => "time",
+    }
+}
+
 pub fn name(kind: LinuxNamespaceType) -> &'static str {
     match kind {
         LinuxNamespaceType::Mount => "mount",

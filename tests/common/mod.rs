@@ -49,6 +49,21 @@ pub fn rootfs() -> &'static Path {
     })
 }
 
+/// The CRIU that the tests bring, or the one that the environment names.
+pub fn criu() -> PathBuf {
+    static CRIU: OnceLock<PathBuf> = OnceLock::new();
+    CRIU.get_or_init(|| {
+        let given = std::env::var_os("BERTH_TEST_CRIU").map(PathBuf::from);
+        given.unwrap_or_else(|| {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/install-criu");
+            let output = Command::new(script).output().expect("tests/install-criu runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+        })
+    })
+    .clone()
+}
+
 /// A name that no other test has.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -1,0 +1,360 @@
+//! Checkpoint: the processes of a container become images, and the container is stopped or runs on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::start::plan_again;
+use super::{Container, Record, Status, status};
+use crate::cgroup::Cgroup;
+use crate::criu::message::{Kind, Options, Request};
+use crate::criu::{self, CheckpointOptions, Externals, Folder, Notice, Start, Swrk, Trace};
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::fault;
+use crate::identity::{self, Identity};
+use crate::network;
+use crate::process::duplicate;
+use crate::spawn::ExitStatus;
+use crate::spec::Config;
+use crate::spec::namespaces::Namespaces;
+
+/// A checkpoint under way, as the record has it: whoever comes after a killed host puts back in order what CRIU, which
+/// dies with it, has left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnderWay {
+    owner: Identity,
+    was_paused: bool,
+}
+
+impl Container {
+    /// Dumps the processes of a running or paused container into images, from which [`Container::restore`] makes them
+    /// anew. Afterwards it is stopped, or goes on if the options say so. After an error it goes on as before, and what
+    /// the images' directory has got is no checkpoint.
+    pub fn checkpoint(&self, options: &CheckpointOptions) -> Result<()> {
+        let deadline = Deadline::after(options.patience());
+        let program = criu::program(self.runtime.settings.criu.as_deref())?;
+        let status_fd = options.check()?;
+        criu::check_usable(&program, options.needs(), deadline)?;
+        let _lock = self.directory.lock(self.runtime.lock_deadline())?;
+        let mut record = self.record()?;
+        self.settle_checkpoint(&mut record)?;
+        let cgroup = self.cgroup(&record)?;
+        let was_paused = match status::of(&record, cgroup.as_ref())? {
+            Status::Running => false,
+            Status::Paused if !status::waits_for_start(&record)? => true,
+            status => return Err(self.wrong_state(Code::NotRunning, status, "running or paused")),
+        };
+        let config = self.config(&record)?;
+        criu::check_namespaces(&Namespaces::of(config.spec()))?;
+        let images = Folder::make(&options.images, "image directory")?;
+        let before = record.clone();
+        let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
+        let request = dump.request().and_then(|request| dump.check_members().map(|()| request));
+        let work = images.check_writable().and_then(|()| self.work_folder(options.work.as_deref()));
+        let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.take_back())?;
+
+        record.checkpoint = Some(UnderWay { owner: Identity::own()?, was_paused });
+        self.directory.write(&record).inspect_err(|_| images.take_back())?;
+        fault::point("checkpoint.recorded");
+        let result = dump.run(&program, request, &work, status_fd, deadline);
+        work.tidy();
+        match result {
+            Ok(()) => self.finish_checkpoint(options, &mut record, cgroup.as_ref()),
+            Err(error) => {
+                images.take_back();
+                match self.settle_own(&mut record) {
+                    Ok(()) => Err(error),
+                    Err(second) => Err(error.detail("cleanup", second.message)),
+                }
+            }
+        }
+    }
+
+    /// CRIU's work directory: the caller's, or one in the container's own.
+    pub(super) fn work_folder(&self, given: Option<&Path>) -> Result<Folder> {
+        match given {
+            Some(path) => Folder::make(path, "work directory"),
+            None => Folder::make(&self.directory.path().join(criu::WORK), "work directory"),
+        }
+    }
+
+    fn finish_checkpoint(&self, options: &CheckpointOptions, record: &mut Record, cgroup: &dyn Cgroup) -> Result<()> {
+        fault::point("checkpoint.dumped");
+        if !options.leave_running && !options.pre_dump {
+            // What is left are zombies, and on v1 what a frozen cgroup keeps from dying.
+            self.kill(record, cgroup)?;
+        }
+        record.checkpoint = None;
+        self.directory.write(record)
+    }
+
+    /// Puts back in order what a checkpoint has left whose host was killed.
+    pub(super) fn settle_checkpoint(&self, record: &mut Record) -> Result<()> {
+        match &record.checkpoint {
+            Some(under_way) if !under_way.owner.is_alive()? => self.settle_own(record),
+            _ => Ok(()),
+        }
+    }
+
+    /// The container goes on, or is paused, as it was; its networks are on their bridges.
+    fn settle_own(&self, record: &mut Record) -> Result<()> {
+        let Some(under_way) = record.checkpoint.take() else { return Ok(()) };
+        let cgroup = self.cgroup(record)?;
+        if status::of(record, cgroup.as_ref())? != Status::Stopped {
+            self.wait_until_let_go(record)?;
+            match (under_way.was_paused, cgroup.is_frozen()?) {
+                (true, false) => cgroup.freeze(self.runtime.cgroup_deadline())?,
+                (false, true) => cgroup.thaw(self.runtime.cgroup_deadline())?,
+                _ => {}
+            }
+            if let Some(init) = record.init.as_ref().filter(|_| record.namespaces & libc::CLONE_NEWNET as u64 != 0) {
+                network::unlock(init.identity.pid, self.runtime.setup_deadline())?;
+            }
+            if let Some(journal) = &record.network {
+                network::attach(journal)?;
+            }
+        }
+        self.directory.write(record)
+    }
+}
+
+/// How long a CRIU that was killed may need to let go of the container.
+const LET_GO: Duration = Duration::from_secs(10);
+
+impl Container {
+    /// A CRIU that is dying holds the container's processes, and its freezer, until it is dead.
+    fn wait_until_let_go(&self, record: &Record) -> Result<()> {
+        let Some(init) = &record.init else { return Ok(()) };
+        let deadline = Deadline::after(LET_GO);
+        loop {
+            let status = identity::read_proc(&format!("{}/status", init.identity.pid))?.unwrap_or_default();
+            let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
+            if matches!(tracer, None | Some("0")) {
+                return Ok(());
+            }
+            if deadline.passed() {
+                let message =
+                    format!("container {:?} is still held by process {}", self.id, tracer.unwrap_or_default());
+                return Err(Error::new(Code::Timeout, message));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl CheckpointOptions {
+    /// What is wrong with the options by themselves; and the status descriptor, duplicated.
+    fn check(&self) -> Result<Option<OwnedFd>> {
+        let wrong = |message: &str| Err(Error::invalid_argument(message));
+        if self.lazy_pages && self.page_server.is_none() {
+            return wrong("lazy pages need a page server's address, at which they can be asked for");
+        }
+        if self.lazy_pages && self.leave_running {
+            return wrong("with lazy pages the container's memory leaves it: it cannot be left running");
+        }
+        if self.pre_dump && self.lazy_pages {
+            return wrong("a pre-dump takes the memory, lazy pages leave it: only one of them is possible");
+        }
+        if self.status_fd.is_some() && !self.lazy_pages {
+            return wrong("a status descriptor tells when lazy pages can be asked for: it needs lazy pages");
+        }
+        if self.auto_dedup && self.parent_images.is_none() {
+            return wrong("auto-dedup removes pages from the parent images: it needs some");
+        }
+        self.status_fd.map(|fd| duplicate(fd, "status_fd")).transpose()
+    }
+
+    fn needs(&self) -> criu::Needs {
+        criu::Needs { memory_tracking: self.tracks_memory(), lazy_pages: self.lazy_pages }
+    }
+
+    fn tracks_memory(&self) -> bool {
+        self.pre_dump || self.parent_images.is_some()
+    }
+}
+
+/// One dump and what it is made from.
+struct Dump<'a> {
+    container: &'a Container,
+    options: &'a CheckpointOptions,
+    record: &'a Record,
+    config: &'a Config,
+    cgroup: &'a dyn Cgroup,
+    images: &'a Folder,
+}
+
+impl Dump<'_> {
+    fn log_name(&self) -> &'static str {
+        if self.options.pre_dump { "pre-dump.log" } else { "dump.log" }
+    }
+
+    fn init(&self) -> Result<&Identity> {
+        let ended = || self.container.wrong_state(Code::NotRunning, Status::Stopped, "running or paused");
+        self.record.init.as_ref().map(|init| &init.identity).ok_or_else(ended)
+    }
+
+    fn request(&self) -> Result<Request> {
+        let options = self.options;
+        let init = self.init()?;
+        let kind = if options.pre_dump { Kind::PreDump } else { Kind::Dump };
+        let mut external = self.externals()?.of_running(init)?;
+        for joined in &Namespaces::of(self.config.spec()).joined {
+            external.extend(criu::namespace_dumped(joined)?);
+        }
+        let rpc = Options {
+            images_dir_fd: self.images.number(),
+            pid: Some(init.pid),
+            leave_running: Some(options.leave_running),
+            external_unix_sockets: Some(options.external_unix_sockets),
+            tcp_established: Some(options.tcp_established),
+            tcp_skip_in_flight: Some(options.tcp_skip_in_flight),
+            shell_job: Some(options.shell_job),
+            file_locks: Some(options.file_locks),
+            link_remap: Some(options.link_remap),
+            log_level: Some(criu::LOG_LEVEL),
+            log_file: Some(self.log_name().into()),
+            page_server: options.page_server.map(criu::PageServer::message),
+            notify: Some(true),
+            root: Some(self.record.rootfs.to_string_lossy().into_owned()),
+            parent_images: self.parent()?,
+            track_memory: options.tracks_memory().then_some(true),
+            auto_dedup: Some(options.auto_dedup),
+            cgroup_mode: Some(options.cgroup_mode.message().into()),
+            external,
+            empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
+            freeze_cgroup: self.freezer(),
+            lazy_pages: Some(options.lazy_pages),
+            orphan_pts_master: Some(true),
+            network_lock: Some(criu::message::NetworkLock::Nftables.into()),
+            config_file: path_text(options.config_file.as_deref(), "config_file")?,
+            ..Options::default()
+        };
+        Ok(Request { kind: kind.into(), options: Some(rpc), ..Request::default() })
+    }
+
+    fn externals(&self) -> Result<Externals> {
+        Externals::of(&plan_again(self.config, self.record, self.cgroup)?)
+    }
+
+    /// As CRIU takes it: it becomes a symlink in the image directory.
+    fn parent(&self) -> Result<Option<String>> {
+        let Some(parent) = &self.options.parent_images else { return Ok(None) };
+        let seen = self.images.path.join(parent);
+        if !seen.is_dir() {
+            let message = format!("there are no parent images in {}", seen.display());
+            return Err(Error::invalid_argument(message).with_errno(nix::errno::Errno::ENOENT));
+        }
+        path_text(Some(parent), "parent_images")
+    }
+
+    /// The directory whose freezer CRIU uses: the container's own, so that nobody slips away meanwhile.
+    fn freezer(&self) -> Option<String> {
+        let paths = &self.record.cgroup.paths;
+        let found = paths.get("freezer").or_else(|| paths.get(""));
+        found.map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// Only what descends from init is dumped. What was executed beside it would be lost without a word.
+    fn check_members(&self) -> Result<()> {
+        if self.options.pre_dump {
+            return Ok(());
+        }
+        let init = self.init()?.pid;
+        let mut parents = BTreeMap::new();
+        for pid in self.cgroup.pids()? {
+            if let Some(glance) = identity::glance(pid)? {
+                parents.insert(pid, glance.parent);
+            }
+        }
+        let descends = |pid: i32| {
+            let mut seen = BTreeSet::new();
+            let mut at = pid;
+            while at != init && seen.insert(at) {
+                match parents.get(&at) {
+                    Some(parent) => at = *parent,
+                    None => return false,
+                }
+            }
+            at == init
+        };
+        let Some(pid) = parents.keys().copied().find(|pid| !descends(*pid)) else { return Ok(()) };
+        let name = identity::read_proc(&format!("{pid}/comm"))?.unwrap_or_default();
+        let message = format!(
+            "container {:?} has a process that does not descend from its init and would not be in the images: {pid} ({}); \
+             end it before the checkpoint",
+            self.container.id,
+            name.trim()
+        );
+        Err(Error::new(Code::Unsupported, message).detail("pid", pid))
+    }
+
+    fn run(
+        &self,
+        program: &Path,
+        mut request: Request,
+        work: &Folder,
+        mut status_fd: Option<OwnedFd>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let trace = Trace { directory: &work.fd, name: self.log_name() };
+        trace.forget();
+        self.images.forget_descriptors()?;
+        let context = |error: Error| {
+            let what = if self.options.pre_dump { "pre-dumping" } else { "dumping" };
+            let log = work.path.join(self.log_name());
+            error.context(format!("{what} container {:?}", self.container.id)).detail("log_file", log.to_string_lossy())
+        };
+        let mut criu = Swrk::start(program, &Start::default(), deadline).map_err(context)?;
+        fault::point("checkpoint.started");
+        let work_dir = work.seen_by(criu.pid())?;
+        if let Some(options) = request.options.as_mut() {
+            options.work_dir_fd = Some(work_dir.as_raw_fd());
+        }
+        criu.ask(&request, Some(&trace), |notice| self.notified(&notice, &mut status_fd)).map_err(context)?;
+        let ended = criu.finish().map_err(context)?;
+        // After a pre-dump it expects the dump, and calls it an error that none comes.
+        match ended {
+            ExitStatus::Exited(0) => Ok(()),
+            _ if self.options.pre_dump => Ok(()),
+            other => {
+                let message = format!("CRIU has said that all is well and then {}", other.describe());
+                Err(context(Error::new(Code::Criu, message).with_stage(Stage::Criu)))
+            }
+        }
+    }
+
+    /// CRIU waits while this runs; an error makes it take everything back.
+    fn notified(&self, notice: &Notice, status_fd: &mut Option<OwnedFd>) -> Result<()> {
+        match (notice.script, &self.record.network) {
+            ("network-lock", journal) => {
+                journal.as_ref().map_or(Ok(()), network::detach)?;
+                fault::point("checkpoint.locked");
+                Ok(())
+            }
+            ("network-unlock", Some(journal)) => network::attach(journal),
+            // With this file the images are a checkpoint.
+            ("post-dump", _) if !self.options.pre_dump => {
+                self.images.write_descriptors(&self.record.external_descriptors)
+            }
+            ("status-ready", _) => match status_fd.take() {
+                Some(fd) => {
+                    nix::unistd::write(&fd, &[0]).map(drop).doing(|| "telling that lazy pages can be asked for")
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn path_text(path: Option<&Path>, name: &str) -> Result<Option<String>> {
+    let text = |path: &Path| {
+        let problem = || Error::invalid_argument(format!("{name} {path:?} is not UTF-8, which CRIU's protocol needs"));
+        path.to_str().map(str::to_owned).ok_or_else(problem)
+    };
+    path.map(text).transpose()
+}

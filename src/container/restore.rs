@@ -1,0 +1,513 @@
+//! Restore: a container whose processes CRIU makes from images.
+//!
+//! What the container may be and do is said by the caller's configuration. The images are only believed as far as they
+//! stay within it: before the first of the new processes runs, it is looked at what CRIU has made.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::checkpoint::path_text;
+use super::create::{Made, open_joined, process_of, resources};
+use super::start::plan_again;
+use super::store::{Init, Phase, Record, check_id};
+use super::{Container, Status};
+use crate::cgroup::{self, Cgroup};
+use crate::children;
+use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
+use crate::criu::{self, Externals, FIRST_INHERITED, Folder, Notice, RestoreOptions, Start, Swrk, Trace};
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::fault;
+use crate::hooks::Place;
+use crate::identity::{self, Identity};
+use crate::network;
+use crate::plan::Plan;
+use crate::process::{Process, Stdio, Streams, send_terminal};
+use crate::runtime::Runtime;
+use crate::spawn::ExitStatus;
+use crate::spec::capabilities::Sets;
+use crate::spec::hooks::Kind as Hook;
+use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::oci::LinuxNamespaceType;
+use crate::spec::{Config, oci};
+
+impl Container {
+    /// Makes a container of a free id from the images of a checkpoint, under a configuration that must be the dumped
+    /// container's but for paths of the host: its processes go on where they were. After an error nothing is left.
+    ///
+    /// Its init is a child of the calling process, like that of a created container. prestart and createRuntime hooks run
+    /// when its namespaces are there; no others do, since nothing is created or started.
+    pub fn restore(runtime: &Runtime, id: &str, config: &Config, options: &RestoreOptions) -> Result<Container> {
+        check_id(id)?;
+        config.validate()?;
+        let namespaces = Namespaces::of(config.spec());
+        criu::check_namespaces(&namespaces)?;
+        let images = Folder::open(&options.images, "image directory")?;
+        let descriptors = images.read_descriptors()?;
+        let terminal = process_of(config)?.terminal().unwrap_or(false);
+        options.process.check(terminal)?;
+        check_streams(&descriptors, options, terminal)?;
+        let joined = open_joined(config)?;
+        let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
+        let deadline = Deadline::after(options.patience());
+        let program = criu::program(runtime.inner.settings.criu.as_deref())?;
+        let needs = criu::Needs { lazy_pages: options.lazy_pages, ..criu::Needs::default() };
+        criu::check_usable(&program, needs, deadline)?;
+
+        children::reap_all();
+        let (container, lock) = Container::make(runtime, id)?;
+        let _ = container.config.set(config.clone());
+        let spare = container.directory.spare(super::create::SPARE);
+        let mut work = Work {
+            container: &container,
+            config,
+            options,
+            namespaces,
+            joined: &joined,
+            images: &images,
+            descriptors: &descriptors,
+            terminal,
+            deadline,
+            made: Made::default(),
+        };
+        let result = spare.and_then(|_spare| work.run(&program, rootfs));
+        let made = work.made;
+        if let Err(error) = result {
+            return Err(container.undo(error, &made));
+        }
+        drop(lock);
+        Ok(container)
+    }
+}
+
+/// A stream can be led elsewhere only if it was a pipe; what it was else is in the images.
+fn check_streams(descriptors: &[String], options: &RestoreOptions, terminal: bool) -> Result<()> {
+    for (index, stdio) in options.process.stdio.iter().enumerate().filter(|_| !terminal) {
+        let was = descriptors.get(index).map(String::as_str).unwrap_or_default();
+        let fits = match stdio {
+            Stdio::Inherit => true,
+            Stdio::Null => is_pipe(was) || was == "/dev/null",
+            Stdio::Fd(_) | Stdio::Pipe => is_pipe(was),
+        };
+        if !fits {
+            let name = ["stdin", "stdout", "stderr"][index];
+            let message = format!(
+                "{name} of the dumped container was {was:?}, no pipe, and cannot be led elsewhere; leave \
+                                   it at its default"
+            );
+            return Err(Error::invalid_argument(message));
+        }
+    }
+    match options.process.extra_fds.is_empty() {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid_argument("extra_fds cannot be given to a restored process: it has its descriptors"))
+        }
+    }
+}
+
+fn is_pipe(descriptor: &str) -> bool {
+    descriptor.starts_with("pipe:[")
+}
+
+/// A restore under way.
+struct Work<'a> {
+    container: &'a Container,
+    config: &'a Config,
+    options: &'a RestoreOptions,
+    namespaces: Namespaces,
+    joined: &'a [File],
+    images: &'a Folder,
+    descriptors: &'a [String],
+    terminal: bool,
+    deadline: Deadline,
+    made: Made,
+}
+
+/// What has become known of the new init while CRIU was at work.
+#[derive(Default)]
+struct Found {
+    init: Option<(Identity, OwnedFd)>,
+    master: Option<OwnedFd>,
+}
+
+const LOG: &str = "restore.log";
+
+impl Work<'_> {
+    fn run(&mut self, program: &std::path::Path, rootfs: PathBuf) -> Result<()> {
+        let container = self.container;
+        let mut record = container.first_record(self.config, self.joined, rootfs)?;
+        container.directory.write_config(self.config.json())?;
+        container.directory.write(&record)?;
+        fault::point("restore.recorded");
+        let cgroup = cgroup::open(&record.cgroup)?;
+        cgroup.create()?;
+        self.made.cgroups = !cgroup.made_by_attaching();
+        let limits = resources(self.config.spec());
+        let (pids, mut early) = (*limits.pids(), limits);
+        // CRIU and its helpers are in there for a while, and would be counted.
+        early.set_pids(None);
+        if !cgroup.made_by_attaching() {
+            cgroup.apply(&early)?;
+        }
+        fault::point("restore.limits");
+
+        let work = container.work_folder(self.options.work.as_deref())?;
+        let cgroup_dir = cgroup.spawn_dir()?;
+        record.into_cgroup = cgroup_dir.is_some();
+        let plan = plan_again(self.config, &record, cgroup.as_ref())?;
+        let mut streams = Streams::open(&self.options.process, self.terminal)?;
+        let inherited = self.inherited(&streams)?;
+        let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();
+        let start = Start {
+            root: Some(criu::Root::of(&plan, &record.rootfs)?),
+            inherited: &numbers,
+            stdin: self.options.shell_job.then(|| streams.low[0]),
+            cgroup: cgroup_dir.as_ref().map(AsFd::as_fd),
+        };
+        let trace = Trace { directory: &work.fd, name: LOG };
+        trace.forget();
+        let context = |error: Error| {
+            let log = work.path.join(LOG);
+            let doing = format!("restoring container {:?}", container.id);
+            match error.stage {
+                Stage::Criu => error.context(doing).detail("log_file", log.to_string_lossy()),
+                _ => error,
+            }
+        };
+        let mut criu = Swrk::start(program, &start, self.deadline).map_err(context)?;
+        fault::point("restore.started");
+        let pid = criu.pid();
+        if cgroup.made_by_attaching() {
+            cgroup.begin(pid)?;
+            self.made.cgroups = true;
+            cgroup.apply(&early)?;
+        } else if cgroup.attach_needed() {
+            cgroup.attach(pid)?;
+        }
+        let work_dir = work.seen_by(pid)?;
+        let request = self.request(&plan, &record, &work_dir, &inherited, pid)?;
+        let mut found = Found::default();
+        let asked = criu.ask(&request, Some(&trace), |notice| {
+            self.notified(notice, &mut record, cgroup.as_ref(), &mut streams, &mut found)?;
+            if let (Some(_), Some(pids)) = (&found.init, pids.as_ref().filter(|_| record.init.is_some())) {
+                let mut late = oci::LinuxResources::default();
+                late.set_pids(Some(*pids));
+                cgroup.limit(&late, &cgroup::journal::Journal::default())?;
+            }
+            Ok(())
+        });
+        let ended = asked.and_then(|_| criu.finish()).and_then(|status| match status {
+            ExitStatus::Exited(0) => Ok(()),
+            other => {
+                let message = format!("CRIU has said that all is well and then {}", other.describe());
+                Err(Error::new(Code::Criu, message).with_stage(Stage::Criu))
+            }
+        });
+        work.tidy();
+        ended.map_err(context).inspect_err(|_| keep_orphans(container, pid, &found))?;
+        fault::point("restore.restored");
+        self.commit(record, found, &mut streams)
+    }
+
+    /// What takes the place of something in the images: its name there, and our descriptor.
+    fn inherited(&self, streams: &Streams) -> Result<Vec<(String, RawFd)>> {
+        let mut inherited = Vec::new();
+        let was_pipes = self.descriptors.iter().take(3).enumerate().filter(|(_, was)| is_pipe(was) && !self.terminal);
+        for (index, was) in was_pipes {
+            inherited.push((was.clone(), streams.low[index]));
+        }
+        for (joined, file) in self.namespaces.joined.iter().zip(self.joined) {
+            if let Some((_, name)) = criu::left_out(joined) {
+                inherited.push((name, file.as_raw_fd()));
+            }
+        }
+        Ok(inherited)
+    }
+
+    fn request(
+        &self,
+        plan: &Plan,
+        record: &Record,
+        work_dir: &OwnedFd,
+        inherited: &[(String, RawFd)],
+        pid: i32,
+    ) -> Result<Request> {
+        let options = self.options;
+        let inherit_fds = inherited
+            .iter()
+            .enumerate()
+            .map(|(place, (key, _))| InheritFd { key: key.clone(), fd: FIRST_INHERITED + place as i32 });
+        let join = self.namespaces.joined.iter().filter_map(|joined| {
+            criu::joined_again(joined)
+                .map(|kind| JoinNamespace { kind: kind.into(), file: joined.path.to_string_lossy().into_owned() })
+        });
+        let veths = record.network.iter().flat_map(|journal| journal.pairs.iter());
+        let veths = veths.map(|pair| message::VethPair { inside: pair.name.clone(), outside: pair.host_name.clone() });
+        let more = options.veth_pairs.iter();
+        let more = more.map(|pair| message::VethPair { inside: pair.name.clone(), outside: pair.host_name.clone() });
+        let rpc = Options {
+            images_dir_fd: self.images.number(),
+            work_dir_fd: Some(work_dir.as_raw_fd()),
+            evasive_devices: Some(true),
+            external_unix_sockets: Some(options.external_unix_sockets),
+            tcp_established: Some(options.tcp_established),
+            tcp_close: Some(options.tcp_close),
+            shell_job: Some(options.shell_job),
+            file_locks: Some(options.file_locks),
+            log_level: Some(criu::LOG_LEVEL),
+            log_file: Some(LOG.into()),
+            notify: Some(true),
+            root: Some(record.rootfs.to_string_lossy().into_owned()),
+            auto_dedup: Some(options.auto_dedup),
+            veths: if options.empty_network { Vec::new() } else { veths.chain(more).collect() },
+            cgroup_roots: self.cgroup_roots(pid)?,
+            restore_sibling: Some(true),
+            inherit_fds: inherit_fds.collect(),
+            cgroup_mode: Some(options.cgroup_mode.message().into()),
+            external: Externals::of(plan)?.of_host()?,
+            empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
+            join_namespaces: join.collect(),
+            lazy_pages: Some(options.lazy_pages),
+            orphan_pts_master: Some(true),
+            config_file: path_text(options.config_file.as_deref(), "config_file")?,
+            lsm_profile: options.lsm_profile.clone(),
+            lsm_mount_context: options.lsm_mount_context.clone(),
+            ..Options::default()
+        };
+        Ok(Request { kind: Kind::Restore.into(), options: Some(rpc), ..Request::default() })
+    }
+
+    /// CRIU itself is in the container's cgroups: that is where the tree of the images begins.
+    fn cgroup_roots(&self, pid: i32) -> Result<Vec<message::CgroupRoot>> {
+        let given = |controller: &str| self.options.cgroup_roots.iter().find(|root| root.controller == controller);
+        let text = identity::read_proc(&format!("{pid}/cgroup"))?.unwrap_or_default();
+        let mut roots = Vec::new();
+        for (controller, own) in cgroup::own(&text) {
+            let own = own.to_string_lossy().into_owned();
+            let path = match given(&controller) {
+                Some(root) if PathBuf::from(&root.path).starts_with(&own) => root.path.clone(),
+                Some(root) => {
+                    let message =
+                        format!("the cgroup root {} is not below the container's own cgroup {own}", root.path);
+                    return Err(Error::invalid_argument(message));
+                }
+                None => own,
+            };
+            roots.push(message::CgroupRoot { controller: Some(controller), path });
+        }
+        let known = |controller: &str| roots.iter().any(|root| root.controller.as_deref() == Some(controller));
+        match self.options.cgroup_roots.iter().find(|root| !known(&root.controller)) {
+            Some(root) => {
+                Err(Error::invalid_argument(format!("there is no cgroup hierarchy {:?} to begin in", root.controller)))
+            }
+            None => Ok(roots),
+        }
+    }
+
+    /// CRIU waits while this runs; an error makes it take everything back.
+    fn notified(
+        &mut self,
+        notice: Notice,
+        record: &mut Record,
+        cgroup: &dyn Cgroup,
+        streams: &mut Streams,
+        found: &mut Found,
+    ) -> Result<()> {
+        match (notice.script, notice.pid) {
+            ("setup-namespaces", Some(pid)) => {
+                fault::point("restore.namespaces");
+                // Known to whoever deletes it, from here on.
+                record.init = Some(restored_init(pid)?);
+                self.container.directory.write(record)?;
+                self.made.by_hooks = true;
+                for kind in [Hook::Prestart, Hook::CreateRuntime] {
+                    self.container.run_hooks(kind, self.config, record, Status::Creating, &Place::Host)?;
+                }
+                Ok(())
+            }
+            ("network-unlock", _) => match &record.network {
+                Some(journal) if !self.options.empty_network => network::adopt(journal),
+                _ => Ok(()),
+            },
+            ("orphan-pts-master", _) => {
+                found.master = notice.descriptor;
+                Ok(())
+            }
+            ("post-restore", Some(pid)) => {
+                let init = restored_init(pid)?;
+                let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
+                record.namespaces = self.verify_namespaces(pid)?;
+                self.verify_cgroups(pid, cgroup)?;
+                streams.give(super::prepare::owner(
+                    pid,
+                    record.namespaces & libc::CLONE_NEWUSER as u64 != 0,
+                    process_of(self.config)?,
+                )?)?;
+                record.external_descriptors = self.streams_now(streams);
+                found.init = Some((init.identity.clone(), pidfd));
+                record.init = Some(init);
+                self.container.directory.write(record)?;
+                fault::point("restore.verified");
+                Ok(())
+            }
+            ("pre-resume", _) => {
+                let Some((init, _)) = &found.init else { return Ok(()) };
+                // CRIU does not listen to a failure any more: they must not live to run.
+                self.verify_privileges(init.pid).inspect_err(|_| {
+                    if let Err(error) = cgroup.kill_all(self.container.runtime.cgroup_deadline()) {
+                        log::warn!("container {:?}: {error}", self.container.id);
+                    }
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the standard streams are from now on: those that were pipes have become what was given.
+    fn streams_now(&self, streams: &Streams) -> Vec<String> {
+        let given = super::create::external_descriptors(&streams.low);
+        let now = |(was, given): (&String, String)| if is_pipe(was) && !self.terminal { given } else { was.clone() };
+        self.descriptors.iter().take(3).zip(given).map(now).collect()
+    }
+
+    /// Whether all new processes are in the container's cgroups.
+    fn verify_cgroups(&self, pid: i32, cgroup: &dyn Cgroup) -> Result<()> {
+        let members: BTreeSet<i32> = cgroup.pids()?.into_iter().collect();
+        match family(pid)?.into_iter().find(|pid| !members.contains(pid)) {
+            Some(stranger) => Err(unfit(format!("process {stranger} is not in the container's cgroups"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether they have no more privileges than the configuration gives. Known right before they run.
+    fn verify_privileges(&self, pid: i32) -> Result<()> {
+        let process = process_of(self.config)?;
+        let bounding = Sets::of(process).bounding;
+        for pid in family(pid)? {
+            let status = identity::read_proc(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
+            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
+            if has & !bounding != 0 {
+                let more = has & !bounding;
+                return Err(unfit(format!("process {pid} could get capabilities that it does not give ({more:#x})")));
+            }
+            if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
+                return Err(unfit(format!("process {pid} could get new privileges")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespaces of the new init that are not the caller's.
+    fn verify_namespaces(&self, pid: i32) -> Result<u64> {
+        let mut found = 0;
+        for kind in namespaces::KINDS {
+            let name = namespaces::proc_name(kind);
+            let place = format!("/proc/{pid}/ns/{name}");
+            let theirs = namespace_of(&place)?;
+            let ours = namespace_of(&format!("/proc/self/ns/{name}"))?;
+            if theirs != ours {
+                found |= namespaces::flag(kind);
+            }
+            let joined = self.namespaces.joined.iter().zip(self.joined).find(|(joined, _)| joined.kind == kind);
+            let fits = match joined {
+                Some((_, file)) => {
+                    let expected =
+                        nix::sys::stat::fstat(file).doing(|| format!("looking at the namespace for {place}"))?;
+                    (expected.st_dev, expected.st_ino) == theirs
+                }
+                None if self.namespaces.is_new(kind) => theirs != ours,
+                // CRIU keeps a process's clocks going by a namespace of its own.
+                None => theirs == ours || kind == LinuxNamespaceType::Time,
+            };
+            if !fits {
+                let name = namespaces::name(kind);
+                return Err(unfit(format!("the {name} namespace is not the one that the configuration says")));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The container lives without us from here on.
+    fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
+        let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
+        let (identity, pidfd) = found.init.ok_or_else(missing)?;
+        record.phase = Phase::Created;
+        let master = match (&self.options.process.console_socket, found.master) {
+            (Some(socket), Some(master)) => {
+                send_terminal(socket, &master)?;
+                None
+            }
+            (_, master) => master,
+        };
+        let container = self.container;
+        let stdio = std::mem::take(&mut streams.ours);
+        let process = Process::init(identity.pid, pidfd, container.directory.path(), stdio).with_terminal(master);
+        children::keep(container.directory.path(), process.end());
+        container.directory.write(&record)?;
+        fault::point("restore.committed");
+        *container.lock_init() = Some(process);
+        Ok(())
+    }
+}
+
+fn unfit(what: String) -> Error {
+    Error::new(Code::Criu, format!("the images do not fit the configuration: {what}"))
+}
+
+fn gone(pid: i32) -> Error {
+    Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
+}
+
+/// It never waits to be started, so no image of berth-init's is its own.
+fn restored_init(pid: i32) -> Result<Init> {
+    Ok(Init { identity: Identity::of(pid)?, image: (0, 0) })
+}
+
+fn namespace_of(path: &str) -> Result<(u64, u64)> {
+    let found = nix::sys::stat::stat(path).doing(|| format!("looking at {path}"))?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+/// A process and all that descends from it.
+fn family(pid: i32) -> Result<Vec<i32>> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children_of(pid)?);
+        next += 1;
+    }
+    Ok(found)
+}
+
+fn children_of(pid: i32) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
+    let doing = || format!("listing the threads of process {pid}");
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).doing(doing)? {
+        let thread = entry.doing(doing)?.file_name();
+        let list = identity::read_proc(&format!("{pid}/task/{}/children", thread.to_string_lossy()))?;
+        found.extend(list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
+
+/// After a failure: the new init was a child of ours from its first moment on, and nobody else will take its status. Before
+/// CRIU has told of it, it is known by CRIU's session, in which it was born.
+fn keep_orphans(container: &Container, criu: i32, found: &Found) {
+    let told = container.directory.read().ok().flatten().and_then(|record| record.init);
+    let told = told.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
+    let ours = children_of(std::process::id() as i32).unwrap_or_default();
+    let session = |pid: i32| identity::glance(pid).ok().flatten().map(|glance| glance.session);
+    for pid in ours.into_iter().filter(|pid| Some(*pid) == told || session(*pid) == Some(criu)) {
+        if let Ok(pidfd) = identity::pidfd_open(pid) {
+            let end = std::sync::Arc::new(children::End::new(pid, pidfd));
+            end.kill();
+            children::keep(container.directory.path(), end);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
+
+/// Part of an error of CRIU's, and what to do.
+const KNOWN: [(&str, &str); 12] = [
+    ("consider using --tcp-established", "allow established TCP connections"),
+    ("Connected TCP socket", "allow established TCP connections"),
+    ("--ext-unix-sk", "allow external unix sockets, or let the container close them"),
+    ("external socket is used", "allow external unix sockets, or let the container close them"),
+    ("--file-locks", "allow file locks"),
+    ("--link-remap", "allow link remaps: a file that is open has lost its name, or lies under another"),
+    ("--ghost-limit", "let the container close the large file that it has deleted"),
+    ("--shell-job", "say that it is a shell job: it uses a terminal, or belongs to a session, of the caller's"),
+    ("No space left on device", "make room in the image directory"),
+    ("Unexpected process", "end the processes that were executed in the container beside its init"),
+    ("external slavery", "do not share the propagation of its mounts with the host"),
+    ("iptables-restore", "install iptables: CRIU needs it to hold back the packets of connections"),
+];
+
+/// The remedy, for a sentence.
+pub fn of(errors: &[&str]) -> Option<String> {
+    errors.iter().find_map(|error| foreign_file(error)).or_else(|| {
+        let known = KNOWN.iter().find(|(part, _)| errors.iter().any(|error| error.contains(part)));
+        known.map(|(_, remedy)| (*remedy).to_owned())
+    })
+}
+
+/// "Can't lookup mount=29 for fd=1 path=/tmp/log": an open file of the host's, which no restore could open again.
+fn foreign_file(error: &str) -> Option<String> {
+    let (_, rest) = error.split_once("Can't lookup mount=")?;
+    let (_, rest) = rest.split_once(" for fd=")?;
+    let (fd, path) = rest.split_once(" path=")?;
+    Some(format!(
+        "descriptor {fd} leads to {path}, which is on no mount of the container: give the container a pipe or /dev/null \
+         instead, or let it close the descriptor"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_file_is_named_with_its_descriptor() {
+        let advice = of(&["Dumping FAILED.", "Can't lookup mount=29 for fd=1 path=/tmp/a log"]).unwrap();
+        assert!(advice.starts_with("descriptor 1 leads to /tmp/a log, which is on no mount"), "{advice}");
+    }
+
+    #[test]
+    fn what_an_option_allows_is_said() {
+        assert!(of(&["inet: Connected TCP socket, consider using --tcp-established option."]).unwrap().contains("TCP"));
+        assert_eq!(of(&["something else"]), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! What CRIU can do on this host, asked of CRIU itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::message::{Features, Kind, Request};
+use super::{OLDEST, Start, Swrk, Version, command};
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::runtime::Runtime;
+use crate::spawn::ExitStatus;
+
+/// What is asked takes a second; CRIU's first start on a host takes longer, since it tries the kernel out.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// CRIU's path and version, whether this version of the library can use it, what CRIU's own check of the kernel says, and
+/// the features that depend on the kernel, as JSON. An error only if there is no CRIU, or one that does not answer.
+pub fn check_json(runtime: &Runtime) -> Result<String> {
+    let program = super::program(runtime.inner.settings.criu.as_deref())?;
+    let deadline = Deadline::after(PATIENCE);
+    let version = Version::of(&program, deadline)?;
+    let mut report = Map::new();
+    report.insert("path".into(), json!(program.to_string_lossy()));
+    report.insert("version".into(), json!(version.to_string()));
+    report.insert("usable".into(), json!(version >= OLDEST));
+    report.insert("kernel".into(), kernel(&program, deadline)?);
+    report.insert("features".into(), features(&program, deadline)?);
+    Ok(Value::Object(report).to_string())
+}
+
+/// `criu check`.
+fn kernel(program: &Path, deadline: Deadline) -> Result<Value> {
+    let (status, text) = command::run(program, &["check"], deadline)?;
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(match status {
+        ExitStatus::Exited(0) => json!({ "supported": true, "says": lines }),
+        _ => json!({ "supported": false, "says": lines }),
+    })
+}
+
+fn features(program: &Path, deadline: Deadline) -> Result<Value> {
+    let found = kernel_features(program, deadline)?;
+    Ok(json!({
+        "memoryTracking": found.memory_tracking.unwrap_or(false),
+        "lazyPages": found.lazy_pages.unwrap_or(false),
+        "pidfdStore": found.pidfd_store.unwrap_or(false),
+    }))
+}
+
+/// What CRIU finds that it can use of the kernel.
+pub(crate) fn kernel_features(program: &Path, deadline: Deadline) -> Result<Features> {
+    let all = Features { memory_tracking: Some(true), lazy_pages: Some(true), pidfd_store: Some(true) };
+    let request = Request { kind: Kind::FeatureCheck.into(), features: Some(all), ..Request::default() };
+    let mut criu = Swrk::start(program, &Start::default(), deadline)?;
+    let response = criu.ask(&request, None, |_| Ok(()))?;
+    Ok(response.features.unwrap_or_default())
+}

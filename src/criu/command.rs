@@ -1,0 +1,52 @@
+//! CRIU as a plain command that prints something and ends.
+
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use super::{Root, SEARCH};
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::plan::{self, Plan, Program, Step};
+use crate::program::{Output, kill_group};
+use crate::spawn::{self, ExitStatus, Launch};
+
+/// How it is executed: in a mount namespace of its own, so that what CRIU mounts for its work is gone with it, even if it
+/// is killed, and nothing of it is ever seen on the host.
+pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
+    let file = program.to_string_lossy().into_owned();
+    let args: Vec<String> = std::iter::once(file.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
+    let env = [format!("PATH={SEARCH}")];
+    let rest = plan::program(&Program { file: &file, args: &args, env: &env, namespaces: 0 });
+    let mut plan = Plan { clone_flags: libc::CLONE_NEWNS as u64, ..rest };
+    let cut_off = Step::Propagation { path: "/".into(), flags: libc::MS_SLAVE | libc::MS_REC };
+    let before = root.map(|root| root.steps(&mut plan)).unwrap_or_default();
+    plan.steps.splice(0..0, std::iter::once(cut_off).chain(before));
+    plan
+}
+
+/// Runs it; how it ended and what it printed at last.
+pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitStatus, String)> {
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
+    let (mut output, theirs) = Output::new()?;
+    let plan = plan(program, args, None);
+    let low = [null.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];
+    let mut starting = spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: spawn::proc()? })?;
+    starting.executed(deadline)?;
+    let child = starting.finish().0;
+    drop((null, theirs));
+    match output.until_end(&child.pidfd, deadline) {
+        Ok(Some(status)) => Ok((status, output.text())),
+        Ok(None) => {
+            kill_group(child);
+            let message = format!("{} {} has not ended in time and was killed", program.display(), args.join(" "));
+            Err(Error::new(Code::Timeout, message).with_stage(Stage::Criu))
+        }
+        Err(error) => {
+            kill_group(child);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The directories of a checkpoint: images, and CRIU's work.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, renameat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::error::{Code, Doing, Error, Result};
+use crate::spawn;
+
+/// In the state directory: where CRIU works unless the caller says otherwise.
+pub const WORK: &str = "criu.work";
+/// What the standard streams were, beside the images.
+const DESCRIPTORS: &str = "descriptors.json";
+const DESCRIPTORS_NEW: &str = "descriptors.json.new";
+const MOST_BYTES: u64 = 1 << 20;
+/// How CRIU calls the directories on which it mounts cgroups for its work.
+const LITTER: [&str; 2] = [".criu.cgyard.", ".criu.cgmounts."];
+
+/// An open directory with its name.
+pub struct Folder {
+    pub fd: OwnedFd,
+    pub path: PathBuf,
+    /// Made by us, so that it is ours to remove.
+    made: bool,
+}
+
+impl Folder {
+    pub fn make(path: &Path, what: &str) -> Result<Folder> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let made = !path.exists();
+        builder.create(path).doing(|| format!("making the {what} {}", path.display()))?;
+        Ok(Folder { made, ..Folder::open(path, what)? })
+    }
+
+    pub fn open(path: &Path, what: &str) -> Result<Folder> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::invalid_argument(format!("the {what} is an empty path")));
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = open(path, flags, Mode::empty()).doing(|| format!("opening the {what} {}", path.display()))?;
+        let path = std::path::absolute(path).doing(|| format!("finding the {what} {}", path.display()))?;
+        Ok(Folder { fd, path, made: false })
+    }
+
+    /// For CRIU, which opens it through our /proc/<pid>/fd.
+    pub fn number(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The same directory in the mount namespace of `pid`: on another one's nothing can be mounted.
+    pub fn seen_by(&self, pid: i32) -> Result<OwnedFd> {
+        let doing = || format!("opening {} for process {pid}", self.path.display());
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = match openat(spawn::proc()?, format!("{pid}/root").as_str(), flags, Mode::empty()) {
+            // It has ended, which the conversation with it tells better.
+            Err(Errno::ENOENT | Errno::ESRCH) => return self.fd.try_clone().doing(doing),
+            other => other.doing(doing)?,
+        };
+        // By its plain path: a symlink to an absolute one would lead back to our own namespace.
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", self.number())).doing(doing)?;
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let opened = openat2(&root, &path, OpenHow::new().flags(flags).resolve(resolve)).doing(doing)?;
+        let (ours, theirs) = (fstat(&self.fd).doing(doing)?, fstat(&opened).doing(doing)?);
+        match (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
+            true => Ok(opened),
+            false => Err(Error::system(Errno::ESTALE, doing())),
+        }
+    }
+
+    /// Finds out now what CRIU would find out late.
+    pub fn check_writable(&self) -> Result<()> {
+        let doing = || format!("writing into {}", self.path.display());
+        let flags = OFlag::O_WRONLY | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+        match openat(&self.fd, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+            // Without temporary files the filesystem says something else.
+            Ok(_) | Err(Errno::EOPNOTSUPP | Errno::EISDIR) => Ok(()),
+            Err(errno) => Err(errno).doing(doing),
+        }
+    }
+
+    /// After a failure: what was made goes again. Images in a directory of the caller's stay, but are no checkpoint.
+    pub fn take_back(&self) {
+        let _ = self.forget_descriptors();
+        if let (true, Some(parent), Some(name)) = (self.made, self.path.parent(), self.path.file_name()) {
+            let name = std::ffi::CString::new(name.as_encoded_bytes()).unwrap_or_default();
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let removed = open(parent, flags, Mode::empty()).and_then(|parent| remove_tree(&parent, &name));
+            if let Err(errno) = removed {
+                log::warn!("removing {}: {}", self.path.display(), crate::error::reason(errno));
+            }
+        }
+    }
+
+    /// From now on this is no checkpoint, until the descriptors are written.
+    pub fn forget_descriptors(&self) -> Result<()> {
+        match unlinkat(&self.fd, DESCRIPTORS, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno).doing(|| format!("removing {}", self.path.join(DESCRIPTORS).display())),
+        }
+    }
+
+    /// Writes what the standard streams are, as the seed does.
+    pub fn write_descriptors(&self, descriptors: &[String]) -> Result<()> {
+        let doing = || format!("writing {}", self.path.join(DESCRIPTORS).display());
+        let text = serde_json::to_vec(descriptors).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let written = openat(&self.fd, DESCRIPTORS_NEW, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .doing(doing)
+            .and_then(|fd| File::from(fd).write_all(&text).doing(doing))
+            .and_then(|()| renameat(&self.fd, DESCRIPTORS_NEW, &self.fd, DESCRIPTORS).doing(doing));
+        written.inspect_err(|_| {
+            let _ = unlinkat(&self.fd, DESCRIPTORS_NEW, UnlinkatFlags::NoRemoveDir);
+        })
+    }
+
+    /// What the standard streams were. It may come from anywhere, so everything in it is checked.
+    pub fn read_descriptors(&self) -> Result<Vec<String>> {
+        let name = self.path.join(DESCRIPTORS);
+        let doing = || format!("reading {}", name.display());
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = match openat(&self.fd, DESCRIPTORS, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => {
+                let message = format!("{} has no {DESCRIPTORS}: it holds no checkpoint", self.path.display());
+                return Err(Error::new(Code::System, message).with_errno(Errno::ENOENT));
+            }
+            other => other.doing(doing)?,
+        };
+        let mut text = Vec::new();
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut text).doing(doing)?;
+        serde_json::from_slice(&text).map_err(|error| {
+            let message = format!("{} is damaged: {error}", name.display());
+            Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
+        })
+    }
+
+    /// Removes the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's mounts were its own.
+    pub fn tidy(&self) {
+        for name in names(&self.fd).unwrap_or_default() {
+            if LITTER.iter().any(|litter| name.to_bytes().starts_with(litter.as_bytes())) {
+                let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::RemoveDir);
+            }
+        }
+    }
+}
+
+fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut found = Vec::new();
+    for entry in Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?.iter() {
+        let name = entry?.file_name().to_owned();
+        if name.as_c_str() != c"." && name.as_c_str() != c".." {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes a directory with all that is in it, without following a link and without leaving its filesystem. Missing is
+/// success.
+pub fn remove_tree(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = match openat(parent, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => return unlinkat(parent, name, UnlinkatFlags::NoRemoveDir),
+        other => other?,
+    };
+    if fstat(&directory)?.st_dev != fstat(parent)?.st_dev {
+        return Err(Errno::EXDEV);
+    }
+    for entry in names(&directory)? {
+        remove_tree(&directory, &entry)?;
+    }
+    match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+        let folder = Folder::make(&dir.path().join("a/images"), "image directory").unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn descriptors_come_back() {
+        let (_dir, folder) = folder();
+        assert!(folder.read_descriptors().unwrap_err().message.contains("holds no checkpoint"));
+        let written = vec!["/dev/null".to_owned(), "pipe:[12]".to_owned()];
+        folder.write_descriptors(&written).unwrap();
+        assert_eq!(folder.read_descriptors().unwrap(), written);
+        std::fs::write(folder.path.join(DESCRIPTORS), "[1]").unwrap();
+        assert!(folder.read_descriptors().unwrap_err().message.contains("is damaged"));
+    }
+
+    #[test]
+    fn a_tree_is_removed_and_links_are_not_followed() {
+        let (dir, folder) = folder();
+        std::fs::create_dir_all(folder.path.join("w/deep/er")).unwrap();
+        std::fs::write(dir.path().join("kept"), "").unwrap();
+        std::os::unix::fs::symlink(dir.path(), folder.path.join("w/deep/link")).unwrap();
+        remove_tree(&folder.fd, c"w").unwrap();
+        remove_tree(&folder.fd, c"w").unwrap();
+        assert!(dir.path().join("kept").exists() && !folder.path.join("w").exists());
+    }
+}

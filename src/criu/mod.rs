@@ -1,0 +1,106 @@
+//! CRIU: the program that dumps the processes of a container into images, and makes them anew from these.
+//!
+//! It is started as `criu swrk`, as a good guest like every helper, and speaks protobuf messages (`proto/criu.proto`)
+//! through a socket: [`rpc`]. What a checkpoint and a restore say to it is decided in `container::checkpoint` and
+//! `container::restore`; here is what they have in common.
+
+mod advice;
+mod check;
+mod command;
+mod externals;
+mod folder;
+mod options;
+mod root;
+mod rpc;
+mod trace;
+mod version;
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
+pub use check::check_json;
+pub(crate) use externals::{Externals, check_namespaces, joined_again, left_out, namespace_dumped};
+pub(crate) use folder::{Folder, WORK, remove_tree};
+pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions, VethPair};
+pub(crate) use root::Root;
+pub(crate) use rpc::{FIRST_INHERITED, Notice, Start, Swrk};
+pub(crate) use trace::Trace;
+pub use version::Version;
+
+use crate::deadline::Deadline;
+use crate::error::{Code, Error, Result};
+
+/// CRIU's messages, compiled from proto/criu.proto.
+pub(crate) mod message {
+    #![allow(clippy::doc_markdown)]
+    include!(concat!(env!("OUT_DIR"), "/criu.rs"));
+}
+
+/// Where CRIU is looked for, and where CRIU looks for the programs that it runs (tar, iptables-restore …).
+const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The oldest version whose conversation is known here: before it, v2 cgroups are not frozen.
+const OLDEST: Version = Version::new(3, 15, 0);
+
+/// With the reasons for what it does, which its errors are explained by.
+pub(crate) const LOG_LEVEL: i32 = 4;
+
+/// What of the kernel's some options need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub memory_tracking: bool,
+    pub lazy_pages: bool,
+}
+
+/// Whether CRIU is new enough, and the kernel able to do what is needed.
+pub(crate) fn check_usable(program: &Path, needs: Needs, deadline: Deadline) -> Result<()> {
+    Version::of(program, deadline)?.at_least(OLDEST)?;
+    if needs == Needs::default() {
+        return Ok(());
+    }
+    let found = check::kernel_features(program, deadline)?;
+    let missing = [
+        ("memory tracking (CONFIG_MEM_SOFT_DIRTY)", needs.memory_tracking, found.memory_tracking),
+        ("lazy pages (userfaultfd)", needs.lazy_pages, found.lazy_pages),
+    ];
+    match missing.into_iter().find(|(_, needed, found)| *needed && *found != Some(true)) {
+        Some((feature, ..)) => Err(Error::new(Code::Unsupported, format!("this kernel has no {feature} for CRIU"))),
+        None => Ok(()),
+    }
+}
+
+/// CRIU's program: the one that the caller has named, or the host's.
+pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
+    let executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    match named {
+        Some(path) if executable(path) => Ok(path.to_owned()),
+        Some(path) => {
+            let message = format!("{} is not CRIU: there is no such program that can be executed", path.display());
+            Err(Error::new(Code::Unsupported, message).with_errno(Errno::ENOENT))
+        }
+        None => SEARCH
+            .split(':')
+            .map(|directory| Path::new(directory).join("criu"))
+            .find(|path| executable(path))
+            .ok_or_else(|| {
+                let message =
+                    format!("CRIU is not installed: there is no criu in {SEARCH}; install it, or name its path");
+                Error::new(Code::Unsupported, message).with_errno(Errno::ENOENT)
+            }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = program(Some(Path::new("/nowhere/criu"))).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported);
+        assert!(error.message.starts_with("/nowhere/criu is not CRIU"), "{error}");
+        assert_eq!(program(Some(Path::new("/bin/sh"))).unwrap(), Path::new("/bin/sh"));
+    }
+}

@@ -1,0 +1,170 @@
+//! What a checkpoint and a restore can be asked for. CRIU's manual, criu(8), says more about each.
+
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::message;
+use crate::process::ProcessOptions;
+
+/// How long CRIU may take if nothing else is said.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What becomes of cgroups that the container has made below its own, and of their values. The container's own cgroups and
+/// limits are always those of the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupMode {
+    /// They are made again; values are restored in those that are made.
+    #[default]
+    Soft,
+    /// Nothing is dumped or made: all processes are in the container's own cgroups.
+    Ignore,
+    /// All must be there already.
+    None,
+    /// All must be there already, and get their values.
+    Properties,
+    /// They are made if missing, and all get their values.
+    Full,
+    /// None may be there, all are made.
+    Strict,
+}
+
+impl CgroupMode {
+    pub(crate) fn message(self) -> message::CgroupMode {
+        match self {
+            CgroupMode::Soft => message::CgroupMode::Soft,
+            CgroupMode::Ignore => message::CgroupMode::Ignore,
+            CgroupMode::None => message::CgroupMode::None,
+            CgroupMode::Properties => message::CgroupMode::Properties,
+            CgroupMode::Full => message::CgroupMode::Full,
+            CgroupMode::Strict => message::CgroupMode::Strict,
+        }
+    }
+}
+
+/// Where `criu page-server`, or for lazy pages `criu lazy-pages`, is or will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageServer {
+    pub address: IpAddr,
+    pub port: u16,
+}
+
+impl PageServer {
+    pub(crate) fn message(self) -> message::PageServer {
+        message::PageServer { address: Some(self.address.to_string()), port: Some(self.port.into()) }
+    }
+}
+
+/// How a container is to be dumped.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointOptions {
+    /// The images go there. Made if missing.
+    pub images: PathBuf,
+    /// CRIU's log and other files of its work go there. Made if missing. None: the container's own directory.
+    pub work: Option<PathBuf>,
+    /// The container runs on afterwards. Otherwise it is stopped.
+    pub leave_running: bool,
+    /// Only memory is dumped, and the container runs on; the next dump, with these images as `parent_images`, has only
+    /// what has changed since. Needs a kernel with memory tracking.
+    pub pre_dump: bool,
+    /// The images of the dump before, absolute or as seen from `images`. Needs a kernel with memory tracking.
+    pub parent_images: Option<PathBuf>,
+    /// Pages that the images before have, too, are removed there.
+    pub auto_dedup: bool,
+    /// Memory goes there instead of into the images.
+    pub page_server: Option<PageServer>,
+    /// Memory stays here until a restore elsewhere asks for it, at `page_server`'s address: this dump waits for that.
+    pub lazy_pages: bool,
+    /// Gets a NUL byte when lazy pages can be asked for.
+    pub status_fd: Option<RawFd>,
+    /// Its terminal or session are the caller's.
+    pub shell_job: bool,
+    pub tcp_established: bool,
+    /// Connections that are not established yet are left out, instead of being an error.
+    pub tcp_skip_in_flight: bool,
+    /// Unix sockets whose other end is outside of the container.
+    pub external_unix_sockets: bool,
+    pub file_locks: bool,
+    /// Open files without a name get one for the time of the checkpoint.
+    pub link_remap: bool,
+    /// What is in its network namespace is not dumped: a restore begins with an empty one.
+    pub empty_network: bool,
+    pub cgroup_mode: CgroupMode,
+    /// A file of CRIU's options, which overrule all others.
+    pub config_file: Option<PathBuf>,
+    /// How long CRIU may take. None: ten minutes.
+    pub timeout: Option<Duration>,
+}
+
+impl CheckpointOptions {
+    /// All defaults, into this directory.
+    pub fn into_directory(images: impl Into<PathBuf>) -> CheckpointOptions {
+        CheckpointOptions { images: images.into(), ..CheckpointOptions::default() }
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(PATIENCE)
+    }
+}
+
+/// The part of a container's cgroups that the tree of the images begins at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupRoot {
+    /// A v1 controller, `name=…` for a named hierarchy, empty for the v2 tree.
+    pub controller: String,
+    /// As /proc/<pid>/cgroup has it.
+    pub path: String,
+}
+
+/// A pair of links that a restore makes for one that was dumped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VethPair {
+    /// Its name in the container.
+    pub name: String,
+    /// The name that its other end shall have on the host.
+    pub host_name: String,
+}
+
+/// How a container is to be made from images.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreOptions {
+    pub images: PathBuf,
+    /// As for a checkpoint.
+    pub work: Option<PathBuf>,
+    /// Where the container's standard streams lead that were pipes, and its terminal's master. A stream that was no pipe
+    /// is as it was: it must be left at its default, or be null.
+    pub process: ProcessOptions,
+    pub shell_job: bool,
+    pub tcp_established: bool,
+    /// Established connections are restored as closed ones.
+    pub tcp_close: bool,
+    pub external_unix_sockets: bool,
+    pub file_locks: bool,
+    pub auto_dedup: bool,
+    /// Memory is asked for when it is used, of a `criu lazy-pages` that works in the same work directory.
+    pub lazy_pages: bool,
+    pub empty_network: bool,
+    /// Pairs beside those of the configuration's networks.
+    pub veth_pairs: Vec<VethPair>,
+    pub cgroup_mode: CgroupMode,
+    /// Instead of the container's own cgroups, which must contain them.
+    pub cgroup_roots: Vec<CgroupRoot>,
+    /// "apparmor:NAME" or "selinux:LABEL", instead of what the processes had.
+    pub lsm_profile: Option<String>,
+    /// An SELinux label for mounts.
+    pub lsm_mount_context: Option<String>,
+    pub config_file: Option<PathBuf>,
+    pub timeout: Option<Duration>,
+}
+
+impl RestoreOptions {
+    /// All defaults, from this directory.
+    pub fn from_directory(images: impl Into<PathBuf>) -> RestoreOptions {
+        RestoreOptions { images: images.into(), ..RestoreOptions::default() }
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(PATIENCE)
+    }
+}

@@ -1,0 +1,324 @@
+//! The conversation with `criu swrk`: messages of any size, notifications, descriptors that come along, and an end of it
+//! whatever CRIU does.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::poll::PollFlags;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, setsockopt, socketpair, sockopt,
+};
+use nix::sys::stat::Mode;
+use prost::Message;
+
+use super::message::{Kind, Request, Response};
+use super::{Root, Trace, advice, command, trace};
+use crate::deadline::Deadline;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::program::{Output, kill_group};
+use crate::spawn::{self, Child, ExitStatus, Launch};
+
+/// The number of CRIU's end of the socket, in CRIU.
+const SOCKET: RawFd = 3;
+/// The first of the descriptors that CRIU gets besides.
+pub const FIRST_INHERITED: RawFd = 4;
+/// How long CRIU may take to put things back in order after a failure on our side, or to end after its last word.
+const AFTERMATH: Duration = Duration::from_secs(30);
+
+/// How CRIU is started.
+#[derive(Default)]
+pub struct Start<'a> {
+    /// The root filesystem of a container to be restored.
+    pub root: Option<Root>,
+    /// Its descriptors from [`FIRST_INHERITED`] on.
+    pub inherited: &'a [RawFd],
+    /// Its standard input, for a shell job; the null device otherwise.
+    pub stdin: Option<RawFd>,
+    /// On the v2 tree.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// A notification: CRIU waits until it is answered.
+pub struct Notice<'a> {
+    pub script: &'a str,
+    /// The new init, in notifications of a restore.
+    pub pid: Option<i32>,
+    /// The master of a terminal, with `orphan-pts-master`.
+    pub descriptor: Option<OwnedFd>,
+}
+
+/// A CRIU under way. Dropped, it is killed and reaped.
+pub struct Swrk {
+    child: Option<Child>,
+    socket: OwnedFd,
+    output: Output,
+    deadline: Deadline,
+}
+
+impl Swrk {
+    pub fn start(program: &Path, start: &Start, deadline: Deadline) -> Result<Swrk> {
+        let doing = || "making a socket for CRIU";
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).doing(doing)?;
+        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
+        let (output, printed) = Output::new()?;
+        let stdin = start.stdin.unwrap_or(null.as_raw_fd());
+        let mut low = vec![stdin, printed.as_raw_fd(), printed.as_raw_fd(), theirs.as_raw_fd()];
+        low.extend(start.inherited);
+
+        let plan = command::plan(program, &["swrk", &SOCKET.to_string()], start.root.as_ref());
+        let cgroup = start.cgroup;
+        let mut starting = spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: spawn::proc()? })?;
+        starting.executed(deadline)?;
+        let child = Some(starting.finish().0);
+        Ok(Swrk { child, socket: ours, output, deadline })
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().map_or(-1, |child| child.pid)
+    }
+
+    /// Sends a request and answers notifications until CRIU has said how it went. The errors are CRIU's: a failed reply,
+    /// its silence or its death, or what `notified` has failed with, and then CRIU was told and has taken things back.
+    pub fn ask(
+        &mut self,
+        request: &Request,
+        trace: Option<&Trace>,
+        mut notified: impl FnMut(Notice) -> Result<()>,
+    ) -> Result<Response> {
+        let said = |error: Error| explain(error, trace);
+        self.send(request).map_err(said)?;
+        let mut refused: Option<Error> = None;
+        loop {
+            let (response, descriptor) = match (self.receive(), refused.take()) {
+                (Ok(received), before) => {
+                    refused = before;
+                    received
+                }
+                // What was wrong first is what is told; that CRIU ends after it is no news.
+                (Err(_), Some(first)) => return Err(first),
+                (Err(error), None) => return Err(explain(error, trace)),
+            };
+            if response.kind() == Kind::Notify {
+                let answer = match refused {
+                    Some(_) => Ok(()),
+                    None => self.notify(&response, descriptor, &mut notified),
+                };
+                let success = answer.is_ok() && refused.is_none();
+                if let Err(error) = answer {
+                    self.deadline = self.deadline.within(AFTERMATH);
+                    refused = Some(error);
+                }
+                let answer = Request { kind: Kind::Notify.into(), notify_success: Some(success), ..Request::default() };
+                self.send(&answer).map_err(said)?;
+                continue;
+            }
+            return match refused {
+                Some(first) => Err(first),
+                None => self.judge(response, request).map_err(said),
+            };
+        }
+    }
+
+    fn notify(
+        &self,
+        response: &Response,
+        descriptor: Option<OwnedFd>,
+        notified: &mut impl FnMut(Notice) -> Result<()>,
+    ) -> Result<()> {
+        let notice = response.notify.as_ref().ok_or_else(|| broken("a notification of nothing"))?;
+        let script = notice.script.as_deref().ok_or_else(|| broken("a notification without a name"))?;
+        log::debug!("CRIU: {script}");
+        notified(Notice { script, pid: notice.pid, descriptor })
+    }
+
+    fn judge(&self, response: Response, request: &Request) -> Result<Response> {
+        if !response.success {
+            let mut error = failure("CRIU has failed".into());
+            if let Some(number) = response.errno.filter(|number| *number > 0) {
+                let errno = Errno::from_raw(number);
+                error = error.with_errno(errno).detail("criu_errno", number);
+                error.message = format!("{} ({})", error.message, crate::error::reason(errno));
+            }
+            if let Some(said) = response.message.filter(|said| !said.trim().is_empty()) {
+                error = error.detail("criu_message", said.trim());
+            }
+            return Err(error);
+        }
+        match response.kind() == request.kind() {
+            true => Ok(response),
+            false => {
+                let (got, asked) = (response.kind().as_str_name(), request.kind().as_str_name());
+                Err(broken(&format!("an answer to {got}, asked for {asked}")))
+            }
+        }
+    }
+
+    /// Waits for CRIU's own end, which says once more how it went.
+    pub fn finish(mut self) -> Result<ExitStatus> {
+        // It may wait for a further request; there is none.
+        let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
+        let deadline = self.deadline.within(AFTERMATH);
+        let Some(child) = self.child.take() else { return Err(failure("CRIU has ended before".into())) };
+        match self.output.until_end(&child.pidfd, deadline) {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => {
+                kill_group(child);
+                Err(Error {
+                    code: Code::Timeout,
+                    ..failure("CRIU has not ended after its work, and was killed".into())
+                })
+            }
+            Err(error) => {
+                kill_group(child);
+                Err(error)
+            }
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> Result<()> {
+        let bytes = request.encode_to_vec();
+        loop {
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            match sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(&bytes)], &[], flags, None) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EMSGSIZE) if self.make_room(bytes.len()) => {}
+                Err(Errno::EAGAIN) if !self.deadline.passed() => {
+                    let ready = self.deadline.poll([(self.socket.as_fd(), PollFlags::POLLOUT)]);
+                    ready.doing(|| "waiting for CRIU")?;
+                }
+                Err(Errno::EAGAIN) => return Err(self.late()),
+                // Gone: how it ended says more.
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.gone()),
+                Err(errno) => return Err(errno).doing(|| format!("sending {} bytes to CRIU", bytes.len())),
+            }
+        }
+    }
+
+    /// A message goes whole through the socket's buffer. False if it is as large already.
+    fn make_room(&self, length: usize) -> bool {
+        let needed = length.saturating_mul(2).saturating_add(4096);
+        let had = nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).unwrap_or(0);
+        let _ = setsockopt(&self.socket, sockopt::SndBufForce, &needed);
+        let _ = setsockopt(&self.socket, sockopt::SndBuf, &needed);
+        nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).is_ok_and(|has| has > had)
+    }
+
+    fn receive(&mut self) -> Result<(Response, Option<OwnedFd>)> {
+        let Some(child) = &self.child else { return Err(failure("CRIU has ended before".into())) };
+        let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
+        match (spoken, ended) {
+            (true, _) => match receive(&self.socket)? {
+                Some((bytes, descriptor)) => {
+                    let parsed = Response::decode(bytes.as_slice());
+                    let parsed = parsed.map_err(|error| broken(&format!("{} bytes: {error}", bytes.len())))?;
+                    Ok((parsed, descriptor))
+                }
+                None => Err(self.gone()),
+            },
+            (false, true) => Err(self.gone()),
+            (false, false) => Err(self.late()),
+        }
+    }
+
+    fn late(&mut self) -> Error {
+        if let Some(child) = self.child.take() {
+            kill_group(child);
+        }
+        Error { code: Code::Timeout, ..failure("CRIU has not finished in time, and was killed".into()) }
+    }
+
+    /// It has closed its end before it has answered.
+    fn gone(&mut self) -> Error {
+        const MOMENT: Duration = Duration::from_secs(5);
+        let Some(child) = self.child.take() else { return failure("CRIU has ended before".into()) };
+        let how = match self.output.until_end(&child.pidfd, Deadline::after(MOMENT)) {
+            Ok(Some(status)) => format!("CRIU {} before it has answered", status.describe()),
+            _ => {
+                kill_group(child);
+                "CRIU has closed its socket before it has answered, and was killed".to_owned()
+            }
+        };
+        failure(format!("{how}{}", self.output.quoted())).detail("output", self.output.text())
+    }
+}
+
+impl Drop for Swrk {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            kill_group(child);
+        }
+    }
+}
+
+/// One message, and the descriptor that came with it. None: the socket is closed.
+fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    let doing = || "receiving from CRIU";
+    let length = length_of_next(socket).doing(doing)?;
+    let mut bytes = vec![0; length];
+    let mut control = nix::cmsg_space!([RawFd; 1]);
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let (received, descriptor) = loop {
+        let mut iov = [IoSliceMut::new(&mut bytes)];
+        match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags) {
+            Err(Errno::EINTR) => {}
+            // It has gone with words of ours unread.
+            Err(Errno::ECONNRESET) => return Ok(None),
+            Err(errno) => return Err(errno).doing(doing),
+            Ok(received) => {
+                let first = received.cmsgs().doing(doing)?.find_map(|message| match message {
+                    ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+                    _ => None,
+                });
+                break (received.bytes, first);
+            }
+        }
+    };
+    // SAFETY: SCM_RIGHTS has just given us this descriptor.
+    let descriptor = descriptor.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok((received > 0).then_some((bytes, descriptor)))
+}
+
+/// recv(2) with MSG_PEEK and MSG_TRUNC tells the length and leaves the message.
+fn length_of_next(socket: &OwnedFd) -> nix::Result<usize> {
+    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    loop {
+        // SAFETY: nothing is written into a buffer of no length.
+        let result = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), 0, flags) };
+        match Errno::result(result) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::ECONNRESET) => return Ok(0),
+            other => return other.map(|length| length as usize),
+        }
+    }
+}
+
+fn failure(message: String) -> Error {
+    Error::new(Code::Criu, message).with_stage(Stage::Criu)
+}
+
+fn broken(what: &str) -> Error {
+    failure(format!("CRIU does not keep to its protocol: it sent {what}"))
+}
+
+/// Puts what CRIU's log says into the error: the errors and what can be done into the sentence, its end into the detail.
+fn explain(mut error: Error, trace: Option<&Trace>) -> Error {
+    let text = trace.map(Trace::text).unwrap_or_default();
+    let errors = trace::errors(&text);
+    if !errors.is_empty() {
+        error.message = Error::new(error.code, format!("{}: {}", error.message, errors.join("; "))).message;
+    }
+    if let Some(remedy) = advice::of(&errors) {
+        error.message = format!("{} ({remedy})", error.message);
+        error = error.detail("advice", remedy);
+    }
+    if !text.is_empty() {
+        error = error.detail("log", trace::tail(&text));
+    }
+    error
+}

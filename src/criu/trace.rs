@@ -1,0 +1,105 @@
+//! CRIU's log: the lines that matter for an error's sentence, and its end for the detail.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// How much of the end is looked at, and how much of that goes into the detail.
+const LOOKED_AT: u64 = 1 << 20;
+const TAIL: usize = 8 << 10;
+/// The first error is the cause, the others follow from it; a few of them may say where it happened.
+const QUOTED: usize = 3;
+
+/// The log of one run, as it is when somebody asks.
+pub struct Trace<'a> {
+    pub directory: &'a OwnedFd,
+    pub name: &'a str,
+}
+
+impl Trace<'_> {
+    /// Removes that of an earlier run.
+    pub fn forget(&self) {
+        let _ = unlinkat(self.directory, self.name, UnlinkatFlags::NoRemoveDir);
+    }
+
+    pub fn text(&self) -> String {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let Ok(fd) = openat(self.directory, self.name, flags, Mode::empty()) else { return String::new() };
+        let mut file = File::from(fd);
+        let length = file.metadata().map_or(0, |found| found.len());
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(LOOKED_AT)));
+        let mut bytes = Vec::new();
+        let _ = file.take(LOOKED_AT).read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// What the errors of a log say, the first ones, each without time and place in CRIU's sources.
+pub fn errors(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for said in text.lines().filter_map(error) {
+        if !found.contains(&said) {
+            found.push(said);
+        }
+    }
+    found.truncate(QUOTED);
+    found
+}
+
+/// Of "(00.012345)   1234: Error (criu/files-reg.c:1831): Can't lookup mount=29" the last part.
+fn error(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("Error (")?;
+    let (_, said) = rest.split_once("): ")?;
+    // What CRIU tries and can do without is written as an error, too.
+    let harmless = ["tun: Unable to create tun", "rlimit: Can't setup RLIMIT_NOFILE"];
+    let harmless = harmless.iter().any(|harmless| said.starts_with(harmless));
+    Some(said.trim()).filter(|said| !said.is_empty() && !harmless)
+}
+
+/// The last lines, whole.
+pub fn tail(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(TAIL);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    match text[start..].split_once('\n') {
+        Some((_, lines)) if start > 0 => lines,
+        _ => &text[start..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+(00.000021) Version: 4.1.1 (gitid 0)
+(00.012345)   1234: Error (criu/files-reg.c:1831): Can't lookup mount=29 for fd=1 path=/tmp/log
+(00.012346) Warn  (criu/x.c:1): nothing
+(00.012347) Error (criu/cr-dump.c:1674): Dump files (pid: 7) failed with -1
+(00.012348) Error (criu/cr-dump.c:1674): Dump files (pid: 7) failed with -1
+(00.012349) Error (criu/cr-dump.c:2111): Dumping FAILED.
+(00.012349) Error (criu/cr-dump.c:2111): and more
+";
+
+    #[test]
+    fn the_first_errors_are_quoted_once_each() {
+        let expected =
+            ["Can't lookup mount=29 for fd=1 path=/tmp/log", "Dump files (pid: 7) failed with -1", "Dumping FAILED."];
+        assert_eq!(errors(LOG), expected);
+        assert!(errors("").is_empty());
+    }
+
+    #[test]
+    fn the_tail_is_whole_lines() {
+        assert_eq!(tail(LOG), LOG);
+        let long = "é line\n".repeat(5000);
+        let end = tail(&long);
+        assert!(end.len() <= TAIL && end.starts_with("é line\n") && end.ends_with("é line\n"));
+        assert_eq!(tail(""), "");
+    }
+}

@@ -1,0 +1,158 @@
+//! CRIU as a program that may be missing, old, dumb, silent or dead. Each time there is one error, and the container goes
+//! on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use berth::criu::{CheckpointOptions, check_json};
+use berth::{Code, Stage, Status};
+use serde_json::Value;
+
+use crate::common::*;
+use crate::support::*;
+
+#[test]
+fn what_criu_can_do_is_reported() {
+    let host = host();
+    let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
+    assert_eq!(report["path"], criu().to_str().unwrap());
+    let version = report["version"].as_str().unwrap();
+    assert!(version.split('.').next().unwrap().parse::<u32>().unwrap() >= 3, "{report}");
+    assert_eq!(report["usable"], true);
+    assert_eq!(report["kernel"]["supported"], true, "{report}");
+    assert!(!report["kernel"]["says"].as_array().unwrap().is_empty(), "{report}");
+    assert!(report["features"]["memoryTracking"].is_boolean() && report["features"]["lazyPages"].is_boolean());
+}
+
+#[test]
+fn without_criu_the_error_says_so() {
+    let host = host_with(Path::new("/nowhere/criu"));
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    for error in
+        [container.checkpoint(&into(&host.images("images"))).unwrap_err(), check_json(&host.runtime).unwrap_err()]
+    {
+        assert_eq!(error.code, Code::Unsupported);
+        assert!(error.message.contains("/nowhere/criu"), "{error}");
+    }
+    assert!(!host.images("images").exists());
+    end(container);
+}
+
+/// A CRIU of which only the answer to `-V` is right; `conversation` is a shell script with the socket as descriptor 3.
+fn false_criu(host: &Host, conversation: &str) -> std::path::PathBuf {
+    let path = host.path("criu");
+    script(&path, &format!("if [ \"$1\" = -V ]; then echo 'Version: 4.1'; exit; fi\n{conversation}"));
+    path
+}
+
+/// The error of a checkpoint with this CRIU; the container must go on as before.
+fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
+    let mut host = host();
+    host.runtime = runtime(&host.path("state"), &false_criu(&host, conversation));
+    let data = host.data();
+    let container = host.run(&counter(&data), &quiet()).unwrap();
+    let options = CheckpointOptions { timeout, ..into(&host.images("images")) };
+    let error = container.checkpoint(&options).unwrap_err();
+    assert_eq!(error.stage, Stage::Criu, "{error}");
+    assert_eq!(container.status().unwrap(), Status::Running);
+    assert!(!host.images("images").exists());
+    counts_on(&data);
+    end(container);
+    error
+}
+
+#[test]
+fn a_criu_that_dies_is_an_error_with_its_last_words() {
+    let error = failed("echo no library >&2; exit 127", None);
+    assert_eq!(error.code, Code::Criu);
+    assert!(error.message.contains("CRIU exited with status 127 before it has answered: no library"), "{error}");
+    assert!(error.detail["output"].as_str().unwrap().contains("no library"));
+    assert!(failed("kill -9 $$", None).message.contains("was killed by SIGKILL"));
+}
+
+#[test]
+fn a_criu_that_closes_its_socket_is_not_waited_for() {
+    let error = failed("exec 3>&-; exec sleep 1000", None);
+    assert!(error.message.contains("closed its socket"), "{error}");
+}
+
+#[test]
+fn a_criu_that_hangs_is_killed_at_the_deadline() {
+    let error = failed("exec sleep 1000", Some(Duration::from_millis(300)));
+    assert_eq!(error.code, Code::Timeout);
+    assert!(error.message.contains("has not finished in time, and was killed"), "{error}");
+}
+
+#[test]
+fn an_answer_that_is_none_is_an_error() {
+    let error = failed("printf nonsense >&3; exec sleep 1000", None);
+    assert_eq!(error.code, Code::Criu);
+    assert!(error.message.contains("does not keep to its protocol: it sent 8 bytes"), "{error}");
+    // A good answer to another question: kind VERSION (10), success.
+    let error = failed(r"printf '\010\012\020\001' >&3; exec sleep 1000", None);
+    assert!(error.message.contains("an answer to VERSION, asked for DUMP"), "{error}");
+    // A notification (6) of nothing.
+    let error = failed(r"printf '\010\006\020\001' >&3; exec sleep 1000", Some(Duration::from_secs(5)));
+    assert!(error.message.contains("a notification of nothing"), "{error}");
+}
+
+#[test]
+fn a_failed_answer_has_crius_errno() {
+    // DUMP, no success, errno (field 7) 28.
+    let error = failed(r"printf '\010\001\020\000\070\034' >&3; exec sleep 1000", None);
+    assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
+    assert_eq!(error.detail["criu_errno"], 28);
+    assert!(error.message.contains("CRIU has failed (no space left on device)"), "{error}");
+}
+
+/// Far more than a page: nothing of it is cut off.
+#[test]
+fn an_answer_of_any_size_is_read() {
+    // DUMP, no success, message (field 9) of 100,000 bytes.
+    let answer = r#"{ printf '\010\001\020\000\112\240\215\006'; head -c 100000 /dev/zero | tr '\0' x; } > "$0.answer"
+        dd if="$0.answer" bs=200000 count=1 2>/dev/null >&3; exec sleep 1000"#;
+    let error = failed(answer, None);
+    assert_eq!(error.detail["criu_message"].as_str().unwrap().len(), 100_000, "{error}");
+}
+
+#[test]
+fn an_old_criu_is_refused_before_anything_is_touched() {
+    let mut host = host();
+    let path = host.path("criu");
+    script(&path, "echo 'Version: 3.14'");
+    host.runtime = runtime(&host.path("state"), &path);
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (Code::Unsupported, "CRIU 3.14 is too old; expected 3.15 or newer")
+    );
+    assert!(!host.images("images").exists());
+    end(container);
+}
+
+/// More external mounts than fit into a socket's buffer as it is.
+#[test]
+fn a_request_of_any_size_arrives() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    let long = "x".repeat(200);
+    for number in 0..700 {
+        let source = host.path("data");
+        let destination = format!("/tmp/{long}/{number}");
+        let mount =
+            serde_json::json!({ "destination": destination, "type": "bind", "source": source, "options": ["bind"] });
+        push_mount(&mut config, mount);
+    }
+    push_mount(&mut config, serde_json::json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
+    let mounts = config["mounts"].as_array_mut().unwrap();
+    let tmpfs = mounts.pop().unwrap();
+    mounts.insert(1, tmpfs);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let options = CheckpointOptions { leave_running: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    counts_on(&data);
+    end(container);
+}

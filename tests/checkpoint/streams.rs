@@ -1,0 +1,142 @@
+//! What leads out of a container: pipes, terminals, host files.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+
+use berth::{Code, Container, ProcessOptions, Stdio};
+use serde_json::json;
+
+use crate::common::*;
+use crate::support::*;
+
+fn pipes() -> ProcessOptions {
+    ProcessOptions { stdio: [Stdio::Pipe; 3], ..ProcessOptions::default() }
+}
+
+/// Sends a line to the container's standard input and reads its answer.
+fn answer(container: &Container, streams: &mut [Option<std::fs::File>; 3], line: &str) -> String {
+    let [Some(stdin), Some(stdout), _] = streams else { panic!("no pipes") };
+    writeln!(stdin, "{line}").unwrap();
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with('\n') {
+        assert_eq!(stdout.read(&mut byte).unwrap(), 1, "{:?}", container.status());
+        text.push(byte[0] as char);
+    }
+    text
+}
+
+fn streams(container: &Container) -> [Option<std::fs::File>; 3] {
+    container.init_process().unwrap().take_stdio().map(|fd| fd.map(std::fs::File::from))
+}
+
+#[test]
+fn pipes_become_new_ones_again_and_again() {
+    let host = host();
+    let config = shell("n=0; while read line; do n=$((n+1)); echo $n $line; done");
+    let mut container = host.run(&config, &pipes()).unwrap();
+    let mut ends = streams(&container);
+    assert_eq!(answer(&container, &mut ends, "a"), "1 a\n");
+    for round in 2..=4 {
+        let images = host.images(&format!("images-{round}"));
+        checkpoint(&container, &into(&images));
+        end(container);
+        container = host.restore(&config, &from_with(&images, pipes())).unwrap();
+        ends = streams(&container);
+        assert_eq!(answer(&container, &mut ends, "b"), format!("{round} b\n"));
+    }
+    // The end of its input is its end.
+    ends[0] = None;
+    assert_eq!(container.wait(LONG).unwrap(), berth::ExitStatus::Exited(0));
+    end(container);
+}
+
+#[test]
+fn a_stream_that_was_no_pipe_cannot_be_led_elsewhere() {
+    let host = host();
+    let config = shell("sleep 1000");
+    let container = host.run(&config, &quiet()).unwrap();
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let error = host.restore(&config, &from_with(&images, pipes())).unwrap_err();
+    assert_eq!(error.code, Code::InvalidArgument);
+    assert!(error.message.starts_with("stdin of the dumped container was \"/dev/null\", no pipe"), "{error}");
+    let extra = ProcessOptions { extra_fds: vec![0], ..quiet() };
+    let error = host.restore(&config, &from_with(&images, extra)).unwrap_err();
+    assert!(error.message.contains("extra_fds cannot be given to a restored process"), "{error}");
+    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+}
+
+/// The error names the descriptor and the path, and the container is not harmed.
+#[test]
+fn a_file_of_the_hosts_cannot_be_dumped_and_is_named() {
+    let host = host();
+    let data = host.data();
+    let log = std::fs::File::create(host.path("the log")).unwrap();
+    let stdio = [Stdio::Null, Stdio::Fd(log.as_raw_fd()), Stdio::Null];
+    let container = host.run(&counter(&data), &ProcessOptions { stdio, ..ProcessOptions::default() }).unwrap();
+    counts_on(&data);
+    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    assert_eq!((error.code, error.stage), (Code::Criu, berth::Stage::Criu));
+    let expected = format!("descriptor 1 leads to {}, which is on no mount", host.path("the log").display());
+    assert!(error.message.contains(&expected), "{error}");
+    assert!(error.detail["log"].as_str().unwrap().contains("Can't lookup mount"), "{:?}", error.detail);
+    assert!(!host.images("images").exists(), "what was made for the images is gone");
+    counts_on(&data);
+    end(container);
+}
+
+#[test]
+fn a_terminal_goes_along() {
+    let host = host();
+    let mut config = shell("stty -echo; n=0; while read line; do n=$((n+1)); echo $n $line; done");
+    config["process"]["terminal"] = json!(true);
+    let container = host.run(&config, &ProcessOptions::default()).unwrap();
+    let talk = |container: &Container, line: &str, expected: &str| {
+        let mut master = std::fs::File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
+        writeln!(master, "{line}").unwrap();
+        let (mut text, mut byte) = (String::new(), [0]);
+        while !text.contains(expected) {
+            assert_eq!(master.read(&mut byte).unwrap(), 1);
+            text.push(byte[0] as char);
+        }
+    };
+    talk(&container, "a", "1 a");
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let restored = host.restore(&config, &RestoreWithTerminal::options(&images)).unwrap();
+    talk(&restored, "b", "2 b");
+    restored.init_process().unwrap().resize_terminal(33, 44).unwrap();
+    end(restored);
+}
+
+struct RestoreWithTerminal;
+
+impl RestoreWithTerminal {
+    fn options(images: &std::path::Path) -> berth::criu::RestoreOptions {
+        from_with(images, ProcessOptions::default())
+    }
+}
+
+#[test]
+fn a_terminal_goes_to_the_console_socket() {
+    use std::os::unix::net::UnixListener;
+    let host = host();
+    let mut config = shell("while :; do sleep 1; done");
+    config["process"]["terminal"] = json!(true);
+    let container = host.run(&config, &ProcessOptions::default()).unwrap();
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let socket = host.path("console");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let options = ProcessOptions { console_socket: Some(socket), ..ProcessOptions::default() };
+    let restored = host.restore(&config, &from_with(&images, options)).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut name = [0; 64];
+    assert_eq!(stream.read(&mut name).unwrap(), "/dev/ptmx".len());
+    assert!(restored.init_process().unwrap().terminal().unwrap().is_none());
+    end(restored);
+}

@@ -1,0 +1,95 @@
+//! What the scenarios share: a host with CRIU, containers that say how far they are, and a way there and back.
+
+use std::path::{Path, PathBuf};
+
+use berth::criu::{CheckpointOptions, RestoreOptions};
+use berth::{Container, Force, ProcessOptions, Runtime, Settings};
+use serde_json::{Value, json};
+
+use crate::common::*;
+
+/// As [`Host::new`], with CRIU.
+pub fn host() -> Host {
+    host_with(&criu())
+}
+
+/// The same with another program for CRIU.
+pub fn host_with(criu: &Path) -> Host {
+    let mut host = Host::new();
+    host.runtime = runtime(&host.path("state"), criu);
+    host
+}
+
+pub fn runtime(root: &Path, criu: &Path) -> Runtime {
+    Runtime::new(Settings { root: root.into(), criu: Some(criu.into()), ..Settings::default() }).unwrap()
+}
+
+/// A directory of the host, in the container under /data.
+pub fn with_data(config: &mut Value, data: &Path) {
+    let mount = json!({ "destination": "/data", "type": "bind", "source": data, "options": ["bind", "rw"] });
+    push_mount(config, mount);
+}
+
+/// A shell that counts, and writes each number to /data/count: whole, so that nobody reads half of one.
+pub fn counter(data: &Path) -> Value {
+    let count = "n=0; while :; do n=$((n+1)); echo $n > /data/new; mv /data/new /data/count; sleep 0.01; done";
+    let mut config = shell(count);
+    with_data(&mut config, data);
+    config
+}
+
+pub fn count(data: &Path) -> u64 {
+    std::fs::read_to_string(data.join("count")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Waits until the counter has come further, and returns where it is.
+pub fn counts_on(data: &Path) -> u64 {
+    let before = count(data);
+    eventually("the counter goes on", || count(data) > before);
+    count(data)
+}
+
+impl Host {
+    pub fn data(&self) -> PathBuf {
+        self.make_dir("data")
+    }
+
+    pub fn images(&self, name: &str) -> PathBuf {
+        self.path(name)
+    }
+
+    pub fn restore(&self, config: &Value, options: &RestoreOptions) -> berth::Result<Container> {
+        Container::restore(&self.runtime, &unique("r"), &self.config(config), options)
+    }
+
+    /// Restores with all defaults, which must work.
+    pub fn restored(&self, config: &Value, images: &Path) -> Container {
+        self.restore(config, &from(images)).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
+    }
+}
+
+pub fn into(images: &Path) -> CheckpointOptions {
+    CheckpointOptions::into_directory(images)
+}
+
+pub fn from(images: &Path) -> RestoreOptions {
+    RestoreOptions { process: quiet(), ..RestoreOptions::from_directory(images) }
+}
+
+pub fn from_with(images: &Path, process: ProcessOptions) -> RestoreOptions {
+    RestoreOptions { process, ..RestoreOptions::from_directory(images) }
+}
+
+/// A checkpoint that must work.
+pub fn checkpoint(container: &Container, options: &CheckpointOptions) {
+    container.checkpoint(options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+}
+
+/// The end of CRIU's log, for a test that fails.
+pub fn told(error: &berth::Error) -> String {
+    error.detail.get("log").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+pub fn end(container: Container) {
+    container.delete(Force::Kill).unwrap();
+}
