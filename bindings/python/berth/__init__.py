@@ -1,0 +1,122 @@
+"""libberth: Linux containers from inside your own program.
+
+A :class:`Runtime` is a state root with containers; a :class:`Container` is made from a checked :class:`Config`, started,
+and deleted; a :class:`Process` is its init, or one more in it. All four are handles: context managers that give the
+handle back and touch nothing else. :func:`deleting` is for a container that is to be gone at the end. ::
+
+    import berth
+
+    spec = berth.default_spec()
+    spec["process"].update(args=["echo", "hello"], terminal=False)
+    config = berth.Config.from_json(spec, rootfs="/srv/busybox")
+    with berth.Runtime() as runtime:
+        with berth.deleting(runtime.run("hello", config, stdout=berth.PIPE)) as container:
+            print(container.init.stdout.read(), container.wait())
+
+What fails raises an :class:`Error`, each code of the C ABI its own subclass. Times are in seconds. Everything may be used
+from any thread; :mod:`berth.aio` is for asyncio. Every call may raise :class:`InvalidArgument`, :class:`System` (the kernel
+refused) and :class:`Internal` (a defect of libberth); other errors are listed at each.
+
+"OCI" is the Open Container Initiative's runtime specification, https://github.com/opencontainers/runtime-spec.
+"""
+
+from . import raw
+from ._arguments import Document, HasFileno
+from ._config import Config, default_spec
+from ._container import Container, ProcessSpec, Status, deleting
+from ._errors import (
+    AlreadyRunning,
+    Busy,
+    ConfigInvalid,
+    ConsoleExists,
+    Criu,
+    Error,
+    ErrorCode,
+    Hook,
+    IdInUse,
+    IdInvalid,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    NotPaused,
+    NotRunning,
+    NotStopped,
+    Paused,
+    Stage,
+    StatusUnknown,
+    System,
+    Timeout,
+    Unsupported,
+)
+from ._events import Events, Occurred, Pressure
+from ._library import LoadError, StrPath, load
+from ._log import LogLevel, set_log_callback, set_log_fd, set_logger
+from ._process import Process
+from ._runtime import CgroupManager, Runtime
+from ._stats import ExitStatus, Stats
+from ._streams import DEVNULL, PIPE, Stream, Terminal
+from ._version import __version__, abi_version, has_feature, strerror, version
+
+# The modules they are written in are nobody's business: they are told of, and pickled, by these names.
+for _thing in list(globals().values()):
+    if isinstance(_thing, type) and _thing.__module__.startswith("berth._"):
+        _thing.__module__ = "berth"
+del _thing
+
+__all__ = [
+    "AlreadyRunning",
+    "Busy",
+    "CgroupManager",
+    "Config",
+    "ConfigInvalid",
+    "ConsoleExists",
+    "Container",
+    "Criu",
+    "DEVNULL",
+    "Document",
+    "Error",
+    "ErrorCode",
+    "Events",
+    "ExitStatus",
+    "HasFileno",
+    "Hook",
+    "IdInUse",
+    "IdInvalid",
+    "Internal",
+    "InvalidArgument",
+    "LoadError",
+    "LogLevel",
+    "NotFound",
+    "NotPaused",
+    "NotRunning",
+    "NotStopped",
+    "Occurred",
+    "PIPE",
+    "Paused",
+    "Pressure",
+    "Process",
+    "ProcessSpec",
+    "Runtime",
+    "Stage",
+    "Stats",
+    "Status",
+    "StatusUnknown",
+    "StrPath",
+    "Stream",
+    "System",
+    "Terminal",
+    "Timeout",
+    "Unsupported",
+    "__version__",
+    "abi_version",
+    "default_spec",
+    "deleting",
+    "has_feature",
+    "load",
+    "raw",
+    "set_log_callback",
+    "set_log_fd",
+    "set_logger",
+    "strerror",
+    "version",
+]

@@ -1,0 +1,96 @@
+"""Checked configurations."""
+
+from __future__ import annotations
+
+from ctypes import POINTER, byref
+from typing import Any, Dict, Optional
+
+from . import _arguments, raw
+from ._arguments import Document
+from ._handle import Handle
+from ._library import StrPath, library
+
+
+def default_spec() -> Dict[str, Any]:
+    """The configuration to begin with, as a dictionary to change: the one that ``runc spec`` writes.
+
+    A shell on a terminal, in new namespaces, with a read-only root filesystem at "rootfs".
+    """
+    loaded = library()
+    spec: Dict[str, Any] = loaded.json(loaded.functions.berth_config_default_json)
+    return spec
+
+
+class Config(Handle):
+    """A checked OCI configuration (config.json). Immutable; one can serve many containers."""
+
+    _free = "berth_config_free"
+
+    @classmethod
+    def from_bundle(cls, bundle: StrPath) -> Config:
+        """Reads config.json in the directory ``bundle`` (OCI "Filesystem Bundle").
+
+        Relative paths in it are relative to the bundle. The text is checked as :meth:`from_json` says.
+
+        :raises ConfigInvalid: something in it is wrong.
+        :raises Unsupported: it asks for what this version does not do.
+        :raises System: with ENOENT, there is no such file.
+        """
+        loaded = library()
+        config = POINTER(raw.berth_config)()
+        loaded.call(loaded.functions.berth_config_from_bundle, _arguments.path(bundle, "bundle"), byref(config))
+        return cls(loaded, config)
+
+    @classmethod
+    def from_json(cls, spec: Document, rootfs: Optional[StrPath] = None) -> Config:
+        """Takes a configuration (OCI "Configuration"), a dictionary or its text.
+
+        It is checked at once and in full, without a look at the host: types, bounds, names, contradictions. Without a
+        bundle the paths in it are absolute.
+
+        :param rootfs: a directory to be used instead of ``root.path``.
+        :raises ConfigInvalid: something is wrong; the message begins with the JSON path of the field, which is
+            :attr:`Error.json_path`, too.
+        :raises Unsupported: it asks for what this version does not do. Nothing is silently ignored.
+        """
+        loaded = library()
+        config = POINTER(raw.berth_config)()
+        text = _arguments.document(spec, "spec")
+        root = _arguments.optional_path(rootfs, "rootfs")
+        loaded.call(loaded.functions.berth_config_from_json, text, root, byref(config))
+        return cls(loaded, config)
+
+    def with_networks(self, networks: Document) -> Config:
+        """The same configuration with networks and routes, which config.json has no place for: a new object.
+
+        :param networks: a dictionary, or its text, with the lists "networks" (of type "loopback" or "veth") and
+            "routes"; docs/networks.md has their members. They replace those that this configuration may have.
+        :raises ConfigInvalid: something is wrong, with the JSON path in ``networks``, like "networks[0].address".
+        """
+        config = POINTER(raw.berth_config)()
+        text = _arguments.document(networks, "networks")
+        self._call(self._c.berth_config_with_networks, text, byref(config))
+        return type(self)(self._library, config)
+
+    def validate(self) -> None:
+        """Asks the host for what the configuration names: root filesystem, namespaces to join, hooks, sources of bind
+        mounts, bridges, devices. Changes nothing. Creating does the same first.
+
+        :raises ConfigInvalid, Unsupported: as :meth:`from_json`.
+        """
+        self._call(self._c.berth_config_validate)
+
+    def explain(self) -> Dict[str, Any]:
+        """What the container's init would do on this host, step by step: "steps" is the list. Makes nothing.
+
+        For people and for comparison: names of steps may change between versions.
+
+        :raises ConfigInvalid, Unsupported: as :meth:`validate`.
+        """
+        plan: Dict[str, Any] = self._json(self._c.berth_config_explain_json)
+        return plan
+
+    def to_json(self) -> str:
+        """The text that the configuration was made from."""
+        with self._held() as pointer:
+            return self._library.text(self._c.berth_config_to_json, pointer)

@@ -1,0 +1,15 @@
+"""How the library's constants look in Python."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Constant(enum.IntEnum):
+    """A number of the C ABI with a name, which is what it prints as: "running"."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    def __format__(self, spec: str) -> str:
+        return format(int(self), spec) if spec else str(self)

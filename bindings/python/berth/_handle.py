@@ -1,0 +1,95 @@
+"""What all handles share: they are closed once, and never under a call of another thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from types import TracebackType
+from typing import Any, Iterator, Optional, Type, TypeVar
+
+from . import raw
+from ._errors import invalid
+from ._library import Library
+
+Self = TypeVar("Self", bound="Handle")
+
+
+class Handle:
+    """A handle of the library's. Closing it touches nothing of what it names.
+
+    May be used by any number of threads at once. A handle that is dropped is closed.
+    """
+
+    #: The function that releases it.
+    _free: str
+
+    def __init__(self, library: Library, pointer: Any) -> None:
+        self._library = library
+        self._pointer = pointer
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._closed = False
+        self._owner = os.getpid()
+
+    @property
+    def _c(self) -> raw.Functions:
+        return self._library.functions
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[Any]:
+        """The pointer, which is not released before the block has ended."""
+        with self._lock:
+            if self._closed:
+                raise invalid("handle", f"is of a {type(self).__name__} that was closed")
+            self._calls += 1
+        try:
+            yield self._pointer
+        finally:
+            with self._lock:
+                self._calls -= 1
+                last = self._closed and self._calls == 0
+            if last:
+                self._release()
+
+    def _call(self, function: raw.Function, *arguments: Any) -> None:
+        with self._held() as pointer:
+            self._library.call(function, pointer, *arguments)
+
+    def _json(self, function: raw.Function, *arguments: Any) -> Any:
+        with self._held() as pointer:
+            return self._library.json(function, pointer, *arguments)
+
+    def _release(self) -> None:
+        getattr(self._library.functions, self._free)(self._pointer)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Gives the handle back. Calls that other threads are in go on and end as they would have. May be repeated."""
+        with self._lock:
+            now = not self._closed and self._calls == 0
+            self._closed = True
+        if now:
+            self._release()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # In a forked child the library must not be called, nor is there anything to give back.
+        if not getattr(self, "_closed", True) and self._owner == os.getpid():
+            self.close()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"a {type(self).__name__} cannot be copied or pickled")

@@ -1,0 +1,101 @@
+"""The shared library: found, loaded once, and called."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import threading
+from ctypes import POINTER, byref, c_char_p
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from . import raw
+from ._errors import take
+
+SONAME = "libberth.so.0"
+BUNDLED = Path(__file__).resolve().parent / SONAME
+
+StrPath = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+class LoadError(ImportError):
+    """libberth was not found, is not libberth, or is too old for this package."""
+
+
+class Library:
+    """A loaded library, and how its functions are called: what fails raises."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            # Not PyDLL: other threads of Python run while a call blocks.
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise LoadError(f"{path} cannot be loaded: {error}") from error
+        try:
+            self.functions = raw.Functions(library)
+        except AttributeError as error:
+            raise LoadError(f"{path} is not libberth, or is older than this package: {error}") from error
+        self.path = path
+
+    def call(self, function: raw.Function, *arguments: Any) -> None:
+        """Calls a function whose last parameter is the error; raises :class:`berth.Error` if it fails."""
+        error = POINTER(raw.berth_error)()
+        code = function(*arguments, byref(error))
+        if code != 0:
+            raise take(self.functions, code, error)
+
+    def text(self, function: raw.Function, *arguments: Any) -> str:
+        """The same where the last parameter before the error takes a string of the library's."""
+        string = c_char_p()
+        self.call(function, *arguments, byref(string))
+        try:
+            return (string.value or b"").decode()
+        finally:
+            self.functions.berth_string_free(string)
+
+    def json(self, function: raw.Function, *arguments: Any) -> Any:
+        return json.loads(self.text(function, *arguments))
+
+
+_lock = threading.Lock()
+_library: Optional[Library] = None
+
+
+def library() -> Library:
+    """The library; loaded now if it was not yet."""
+    return _library or _load(None)
+
+
+def load(path: Optional[StrPath] = None) -> str:
+    """Loads libberth, and returns what was loaded: a path, or the name that the system's loader knows it by.
+
+    Only needed to say which library it shall be: without it, the first use loads the one inside this package if it
+    was installed from a wheel that carries it, else the one that the system's loader finds (``libberth.so.0``).
+
+    :param path: the library's file. A program has one library: naming another one later is an error.
+    :raises LoadError: there is none, it is too old, or another one is in use already.
+    """
+    return _load(None if path is None else os.path.realpath(os.fsdecode(path))).path
+
+
+def _load(path: Optional[str]) -> Library:
+    global _library
+    with _lock:
+        if _library is None:
+            _library = _find() if path is None else Library(path)
+        elif path is not None and path != _library.path:
+            raise LoadError(f"{path} cannot be loaded: {_library.path} is in use already")
+        return _library
+
+
+def _find() -> Library:
+    if BUNDLED.exists():
+        return Library(str(BUNDLED))
+    try:
+        return Library(SONAME)
+    except LoadError as error:
+        raise LoadError(
+            f"libberth was not found: this package does not carry it, and the system's loader says: "
+            f"{error.__cause__}. Install libberth, or name its file: berth.load(path)"
+        ) from error.__cause__

@@ -1,0 +1,183 @@
+"""A state root with containers."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, byref
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+from . import _arguments, raw
+from ._arguments import HasFileno
+from ._config import Config
+from ._constants import Constant
+from ._container import Container
+from ._handle import Handle
+from ._library import StrPath, library
+from ._streams import Stream, process_options
+
+
+class CgroupManager(Constant):
+    """Who makes the cgroups of containers (``BERTH_CGROUP_MANAGER_...``)."""
+
+    #: The library, in the cgroup filesystems. linux.cgroupsPath is a path.
+    FILES = raw.BERTH_CGROUP_MANAGER_FILES
+    #: systemd: each container is a transient scope. linux.cgroupsPath is "slice:prefix:name". Needs a host with
+    #: cgroup v2 alone (else :class:`Unsupported` from create).
+    SYSTEMD = raw.BERTH_CGROUP_MANAGER_SYSTEMD
+
+
+class RuntimeHandle(Handle):
+    """What :class:`berth.Runtime` and :class:`berth.aio.Runtime` share."""
+
+    _free = "berth_runtime_free"
+
+    def __init__(
+        self,
+        state_root: Optional[StrPath] = None,
+        *,
+        setup_timeout: float = 0,
+        lock_timeout: float = 0,
+        hook_timeout: float = 0,
+        cgroup_timeout: float = 0,
+        cgroup_manager: CgroupManager = CgroupManager.FILES,
+        systemd_annotations: bool = False,
+    ) -> None:
+        """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
+        loaded. Several runtimes, also of several programs, may share one state root.
+
+        Times are in seconds; 0 is the default.
+
+        :param state_root: where the state of the containers is kept, an absolute path of a directory for the caller alone.
+            Default: "/run/berth". It should not outlive a reboot, because the containers do not.
+        :param setup_timeout: how long init may take to set a container up, without the time of hooks. Default: 60 s.
+        :param lock_timeout: how long a call waits for others at work on the same container, before it raises
+            :class:`Busy`. Default: 30 s.
+        :param hook_timeout: how long a hook may run that has no timeout of its own. Default: 60 s.
+        :param cgroup_timeout: how long freezing, killing and removing may take. Default: 30 s.
+        :param cgroup_manager: who makes the cgroups of containers that are created.
+        :param systemd_annotations: annotations "org.systemd.property...." of a configuration become properties of its
+            scope. Not for configurations that come from others: properties can reach beyond the container.
+        :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
+        """
+        loaded = library()
+        options = raw.berth_runtime_options()
+        loaded.functions.berth_runtime_options_init(byref(options), ctypes.sizeof(options))
+        options.state_root = _arguments.optional_path(state_root, "state_root")
+        options.setup_timeout_ms = _arguments.milliseconds(setup_timeout, "setup_timeout")
+        options.lock_timeout_ms = _arguments.milliseconds(lock_timeout, "lock_timeout")
+        options.hook_timeout_ms = _arguments.milliseconds(hook_timeout, "hook_timeout")
+        options.cgroup_timeout_ms = _arguments.milliseconds(cgroup_timeout, "cgroup_timeout")
+        options.cgroup_manager = _arguments.number(cgroup_manager, "cgroup_manager")
+        options.flags = raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS if systemd_annotations else 0
+        runtime = POINTER(raw.berth_runtime)()
+        loaded.call(loaded.functions.berth_runtime_new, byref(options), byref(runtime))
+        super().__init__(loaded, runtime)
+
+    def list(self) -> List[Dict[str, Any]]:
+        """The states of all containers below the state root, sorted by id; each as :meth:`Container.state` has it.
+
+        A container that is deleted meanwhile is left out. Does not wait for others at work on a container.
+        """
+        states: List[Dict[str, Any]] = self._json(self._c.berth_runtime_list_json)
+        return states
+
+    def _recover(self) -> List[str]:
+        ids: List[str] = self._json(self._c.berth_runtime_recover)
+        return ids
+
+    def _make(self, function: raw.Function, id: str, config: Config, options: raw.berth_process_options) -> Any:
+        """Creates or runs; gives a pointer to a container."""
+        if not isinstance(config, Config):
+            raise TypeError(f"config must be a berth.Config, not {type(config).__name__}")
+        container = POINTER(raw.berth_container)()
+        with config._held() as held:
+            self._call(function, _arguments.text(id, "id"), held, byref(options), byref(container))
+        return container
+
+    def _load(self, id: str) -> Any:
+        """Gives a pointer to a container."""
+        container = POINTER(raw.berth_container)()
+        self._call(self._c.berth_container_load, _arguments.text(id, "id"), byref(container))
+        return container
+
+
+class Runtime(RuntimeHandle):
+    """A state root with containers.
+
+    As a context manager it is closed at the end. Its containers, and the handles on them, live on.
+    """
+
+    def create(
+        self,
+        id: str,
+        config: Config,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        extra_fds: Sequence[Union[int, HasFileno]] = (),
+        console_socket: Optional[StrPath] = None,
+        parent_death_signal: int = 0,
+    ) -> Container:
+        """Creates a container (OCI "create"): all is set up, and its init waits for :meth:`Container.start`.
+
+        Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
+        Init is a child of this program. Whether it has a terminal is said by its configuration (process.terminal);
+        then its streams are the terminal's, and none may be given here.
+
+        :param id: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique below the state
+            root.
+        :param stdin, stdout, stderr: where its standard streams lead: None, where this program's do; ``PIPE``, whose
+            other end is a file of :attr:`Container.init`; ``DEVNULL``; a descriptor, or a file object that has one.
+        :param extra_fds: descriptors or files that become the process's 3, 4 and so on.
+        :param console_socket: a unix socket that gets the master of the terminal in a message (SCM_RIGHTS), as runc's
+            ``--console-socket``. Without it the master is :attr:`Process.terminal`.
+        :param parent_death_signal: the signal that the process gets when the *thread* that started it ends. 0: none.
+        :raises IdInvalid, IdInUse:
+        :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`, before anything is made.
+        :raises ConsoleExists: streams are given although the process has a terminal.
+        :raises Hook, Timeout:
+        :raises System: at ``Stage.INIT`` with the step that failed inside the container.
+        """
+        options = process_options(
+            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
+        )
+        return Container(self._library, self._make(self._c.berth_container_create, id, config, options))
+
+    def run(
+        self,
+        id: str,
+        config: Config,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        extra_fds: Sequence[Union[int, HasFileno]] = (),
+        console_socket: Optional[StrPath] = None,
+        parent_death_signal: int = 0,
+    ) -> Container:
+        """Creates and starts a container in one. After an error nothing is left.
+
+        Parameters as :meth:`create`; raises as that and :meth:`Container.start`.
+        """
+        options = process_options(
+            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
+        )
+        return Container(self._library, self._make(self._c.berth_container_run, id, config, options))
+
+    def load(self, id: str) -> Container:
+        """A handle on a container that exists, made by this or any other program.
+
+        :raises NotFound, IdInvalid:
+        """
+        return Container(self._library, self._load(id))
+
+    def recover(self) -> List[str]:
+        """Takes back what programs have left behind that were killed while they created or deleted a container, and
+        returns the ids. Containers that are whole, and those somebody is at work on, stay. For a supervisor's start.
+
+        Blocks until they are removed, at most the cgroup timeout for each.
+
+        :raises Timeout: a process could not be killed in time. What was removed before stays removed.
+        """
+        return self._recover()

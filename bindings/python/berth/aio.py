@@ -1,0 +1,509 @@
+"""The same for :mod:`asyncio`: nothing here holds up the event loop.
+
+Waiting (for the end of a container or a process, for events, for output) is done by the loop itself, on descriptors.
+Calls that take their time (create, start, exec, delete, ...) run in the loop's default executor; one that is cancelled
+is waited for nevertheless, and what it has made is taken back, so that nothing is left half-done. Questions (status,
+stats, ...) are ordinary methods, as in :mod:`berth`. ::
+
+    async def main():
+        with berth.aio.Runtime() as runtime:
+            async with berth.aio.deleting(await runtime.run("hello", config)) as container:
+                print(await container.wait())
+
+An object belongs to the event loop that it is first waited in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import os
+import signal as signals
+from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Sequence, Set, Tuple, TypeVar, Union
+
+from . import raw
+from ._arguments import Document, HasFileno
+from ._config import Config
+from ._container import ContainerHandle, ProcessSpec
+from ._errors import Error, NotFound, StatusUnknown, Timeout, invalid
+from ._events import EventsHandle, Occurred, Pressure
+from ._handle import Handle
+from ._library import Library, StrPath
+from ._process import ProcessHandle
+from ._runtime import RuntimeHandle
+from ._stats import ExitStatus
+from ._streams import Stream, process_options
+
+__all__ = ["Container", "Events", "Process", "Runtime", "deleting"]
+
+T = TypeVar("T")
+
+
+async def _blocking(function: Callable[..., T], *arguments: Any, undo: Optional[Callable[[T], object]] = None) -> T:
+    """Runs a call that blocks in the loop's executor.
+
+    It cannot be cut short: whoever cancels has to wait for its end, and what it gave out then goes to ``undo``.
+    """
+    loop = asyncio.get_running_loop()
+    call = loop.run_in_executor(None, functools.partial(function, *arguments))
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        await _settled(call)
+        if undo is not None and call.exception() is None:
+            await _settled(loop.run_in_executor(None, undo, call.result()))
+        raise
+
+
+async def _settled(future: asyncio.Future[Any]) -> None:
+    """Waits for a future whatever happens; the caller is being cancelled already."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            pass
+    # Looked at: asyncio complains of those that nobody has seen.
+    future.exception()
+
+
+class _Readable:
+    """A descriptor that several tasks can wait for."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._waiters: Set[asyncio.Future[None]] = set()
+
+    async def wait(self, timeout: Optional[float]) -> None:
+        """Until it is readable, or was closed, or the time, in seconds, is over."""
+        if self._fd < 0:
+            return
+        if not self._waiters:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._fd, self._wake)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await asyncio.wait([waiter], timeout=timeout)
+        finally:
+            self._waiters.discard(waiter)
+            if not self._waiters:
+                self._forget()
+
+    def _wake(self) -> None:
+        self._forget()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    def _forget(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._fd)
+        self._loop = None
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._wake()
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+class _Watched(Handle):
+    """A handle with a descriptor that becomes readable when there is something to look at."""
+
+    _readable: Optional[_Readable] = None
+
+    def _descriptor(self) -> int:
+        raise NotImplementedError
+
+    async def _ready(self, timeout: Optional[float] = None) -> None:
+        if self._readable is None:
+            self._readable = _Readable(self._descriptor())
+        await self._readable.wait(timeout)
+
+    def close(self) -> None:
+        super().close()
+        if self._readable is not None:
+            # Those who wait look again, and find the handle closed.
+            self._readable.close()
+
+
+async def _end(handle: Union[Process, Container], look: Optional[float]) -> ExitStatus:
+    """Waits for the end of a process; looks at it also every ``look`` seconds."""
+    while True:
+        try:
+            return handle._wait_ms(0)
+        except Timeout:
+            await handle._ready(look)
+        except StatusUnknown:
+            # Another program's child. Until that has taken the status, and the kernel can tell it, is a moment.
+            return await _blocking(handle._wait_ms, 2000)
+
+
+#: Executed processes that have ended and were not waited for keep init from ending. A call on the container takes their
+#: status, as libberth itself does in its own waiting, as often as this.
+_LOOK_S = 1.0
+
+
+class _StreamProtocol(asyncio.StreamReaderProtocol):
+    """Takes the end of a terminal, which is EIO, as the end of the file."""
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        ended = isinstance(error, OSError) and error.errno == errno.EIO
+        super().connection_lost(None if ended else error)
+
+
+async def _reader(fd: int) -> Tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: _StreamProtocol(reader), os.fdopen(fd, "rb", 0))
+    return reader, transport
+
+
+async def _writer(fd: int) -> Tuple[asyncio.StreamWriter, asyncio.BaseTransport]:
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, os.fdopen(fd, "wb", 0))
+    return asyncio.StreamWriter(transport, protocol, None, loop), transport
+
+
+class Process(_Watched, ProcessHandle):
+    """A process: a container's init (:attr:`Container.init`), or one that :meth:`Container.exec` has started.
+
+    Closing it closes its streams, too; the process runs on.
+
+    :ivar stdin: the pipe to its standard input; None unless it was started with ``stdin=PIPE``.
+    :ivar stdout: the pipe from its standard output; None without ``stdout=PIPE``.
+    :ivar stderr: the pipe from its standard error; None without ``stderr=PIPE``.
+    """
+
+    _descriptor = ProcessHandle.pidfd
+    _look: Optional[float] = None
+
+    def __init__(self, library: Library, pointer: Any) -> None:
+        super().__init__(library, pointer)
+        self._transports: List[asyncio.BaseTransport] = []
+        self.stdin: Optional[asyncio.StreamWriter] = None
+        self.stdout: Optional[asyncio.StreamReader] = None
+        self.stderr: Optional[asyncio.StreamReader] = None
+
+    async def _connect(self) -> None:
+        """Makes streams of the pipes."""
+        stdin, stdout, stderr = self._take_stdio()
+        if stdin >= 0:
+            self.stdin = self._keep(await _writer(stdin))
+        if stdout >= 0:
+            self.stdout = self._keep(await _reader(stdout))
+        if stderr >= 0:
+            self.stderr = self._keep(await _reader(stderr))
+
+    def _keep(self, made: Tuple[T, asyncio.BaseTransport]) -> T:
+        stream, transport = made
+        self._transports.append(transport)
+        return stream
+
+    async def open_terminal(self) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The master of the process's terminal, to read and to write; at the end it is at its end of file.
+
+        Closed with this handle. :attr:`terminal` is the same as a file that blocks.
+
+        :raises InvalidArgument: this handle has no terminal (see :attr:`terminal`).
+        """
+        terminal = self.terminal
+        if terminal is None:
+            raise invalid("process", "has no terminal that this handle knows")
+        reader = self._keep(await _reader(os.dup(terminal.fileno())))
+        return reader, self._keep(await _writer(os.dup(terminal.fileno())))
+
+    async def communicate(self, input: Optional[bytes] = None) -> Tuple[bytes, bytes]:
+        """Writes ``input``, closes the input, and reads output and error to their ends; returns these.
+
+        For streams that are pipes; of others the result is ``b""``. Does not wait for the process: see :meth:`wait`.
+        """
+        stdout, stderr, _ = await asyncio.gather(_all(self.stdout), _all(self.stderr), _feed(self.stdin, input))
+        return stdout, stderr
+
+    async def wait(self) -> ExitStatus:
+        """Waits until the process has ended, and tells how. May be called again, and by several tasks at once.
+
+        :raises StatusUnknown: it has ended, and nobody can say how: somebody else has taken its status.
+        """
+        return await _end(self, self._look)
+
+    def close(self) -> None:
+        for transport in self._transports:
+            transport.close()
+        super().close()
+
+    async def _reap(self) -> None:
+        """Takes the status when there is one, whoever else asks for it."""
+        try:
+            await self.wait()
+        except Error:
+            # Closed before.
+            pass
+
+    def _discard(self) -> None:
+        """For a process that nobody gets; blocks."""
+        try:
+            self.signal(signals.SIGKILL)
+            self._wait_ms(1000)
+        except Error:
+            # Ended; or frozen, and then its status is taken by a later call on the container.
+            pass
+        self.close()
+
+
+async def _all(reader: Optional[asyncio.StreamReader]) -> bytes:
+    return b"" if reader is None else await reader.read()
+
+
+async def _feed(writer: Optional[asyncio.StreamWriter], input: Optional[bytes]) -> None:
+    if writer is None:
+        return
+    try:
+        writer.write(input or b"")
+        await writer.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        # Nobody reads the rest.
+        pass
+    writer.close()
+
+
+class Events(_Watched, EventsHandle):
+    """A subscription to events of one container; closing it ends it. An asynchronous iterator::
+
+        async for occurred in container.notify_oom():
+            print(occurred.count, "processes were killed")
+
+    It ends when the container's init has ended.
+    """
+
+    _descriptor = EventsHandle.dup
+    _over = False
+
+    async def read(self) -> Occurred:
+        """Takes what has happened since the last call; waits until something has.
+
+        With several tasks in here each event goes to one of them. When init ends, the last events come with or before
+        ``ended``.
+        """
+        while True:
+            try:
+                return self._read_ms(0)
+            except Timeout:
+                await self._ready()
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> Occurred:
+        while not self._over:
+            occurred = await self.read()
+            self._over = occurred.ended
+            if occurred.count:
+                return occurred
+        raise StopAsyncIteration
+
+
+class Container(_Watched, ContainerHandle):
+    """A handle on one container; see :class:`berth.Container`. Closing it does not touch the container."""
+
+    _descriptor = ContainerHandle.pidfd
+    _init: Optional[Process] = None
+
+    def __init__(self, library: Library, pointer: Any) -> None:
+        super().__init__(library, pointer)
+        self._reapers: Set[asyncio.Task[None]] = set()
+
+    @property
+    def init(self) -> Process:
+        """The container's init: for its pipes and terminal, which are with the handle that created the container.
+
+        Closed with this handle.
+
+        :raises NotRunning: init is gone and this handle has not seen it.
+        :raises NotFound: the container was deleted.
+        """
+        if self._init is None:
+            self._init = Process(self._library, self._init_process())
+            self._init._look = _LOOK_S
+        return self._init
+
+    def close(self) -> None:
+        if self._init is not None:
+            self._init.close()
+        super().close()
+
+    def _discard(self) -> None:
+        """For a container that nobody gets; blocks."""
+        self._delete(force=True)
+        self.close()
+
+    async def start(self) -> None:
+        """Starts it: see :meth:`berth.Container.start`."""
+        await _blocking(self._call, self._c.berth_container_start)
+
+    async def exec(
+        self,
+        process: ProcessSpec,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        extra_fds: Sequence[Union[int, HasFileno]] = (),
+        console_socket: Optional[StrPath] = None,
+        parent_death_signal: int = 0,
+    ) -> Process:
+        """Executes a further process in it: see :meth:`berth.Container.exec`.
+
+        Its status is taken when it has ended, also if nobody waits for it. Cancelled, the process is killed. The thread
+        that starts it is one of the loop's executor: mind that with ``parent_death_signal``.
+        """
+        options = process_options(
+            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
+        )
+
+        def start() -> Process:
+            return Process(self._library, self._exec(process, options))
+
+        started = await _blocking(start, undo=Process._discard)
+        await _connected(started, started, undo=Process._discard)
+        reaper = asyncio.ensure_future(started._reap())
+        self._reapers.add(reaper)
+        reaper.add_done_callback(self._reapers.discard)
+        return started
+
+    async def signal(self, signal: int, *, all: bool = False) -> None:
+        """Sends a signal to its init, or to all its processes: see :meth:`berth.Container.signal`."""
+        await _blocking(self._signal, signal, all)
+
+    async def pause(self) -> None:
+        """Freezes it: see :meth:`berth.Container.pause`."""
+        await _blocking(self._call, self._c.berth_container_pause)
+
+    async def resume(self) -> None:
+        """Lets it go on: see :meth:`berth.Container.resume`."""
+        await _blocking(self._call, self._c.berth_container_resume)
+
+    async def set(self, resources: Document) -> None:
+        """Changes its limits: see :meth:`berth.Container.set`."""
+        await _blocking(self._set, resources)
+
+    async def wait(self) -> ExitStatus:
+        """Waits until its init has ended, and tells how. May be called again, and by several tasks at once.
+
+        For a deadline: :func:`asyncio.wait_for`. A handle that has seen init end tells it also after the container was
+        deleted.
+
+        :raises StatusUnknown: it has ended, and nobody can say how.
+        :raises NotFound: the container was deleted.
+        """
+        return await _end(self, _LOOK_S)
+
+    async def delete(self, *, force: bool = False) -> None:
+        """Removes it: see :meth:`berth.Container.delete`."""
+        await _blocking(self._delete, force)
+
+    async def interfaces(self, *, inside: bool = False) -> Dict[str, Any]:
+        """What its networks have carried: see :meth:`berth.Container.interfaces`."""
+        return await _blocking(self._interfaces, inside)
+
+    def notify_oom(self) -> Events:
+        """Subscribes to its running out of memory: see :meth:`berth.Container.notify_oom`."""
+        return Events(self._library, self._notify_oom())
+
+    def notify_memory_pressure(self, level: Pressure) -> Events:
+        """Subscribes to memory's being hard to get: see :meth:`berth.Container.notify_memory_pressure`."""
+        return Events(self._library, self._notify_memory_pressure(level))
+
+
+async def _connected(process: Process, owner: T, *, undo: Callable[[T], object]) -> None:
+    try:
+        await process._connect()
+    except BaseException:
+        await _settled(asyncio.get_running_loop().run_in_executor(None, undo, owner))
+        raise
+
+
+class Runtime(RuntimeHandle):
+    """A state root with containers; see :class:`berth.Runtime`, also for the parameters. Closing it touches none."""
+
+    async def create(
+        self,
+        id: str,
+        config: Config,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        extra_fds: Sequence[Union[int, HasFileno]] = (),
+        console_socket: Optional[StrPath] = None,
+        parent_death_signal: int = 0,
+    ) -> Container:
+        """Creates a container: see :meth:`berth.Runtime.create`.
+
+        Cancelled, it is deleted. The thread that starts it is one of the loop's executor: mind that with
+        ``parent_death_signal``.
+        """
+        options = process_options(
+            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
+        )
+        return await self._made(self._c.berth_container_create, id, config, options)
+
+    async def run(
+        self,
+        id: str,
+        config: Config,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        extra_fds: Sequence[Union[int, HasFileno]] = (),
+        console_socket: Optional[StrPath] = None,
+        parent_death_signal: int = 0,
+    ) -> Container:
+        """Creates and starts a container in one: see :meth:`create`."""
+        options = process_options(
+            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
+        )
+        return await self._made(self._c.berth_container_run, id, config, options)
+
+    async def _made(
+        self, function: raw.Function, id: str, config: Config, options: raw.berth_process_options
+    ) -> Container:
+        def make() -> Container:
+            return Container(self._library, self._make(function, id, config, options))
+
+        container = await _blocking(make, undo=Container._discard)
+        if any(stream.kind == raw.BERTH_STDIO_PIPE for stream in options.stdio):
+            await _connected(container.init, container, undo=Container._discard)
+        return container
+
+    def load(self, id: str) -> Container:
+        """A handle on a container that exists: see :meth:`berth.Runtime.load`."""
+        return Container(self._library, self._load(id))
+
+    async def recover(self) -> List[str]:
+        """Takes back what killed programs have left behind: see :meth:`berth.Runtime.recover`."""
+        return await _blocking(self._recover)
+
+
+@contextlib.asynccontextmanager
+async def deleting(container: Container) -> AsyncIterator[Container]:
+    """A context manager at whose end the container is killed, deleted and closed: see :func:`berth.deleting`."""
+    with container:
+        try:
+            yield container
+        finally:
+            try:
+                await container.delete(force=True)
+            except NotFound:
+                pass
