@@ -19,7 +19,9 @@ _FOR_EVER = -1
 class HasFileno(Protocol):
     """A file, a socket, and whatever else has a descriptor."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
 
 
 def text(value: str, parameter: str) -> bytes:

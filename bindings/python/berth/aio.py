@@ -184,15 +184,17 @@ class Process(_Watched, ProcessHandle):
     :ivar stderr: the pipe from its standard error; None without ``stderr=PIPE``.
     """
 
-    _descriptor = ProcessHandle.pidfd
     _look: Optional[float] = None
 
     def __init__(self, library: Library, pointer: Any) -> None:
         super().__init__(library, pointer)
-        self._transports: List[asyncio.BaseTransport] = []
+        self._streams: List[Tuple[object, asyncio.BaseTransport]] = []
         self.stdin: Optional[asyncio.StreamWriter] = None
         self.stdout: Optional[asyncio.StreamReader] = None
         self.stderr: Optional[asyncio.StreamReader] = None
+
+    def _descriptor(self) -> int:
+        return self.pidfd()
 
     async def _connect(self) -> None:
         """Makes streams of the pipes."""
@@ -205,9 +207,8 @@ class Process(_Watched, ProcessHandle):
             self.stderr = self._keep(await _reader(stderr))
 
     def _keep(self, made: Tuple[T, asyncio.BaseTransport]) -> T:
-        stream, transport = made
-        self._transports.append(transport)
-        return stream
+        self._streams.append(made)
+        return made[0]
 
     async def open_terminal(self) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The master of the process's terminal, to read and to write; at the end it is at its end of file.
@@ -238,7 +239,7 @@ class Process(_Watched, ProcessHandle):
         return await _end(self, self._look)
 
     def close(self) -> None:
-        for transport in self._transports:
+        for _stream, transport in self._streams:
             transport.close()
         super().close()
 
@@ -286,8 +287,19 @@ class Events(_Watched, EventsHandle):
     It ends when the container's init has ended.
     """
 
-    _descriptor = EventsHandle.dup
     _over = False
+
+    def _descriptor(self) -> int:
+        return self.dup()
+
+    def _release(self) -> None:
+        """In a thread: the kernel takes its time to end a subscription to pressure, tens of milliseconds."""
+        free = functools.partial(self._c.berth_event_free, self._pointer)
+        try:
+            asyncio.get_running_loop().run_in_executor(None, free)
+        except RuntimeError:
+            # There is no loop any more, or it is ending.
+            free()
 
     async def read(self) -> Occurred:
         """Takes what has happened since the last call; waits until something has.
@@ -316,12 +328,14 @@ class Events(_Watched, EventsHandle):
 class Container(_Watched, ContainerHandle):
     """A handle on one container; see :class:`berth.Container`. Closing it does not touch the container."""
 
-    _descriptor = ContainerHandle.pidfd
     _init: Optional[Process] = None
 
     def __init__(self, library: Library, pointer: Any) -> None:
         super().__init__(library, pointer)
         self._reapers: Set[asyncio.Task[None]] = set()
+
+    def _descriptor(self) -> int:
+        return self.pidfd()
 
     @property
     def init(self) -> Process:

@@ -1,0 +1,115 @@
+"""Which library is used: the one that was named, else the one in the package, else the system's; and what is said if
+there is none.
+
+Each in a program of its own, since a program has one library.
+"""
+
+import ctypes.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import TOP, library_path
+
+TELL = "import berth; print(berth.load()); print(berth.version())"
+
+
+class Load(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="berth-load.")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.library = os.path.realpath(library_path())
+
+    def installed(self, with_library=False):
+        """A copy of the package, as if it were installed."""
+        site = self.folder / "site"
+        shutil.copytree(TOP / "bindings/python/berth", site / "berth", ignore=shutil.ignore_patterns("__pycache__", "*.so*"))
+        if with_library:
+            shutil.copy(self.library, site / "berth/libberth.so.0")
+        return site
+
+    def python(self, code, site, loader_path=""):
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "LD_LIBRARY_PATH": loader_path}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+        return done.stdout.split(), done.stderr
+
+    def system(self):
+        """A folder in which the system's loader finds the library."""
+        folder = self.folder / "system"
+        folder.mkdir()
+        (folder / "libberth.so.0").symlink_to(self.library)
+        return str(folder)
+
+    def test_importing_alone_loads_nothing(self):
+        said, complaint = self.python("import berth, berth.aio; print('fine')", self.installed())
+        self.assertEqual((said, complaint), (["fine"], ""))
+
+    def test_the_one_that_is_named_comes_first(self):
+        code = f"import berth; berth.load({self.library!r}); " + TELL
+        said, _ = self.python(code, self.installed(with_library=True), self.system())
+        self.assertEqual(said[0], self.library)
+
+    def test_the_one_in_the_package_comes_before_the_systems(self):
+        site = self.installed(with_library=True)
+        said, _ = self.python(TELL, site, self.system())
+        self.assertEqual(said[0], str(site / "berth/libberth.so.0"))
+
+    def test_the_systems_comes_last(self):
+        said, _ = self.python(TELL, self.installed(), self.system())
+        self.assertEqual(said[0], "libberth.so.0")
+
+    def test_an_environment_variable_of_its_own_decides_nothing(self):
+        text = "".join(path.read_text() for path in (TOP / "bindings/python/berth").glob("*.py"))
+        self.assertNotIn("environ", text)
+
+    def test_a_second_library_is_refused_and_the_same_one_is_not(self):
+        other = self.folder / "other.so"
+        shutil.copy(self.library, other)
+        link = self.folder / "link.so"
+        link.symlink_to(self.library)
+        code = f"import berth; berth.load({self.library!r}); berth.load({str(link)!r}); berth.load(); berth.load({str(other)!r})"
+        _, complaint = self.python(code, self.installed())
+        self.assertIn("LoadError", complaint)
+        self.assertIn(f"{self.library} is in use already", complaint)
+
+    @unittest.skipIf(ctypes.util.find_library("berth"), "this machine has libberth installed")
+    def test_without_any_the_error_says_what_to_do(self):
+        _, complaint = self.python("import berth; berth.version()", self.installed())
+        self.assertIn("libberth was not found", complaint)
+        self.assertIn("berth.load(path)", complaint)
+
+    def test_a_file_that_is_not_libberth_is_told_by_its_name(self):
+        site = self.installed()
+        _, complaint = self.python("import berth; berth.load('/nothing/here.so')", site)
+        self.assertIn("LoadError: /nothing/here.so cannot be loaded", complaint)
+        source = self.folder / "old.c"
+        source.write_text("int berth_version(void) { return 0; }\n")
+        old = self.folder / "old.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(old), str(source)], check=True)
+        _, complaint = self.python(f"import berth; berth.load({str(old)!r})", site)
+        self.assertIn("is not libberth, or is older than this package", complaint)
+        self.assertIn("berth_abi_version", complaint)
+
+    def test_after_a_failure_another_one_may_be_loaded(self):
+        code = f"""
+import berth
+try:
+    berth.load("/nothing/here.so")
+except ImportError:
+    berth.load({self.library!r})
+print(berth.version())"""
+        said, complaint = self.python(code, self.installed())
+        self.assertEqual(complaint, "")
+        self.assertTrue(said)
+
+
+if __name__ == "__main__":
+    unittest.main()

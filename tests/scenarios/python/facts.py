@@ -1,0 +1,197 @@
+"""What can be asked of containers, runtimes, configurations and the library."""
+
+import json
+import os
+import signal
+
+from scenario import LONG, berth, check, fails, has_ended, is_cloexec, is_readable, needs, scenario, was_killed
+from support import QUIET, config_of, eventually, spec_of
+
+
+@scenario("stats")
+def stats(world):
+    with berth.deleting(world.run("while :; do :; done")) as container:
+        before = container.stats()
+        check.assertIsNone(before.memory_limit)
+        check.assertIsNone(before.pids_limit)
+        check.assertIsNotNone(before.cpu_usage_ns)
+        eventually("using the CPU", lambda: container.stats().cpu_usage_ns > before.cpu_usage_ns)
+
+
+@scenario("stats-json")
+def stats_json(world):
+    with berth.deleting(world.run("sleep 1000")) as container:
+        usage = container.stats_json()
+        check.assertLessEqual({"cpu", "memory", "pids"}, set(usage))
+        check.assertEqual([one["Name"] for one in usage["network_interfaces"]], ["lo"])
+
+
+@scenario("set-limits")
+def set_limits(world):
+    with berth.deleting(world.run("sleep 1000")) as container:
+        with needs("the pids controller"):
+            container.set({"pids": {"limit": 77}})
+        check.assertEqual(container.stats().pids_limit, 77)
+        check.assertEqual(container.config()["linux"]["resources"]["pids"], {"limit": 77})
+
+
+@scenario("oom-event")
+def oom_event(world):
+    with berth.deleting(world.create("exec tail /dev/zero")) as container:
+        with needs("the memory controller"):
+            container.set({"memory": {"limit": 25165824, "swap": 25165824}})
+        with container.notify_oom() as events:
+            fd = events.dup()
+            is_cloexec(fd)
+            with fails(berth.Timeout):
+                events.read(0)
+            container.start()
+            check.assertTrue(is_readable(fd, LONG))
+            os.close(fd)
+            check.assertGreater(sum(occurred.count for occurred in events), 0)
+        was_killed(container)
+        check.assertTrue(container.oom_killed())
+
+
+@scenario("pressure-event")
+def pressure_event(world):
+    with berth.deleting(world.run("sleep 1000")) as container:
+        with needs("memory pressure"):
+            subscriptions = [container.notify_memory_pressure(level) for level in berth.Pressure]
+        for events in subscriptions:
+            os.close(events.dup())
+            with fails(berth.Timeout):
+                events.read(0)
+        container.signal(signal.SIGKILL)
+        for events in subscriptions:
+            with events:
+                while not events.read(LONG).ended:
+                    pass
+
+
+@scenario("list")
+def list_(world):
+    check.assertEqual(world.runtime.list(), [])
+    with config_of("sleep 1000") as config:
+        b = world.runtime.create("scenario-python-b", config, **QUIET)
+        a = world.runtime.run("scenario-python-a", config, **QUIET)
+    with berth.deleting(a), berth.deleting(b):
+        found = [(state["id"], state["status"]) for state in world.runtime.list()]
+        check.assertEqual(found, [("scenario-python-a", "running"), ("scenario-python-b", "created")])
+    check.assertEqual(world.runtime.list(), [])
+
+
+@scenario("load-from-another-handle")
+def load_from_another_handle(world):
+    with berth.deleting(world.create("sleep 1000")) as container:
+        with berth.Runtime(world.state_root) as other, other.load(container.id) as loaded:
+            check.assertEqual(loaded.status(), berth.Status.CREATED)
+            loaded.start()
+            check.assertEqual(loaded.status(), berth.Status.RUNNING)
+        check.assertEqual(container.status(), berth.Status.RUNNING)
+
+
+@scenario("force-delete")
+def force_delete(world):
+    with config_of("sleep 1000") as config:
+        with world.runtime.run("scenario-python-forced", config, **QUIET) as container:
+            with fails(berth.NotStopped, container.id):
+                container.delete()
+            check.assertEqual(container.status(), berth.Status.RUNNING)
+            container.delete(force=True)
+        with berth.deleting(world.runtime.run("scenario-python-forced", config, **QUIET)):
+            pass
+
+
+@scenario("recover")
+def recover(world):
+    with berth.deleting(world.run("sleep 1000")) as container:
+        check.assertEqual(world.runtime.recover(), [])
+        check.assertEqual(container.status(), berth.Status.RUNNING)
+
+
+@scenario("interfaces")
+def interfaces(world):
+    with berth.deleting(world.run("sleep 1000")) as container:
+        found = container.interfaces(inside=True)
+        check.assertEqual([one["name"] for one in found["interfaces"]], ["lo"])
+        check.assertNotIn("interfaces", container.interfaces())
+
+
+@scenario("networks")
+def networks(world):
+    with config_of("sleep 1000") as plain, plain.with_networks({"networks": [{"type": "veth", "name": "net0"}]}) as config:
+        with berth.deleting(world.runtime.run(world.new_id(), config, **QUIET)) as container:
+            found = container.interfaces(inside=True)
+            check.assertEqual([one["name"] for one in found["networks"]], ["net0"])
+            up = {one["name"]: one["up"] for one in found["interfaces"]}
+            check.assertEqual(up, {"lo": True, "net0": True})
+
+
+@scenario("state-json")
+def state_json(world):
+    spec = spec_of("sleep 1000", annotations={"org.example": "mine"})
+    with berth.Config.from_json(spec, rootfs=world.rootfs) as config:
+        with berth.deleting(world.runtime.run(world.new_id(), config, **QUIET)) as container:
+            state = container.state()
+            check.assertEqual(
+                (state["id"], state["status"], state["pid"], state["annotations"]),
+                (container.id, "running", container.init.pid, {"org.example": "mine"}),
+            )
+            check.assertEqual(state["rootfs"], os.path.realpath(world.rootfs))
+
+
+@scenario("config-json")
+def config_json(world):
+    spec = spec_of("sleep 1000", hostname="mine")
+    text = json.dumps(spec)
+    with berth.Config.from_json(text, rootfs=world.rootfs) as config:
+        check.assertEqual(config.to_json(), text)
+        with berth.deleting(world.runtime.run(world.new_id(), config, **QUIET)) as container:
+            check.assertEqual(container.config(), spec)
+
+
+@scenario("explain")
+def explain(world):
+    with config_of("true") as config:
+        steps = config.explain()["steps"]
+    check.assertGreater(len(steps), 10)
+    check.assertIn("/bin/sh", json.dumps(steps[-1]))
+    check.assertEqual(world.runtime.list(), [])
+
+
+@scenario("library")
+def library(_world):
+    check.assertRegex(berth.version(), r"^\d+\.\d+\.\d+$")
+    check.assertEqual(berth.abi_version(), berth.raw.BERTH_ABI_VERSION)
+    for name in ("exec", "pause", "events", "cgroup-v2"):
+        check.assertTrue(berth.has_feature(name), name)
+    check.assertFalse(berth.has_feature("time-travel"))
+
+
+def warn(world):
+    """A poststop hook that fails is told to the log only."""
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo sorry >&2; exit 3"]}
+    spec = spec_of("true", hooks={"poststop": [hook]})
+    with berth.Config.from_json(spec, rootfs=world.rootfs) as config:
+        world.runtime.create(world.new_id(), config, **QUIET).delete(force=True)
+
+
+@scenario("log")
+def log(world):
+    lines = []
+    berth.set_log_callback(lambda *line: lines.append(line))
+    warn(world)
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as told:
+        with os.fdopen(writer, "w") as file:
+            berth.set_log_fd(file)
+        warn(world)
+        berth.set_log_fd(None)
+        warn(world)
+        told = [json.loads(line) for line in told]
+    check.assertEqual([(level, target) for level, target, _ in lines], [(berth.LogLevel.WARN, "berth::hooks")])
+    check.assertIn("sorry", lines[0][2])
+    check.assertEqual([(line["level"], line["target"]) for line in told], [("warn", "berth::hooks")])
+    check.assertIn("sorry", told[0]["msg"])
+    check.assertIn("time", told[0])
