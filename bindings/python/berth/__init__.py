@@ -22,7 +22,7 @@ refused) and :class:`Internal` (a defect of libberth); other errors are listed a
 
 from . import raw
 from ._arguments import Document, HasFileno
-from ._config import Config, default_spec
+from ._config import Config, default_rootless_spec, default_spec
 from ._container import Container, ProcessSpec, Status, deleting
 from ._errors import (
     AlreadyRunning,
@@ -50,11 +50,11 @@ from ._errors import (
 )
 from ._events import Events, Occurred, Pressure
 from ._library import LoadError, StrPath, load
-from ._log import LogLevel, set_log_callback, set_log_fd, set_logger
+from ._log import LogLevel, set_log_callback, set_log_fd, set_log_level, set_logger
 from ._process import Process
 from ._runtime import CgroupManager, Runtime
 from ._stats import ExitStatus, Stats
-from ._streams import DEVNULL, PIPE, Stream, Terminal
+from ._streams import DEVNULL, PIPE, ProcessOptions, Stream, Terminal
 from ._version import __version__, abi_version, has_feature, strerror, version
 
 # The modules they are written in are nobody's business: they are told of, and pickled, by these names.
@@ -95,6 +95,7 @@ __all__ = [
     "Paused",
     "Pressure",
     "Process",
+    "ProcessOptions",
     "ProcessSpec",
     "Runtime",
     "Stage",
@@ -109,6 +110,7 @@ __all__ = [
     "Unsupported",
     "__version__",
     "abi_version",
+    "default_rootless_spec",
     "default_spec",
     "deleting",
     "has_feature",
@@ -116,6 +118,7 @@ __all__ = [
     "raw",
     "set_log_callback",
     "set_log_fd",
+    "set_log_level",
     "set_logger",
     "strerror",
     "version",

@@ -72,7 +72,10 @@ def live(runtime: berth.Runtime, rootfs: str) -> None:
         tell(f"it is {container.status()}")
 
         used = container.stats()
-        tell(f"it has used {amount(used.cpu_usage_ns, 1000)} us of CPU time, and has {amount(used.memory_usage, 1024)} KiB of memory")
+        tell(
+            f"it has used {amount(used.cpu_usage_ns, 1000)} us of CPU time, "
+            f"and has {amount(used.memory_usage, 1024)} KiB of memory"
+        )
 
         try:
             container.set({"pids": {"limit": "many"}})

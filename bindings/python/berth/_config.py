@@ -21,14 +21,25 @@ def default_spec() -> Dict[str, Any]:
     return spec
 
 
+def default_rootless_spec(uid: int, gid: int) -> Dict[str, Any]:
+    """The same for a caller without privileges, as ``runc spec --rootless`` writes it: in a user namespace whose root is
+    ``uid`` and ``gid`` of the host, with the host's network, and without limits.
+    """
+    loaded = library()
+    high = 2**32 - 1
+    ids = (_arguments.number(uid, "uid", 0, high), _arguments.number(gid, "gid", 0, high))
+    spec: Dict[str, Any] = loaded.json(loaded.functions.berth_config_default_rootless_json, *ids)
+    return spec
+
+
 class Config(Handle):
     """A checked OCI configuration (config.json). Immutable; one can serve many containers."""
 
     _free = "berth_config_free"
 
     @classmethod
-    def from_bundle(cls, bundle: StrPath) -> Config:
-        """Reads config.json in the directory ``bundle`` (OCI "Filesystem Bundle").
+    def from_bundle(cls, bundle: StrPath, file: Optional[StrPath] = None) -> Config:
+        """Reads config.json, or another ``file``, in the directory ``bundle`` (OCI "Filesystem Bundle").
 
         Relative paths in it are relative to the bundle. The text is checked as :meth:`from_json` says.
 
@@ -38,7 +49,12 @@ class Config(Handle):
         """
         loaded = library()
         config = POINTER(raw.berth_config)()
-        loaded.call(loaded.functions.berth_config_from_bundle, _arguments.path(bundle, "bundle"), byref(config))
+        folder = _arguments.path(bundle, "bundle")
+        if file is None:
+            loaded.call(loaded.functions.berth_config_from_bundle, folder, byref(config))
+        else:
+            name = _arguments.path(file, "file")
+            loaded.call(loaded.functions.berth_config_from_file, folder, name, byref(config))
         return cls(loaded, config)
 
     @classmethod
@@ -81,7 +97,8 @@ class Config(Handle):
         self._call(self._c.berth_config_validate)
 
     def explain(self) -> Dict[str, Any]:
-        """What the container's init would do on this host, step by step: "steps" is the list. Makes nothing.
+        """What the container's init would do on this host, step by step: "steps" is the list, and "outside" what the host
+        does to it meanwhile. Makes nothing.
 
         For people and for comparison: names of steps may change between versions.
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import threading
 from ctypes import POINTER, byref, c_int32, c_size_t
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 from . import _arguments, _waiting, raw
-from ._arguments import Document, HasFileno
+from ._arguments import Document
 from ._constants import Constant
 from ._errors import NotFound
 from ._events import Events, Pressure
 from ._handle import Handle
-from ._library import Library, StrPath
+from ._library import Library
 from ._process import Process
 from ._stats import ExitStatus, Stats, exit_status, stats
-from ._streams import Stream, process_options
+from ._streams import ProcessOptions, Stream, process_options
 
 
 class Status(Constant):
@@ -253,9 +252,7 @@ class Container(ContainerHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Process:
         """Executes a further process in the container, and returns when its program runs.
 
@@ -264,17 +261,15 @@ class Container(ContainerHandle):
 
         :param process: an OCI "process" object, a dictionary or its text; what it leaves out of capabilities and the like
             is the container's own. Or a list of arguments: then all else, but a terminal, is as init's process has it.
-        :param stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal: as :meth:`Runtime.create`.
+        :param stdin, stdout, stderr, options: as :meth:`Runtime.create`.
         :raises NotRunning, Paused, NotFound: the container is not in a state to do so.
         :raises ConfigInvalid, Unsupported: with the JSON path in ``process``, like "args[0]".
         :raises ConsoleExists: streams are given although the process has a terminal.
         :raises System: at ``Stage.INIT`` with ENOENT, there is no such program.
         :raises Timeout: it was not started in time.
         """
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
-        return Process(self._library, self._exec(process, options))
+        made = process_options(self._library, (stdin, stdout, stderr), options)
+        return Process(self._library, self._exec(process, made))
 
     def signal(self, signal: int, *, all: bool = False) -> None:
         """Sends a signal to the container's init, or to all its processes.

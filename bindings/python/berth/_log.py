@@ -79,6 +79,19 @@ def set_log_fd(file: Union[int, HasFileno, None]) -> None:
     loaded.call(loaded.functions.berth_log_set_fd, fd)
 
 
+def set_log_level(level: LogLevel) -> None:
+    """Says how much goes to the log: lines up to this level. ``DEBUG``, if it is never called.
+
+    ``TRACE`` is for finding out where the time goes: each call says when it passes the stages of its work, in lines of the
+    target "berth::point": the stage's name ("create.cgroups"), a space, and the nanoseconds of CLOCK_MONOTONIC.
+
+    :raises InvalidArgument: there is no such level.
+    :raises Busy: called from within a callback.
+    """
+    loaded = library()
+    loaded.call(loaded.functions.berth_log_set_level, _arguments.number(level, "level"))
+
+
 _LEVELS = {
     LogLevel.ERROR: logging.ERROR,
     LogLevel.WARN: logging.WARNING,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, byref
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional
 
 from . import _arguments, raw
-from ._arguments import HasFileno
 from ._config import Config
 from ._constants import Constant
 from ._container import Container
 from ._handle import Handle
 from ._library import StrPath, library
-from ._streams import Stream, process_options
+from ._streams import ProcessOptions, Stream, process_options
 
 
 class CgroupManager(Constant):
@@ -115,9 +114,7 @@ class Runtime(RuntimeHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Container:
         """Creates a container (OCI "create"): all is set up, and its init waits for :meth:`Container.start`.
 
@@ -129,20 +126,15 @@ class Runtime(RuntimeHandle):
             root.
         :param stdin, stdout, stderr: where its standard streams lead: None, where this program's do; ``PIPE``, whose
             other end is a file of :attr:`Container.init`; ``DEVNULL``; a descriptor, or a file object that has one.
-        :param extra_fds: descriptors or files that become the process's 3, 4 and so on.
-        :param console_socket: a unix socket that gets the master of the terminal in a message (SCM_RIGHTS), as runc's
-            ``--console-socket``. Without it the master is :attr:`Process.terminal`.
-        :param parent_death_signal: the signal that the process gets when the *thread* that started it ends. 0: none.
+        :param options: what is seldom needed: more descriptors, a console socket, and so on.
         :raises IdInvalid, IdInUse:
         :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`, before anything is made.
         :raises ConsoleExists: streams are given although the process has a terminal.
         :raises Hook, Timeout:
         :raises System: at ``Stage.INIT`` with the step that failed inside the container.
         """
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
-        return Container(self._library, self._make(self._c.berth_container_create, id, config, options))
+        made = process_options(self._library, (stdin, stdout, stderr), options)
+        return Container(self._library, self._make(self._c.berth_container_create, id, config, made))
 
     def run(
         self,
@@ -152,18 +144,14 @@ class Runtime(RuntimeHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Container:
         """Creates and starts a container in one. After an error nothing is left.
 
         Parameters as :meth:`create`; raises as that and :meth:`Container.start`.
         """
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
-        return Container(self._library, self._make(self._c.berth_container_run, id, config, options))
+        made = process_options(self._library, (stdin, stdout, stderr), options)
+        return Container(self._library, self._make(self._c.berth_container_run, id, config, made))
 
     def load(self, id: str) -> Container:
         """A handle on a container that exists, made by this or any other program.

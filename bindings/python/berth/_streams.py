@@ -1,13 +1,14 @@
-"""Standard streams: where a process's lead, and the caller's ends as file objects."""
+"""How a process is started: where its standard streams lead, and what else there is to say."""
 
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import errno
 import io
 import subprocess
-from ctypes import byref, c_int32
-from typing import IO, Any, List, Optional, Sequence, Union
+from ctypes import byref, c_char_p, c_int32
+from typing import IO, Any, List, Optional, Sequence, Tuple, Union
 
 from . import _arguments, raw
 from ._arguments import HasFileno
@@ -34,26 +35,58 @@ def _stream(value: Stream, parameter: str) -> raw.berth_stream:
     return raw.berth_stream(raw.BERTH_STDIO_FD, fd)
 
 
+@dataclasses.dataclass(frozen=True)
+class ProcessOptions:
+    """How a process is to be started, beside its specification and its standard streams."""
+
+    #: Descriptors or files that become the process's 3, 4 and so on.
+    extra_fds: Sequence[Union[int, HasFileno]] = ()
+    #: A unix socket that gets the master of the process's terminal in a message (SCM_RIGHTS, unix(7)), as runc's
+    #: ``--console-socket``. Without it the master is :attr:`Process.terminal`.
+    console_socket: Optional[StrPath] = None
+    #: The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0: none.
+    parent_death_signal: int = 0
+    #: When a container is created: its processes keep the session keyring (keyrings(7)) of who starts them, instead of
+    #: getting a new one.
+    inherit_keyring: bool = False
+    #: With exec: in a container that is paused the process begins when that is resumed, and the call returns then, or
+    #: raises :class:`Timeout` after the setup timeout.
+    wait_while_paused: bool = False
+    #: When a container is created: that fails (:class:`System` with ENOENT) if there is no such program. Without it only
+    #: starting does: until then hooks may bring the program.
+    find_program: bool = False
+    #: With exec: cgroups below the container's own that the process is put into, each "path", in all hierarchies, or
+    #: "controller[,controller]:path", in those. They must exist.
+    cgroups: Sequence[str] = ()
+
+
+_FLAGS = {
+    "inherit_keyring": raw.BERTH_PROCESS_INHERIT_KEYRING,
+    "wait_while_paused": raw.BERTH_PROCESS_WAIT_WHILE_PAUSED,
+    "find_program": raw.BERTH_PROCESS_FIND_PROGRAM,
+}
+
+
 def process_options(
-    library: Library,
-    stdin: Stream,
-    stdout: Stream,
-    stderr: Stream,
-    extra_fds: Sequence[Union[int, HasFileno]],
-    console_socket: Optional[StrPath],
-    parent_death_signal: int,
+    library: Library, stdio: Tuple[Stream, Stream, Stream], options: Optional[ProcessOptions]
 ) -> raw.berth_process_options:
-    options = raw.berth_process_options()
-    library.functions.berth_process_options_init(byref(options), ctypes.sizeof(options))
-    for index, (name, value) in enumerate([("stdin", stdin), ("stdout", stdout), ("stderr", stderr)]):
-        options.stdio[index] = _stream(value, name)
-    if extra_fds:
-        fds = [_arguments.descriptor(value, f"extra_fds[{index}]") for index, value in enumerate(extra_fds)]
-        options.extra_fds = (c_int32 * len(fds))(*fds)
-        options.extra_fd_count = len(fds)
-    options.console_socket = _arguments.optional_path(console_socket, "console_socket")
-    options.parent_death_signal = _arguments.number(parent_death_signal, "parent_death_signal")
-    return options
+    wanted = options or ProcessOptions()
+    made = raw.berth_process_options()
+    library.functions.berth_process_options_init(byref(made), ctypes.sizeof(made))
+    for index, name in enumerate(("stdin", "stdout", "stderr")):
+        made.stdio[index] = _stream(stdio[index], name)
+    if wanted.extra_fds:
+        fds = [_arguments.descriptor(fd, f"extra_fds[{index}]") for index, fd in enumerate(wanted.extra_fds)]
+        made.extra_fds = (c_int32 * len(fds))(*fds)
+        made.extra_fd_count = len(fds)
+    made.console_socket = _arguments.optional_path(wanted.console_socket, "console_socket")
+    made.parent_death_signal = _arguments.number(wanted.parent_death_signal, "parent_death_signal")
+    made.flags = sum(flag for name, flag in _FLAGS.items() if getattr(wanted, name))
+    if wanted.cgroups:
+        cgroups = [_arguments.text(one, f"cgroups[{index}]") for index, one in enumerate(wanted.cgroups)]
+        made.cgroups = (c_char_p * len(cgroups))(*cgroups)
+        made.cgroup_count = len(cgroups)
+    return made
 
 
 def close_pipe(file: IO[bytes]) -> None:

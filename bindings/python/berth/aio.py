@@ -21,20 +21,20 @@ import errno
 import functools
 import os
 import signal as signals
-from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Sequence, Set, Tuple, TypeVar, Union
+from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Set, Tuple, TypeVar, Union
 
 from . import raw
-from ._arguments import Document, HasFileno
+from ._arguments import Document
 from ._config import Config
 from ._container import ContainerHandle, ProcessSpec
 from ._errors import Error, NotFound, StatusUnknown, Timeout, invalid
 from ._events import EventsHandle, Occurred, Pressure
 from ._handle import Handle
-from ._library import Library, StrPath
+from ._library import Library
 from ._process import ProcessHandle
 from ._runtime import RuntimeHandle
 from ._stats import ExitStatus
-from ._streams import Stream, process_options
+from ._streams import ProcessOptions, Stream, process_options
 
 __all__ = ["Container", "Events", "Process", "Runtime", "deleting"]
 
@@ -372,21 +372,17 @@ class Container(_Watched, ContainerHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Process:
         """Executes a further process in it: see :meth:`berth.Container.exec`.
 
         Its status is taken when it has ended, also if nobody waits for it. Cancelled, the process is killed. The thread
-        that starts it is one of the loop's executor: mind that with ``parent_death_signal``.
+        that starts it is one of the loop's executor: mind that with ``options.parent_death_signal``.
         """
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
+        made = process_options(self._library, (stdin, stdout, stderr), options)
 
         def start() -> Process:
-            return Process(self._library, self._exec(process, options))
+            return Process(self._library, self._exec(process, made))
 
         started = await _blocking(start, undo=Process._discard)
         await _connected(started, started, undo=Process._discard)
@@ -458,19 +454,15 @@ class Runtime(RuntimeHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Container:
         """Creates a container: see :meth:`berth.Runtime.create`.
 
         Cancelled, it is deleted. The thread that starts it is one of the loop's executor: mind that with
         ``parent_death_signal``.
         """
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
-        return await self._made(self._c.berth_container_create, id, config, options)
+        made = process_options(self._library, (stdin, stdout, stderr), options)
+        return await self._made(self._c.berth_container_create, id, config, made)
 
     async def run(
         self,
@@ -480,15 +472,11 @@ class Runtime(RuntimeHandle):
         stdin: Stream = None,
         stdout: Stream = None,
         stderr: Stream = None,
-        extra_fds: Sequence[Union[int, HasFileno]] = (),
-        console_socket: Optional[StrPath] = None,
-        parent_death_signal: int = 0,
+        options: Optional[ProcessOptions] = None,
     ) -> Container:
         """Creates and starts a container in one: see :meth:`create`."""
-        options = process_options(
-            self._library, stdin, stdout, stderr, extra_fds, console_socket, parent_death_signal
-        )
-        return await self._made(self._c.berth_container_run, id, config, options)
+        made = process_options(self._library, (stdin, stdout, stderr), options)
+        return await self._made(self._c.berth_container_run, id, config, made)
 
     async def _made(
         self, function: raw.Function, id: str, config: Config, options: raw.berth_process_options

@@ -24,6 +24,9 @@ Function = Callable[..., Any]
 
 BERTH_ABI_VERSION = 1
 BERTH_RUNTIME_SYSTEMD_ANNOTATIONS = 1
+BERTH_PROCESS_INHERIT_KEYRING = 1
+BERTH_PROCESS_WAIT_WHILE_PAUSED = 2
+BERTH_PROCESS_FIND_PROGRAM = 4
 BERTH_SIGNAL_ALL = 1
 BERTH_DELETE_FORCE = 1
 BERTH_INTERFACES_INSIDE = 1
@@ -144,7 +147,9 @@ class berth_process_options(Structure):
         ("extra_fd_count", c_size_t),
         ("console_socket", c_char_p),
         ("parent_death_signal", c_int32),
-        ("reserved", c_int32),
+        ("flags", c_uint32),
+        ("cgroups", POINTER(c_char_p)),
+        ("cgroup_count", c_size_t),
     ]
 
 
@@ -208,6 +213,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_has_feature": (c_int32, [c_char_p]),
     "berth_log_set_callback": (c_int32, [berth_log_callback, c_void_p, POINTER(POINTER(berth_error))]),
     "berth_log_set_fd": (c_int32, [c_int32, POINTER(POINTER(berth_error))]),
+    "berth_log_set_level": (c_int32, [c_int32, POINTER(POINTER(berth_error))]),
     "berth_string_free": (None, [c_char_p]),
     "berth_error_code": (c_int32, [POINTER(berth_error)]),
     "berth_error_errno": (c_int32, [POINTER(berth_error)]),
@@ -222,8 +228,10 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_runtime_list_json": (c_int32, [POINTER(berth_runtime), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_runtime_recover": (c_int32, [POINTER(berth_runtime), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_config_from_bundle": (c_int32, [c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
+    "berth_config_from_file": (c_int32, [c_char_p, c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
     "berth_config_from_json": (c_int32, [c_char_p, c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
     "berth_config_default_json": (c_int32, [POINTER(c_char_p), POINTER(POINTER(berth_error))]),
+    "berth_config_default_rootless_json": (c_int32, [c_uint32, c_uint32, POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_config_with_networks": (c_int32, [POINTER(berth_config), c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
     "berth_config_validate": (c_int32, [POINTER(berth_config), POINTER(POINTER(berth_error))]),
     "berth_config_explain_json": (c_int32, [POINTER(berth_config), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
@@ -278,6 +286,7 @@ class Functions:
     berth_has_feature: Function
     berth_log_set_callback: Function
     berth_log_set_fd: Function
+    berth_log_set_level: Function
     berth_string_free: Function
     berth_error_code: Function
     berth_error_errno: Function
@@ -292,8 +301,10 @@ class Functions:
     berth_runtime_list_json: Function
     berth_runtime_recover: Function
     berth_config_from_bundle: Function
+    berth_config_from_file: Function
     berth_config_from_json: Function
     berth_config_default_json: Function
+    berth_config_default_rootless_json: Function
     berth_config_with_networks: Function
     berth_config_validate: Function
     berth_config_explain_json: Function

@@ -1,6 +1,6 @@
 """Runs all tests of the binding; the last line is "N passed, N failed, N skipped".
 
-    python3 bindings/python/tests [NAME]...      names as unittest has them: test_aio, test_aio.Waiting
+python3 bindings/python/tests [NAME]...      names as unittest has them: test_aio, test_aio.Waiting
 """
 
 import sys

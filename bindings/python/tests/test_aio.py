@@ -87,7 +87,7 @@ class Waiting(Loop):
         """The kernel ends them with init, and then waits for their parent: us."""
         async with aio.deleting(await self.run_script("sleep 1000")) as container:
             await container.exec(["sleep", "1000"], **QUIET)
-            with (await container.exec(["sleep", "1000"], **QUIET)):
+            with await container.exec(["sleep", "1000"], **QUIET):
                 pass
             os.kill(container.init.pid, signal.SIGKILL)
             self.assertEqual((await asyncio.wait_for(container.wait(), LONG)).signal, 9)
@@ -179,7 +179,9 @@ class Streams(Loop):
             container.status()
             left = sorted(map(kind_of, descriptors().values()))
             # The one that waited for the end, and the library's own.
-            self.assertEqual([one for one in left if one == "pipe"], [one for one in map(kind_of, before.values()) if one == "pipe"])
+            self.assertEqual(
+                [one for one in left if one == "pipe"], [one for one in map(kind_of, before.values()) if one == "pipe"]
+            )
             self.assertNotIn("/dev/ptmx", left)
 
 
@@ -227,7 +229,6 @@ class Events(Loop):
             await asyncio.wait_for(asyncio.gather(*tasks), LONG)
             for events in subscriptions:
                 events.close()
-
 
     async def test_ending_a_subscription_does_not_hold_up_the_loop(self):
         async with aio.deleting(await self.run_script("sleep 1000")) as container:

@@ -96,9 +96,9 @@ class OnContainers(WithContainers):
                 lambda: container.init.resize_terminal(1, -1),
                 lambda: container.notify_memory_pressure(2**32 + 1),
                 lambda: container.wait(-1),
-                lambda: container.exec(["true"], parent_death_signal=2**32),
+                lambda: container.exec(["true"], options=berth.ProcessOptions(parent_death_signal=2**32)),
                 lambda: container.exec(["true"], stdout=-5),
-                lambda: container.exec(["true"], extra_fds=[2**32]),
+                lambda: container.exec(["true"], options=berth.ProcessOptions(extra_fds=[2**32])),
             ):
                 with self.assertRaises(berth.InvalidArgument):
                     call()
@@ -111,9 +111,14 @@ class OnContainers(WithContainers):
 
     def test_nothing_is_made_by_a_call_that_is_refused(self):
         with config_of("true") as config:
-            for options in ({"stdout": -5}, {"extra_fds": [4000]}, {"console_socket": "/tmp/berth-nobody"}):
+            for options in (
+                {"extra_fds": [4000]},
+                {"console_socket": "/tmp/berth-nobody"},
+                {"parent_death_signal": 99},
+                {"cgroups": ["a\0b"]},
+            ):
                 with self.assertRaises(berth.InvalidArgument):
-                    self.runtime.create("never", config, **options)
+                    self.runtime.create("never", config, **QUIET, options=berth.ProcessOptions(**options))
             with self.assertRaises(TypeError):
                 self.runtime.create("never", spec_of("true"), **QUIET)
         self.assertEqual(self.runtime.list(), [])

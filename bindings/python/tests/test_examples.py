@@ -17,8 +17,12 @@ PACKAGE = TOP / "bindings/python"
 def python(*arguments):
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [sys.executable, "-X", "dev", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, universal_newlines=True,
+        [sys.executable, "-X", "dev", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -42,15 +46,23 @@ class Readme(WithContainers):
                     self.skipTest(complaint.splitlines()[-1])
                 self.assertEqual((complaint, status), ("", 0))
                 # The pipe to the container ends when it has ended: nobody knows which of two lines is first.
-                self.assertEqual(sorted(said.splitlines()), sorted(re.sub("^    ", "", output, flags=re.M).splitlines()))
+                self.assertEqual(
+                    sorted(said.splitlines()), sorted(re.sub("^    ", "", output, flags=re.M).splitlines())
+                )
 
 
 class Demo(WithContainers):
     def test_it_shows_one_life(self):
         status, said, complaint = python("-m", "berth", "--library", support.library_path(), self.world.rootfs)
         self.assertEqual((complaint, status), ("", 0))
-        for part in ("'demo' is created", "hello from berth-demo: I am process 1", "is paused", "exited with status 7",
-                     "pids.limit", "0 containers are left"):
+        for part in (
+            "'demo' is created",
+            "hello from berth-demo: I am process 1",
+            "is paused",
+            "exited with status 7",
+            "pids.limit",
+            "0 containers are left",
+        ):
             self.assertIn(part, said)
 
     def test_it_makes_a_root_filesystem_of_busybox(self):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from pathlib import Path
 
 from support import TOP, berth
 
@@ -163,7 +162,9 @@ class Idiomatic(unittest.TestCase):
                 if inspect.isclass(thing):
                     members = [thing] + [member for key, member in vars(thing).items() if not key.startswith("_")]
                     for member in members if not issubclass(thing, enum.Enum) else [thing]:
-                        documented = inspect.isroutine(member) or isinstance(member, property) or inspect.isclass(member)
+                        documented = (
+                            inspect.isroutine(member) or isinstance(member, property) or inspect.isclass(member)
+                        )
                         # What is inherited is documented where it comes from; pydoc finds it there.
                         if documented and not inspect.getdoc(member) and getattr(member, "__name__", "") != "close":
                             missing.append(f"{name}: {member}")

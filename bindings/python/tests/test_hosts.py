@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import threading
-import unittest
 from pathlib import Path
 
 import support
@@ -99,7 +98,10 @@ def host(state_root):
 
 
 class Mallinfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
 
 
 LIBC = ctypes.CDLL(None)
@@ -126,7 +128,9 @@ class Host(WithContainers):
         # Before them, one that fills what Python and the C library keep for the next time.
         command = [sys.executable, __file__, self.world.state_root, "3"]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         _, first, second = json.loads(done.stdout)
         told = f"after the first round: {first}, after the second: {second}"

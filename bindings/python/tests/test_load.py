@@ -28,7 +28,9 @@ class Load(unittest.TestCase):
     def installed(self, with_library=False):
         """A copy of the package, as if it were installed."""
         site = self.folder / "site"
-        shutil.copytree(TOP / "bindings/python/berth", site / "berth", ignore=shutil.ignore_patterns("__pycache__", "*.so*"))
+        shutil.copytree(
+            TOP / "bindings/python/berth", site / "berth", ignore=shutil.ignore_patterns("__pycache__", "*.so*")
+        )
         if with_library:
             shutil.copy(self.library, site / "berth/libberth.so.0")
         return site
@@ -36,7 +38,11 @@ class Load(unittest.TestCase):
     def python(self, code, site, loader_path=""):
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "LD_LIBRARY_PATH": loader_path}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             universal_newlines=True,
         )
         return done.stdout.split(), done.stderr
@@ -75,7 +81,8 @@ class Load(unittest.TestCase):
         shutil.copy(self.library, other)
         link = self.folder / "link.so"
         link.symlink_to(self.library)
-        code = f"import berth; berth.load({self.library!r}); berth.load({str(link)!r}); berth.load(); berth.load({str(other)!r})"
+        same = f"berth.load({self.library!r}); berth.load({str(link)!r}); berth.load()"
+        code = f"import berth; {same}; berth.load({str(other)!r})"
         _, complaint = self.python(code, self.installed())
         self.assertIn("LoadError", complaint)
         self.assertIn(f"{self.library} is in use already", complaint)

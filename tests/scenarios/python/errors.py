@@ -11,7 +11,10 @@ from support import QUIET, config_of, spec_of
 @scenario("bad-config")
 def bad_config(world):
     colour = {"namespaces": [{"type": "mount"}, {"type": "colour"}]}
-    for spec, path in ((spec_of("true", hostname=7), "hostname"), (spec_of("true", linux=colour), "linux.namespaces[1].type")):
+    for spec, path in (
+        (spec_of("true", hostname=7), "hostname"),
+        (spec_of("true", linux=colour), "linux.namespaces[1].type"),
+    ):
         with fails(berth.ConfigInvalid, path):
             berth.Config.from_json(spec, rootfs=world.rootfs)
         try:

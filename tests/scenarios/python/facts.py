@@ -4,7 +4,7 @@ import json
 import os
 import signal
 
-from scenario import LONG, berth, check, fails, has_ended, is_cloexec, is_readable, needs, scenario, was_killed
+from scenario import LONG, berth, check, fails, is_cloexec, is_readable, needs, scenario, was_killed
 from support import QUIET, config_of, eventually, spec_of
 
 
@@ -120,7 +120,10 @@ def interfaces(world):
 
 @scenario("networks")
 def networks(world):
-    with config_of("sleep 1000") as plain, plain.with_networks({"networks": [{"type": "veth", "name": "net0"}]}) as config:
+    with (
+        config_of("sleep 1000") as plain,
+        plain.with_networks({"networks": [{"type": "veth", "name": "net0"}]}) as config,
+    ):
         with berth.deleting(world.runtime.run(world.new_id(), config, **QUIET)) as container:
             found = container.interfaces(inside=True)
             check.assertEqual([one["name"] for one in found["networks"]], ["net0"])
@@ -182,6 +185,9 @@ def log(world):
     lines = []
     berth.set_log_callback(lambda *line: lines.append(line))
     warn(world)
+    berth.set_log_level(berth.LogLevel.ERROR)
+    warn(world)
+    berth.set_log_level(berth.LogLevel.DEBUG)
     reader, writer = os.pipe()
     with os.fdopen(reader) as told:
         with os.fdopen(writer, "w") as file:

@@ -74,6 +74,17 @@ def is_cloexec(fd):
 
 
 __all__ = [
-    "LONG", "SCENARIOS", "Skip", "World", "berth", "check", "fails", "has_ended", "is_cloexec", "is_readable", "needs",
-    "scenario", "was_killed",
+    "LONG",
+    "SCENARIOS",
+    "Skip",
+    "World",
+    "berth",
+    "check",
+    "fails",
+    "has_ended",
+    "is_cloexec",
+    "is_readable",
+    "needs",
+    "scenario",
+    "was_killed",
 ]

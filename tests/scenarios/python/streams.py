@@ -47,7 +47,7 @@ def stdio_null(world):
 def stdio_descriptors(world):
     pipes = [os.pipe() for _ in range(3)]
     into, out, extra = [(os.fdopen(reader, "rb"), os.fdopen(writer, "wb", 0)) for reader, writer in pipes]
-    options = {"stdin": into[0], "stdout": out[1].fileno(), "extra_fds": [extra[1]]}
+    options = {"stdin": into[0], "stdout": out[1].fileno(), "options": berth.ProcessOptions(extra_fds=[extra[1]])}
     with berth.deleting(world.run("cat; echo extra >&3", **options)) as container:
         for file in (into[0], out[1], extra[1]):
             file.close()
@@ -77,8 +77,8 @@ def console_socket(world):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        script = "echo ready; sleep 1000"
-        with berth.deleting(world.run(script, terminal=True, console_socket=path)) as container:
+        options = berth.ProcessOptions(console_socket=path)
+        with berth.deleting(world.run("echo ready; sleep 1000", terminal=True, options=options)) as container:
             connection, _ = listener.accept()
             with connection:
                 _, fds, _, _ = socket.recv_fds(connection, 64, 1)

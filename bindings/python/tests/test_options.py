@@ -1,0 +1,121 @@
+"""What there is to say about processes and configurations beside their specification."""
+
+import errno
+import json
+import os
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from support import LONG, QUIET, WithContainers, berth, config_of, eventually, spec_of
+
+from berth import _library, _streams, raw
+
+
+class Options(unittest.TestCase):
+    def made(self, **options):
+        return _streams.process_options(_library.library(), (None, None, None), berth.ProcessOptions(**options))
+
+    def test_each_flag_is_passed_as_its_constant(self):
+        self.assertEqual(self.made().flags, 0)
+        self.assertEqual(self.made(inherit_keyring=True).flags, raw.BERTH_PROCESS_INHERIT_KEYRING)
+        self.assertEqual(self.made(wait_while_paused=True).flags, raw.BERTH_PROCESS_WAIT_WHILE_PAUSED)
+        self.assertEqual(self.made(find_program=True).flags, raw.BERTH_PROCESS_FIND_PROGRAM)
+        self.assertEqual(self.made(inherit_keyring=True, find_program=True).flags, 1 | 4)
+
+    def test_lists_are_passed_with_their_length(self):
+        made = self.made(cgroups=["a", "memory:b"], extra_fds=[0, 1, 2])
+        self.assertEqual(made.cgroups[: made.cgroup_count], [b"a", b"memory:b"])
+        self.assertEqual(made.extra_fds[: made.extra_fd_count], [0, 1, 2])
+
+    def test_streams_are_passed_as_kind_and_descriptor(self):
+        stdio = (berth.PIPE, berth.DEVNULL, 1)
+        made = _streams.process_options(_library.library(), stdio, None)
+        found = [(one.kind, one.fd) for one in made.stdio]
+        self.assertEqual(found, [(raw.BERTH_STDIO_PIPE, 0), (raw.BERTH_STDIO_NULL, 0), (raw.BERTH_STDIO_FD, 1)])
+
+
+class OnContainers(WithContainers):
+    def test_a_missing_program_is_found_out_when_asked_for(self):
+        spec = spec_of("true")
+        spec["process"]["args"] = ["/bin/nothing-here"]
+        with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
+            with self.assertRaises(berth.System) as caught:
+                self.runtime.create("never", config, **QUIET, options=berth.ProcessOptions(find_program=True))
+            self.assertEqual(caught.exception.errno, errno.ENOENT)
+            self.assertEqual(self.runtime.list(), [])
+            with berth.deleting(self.runtime.create("later", config, **QUIET)) as container:
+                with self.assertRaises(berth.System):
+                    container.start()
+
+    def test_a_process_may_wait_while_its_container_is_paused(self):
+        with berth.deleting(self.world.run("sleep 1000")) as container:
+            container.pause()
+            found = []
+            options = berth.ProcessOptions(wait_while_paused=True)
+            waiting = threading.Thread(target=lambda: found.append(container.exec(["true"], **QUIET, options=options)))
+            waiting.start()
+            eventually("executing", lambda: container._calls == 1)
+            time.sleep(0.05)
+            self.assertEqual(found, [])
+            container.resume()
+            waiting.join()
+            self.assertEqual(found[0].wait(LONG).code, 0)
+
+    def test_a_process_is_put_into_a_cgroup_of_the_container(self):
+        with berth.deleting(self.world.run("sleep 1000")) as container:
+            options = berth.ProcessOptions(cgroups=["/not-there"])
+            with self.assertRaisesRegex(berth.Error, "not-there"):
+                container.exec(["true"], **QUIET, options=options)
+            folders = {Path(path, "below") for path in container.state()["cgroupPaths"].values()}
+            for folder in folders:
+                folder.mkdir()
+                # On cgroup v1 a new cpuset is empty.
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    if (folder / name).exists() and not (folder / "cgroup.type").exists():
+                        (folder / name).write_text((folder.parent / name).read_text())
+            options = berth.ProcessOptions(cgroups=["/below"])
+            with container.exec(["sleep", "1000"], **QUIET, options=options) as process:
+                for folder in folders:
+                    self.assertEqual(Path(folder, "cgroup.procs").read_text().split(), [str(process.pid)])
+
+    def test_extra_descriptors_are_the_processs_third_and_fourth(self):
+        with berth.deleting(self.world.run("sleep 1000")) as container:
+            with tempfile.TemporaryFile() as one, tempfile.TemporaryFile() as two:
+                options = berth.ProcessOptions(extra_fds=[one, two.fileno()])
+                script = ["sh", "-c", "echo three >&3; echo four >&4"]
+                with container.exec(script, **QUIET, options=options) as process:
+                    self.assertEqual(process.wait(LONG).code, 0)
+                for file, said in ((one, b"three\n"), (two, b"four\n")):
+                    file.seek(0)
+                    self.assertEqual(file.read(), said)
+
+
+class Configurations(WithContainers):
+    def test_a_bundles_configuration_may_have_another_name(self):
+        with tempfile.TemporaryDirectory(prefix="berth-bundle.") as folder:
+            Path(folder, "other.json").write_text(json.dumps(spec_of("exit 6", root={"path": self.world.rootfs})))
+            with berth.Config.from_bundle(folder, Path(folder, "other.json")) as config:
+                with berth.deleting(self.runtime.run(self.world.new_id(), config, **QUIET)) as container:
+                    self.assertEqual(container.wait(LONG).code, 6)
+                    self.assertEqual(container.state()["bundle"], os.path.realpath(folder))
+
+    def test_the_specification_without_privileges_maps_the_caller_to_root(self):
+        spec = berth.default_rootless_spec(1000, 2**32 - 2)
+        maps = spec["linux"]["uidMappings"] + spec["linux"]["gidMappings"]
+        self.assertEqual([one["hostID"] for one in maps], [1000, 2**32 - 2])
+        with self.assertRaises(berth.InvalidArgument):
+            berth.default_rootless_spec(-1, 0)
+
+    def test_explaining_makes_nothing(self):
+        with config_of("true") as config:
+            self.assertTrue(config.explain()["steps"])
+            self.assertIn("outside", config.explain())
+            config.validate()
+        self.assertEqual(self.runtime.list(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
