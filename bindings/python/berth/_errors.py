@@ -220,11 +220,12 @@ def invalid(parameter: str, problem: str) -> InvalidArgument:
 
 
 def take(functions: raw.Functions, code: int, pointer: Any) -> Error:
-    """The exception for an error object of the library's, which is released."""
+    """The exception for a call that has returned this code and, if it had the memory, this error; that is released."""
     if not pointer:
         words = functions.berth_strerror(code).decode()
         return _CLASSES.get(code, Error)(words, code=_known(code))
     try:
+        code = functions.berth_error_code(pointer)
         return _CLASSES.get(code, Error)(
             functions.berth_error_message(pointer).decode(),
             code=_known(code),

@@ -36,6 +36,11 @@ class Library:
             self.functions = raw.Functions(library)
         except AttributeError as error:
             raise LoadError(f"{path} is not libberth, or is older than this package: {error}") from error
+        version = self.functions.berth_abi_version()
+        if version < raw.BERTH_ABI_VERSION:
+            raise LoadError(
+                f"{path} is older than this package: its ABI's version is {version}, not {raw.BERTH_ABI_VERSION}"
+            )
         self.path = path
 
     def call(self, function: raw.Function, *arguments: Any) -> None:

@@ -40,6 +40,8 @@ class RuntimeHandle(Handle):
         cgroup_timeout: float = 0,
         cgroup_manager: CgroupManager = CgroupManager.FILES,
         systemd_annotations: bool = False,
+        no_pivot: bool = False,
+        idmapped_root: bool = False,
     ) -> None:
         """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
         loaded. Several runtimes, also of several programs, may share one state root.
@@ -56,6 +58,10 @@ class RuntimeHandle(Handle):
         :param cgroup_manager: who makes the cgroups of containers that are created.
         :param systemd_annotations: annotations "org.systemd.property...." of a configuration become properties of its
             scope. Not for configurations that come from others: properties can reach beyond the container.
+        :param no_pivot: containers that are created get their root by chroot(2), not by pivot_root(2): for hosts whose
+            root is the initial RAM filesystem. Weaker: who may unmount (CAP_SYS_ADMIN) reaches the host's mounts.
+        :param idmapped_root: containers that are created with a new user namespace see the files of their root filesystem
+            with its mappings (Linux 5.12), so that it need not be changed for them.
         :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
         """
         loaded = library()
@@ -67,7 +73,11 @@ class RuntimeHandle(Handle):
         options.hook_timeout_ms = _arguments.milliseconds(hook_timeout, "hook_timeout")
         options.cgroup_timeout_ms = _arguments.milliseconds(cgroup_timeout, "cgroup_timeout")
         options.cgroup_manager = _arguments.number(cgroup_manager, "cgroup_manager")
-        options.flags = raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS if systemd_annotations else 0
+        options.flags = (
+            (raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS if systemd_annotations else 0)
+            | (raw.BERTH_RUNTIME_NO_PIVOT if no_pivot else 0)
+            | (raw.BERTH_RUNTIME_IDMAPPED_ROOT if idmapped_root else 0)
+        )
         runtime = POINTER(raw.berth_runtime)()
         loaded.call(loaded.functions.berth_runtime_new, byref(options), byref(runtime))
         super().__init__(loaded, runtime)

@@ -101,6 +101,6 @@ class ExitStatus:
 
 
 def exit_status(found: raw.berth_exit_status) -> ExitStatus:
-    if found.kind == raw.BERTH_EXIT_SIGNALED:
-        return ExitStatus(None, found.signal, bool(found.core_dumped))
-    return ExitStatus(found.code)
+    code = found.code if found.kind == raw.BERTH_EXIT_EXITED else None
+    signal = found.signal if found.kind == raw.BERTH_EXIT_SIGNALED else None
+    return ExitStatus(code, signal, bool(found.core_dumped))

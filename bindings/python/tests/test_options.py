@@ -8,6 +8,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from support import LONG, QUIET, WithContainers, berth, config_of, eventually, spec_of
 
@@ -91,6 +92,69 @@ class OnContainers(WithContainers):
                 for file, said in ((one, b"three\n"), (two, b"four\n")):
                     file.seek(0)
                     self.assertEqual(file.read(), said)
+
+
+class Runtimes(WithContainers):
+    def owner_of_a_file(self, runtime):
+        """Of one that belongs to the host's root, as a container in a user namespace sees it."""
+        spec = spec_of("stat -c %u /bin/busybox")
+        spec["linux"]["namespaces"].append({"type": "user"})
+        ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+        spec["linux"].update(uidMappings=ids, gidMappings=ids)
+        with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
+            options = {**QUIET, "stdout": berth.PIPE}
+            with berth.deleting(runtime.run(self.world.new_id(), config, **options)) as container:
+                return int(container.init.communicate(timeout=LONG)[0])
+
+    def test_the_roots_files_may_be_mapped(self):
+        self.assertEqual(self.owner_of_a_file(self.runtime), 65534)
+        with berth.Runtime(self.world.state_root, idmapped_root=True) as runtime:
+            try:
+                self.assertEqual(self.owner_of_a_file(runtime), 0)
+            except berth.Unsupported as reason:
+                self.skipTest(str(reason))
+
+    def test_a_root_may_be_had_without_pivot_root(self):
+        with berth.Runtime(self.world.state_root, no_pivot=True) as runtime, config_of("exit 5") as config:
+            with berth.deleting(runtime.run(self.world.new_id(), config, **QUIET)) as container:
+                self.assertEqual(container.wait(LONG).code, 5)
+
+    def test_each_option_is_passed_as_its_member(self):
+        functions, passed = _library.library().functions, []
+        opened = functions.berth_runtime_new
+
+        def spy(options, *others):
+            found = options._obj
+            passed.append({name: getattr(found, name) for name, _ in found._fields_})
+            return opened(options, *others)
+
+        with mock.patch.object(functions, "berth_runtime_new", spy):
+            for options in (
+                {"setup_timeout": 1, "lock_timeout": 2.5, "hook_timeout": 0.0001, "cgroup_timeout": 4},
+                {"systemd_annotations": True, "cgroup_manager": berth.CgroupManager.SYSTEMD},
+                {"no_pivot": True},
+                {"idmapped_root": True},
+            ):
+                berth.Runtime(self.world.state_root, **options).close()
+        times = [passed[0][f"{name}_timeout_ms"] for name in ("setup", "lock", "hook", "cgroup")]
+        self.assertEqual(times, [1000, 2500, 1, 4000])
+        flags = [0, raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS, raw.BERTH_RUNTIME_NO_PIVOT, raw.BERTH_RUNTIME_IDMAPPED_ROOT]
+        self.assertEqual([one["flags"] for one in passed], flags)
+        self.assertEqual([one["cgroup_manager"] for one in passed], [0, 1, 0, 0])
+        self.assertEqual({one["state_root"].decode() for one in passed}, {self.world.state_root})
+
+    def test_times_are_seconds(self):
+        """A hook that has no timeout of its own has the runtime's."""
+        hook = {"path": "/bin/sleep", "args": ["sleep", "1000"]}
+        spec = spec_of("true", hooks={"createRuntime": [hook]})
+        with berth.Runtime(self.world.state_root, hook_timeout=0.3) as runtime:
+            with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
+                before = time.monotonic()
+                with self.assertRaises(berth.Error) as caught:
+                    runtime.run("never", config, **QUIET)
+                self.assertIn(type(caught.exception), (berth.Timeout, berth.Hook))
+                self.assertGreaterEqual(time.monotonic() - before, 0.3)
+        self.assertEqual(self.runtime.list(), [])
 
 
 class Configurations(WithContainers):
