@@ -22,6 +22,7 @@ refused) and :class:`Internal` (a defect of libberth); other errors are listed a
 
 from . import raw
 from ._arguments import Document, HasFileno
+from ._checkpoint import CgroupMode, CheckpointOptions, RestoreOptions
 from ._config import Config, default_rootless_spec, default_spec
 from ._container import Container, ProcessSpec, Status, deleting
 from ._errors import (
@@ -67,6 +68,8 @@ __all__ = [
     "AlreadyRunning",
     "Busy",
     "CgroupManager",
+    "CgroupMode",
+    "CheckpointOptions",
     "Config",
     "ConfigInvalid",
     "ConsoleExists",
@@ -97,6 +100,7 @@ __all__ = [
     "Process",
     "ProcessOptions",
     "ProcessSpec",
+    "RestoreOptions",
     "Runtime",
     "Stage",
     "Stats",

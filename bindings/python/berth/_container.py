@@ -10,11 +10,12 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
 
 from . import _arguments, _waiting, raw
 from ._arguments import Document
+from ._checkpoint import CheckpointOptions, checkpoint_options
 from ._constants import Constant
 from ._errors import NotFound
 from ._events import Events, Pressure
 from ._handle import Handle
-from ._library import Library
+from ._library import Library, StrPath
 from ._process import Process
 from ._stats import ExitStatus, Stats, exit_status, stats
 from ._streams import ProcessOptions, Stream, process_options
@@ -179,6 +180,9 @@ class ContainerHandle(Handle):
         process.update(args=list(args), terminal=False)
         return process
 
+    def _checkpoint(self, options: raw.berth_checkpoint_options) -> None:
+        self._call(self._c.berth_container_checkpoint, byref(options))
+
     def _init_process(self) -> Any:
         """Gives a pointer to a process."""
         process = POINTER(raw.berth_process)()
@@ -315,6 +319,26 @@ class Container(ContainerHandle):
         :raises NotRunning, NotFound, Busy:
         """
         self._set(resources)
+
+    def checkpoint(self, images: StrPath, *, options: Optional[CheckpointOptions] = None) -> None:
+        """Dumps the processes of a running or paused container into images, from which :meth:`Runtime.restore` makes them
+        anew, here or on another host. Afterwards the container is stopped, unless ``options`` let it run on.
+
+        The images are those of criu(8), with "descriptors.json" beside them, which is written last: a directory without it
+        is no checkpoint. docs/checkpoint.md says what cannot be dumped, and what to do. Blocks until CRIU is done; others
+        that change the container wait meanwhile.
+
+        After an error the container goes on as before, or is paused as before.
+
+        :param images: the directory for them; made if missing.
+        :raises Criu: with its first errors and advice in the message; ``detail["log"]`` is the end of its log,
+            ``detail["log_file"]`` where all of it is.
+        :raises Timeout: CRIU took too long and was killed.
+        :raises Unsupported: there is no CRIU, the kernel lacks what the options need, or the container has something that
+            cannot be dumped.
+        :raises NotRunning, NotFound, Busy:
+        """
+        self._checkpoint(checkpoint_options(self._library, images, options))
 
     def wait(self, timeout: Optional[float] = None) -> ExitStatus:
         """Waits until the container's init has ended, and tells how. Holds nobody else up. Ctrl-C ends it.

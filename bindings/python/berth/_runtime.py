@@ -7,6 +7,7 @@ from ctypes import POINTER, byref
 from typing import Any, Dict, List, Optional
 
 from . import _arguments, raw
+from ._checkpoint import RestoreOptions, restore_options
 from ._config import Config
 from ._constants import Constant
 from ._container import Container
@@ -42,6 +43,7 @@ class RuntimeHandle(Handle):
         systemd_annotations: bool = False,
         no_pivot: bool = False,
         idmapped_root: bool = False,
+        criu: Optional[StrPath] = None,
     ) -> None:
         """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
         loaded. Several runtimes, also of several programs, may share one state root.
@@ -62,6 +64,7 @@ class RuntimeHandle(Handle):
             root is the initial RAM filesystem. Weaker: who may unmount (CAP_SYS_ADMIN) reaches the host's mounts.
         :param idmapped_root: containers that are created with a new user namespace see the files of their root filesystem
             with its mappings (Linux 5.12), so that it need not be changed for them.
+        :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
         """
         loaded = library()
@@ -78,6 +81,7 @@ class RuntimeHandle(Handle):
             | (raw.BERTH_RUNTIME_NO_PIVOT if no_pivot else 0)
             | (raw.BERTH_RUNTIME_IDMAPPED_ROOT if idmapped_root else 0)
         )
+        options.criu = _arguments.optional_path(criu, "criu")
         runtime = POINTER(raw.berth_runtime)()
         loaded.call(loaded.functions.berth_runtime_new, byref(options), byref(runtime))
         super().__init__(loaded, runtime)
@@ -94,8 +98,12 @@ class RuntimeHandle(Handle):
         ids: List[str] = self._json(self._c.berth_runtime_recover)
         return ids
 
-    def _make(self, function: raw.Function, id: str, config: Config, options: raw.berth_process_options) -> Any:
-        """Creates or runs; gives a pointer to a container."""
+    def _criu_check(self) -> Dict[str, Any]:
+        found: Dict[str, Any] = self._json(self._c.berth_criu_check)
+        return found
+
+    def _make(self, function: raw.Function, id: str, config: Config, options: Any) -> Any:
+        """Creates, runs or restores; gives a pointer to a container."""
         if not isinstance(config, Config):
             raise TypeError(f"config must be a berth.Config, not {type(config).__name__}")
         container = POINTER(raw.berth_container)()
@@ -162,6 +170,48 @@ class Runtime(RuntimeHandle):
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
         return Container(self._library, self._make(self._c.berth_container_run, id, config, made))
+
+    def restore(
+        self,
+        id: str,
+        config: Config,
+        images: StrPath,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        options: Optional[RestoreOptions] = None,
+    ) -> Container:
+        """Makes a container from the images of a checkpoint. Its processes go on where they were.
+
+        Runs the prestart and createRuntime hooks when the namespaces are there, and no others. Blocks until the processes
+        run. After an error nothing is left.
+
+        Images are data that CRIU, which is root, acts upon: take them only from those whom you would let run the container.
+        What goes beyond the configuration is an error before anything runs.
+
+        :param id: must be free: a stopped container of the same id is deleted first.
+        :param config: what the container may be and do: namespaces, mounts, cgroups, limits, networks and hooks are taken
+            from there, not from the images, and must be the dumped container's but for paths of the host.
+        :param images: the directory with the checkpoint.
+        :param stdin, stdout, stderr: where standard streams lead that were pipes, as in :meth:`create`. A stream that was
+            no pipe is as it was, and must be left at None.
+        :raises InvalidArgument: a stream is to be led elsewhere that was no pipe.
+        :raises System: with ENOENT, the directory holds no checkpoint.
+        :raises Criu, Timeout, Unsupported: as :meth:`Container.checkpoint`. And all that :meth:`create` raises.
+        """
+        made = restore_options(self._library, images, (stdin, stdout, stderr), options)
+        return Container(self._library, self._make(self._c.berth_container_restore, id, config, made))
+
+    def criu_check(self) -> Dict[str, Any]:
+        """What CRIU can do here: "path", "version", "usable" (whether libberth can work with that version), "kernel"
+        ("supported", and in "says" the lines of CRIU's own check), and "features" ("memoryTracking", "lazyPages",
+        "pidfdStore"). Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
+
+        :raises Unsupported: with ENOENT, there is no CRIU.
+        :raises Criu, Timeout: it does not answer as CRIU does, or not in time.
+        """
+        return self._criu_check()
 
     def load(self, id: str) -> Container:
         """A handle on a container that exists, made by this or any other program.

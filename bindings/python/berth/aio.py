@@ -25,12 +25,13 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Set, Tupl
 
 from . import raw
 from ._arguments import Document
+from ._checkpoint import CheckpointOptions, RestoreOptions, checkpoint_options, restore_options
 from ._config import Config
 from ._container import ContainerHandle, ProcessSpec
 from ._errors import Error, NotFound, StatusUnknown, Timeout, invalid
 from ._events import EventsHandle, Occurred, Pressure
 from ._handle import Handle
-from ._library import Library
+from ._library import Library, StrPath
 from ._process import ProcessHandle
 from ._runtime import RuntimeHandle
 from ._stats import ExitStatus
@@ -418,6 +419,10 @@ class Container(_Watched, ContainerHandle):
         """
         return await _end(self, _LOOK_S)
 
+    async def checkpoint(self, images: StrPath, *, options: Optional[CheckpointOptions] = None) -> None:
+        """Dumps its processes into images: see :meth:`berth.Container.checkpoint`."""
+        await _blocking(self._checkpoint, checkpoint_options(self._library, images, options))
+
     async def delete(self, *, force: bool = False) -> None:
         """Removes it: see :meth:`berth.Container.delete`."""
         await _blocking(self._delete, force)
@@ -462,7 +467,7 @@ class Runtime(RuntimeHandle):
         ``parent_death_signal``.
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
-        return await self._made(self._c.berth_container_create, id, config, made)
+        return await self._made(self._c.berth_container_create, id, config, made, made)
 
     async def run(
         self,
@@ -476,16 +481,35 @@ class Runtime(RuntimeHandle):
     ) -> Container:
         """Creates and starts a container in one: see :meth:`create`."""
         made = process_options(self._library, (stdin, stdout, stderr), options)
-        return await self._made(self._c.berth_container_run, id, config, made)
+        return await self._made(self._c.berth_container_run, id, config, made, made)
+
+    async def restore(
+        self,
+        id: str,
+        config: Config,
+        images: StrPath,
+        *,
+        stdin: Stream = None,
+        stdout: Stream = None,
+        stderr: Stream = None,
+        options: Optional[RestoreOptions] = None,
+    ) -> Container:
+        """Makes a container from the images of a checkpoint: see :meth:`berth.Runtime.restore`. Cancelled, it is deleted."""
+        made = restore_options(self._library, images, (stdin, stdout, stderr), options)
+        return await self._made(self._c.berth_container_restore, id, config, made, made.process.contents)
+
+    async def criu_check(self) -> Dict[str, Any]:
+        """What CRIU can do here: see :meth:`berth.Runtime.criu_check`."""
+        return await _blocking(self._criu_check)
 
     async def _made(
-        self, function: raw.Function, id: str, config: Config, options: raw.berth_process_options
+        self, function: raw.Function, id: str, config: Config, options: Any, process: raw.berth_process_options
     ) -> Container:
         def make() -> Container:
             return Container(self._library, self._make(function, id, config, options))
 
         container = await _blocking(make, undo=Container._discard)
-        if any(stream.kind == raw.BERTH_STDIO_PIPE for stream in options.stdio):
+        if any(stream.kind == raw.BERTH_STDIO_PIPE for stream in process.stdio):
             await _connected(container.init, container, undo=Container._discard)
         return container
 

@@ -32,6 +32,25 @@ BERTH_PROCESS_FIND_PROGRAM = 4
 BERTH_SIGNAL_ALL = 1
 BERTH_DELETE_FORCE = 1
 BERTH_INTERFACES_INSIDE = 1
+BERTH_CHECKPOINT_LEAVE_RUNNING = 1
+BERTH_CHECKPOINT_PRE_DUMP = 2
+BERTH_CHECKPOINT_SHELL_JOB = 4
+BERTH_CHECKPOINT_TCP_ESTABLISHED = 8
+BERTH_CHECKPOINT_TCP_SKIP_IN_FLIGHT = 16
+BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS = 32
+BERTH_CHECKPOINT_FILE_LOCKS = 64
+BERTH_CHECKPOINT_LAZY_PAGES = 128
+BERTH_CHECKPOINT_EMPTY_NETWORK = 256
+BERTH_CHECKPOINT_AUTO_DEDUP = 512
+BERTH_CHECKPOINT_LINK_REMAP = 1024
+BERTH_RESTORE_SHELL_JOB = 4
+BERTH_RESTORE_TCP_ESTABLISHED = 8
+BERTH_RESTORE_TCP_CLOSE = 16
+BERTH_RESTORE_EXTERNAL_UNIX_SOCKETS = 32
+BERTH_RESTORE_FILE_LOCKS = 64
+BERTH_RESTORE_LAZY_PAGES = 128
+BERTH_RESTORE_EMPTY_NETWORK = 256
+BERTH_RESTORE_AUTO_DEDUP = 512
 
 # enum berth_e
 BERTH_E_ID_IN_USE = -1
@@ -93,6 +112,14 @@ BERTH_PRESSURE_CRITICAL = 3
 BERTH_CGROUP_MANAGER_FILES = 0
 BERTH_CGROUP_MANAGER_SYSTEMD = 1
 
+# enum berth_cgroup_mode
+BERTH_CGROUP_MODE_SOFT = 0
+BERTH_CGROUP_MODE_IGNORE = 1
+BERTH_CGROUP_MODE_NONE = 2
+BERTH_CGROUP_MODE_PROPERTIES = 3
+BERTH_CGROUP_MODE_FULL = 4
+BERTH_CGROUP_MODE_STRICT = 5
+
 
 class berth_config(Structure):
     """Opaque."""
@@ -131,6 +158,7 @@ class berth_runtime_options(Structure):
         ("cgroup_timeout_ms", c_int64),
         ("cgroup_manager", c_int32),
         ("flags", c_uint32),
+        ("criu", c_char_p),
     ]
 
 
@@ -201,6 +229,56 @@ class berth_exit_status(Structure):
     ]
 
 
+class berth_checkpoint_options(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("images", c_char_p),
+        ("work", c_char_p),
+        ("parent_images", c_char_p),
+        ("page_server_address", c_char_p),
+        ("config_file", c_char_p),
+        ("timeout_ms", c_int64),
+        ("flags", c_uint32),
+        ("cgroup_mode", c_int32),
+        ("status", berth_stream),
+        ("page_server_port", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class berth_veth_pair(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("host_name", c_char_p),
+    ]
+
+
+class berth_cgroup_root(Structure):
+    _fields_ = [
+        ("controller", c_char_p),
+        ("path", c_char_p),
+    ]
+
+
+class berth_restore_options(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("images", c_char_p),
+        ("work", c_char_p),
+        ("process", POINTER(berth_process_options)),
+        ("veth_pairs", POINTER(berth_veth_pair)),
+        ("veth_pair_count", c_size_t),
+        ("cgroup_roots", POINTER(berth_cgroup_root)),
+        ("cgroup_root_count", c_size_t),
+        ("lsm_profile", c_char_p),
+        ("lsm_mount_context", c_char_p),
+        ("config_file", c_char_p),
+        ("timeout_ms", c_int64),
+        ("flags", c_uint32),
+        ("cgroup_mode", c_int32),
+    ]
+
+
 class berth_occurred(Structure):
     _fields_ = [
         ("count", c_uint64),
@@ -263,6 +341,11 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_container_pidfd": (c_int32, [POINTER(berth_container), POINTER(c_int32), POINTER(POINTER(berth_error))]),
     "berth_container_init_process": (c_int32, [POINTER(berth_container), POINTER(POINTER(berth_process)), POINTER(POINTER(berth_error))]),
     "berth_container_interfaces_json": (c_int32, [POINTER(berth_container), c_uint32, POINTER(c_char_p), POINTER(POINTER(berth_error))]),
+    "berth_checkpoint_options_init": (None, [POINTER(berth_checkpoint_options), c_size_t]),
+    "berth_restore_options_init": (None, [POINTER(berth_restore_options), c_size_t]),
+    "berth_criu_check": (c_int32, [POINTER(berth_runtime), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
+    "berth_container_checkpoint": (c_int32, [POINTER(berth_container), POINTER(berth_checkpoint_options), POINTER(POINTER(berth_error))]),
+    "berth_container_restore": (c_int32, [POINTER(berth_runtime), c_char_p, POINTER(berth_config), POINTER(berth_restore_options), POINTER(POINTER(berth_container)), POINTER(POINTER(berth_error))]),
     "berth_process_pid": (c_int32, [POINTER(berth_process), POINTER(c_int32), POINTER(POINTER(berth_error))]),
     "berth_process_pidfd": (c_int32, [POINTER(berth_process), POINTER(c_int32), POINTER(POINTER(berth_error))]),
     "berth_process_wait": (c_int32, [POINTER(berth_process), c_int64, POINTER(berth_exit_status), POINTER(POINTER(berth_error))]),
@@ -336,6 +419,11 @@ class Functions:
     berth_container_pidfd: Function
     berth_container_init_process: Function
     berth_container_interfaces_json: Function
+    berth_checkpoint_options_init: Function
+    berth_restore_options_init: Function
+    berth_criu_check: Function
+    berth_container_checkpoint: Function
+    berth_container_restore: Function
     berth_process_pid: Function
     berth_process_pidfd: Function
     berth_process_wait: Function

@@ -2,7 +2,7 @@
 containers from a script.
 
 BERTH_LIBRARY is the path of libberth.so (default: what cargo has built), BERTH_TEST_ROOTFS a root filesystem that
-tests/rootfs has made.
+tests/rootfs has made, BERTH_TEST_CRIU a CRIU that tests/install-criu has unpacked.
 """
 
 import itertools
