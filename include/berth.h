@@ -960,12 +960,23 @@ uint32_t berth_abi_version(void);
  * themselves answer. A name that is not known is 0, as is NULL.
  *
  * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
- * "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "seccomp",
+ * "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
+ * "log", "seccomp",
  * "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
  * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
  * "apparmor", "selinux", "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
+
+/**
+ * What a configuration may say, as the features document of the OCI runtime specification (features.md): versions, hooks,
+ * mount options, namespaces, capabilities and so on that berth_config_from_json accepts. It is about this library; the
+ * kernel may lack a thing all the same, and berth_container_create then fails.
+ *
+ * `json` is released with berth_string_free. Makes no system call. Errors: BERTH_E_INVALID_ARGUMENT.
+ */
+int32_t berth_features_json(char **json,
+                            struct berth_error **error);
 
 /**
  * Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called

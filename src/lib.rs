@@ -39,6 +39,7 @@ pub use container::signal::Recipients;
 pub use container::{Container, Status, VethNames, explain};
 pub use error::{Code, Error, Result, Stage};
 pub use events::{Events, Level, Occurred};
+pub use features::json as features_json;
 pub use plan::RootOptions;
 pub use process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Stdio};
 pub use runtime::{DEFAULT_ROOT, Runtime, Settings};

@@ -308,6 +308,10 @@ struct RuntimeOptions {
     CgroupManager cgroup_manager = CgroupManager::files;
     /** With CgroupManager::systemd: annotations "org.systemd.property.NAME" become properties of the scope. */
     bool systemd_annotations = false;
+    /** Roots by chroot(2) instead of pivot_root(2): BERTH_RUNTIME_NO_PIVOT. */
+    bool no_pivot = false;
+    /** Root filesystems with the mappings of new user namespaces: BERTH_RUNTIME_IDMAPPED_ROOT. */
+    bool idmapped_root = false;
 };
 
 /** How a process ended. */
@@ -736,6 +740,8 @@ public:
         raw.cgroup_timeout_ms = options.cgroup_timeout.count();
         raw.cgroup_manager = static_cast<std::int32_t>(options.cgroup_manager);
         if (options.systemd_annotations) raw.flags |= BERTH_RUNTIME_SYSTEMD_ANNOTATIONS;
+        if (options.no_pivot) raw.flags |= BERTH_RUNTIME_NO_PIVOT;
+        if (options.idmapped_root) raw.flags |= BERTH_RUNTIME_IDMAPPED_ROOT;
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 
@@ -774,6 +780,9 @@ inline constexpr std::uint32_t header_abi_version = BERTH_ABI_VERSION;
 inline std::uint32_t abi_version() noexcept { return berth_abi_version(); }
 /** Whether the library can do something, by name; see berth_has_feature. */
 inline bool has_feature(const std::string &name) noexcept { return berth_has_feature(name.c_str()) == 1; }
+
+/** The features document of the OCI runtime specification: what a configuration may say. */
+inline Outcome<std::string> features_json() { return detail::ask<char *>(detail::text, berth_features_json); }
 
 /** Gets a line of the log: its level, the part of the library it comes from, and a sentence. */
 using LogFunction = std::function<void(LogLevel level, std::string_view target, std::string_view message)>;

@@ -66,6 +66,16 @@ func HasFeature(name string) bool {
 	return C.berth_has_feature(raw) == 1
 }
 
+// FeaturesJSON is the features document of the OCI runtime specification: what a configuration may say.
+func FeaturesJSON() (string, error) {
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_features_json(&text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
 func free(text *C.char) {
 	C.free(unsafe.Pointer(text))
 }

@@ -36,6 +36,10 @@ type RuntimeOptions struct {
 	// SystemdAnnotations, with CgroupManagerSystemd: annotations that begin with "org.systemd.property." become properties of
 	// the scope. Not for configurations of others: properties can reach beyond the container.
 	SystemdAnnotations bool
+	// NoPivot: roots by chroot(2) instead of pivot_root(2), for hosts whose root is the initial RAM filesystem.
+	NoPivot bool
+	// IDMappedRoot: root filesystems with the mappings of new user namespaces.
+	IDMappedRoot bool
 }
 
 // Stream is where a standard stream of a process leads; the zero value is Inherit.
@@ -114,6 +118,12 @@ func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(),
 	raw.cgroup_manager = C.int32_t(options.CgroupManager)
 	if options.SystemdAnnotations {
 		raw.flags |= C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
+	}
+	if options.NoPivot {
+		raw.flags |= C.BERTH_RUNTIME_NO_PIVOT
+	}
+	if options.IDMappedRoot {
+		raw.flags |= C.BERTH_RUNTIME_IDMAPPED_ROOT
 	}
 	return raw, func() { free(root) }, nil
 }

@@ -58,13 +58,27 @@ pub extern "C" fn berth_abi_version() -> u32 {
 /// themselves answer. A name that is not known is 0, as is NULL.
 ///
 /// Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
-/// "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "log", "seccomp",
+/// "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
+/// "log", "seccomp",
 /// "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
 /// "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
 /// "apparmor", "selinux", "network", "rootless".
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
     infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())
+}
+
+/// What a configuration may say, as the features document of the OCI runtime specification (features.md): versions, hooks,
+/// mount options, namespaces, capabilities and so on that berth_config_from_json accepts. It is about this library; the
+/// kernel may lack a thing all the same, and berth_container_create then fails.
+///
+/// `json` is released with berth_string_free. Makes no system call. Errors: BERTH_E_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_features_json(
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || memory::give_text(args::out_pointer(json, "json")?, &crate::features::json()))
 }
 
 /// Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called

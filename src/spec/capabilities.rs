@@ -4,7 +4,7 @@ use super::oci;
 use crate::error::{Error, Result};
 
 /// In the order of their numbers in `linux/capability.h`.
-pub(super) const NAMES: [&str; 41] = [
+pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",

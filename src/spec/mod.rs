@@ -15,7 +15,6 @@ mod paths;
 mod resources;
 mod rootless;
 mod schema;
-mod seccomp;
 mod shape;
 mod validate;
 mod validate_process;
@@ -33,6 +32,7 @@ pub mod namespaces;
 pub mod number_list;
 pub mod rlimits;
 pub mod scheduling;
+pub mod seccomp;
 pub mod sysctl;
 
 use std::fs::File;
@@ -45,6 +45,9 @@ use networks::Networks;
 
 pub use change::Change;
 pub use oci_spec::runtime as oci;
+
+/// The oldest and the newest version of the specification whose fields are known.
+pub const VERSIONS: (&str, &str) = ("1.0.0", "1.3.0");
 
 /// Far more than any config needs; a bound, because the text may come from anywhere.
 const MOST_BYTES: u64 = 16 << 20;
@@ -155,6 +158,11 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     let mut spec: oci::Spec = document::typed(&value)?;
     let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
     Ok((spec, rootfs))
+}
+
+/// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.
+pub fn implements(path: &str) -> bool {
+    shape::implements(&schema::CONFIG, path)
 }
 
 /// A process spec for exec, under the rules of a config's `process`. Paths in errors are those of this

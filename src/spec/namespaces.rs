@@ -24,6 +24,9 @@ pub struct Namespaces {
     pub joined: Vec<Joined>,
 }
 
+/// As `linux.namespaces[].type` spells them.
+pub const NAMES: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
+
 const JOIN_ORDER: [LinuxNamespaceType; 8] = [
     LinuxNamespaceType::User,
     LinuxNamespaceType::Ipc,

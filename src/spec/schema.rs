@@ -189,10 +189,7 @@ const SECCOMP_RULE: Kind = Kind::Object(&[
 ]);
 
 const NAMESPACE: Kind = Kind::Object(&[
-    required(
-        "type",
-        Kind::OneOf("a namespace type", &["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"]),
-    ),
+    required("type", Kind::OneOf("a namespace type", &super::namespaces::NAMES)),
     optional("path", Kind::Text),
 ]);
 

@@ -6,7 +6,7 @@ use super::oci::{LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompOperato
 use super::paths;
 use crate::error::{Error, Result};
 
-pub(super) const ACTIONS: [&str; 9] = [
+pub const ACTIONS: [&str; 9] = [
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
@@ -18,7 +18,7 @@ pub(super) const ACTIONS: [&str; 9] = [
     "SCMP_ACT_NOTIFY",
 ];
 
-pub(super) const ARCHITECTURES: [&str; 24] = [
+pub const ARCHITECTURES: [&str; 24] = [
     "SCMP_ARCH_NATIVE",
     "SCMP_ARCH_X86",
     "SCMP_ARCH_X86_64",
@@ -45,14 +45,14 @@ pub(super) const ARCHITECTURES: [&str; 24] = [
     "SCMP_ARCH_SHEB",
 ];
 
-pub(super) const FLAGS: [&str; 4] = [
+pub const FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_TSYNC",
     "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
-pub(super) const OPERATORS: [&str; 7] =
+pub const OPERATORS: [&str; 7] =
     ["SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"];
 
 /// With this call the process that has just loaded the filter hands over its listener.

@@ -108,6 +108,20 @@ fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
     }
 }
 
+/// Whether the table has a field, and implements it: a path like `linux.seccomp`, where a list stands for its elements.
+pub(super) fn implements(kind: &Kind, path: &str) -> bool {
+    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    match kind {
+        _ if path.is_empty() => true,
+        Kind::List(element) => implements(element, path),
+        Kind::Object(fields) => fields.iter().any(|field| match &field.rule {
+            Rule::Required(kind) | Rule::Optional(kind) => field.name == name && implements(kind, rest),
+            _ => false,
+        }),
+        _ => false,
+    }
+}
+
 /// Refuses names that the table does not have.
 pub(super) fn refuse_unknown(value: &Value, kind: &Kind, path: &str) -> Result<()> {
     match (kind, value) {

@@ -53,6 +53,7 @@ static void null_is_named(berth_container *container, berth_process *process, be
     NULLED("json", berth_config_from_json(NULL, NULL, &c, &error));
     NULLED("config", berth_config_from_json("{}", NULL, NULL, &error));
     NULLED("json", berth_config_default_json(NULL, &error));
+    NULLED("json", berth_features_json(NULL, &error));
     NULLED("config", berth_config_validate(NULL, &error));
     NULLED("config", berth_config_explain_json(NULL, &json, &error));
     NULLED("json", berth_config_explain_json(config, NULL, &error));

@@ -262,6 +262,10 @@ static void explain(void) {
 static void library(void) {
     CHECK(strchr(berth_version(), '.'));
     CHECK(berth_abi_version() >= BERTH_ABI_VERSION);
+    char *features;
+    OK(berth_features_json(&features, &error));
+    CHECK(strstr(features, "\"ociVersionMax\":\"1.3.0\"") && strstr(features, "\"rbind\""));
+    berth_string_free(features);
     CHECK(berth_has_feature("create") && berth_has_feature("exec") && !berth_has_feature("no such thing"));
 }
 

@@ -154,6 +154,7 @@ static void explain(Place &place) {
 static void library(Place &) {
     CHECK(contains(berth::version(), "."));
     CHECK(berth::abi_version() >= berth::header_abi_version);
+    CHECK(contains(berth::features_json(), R"("ociVersionMax":"1.3.0")"));
     CHECK(berth::has_feature("create") && berth::has_feature("exec") && !berth::has_feature("no such thing"));
 }
 

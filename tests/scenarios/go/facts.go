@@ -226,6 +226,7 @@ func explain(p *place) {
 func library(*place) {
 	check(strings.Contains(berth.Version(), "."), "%s", berth.Version())
 	check(berth.ABIVersion() >= berth.HeaderABIVersion, "%d", berth.ABIVersion())
+	check(strings.Contains(value(berth.FeaturesJSON()), `"ociVersionMax":"1.3.0"`), "the features document")
 	check(berth.HasFeature("create") && berth.HasFeature("exec") && !berth.HasFeature("no such thing"), "features")
 }
 

@@ -1,6 +1,10 @@
 //! What this version can do, by name. A name is listed once the thing works.
 
-const NAMES: [&str; 37] = [
+mod document;
+
+pub use document::json;
+
+const NAMES: [&str; 38] = [
     "create",
     "start",
     "run",
@@ -22,6 +26,7 @@ const NAMES: [&str; 37] = [
     "extra-fds",
     "explain",
     "checkpoint",
+    "features",
     "log",
     "seccomp",
     "networks",

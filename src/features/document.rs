@@ -1,0 +1,44 @@
+//! The features document of the OCI runtime specification (features.md): what a configuration may say.
+//!
+//! It is made from the tables that configurations are checked with, so it says what these accept.
+
+use serde_json::{Value, json};
+
+use crate::spec::{self, capabilities, hooks, memory_policy, mount_options, namespaces, seccomp};
+
+pub fn json() -> String {
+    let (oldest, newest) = spec::VERSIONS;
+    let document = json!({
+        "ociVersionMin": oldest,
+        "ociVersionMax": newest,
+        "hooks": hooks::Kind::ALL.map(hooks::Kind::name),
+        "mountOptions": mount_options::names(),
+        "linux": linux(),
+        // Names that end with a dot are beginnings. They count only where the runtime was told that they may.
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
+    });
+    document.to_string()
+}
+
+fn linux() -> Value {
+    let enabled = |field: &str| json!({ "enabled": spec::implements(field) });
+    json!({
+        "namespaces": namespaces::NAMES,
+        "capabilities": capabilities::NAMES[..],
+        "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true },
+        "seccomp": {
+            "enabled": spec::implements("linux.seccomp"),
+            "actions": seccomp::ACTIONS,
+            "operators": seccomp::OPERATORS,
+            "archs": seccomp::ARCHITECTURES[..],
+            "knownFlags": seccomp::FLAGS,
+            "supportedFlags": seccomp::FLAGS,
+        },
+        "apparmor": enabled("process.apparmorProfile"),
+        "selinux": enabled("process.selinuxLabel"),
+        "intelRdt": enabled("linux.intelRdt"),
+        "memoryPolicy": { "modes": memory_policy::MODES, "flags": memory_policy::FLAGS },
+        "mountExtensions": { "idmap": enabled("mounts.uidMappings") },
+        "netDevices": enabled("linux.netDevices"),
+    })
+}
