@@ -6,6 +6,8 @@ PREFIX     ?= /usr/local
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 LIBEXECDIR ?= $(PREFIX)/libexec
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/berth
 # Where Debian keeps Go packages.
 GODIR      ?= $(PREFIX)/share/gocode/src/berth
@@ -24,13 +26,21 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 DOCS    := README.md CHANGELOG.md LICENSE
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
+# What the command line makes of its own options: man pages, and completions under the names that shells look for.
+PAPERS  := $(RELEASE)/papers
+BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
 .PHONY: all header demo check vm-check bench lint install uninstall clean help
 
-all: ## build the library, static and shared (the default)
+all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
 	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
+	@rm -rf $(PAPERS) && mkdir -p $(PAPERS)/man
+	@$(RELEASE)/berth man $(PAPERS)/man
+	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(PAPERS)/$$shell || exit 1; done
 
 header: ## generate include/berth.h anew from src/capi
 	$(CARGO) build --release $(CARGO_FLAGS)
@@ -71,6 +81,13 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	  -e 's|@VERSION@|$(VERSION)|' -e "s|@LIBS_PRIVATE@|$$(cat $(RELEASE)/native-static-libs)|" \
 	  berth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) \
+	  $(DESTDIR)$(FISH_COMPLETIONS)
+	install -m 755 $(RELEASE)/berth $(DESTDIR)$(BINDIR)/berth
+	install -m 644 $(PAPERS)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(PAPERS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
+	install -m 644 $(PAPERS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
+	install -m 644 $(PAPERS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
 	install -m 644 $(GO:%=bindings/go/%) $(DESTDIR)$(GODIR)/
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
@@ -78,7 +95,9 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 uninstall: ## remove what `make install` put there (give it the same variables)
 	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
 	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
-	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%)
+	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
+	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(PAPERS)/man/*.1))) \
+	  $(DESTDIR)$(BASH_COMPLETIONS)/berth $(DESTDIR)$(ZSH_COMPLETIONS)/_berth $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
 	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi

@@ -490,6 +490,12 @@ enum berth_cgroup_manager
      * with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
      */
     BERTH_CGROUP_MANAGER_SYSTEMD = 1,
+    /**
+     * Nobody: containers stay in the caller's cgroups. They need a new pid namespace, and may have no linux.resources,
+     * device rules included (BERTH_E_UNSUPPORTED); pausing, listing and signalling all of their processes, statistics and
+     * events are BERTH_E_UNSUPPORTED.
+     */
+    BERTH_CGROUP_MANAGER_DISABLED = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -100,6 +100,7 @@ enum class LogLevel : std::int32_t {
 enum class CgroupManager : std::int32_t {
     files = BERTH_CGROUP_MANAGER_FILES,
     systemd = BERTH_CGROUP_MANAGER_SYSTEMD,
+    disabled = BERTH_CGROUP_MANAGER_DISABLED,
 };
 
 /** Whom Container::signal reaches. */
@@ -291,6 +292,8 @@ struct ProcessOptions {
     int parent_death_signal = 0;
     /** When a container is created: its processes keep the session keyring of who starts them. */
     bool inherit_keyring = false;
+    /** When a container is created: a program that does not exist is an error of that, and not of starting only. */
+    bool find_program = false;
     /** With Container::exec: in a paused container the process begins, and the call returns, when that is resumed. */
     bool wait_while_paused = false;
     /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
@@ -479,6 +482,7 @@ public:
         raw_.console_socket = or_null(options.console_socket);
         raw_.parent_death_signal = options.parent_death_signal;
         if (options.inherit_keyring) raw_.flags |= BERTH_PROCESS_INHERIT_KEYRING;
+        if (options.find_program) raw_.flags |= BERTH_PROCESS_FIND_PROGRAM;
         if (options.wait_while_paused) raw_.flags |= BERTH_PROCESS_WAIT_WHILE_PAUSED;
         for (const auto &path : options.cgroups) cgroups_.push_back(path.c_str());
         raw_.cgroups = cgroups_.data();

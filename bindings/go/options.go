@@ -17,10 +17,11 @@ import (
 // CgroupManager is who makes the cgroups of containers.
 type CgroupManager int32
 
-// This library, or systemd; see berth_cgroup_manager.
+// This library, systemd, or nobody; see berth_cgroup_manager.
 const (
-	CgroupManagerFiles   CgroupManager = C.BERTH_CGROUP_MANAGER_FILES
-	CgroupManagerSystemd CgroupManager = C.BERTH_CGROUP_MANAGER_SYSTEMD
+	CgroupManagerFiles    CgroupManager = C.BERTH_CGROUP_MANAGER_FILES
+	CgroupManagerSystemd  CgroupManager = C.BERTH_CGROUP_MANAGER_SYSTEMD
+	CgroupManagerDisabled CgroupManager = C.BERTH_CGROUP_MANAGER_DISABLED
 )
 
 // RuntimeOptions say how a runtime is to work. What is zero has the library's default; see berth_runtime_options.
@@ -81,6 +82,8 @@ type ProcessOptions struct {
 	ParentDeathSignal syscall.Signal
 	// InheritKeyring, when a container is created: its processes keep the session keyring of who starts them.
 	InheritKeyring bool
+	// FindProgram, when a container is created: a program that does not exist is an error of that, and not of starting only.
+	FindProgram bool
 	// WaitWhilePaused, with [Container.Exec]: in a paused container the process begins, and the call returns, when that is
 	// resumed; ErrTimeout after the setup timeout.
 	WaitWhilePaused bool
@@ -174,6 +177,9 @@ func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(),
 	raw.parent_death_signal = C.int32_t(options.ParentDeathSignal)
 	if options.InheritKeyring {
 		raw.flags |= C.BERTH_PROCESS_INHERIT_KEYRING
+	}
+	if options.FindProgram {
+		raw.flags |= C.BERTH_PROCESS_FIND_PROGRAM
 	}
 	if options.WaitWhilePaused {
 		raw.flags |= C.BERTH_PROCESS_WAIT_WHILE_PAUSED

@@ -53,6 +53,10 @@ pub enum berth_cgroup_manager {
     /// properties. linux.cgroupsPath is "slice:prefix:name"; without it, "berth-<id>.scope" in system.slice. Needs a host
     /// with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
     Systemd = 1,
+    /// Nobody: containers stay in the caller's cgroups. They need a new pid namespace, and may have no linux.resources,
+    /// device rules included (BERTH_E_UNSUPPORTED); pausing, listing and signalling all of their processes, statistics and
+    /// events are BERTH_E_UNSUPPORTED.
+    Disabled = 2,
 }
 
 /// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations of a configuration whose names begin
@@ -112,8 +116,10 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
 fn manager(options: &berth_runtime_options) -> Result<Manager> {
     const FILES: i32 = berth_cgroup_manager::Files as i32;
     const SYSTEMD: i32 = berth_cgroup_manager::Systemd as i32;
+    const DISABLED: i32 = berth_cgroup_manager::Disabled as i32;
     match options.cgroup_manager {
         FILES => Ok(Manager::Files),
+        DISABLED => Ok(Manager::Disabled),
         SYSTEMD => Ok(Manager::Systemd { annotations: options.flags & BERTH_RUNTIME_SYSTEMD_ANNOTATIONS != 0 }),
         other => {
             let message = format!("cgroup_manager is {other}; expected a BERTH_CGROUP_MANAGER constant");

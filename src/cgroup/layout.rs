@@ -25,6 +25,9 @@ pub struct Layout {
     /// The scope, where systemd makes the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Unit>,
+    /// The container has none of its own: `paths` are its creator's, and not to be touched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
 }
 
 /// Who makes a container's cgroups.
@@ -38,6 +41,8 @@ pub enum Manager {
         /// Annotations that begin with "org.systemd.property." are properties of the scope. They may be the image's.
         annotations: bool,
     },
+    /// Nobody: they have none of their own.
+    Disabled,
 }
 
 impl Layout {
@@ -46,9 +51,17 @@ impl Layout {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Where a cgroup of its own is, by hierarchy.
+    pub fn own_paths(&self) -> BTreeMap<String, PathBuf> {
+        if self.absent { BTreeMap::new() } else { self.paths.clone() }
+    }
+
     /// The places of a process in cgroups below the container's: each of `given` is "path", for all hierarchies, or
     /// "controller[,controller]:path". They must exist.
     pub fn below(&self, given: &[String]) -> Result<Layout> {
+        if self.absent {
+            return Err(Error::new(Code::Unsupported, "the container was made without cgroups"));
+        }
         let mut layout = self.clone();
         for given in given {
             let (controllers, path) = given.split_once(':').unwrap_or(("", given));
@@ -106,7 +119,11 @@ pub fn plan_with(
     id: &str,
     annotations: &HashMap<String, String>,
 ) -> Result<Layout> {
-    let Manager::Systemd { annotations: obeyed } = manager else { return plan(cgroups_path, id) };
+    let obeyed = match manager {
+        Manager::Files => return plan(cgroups_path, id),
+        Manager::Disabled => return of_caller(),
+        Manager::Systemd { annotations } => annotations,
+    };
     let mut layout = locate_with(manager, cgroups_path, id)?;
     if let Some(unit) = layout.scope.as_mut().filter(|_| obeyed) {
         unit.properties = annotated(annotations.iter())?;
@@ -119,8 +136,10 @@ pub fn plan_with(
 
 /// As [`locate`], for a manager.
 pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    if manager == Manager::Files {
-        return locate(cgroups_path, id);
+    match manager {
+        Manager::Files => return locate(cgroups_path, id),
+        Manager::Disabled => return of_caller(),
+        Manager::Systemd { .. } => {}
     }
     let given = cgroups_path.map(Path::to_string_lossy);
     let unit = Unit::new(given.as_deref(), id)?;
@@ -131,7 +150,19 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
         return Err(Error::new(Code::Unsupported, message));
     };
     let paths = BTreeMap::from([(UNIFIED.to_owned(), mount.point.join(unit.place()?))]);
-    Ok(Layout { paths, made: Vec::new(), scope: Some(unit) })
+    Ok(Layout { paths, made: Vec::new(), scope: Some(unit), absent: false })
+}
+
+/// The places of the caller, for what shows a container its cgroups.
+fn of_caller() -> Result<Layout> {
+    let mounts = mount_table::cgroups()?;
+    let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
+    let place = |(name, mount): (String, &Mount)| {
+        let path = own.get(&name).and_then(|place| hierarchy::directory(mount, place))?;
+        Some((name, path))
+    };
+    let paths = hierarchy::choose(&mounts).into_iter().filter_map(place).collect();
+    Ok(Layout { paths, absent: true, ..Layout::default() })
 }
 
 /// The part of [`plan`] that does not look at the host.

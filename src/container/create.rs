@@ -12,7 +12,7 @@ use super::lock::{Lock, LockKind};
 use super::status::{self, Status};
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, oci_state, prepare};
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::{self, Cgroup, Manager};
 use crate::children;
 use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
@@ -199,9 +199,14 @@ impl Container {
     }
 
     fn plan_cgroup(&self, config: &Config) -> Result<cgroup::Layout> {
+        let manager = self.runtime.settings.cgroup_manager;
+        if manager == Manager::Disabled && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
+            let problem = "a new pid namespace is needed where there are no cgroups: it ends the container's processes";
+            return Err(Error::config("linux.namespaces", problem));
+        }
         let none = std::collections::HashMap::new();
         let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
-        cgroup::plan_with(self.runtime.settings.cgroup_manager, cgroups_path(config), &self.id, annotations)
+        cgroup::plan_with(manager, cgroups_path(config), &self.id, annotations)
     }
 
     /// The host's part, from the spawned init to the one that is ready.

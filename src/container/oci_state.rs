@@ -64,7 +64,7 @@ impl Container {
             state.insert("initProcessStartTime".into(), json!(init.identity.start_time));
             state.insert("namespacePaths".into(), namespace_paths(init.identity.pid));
         }
-        state.insert("cgroupPaths".into(), json!(record.cgroup.paths));
+        state.insert("cgroupPaths".into(), json!(record.cgroup.own_paths()));
         state.insert("externalDescriptors".into(), json!(record.external_descriptors));
         text(&Value::Object(state))
     }

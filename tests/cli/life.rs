@@ -196,3 +196,42 @@ pub fn received(listener: UnixListener) -> OwnedFd {
     // SAFETY: it has just come, and is ours.
     unsafe { OwnedFd::from_raw_fd(fds.unwrap()[0]) }
 }
+
+#[test]
+fn without_cgroups_a_container_stays_in_the_callers() {
+    let cli = Cli::new();
+    let without = |args: &[&str]| cli.berth(&[&["--cgroup-manager=disabled"], args].concat());
+    let limited = cli.bundle(&shell("true"));
+    let said = without(&["run", "-b", text(&limited), "c1"]);
+    assert!(said.code == 1 && said.err.contains("linux.resources.devices"), "not silently without: {said:?}");
+    let mut config = shell("exec sleep 1000");
+    config["linux"].as_object_mut().unwrap().remove("resources");
+    let bundle = cli.bundle(&config);
+    assert_eq!(without(&["run", "-d", "-b", text(&bundle), "c1"]).code, 0);
+    let cgroup = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert_eq!(cgroup(&cli.state("c1")["pid"].to_string()), cgroup("self"));
+    cli.fails(1, "pausing needs a cgroup", &["pause", "c1"]);
+    cli.fails(1, "needs a cgroup", &["events", "--stats", "c1"]);
+    cli.fails(1, "needs a cgroup", &["update", "--pids-limit", "5", "c1"]);
+    cli.ok(&["exec", "c1", "true"]);
+    cli.ok(&["exec", "-d", "c1", "sleep", "1000"]);
+    cli.ok(&["kill", "--all", "c1", "KILL"]);
+    cli.wait_for_status("c1", "stopped");
+    cli.ok(&["delete", "c1"]);
+    crate::common::without_namespace(&mut config, "pid");
+    let said = without(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
+    assert!(said.code == 1 && said.err.contains("linux.namespaces: a new pid namespace is needed"), "{said:?}");
+    assert_eq!(cli.ok(&["list", "-q"]), "");
+}
+
+#[test]
+fn without_pivoting_the_root_is_moved() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("ls /; exit 3"));
+    let pivoted = cli.berth(&["run", "-b", text(&bundle), "c1"]);
+    let moved = cli.berth(&["run", "--no-pivot", "-b", text(&bundle), "c1"]);
+    assert_eq!((moved.code, &moved.out), (3, &pivoted.out), "{moved:?}");
+    cli.ok(&["create", "--no-pivot", "-b", text(&bundle), "c1"]);
+    let record = std::fs::read_to_string(cli.root().join("c1/state.json")).unwrap();
+    assert!(record.contains("\"no_pivot\":true"), "{record}");
+}

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use berth::spec::Config;
-use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Stdio};
+use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Runtime, Stdio};
 use clap::Args;
 use serde_json::Value;
 
@@ -64,9 +64,6 @@ impl Create {
 
 impl Creation {
     pub fn config(&self) -> Result<Config, Failure> {
-        if self.no_pivot {
-            return Err(Failure::new("--no-pivot: this version of libberth only pivots"));
-        }
         let config = match &self.config {
             Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
             None => Config::from_bundle(&self.bundle)?,
@@ -98,11 +95,17 @@ impl Creation {
             missing_program: MissingProgram::AtCreate,
             ..ProcessOptions::default()
         };
-        let container = Container::create(&host::runtime(global)?, &self.id, config, &options)?;
+        let container = Container::create(&self.runtime(global)?, &self.id, config, &options)?;
         match self.announce(&container) {
             Ok(pid_file) => Ok((container, pid_file)),
             Err(failure) => Err(take_back(&container, failure)),
         }
+    }
+
+    fn runtime(&self, global: &Global) -> Result<Runtime, Failure> {
+        let mut settings = host::settings(global)?;
+        settings.root_options.no_pivot = self.no_pivot;
+        Ok(Runtime::new(settings)?)
     }
 
     fn announce(&self, container: &Container) -> Result<PidFile, Failure> {

@@ -8,10 +8,6 @@ use nix::unistd::Uid;
 use crate::args::{CgroupManager, Global, Rootless};
 use crate::failure::Failure;
 
-/// For verbs that make containers.
-pub fn runtime(global: &Global) -> Result<Runtime, Failure> {
-    Ok(Runtime::new(settings(global)?)?)
-}
 
 /// For verbs that look at what is there: None if there is no state root, which is not made for them.
 pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
@@ -37,9 +33,10 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
     let systemd = global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd;
     Ok(Settings {
         root: absolute(global.root.as_deref().unwrap_or(&default_root()))?,
-        cgroup_manager: match systemd {
-            true => Manager::Systemd { annotations: true },
-            false => Manager::Files,
+        cgroup_manager: match global.cgroup_manager {
+            _ if systemd => Manager::Systemd { annotations: true },
+            CgroupManager::Disabled => Manager::Disabled,
+            _ => Manager::Files,
         },
         ..Settings::default()
     })

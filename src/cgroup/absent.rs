@@ -1,0 +1,106 @@
+//! A container without cgroups of its own: it stays in the caller's, is not limited, and its pid namespace is what ends
+//! its processes. What needs a cgroup says so.
+
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
+
+use super::Cgroup;
+use super::journal::Journal;
+use crate::error::{Code, Error, Result};
+use crate::events::{Level, Source as EventSource};
+use crate::stats::report::Report;
+use crate::stats::{Meter, Stats};
+
+pub struct Absent;
+
+fn needed(what: &str) -> Error {
+    Error::new(Code::Unsupported, format!("{what} needs a cgroup, and the container was made without any"))
+}
+
+impl Cgroup for Absent {
+    fn create(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn limit(&self, resources: &LinuxResources, _: &Journal) -> Result<()> {
+        let mut others = resources.clone();
+        others.set_devices(None);
+        let asked = serde_json::to_value(&others).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let has =
+            |value: &serde_json::Value| !matches!(value, serde_json::Value::Null) && *value != serde_json::json!({});
+        match asked.as_object().into_iter().flatten().find(|(_, value)| has(value)) {
+            Some((name, _)) => Err(without_cgroups(&format!("linux.resources.{name}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        match devices {
+            Some([_, ..]) => Err(without_cgroups("linux.resources.devices")),
+            _ => Ok(()),
+        }
+    }
+
+    fn attach(&self, _: i32) -> Result<()> {
+        Ok(())
+    }
+
+    fn attach_needed(&self) -> bool {
+        false
+    }
+
+    fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
+        Ok(None)
+    }
+
+    fn freeze(&self, _: Instant) -> Result<()> {
+        Err(needed("pausing"))
+    }
+
+    fn thaw(&self, _: Instant) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_frozen(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn pids(&self) -> Result<Vec<i32>> {
+        Err(needed("listing processes"))
+    }
+
+    fn signal_all(&self, _: i32) -> Result<()> {
+        Err(needed("signalling all processes"))
+    }
+
+    /// They end with the init of their pid namespace.
+    fn kill_all(&self, _: Instant) -> Result<()> {
+        Ok(())
+    }
+
+    fn notify_oom(&self) -> Result<EventSource> {
+        Err(needed("counting OOM kills"))
+    }
+
+    fn notify_pressure(&self, _: Level) -> Result<EventSource> {
+        Err(needed("watching the pressure on memory"))
+    }
+
+    fn meter(&self) -> Result<Meter> {
+        Err(needed("measuring"))
+    }
+
+    fn report(&self, _: &Stats, _: &mut Report) -> Result<()> {
+        Err(needed("measuring"))
+    }
+
+    fn remove(&self, _: Instant) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn without_cgroups(field: &str) -> Error {
+    Error::unsupported_field(field, "needs a cgroup, and the runtime was told to make none; leave it out")
+}
