@@ -8,7 +8,6 @@ use nix::unistd::Uid;
 use crate::args::{CgroupManager, Global, Rootless};
 use crate::failure::Failure;
 
-
 /// For verbs that look at what is there: None if there is no state root, which is not made for them.
 pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
     let settings = settings(global)?;
