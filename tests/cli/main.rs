@@ -7,6 +7,7 @@ mod documents;
 mod errors;
 mod exec;
 mod foreground;
+mod images;
 mod life;
 mod looking;
 mod support;

@@ -7,8 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, create, delete, documents, events, exec, explain, kill, list, pause, ps, recover, run, spec, start, state,
-    top, update,
+    Outcome, checkpoint, create, delete, documents, events, exec, explain, kill, list, pause, ps, recover, restore,
+    run, spec, start, state, top, update,
 };
 
 /// Runs and manages OCI containers
@@ -119,6 +119,10 @@ pub enum Verb {
     Events(events::Watch),
     /// Change the limits of a container
     Update(update::Update),
+    /// Dump a container into images, from which it can be restored
+    Checkpoint(checkpoint::Checkpoint),
+    /// Make a container anew from images, and wait for its end
+    Restore(restore::Restore),
     /// Write a config.json to begin with
     Spec(spec::Spec),
     /// Say what creating a container would do, step by step, without doing it
@@ -149,6 +153,8 @@ impl Verb {
             Verb::Ps(_) => "ps",
             Verb::Events(_) => "events",
             Verb::Update(_) => "update",
+            Verb::Checkpoint(_) => "checkpoint",
+            Verb::Restore(_) => "restore",
             Verb::Spec(_) => "spec",
             Verb::Explain(_) => "explain",
             Verb::Top(_) => "top",
@@ -183,6 +189,8 @@ impl Verb {
             Verb::Ps(verb) => verb.run(global),
             Verb::Events(verb) => verb.run(global),
             Verb::Update(verb) => verb.run(global),
+            Verb::Checkpoint(verb) => verb.run(global),
+            Verb::Restore(verb) => verb.run(global),
             Verb::Spec(verb) => verb.run(global),
             Verb::Explain(verb) => verb.run(global),
             Verb::Top(verb) => verb.run(global),

@@ -101,8 +101,7 @@ impl Exec {
         if !self.ignore_paused {
             return host::container(global, &self.id);
         }
-        let runtime = berth::Runtime::new(Settings { setup_timeout: PATIENCE, ..host::settings(global)? })?;
-        Ok(runtime.load(&self.id)?)
+        host::container_with(Settings { setup_timeout: PATIENCE, ..host::settings(global)? }, &self.id)
     }
 
     fn options(&self, stdio: [Stdio; 3]) -> Result<ProcessOptions, Failure> {

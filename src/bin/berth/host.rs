@@ -10,7 +10,10 @@ use crate::failure::Failure;
 
 /// For verbs that look at what is there: None if there is no state root, which is not made for them.
 pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
-    let settings = settings(global)?;
+    existing_with(settings(global)?)
+}
+
+fn existing_with(settings: Settings) -> Result<Option<Runtime>, Failure> {
     if std::fs::symlink_metadata(&settings.root).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(None);
     }
@@ -18,10 +21,22 @@ pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
 }
 
 pub fn container(global: &Global, id: &str) -> Result<Container, Failure> {
-    match existing(global)? {
+    container_with(settings(global)?, id)
+}
+
+pub fn container_with(settings: Settings, id: &str) -> Result<Container, Failure> {
+    match existing_with(settings)? {
         Some(runtime) => Ok(runtime.load(id)?),
         None => Err(Error::new(Code::NotFound, format!("container {id:?} does not exist")).into()),
     }
+}
+
+/// The CRIU program that was named, or the first in PATH.
+pub fn criu(global: &Global) -> Option<PathBuf> {
+    global.criu.clone().or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|folder| folder.join("criu")).find(|program| program.is_file())
+    })
 }
 
 pub fn settings(global: &Global) -> Result<Settings, Failure> {

@@ -3,6 +3,7 @@
 //! foreground. Nothing is done here that a caller in C could not do too.
 
 mod args;
+mod checkpoint;
 mod create;
 mod delete;
 mod documents;
@@ -11,12 +12,14 @@ mod exec;
 mod explain;
 mod failure;
 mod host;
+mod images;
 mod kill;
 mod list;
 mod logging;
 mod pause;
 mod ps;
 mod recover;
+mod restore;
 mod run;
 mod session;
 mod signals;

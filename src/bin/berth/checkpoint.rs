@@ -1,0 +1,79 @@
+//! `berth checkpoint`
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use berth::criu::{CheckpointOptions, PageServer};
+use berth::{Force, Settings};
+use clap::Args;
+
+use crate::args::Global;
+use crate::images::Images;
+use crate::{Outcome, host};
+
+#[derive(Args)]
+pub struct Checkpoint {
+    #[command(flatten)]
+    images: Images,
+    /// The images of the dump before, as seen from the directory of the images
+    #[arg(long, value_name = "DIR")]
+    parent_path: Option<PathBuf>,
+    /// Let the container run on
+    #[arg(long)]
+    leave_running: bool,
+    /// Dump only memory, and let the container run on
+    #[arg(long)]
+    pre_dump: bool,
+    /// Leave out TCP connections that are not established yet
+    #[arg(long)]
+    tcp_skip_in_flight: bool,
+    /// Give open files without a name one for the time of the checkpoint
+    #[arg(long)]
+    link_remap: bool,
+    /// Gets a NUL byte when lazy pages can be asked for
+    #[arg(long, value_name = "FD", allow_negative_numbers = true)]
+    status_fd: Option<RawFd>,
+    /// Send memory to a page server instead of into the images
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    page_server: Option<SocketAddr>,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Checkpoint {
+    pub fn run(self, global: &Global) -> Outcome {
+        let settings = Settings { criu: host::criu(global), ..host::settings(global)? };
+        let container = host::container_with(settings, &self.id)?;
+        let images = &self.images;
+        container.checkpoint(&CheckpointOptions {
+            images: images.folder()?,
+            work: images.work()?,
+            leave_running: self.leave_running,
+            pre_dump: self.pre_dump,
+            parent_images: self.parent_path,
+            auto_dedup: images.auto_dedup,
+            page_server: self.page_server.map(|server| PageServer { address: server.ip(), port: server.port() }),
+            lazy_pages: images.lazy_pages,
+            status_fd: self.status_fd.filter(|fd| *fd >= 0),
+            shell_job: images.shell_job,
+            tcp_established: images.tcp_established,
+            tcp_skip_in_flight: self.tcp_skip_in_flight,
+            external_unix_sockets: images.ext_unix_sk,
+            file_locks: images.file_locks,
+            link_remap: self.link_remap,
+            empty_network: images.empty_network(),
+            cgroup_mode: images.cgroup_mode(),
+            ..CheckpointOptions::default()
+        })?;
+        // As runc has it: what has become images is no container any more.
+        if !self.leave_running
+            && !self.pre_dump
+            && let Err(error) = container.delete(Force::Kill)
+        {
+            log::warn!("removing the container: {error}");
+        }
+        Ok(0)
+    }
+}
