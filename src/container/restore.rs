@@ -18,7 +18,7 @@ use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
-use crate::criu::{self, Externals, FIRST_INHERITED, Folder, Notice, RestoreOptions, Start, Swrk, Trace};
+use crate::criu::{self, CgroupMode, Externals, FIRST_INHERITED, Folder, Notice, RestoreOptions, Start, Swrk, Trace};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::fault;
@@ -48,6 +48,13 @@ impl Container {
         criu::check_namespaces(&namespaces)?;
         let images = Folder::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
+        if namespaces.is_new(LinuxNamespaceType::User) {
+            images.check_searchable()?;
+        }
+        if options.cgroup_mode == CgroupMode::Ignore && namespaces.is_new(LinuxNamespaceType::Cgroup) {
+            let message = "the cgroup mode \"ignore\" makes no cgroup namespace, but the configuration has one";
+            return Err(Error::invalid_argument(message));
+        }
         let terminal = process_of(config)?.terminal().unwrap_or(false);
         options.process.check(terminal)?;
         check_streams(&descriptors, options, terminal)?;

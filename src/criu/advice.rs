@@ -1,7 +1,7 @@
 //! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
 
 /// Part of an error of CRIU's, and what to do.
-const KNOWN: [(&str, &str); 12] = [
+const KNOWN: [(&str, &str); 14] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
     ("--ext-unix-sk", "allow external unix sockets, or let the container close them"),
@@ -13,6 +13,8 @@ const KNOWN: [(&str, &str); 12] = [
     ("No space left on device", "make room in the image directory"),
     ("Unexpected process", "end the processes that were executed in the container beside its init"),
     ("external slavery", "do not share the propagation of its mounts with the host"),
+    ("Can't get 1:16 opt", "use CRIU 4.2 or newer: older ones cannot dump internet sockets on Linux 6.16 and newer"),
+    ("No mapping for", "the configuration has no mount for one that is in the images"),
     ("iptables-restore", "install iptables: CRIU needs it to hold back the packets of connections"),
 ];
 

@@ -36,7 +36,8 @@ impl Folder {
     pub fn make(path: &Path, what: &str) -> Result<Folder> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        // Images are for root alone, but CRIU looks for them as root of a user namespace, too.
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o711);
         let made = !path.exists();
         builder.create(path).doing(|| format!("making the {what} {}", path.display()))?;
         Ok(Folder { made, ..Folder::open(path, what)? })
@@ -76,6 +77,19 @@ impl Folder {
             true => Ok(opened),
             false => Err(Error::system(Errno::ESTALE, doing())),
         }
+    }
+
+    /// CRIU looks for images as root of a new user namespace, which is not the host's.
+    pub fn check_searchable(&self) -> Result<()> {
+        let mode = fstat(&self.fd).doing(|| format!("looking at {}", self.path.display()))?.st_mode;
+        if mode & 0o001 != 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "CRIU cannot find images in {} from inside a user namespace: it must be searchable by others (chmod o+x)",
+            self.path.display()
+        );
+        Err(Error::new(Code::System, message).with_errno(Errno::EACCES))
     }
 
     /// Finds out now what CRIU would find out late.

@@ -114,7 +114,12 @@ impl Swrk {
                     refused = Some(error);
                 }
                 let answer = Request { kind: Kind::Notify.into(), notify_success: Some(success), ..Request::default() };
-                self.send(&answer).map_err(said)?;
+                match (self.send(&answer), refused.take()) {
+                    (Ok(()), before) => refused = before,
+                    // It is gone, which what was wrong first may be the reason for.
+                    (Err(_), Some(first)) => return Err(first),
+                    (Err(error), None) => return Err(said(error)),
+                }
                 continue;
             }
             return match refused {

@@ -3,7 +3,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../network/support.rs"]
+#[allow(dead_code)] // what the tests of networks need besides
+mod links;
+
 mod basics;
+mod failures;
+mod networks;
+mod options;
 mod protocol;
+mod scenarios;
 mod streams;
 mod support;

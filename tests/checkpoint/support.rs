@@ -1,6 +1,7 @@
 //! What the scenarios share: a host with CRIU, containers that say how far they are, and a way there and back.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use berth::criu::{CheckpointOptions, RestoreOptions};
 use berth::{Container, Force, ProcessOptions, Runtime, Settings};
@@ -92,4 +93,18 @@ pub fn told(error: &berth::Error) -> String {
 
 pub fn end(container: Container) {
     container.delete(Force::Kill).unwrap();
+}
+
+/// The survivor of survivor.c, in a directory that becomes the container's /data.
+pub fn survivor(data: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint/survivor.c");
+    let program = data.join("survivor");
+    match std::env::var_os("BERTH_TEST_PROGRAMS") {
+        // Compiled outside, where there is no compiler.
+        Some(programs) => drop(std::fs::copy(PathBuf::from(programs).join("survivor"), program).unwrap()),
+        None => {
+            let made = Command::new("cc").args(["-static", "-O1", "-Wall", "-o"]).arg(program).arg(source).status();
+            assert!(made.expect("cc runs").success());
+        }
+    }
 }

@@ -1,0 +1,236 @@
+//! When it fails half-way: the source goes on, nothing is left, and the error says what to do.
+
+use std::path::{Path, PathBuf};
+
+use berth::criu::CheckpointOptions;
+use berth::{Code, Container, Status};
+use serde_json::json;
+
+use crate::common::*;
+use crate::support::*;
+
+/// A CRIU that is the real one, but for a relay in its place that kills it when it sends the notification `script`, before
+/// the host has seen that.
+fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
+    let path = host.path(&format!("criu-killed-at-{script}"));
+    let relay = host.path("relay.py");
+    std::fs::write(&relay, RELAY).unwrap();
+    let text = format!(
+        "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script}",
+        criu = criu().display(),
+        relay = relay.display()
+    );
+    crate::common::script(&path, &text);
+    path
+}
+
+/// It stands between: what comes from descriptor 3 goes to the real CRIU, and back. The notification is not passed on.
+const RELAY: &str = r#"
+import os, signal, socket, subprocess, sys
+criu, script = sys.argv[1], sys.argv[2].encode()
+host = socket.socket(fileno=os.dup(3))
+# CRIU takes the numbers of directories for those of whoever has made its socket, so they are opened here once more.
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+inherited = [fd for fd in range(4, 64) if os.path.exists(f"/proc/self/fd/{fd}") and fd not in (ours.fileno(), theirs.fileno())]
+request = host.recv(1 << 20)
+def directories(message, parent):
+    # Options is field 2 of the request; images_dir_fd is its field 1, work_dir_fd its field 17, both varints.
+    def varint(data, at):
+        value = shift = 0
+        while True:
+            byte = data[at]; at += 1
+            value |= (byte & 127) << shift; shift += 7
+            if not byte & 128: return value, at
+    def encode(value):
+        out = b""
+        while True:
+            out += bytes([value & 127 | (128 if value > 127 else 0)]); value >>= 7
+            if not value: return out
+    def walk(data, options):
+        at, out = 0, b""
+        while at < len(data):
+            start = at
+            key, at = varint(data, at)
+            field, kind = key >> 3, key & 7
+            if kind == 0:
+                value, at = varint(data, at)
+                if options and field in (1, 17):
+                    value = os.open(f"/proc/{parent}/fd/{value}", os.O_RDONLY | os.O_DIRECTORY)
+                out += encode(key) + encode(value)
+            elif kind == 2:
+                length, at = varint(data, at)
+                body = data[at:at + length]; at += length
+                if not options and field == 2: body = walk(body, True)
+                out += encode(key) + encode(len(body)) + body
+            else:
+                sys.exit("an unexpected kind of field")
+        return out
+    return walk(message, False)
+request = directories(request, os.getppid())
+os.dup2(theirs.fileno(), 3, inheritable=True)
+child = subprocess.Popen([criu, "swrk", "3"], pass_fds=[3] + inherited, start_new_session=False)
+theirs.close()
+message = request
+while True:
+    ours.send(message)
+    answer = ours.recv(1 << 20)
+    if script in answer:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not answer:
+        sys.exit(child.wait())
+    host.send(answer)
+    message = host.recv(1 << 20)
+    if not message:
+        ours.close()
+        sys.exit(child.wait())
+"#;
+
+/// The container counts, can be frozen, is traced by nobody, and reaches its network.
+fn is_unharmed(container: &Container, data: &Path) {
+    assert_eq!(container.status().unwrap(), Status::Running);
+    counts_on(data);
+    for pid in container.pids().unwrap() {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        assert!(status.is_empty() || status_line(&status, "TracerPid") == "0", "{status}");
+    }
+    exec_shell(container, "ping -c 1 -W 20 127.0.0.1 > /dev/null");
+    container.pause().unwrap();
+    container.resume().unwrap();
+    counts_on(data);
+}
+
+fn counting(data: &Path) -> serde_json::Value {
+    let mut config = counter(data);
+    set_capabilities(&mut config, &["CAP_NET_RAW", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
+    config
+}
+
+#[test]
+fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
+    for script in ["pre-dump", "network-lock", "post-dump"] {
+        let mut host = host();
+        let data = host.data();
+        let state = host.path("state");
+        host.runtime = runtime(&state, &criu_killed_at(&host, script));
+        let container = host.run(&counting(&data), &quiet()).unwrap();
+        counts_on(&data);
+        let mounts = leftovers::mounts("criu");
+        let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+        assert_eq!(error.code, Code::Criu, "{script}: {error}");
+        assert!(error.message.contains("was killed by SIGKILL"), "{script}: {error}");
+        is_unharmed(&container, &data);
+        assert_eq!(leftovers::mounts("criu"), mounts, "{script}");
+        assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
+        assert!(!host.images("images").exists(), "{script}");
+        // With a CRIU that lives it can be dumped.
+        let runtime = runtime(&state, &criu());
+        let container = {
+            drop(container);
+            runtime.load(&runtime.ids().unwrap()[0]).unwrap()
+        };
+        checkpoint(&container, &into(&host.images("images")));
+        end(container);
+    }
+}
+
+#[test]
+fn a_criu_killed_while_it_restores_leaves_nothing() {
+    let mut host = host();
+    let data = host.data();
+    let config = counting(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let stood_at = count(&data);
+    let state = host.path("state");
+    for script in
+        ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "network-unlock", "pre-resume"]
+    {
+        host.runtime = runtime(&state, &criu_killed_at(&host, script));
+        let id = unique("killed");
+        let images = from(&host.images("images"));
+        let error = Container::restore(&host.runtime, &id, &host.config(&config), &images).unwrap_err();
+        assert_eq!(error.code, Code::Criu, "{script}: {error}");
+        assert_eq!(error.detail.get("cleanup"), None, "{script}: {error:?}");
+        assert_eq!(leftovers::cgroups(&id), Vec::<PathBuf>::new(), "{script}");
+        // Killed at the last of them, it lets go of processes that are complete; they end a moment later.
+        assert!(count(&data) == stood_at || script == "pre-resume", "{script}: it has run");
+        assert_eq!(leftovers::files(&state), Vec::<PathBuf>::new(), "{script}");
+        assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
+    }
+    host.runtime = runtime(&state, &criu());
+    end(host.restored(&config, &host.images("images")));
+}
+
+#[test]
+fn a_full_image_directory_is_an_error_and_the_container_goes_on() {
+    let host = host();
+    let data = host.data();
+    let container = host.run(&counting(&data), &quiet()).unwrap();
+    counts_on(&data);
+    let full = host.make_dir("full");
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&full).status();
+    assert!(mounted.unwrap().success());
+    let error = container.checkpoint(&into(&full.join("images"))).unwrap_err();
+    let made = full.join("images").exists();
+    assert!(std::process::Command::new("umount").arg("-l").arg(&full).status().unwrap().success());
+    assert_eq!(error.code, Code::Criu, "{error}");
+    assert!(error.message.contains("make room in the image directory"), "{error}\n{}", told(&error));
+    assert!(!made, "what was made for the images is gone");
+    is_unharmed(&container, &data);
+    end(container);
+}
+
+#[test]
+fn an_image_directory_that_cannot_be_written_is_an_error_before_anything_is_touched() {
+    let host = host();
+    let data = host.data();
+    let container = host.run(&counting(&data), &quiet()).unwrap();
+    counts_on(&data);
+    let readonly = host.make_dir("readonly");
+    let mounted =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "tmpfs"]).arg(&readonly).status();
+    assert!(mounted.unwrap().success());
+    let errors = [readonly.join("images"), readonly.clone(), "/dev/null".into(), "".into()]
+        .map(|images| container.checkpoint(&CheckpointOptions::into_directory(images)).err());
+    assert!(std::process::Command::new("umount").arg("-l").arg(&readonly).status().unwrap().success());
+    assert_eq!(errors[0].as_ref().unwrap().errno, Some(nix::errno::Errno::EROFS));
+    assert_eq!(errors[1].as_ref().unwrap().errno, Some(nix::errno::Errno::EROFS));
+    assert!(errors[2].as_ref().unwrap().message.contains("/dev/null"));
+    assert_eq!(errors[3].as_ref().unwrap().code, Code::InvalidArgument);
+    is_unharmed(&container, &data);
+    end(container);
+}
+
+#[test]
+fn a_directory_without_a_checkpoint_is_told_so() {
+    let host = host();
+    let empty = host.make_dir("empty");
+    let error = host.restore(&shell("exit"), &from(&empty)).unwrap_err();
+    assert!(error.message.ends_with("has no descriptors.json: it holds no checkpoint"), "{error}");
+    std::fs::write(empty.join("descriptors.json"), json!(["/dev/null", "/dev/null", "/dev/null"]).to_string()).unwrap();
+    let error = host.restore(&shell("exit"), &from(&empty)).unwrap_err();
+    assert_eq!(error.code, Code::Criu, "{error}");
+    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+    assert_eq!(leftovers::files(&host.path("state")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_id_that_is_taken_is_not_touched() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let options = CheckpointOptions { leave_running: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    let restored =
+        Container::restore(&host.runtime, container.id(), &host.config(&config), &from(&host.images("images")));
+    assert_eq!(restored.unwrap_err().code, Code::IdInUse);
+    counts_on(&data);
+    end(container);
+}

@@ -1,0 +1,210 @@
+//! Networks around a checkpoint: connections stay established, pairs of links come back.
+
+use std::path::Path;
+
+use berth::criu::{CheckpointOptions, RestoreOptions, VethPair};
+use berth::{Container, Force};
+use serde_json::{Value, json};
+
+use crate::common::*;
+use crate::links::*;
+use crate::support::*;
+
+fn established(images: &Path) -> CheckpointOptions {
+    CheckpointOptions { tcp_established: true, ..into(images) }
+}
+
+fn established_back(images: &Path) -> RestoreOptions {
+    RestoreOptions { tcp_established: true, ..from(images) }
+}
+
+/// A server that writes each line it gets into /data/received, and a client that sends it numbers.
+struct Connection {
+    server: Container,
+    client: Container,
+    server_config: berth::spec::Config,
+    client_config: berth::spec::Config,
+}
+
+impl Connection {
+    fn new(host: &Host, data: &Path) -> Connection {
+        let documents =
+            [2, 3].map(|number| json!({ "networks": [with(veth(number), "name", json!("eth0"))] }).to_string());
+        // Its standard input stays open: at its end nc would say goodbye.
+        let mut server = network_shell(
+            "sleep 100000 | nc -l -p 7000 | while read line; do echo $line > /data/new; mv /data/new /data/received; done",
+        );
+        with_data(&mut server, data);
+        let send = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done | nc 10.77.0.2 7000";
+        let server_config = host.config(&server).with_networks(&documents[0]).unwrap();
+        let client_config = host.config(&network_shell(send)).with_networks(&documents[1]).unwrap();
+        let run = |config| Container::run(&host.runtime, &unique("n"), config, &quiet()).unwrap();
+        let server = run(&server_config);
+        eventually("the server listens", || exec_shell(&server, "cat /proc/net/tcp /proc/net/tcp6").contains(":1B58 "));
+        let client = run(&client_config);
+        Connection { server, client, server_config, client_config }
+    }
+}
+
+fn received(data: &Path) -> u64 {
+    std::fs::read_to_string(data.join("received")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn receives_on(data: &Path) -> u64 {
+    let before = received(data);
+    eventually("the connection carries on", || received(data) > before);
+    received(data)
+}
+
+#[test]
+fn a_connection_stays_established_when_the_server_is_left_running() {
+    bridged();
+    let host = host();
+    let data = host.data();
+    let connection = Connection::new(&host, &data);
+    receives_on(&data);
+    let error = connection.server.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    assert!(error.message.contains("allow established TCP connections"), "{error}");
+    // Refused half-way, with its link off the bridge: it is back, and the connection goes on.
+    receives_on(&data);
+    let options = CheckpointOptions { leave_running: true, ..established(&host.images("images")) };
+    checkpoint(&connection.server, &options);
+    receives_on(&data);
+    end(connection.client);
+    end(connection.server);
+}
+
+#[test]
+fn a_connection_stays_established_when_the_server_is_restored() {
+    bridged();
+    let host = host();
+    let data = host.data();
+    let connection = Connection::new(&host, &data);
+    receives_on(&data);
+    checkpoint(&connection.server, &established(&host.images("images")));
+    connection.server.delete(Force::No).unwrap();
+    let stood_at = received(&data);
+    let id = unique("n");
+    let options = established_back(&host.images("images"));
+    let restored = Container::restore(&host.runtime, &id, &connection.server_config, &options)
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert!(receives_on(&data) > stood_at);
+    // The pair is the container's as if create had made it: it counts, and goes with it.
+    assert!(crate::links::counter(&restored, "eth0", "receivedBytes") > 0);
+    let names = restored.veth_pairs().unwrap();
+    assert!(links().contains(&names[0].host_name), "{:?}", links());
+    assert_eq!(names[0].bridge.as_deref(), Some(BRIDGE));
+    end(restored);
+    end(connection.client);
+    assert_eq!(links(), [BRIDGE, "lo"]);
+}
+
+#[test]
+fn a_connection_stays_established_when_the_client_is_restored() {
+    bridged();
+    let host = host();
+    let data = host.data();
+    let connection = Connection::new(&host, &data);
+    receives_on(&data);
+    checkpoint(&connection.client, &established(&host.images("images")));
+    connection.client.delete(Force::No).unwrap();
+    let stood_at = received(&data);
+    let id = unique("n");
+    let options = established_back(&host.images("images"));
+    let restored = Container::restore(&host.runtime, &id, &connection.client_config, &options)
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert!(receives_on(&data) > stood_at);
+    end(restored);
+    end(connection.server);
+    assert_eq!(links(), [BRIDGE, "lo"]);
+}
+
+fn pairs_config(host: &Host, networks: Value) -> berth::spec::Config {
+    host.network_config(&sleeper(), &json!({ "networks": networks })).unwrap()
+}
+
+#[test]
+fn pairs_come_back_with_their_addresses_under_new_names_of_the_host() {
+    bridged();
+    let host = host();
+    let networks =
+        json!([with(veth(2), "name", json!("eth0")), { "type": "veth", "name": "own", "address": "10.78.0.2/24" }]);
+    let config = pairs_config(&host, networks);
+    let container = Container::run(&host.runtime, &unique("n"), &config, &quiet()).unwrap();
+    let addresses = |container: &Container| {
+        exec_shell(
+            container,
+            "ip -o addr | grep -v link | sed 's/ *valid.*//; s/^[0-9]*: //'; ip -o route; cat /sys/class/net/eth0/address",
+        )
+    };
+    let before = addresses(&container);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let restored = Container::restore(&host.runtime, &unique("n"), &config, &from(&host.images("images")))
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert_eq!(addresses(&restored), before);
+    exec_shell(&restored, "ping -c 1 -W 20 10.77.0.1 > /dev/null");
+    end(restored);
+    assert_eq!(links(), [BRIDGE, "lo"]);
+}
+
+/// A pair that the caller has made, and gets again under a name of its choice.
+#[test]
+fn further_pairs_are_restored_under_the_names_that_are_asked_for() {
+    bridged();
+    let host = host();
+    let container = host.run(&sleeper(), &quiet()).unwrap();
+    let pid = container.init_process().unwrap().pid();
+    ip(&format!("link add mine0 type veth peer name inner netns {pid}"));
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    eventually("the pair has gone with its container", || links() == [BRIDGE, "lo"]);
+    let veth_pairs = vec![VethPair { name: "inner".into(), host_name: "mine1".into() }];
+    let options = RestoreOptions { veth_pairs, ..from(&host.images("images")) };
+    let restored = host.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert_eq!(links(), [BRIDGE, "lo", "mine1"]);
+    assert!(exec_shell(&restored, "ls /sys/class/net").contains("inner"));
+    end(restored);
+}
+
+#[test]
+fn an_empty_network_namespace_has_nothing_of_the_old_one() {
+    bridged();
+    let host = host();
+    let config = pairs_config(&host, json!([with(veth(2), "name", json!("eth0"))]));
+    let container = Container::run(&host.runtime, &unique("n"), &config, &quiet()).unwrap();
+    let options = CheckpointOptions { empty_network: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    end(container);
+    let options = RestoreOptions { empty_network: true, ..from(&host.images("images")) };
+    let restored = host.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert_eq!(exec_shell(&restored, "ls /sys/class/net").split_whitespace().collect::<Vec<_>>(), ["lo"]);
+    end(restored);
+    assert_eq!(links(), [BRIDGE, "lo"]);
+}
+
+/// A namespace that was joined is not in the images: the container comes back into it.
+#[test]
+fn joined_namespaces_are_joined_again() {
+    own_network();
+    let host = host();
+    let data = host.data();
+    let keeper = host.run(&sleeper(), &quiet()).unwrap();
+    let mut config = crate::support::counter(&data);
+    for (kind, name) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
+        join_namespace(&mut config, kind, proc_of(&keeper, &format!("ns/{name}")).to_str().unwrap());
+    }
+    config.as_object_mut().unwrap().remove("hostname");
+    let namespaces = |container: &Container| {
+        ["net", "ipc", "uts"].map(|name| std::fs::read_link(proc_of(container, &format!("ns/{name}"))).unwrap())
+    };
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    assert_eq!(namespaces(&restored), namespaces(&keeper));
+    end(restored);
+    end(keeper);
+}

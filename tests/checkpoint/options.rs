@@ -1,0 +1,337 @@
+//! Each option does what it says, or is refused with a reason.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use berth::criu::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions, check_json};
+use berth::{Code, Container};
+use serde_json::{Value, json};
+
+use crate::common::*;
+use crate::support::*;
+
+fn feature(host: &Host, name: &str) -> bool {
+    let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
+    report["features"][name].as_bool().unwrap()
+}
+
+/// A program that keeps some megabytes of memory, and counts.
+fn heavy(data: &std::path::Path) -> Value {
+    let mut config = counter(data);
+    let script = config["process"]["args"][2].as_str().unwrap().to_owned();
+    let fill = "x=x; while [ ${#x} -lt 4000000 ]; do x=$x$x; done;";
+    config["process"]["args"][2] = json!(format!("{fill} {script}"));
+    config
+}
+
+fn pages(images: &std::path::Path) -> u64 {
+    let files = leftovers::files(images).into_iter();
+    files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().len()).sum()
+}
+
+/// `criu page-server`, killed when dropped.
+struct Server(Child, u16);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn page_server(images: &std::path::Path) -> Server {
+    let port = free_port();
+    let mut command = Command::new(criu());
+    command.args(["page-server", "--address", "127.0.0.1", "--port", &port.to_string(), "--images-dir"]).arg(images);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let listening = format!(":{port:04X} ");
+    eventually("the page server listens", || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        table.lines().any(|line| line.contains(&listening) && line.contains(" 0A "))
+    });
+    Server(child, port)
+}
+
+/// Migration: from one state root to another, the memory through a page server, the rest of the images by a copy.
+#[test]
+fn a_container_moves_to_another_state_root_through_a_page_server() {
+    let host = host();
+    let data = host.data();
+    let config = heavy(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let (sent, arrived) = (host.images("sent"), host.make_dir("arrived"));
+    let mut server = page_server(&arrived);
+    let address = PageServer { address: "127.0.0.1".parse().unwrap(), port: server.1 };
+    checkpoint(&container, &CheckpointOptions { page_server: Some(address), ..into(&sent) });
+    eventually("the page server ends", || server.0.try_wait().unwrap().is_some());
+    assert!(pages(&arrived) > 4_000_000 && pages(&sent) == 0, "{} {}", pages(&arrived), pages(&sent));
+    for file in leftovers::files(&sent) {
+        std::fs::copy(&file, arrived.join(file.file_name().unwrap())).unwrap();
+    }
+    end(container);
+    let target = runtime(&host.path("target"), &criu());
+    let moved = Container::restore(&target, &unique("moved"), &host.config(&config), &from(&arrived))
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    counts_on(&data);
+    end(moved);
+}
+
+#[test]
+fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
+    let host = host();
+    let data = host.data();
+    let config = heavy(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let first = CheckpointOptions { pre_dump: true, ..into(&host.images("first")) };
+    if !feature(&host, "memoryTracking") {
+        let error = container.checkpoint(&first).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported);
+        assert!(error.message.contains("this kernel has no memory tracking"), "{error}");
+        assert!(!host.images("first").exists());
+        counts_on(&data);
+        return end(container);
+    }
+    checkpoint(&container, &first);
+    counts_on(&data);
+    let second =
+        CheckpointOptions { pre_dump: true, parent_images: Some("../first".into()), ..into(&host.images("second")) };
+    checkpoint(&container, &second);
+    counts_on(&data);
+    let last =
+        CheckpointOptions { parent_images: Some("../second".into()), auto_dedup: true, ..into(&host.images("last")) };
+    checkpoint(&container, &last);
+    let sizes = ["first", "second", "last"].map(|name| pages(&host.images(name)));
+    assert!(sizes[0] > 4_000_000 && sizes[2] < sizes[0] / 4, "{sizes:?}");
+    end(container);
+    end(host.restored(&config, &host.images("last")));
+    counts_on(&data);
+}
+
+/// Natively the kernel of some machines lets CRIU hang here: so it has a deadline, and is tried in the virtual machine.
+#[test]
+fn lazy_pages_come_when_they_are_used() {
+    let host = host();
+    let data = host.data();
+    let config = heavy(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let port = free_port();
+    let address = PageServer { address: "127.0.0.1".parse().unwrap(), port };
+    let lazy =
+        |images: &std::path::Path| CheckpointOptions { lazy_pages: true, page_server: Some(address), ..into(images) };
+    if !feature(&host, "lazyPages") {
+        let error = container.checkpoint(&lazy(&host.images("images"))).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error}");
+        return end(container);
+    }
+    if std::env::var_os("BERTH_VM").is_none() {
+        // Nobody asks for the pages: the checkpoint waits, until it is over, and the container goes on.
+        let options = CheckpointOptions { timeout: Some(Duration::from_secs(4)), ..lazy(&host.images("images")) };
+        let error = container.checkpoint(&options).unwrap_err();
+        assert_eq!(error.code, Code::Timeout, "{error}");
+        assert!(!host.images("images").exists());
+        counts_on(&data);
+        return end(container);
+    }
+    let (images, work) = (host.make_dir("images"), host.make_dir("work"));
+    let (mut ready, status) = std::io::pipe().unwrap();
+    use std::os::fd::AsRawFd;
+    let options = CheckpointOptions { status_fd: Some(status.as_raw_fd()), ..lazy(&images) };
+    std::thread::scope(|scope| {
+        let dump = scope.spawn(|| checkpoint(&container, &options));
+        let mut byte = [1];
+        ready.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [0], "pages can be asked for");
+        let mut daemon = Command::new(criu());
+        daemon.args(["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", &port.to_string()]);
+        daemon.arg("--images-dir").arg(&images).arg("--work-dir").arg(&work);
+        let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the daemon listens", || work.join("lazy-pages.socket").exists());
+        let options = RestoreOptions { lazy_pages: true, work: Some(work.clone()), ..from(&images) };
+        let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        counts_on(&data);
+        dump.join().unwrap();
+        assert!(daemon.wait().unwrap().success());
+        counts_on(&data);
+        end(restored);
+    });
+    end(container);
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused_before_anything_is_touched() {
+    let host = host();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let address = Some(PageServer { address: "127.0.0.1".parse().unwrap(), port: 1 });
+    let images = host.images("images");
+    let wrong = [
+        (CheckpointOptions { lazy_pages: true, ..into(&images) }, "need a page server's address"),
+        (
+            CheckpointOptions { lazy_pages: true, page_server: address, leave_running: true, ..into(&images) },
+            "cannot be left running",
+        ),
+        (CheckpointOptions { status_fd: Some(0), ..into(&images) }, "needs lazy pages"),
+        (CheckpointOptions { auto_dedup: true, ..into(&images) }, "it needs some"),
+        (
+            CheckpointOptions { lazy_pages: true, page_server: address, status_fd: Some(9999), ..into(&images) },
+            "status_fd is 9999, which is not an open descriptor",
+        ),
+    ];
+    for (options, expected) in wrong {
+        let error = container.checkpoint(&options).unwrap_err();
+        assert_eq!(error.code, Code::InvalidArgument, "{error}");
+        assert!(error.message.contains(expected), "{error}");
+        assert!(!images.exists());
+    }
+    end(container);
+}
+
+#[test]
+fn the_work_directory_is_the_callers_if_it_wants() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let work = host.path("deep/work");
+    checkpoint(&container, &CheckpointOptions { work: Some(work.clone()), ..into(&host.images("images")) });
+    assert!(work.join("dump.log").exists());
+    end(container);
+    let options = RestoreOptions { work: Some(work.clone()), ..from(&host.images("images")) };
+    let restored = host.restore(&config, &options).unwrap();
+    assert!(work.join("restore.log").exists());
+    let litter: Vec<_> = leftovers::files(&work).into_iter().filter(|file| file.is_dir()).collect();
+    assert!(litter.is_empty(), "{litter:?}");
+    end(restored);
+}
+
+/// CRIU obeys a file of its own options: here it says that the container runs on.
+#[test]
+fn a_config_file_overrules() {
+    let host = host();
+    let data = host.data();
+    let container = host.run(&counter(&data), &quiet()).unwrap();
+    counts_on(&data);
+    let file = host.path("criu.conf");
+    std::fs::write(&file, "log-file other.log\n").unwrap();
+    let work = host.path("work");
+    let options = CheckpointOptions {
+        leave_running: true,
+        work: Some(work.clone()),
+        config_file: Some(file),
+        ..into(&host.images("images"))
+    };
+    checkpoint(&container, &options);
+    assert!(work.join("other.log").exists(), "{:?}", leftovers::files(&work));
+    end(container);
+}
+
+#[test]
+fn a_unix_socket_that_leads_out_needs_a_word() {
+    let host = host();
+    let data = host.data();
+    survivor(&data);
+    let mut config = shell("");
+    let name = unique("outside");
+    // Sockets outside are seen where the network namespace is the same.
+    without_namespace(&mut config, "network");
+    config["process"]["args"] = json!(["/data/survivor", name]);
+    with_data(&mut config, &data);
+    use std::os::linux::net::SocketAddrExt;
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let outside = std::os::unix::net::UnixDatagram::bind_addr(&address).unwrap();
+    outside.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let container = host.run(&config, &quiet()).unwrap();
+    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("it is connected", || said() == "ready\n");
+    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    assert!(error.message.contains("allow external unix sockets"), "{error}\n{}", told(&error));
+    let options = CheckpointOptions { external_unix_sockets: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    end(container);
+    let options = RestoreOptions { external_unix_sockets: true, ..from(&host.images("images")) };
+    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
+    let mut word = [0; 8];
+    let length = outside.recv(&mut word).unwrap_or_else(|error| panic!("{error} {}", said()));
+    assert_eq!(&word[..length], b"hello");
+    end(restored);
+}
+
+#[test]
+fn cgroups_below_the_containers_own_come_back() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    let inner =
+        "mkdir /sys/fs/cgroup/freezer/inner 2>/dev/null && echo $$ > /sys/fs/cgroup/freezer/inner/cgroup.procs;";
+    let script = config["process"]["args"][2].as_str().unwrap().to_owned();
+    config["process"]["args"][2] = json!(format!("{inner} {script}"));
+    let writable = mount_on(&mut config, "/sys/fs/cgroup");
+    writable["options"] = json!(["nosuid", "noexec", "nodev"]);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let place = |container: &Container| std::fs::read_to_string(proc_of(container, "cgroup")).unwrap();
+    let nested = place(&container).contains("/inner");
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    for mode in [CgroupMode::Soft, CgroupMode::Full] {
+        let options = RestoreOptions { cgroup_mode: mode, ..from(&host.images("images")) };
+        let restored =
+            host.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", told(&error)));
+        counts_on(&data);
+        assert_eq!(place(&restored).contains("/inner"), nested, "{mode:?}: {}", place(&restored));
+        end(restored);
+    }
+    let options = RestoreOptions { cgroup_mode: CgroupMode::Ignore, ..from(&host.images("images")) };
+    let error = host.restore(&config, &options).unwrap_err();
+    assert_eq!(error.code, Code::InvalidArgument, "{error}");
+    for (controller, path, expected) in [
+        ("none-of-these", "/", "there is no cgroup hierarchy"),
+        ("", "/elsewhere", "is not below the container's own cgroup"),
+    ] {
+        let roots = vec![CgroupRoot { controller: controller.into(), path: path.into() }];
+        let options = RestoreOptions { cgroup_roots: roots, ..from(&host.images("images")) };
+        let error = host.restore(&config, &options).unwrap_err();
+        // Where there is no v2 tree the second one is not known either.
+        let other = error.message.contains("there is no cgroup hierarchy");
+        assert!(error.message.contains(expected) || other, "{error}");
+        assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn hooks_run_when_the_namespaces_are_there() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let told = host.path("told");
+    let hook = |name: &str| {
+        let script = format!("(echo {name}; cat; echo) >> {}", told.display());
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", script] }])
+    };
+    config["hooks"] =
+        json!({ "prestart": hook("prestart"), "createRuntime": hook("createRuntime"), "poststart": hook("poststart") });
+    let restored = host.restored(&config, &host.images("images"));
+    let text = std::fs::read_to_string(&told).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines[2], lines.len()), ("prestart", "createRuntime", 4), "{text}");
+    let state: Value = serde_json::from_str(lines[1]).unwrap();
+    assert_eq!(state["pid"], restored.init_process().unwrap().pid());
+    end(restored);
+    config["hooks"] = json!({ "prestart": [{ "path": "/bin/false" }] });
+    let error = host.restore(&config, &from(&host.images("images"))).unwrap_err();
+    assert_eq!(error.code, Code::Hook, "{error}");
+    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+}

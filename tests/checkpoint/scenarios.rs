@@ -1,0 +1,237 @@
+//! Programs that know themselves whether they have survived, and containers that must be what they were.
+
+use berth::criu::{CheckpointOptions, RestoreOptions};
+use berth::{Code, ExitStatus, Force, Recipients, Status};
+use serde_json::json;
+
+use crate::common::*;
+use crate::support::*;
+
+#[test]
+fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
+    let host = host();
+    let data = host.data();
+    survivor(&data);
+    let mut config = shell("");
+    config["process"]["args"] = json!(["/data/survivor"]);
+    with_data(&mut config, &data);
+    let container = host.run(&config, &quiet()).unwrap();
+    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("the survivor is ready", || said() == "ready\n");
+    // Without a word about its locks it cannot be dumped, and is told what to do.
+    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    assert!(error.message.contains("allow file locks"), "{error}");
+    assert_eq!(container.status().unwrap(), Status::Running);
+    let options = CheckpointOptions { file_locks: true, link_remap: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    end(container);
+    let options = RestoreOptions { file_locks: true, ..from(&host.images("images")) };
+    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert_eq!(said(), "ready\n");
+    restored.signal(libc::SIGUSR2, Recipients::Init).unwrap();
+    assert_eq!(restored.wait(LONG).unwrap(), ExitStatus::Exited(0), "{}", said());
+    assert_eq!(said(), "survived\n");
+    end(restored);
+}
+
+#[test]
+fn ten_rounds_of_one_container() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let id = unique("rounds");
+    let loaded = host.config(&config);
+    let mut container = berth::Container::run(&host.runtime, &id, &loaded, &quiet()).unwrap();
+    let mut last = counts_on(&data);
+    for round in 0..10 {
+        let images = host.images(&format!("images-{round}"));
+        checkpoint(&container, &into(&images));
+        container.delete(Force::No).unwrap();
+        let stood_at = count(&data);
+        container = berth::Container::restore(&host.runtime, &id, &loaded, &from(&images))
+            .unwrap_or_else(|error| panic!("{round}: {error}\n{}", told(&error)));
+        let now = counts_on(&data);
+        assert!(now > stood_at && stood_at >= last, "{round}: {last} {stood_at} {now}");
+        last = now;
+    }
+    end(container);
+}
+
+#[test]
+fn a_paused_container_is_dumped_and_stays_paused() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    container.pause().unwrap();
+    let stood_at = count(&data);
+    let options = CheckpointOptions { leave_running: true, ..into(&host.images("left")) };
+    checkpoint(&container, &options);
+    assert_eq!(container.status().unwrap(), Status::Paused);
+    assert_eq!(count(&data), stood_at);
+    checkpoint(&container, &into(&host.images("images")));
+    assert_eq!(container.status().unwrap(), Status::Stopped);
+    end(container);
+    let restored = host.restored(&config, &host.images("images"));
+    assert_eq!(restored.status().unwrap(), Status::Running);
+    assert!(counts_on(&data) > stood_at);
+    end(restored);
+}
+
+#[test]
+fn limits_are_intact_afterwards() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    // What this host has limits for.
+    let mut wanted = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4194304 }] });
+    let mut expected = vec![("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max", "4194304")];
+    let probe = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let has = |controller: &str| match cgroup_of(&probe, controller) {
+        Some(_) => true,
+        None => std::fs::read_to_string(cgroup_of(&probe, "").unwrap().join("cgroup.controllers"))
+            .is_ok_and(|list| list.split_whitespace().any(|name| name == controller)),
+    };
+    if has("memory") {
+        wanted["memory"] = json!({ "limit": 67108864 });
+        expected.push(("memory", "memory.limit_in_bytes", "memory.max", "67108864"));
+    }
+    if has("pids") {
+        wanted["pids"] = json!({ "limit": 3 });
+        expected.push(("pids", "pids.max", "pids.max", "3"));
+    }
+    let no_huge_pages = !has("hugetlb");
+    end(probe);
+    if no_huge_pages {
+        wanted.as_object_mut().unwrap().remove("hugepageLimits");
+        expected.remove(0);
+    }
+    assert!(!expected.is_empty(), "this host has none of the limits");
+    config["linux"]["resources"] = wanted;
+    let check = |container: &berth::Container| {
+        for (controller, v1, v2, value) in &expected {
+            let path = match cgroup_of(container, controller) {
+                Some(directory) => directory.join(v1),
+                None => cgroup_of(container, "").unwrap().join(v2),
+            };
+            assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), *value, "{}", path.display());
+        }
+    };
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    check(&container);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    check(&restored);
+    // Its processes are where the limits are, and nowhere else.
+    let own = std::fs::read_to_string(proc_of(&restored, "cgroup")).unwrap();
+    for line in own.lines() {
+        assert!(line.ends_with(&format!("/berth-{}", restored.id())), "{line}");
+    }
+    end(restored);
+}
+
+#[test]
+fn a_user_namespace_comes_back_with_its_mappings() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    with_user_namespace(&mut config);
+    std::os::unix::fs::chown(&data, Some(ID_BASE), Some(ID_BASE)).unwrap();
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let before = std::fs::read_to_string(proc_of(&container, "uid_map")).unwrap();
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    assert_eq!(std::fs::read_to_string(proc_of(&restored, "uid_map")).unwrap(), before);
+    assert_eq!(exec_shell(&restored, "id -u").trim(), "0");
+    end(restored);
+}
+
+/// All that can be done with a container that was started.
+#[test]
+fn a_restored_container_is_like_any_other() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+
+    // In another place, with the root filesystem of another bundle.
+    let bundle = host.bundle("elsewhere", &config);
+    let loaded = berth::spec::Config::from_bundle(&bundle).unwrap();
+    let id = unique("other");
+    let restored = berth::Container::restore(&host.runtime, &id, &loaded, &from(&host.images("images")))
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    counts_on(&data);
+    let state: serde_json::Value = serde_json::from_str(&restored.state_json().unwrap()).unwrap();
+    assert_eq!((state["id"].as_str(), state["bundle"].as_str()), (Some(id.as_str()), bundle.to_str()));
+    assert_eq!(exec_shell(&restored, "cat /proc/1/comm").trim(), "sh");
+    assert!(restored.pids().unwrap().contains(&restored.init_process().unwrap().pid()));
+    restored.pause().unwrap();
+    assert_eq!(restored.status().unwrap(), Status::Paused);
+    restored.resume().unwrap();
+    counts_on(&data);
+    assert!(restored.stats().is_ok());
+    // Through a handle that did not make it, too.
+    let other = host.runtime.load(&id).unwrap();
+    assert_eq!(other.status().unwrap(), Status::Running);
+    checkpoint(&other, &into(&host.images("again")));
+    assert!(matches!(restored.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, .. }));
+    restored.delete(Force::No).unwrap();
+    end(host.restored(&config, &host.images("again")));
+}
+
+#[test]
+fn a_process_beside_init_is_named_instead_of_lost() {
+    let host = host();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let process = container.exec(&parsed(&shell_process("sleep 1000")), &quiet()).unwrap();
+    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    assert_eq!(error.code, Code::Unsupported);
+    assert!(error.message.contains(&format!("{} (", process.pid())), "{error}");
+    assert!(!host.images("images").exists());
+    process.signal(libc::SIGKILL).unwrap();
+    process.wait(LONG).unwrap();
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+}
+
+/// The images may want what they like: the configuration decides, before anything runs.
+#[test]
+fn images_that_want_more_than_the_configuration_are_refused() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let stood_at = count(&data);
+
+    let mut less = config.clone();
+    set_capabilities(&mut less, &["CAP_KILL"]);
+    let mut other_namespaces = config.clone();
+    without_namespace(&mut other_namespaces, "ipc");
+    let mut fewer_mounts = config.clone();
+    fewer_mounts["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/data");
+    for (config, expected) in [
+        (&less, "could get capabilities that it does not give"),
+        (&other_namespaces, "the ipc namespace is not the one that the configuration says"),
+        (&fewer_mounts, "the configuration has no mount for one that is in the images"),
+    ] {
+        let error = host.restore(config, &from(&host.images("images"))).unwrap_err();
+        assert_eq!(error.code, Code::Criu, "{error}");
+        assert!(error.message.contains(expected) || told(&error).contains(expected), "{error}");
+        assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new(), "{expected}");
+    }
+    assert_eq!(count(&data), stood_at, "none of them has run");
+    end(host.restored(&config, &host.images("images")));
+}
