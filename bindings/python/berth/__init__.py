@@ -56,7 +56,7 @@ from ._process import Process
 from ._runtime import CgroupManager, Runtime
 from ._stats import ExitStatus, Stats
 from ._streams import DEVNULL, PIPE, ProcessOptions, Stream, Terminal
-from ._version import __version__, abi_version, has_feature, strerror, version
+from ._version import __version__, abi_version, features, has_feature, strerror, version
 
 # The modules they are written in are nobody's business: they are told of, and pickled, by these names.
 for _thing in list(globals().values()):
@@ -117,6 +117,7 @@ __all__ = [
     "default_rootless_spec",
     "default_spec",
     "deleting",
+    "features",
     "has_feature",
     "load",
     "raw",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 from . import _arguments
 from ._library import library
 
@@ -27,6 +29,13 @@ def has_feature(name: str) -> bool:
     What the host's kernel offers is another question, which the calls themselves answer.
     """
     return bool(library().functions.berth_has_feature(_arguments.text(name, "name")))
+
+
+def features() -> Dict[str, Any]:
+    """What a configuration may say: the features document of the OCI runtime specification (features.md)."""
+    loaded = library()
+    document: Dict[str, Any] = loaded.json(loaded.functions.berth_features_json)
+    return document
 
 
 def strerror(code: int) -> str:

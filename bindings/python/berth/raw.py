@@ -291,6 +291,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_version": (c_char_p, []),
     "berth_abi_version": (c_uint32, []),
     "berth_has_feature": (c_int32, [c_char_p]),
+    "berth_features_json": (c_int32, [POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_log_set_callback": (c_int32, [berth_log_callback, c_void_p, POINTER(POINTER(berth_error))]),
     "berth_log_set_fd": (c_int32, [c_int32, POINTER(POINTER(berth_error))]),
     "berth_log_set_level": (c_int32, [c_int32, POINTER(POINTER(berth_error))]),
@@ -369,6 +370,7 @@ class Functions:
     berth_version: Function
     berth_abi_version: Function
     berth_has_feature: Function
+    berth_features_json: Function
     berth_log_set_callback: Function
     berth_log_set_fd: Function
     berth_log_set_level: Function

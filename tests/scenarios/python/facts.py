@@ -170,6 +170,7 @@ def library(_world):
     for name in ("exec", "pause", "events", "cgroup-v2"):
         check.assertTrue(berth.has_feature(name), name)
     check.assertFalse(berth.has_feature("time-travel"))
+    check.assertEqual(berth.features()["ociVersionMax"], "1.3.0")
 
 
 def warn(world):
