@@ -52,6 +52,11 @@ fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
     error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
 }
 
+/// Runs a helper program of the host to its end, which must be a good one. It gets no input and no environment.
+pub fn run_program(call: &Hook, timeout: Duration) -> Result<()> {
+    run_one(call, "", &Place::Host, timeout)
+}
+
 fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
     let timeout = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     let timeout = timeout.unwrap_or(default_timeout);

@@ -11,7 +11,7 @@ use super::inside::{Inside, Needs};
 use super::lock::{Lock, LockKind};
 use super::status::{self, Status};
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
-use super::{Container, oci_state, prepare};
+use super::{Container, id_maps, oci_state, prepare};
 use crate::cgroup::{self, Cgroup, Manager};
 use crate::children;
 use crate::error::{Code, Doing, Error, Result};
@@ -153,7 +153,7 @@ impl Container {
         let mut streams = Streams::open(options, terminal)?;
         record.external_descriptors = external_descriptors(&streams.low);
 
-        let user_namespaces = plan.user_namespaces.iter().map(prepare::user_namespace).collect::<Result<Vec<_>>>()?;
+        let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
         let conversation = launch(&plan, &sources, &streams.low)?;
@@ -236,7 +236,7 @@ impl Container {
         let (late, early): (Vec<_>, Vec<_>) = plan.outside.iter().cloned().partition(Outside::comes_last);
         prepare::from_outside(init.pid(), &early)?;
         if let Some(maps) = IdMaps::of(config.spec()) {
-            prepare::write_id_maps(init.pid(), &maps)?;
+            id_maps::write(init.pid(), &maps, self.runtime.settings.setup_timeout)?;
         }
         network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
@@ -256,6 +256,12 @@ impl Container {
         init.ready(self.runtime.setup_deadline())?;
         prepare::from_outside(init.pid(), &late)?;
         Ok(init)
+    }
+
+    /// Those that mounts are mapped by.
+    fn user_namespaces(&self, plan: &Plan) -> Result<Vec<OwnedFd>> {
+        let timeout = self.runtime.settings.setup_timeout;
+        plan.user_namespaces.iter().map(|maps| id_maps::user_namespace(maps, timeout)).collect()
     }
 
     fn run_creation_hooks(&self, config: &Config, record: &Record) -> Result<()> {

@@ -5,6 +5,7 @@ mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
+mod id_maps;
 pub(crate) mod inside;
 mod lock;
 mod network;

@@ -1,18 +1,12 @@
-//! What the host does to a process of a container from outside: id maps, hard limits, the OOM score, scheduling.
-
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+//! What the host does to a process of a container from outside: hard limits, the OOM score, scheduling.
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
 
-use crate::error::{Doing, Error, Result};
+use super::id_maps::write_proc;
+use crate::error::{Doing, Result};
 use crate::identity;
-use crate::plan::{self, Descriptor, IdMaps, Outside};
-use crate::spawn::{self, Launch};
-use crate::spec::oci::{LinuxIdMapping, Process};
+use crate::plan::Outside;
+use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
 
 /// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
@@ -83,37 +77,6 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
     let old = old.map_or(std::ptr::null_mut(), |old| old as *mut _);
     // SAFETY: both are NULL or valid for the call.
     Errno::result(unsafe { libc::prlimit64(pid, resource as _, new, old) }).map(|_| ())
-}
-
-/// Writes the maps of a new user namespace. Its init waits until they are there.
-pub fn write_id_maps(pid: i32, maps: &IdMaps) -> Result<()> {
-    let lines = |list: &[LinuxIdMapping]| -> String {
-        let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
-        list.iter().map(line).collect()
-    };
-    write_proc(pid, "uid_map", &lines(&maps.uids))?;
-    write_proc(pid, "gid_map", &lines(&maps.gids))
-}
-
-/// A user namespace with these maps, in which nobody is: what owners of files are mapped by.
-pub fn user_namespace(maps: &IdMaps) -> Result<OwnedFd> {
-    let plan = plan::waiting(libc::CLONE_NEWUSER as u64);
-    let nothing = |_: &Descriptor| -1;
-    // The process that makes it ends here, and the namespace lives on as long as its descriptor.
-    let maker = spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()? })?;
-    write_id_maps(maker.pid(), maps)?;
-    let path = format!("{}/ns/user", maker.pid());
-    openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing(|| format!("opening /proc/{path}"))
-}
-
-fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
-    let path = format!("{pid}/{name}");
-    let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
-    let file = openat(spawn::proc()?.as_fd(), path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
-    // One write: the kernel takes a map only whole (user_namespaces(7)).
-    let written = File::from(file.doing(doing)?).write(text.as_bytes()).doing(doing)?;
-    if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
 }
 
 /// The host's uid and gid of a process's user. In a user namespace, whose maps may be another container's, the kernel is

@@ -1,0 +1,113 @@
+//! The maps of new user namespaces: written by this process, or by the set-uid helpers newuidmap(1) and newgidmap(1) where
+//! it lacks the capability for it (user_namespaces(7)).
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::{getegid, geteuid};
+
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::hooks;
+use crate::plan::{self, Descriptor, IdMaps};
+use crate::spawn::{self, Launch};
+use crate::spec::oci::{Hook, LinuxIdMapping};
+
+/// Where the helpers may be: not in PATH, which is the caller's environment.
+const PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
+
+/// How a helper is asked, and what else there is to know of one kind of ids.
+struct Kind {
+    file: &'static str,
+    helper: &'static str,
+    own: u32,
+}
+
+/// Writes the maps of a process's new user namespace. The process waits meanwhile.
+pub fn write(pid: i32, maps: &IdMaps, timeout: Duration) -> Result<()> {
+    let uids = Kind { file: "uid_map", helper: "newuidmap", own: geteuid().as_raw() };
+    let gids = Kind { file: "gid_map", helper: "newgidmap", own: getegid().as_raw() };
+    write_map(pid, &uids, &maps.uids, timeout)?;
+    write_map(pid, &gids, &maps.gids, timeout)
+}
+
+fn write_map(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration) -> Result<()> {
+    let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size());
+    let text: String = list.iter().map(line).collect();
+    match write_proc(pid, kind.file, &text) {
+        Err(error) if error.errno == Some(Errno::EPERM) => {}
+        other => return other,
+    }
+    let only_own = matches!(list, [map] if map.size() == 1 && map.host_id() == kind.own);
+    if only_own && kind.file == "gid_map" {
+        // Who may not set groups may map its own, once nobody in the namespace can drop any (CVE-2014-8989).
+        write_proc(pid, "setgroups", "deny")?;
+        return write_proc(pid, kind.file, &text);
+    }
+    run_helper(pid, kind, list, timeout)
+}
+
+fn run_helper(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration) -> Result<()> {
+    let program = find(kind.helper, &PLACES)?;
+    let numbers = list.iter().flat_map(|map| [map.container_id(), map.host_id(), map.size()]);
+    let args: Vec<String> =
+        [kind.helper.to_owned(), pid.to_string()].into_iter().chain(numbers.map(|number| number.to_string())).collect();
+    let mut call = Hook::default();
+    call.set_path(program).set_args(Some(args));
+    hooks::run_program(&call, timeout).map_err(|error| {
+        // Its own words say what is wrong: mostly the ranges in /etc/subuid or /etc/subgid.
+        let mut error = error.context(format!("{} for process {pid}", kind.helper));
+        error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::System };
+        error.with_errno(Errno::EPERM).with_stage(Stage::Host)
+    })
+}
+
+fn find(helper: &str, places: &[&str]) -> Result<PathBuf> {
+    let found = places.iter().map(|place| Path::new(place).join(helper)).find(|path| path.exists());
+    found.ok_or_else(|| {
+        let message = format!(
+            "this process may not map these ids, and the helper {helper} is in none of {}: install it (package uidmap)",
+            places.join(", ")
+        );
+        Error::new(Code::System, message).with_errno(Errno::EPERM)
+    })
+}
+
+/// A user namespace with these maps, in which nobody is: what owners of files are mapped by.
+pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
+    let plan = plan::waiting(libc::CLONE_NEWUSER as u64);
+    let nothing = |_: &Descriptor| -1;
+    // The process that makes it ends here, and the namespace lives on as long as its descriptor.
+    let maker = spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()? })?;
+    write(maker.pid(), maps, timeout)?;
+    let path = format!("{}/ns/user", maker.pid());
+    openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .doing(|| format!("opening /proc/{path}"))
+}
+
+/// Writes a file of a process's own directory in /proc.
+pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
+    let path = format!("{pid}/{name}");
+    let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
+    let file = openat(spawn::proc()?.as_fd(), path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    // One write: the kernel takes a map only whole (user_namespaces(7)).
+    let written = File::from(file.doing(doing)?).write(text.as_bytes()).doing(doing)?;
+    if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_helper_is_named() {
+        let error = find("newuidmap", &["/nowhere", "/neither"]).unwrap_err();
+        assert!(error.message.contains("newuidmap is in none of /nowhere, /neither"), "{error}");
+        assert_eq!(error.errno, Some(Errno::EPERM));
+    }
+}
