@@ -104,3 +104,14 @@ fn there_is_a_man_page_for_each_verb() {
         assert!(folder.join(format!("berth-{verb}.1")).exists(), "{verb}");
     }
 }
+
+#[test]
+fn features_are_the_librarys_document_and_the_version_is_its_newest() {
+    let cli = Cli::new();
+    let text = cli.ok(&["features"]);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document, serde_json::from_str::<Value>(&berth::features_json()).unwrap());
+    assert!(text.starts_with("{\n  \"ociVersionMin\": "), "as runc sets it: {text}");
+    let spec = format!("spec: {}\n", document["ociVersionMax"].as_str().unwrap());
+    assert!(cli.ok(&["--version"]).ends_with(&spec));
+}

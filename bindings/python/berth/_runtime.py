@@ -24,6 +24,8 @@ class CgroupManager(Constant):
     #: systemd: each container is a transient scope. linux.cgroupsPath is "slice:prefix:name". Needs a host with
     #: cgroup v2 alone (else :class:`Unsupported` from create).
     SYSTEMD = raw.BERTH_CGROUP_MANAGER_SYSTEMD
+    #: Nobody: containers stay in the caller's cgroups, need a new pid namespace, and may have no linux.resources.
+    DISABLED = raw.BERTH_CGROUP_MANAGER_DISABLED
 
 
 class RuntimeHandle(Handle):

@@ -7,8 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, checkpoint, create, delete, documents, events, exec, explain, kill, list, pause, ps, recover, restore,
-    run, spec, start, state, top, update,
+    Outcome, checkpoint, create, delete, documents, events, exec, explain, features, kill, list, pause, ps, recover,
+    restore, run, spec, start, state, top, update,
 };
 
 /// Runs and manages OCI containers
@@ -125,6 +125,8 @@ pub enum Verb {
     Restore(restore::Restore),
     /// Write a config.json to begin with
     Spec(spec::Spec),
+    /// Print what this version can do, as an OCI features document
+    Features(features::Features),
     /// Say what creating a container would do, step by step, without doing it
     Explain(explain::Explain),
     /// Show what the containers use, again and again
@@ -156,6 +158,7 @@ impl Verb {
             Verb::Checkpoint(_) => "checkpoint",
             Verb::Restore(_) => "restore",
             Verb::Spec(_) => "spec",
+            Verb::Features(_) => "features",
             Verb::Explain(_) => "explain",
             Verb::Top(_) => "top",
             Verb::Recover(_) => "recover",
@@ -192,6 +195,7 @@ impl Verb {
             Verb::Checkpoint(verb) => verb.run(global),
             Verb::Restore(verb) => verb.run(global),
             Verb::Spec(verb) => verb.run(global),
+            Verb::Features(verb) => verb.run(global),
             Verb::Explain(verb) => verb.run(global),
             Verb::Top(verb) => verb.run(global),
             Verb::Recover(verb) => verb.run(global),

@@ -11,6 +11,7 @@ mod events;
 mod exec;
 mod explain;
 mod failure;
+mod features;
 mod host;
 mod images;
 mod kill;
