@@ -42,10 +42,11 @@ all: ## build the library, static and shared, and the command line (the default)
 	@$(RELEASE)/berth man $(PAPERS)/man
 	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(PAPERS)/$$shell || exit 1; done
 
-header: ## generate include/berth.h anew from src/capi
+header: ## generate include/berth.h anew from src/capi, and docs/reference.md from that
 	$(CARGO) build --release $(CARGO_FLAGS)
 	mkdir -p include
 	cp $(RELEASE)/berth.h include/berth.h
+	tools/reference > docs/reference.md
 
 demo: ## watch one container live and die (as root; installs what is missing)
 	examples/run-demo
