@@ -967,10 +967,10 @@ uint32_t berth_abi_version(void);
  *
  * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
  * "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
- * "log", "seccomp",
+ * "log", "seccomp", "apparmor", "selinux",
  * "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
  * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
- * "apparmor", "selinux", "network", "rootless".
+ * "network", "rootless".
  */
 int32_t berth_has_feature(const char *name);
 

@@ -86,11 +86,15 @@ fn in_a_container(args: &[String], mut work: impl FnMut(&Container)) {
 fn execs(args: &[String]) {
     let process = serde_json::json!({ "cwd": "/", "args": ["/bin/true"], "user": { "uid": 0, "gid": 0 } });
     let process = serde_json::from_value(process).unwrap();
-    in_a_container(args, |container| drop(container.exec(&process, &quiet()).unwrap().wait(LONG).unwrap()));
+    in_a_container(args, |container| {
+        container.exec(&process, &quiet()).unwrap().wait(LONG).unwrap();
+    });
 }
 
 fn statistics(args: &[String]) {
-    in_a_container(args, |container| drop(container.stats().unwrap()));
+    in_a_container(args, |container| {
+        container.stats().unwrap();
+    });
 }
 
 fn pauses(args: &[String]) {

@@ -59,10 +59,10 @@ pub extern "C" fn berth_abi_version() -> u32 {
 ///
 /// Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
 /// "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
-/// "log", "seccomp",
+/// "log", "seccomp", "apparmor", "selinux",
 /// "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
 /// "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
-/// "apparmor", "selinux", "network", "rootless".
+/// "network", "rootless".
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
     infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())

@@ -5,11 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use nix::errno::Errno;
-
 use super::inside::{Inside, Needs};
 use super::lock::{Lock, LockKind};
-use super::status::{self, Status};
+use super::status::Status;
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, id_maps, oci_state, prepare};
 use crate::cgroup::{self, Cgroup, Manager};
@@ -50,6 +48,7 @@ impl Container {
         if let Some(filter) = seccomp::filter(config.spec())? {
             filter.report();
         }
+        config.report();
         let process = process_of(config)?;
         options.check(process.terminal().unwrap_or(false))?;
         refuse_exec_options(options)?;
@@ -381,9 +380,8 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
 }
 
 fn identify(pid: i32) -> Result<Init> {
-    let gone =
-        || Error::system(Errno::ESRCH, format!("looking at init, process {pid}")).with_stage(crate::error::Stage::Init);
-    let image = status::image_of(pid)?.ok_or_else(gone)?;
+    // Not by asking the kernel what it executes: the host goes on a moment before execve has put the image in place.
+    let image = spawn::init_image()?;
     Ok(Init { identity: Identity::of(pid)?, image })
 }
 

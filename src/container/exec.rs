@@ -13,14 +13,14 @@ use crate::error::{Code, Result};
 use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
-use crate::security::seccomp;
+use crate::security::{labels, seccomp};
 use crate::spawn::{self, Child, Launch};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::{Config, oci};
 
 impl Container {
     /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
-    /// rlimits, no_new_privileges, scheduling and the OOM score that `process` leaves out are those of the container's own process.
+    /// rlimits, no_new_privileges, labels, scheduling and the OOM score that `process` leaves out are those of the container's own process.
     ///
     /// The container must be running or created, or paused if the options say so. No lock is held: the pidfd of init names the namespaces, and a
     /// container that is deleted meanwhile is an error.
@@ -42,6 +42,7 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running")),
         }
         let config = self.config(&record)?;
+        labels::check_host(process, "")?;
         let process = &completed(process, process_of(config)?);
         let cgroup =
             if options.cgroups.is_empty() { cgroup } else { cgroup::open(&record.cgroup.below(&options.cgroups)?)? };
@@ -151,6 +152,12 @@ fn completed(process: &oci::Process, container: &oci::Process) -> oci::Process {
     }
     if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
         process.set_rlimits(container.rlimits().clone());
+    }
+    if process.apparmor_profile().as_ref().is_none_or(String::is_empty) {
+        process.set_apparmor_profile(container.apparmor_profile().clone());
+    }
+    if process.selinux_label().as_ref().is_none_or(String::is_empty) {
+        process.set_selinux_label(container.selinux_label().clone());
     }
     if process.no_new_privileges().is_none() {
         process.set_no_new_privileges(container.no_new_privileges());

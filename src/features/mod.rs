@@ -4,7 +4,7 @@ mod document;
 
 pub use document::json;
 
-const NAMES: [&str; 38] = [
+const NAMES: [&str; 40] = [
     "create",
     "start",
     "run",
@@ -29,6 +29,8 @@ const NAMES: [&str; 38] = [
     "features",
     "log",
     "seccomp",
+    "apparmor",
+    "selinux",
     "networks",
     "net-devices",
     "interfaces",

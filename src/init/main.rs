@@ -8,6 +8,7 @@
 mod arch;
 mod copy;
 mod home;
+mod label;
 mod mem;
 mod mounts;
 mod network;

@@ -15,6 +15,9 @@ mod copy;
 #[allow(dead_code)] // what opens files is run by init only
 mod home;
 #[cfg(test)]
+#[allow(dead_code)] // as above
+mod label;
+#[cfg(test)]
 pub(crate) mod plan;
 #[cfg(test)]
 mod tree;

@@ -42,6 +42,15 @@ impl Report {
         }
     }
 
+    /// Keeps words for the failure to come.
+    pub fn say(&mut self, parts: &[&[u8]]) {
+        self.text_len = 0;
+        for byte in parts.iter().copied().flatten().take(MESSAGE_TEXT) {
+            self.text[self.text_len] = *byte;
+            self.text_len += 1;
+        }
+    }
+
     /// Keeps what the kernel wrote into the log of a filesystem context ("e tmpfs: Bad value for 'size'").
     pub fn take_log(&mut self, context: i32) {
         self.text_len = sys::read(context, &mut self.text).unwrap_or(0);

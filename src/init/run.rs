@@ -7,7 +7,7 @@ use super::report::Report;
 use super::sys::*;
 use super::wire::*;
 use super::tree::{self, Top};
-use super::{home, network, terminal};
+use super::{home, label, network, terminal};
 
 pub struct Init {
     plan: Plan,
@@ -184,6 +184,17 @@ impl Init {
                 home::complete(self.slots[SLOT_PROC], a0 as u32, room)
             }
             Op::Seccomp => self.seccomp(&step),
+            Op::Label => {
+                let (asked, label) = (self.plan.text(step.s[0])?, self.plan.text(step.s[1])?);
+                let mut found = [0; label::ROOM];
+                match label::set(self.slots[SLOT_PROC], step.flags & APPARMOR != 0, asked, label, &mut found)? {
+                    None => Ok(()),
+                    Some(len) => {
+                        self.report.say(&[b"it reads back as ", &found[..len]]);
+                        Err(EPROTO)
+                    }
+                }
+            }
         }
     }
 

@@ -38,6 +38,7 @@ pub const O_NOFOLLOW: u64 = 0o400_000;
 pub const O_CLOEXEC: u64 = 0o2_000_000;
 pub const O_PATH: u64 = 0o10_000_000;
 
+pub const RESOLVE_NO_XDEV: u64 = 0x01;
 pub const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 pub const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 pub const RESOLVE_BENEATH: u64 = 0x08;

@@ -188,12 +188,17 @@ ops! {
     Seccomp = 82,
     /// Standard descriptors that are the host's null device become the container's.
     OwnNull = 83,
+    /// Writes s0 into the file of /proc for the label that the next program gets; s1 must be what reads back. flags:
+    /// [`APPARMOR`].
+    Label = 84,
 }
 
 /// `Seccomp`: no_new_privs is not set, so it takes CAP_SYS_ADMIN.
 pub const PRIVILEGED: u32 = 1;
 /// `Seccomp`: the kernel returns a listener; the host gets it, and its word is waited for.
 pub const LISTENER: u32 = 2;
+/// `Label`: of AppArmor, which has files of its own since Linux 5.8, and otherwise those that SELinux has.
+pub const APPARMOR: u32 = 1;
 /// `WaitHost`: tell the host that the step was reached.
 pub const ANNOUNCE: u32 = 1;
 /// `OpenTree`: the clone shall not pass mounts on to the host.

@@ -8,7 +8,7 @@ use super::rootfs::RootOptions;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
 use crate::error::Result;
-use crate::security::seccomp;
+use crate::security::{labels, seccomp};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::spec::{Config, hooks, oci};
@@ -54,6 +54,7 @@ pub fn create(create: &Create) -> Result<Plan> {
     } else {
         plan.clone_flags = namespaces.new_flags & !LATER;
     }
+    labels::label_mounts(&mut plan.steps, spec);
     Ok(plan)
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::step::{Attributes, Barrier, CopyUp, Slot, Step};
 use crate::error::{Code, Error, Result};
 use crate::init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
+use crate::security::labels::Module;
 use crate::spec::number_list;
 
 /// The bytes of a plan, and the descriptors that must stay open across exec for it.
@@ -293,6 +294,11 @@ impl Block {
                 out.a = [filter.program.len() as u64, filter.flags as u64, 0, 0];
                 out.s[0] = self.align();
                 self.bytes.extend(filter.program.iter().flat_map(|instruction| instruction.bytes()));
+            }
+            Step::Label { module, label } => {
+                out.flags = if *module == Module::AppArmor { wire::APPARMOR } else { 0 };
+                let asked = if *module == Module::AppArmor { format!("exec {label}") } else { label.clone() };
+                out.s = [self.text(asked), self.text(label), 0, 0];
             }
             Step::Umask(mask) => out.a[0] = *mask as u64,
             Step::WorkingDirectory { path, attempt } => {

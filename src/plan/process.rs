@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Outside, Plan, Step};
+use crate::security::labels;
 use crate::security::seccomp::Filter;
 use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
 
@@ -69,7 +70,10 @@ pub fn push_identity(plan: &mut Plan, confined: Confined) {
             plan.push(Step::Seccomp { filter: filter.clone(), privileged: !no_new_privileges });
         }
     };
-    let sets = capabilities::Sets::of(process);
+    for (module, label) in labels::of(process) {
+        plan.push(Step::Label { module, label: label.into() });
+    }
+    let sets = capabilities::Sets::of(process).of_this_kernel();
     plan.push(Step::Bounding(sets.bounding));
     let cwd: PathBuf = process.cwd().clone();
     plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });

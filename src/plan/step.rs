@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::init::wire;
+use crate::security::labels::Module;
 use crate::security::seccomp::Filter;
 
 /// What a descriptor slot holds when init begins.
@@ -217,6 +218,11 @@ pub enum Step {
         /// CAP_SYS_ADMIN is what permits it, not no_new_privs.
         privileged: bool,
     },
+    /// The label that the program will have.
+    Label {
+        module: Module,
+        label: String,
+    },
     Umask(u32),
     WorkingDirectory {
         path: PathBuf,
@@ -324,6 +330,8 @@ impl Step {
             Step::Seccomp { filter, .. } => {
                 format!("loading the seccomp filter of {} instructions", filter.program.len())
             }
+            Step::Label { module: Module::AppArmor, label } => format!("setting the AppArmor profile {label:?}"),
+            Step::Label { module: Module::Selinux, label } => format!("setting the SELinux label {label:?}"),
             Step::Umask(mask) => format!("setting the umask {mask:04o}"),
             Step::WorkingDirectory { path, .. } => format!("entering the working directory {}", show(path)),
             Step::ParentDeathSignal(signal) => format!("setting the parent death signal {signal}"),
@@ -378,6 +386,10 @@ impl Step {
                 put("permitted", json!(capability_names(*permitted)));
                 put("inheritable", json!(capability_names(*inheritable)));
                 put("ambient", json!(capability_names(*ambient)));
+            }
+            Step::Label { module, label } => {
+                put("module", json!(module.name()));
+                put("label", json!(label));
             }
             Step::Seccomp { filter, privileged } => {
                 put("instructions", json!(filter.program.len()));
@@ -465,6 +477,7 @@ impl Step {
             Step::Capabilities { .. } => Op::Capabilities,
             Step::NoNewPrivileges => Op::NoNewPrivileges,
             Step::Seccomp { .. } => Op::Seccomp,
+            Step::Label { .. } => Op::Label,
             Step::Umask(_) => Op::Umask,
             Step::WorkingDirectory { .. } => Op::WorkingDirectory,
             Step::ParentDeathSignal(_) => Op::ParentDeathSignal,

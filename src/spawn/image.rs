@@ -24,6 +24,12 @@ pub fn image() -> Result<BorrowedFd<'static>> {
     IMAGE.get_or_try_init(open).map(|fd| fd.as_fd())
 }
 
+/// Device and inode of the image, as /proc/<pid>/exe of a process has them that executes it.
+pub fn identity() -> Result<(u64, u64)> {
+    let found = nix::sys::stat::fstat(image()?).doing(|| "looking at the image of berth-init")?;
+    Ok((found.st_dev, found.st_ino))
+}
+
 /// vm.memfd_noexec (Linux 6.3) may forbid executing memory files; the installed copy serves then.
 fn open() -> Result<OwnedFd> {
     let sealed = match in_memory(executable_flag()) {

@@ -23,6 +23,7 @@ use once_cell::sync::OnceCell;
 pub use clone::Child;
 pub use conversation::{Conversation, failure, parse, start};
 pub use filtered::check_executed;
+pub use image::identity as init_image;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::children;

@@ -1,7 +1,11 @@
 //! Capability names to the kernel's numbers, and the rules between the five sets.
 
+use once_cell::sync::OnceCell;
+use serde_json::Value;
+
 use super::oci;
 use crate::error::{Error, Result};
+use crate::identity;
 
 /// In the order of their numbers in `linux/capability.h`.
 pub const NAMES: [&str; 41] = [
@@ -70,6 +74,70 @@ impl Sets {
             ambient: mask(given.ambient()),
         }
     }
+
+    /// What the running kernel has of them: a newer one's capabilities cannot be granted by it.
+    pub fn of_this_kernel(self) -> Sets {
+        self.up_to(last_of_this_kernel())
+    }
+
+    fn up_to(self, last: u8) -> Sets {
+        let known = u64::MAX >> (63 - last.min(63));
+        Sets {
+            bounding: self.bounding & known,
+            effective: self.effective & known,
+            inheritable: self.inheritable & known,
+            permitted: self.permitted & known,
+            ambient: self.ambient & known,
+        }
+    }
+
+    fn any(self) -> u64 {
+        self.bounding | self.effective | self.inheritable | self.permitted | self.ambient
+    }
+}
+
+fn last_of_this_kernel() -> u8 {
+    static LAST: OnceCell<u8> = OnceCell::new();
+    let read = || identity::read_proc("sys/kernel/cap_last_cap").ok().flatten()?.trim().parse().ok();
+    *LAST.get_or_init(|| read().unwrap_or(NAMES.len() as u8 - 1))
+}
+
+/// The form that the kernel gives all its names.
+pub(super) fn is_name(text: &str) -> bool {
+    let rest = text.strip_prefix("CAP_").unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Takes out of a process's document what no kernel that is known here has. The specification wants it told, and no
+/// error: a configuration may be written for a newer kernel.
+pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let sets = process.get_mut("capabilities").and_then(Value::as_object_mut);
+    for set in sets.into_iter().flat_map(|sets| sets.values_mut()) {
+        let Value::Array(names) = set else { continue };
+        names.retain(|name| {
+            let name = name.as_str().unwrap_or_default();
+            let known = NAMES.contains(&name);
+            if !known && !unknown.iter().any(|seen| seen == name) {
+                unknown.push(name.to_owned());
+            }
+            known
+        });
+    }
+    unknown
+}
+
+/// Tells the log which capabilities are not granted: `unknown` ones, and those that this kernel does not have.
+pub fn report(unknown: &[String], process: &oci::Process) {
+    let beyond = Sets::of(process).any() & !Sets::of(process).of_this_kernel().any();
+    let beyond = (0..64).filter(|number| beyond >> number & 1 == 1).filter_map(name);
+    let names: Vec<String> = unknown.iter().cloned().chain(beyond.map(str::to_owned)).collect();
+    if !names.is_empty() {
+        log::warn!(
+            "capabilities that this kernel or this version of libberth does not know are not granted: {}",
+            names.join(", ")
+        );
+    }
 }
 
 /// The kernel's number of a capability.
@@ -121,6 +189,25 @@ mod tests {
             let capability: oci::Capability = serde_json::from_value((*name).into()).unwrap();
             assert_eq!(number(capability), index as u8, "{name}");
         }
+    }
+
+    #[test]
+    fn an_older_kernels_capabilities_end_earlier() {
+        let all = Sets { bounding: u64::MAX, ambient: 1 << 40 | 1 << 3, ..Sets::default() };
+        let sets = all.up_to(37);
+        assert_eq!((sets.bounding, sets.ambient), ((1 << 38) - 1, 1 << 3));
+        assert_eq!(all.up_to(63), all);
+    }
+
+    #[test]
+    fn unknown_names_are_taken_out_and_told_once() {
+        let mut process = serde_json::json!({ "capabilities": {
+            "bounding": ["CAP_KILL", "CAP_FLY"], "effective": ["CAP_FLY", "CAP_SWIM"], "ambient": [],
+        }});
+        assert_eq!(take_unknown(&mut process), ["CAP_FLY", "CAP_SWIM"]);
+        let left = serde_json::json!({ "bounding": ["CAP_KILL"], "effective": [], "ambient": [] });
+        assert_eq!(process["capabilities"], left);
+        assert_eq!(take_unknown(&mut process), [""; 0]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 use super::namespaces::{self, Namespaces};
 use super::{Config, hooks, mounts};
 use crate::error::{Error, Result, reason};
-use crate::security::seccomp;
+use crate::security::{labels, seccomp};
 
 pub(super) fn check(config: &Config) -> Result<()> {
     check_rootfs(config.rootfs())?;
@@ -27,6 +27,10 @@ pub(super) fn check(config: &Config) -> Result<()> {
     // Whether it can be compiled at all is known before anything is made, and then it lies ready.
     seccomp::filter(config.spec())?;
     seccomp::check_host(config.spec())?;
+    if let Some(process) = config.spec().process() {
+        labels::check_host(process, "process.")?;
+    }
+    labels::check_host_mounts(config.spec())?;
     crate::network::check(config)?;
     for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
         if mounts::options(mount, index)?.bind.is_some()

@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// What the kernel takes in one map.
 const MOST_MAPPINGS: usize = 340;
+/// A map is one write of less than a page (user_namespaces(7)).
+const MOST_BYTES: usize = 4096;
 
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     let linux = spec.linux().as_ref();
@@ -38,6 +40,12 @@ fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) 
 pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
     if mappings.len() > MOST_MAPPINGS {
         return Err(Error::config(path, format!("has {} mappings; expected at most {MOST_MAPPINGS}", mappings.len())));
+    }
+    let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size()).len();
+    let bytes: usize = mappings.iter().map(line).sum();
+    if bytes >= MOST_BYTES {
+        let problem = format!("is {bytes} bytes as the kernel takes it; expected less than {MOST_BYTES}");
+        return Err(Error::config(path, problem));
     }
     for (index, mapping) in mappings.iter().enumerate() {
         let path = format!("{path}[{index}]");

@@ -11,6 +11,7 @@ mod change;
 mod devices;
 mod document;
 mod host;
+mod labels;
 mod paths;
 mod resources;
 mod rootless;
@@ -60,6 +61,8 @@ pub struct Config {
     bundle: Option<PathBuf>,
     rootfs: PathBuf,
     networks: Networks,
+    /// See [`capabilities::report`].
+    unknown_capabilities: Vec<String>,
 }
 
 impl Config {
@@ -95,8 +98,10 @@ impl Config {
     }
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
-        let (spec, rootfs) = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, networks: Networks::default() })
+        let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
+        let (spec, rootfs, unknown_capabilities) = checked;
+        let networks = Networks::default();
+        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, networks, unknown_capabilities })
     }
 
     /// The same configuration with networks and routes, which `config.json` has no place for (docs/networks.md).
@@ -104,6 +109,13 @@ impl Config {
         bounded(json.len() as u64, "the networks")?;
         let networks = networks::read(json, &self.spec).map_err(concise)?;
         Ok(Config { networks, ..self.clone() })
+    }
+
+    /// Tells the log what of the configuration cannot be granted here, which is no error.
+    pub fn report(&self) {
+        if let Some(process) = self.spec.process() {
+            capabilities::report(&self.unknown_capabilities, process);
+        }
     }
 
     /// Asks the host for everything the document names. Changes nothing.
@@ -148,16 +160,20 @@ impl Config {
     }
 }
 
-fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<(oci::Spec, PathBuf)> {
+type Checked = (oci::Spec, PathBuf, Vec<String>);
+
+fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Checked> {
+    let mut unknown_capabilities = Vec::new();
     let mut value = document::fit(json, name, &schema::CONFIG)?;
     devices::check_numbers(&value)?;
     if let Some(process) = value.get_mut("process") {
         scheduling::check_affinity(process, "process.")?;
         scheduling::respell(process);
+        unknown_capabilities = capabilities::take_unknown(process);
     }
     let mut spec: oci::Spec = document::typed(&value)?;
     let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
-    Ok((spec, rootfs))
+    Ok((spec, rootfs, unknown_capabilities))
 }
 
 /// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.
@@ -173,8 +189,10 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
         let mut value = document::fit(json, "the process", &schema::PROCESS)?;
         scheduling::check_affinity(&value, "")?;
         scheduling::respell(&mut value);
+        let unknown = capabilities::take_unknown(&mut value);
         let process: oci::Process = document::typed(&value)?;
         validate_process::check(&process, "")?;
+        capabilities::report(&unknown, &process);
         Ok(process)
     };
     checked().map_err(concise)

@@ -3,7 +3,7 @@
 
 use super::capabilities;
 use super::seccomp;
-use super::shape::{I64, Kind, TEXTS, U32, U64, later, later_even_empty, never, optional, required};
+use super::shape::{I64, Kind, TEXTS, U32, U64, later_even_empty, never, optional, required};
 
 const OTHER_PLATFORM: &str = "belongs to another platform, and libberth runs Linux containers; leave it out";
 
@@ -52,8 +52,8 @@ pub(super) const PROCESS: Kind = Kind::Object(&[
     optional("rlimits", Kind::List(&RLIMIT)),
     optional("noNewPrivileges", Kind::Bool),
     optional("oomScoreAdj", Kind::Int(-1000, 1000)),
-    later("apparmorProfile"),
-    later("selinuxLabel"),
+    optional("apparmorProfile", Kind::Text),
+    optional("selinuxLabel", Kind::Text),
     optional("scheduler", SCHEDULER),
     optional("ioPriority", IO_PRIORITY),
     optional("execCPUAffinity", Kind::Object(&[optional("initial", Kind::Text), optional("final", Kind::Text)])),
@@ -88,9 +88,9 @@ const USER: Kind = Kind::Object(&[
     never("username", "is for Windows; on Linux the user is given by process.user.uid and gid"),
 ]);
 
-const CAPABILITY_SET: Kind = Kind::List(&Kind::OneOf(
+const CAPABILITY_SET: Kind = Kind::List(&Kind::Like(
     "the name of a capability in full, as in capabilities(7), like CAP_NET_ADMIN",
-    &capabilities::NAMES,
+    capabilities::is_name,
 ));
 
 const CAPABILITIES: Kind = Kind::Object(&[
@@ -140,7 +140,7 @@ const LINUX: Kind = Kind::Object(&[
     optional("timeOffsets", Kind::Map(&TIME_OFFSET)),
     optional("netDevices", Kind::Map(&Kind::Object(&[optional("name", Kind::Text)]))),
     optional("seccomp", SECCOMP),
-    later("mountLabel"),
+    optional("mountLabel", Kind::Text),
     later_even_empty("intelRdt"),
     optional("memoryPolicy", MEMORY_POLICY),
     optional("personality", PERSONALITY),

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Text,
     /// A text out of a list; the first member says what the list is of.
     OneOf(&'static str, &'static [&'static str]),
+    /// A text that a function accepts; the first member says which.
+    Like(&'static str, fn(&str) -> bool),
     /// A whole number between two bounds, both included.
     Int(i128, i128),
     Object(&'static [Field]),
@@ -36,9 +38,7 @@ pub(super) struct Field {
 enum Rule {
     Required(Kind),
     Optional(Kind),
-    /// Known, not implemented by this version: refused unless it says nothing (null, "", [], {}, false).
-    Later,
-    /// The same where even an empty object asks for something.
+    /// Known, not implemented by this version, and even an empty object asks for something.
     LaterEvenEmpty,
     /// Not for this platform; the reason is told.
     Never(&'static str),
@@ -50,10 +50,6 @@ pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
 
 pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, rule: Rule::Optional(kind) }
-}
-
-pub(super) const fn later(name: &'static str) -> Field {
-    Field { name, rule: Rule::Later }
 }
 
 pub(super) const fn later_even_empty(name: &'static str) -> Field {
@@ -80,6 +76,7 @@ fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
             Kind::OneOf(_, values) if values.contains(&text.as_str()) => Ok(value.clone()),
             _ => Err(misfit(value, kind, path)),
         },
+        (Kind::Like(_, accepts), Value::String(text)) if accepts(text) => Ok(value.clone()),
         (Kind::Int(min, max), Value::Number(number)) => {
             // A number with a fraction or an exponent is neither, and one past 64 bits is not exact.
             let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
@@ -157,7 +154,6 @@ fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Res
             (Rule::Required(kind) | Rule::Optional(kind), Some(value)) => {
                 kept.insert(field.name.to_owned(), fit_at(value, kind, &path)?);
             }
-            (Rule::Later, Some(value)) if !says_nothing(value) => return Err(not_yet(&path)),
             (Rule::LaterEvenEmpty, Some(_)) => return Err(not_yet(&path)),
             (Rule::Never(reason), Some(value)) if !says_nothing(value) => {
                 return Err(Error::unsupported_field(&path, reason));
@@ -210,10 +206,10 @@ fn expected(kind: &Kind) -> String {
         Kind::Bool => "true or false".to_owned(),
         Kind::Text => "a string".to_owned(),
         Kind::OneOf(what, values) if values.len() <= 20 => format!("{what}: {}", values.join(", ")),
-        Kind::OneOf(what, _) => (*what).to_owned(),
+        Kind::OneOf(what, _) | Kind::Like(what, _) => (*what).to_owned(),
         Kind::Int(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Object(_) | Kind::Map(_) => "an object".to_owned(),
-        Kind::List(Kind::Text | Kind::OneOf(..)) => "an array of strings".to_owned(),
+        Kind::List(Kind::Text | Kind::OneOf(..) | Kind::Like(..)) => "an array of strings".to_owned(),
         Kind::List(Kind::Int(..)) => "an array of whole numbers".to_owned(),
         Kind::List(_) => "an array of objects".to_owned(),
     }

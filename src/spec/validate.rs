@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::namespaces::{self, Namespaces};
 use super::{
-    devices, hooks, idmap, memory_policy, mounts, net_devices, oci, paths, resources, seccomp, sysctl, validate_process,
+    devices, hooks, idmap, labels, memory_policy, mounts, net_devices, oci, paths, resources, seccomp, sysctl,
+    validate_process,
 };
 use crate::error::{Error, Result};
 
@@ -27,6 +28,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         return Err(Error::config("annotations[\"\"]", "has an empty name; expected a name like \"com.example.key\""));
     }
     if let Some(linux) = spec.linux_mut() {
+        labels::check_mounts(linux)?;
         if let Some(profile) = linux.seccomp() {
             seccomp::check(profile)?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{capabilities, oci, paths, rlimits, scheduling};
+use super::{capabilities, labels, oci, paths, rlimits, scheduling};
 use crate::error::{Error, Result};
 
 /// The kernel's NGROUPS_MAX.
@@ -30,6 +30,7 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
             format!("has {groups} groups; expected at most {MOST_GROUPS}"),
         ));
     }
+    labels::check_process(process, prefix)?;
     capabilities::check(process, prefix)?;
     scheduling::check(process, prefix)?;
     rlimits::check(process, prefix)

@@ -1,4 +1,4 @@
-//! System call filters.
+//! System call filters and labels.
 
 use super::*;
 
@@ -111,4 +111,20 @@ fn condition(json: &'static str, path: &'static str, words: &'static str) -> Cas
             {{"names": ["write"], "action": "SCMP_ACT_LOG", "args": [{good}, {json}]}}]"#
     );
     bad("/linux/seccomp", ALLOW, path, words).with("/linux/seccomp/syscalls", rules)
+}
+
+#[test]
+fn labels() {
+    let long: &'static str = format!("\"{}\"", "x".repeat(4001)).leak();
+    all_refused(&[
+        bad("/process/apparmorProfile", "7", "process.apparmorProfile", "expected a string"),
+        bad("/process/apparmorProfile", r#""a\nexec b""#, "process.apparmorProfile", "control characters"),
+        bad("/process/apparmorProfile", r#"" a""#, "process.apparmorProfile", "blanks around it"),
+        bad("/process/apparmorProfile", long, "process.apparmorProfile", "at most 4000 bytes"),
+        bad("/process/selinuxLabel", "{}", "process.selinuxLabel", "expected a string"),
+        bad("/process/selinuxLabel", r#""u:r:t\u0000""#, "process.selinuxLabel", "NUL"),
+        bad("/process/selinuxLabel", r#""u:r:t ""#, "process.selinuxLabel", "user:role:type:level"),
+        bad("/linux/mountLabel", "[]", "linux.mountLabel", "expected a string"),
+        bad("/linux/mountLabel", r#""a\tb""#, "linux.mountLabel", "control characters"),
+    ]);
 }

@@ -106,11 +106,8 @@ fn hooks() {
 #[test]
 fn fields_that_are_not_implemented() {
     all_refused(&[
-        unsupported("/linux/mountLabel", "\"system_u:x\"", "linux.mountLabel"),
         unsupported("/linux/intelRdt", r#"{"closID": "x"}"#, "linux.intelRdt"),
         unsupported("/linux/intelRdt", "{}", "linux.intelRdt"),
-        unsupported("/process/apparmorProfile", "\"docker-default\"", "process.apparmorProfile"),
-        unsupported("/process/selinuxLabel", "\"x\"", "process.selinuxLabel"),
         unsupported("/process/commandLine", "\"cmd\"", "process.commandLine").saying("is for Windows"),
         unsupported("/process/user/username", "\"bob\"", "process.user.username").saying("is for Windows"),
         unsupported("/windows", r#"{"layerFolders": []}"#, "windows").saying("another platform"),

@@ -29,7 +29,7 @@ fn a_process_is_checked_with_paths_of_its_own_document() {
             "rlimits[0].soft",
             "2 is above",
         ),
-        ("/selinuxLabel", "\"x\"", Code::Unsupported, "selinuxLabel", "leave it out"),
+        ("/selinuxLabel", "\"x \"", Code::ConfigInvalid, "selinuxLabel", "blanks around it"),
     ];
     for (place, value, code, path, words) in cases {
         let mut document: Value = parsed(good);

@@ -1,0 +1,65 @@
+//! The label of AppArmor or SELinux for the program to come, by the host's procfs.
+//!
+//! A fake /proc is how labels were lost elsewhere (CVE-2019-16884 and others): the file is opened from the host's own
+//! procfs, nothing mounted over it counts, and the label is read back before anything is executed.
+
+use super::sys::*;
+
+/// Longer than any label that is asked for.
+pub const ROOM: usize = 4352;
+
+/// None, or how much of `found` another label takes that reads back.
+pub fn set(proc: i32, apparmor: bool, asked: Str, label: Str, found: &mut [u8; ROOM]) -> Result<Option<usize>> {
+    let (own, common) = (Str::literal(c"thread-self/attr/apparmor/exec"), Str::literal(c"thread-self/attr/exec"));
+    let path = match open(proc, own, O_RDONLY).map(close) {
+        Ok(()) if apparmor => own,
+        _ => common,
+    };
+    let file = open(proc, path, O_WRONLY)?;
+    let written = write(file, asked.bytes());
+    close(file);
+    written?;
+
+    let file = open(proc, path, O_RDONLY)?;
+    let len = read(file, found);
+    close(file);
+    let len = len?;
+    Ok(if is_label(&found[..len], label.bytes()) { None } else { Some(len) })
+}
+
+fn open(proc: i32, path: Str, flags: u64) -> Result<i32> {
+    let inside = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+    let file = openat2(proc, path, flags, 0, inside)?;
+    match filesystem(file) {
+        Ok(found) if found.kind == PROC_SUPER_MAGIC => Ok(file),
+        _ => {
+            close(file);
+            Err(EPROTO)
+        }
+    }
+}
+
+/// AppArmor adds the profile's mode: "name (enforce)".
+fn is_label(found: &[u8], label: &[u8]) -> bool {
+    let end = found.iter().rposition(|byte| !matches!(byte, b'\n' | 0)).map_or(0, |last| last + 1);
+    match found[..end].strip_prefix(label) {
+        Some(rest) => rest.is_empty() || (rest.starts_with(b" (") && rest.ends_with(b")")),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_that_label_and_no_longer_one() {
+        assert!(is_label(b"web (enforce)\n", b"web"));
+        assert!(is_label(b"unconfined\n", b"unconfined"));
+        assert!(is_label(b"u:r:t:s0\0", b"u:r:t:s0"));
+        assert!(!is_label(b"web2 (enforce)\n", b"web"));
+        assert!(!is_label(b"web//child (enforce)\n", b"web"));
+        assert!(!is_label(b"", b"web"));
+        assert!(!is_label(b"unconfined\n", b"web"));
+    }
+}

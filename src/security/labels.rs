@@ -1,0 +1,133 @@
+//! Labels of AppArmor and SELinux, for the process and for new filesystems.
+//!
+//! They are asked for only where the module is there to enforce them: a container that runs without the confinement its
+//! configuration names is worse than one that does not run.
+
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::plan::Step;
+use crate::spec::oci::{Process, Spec};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Module {
+    AppArmor,
+    Selinux,
+}
+
+impl Module {
+    pub fn name(self) -> &'static str {
+        match self {
+            Module::AppArmor => "AppArmor",
+            Module::Selinux => "SELinux",
+        }
+    }
+
+    fn is_enabled(self) -> bool {
+        match self {
+            Module::AppArmor => {
+                std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == b"Y\n")
+            }
+            // The filesystem is registered only where the module runs.
+            Module::Selinux => identity::read_proc("filesystems")
+                .ok()
+                .flatten()
+                .is_some_and(|list| list.lines().any(|line| line.split_whitespace().last() == Some("selinuxfs"))),
+        }
+    }
+
+    fn required(self, path: &str) -> Result<()> {
+        if self.is_enabled() {
+            return Ok(());
+        }
+        Err(Error::unsupported_field(path, format!("{} is not enabled on this host; leave it out", self.name())))
+    }
+}
+
+/// The labels that a process asks for.
+pub fn of(process: &Process) -> Vec<(Module, &str)> {
+    let asked = |label: &'_ Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
+    let mut labels = Vec::new();
+    if asked(process.apparmor_profile()) {
+        labels.extend(process.apparmor_profile().as_deref().map(|label| (Module::AppArmor, label)));
+    }
+    if asked(process.selinux_label()) {
+        labels.extend(process.selinux_label().as_deref().map(|label| (Module::Selinux, label)));
+    }
+    labels
+}
+
+/// `prefix` is "process." in a configuration, and empty in a process's own document.
+pub fn check_host(process: &Process, prefix: &str) -> Result<()> {
+    of(process).into_iter().try_for_each(|(module, _)| match module {
+        Module::AppArmor => module.required(&format!("{prefix}apparmorProfile")),
+        Module::Selinux => module.required(&format!("{prefix}selinuxLabel")),
+    })
+}
+
+pub fn check_host_mounts(spec: &Spec) -> Result<()> {
+    match mount_label(spec) {
+        Some(_) => Module::Selinux.required("linux.mountLabel"),
+        None => Ok(()),
+    }
+}
+
+fn mount_label(spec: &Spec) -> Option<&str> {
+    let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
+    label.filter(|label| !label.is_empty())
+}
+
+/// The kernel labels these itself, and refuses another's label.
+const OF_THE_KERNEL: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
+
+/// Gives new filesystems the label of the configuration, where they name none of their own. What is bound keeps its own.
+pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
+    let Some(label) = mount_label(spec) else { return };
+    for step in steps {
+        if let Step::Mount { kind, options, .. } = step
+            && !OF_THE_KERNEL.contains(&kind.as_str())
+            && !options.iter().any(|(key, _)| key == "context")
+        {
+            options.push(("context".into(), Some(label.into())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::CopyUp;
+
+    #[test]
+    fn new_filesystems_have_the_label_and_others_their_own() {
+        let spec: Spec = serde_json::from_str(
+            r#"{ "ociVersion": "1.3.0", "linux": { "mountLabel": "system_u:object_r:container_file_t:s0:c1,c2" } }"#,
+        )
+        .unwrap();
+        let mount = |kind: &str, options: &[(&str, &str)]| Step::Mount {
+            kind: kind.into(),
+            source: None,
+            target: "/x".into(),
+            attributes: 0,
+            options: options.iter().map(|(key, value)| (key.to_string(), Some(value.to_string()))).collect(),
+            copy_up: CopyUp::No,
+            id_map: None,
+            entry: None,
+        };
+        let mut steps = [
+            mount("tmpfs", &[("size", "1k")]),
+            mount("proc", &[]),
+            mount("cgroup2", &[]),
+            mount("tmpfs", &[("context", "mine")]),
+            Step::Session,
+        ];
+        label_mounts(&mut steps, &spec);
+        let contexts = steps.iter().map(|step| match step {
+            Step::Mount { options, .. } => {
+                options.iter().filter(|(key, _)| key == "context").map(|(_, value)| value.clone().unwrap()).collect()
+            }
+            _ => vec![],
+        });
+        let label = "system_u:object_r:container_file_t:s0:c1,c2";
+        assert_eq!(contexts.collect::<Vec<Vec<String>>>(), [vec![label], vec![], vec![], vec!["mine"], vec![]]);
+    }
+}

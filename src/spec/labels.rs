@@ -1,0 +1,29 @@
+//! The labels of security modules: what their text may be.
+
+use super::oci;
+use crate::error::{Error, Result};
+
+/// A write to /proc takes at most a page, and "exec " is in it too.
+const MOST_BYTES: usize = 4000;
+
+pub(super) fn check_process(process: &oci::Process, prefix: &str) -> Result<()> {
+    check(process.apparmor_profile(), &format!("{prefix}apparmorProfile"), "the name of a loaded profile")?;
+    check(process.selinux_label(), &format!("{prefix}selinuxLabel"), "a label like user:role:type:level")
+}
+
+pub(super) fn check_mounts(linux: &oci::Linux) -> Result<()> {
+    check(linux.mount_label(), "linux.mountLabel", "a label like user:role:type:level")
+}
+
+fn check(label: &Option<String>, path: &str, expected: &str) -> Result<()> {
+    let Some(label) = label else { return Ok(()) };
+    if label.len() > MOST_BYTES {
+        let problem = format!("is {} bytes long; expected {expected}, at most {MOST_BYTES} bytes", label.len());
+        return Err(Error::config(path, problem));
+    }
+    if label.chars().any(|c| c.is_control()) || label.trim() != label {
+        let problem = format!("{label:?} has control characters, or blanks around it; expected {expected}");
+        return Err(Error::config(path, problem));
+    }
+    Ok(())
+}

@@ -1,0 +1,546 @@
+//! Images, volumes, neighbours and processes that attack (docs/security.md has the classes and what closes them).
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use berth::spec::Config;
+use berth::{Code, Container, Force, ProcessOptions, Stdio, explain};
+use common::*;
+use serde_json::json;
+
+fn in_vm() -> bool {
+    std::env::var_os("BERTH_VM").is_some()
+}
+
+/// Everything below a directory of the host: names, kinds, contents, modes.
+fn snapshot(top: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![top.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let about = path.symlink_metadata().unwrap();
+        let text = if about.is_file() { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions());
+        let owner = std::os::unix::fs::MetadataExt::uid(&about);
+        found.insert(path.clone(), format!("{mode:o} {owner} {text}"));
+        if about.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found
+}
+
+/// A directory outside that traps lead to: whatever happens, it stays as it is and nothing is mounted there.
+struct Outside {
+    path: PathBuf,
+    before: BTreeMap<PathBuf, String>,
+}
+
+impl Outside {
+    fn new(host: &Host) -> Outside {
+        let path = host.make_dir("outside");
+        for directory in ["pts", "shm", "mqueue", "fd", "sys/kernel", "fs/cgroup"] {
+            std::fs::create_dir_all(path.join(directory)).unwrap();
+        }
+        for file in ["console", "null", "ptmx", "keys", "file", "sys/kernel/msgmax"] {
+            std::fs::write(path.join(file), "precious").unwrap();
+        }
+        Outside { before: snapshot(&path), path }
+    }
+
+    fn unchanged(&self, when: &str) {
+        assert_eq!(snapshot(&self.path), self.before, "{when}");
+        let mounts = leftovers::mounts(self.path.to_str().unwrap());
+        assert!(mounts.is_empty(), "{when}: {mounts:?}");
+    }
+}
+
+/// What the runtime touches beneath a root filesystem, with what it does there.
+const TOUCHED: [&str; 14] = [
+    "dev",
+    "dev/console",
+    "dev/null",
+    "dev/ptmx",
+    "dev/fd",
+    "dev/shm",
+    "dev/pts",
+    "dev/mqueue",
+    "proc",
+    "sys",
+    "vol",
+    "vol/deep",
+    "masked",
+    "work",
+];
+
+/// CVE-2015-1335, 2015-3629, 2019-18837, 2025-24965 and their kin.
+#[test]
+fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
+    let host = Host::new();
+    let outside = Outside::new(&host);
+    let volume = host.make_dir("volume");
+    let kinds: Vec<(&str, String)> = vec![
+        ("absolute", outside.path.display().to_string()),
+        ("dots", format!("{}{}", "../".repeat(20), outside.path.display())),
+        ("dangling", format!("{}/not/there", outside.path.display())),
+        ("magic", format!("/proc/self/root{}", outside.path.display())),
+        ("magic of the host's init", format!("/proc/1/root{}", outside.path.display())),
+        ("loop", "loop".to_owned()),
+    ];
+    let touched = TOUCHED.iter().filter(|path| !in_vm() || ["dev/null", "proc", "vol/deep", "work"].contains(path));
+    for (count, path) in touched.enumerate() {
+        for (kind, target) in &kinds {
+            for dev in [true, false] {
+                let when = format!("{path} is {kind}, /dev is {}", if dev { "mounted" } else { "the image's" });
+                let mut config = shell("exit 0");
+                config["process"]["args"] = json!(["/bin/busybox", "true"]);
+                config["process"]["cwd"] = json!("/work");
+                config["root"]["readonly"] = json!(false);
+                if count % 2 == 0 {
+                    config["linux"]["devices"] =
+                        json!([{ "type": "c", "path": "/dev/fuse", "major": 10, "minor": 229, "uid": 0, "gid": 0 }]);
+                }
+                for list in ["maskedPaths", "readonlyPaths"] {
+                    config["linux"][list].as_array_mut().unwrap().push(json!("/masked"));
+                }
+                if !dev {
+                    config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/dev");
+                }
+                push_mount(
+                    &mut config,
+                    json!({ "destination": "/vol/deep", "type": "bind", "source": volume, "options": ["bind"] }),
+                );
+                push_mount(&mut config, json!({ "destination": "/vol/deep/er", "type": "tmpfs", "source": "tmpfs" }));
+                let image = host.make_dir(&unique("image"));
+                std::fs::create_dir(image.join("bin")).unwrap();
+                std::fs::copy(rootfs().join("bin/busybox"), image.join("bin/busybox")).unwrap();
+                symlink("loop", image.join("loop")).unwrap();
+                std::fs::create_dir_all(image.join(path).parent().unwrap()).unwrap();
+                symlink(target, image.join(path)).unwrap();
+                let config = Config::from_json(&config.to_string(), Some(&image)).unwrap();
+                // Refused or run, both is good.
+                if let Ok(container) = Container::run(&host.runtime, &unique("link"), &config, &quiet()) {
+                    container.delete(Force::Kill).unwrap();
+                }
+                outside.unchanged(&when);
+                assert!(!outside.path.join("not").exists(), "{when}");
+                std::fs::remove_dir_all(&image).unwrap();
+            }
+        }
+    }
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+/// renameat2(RENAME_EXCHANGE)
+fn exchange(a: &Path, b: &Path) {
+    let text = |path: &Path| std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let (a, b) = (text(a), text(b));
+    // SAFETY: two C strings.
+    unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, a.as_ptr(), libc::AT_FDCWD, b.as_ptr(), 2) };
+}
+
+/// CVE-2021-30465, CVE-2025-31133: another container with the same volume puts a symlink where a mount is about to go.
+#[test]
+fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside() {
+    let host = Host::new();
+    let outside = Outside::new(&host);
+    let shared = host.make_dir("shared");
+    std::fs::create_dir_all(shared.join("a/inner")).unwrap();
+    std::fs::create_dir(shared.join("masked")).unwrap();
+    symlink(&outside.path, shared.join("b")).unwrap();
+    symlink(&outside.path, shared.join("c")).unwrap();
+    let over = AtomicBool::new(false);
+    /// Ends the swapping also where the test fails.
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let (mut mounted, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                exchange(&shared.join("a"), &shared.join("b"));
+                exchange(&shared.join("masked"), &shared.join("c"));
+            }
+        });
+        let _ends = Ends(&over);
+        for round in 0..if in_vm() { 10 } else { 30 } {
+            let mut config = shell("exit 0");
+            config["root"]["readonly"] = json!(false);
+            config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!("/shared/masked"));
+            config["linux"]["readonlyPaths"].as_array_mut().unwrap().push(json!("/shared/masked"));
+            push_mount(
+                &mut config,
+                json!({ "destination": "/shared", "type": "bind", "source": shared, "options": ["bind"] }),
+            );
+            push_mount(&mut config, json!({ "destination": "/shared/a/inner", "type": "tmpfs", "source": "tmpfs" }));
+            push_mount(&mut config, json!({ "destination": "/shared/a/made", "type": "tmpfs", "source": "tmpfs" }));
+            let image = host.bundle(&unique("image"), &config);
+            let config = Config::from_bundle(&image).unwrap();
+            match Container::create(&host.runtime, &unique("swap"), &config, &quiet()) {
+                Ok(container) => {
+                    mounted += 1;
+                    container.delete(Force::Kill).unwrap();
+                }
+                Err(_) => refused += 1,
+            }
+            outside.unchanged(&format!("round {round}"));
+            std::fs::remove_dir_all(&image).unwrap();
+        }
+    });
+    println!("{mounted} mounted, {refused} refused");
+}
+
+/// CVE-2019-19921, CVE-2025-52881: what the runtime writes below /proc must not land in the image's idea of it, nor in
+/// another file of the real one.
+#[test]
+fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
+    let host = Host::new();
+    let read = || std::fs::read_to_string("/proc/sys/kernel/msgmax").unwrap();
+    let before = read();
+    for fake in ["directory", "symlink", "dangling"] {
+        let mut config = shell("exec sleep 1000");
+        config["linux"]["sysctl"] = json!({ "kernel.msgmax": "4321" });
+        config["linux"]["maskedPaths"] = json!([]);
+        config["linux"]["readonlyPaths"] = json!([]);
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
+        let bundle = host.bundle(&unique("fake"), &config);
+        let proc = bundle.join("rootfs/proc");
+        std::fs::remove_dir(&proc).unwrap();
+        let real = match fake {
+            "directory" => proc.clone(),
+            _ => bundle.join("rootfs/opt/proc"),
+        };
+        match fake {
+            "directory" => {}
+            "symlink" => symlink("/opt/proc", &proc).unwrap(),
+            _ => symlink("/nowhere", &proc).unwrap(),
+        }
+        std::fs::create_dir_all(real.join("sys/kernel")).unwrap();
+        std::fs::write(real.join("sys/kernel/msgmax"), "untouched").unwrap();
+        let config = Config::from_bundle(&bundle).unwrap();
+        let container = Container::run(&host.runtime, &unique("fake"), &config, &quiet()).unwrap();
+        assert_eq!(std::fs::read_to_string(real.join("sys/kernel/msgmax")).unwrap(), "untouched", "{fake}");
+        let mut other = shell("cat /proc/sys/kernel/msgmax");
+        join_namespace(&mut other, "ipc", proc_of(&container, "ns/ipc").to_str().unwrap());
+        assert_eq!(host.stdout_of(&other), "4321\n", "{fake}");
+        assert_eq!(read(), before, "{fake}");
+        container.delete(Force::Kill).unwrap();
+    }
+}
+
+/// CVE-2015-3630 and its kin: files of /proc that speak for the whole host.
+#[test]
+fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
+    let script =
+        "find /proc -xdev -type f ! -path '/proc/[0-9]*' ! -path '/proc/self/*' ! -path '/proc/thread-self/*' |
+        while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done; true";
+    let host = Host::new();
+    let mut config = shell(script);
+    set_capabilities(&mut config, &["CAP_CHOWN", "CAP_FOWNER", "CAP_NET_ADMIN"]);
+    let text = host.stdout_of(&config);
+    // Of the container's own network namespace; and triggers of pressure, which are what a process may ask to be told.
+    let others = text.lines().filter(|path| !path.starts_with("/proc/net/") && !path.starts_with("/proc/pressure/"));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+/// GHSA-m8cg-xc2p-r3fc (CVE-2023-25809): without a cgroup namespace the mount shows the host's cgroups.
+#[test]
+fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written() {
+    let host = Host::new();
+    for options in [json!(["nosuid", "noexec", "nodev"]), json!(["nosuid", "rw"])] {
+        let mut config = shell(
+            "find /sys/fs/cgroup -type f | head -n 3000 | while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done
+             mkdir /sys/fs/cgroup/mine 2>/dev/null && echo made; true",
+        );
+        with_user_namespace(&mut config);
+        // Who owns the files on the host, as the caller of a rootless runtime does.
+        for map in ["uidMappings", "gidMappings"] {
+            config["linux"][map][0]["hostID"] = json!(0);
+        }
+        without_namespace(&mut config, "cgroup");
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/sys/fs/cgroup");
+        push_mount(
+            &mut config,
+            json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options }),
+        );
+        assert_eq!(host.stdout_of(&config), "");
+    }
+}
+
+/// CVE-2021-43784: lengths that do not fit.
+#[test]
+fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
+    let host = Host::new();
+    let big = "x".repeat(70 << 10);
+    let mut config = shell("printf %s \"$BIG\" | wc -c; printf %s \"$1\" | wc -c");
+    config["process"]["env"] = json!(["PATH=/bin", format!("BIG={big}")]);
+    config["process"]["args"].as_array_mut().unwrap().extend([json!("sh"), json!(big)]);
+    for n in 0..1500 {
+        let path = format!("/{}/{n}", "masked".repeat(8));
+        config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!(path));
+    }
+    assert_eq!(host.stdout_of(&config), "71680\n71680\n");
+
+    let maps = |count: u32| {
+        (0..count).map(|n| json!({ "containerID": 2 * n, "hostID": 100_000 + 2 * n, "size": 1 })).collect::<Vec<_>>()
+    };
+    // The kernel takes 340 lines and less than a page; 3000 are more than 50 KB.
+    for (count, good) in [(200, true), (340, false), (341, false), (3000, false)] {
+        let mut config = shell("cat /proc/self/uid_map | wc -l");
+        with_namespace(&mut config, "user");
+        config["linux"]["uidMappings"] = json!(maps(count));
+        config["linux"]["gidMappings"] = json!(maps(count));
+        config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/dev/pts");
+        let config = Config::from_json(&config.to_string(), Some(rootfs()));
+        let run = config.and_then(|config| Container::run(&host.runtime, &unique("maps"), &config, &piped()));
+        match run {
+            Ok(container) => {
+                assert!(good, "{count}");
+                assert_eq!(read_all(&container.init_process().unwrap()), "200\n");
+                container.delete(Force::Kill).unwrap();
+            }
+            Err(error) => assert!(!good && error.message.starts_with("linux.uidMappings: "), "{count}: {error}"),
+        }
+    }
+    for place in ["/root/path", "/mounts/0/destination", "/process/cwd", "/linux/cgroupsPath"] {
+        let mut config = shell("true");
+        config["linux"]["cgroupsPath"] = json!("");
+        *config.pointer_mut(place).unwrap() = json!(format!("/{big}"));
+        let error = Config::from_json(&config.to_string(), None).unwrap_err();
+        assert_eq!(error.code, Code::ConfigInvalid, "{place}: {error}");
+        assert!(error.message.len() < 2000, "{place}");
+    }
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+/// CVE-2026-84042: annotations are anybody's words, and change nothing.
+#[test]
+fn annotations_change_nothing_whatever_they_say() {
+    let host = Host::new();
+    let plain = explain(&host.config(&shell("true"))).unwrap();
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |below: u64| {
+        // xorshift
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let names = [
+        "run.oci.handler",
+        "run.oci.systemd.force_cgroup_v1",
+        "run.oci.seccomp_fail_unknown_syscall",
+        "run.oci.mount_context_type",
+        "run.oci.hooks.stdout",
+        "run.oci.keep_original_groups",
+        "org.criu.config",
+        "io.containerd.rootless",
+        "privileged",
+        "io.kubernetes.cri.sandbox-id",
+        "org.opencontainers.runc.exec.isolated",
+        "com.example",
+        "linux.seccomp",
+        "noNewPrivileges",
+    ];
+    let values =
+        ["true", "1", "", "/etc/passwd", "../../..", "{\"a\":1}", "unconfined", "krun", "\u{1b}[31m", "\u{202e}x", "0"];
+    for _ in 0..200 {
+        let mut config = shell("true");
+        for _ in 0..=random(5) {
+            let name = names[random(names.len() as u64) as usize];
+            let name = if random(3) == 0 { format!("{name}.{}", random(1000)) } else { name.to_owned() };
+            config["annotations"][name] = json!(values[random(values.len() as u64) as usize]);
+        }
+        assert_eq!(explain(&host.config(&config)).unwrap(), plain, "{}", config["annotations"]);
+    }
+}
+
+/// The sets of a process as execve(2) leaves them, for root and for a user, in run and in exec.
+#[test]
+fn the_five_sets_are_exact_in_run_and_exec() {
+    let host = Host::new();
+    let sets = |status: &str| {
+        ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
+            .map(|key| u64::from_str_radix(status_line(status, key), 16).unwrap())
+    };
+    let (chown, kill, raw) = (1u64, 1 << 5, 1 << 13);
+    let names = json!({
+        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"],
+        "permitted": ["CAP_CHOWN", "CAP_KILL"], "effective": ["CAP_CHOWN"],
+        "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL"],
+    });
+    for (uid, expected) in [
+        // capabilities(7): P' = (I & F) | (F & B) | A, and with no_new_privs nothing that was not permitted before.
+        (0, [kill, chown | kill, chown | kill, chown | kill | raw, kill]),
+        (1000, [kill, kill, kill, chown | kill | raw, kill]),
+    ] {
+        let mut config = shell("exec cat /proc/self/status");
+        config["process"]["user"] = json!({ "uid": uid, "gid": uid });
+        config["process"]["capabilities"] = names.clone();
+        let run = sets(&host.stdout_of(&config));
+        let sleeper = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+        let mut process = shell_process("exec cat /proc/self/status");
+        process["user"] = json!({ "uid": uid, "gid": uid });
+        process["capabilities"] = names.clone();
+        assert_eq!(sets(&exec_output(&sleeper, &process).0), run, "{uid}");
+        assert_eq!(run[..4], expected[..4], "{uid}");
+        if uid != 0 {
+            assert_eq!(run[4], expected[4]);
+        }
+        // CVE-2022-24769: nothing is inheritable unless it is asked for.
+        assert_eq!(sets(&exec_shell(&sleeper, "exec cat /proc/self/status"))[0], 0);
+    }
+}
+
+/// CVE-2016-9962, CVE-2024-21626: who is root in the container finds no descriptor of the host in a process that is about
+/// to become another one of the container's.
+#[test]
+fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
+    let host = Host::new();
+    let leaked = std::fs::File::open("/etc").unwrap();
+    // SAFETY: no pointers.
+    unsafe { libc::fcntl(leaked.as_raw_fd(), libc::F_SETFD, 0) };
+    for user_namespace in [false, true] {
+        let socket = host.path(&unique("agent"));
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let mut config = shell("exec sleep 1000");
+        // All that init has, but for the right to look into everybody.
+        config["process"]["capabilities"] = json!(null);
+        if user_namespace {
+            with_user_namespace(&mut config);
+        }
+        config["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket,
+            "syscalls": [{ "names": ["execve"], "action": "SCMP_ACT_NOTIFY" }],
+        });
+        std::thread::scope(|scope| {
+            // The container's own program and the looker are let go at once; whoever is looked at is held.
+            let agent = scope.spawn(|| {
+                let mut held = Vec::new();
+                for _ in 0..3 {
+                    let stream = listener.accept().unwrap().0;
+                    held.push(take_listener(&stream));
+                }
+                held
+            });
+            let container = host.create(&config, &quiet()).unwrap();
+            // Waits in execve until it is answered, which nobody does before the looking.
+            let starter = host.runtime.load(container.id()).unwrap();
+            let init = container.init_process().unwrap().pid();
+            scope.spawn(move || drop(starter.start()));
+            eventually("init waits in execve", || {
+                let syscall = std::fs::read_to_string(format!("/proc/{init}/syscall")).unwrap_or_default();
+                syscall.starts_with(&format!("{} ", libc::SYS_execve))
+            });
+            let found = look_into(init, user_namespace);
+            container.signal(libc::SIGKILL, berth::Recipients::All).unwrap();
+            for _ in 1..3 {
+                let _ = std::os::unix::net::UnixStream::connect(&socket);
+            }
+            drop(agent.join().unwrap());
+            assert_eq!(found, "", "user namespace: {user_namespace}");
+        });
+    }
+}
+
+fn take_listener(stream: &std::os::unix::net::UnixStream) -> Option<OwnedFd> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let mut bytes = [0u8; 4096];
+    let mut control = nix::cmsg_space!([i32; 4]);
+    let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
+    let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).ok()?;
+    got.cmsgs().ok()?.find_map(|message| match message {
+        // SAFETY: received just now.
+        ControlMessageOwned::ScmRights(fds) => fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }),
+        _ => None,
+    })
+}
+
+/// Where `pid`'s directories and descriptors lead, as far as a process learns it that has its ids, is in its user
+/// namespace, and has no capabilities.
+fn look_into(pid: i32, user_namespace: bool) -> String {
+    let looking = format!(
+        "cd /proc/{pid} && for f in cwd root exe $(ls fd | sed s,^,fd/,); do readlink $f && cat $f/version; done"
+    );
+    let mut command = std::process::Command::new("nsenter");
+    if user_namespace {
+        command.args(["--user", &format!("--target={pid}"), "--setuid=0", "--setgid=0"]);
+    }
+    command.args(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "sh", "-c", &looking]);
+    let output = command.output().unwrap();
+    let refused = String::from_utf8_lossy(&output.stderr).into_owned();
+    // It has looked: readlink says nothing where it is refused, and cat says why.
+    assert!(output.status.code().is_some_and(|code| code < 126), "{refused}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// CVE-2016-10124: a process types on the terminal of whoever started it.
+#[test]
+fn nothing_can_be_typed_on_the_callers_terminal() {
+    let mut ends = (-1, -1);
+    // SAFETY: a new pair of descriptors.
+    unsafe {
+        let (name, termios, size) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
+        assert_eq!(libc::openpty(&mut ends.0, &mut ends.1, name, termios, size), 0);
+    }
+    // SAFETY: made just now.
+    let (master, terminal) = unsafe { (OwnedFd::from_raw_fd(ends.0), OwnedFd::from_raw_fd(ends.1)) };
+    let mut caller = std::process::Command::new(std::env::current_exe().unwrap());
+    caller.args(["--ignored", "--exact", "caller_with_a_terminal", "--nocapture"]);
+    caller
+        .stdin(terminal.try_clone().unwrap())
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal.try_clone().unwrap());
+    // SAFETY: only system calls.
+    unsafe {
+        std::os::unix::process::CommandExt::pre_exec(&mut caller, || {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        });
+    }
+    let mut child = caller.spawn().unwrap();
+    drop((caller, terminal));
+    let mut text = String::new();
+    let _ = std::fs::File::from(master).read_to_string(&mut text); // EIO at its end
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert!(text.contains("tried: [") && !text.contains("tried: [0"), "{text}");
+}
+
+#[test]
+#[ignore = "the caller that another test starts"]
+fn caller_with_a_terminal() {
+    let host = Host::new();
+    let script = "import fcntl, termios\n\
+        def tried(request, value):\n\
+        \x20 try: return fcntl.ioctl(0, request, value) and 0\n\
+        \x20 except OSError as error: return error.errno\n\
+        print('tried:', [tried(termios.TIOCSTI, b'x'), tried(termios.TIOCSCTTY, 0), tried(termios.TIOCSTI, b'x')])";
+    let mut config = shell("");
+    config["process"]["args"] = json!(["/usr/bin/python3", "-Ic", script]);
+    config["root"]["readonly"] = json!(false);
+    for directory in ["/usr", "/lib", "/lib64"] {
+        push_mount(
+            &mut config,
+            json!({ "destination": directory, "type": "bind", "source": directory, "options": ["rbind", "ro"] }),
+        );
+    }
+    let image = host.make_dir("image");
+    let config = Config::from_json(&config.to_string(), Some(&image)).unwrap();
+    let options = ProcessOptions { stdio: [Stdio::Inherit; 3], ..ProcessOptions::default() };
+    let container = Container::run(&host.runtime, &unique("tty"), &config, &options).unwrap();
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    let mut waiting = 0i32;
+    // SAFETY: FIONREAD writes an int.
+    unsafe { libc::ioctl(0, libc::FIONREAD, &mut waiting) };
+    assert_eq!(waiting, 0, "somebody has typed");
+}

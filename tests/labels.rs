@@ -1,0 +1,229 @@
+//! Labels of AppArmor and SELinux, and capabilities that nobody knows: asked for, they are there, or it is told.
+
+mod common;
+
+use std::process::Command;
+use std::sync::Mutex;
+
+use berth::{Code, ExitStatus, explain};
+use common::*;
+use serde_json::{Value, json};
+
+fn apparmor() -> bool {
+    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n")
+        && Command::new("apparmor_parser").arg("--version").output().is_ok()
+}
+
+fn selinux() -> bool {
+    std::fs::read_to_string("/proc/filesystems").unwrap().contains("selinuxfs")
+}
+
+/// A profile in the kernel that allows all but writing below /dev/shm/forbidden; gone when dropped.
+struct Profile(String);
+
+impl Profile {
+    fn load() -> Profile {
+        let profile = Profile(unique("berth-profile"));
+        profile.parser("--replace");
+        profile
+    }
+
+    fn parser(&self, action: &str) {
+        use std::io::Write;
+        let rules =
+            "file,\n capability,\n network,\n signal,\n ptrace,\n unix,\n mount,\n deny /dev/shm/forbidden* w,\n";
+        let text = format!("profile {} flags=(attach_disconnected) {{\n {rules} }}\n", self.0);
+        let mut parser = Command::new("apparmor_parser");
+        let mut parser = parser.args([action, "--skip-cache"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(parser.wait().unwrap().success());
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        self.parser("--remove");
+    }
+}
+
+const SHOW: &str = "cat /proc/self/attr/current; echo x > /dev/shm/allowed && echo x > /dev/shm/forbidden; echo $?";
+
+#[test]
+fn the_process_and_executed_ones_have_their_apparmor_profile() {
+    if !apparmor() {
+        return;
+    }
+    let (profile, other) = (Profile::load(), Profile::load());
+    let host = Host::new();
+    for no_new_privileges in [true, false] {
+        for uid in [0, 1000] {
+            let mut config = shell(SHOW);
+            config["process"]["apparmorProfile"] = json!(profile.0);
+            config["process"]["noNewPrivileges"] = json!(no_new_privileges);
+            config["process"]["user"] = json!({ "uid": uid, "gid": uid });
+            let (text, _) = host.output(&config);
+            assert!(text.starts_with(&format!("{} (enforce)\n", profile.0)), "{text}");
+            assert!(text.contains("/dev/shm/forbidden") && text.contains("\n1\n"), "{text}");
+            config["process"]["args"][2] = json!("exec sleep 1000");
+            let container = host.run(&config, &quiet()).unwrap();
+            let mut process = shell_process("cat /proc/self/attr/current");
+            assert_eq!(exec_output(&container, &process).0, format!("{} (enforce)\n", profile.0));
+            process["apparmorProfile"] = json!(other.0);
+            assert_eq!(exec_output(&container, &process).0, format!("{} (enforce)\n", other.0));
+            process["apparmorProfile"] = json!("unconfined");
+            assert_eq!(exec_output(&container, &process).0, "unconfined\n");
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_loaded_is_an_error_and_nothing_runs() {
+    if !apparmor() {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("exit 0");
+    config["process"]["apparmorProfile"] = json!("berth-no-such-profile");
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert!(error.message.starts_with("setting the AppArmor profile \"berth-no-such-profile\": "), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+/// CVE-2019-16884, CVE-2023-28642: an image that brings its own /proc made runtimes write the label into the void.
+#[test]
+fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
+    if !apparmor() {
+        return;
+    }
+    let profile = Profile::load();
+    let host = Host::new();
+    let mut config = shell("exec sleep 1000");
+    config["process"]["apparmorProfile"] = json!(profile.0);
+    config["linux"]["maskedPaths"] = json!([]);
+    config["linux"]["readonlyPaths"] = json!([]);
+    config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
+    for link in [false, true] {
+        let bundle = host.bundle(&unique("fake"), &config);
+        let mut proc = bundle.join("rootfs/proc");
+        if link {
+            std::fs::remove_dir(&proc).unwrap();
+            std::os::unix::fs::symlink("/opt", &proc).unwrap();
+            proc = bundle.join("rootfs/opt");
+        }
+        for thread in ["self", "thread-self", "1"] {
+            std::fs::create_dir_all(proc.join(thread).join("attr/apparmor")).unwrap();
+            for file in ["attr/exec", "attr/apparmor/exec", "attr/current"] {
+                std::fs::write(proc.join(thread).join(file), "").unwrap();
+            }
+        }
+        let config = berth::spec::Config::from_bundle(&bundle).unwrap();
+        let container = berth::Container::run(&host.runtime, &unique("fake"), &config, &quiet()).unwrap();
+        let label = std::fs::read_to_string(proc_of(&container, "attr/current")).unwrap();
+        assert_eq!(label, format!("{} (enforce)\n", profile.0));
+        let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
+        let label = std::fs::read_to_string(format!("/proc/{}/attr/current", process.pid())).unwrap();
+        assert_eq!(label, format!("{} (enforce)\n", profile.0));
+        for thread in ["self", "thread-self", "1"] {
+            assert_eq!(std::fs::read(proc.join(thread).join("attr/exec")).unwrap(), b"");
+        }
+    }
+}
+
+#[test]
+fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
+    let host = Host::new();
+    let refused = |config: &Value, path: &str, name: &str| {
+        let error = host.run(config, &quiet()).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error}");
+        assert_eq!(error.message, format!("{path}: {name} is not enabled on this host; leave it out"));
+        assert!(host.runtime.ids().unwrap().is_empty());
+    };
+    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    for (field, name, there) in [("apparmorProfile", "AppArmor", apparmor()), ("selinuxLabel", "SELinux", selinux())] {
+        if there {
+            continue;
+        }
+        let other = Host::new();
+        let mut config = shell("exit 0");
+        config["process"][field] = json!("some:label");
+        let error = other.run(&config, &quiet()).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error}");
+        assert_eq!(error.message, format!("process.{field}: {name} is not enabled on this host; leave it out"));
+        assert!(other.runtime.ids().unwrap().is_empty());
+        let mut process = shell_process("exit 0");
+        process[field] = json!("some:label");
+        let error = container.exec(&parsed(&process), &quiet()).unwrap_err();
+        assert_eq!(error.message, format!("{field}: {name} is not enabled on this host; leave it out"));
+    }
+    container.delete(berth::Force::Kill).unwrap();
+    if !selinux() {
+        let mut config = shell("exit 0");
+        config["linux"]["mountLabel"] = json!("system_u:object_r:container_file_t:s0");
+        refused(&config, "linux.mountLabel", "SELinux");
+    }
+}
+
+/// Where SELinux runs without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tests/vm-suite labels`), the kernel
+/// knows the names of its initial labels and no others.
+#[test]
+fn the_process_and_new_filesystems_have_their_selinux_label() {
+    if !selinux() {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("cat /proc/self/attr/current; echo; grep ' /dev ' /proc/self/mountinfo; exec sleep 0");
+    config["process"]["selinuxLabel"] = json!("kernel");
+    let text = host.stdout_of(&config);
+    assert!(text.starts_with("kernel"), "{text}");
+    config["process"]["selinuxLabel"] = json!("no-such-label");
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert!(error.message.starts_with("setting the SELinux label \"no-such-label\": "), "{error}");
+    config["process"]["selinuxLabel"] = json!("");
+    config["linux"]["mountLabel"] = json!("unlabeled");
+    let plan: Value = serde_json::from_str(&explain(&host.config(&config)).unwrap()).unwrap();
+    let dev = plan["steps"].as_array().unwrap().iter().find(|step| step["target"] == "/dev").unwrap();
+    assert!(dev["options"].as_array().unwrap().contains(&json!("context=unlabeled")), "{dev}");
+}
+
+static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Keep;
+
+impl log::Log for Keep {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record) {
+        LOGGED.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+    }
+    fn flush(&self) {}
+}
+
+#[test]
+fn capabilities_that_nobody_knows_are_logged_and_not_granted() {
+    log::set_logger(&Keep).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let host = Host::new();
+    let mut config = shell("cat /proc/self/status; exec sleep 1000");
+    let names = json!(["CAP_KILL", "CAP_FLY", "CAP_OF_LINUX_9"]);
+    config["process"]["capabilities"] = json!({ "bounding": names, "effective": names, "permitted": names,
+        "inheritable": names, "ambient": names });
+    config["process"]["args"][2] = json!("exec cat /proc/self/status");
+    let status = host.stdout_of(&config);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status_line(&status, set), "0000000000000020", "{set}");
+    }
+    let told = |name: &str| {
+        let logged = LOGGED.lock().unwrap();
+        logged.iter().filter(|line| line.starts_with("WARN ") && line.ends_with(name)).count()
+    };
+    assert_eq!(told("are not granted: CAP_FLY, CAP_OF_LINUX_9"), 1);
+    config["process"]["args"][2] = json!("exec sleep 1000");
+    let container = host.run(&config, &quiet()).unwrap();
+    let mut process = shell_process("exec cat /proc/self/status");
+    process["capabilities"] = json!({ "bounding": ["CAP_CHOWN", "CAP_SWIM"], "permitted": ["CAP_CHOWN", "CAP_SWIM"] });
+    let (status, end) = exec_output(&container, &process);
+    assert_eq!(end, ExitStatus::Exited(0));
+    assert_eq!(status_line(&status, "CapBnd"), "0000000000000001");
+    assert_eq!(told(": CAP_SWIM"), 1);
+}
