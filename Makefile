@@ -32,7 +32,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all header demo check vm-check bench lint install uninstall clean help
+.PHONY: all header demo check vm-check bench deb lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
@@ -62,6 +62,9 @@ vm-check: ## run the important part of the suite in a virtual machine with all o
 bench: all ## measure beside other runtimes and the least the kernel takes (as root; minutes; installs what is missing)
 	tests/setup build demo bench
 	benches/run $(ROUNDS)
+
+deb: ## Debian packages for this machine's Debian, in build/
+	packaging/make-deb
 
 lint: ## formatting, clippy and shellcheck, warnings denied
 	$(CARGO) fmt --all --check
