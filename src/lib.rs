@@ -1,4 +1,4 @@
-//! libberth creates, runs, freezes and measures Linux containers from inside somebody else's process.
+//! libberth creates, runs, freezes, measures, checkpoints and restores Linux containers from inside somebody else's process.
 //!
 //! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
 //! deleted; [`container`] has one file for each verb. Behind create and exec, [`plan`] compiles the configuration into
