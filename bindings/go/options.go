@@ -41,6 +41,8 @@ type RuntimeOptions struct {
 	NoPivot bool
 	// IDMappedRoot: root filesystems with the mappings of new user namespaces.
 	IDMappedRoot bool
+	// Criu is the path of CRIU's program. "": the one in the usual directories of the host.
+	Criu string
 }
 
 // Stream is where a standard stream of a process leads; the zero value is Inherit.
@@ -113,7 +115,13 @@ func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(),
 	if err != nil {
 		return nil, nil, err
 	}
+	criu, err := cStringOrNull(options.Criu, "criu")
+	if err != nil {
+		free(root)
+		return nil, nil, err
+	}
 	raw.state_root = root
+	raw.criu = criu
 	raw.setup_timeout_ms = milliseconds(options.SetupTimeout)
 	raw.lock_timeout_ms = milliseconds(options.LockTimeout)
 	raw.hook_timeout_ms = milliseconds(options.HookTimeout)
@@ -128,7 +136,7 @@ func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(),
 	if options.IDMappedRoot {
 		raw.flags |= C.BERTH_RUNTIME_IDMAPPED_ROOT
 	}
-	return raw, func() { free(root) }, nil
+	return raw, func() { free(root); free(criu) }, nil
 }
 
 // cProcessOptions are the options as C has them, in C's memory, and what releases them.
