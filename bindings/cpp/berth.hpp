@@ -315,6 +315,65 @@ struct RuntimeOptions {
     bool no_pivot = false;
     /** Root filesystems with the mappings of new user namespaces: BERTH_RUNTIME_IDMAPPED_ROOT. */
     bool idmapped_root = false;
+    /** CRIU's program. Empty: the one in the usual directories of the host. */
+    std::string criu;
+};
+
+/** What becomes of cgroups that a container has made below its own; see berth_cgroup_mode. */
+enum class CgroupMode : std::int32_t {
+    soft = BERTH_CGROUP_MODE_SOFT,
+    ignore = BERTH_CGROUP_MODE_IGNORE,
+    none = BERTH_CGROUP_MODE_NONE,
+    properties = BERTH_CGROUP_MODE_PROPERTIES,
+    full = BERTH_CGROUP_MODE_FULL,
+    strict = BERTH_CGROUP_MODE_STRICT,
+};
+
+/** How a container is to be dumped; see berth_checkpoint_options. Empty and zero are the library's defaults. */
+struct CheckpointOptions {
+    /** Made if missing. Required. */
+    std::string images;
+    std::string work;
+    std::string parent_images;
+    std::string page_server_address;
+    int page_server_port = 0;
+    std::string config_file;
+    std::chrono::milliseconds timeout{0};
+    CgroupMode cgroup_mode = CgroupMode::soft;
+    /** With lazy_pages: a descriptor that gets a NUL byte when pages can be asked for. */
+    std::optional<int> status;
+    bool leave_running = false, pre_dump = false, shell_job = false, tcp_established = false, tcp_skip_in_flight = false;
+    bool external_unix_sockets = false, file_locks = false, lazy_pages = false, empty_network = false, auto_dedup = false;
+    bool link_remap = false;
+};
+
+/** A pair of links that a restore makes: its name in the container, and that of its other end on the host. */
+struct VethPair {
+    std::string name, host_name;
+};
+
+/** A cgroup in which the tree of the images begins; see berth_cgroup_root. */
+struct CgroupRoot {
+    std::string controller, path;
+};
+
+/** How a container is to be restored; see berth_restore_options. Empty and zero are the library's defaults. */
+struct RestoreOptions {
+    /** Required. */
+    std::string images;
+    std::string work;
+    /** Where streams lead that were pipes, and where the terminal's master goes. */
+    ProcessOptions process;
+    std::vector<VethPair> veth_pairs;
+    std::vector<CgroupRoot> cgroup_roots;
+    /** "apparmor:NAME" or "selinux:LABEL". */
+    std::string lsm_profile;
+    std::string lsm_mount_context;
+    std::string config_file;
+    std::chrono::milliseconds timeout{0};
+    CgroupMode cgroup_mode = CgroupMode::soft;
+    bool shell_job = false, tcp_established = false, tcp_close = false, external_unix_sockets = false, file_locks = false;
+    bool lazy_pages = false, empty_network = false, auto_dedup = false;
 };
 
 /** How a process ended. */
@@ -504,6 +563,108 @@ private:
     std::vector<const char *> cgroups_;
 };
 
+/* Names a NUL in one of the texts, or the first. */
+inline std::optional<Error> nul_among(std::initializer_list<std::pair<const std::string *, const char *>> given) {
+    for (const auto &[text, name] : given) {
+        if (auto wrong = nul_in(*text, name)) return wrong;
+    }
+    return std::nullopt;
+}
+
+inline std::uint32_t flags_of(std::initializer_list<std::pair<bool, std::uint32_t>> given) {
+    std::uint32_t flags = 0;
+    for (const auto &[set, flag] : given) flags |= set ? flag : 0;
+    return flags;
+}
+
+inline std::optional<Error> wrong(const CheckpointOptions &options) {
+    return nul_among({{&options.images, "images"},
+                      {&options.work, "work"},
+                      {&options.parent_images, "parent_images"},
+                      {&options.page_server_address, "page_server_address"},
+                      {&options.config_file, "config_file"}});
+}
+
+inline berth_checkpoint_options checkpoint_options(const CheckpointOptions &options) {
+    berth_checkpoint_options raw;
+    berth_checkpoint_options_init(&raw, sizeof raw);
+    raw.images = or_null(options.images);
+    raw.work = or_null(options.work);
+    raw.parent_images = or_null(options.parent_images);
+    raw.page_server_address = or_null(options.page_server_address);
+    raw.page_server_port = options.page_server_port;
+    raw.config_file = or_null(options.config_file);
+    raw.timeout_ms = options.timeout.count();
+    raw.cgroup_mode = static_cast<std::int32_t>(options.cgroup_mode);
+    if (options.status) raw.status = Stream::fd(*options.status).raw();
+    raw.flags = flags_of({{options.leave_running, BERTH_CHECKPOINT_LEAVE_RUNNING},
+                          {options.pre_dump, BERTH_CHECKPOINT_PRE_DUMP},
+                          {options.shell_job, BERTH_CHECKPOINT_SHELL_JOB},
+                          {options.tcp_established, BERTH_CHECKPOINT_TCP_ESTABLISHED},
+                          {options.tcp_skip_in_flight, BERTH_CHECKPOINT_TCP_SKIP_IN_FLIGHT},
+                          {options.external_unix_sockets, BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS},
+                          {options.file_locks, BERTH_CHECKPOINT_FILE_LOCKS},
+                          {options.lazy_pages, BERTH_CHECKPOINT_LAZY_PAGES},
+                          {options.empty_network, BERTH_CHECKPOINT_EMPTY_NETWORK},
+                          {options.auto_dedup, BERTH_CHECKPOINT_AUTO_DEDUP},
+                          {options.link_remap, BERTH_CHECKPOINT_LINK_REMAP}});
+    return raw;
+}
+
+/* The options as berth.h has them, with what they point to. */
+class RawRestore {
+public:
+    explicit RawRestore(const RestoreOptions &options) : process_(options.process) {
+        berth_restore_options_init(&raw_, sizeof raw_);
+        raw_.images = or_null(options.images);
+        raw_.work = or_null(options.work);
+        raw_.process = process_.get();
+        for (const auto &pair : options.veth_pairs) veths_.push_back({pair.name.c_str(), pair.host_name.c_str()});
+        raw_.veth_pairs = veths_.data();
+        raw_.veth_pair_count = veths_.size();
+        for (const auto &root : options.cgroup_roots) roots_.push_back({root.controller.c_str(), root.path.c_str()});
+        raw_.cgroup_roots = roots_.data();
+        raw_.cgroup_root_count = roots_.size();
+        raw_.lsm_profile = or_null(options.lsm_profile);
+        raw_.lsm_mount_context = or_null(options.lsm_mount_context);
+        raw_.config_file = or_null(options.config_file);
+        raw_.timeout_ms = options.timeout.count();
+        raw_.cgroup_mode = static_cast<std::int32_t>(options.cgroup_mode);
+        raw_.flags = flags_of({{options.shell_job, BERTH_RESTORE_SHELL_JOB},
+                               {options.tcp_established, BERTH_RESTORE_TCP_ESTABLISHED},
+                               {options.tcp_close, BERTH_RESTORE_TCP_CLOSE},
+                               {options.external_unix_sockets, BERTH_RESTORE_EXTERNAL_UNIX_SOCKETS},
+                               {options.file_locks, BERTH_RESTORE_FILE_LOCKS},
+                               {options.lazy_pages, BERTH_RESTORE_LAZY_PAGES},
+                               {options.empty_network, BERTH_RESTORE_EMPTY_NETWORK},
+                               {options.auto_dedup, BERTH_RESTORE_AUTO_DEDUP}});
+    }
+    RawRestore(const RawRestore &) = delete;
+    RawRestore &operator=(const RawRestore &) = delete;
+    const berth_restore_options *get() const noexcept { return &raw_; }
+
+    static std::optional<Error> wrong(const RestoreOptions &options) {
+        for (const auto &pair : options.veth_pairs) {
+            if (auto wrong = nul_among({{&pair.name, "veth_pairs"}, {&pair.host_name, "veth_pairs"}})) return wrong;
+        }
+        for (const auto &root : options.cgroup_roots) {
+            if (auto wrong = nul_among({{&root.controller, "cgroup_roots"}, {&root.path, "cgroup_roots"}})) return wrong;
+        }
+        if (auto wrong = RawOptions::wrong(options.process)) return wrong;
+        return nul_among({{&options.images, "images"},
+                          {&options.work, "work"},
+                          {&options.lsm_profile, "lsm_profile"},
+                          {&options.lsm_mount_context, "lsm_mount_context"},
+                          {&options.config_file, "config_file"}});
+    }
+
+private:
+    berth_restore_options raw_;
+    RawOptions process_;
+    std::vector<berth_veth_pair> veths_;
+    std::vector<berth_cgroup_root> roots_;
+};
+
 inline Stats stats(const berth_stats &raw) {
     const auto count = [](std::uint64_t number) {
         return number == std::numeric_limits<std::uint64_t>::max() ? Stats::Count() : Stats::Count(number);
@@ -689,6 +850,12 @@ public:
     }
     Outcome<void> pause() const { return detail::tell(berth_container_pause, get()); }
     Outcome<void> resume() const { return detail::tell(berth_container_resume, get()); }
+    /** Dumps it into images, from which Runtime::restore makes it anew; it is stopped then, unless the options say otherwise. */
+    Outcome<void> checkpoint(const CheckpointOptions &options) const {
+        if (auto wrong = detail::wrong(options)) return detail::failed<void>(*wrong);
+        const berth_checkpoint_options raw = detail::checkpoint_options(options);
+        return detail::tell(berth_container_checkpoint, get(), &raw);
+    }
     /** Changes limits. `resources_json` is OCI's "linux.resources"; what it does not give stays. */
     Outcome<void> set(const std::string &resources_json) const {
         if (auto wrong = detail::nul_in(resources_json, "resources_json")) return detail::failed<void>(*wrong);
@@ -735,9 +902,11 @@ public:
     /** berth_runtime_new. */
     static Outcome<Runtime> open(const RuntimeOptions &options = {}) {
         if (auto wrong = detail::nul_in(options.state_root, "state_root")) return detail::failed<Runtime>(*wrong);
+        if (auto wrong = detail::nul_in(options.criu, "criu")) return detail::failed<Runtime>(*wrong);
         berth_runtime_options raw;
         berth_runtime_options_init(&raw, sizeof raw);
         raw.state_root = detail::or_null(options.state_root);
+        raw.criu = detail::or_null(options.criu);
         raw.setup_timeout_ms = options.setup_timeout.count();
         raw.lock_timeout_ms = options.lock_timeout.count();
         raw.hook_timeout_ms = options.hook_timeout.count();
@@ -757,6 +926,15 @@ public:
     Outcome<Container> run(const std::string &id, const Config &config, const ProcessOptions &options = {}) const {
         return make(berth_container_run, id, config, options);
     }
+    /** A container from the images of a checkpoint: its processes go on where they were. After an error nothing is left. */
+    Outcome<Container> restore(const std::string &id, const Config &config, const RestoreOptions &options) const {
+        if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
+        if (auto wrong = detail::RawRestore::wrong(options)) return detail::failed<Container>(*wrong);
+        const detail::RawRestore raw(options);
+        return detail::ask<berth_container *>(container, berth_container_restore, get(), id.c_str(), config.get(), raw.get());
+    }
+    /** What CRIU can do here, as JSON; see berth_criu_check. */
+    Outcome<std::string> criu_check() const { return detail::ask<char *>(detail::text, berth_criu_check, get()); }
     /** A handle on a container that this or any other process has made. */
     Outcome<Container> load(const std::string &id) const {
         if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
