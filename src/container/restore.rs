@@ -281,6 +281,7 @@ impl Work<'_> {
             join_namespaces: join.collect(),
             lazy_pages: Some(options.lazy_pages),
             orphan_pts_master: Some(true),
+            network_lock: Some(message::NetworkLock::Nftables.into()),
             config_file: path_text(options.config_file.as_deref(), "config_file")?,
             lsm_profile: options.lsm_profile.clone(),
             lsm_mount_context: options.lsm_mount_context.clone(),

@@ -1,7 +1,7 @@
 //! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
 
 /// Part of an error of CRIU's, and what to do.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 13] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
     ("--ext-unix-sk", "allow external unix sockets, or let the container close them"),
@@ -15,7 +15,6 @@ const KNOWN: [(&str, &str); 14] = [
     ("external slavery", "do not share the propagation of its mounts with the host"),
     ("Can't get 1:16 opt", "use CRIU 4.2 or newer: older ones cannot dump internet sockets on Linux 6.16 and newer"),
     ("No mapping for", "the configuration has no mount for one that is in the images"),
-    ("iptables-restore", "install iptables: CRIU needs it to hold back the packets of connections"),
 ];
 
 /// The remedy, for a sentence.
