@@ -39,8 +39,8 @@ fn a_container_that_is_left_running_is_not_disturbed() {
     checkpoint(&container, &options);
     assert_eq!(container.status().unwrap(), Status::Running);
     counts_on(&data);
+    // Its files have gone on since: from these images nothing could be restored for sure.
     end(container);
-    end(host.restored(&config, &host.images("images")));
 }
 
 #[test]
