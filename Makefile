@@ -24,7 +24,7 @@ SONAME  := libberth.so.0
 REAL    := libberth.so.$(VERSION)
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
-DOCS    := README.md CHANGELOG.md LICENSE
+DOCS    := README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 # What the command line makes of its own options: man pages, and completions under the names that shells look for.
 PAPERS  := $(RELEASE)/papers
@@ -73,7 +73,7 @@ lint: ## formatting, clippy and shellcheck, warnings denied
 
 install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= say where
 	@test -e $(RELEASE)/native-static-libs || { echo "run make first: there is nothing to install yet" >&2; exit 1; }
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR) \
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR)/docs \
 	  $(DESTDIR)$(GODIR)
 	install -m 755 $(RELEASE)/libberth.so $(DESTDIR)$(LIBDIR)/$(REAL)
 	ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -92,7 +92,8 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	install -m 644 $(PAPERS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
 	install -m 644 $(PAPERS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
 	install -m 644 $(PAPERS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
-	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	install -m 644 $(filter-out docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/
+	install -m 644 $(filter docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/docs/
 	install -m 644 $(GO:%=bindings/go/%) $(DESTDIR)$(GODIR)/
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 
@@ -102,7 +103,7 @@ uninstall: ## remove what `make install` put there (give it the same variables)
 	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
 	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(PAPERS)/man/*.1))) \
 	  $(DESTDIR)$(BASH_COMPLETIONS)/berth $(DESTDIR)$(ZSH_COMPLETIONS)/_berth $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
-	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
+	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 
