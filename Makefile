@@ -32,12 +32,16 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all header demo check vm-check bench deb lint install uninstall clean help
+.PHONY: all papers header demo check vm-check bench deb lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
 	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
+	@$(MAKE) --no-print-directory papers
+
+# Man pages and completions, as the command line that is in RELEASE has them.
+papers:
 	@rm -rf $(PAPERS) && mkdir -p $(PAPERS)/man
 	@$(RELEASE)/berth man $(PAPERS)/man
 	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(PAPERS)/$$shell || exit 1; done

@@ -30,6 +30,7 @@ use_installed() { # FOLDER
   local built=$target/${BERTH_BUILD:-release} prefix=$target/installed
   [ -e "$built/libberth.so" ] || die "$built/libberth.so is missing: run make first (or cargo build, with BERTH_BUILD=debug)"
   [ -e "$built/native-static-libs" ] || "$here/tools/native-libs" "$built" >"$built/native-static-libs"
+  [ -e "$built/papers" ] || make --silent -C "$here" papers RELEASE="$built"
   make --silent -C "$here" install RELEASE="$built" PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=: DESTDIR=
   if [ -z "${BERTH_TEST_ROOTFS:-}" ]; then
     BERTH_TEST_ROOTFS=$1/rootfs
