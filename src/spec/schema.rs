@@ -3,7 +3,7 @@
 
 use super::capabilities;
 use super::seccomp;
-use super::shape::{I64, Kind, TEXTS, U32, U64, later_even_empty, never, optional, required};
+use super::shape::{I64, Kind, TEXTS, U32, U64, never, optional, refused, required};
 
 const OTHER_PLATFORM: &str = "belongs to another platform, and libberth runs Linux containers; leave it out";
 
@@ -141,10 +141,14 @@ const LINUX: Kind = Kind::Object(&[
     optional("netDevices", Kind::Map(&Kind::Object(&[optional("name", Kind::Text)]))),
     optional("seccomp", SECCOMP),
     optional("mountLabel", Kind::Text),
-    later_even_empty("intelRdt"),
+    refused("intelRdt", NO_RESCTRL),
     optional("memoryPolicy", MEMORY_POLICY),
     optional("personality", PERSONALITY),
 ]);
+
+/// Where the kernel has it, it could only be written down untried: no machine with it was at hand.
+const NO_RESCTRL: &str = "needs the resctrl filesystem of processors with Intel RDT, which libberth does not drive because \
+                          it could not be tested; leave it out";
 
 const MEMORY_POLICY: Kind = Kind::Object(&[
     required("mode", Kind::OneOf("a mode of set_mempolicy(2)", &super::memory_policy::MODES)),

@@ -38,8 +38,8 @@ pub(super) struct Field {
 enum Rule {
     Required(Kind),
     Optional(Kind),
-    /// Known, not implemented by this version, and even an empty object asks for something.
-    LaterEvenEmpty,
+    /// Known, and refused for a reason that is told, even if it is empty: that asks for something, too.
+    Refused(&'static str),
     /// Not for this platform; the reason is told.
     Never(&'static str),
 }
@@ -52,8 +52,8 @@ pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
     Field { name, rule: Rule::Optional(kind) }
 }
 
-pub(super) const fn later_even_empty(name: &'static str) -> Field {
-    Field { name, rule: Rule::LaterEvenEmpty }
+pub(super) const fn refused(name: &'static str, reason: &'static str) -> Field {
+    Field { name, rule: Rule::Refused(reason) }
 }
 
 pub(super) const fn never(name: &'static str, reason: &'static str) -> Field {
@@ -154,7 +154,7 @@ fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Res
             (Rule::Required(kind) | Rule::Optional(kind), Some(value)) => {
                 kept.insert(field.name.to_owned(), fit_at(value, kind, &path)?);
             }
-            (Rule::LaterEvenEmpty, Some(_)) => return Err(not_yet(&path)),
+            (Rule::Refused(reason), Some(_)) => return Err(Error::unsupported_field(&path, reason)),
             (Rule::Never(reason), Some(value)) if !says_nothing(value) => {
                 return Err(Error::unsupported_field(&path, reason));
             }
@@ -162,10 +162,6 @@ fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Res
         }
     }
     Ok(Value::Object(kept))
-}
-
-fn not_yet(path: &str) -> Error {
-    Error::unsupported_field(path, "this version of libberth does not implement the field; leave it out")
 }
 
 fn says_nothing(value: &Value) -> bool {
