@@ -81,8 +81,8 @@ static void the_same_holds_for_processes(void) {
     FAILS(BERTH_E_INVALID_ARGUMENT, "berth_process_options.size is 8",
           berth_container_run(runtime, new_id(), config, &options.known, &container, &error));
     options.known.size = sizeof options.known;
-    options.known.reserved = 1;
-    FAILS(BERTH_E_UNSUPPORTED, "reserved",
+    options.known.flags = 1u << 31;
+    FAILS(BERTH_E_UNSUPPORTED, "flags has unknown bits",
           berth_container_run(runtime, new_id(), config, &options.known, &container, &error));
     berth_config_free(config);
 }
