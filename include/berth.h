@@ -1196,7 +1196,7 @@ int32_t berth_config_validate(const struct berth_config *config,
 
 /**
  * What berth_container_create would have the container's init do on this host, step by step and in order, as a
- * JSON object with the array "steps", and in the array "outside" what the host does to init meanwhile (limits, scheduling
+ * JSON object with the array "steps", in "user_namespaces" those that mounts are mapped by, and in "outside" what the host does to init meanwhile (limits, scheduling
  * …). Makes nothing. For people and for comparison: names of steps may change between versions.
  *
  * `json` is released with berth_string_free. Errors: as berth_config_validate.

@@ -119,12 +119,22 @@ impl Plan {
         });
         json!({
             "steps": steps.collect::<Vec<_>>(),
+            "user_namespaces": self.user_namespaces.iter().map(IdMaps::explain).collect::<Vec<_>>(),
             "outside": self.outside.iter().map(Outside::explain).collect::<Vec<_>>(),
         })
     }
 }
 
 impl IdMaps {
+    fn explain(&self) -> Value {
+        let list = |maps: &[LinuxIdMapping]| {
+            let text = |map: &LinuxIdMapping| format!("{} {} {}", map.container_id(), map.host_id(), map.size());
+            maps.iter().map(text).collect::<Vec<_>>().join(", ")
+        };
+        let (uids, gids) = (list(&self.uids), list(&self.gids));
+        json!({ "text": format!("making a user namespace with the uids {uids} and the gids {gids}") })
+    }
+
     /// Those of the user namespace that a configuration asks for, if it is a new one.
     pub fn of(spec: &Spec) -> Option<IdMaps> {
         let linux = spec.linux().as_ref()?;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::{Create, Plan, Step, create};
 use crate::cgroup::Layout;
 use crate::spec::Config;
@@ -114,4 +116,94 @@ fn explaining_tells_each_step_with_what_it_touches() {
     assert_eq!(shm["op"], "Mount");
     assert_eq!(shm["attributes"], serde_json::json!(["nosuid", "nodev", "noexec"]));
     assert_eq!(shm["options"], serde_json::json!(["mode=1777", "size=65536k"]));
+}
+
+/// The default configuration with several places set.
+fn with(changes: &[(&str, serde_json::Value)]) -> Plan {
+    let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match config.pointer_mut(parent).unwrap() {
+            serde_json::Value::Array(list) => list.push(value.clone()),
+            object => object[name] = value.clone(),
+        }
+    }
+    plan_of(&config.to_string())
+}
+
+#[test]
+fn what_the_host_does_to_the_process_is_told_in_words() {
+    let plan = with(&[
+        ("/process/oomScoreAdj", json!(100)),
+        ("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 10, "hard": 20 }])),
+        ("/process/scheduler", json!({ "policy": "SCHED_FIFO", "priority": 7, "flags": ["SCHED_FLAG_RESET_ON_FORK"] })),
+        ("/process/ioPriority", json!({ "class": "IOPRIO_CLASS_BE", "priority": 3 })),
+    ]);
+    let outside = plan.explain()["outside"].clone();
+    let texts: Vec<&str> = outside.as_array().unwrap().iter().map(|act| act["text"].as_str().unwrap()).collect();
+    assert_eq!(
+        texts,
+        [
+            "setting the OOM score adjustment 100",
+            "raising the hard limit of RLIMIT_NOFILE to 20, if it is lower",
+            "setting the scheduler SCHED_FIFO, priority 7, flags 1",
+            "setting the I/O priority IOPRIO_CLASS_BE 3",
+        ]
+    );
+}
+
+#[test]
+fn what_a_process_is_given_late_comes_after_the_start() {
+    let plan = with(&[
+        ("/process/env", json!([])),
+        ("/linux/personality", json!({ "domain": "LINUX32" })),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "0-1", "flags": ["MPOL_F_STATIC_NODES"] })),
+    ]);
+    let start = position(&plan, "waiting at exec.fifo");
+    for words in [
+        "looking for the home of uid 0",
+        "taking the personality LINUX32",
+        "setting the memory policy MPOL_BIND MPOL_F_STATIC_NODES of the nodes 0-1",
+    ] {
+        let at = position(&plan, words);
+        assert!(start < at && at < position(&plan, "limiting the bounding set"), "{words}");
+    }
+    let with_home = with(&[("/process/env", json!(["HOME=/x"]))]);
+    assert!(!words(&with_home).contains("looking for the home"));
+}
+
+#[test]
+fn an_entry_of_mounts_is_named_by_its_steps() {
+    let map = json!([{ "containerID": 0, "hostID": 1000, "size": 10 }]);
+    let plan = with(&[
+        (
+            "/mounts/-",
+            json!({
+                "destination": "/a", "type": "bind", "source": "/src", "options": ["rbind", "ridmap", "rslave"],
+                "uidMappings": map, "gidMappings": map,
+            }),
+        ),
+        ("/mounts/-", json!({ "destination": "/b", "type": "tmpfs", "options": ["tmpcopyup", "ro"] })),
+        ("/mounts/-", json!({ "destination": "/b", "options": ["remount", "size=1m"] })),
+    ]);
+    let steps = plan.explain()["steps"].clone();
+    let of = |entry: usize| -> Vec<String> {
+        let path = format!("mounts[{entry}]");
+        let own = steps.as_array().unwrap().iter().filter(|step| step["json_path"] == path.as_str());
+        own.map(|step| step["text"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        of(7),
+        [
+            "opening the mounts at /src of the host",
+            "mapping the owners in the mounts at /src",
+            "bind mounting /src on /a",
+            "making the mount /a recursively slave",
+        ]
+    );
+    assert_eq!(of(8), ["mounting tmpfs on /b with a copy of what is there", "changing the options of the mount /b"]);
+    assert_eq!(of(9), ["changing the filesystem mounted on /b", "changing the options of the mount /b"]);
+    assert_eq!(plan.user_namespaces.len(), 1);
+    let made = plan.explain()["user_namespaces"][0]["text"].clone();
+    assert_eq!(made, "making a user namespace with the uids 0 1000 10 and the gids 0 1000 10");
 }
