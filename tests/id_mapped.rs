@@ -87,15 +87,16 @@ fn a_mount_has_the_mappings_of_a_joined_user_namespace() {
 fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
     let host = Host::new();
     for (option, expected) in [("ridmap", "1000\n1000\n"), ("idmap", "1000\n0\n")] {
-        // The container's own rootfs is no mount with something below; the first container makes such a tree for itself.
         let tree = host.make_dir(option);
         fs::create_dir(tree.join("below")).unwrap();
+        // A directory of the same filesystem, because tmpfs cannot be mapped before Linux 6.3.
+        let other = host.make_dir(&format!("{option}-below"));
         let mount = || {
             nix::mount::mount(
-                Some("tmpfs"),
+                Some(&other),
                 &tree.join("below"),
-                Some("tmpfs"),
-                nix::mount::MsFlags::empty(),
+                None::<&str>,
+                nix::mount::MsFlags::MS_BIND,
                 None::<&str>,
             )
         };

@@ -135,10 +135,10 @@ fn a_failed_mount_is_told_with_its_entry() {
     }
 }
 
-/// A bundle whose image has something in /data.
+/// A bundle whose image has something in /of-its-own.
 fn with_data(host: &Host, config: &Value, name: &str) -> std::path::PathBuf {
     let bundle = host.bundle(name, config);
-    let data = bundle.join("rootfs/data");
+    let data = bundle.join("rootfs/of-its-own");
     fs::create_dir_all(data.join("sub/deep")).unwrap();
     fs::write(data.join("sub/deep/file"), "of the image").unwrap();
     fs::set_permissions(data.join("sub/deep/file"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -152,26 +152,26 @@ fn with_data(host: &Host, config: &Value, name: &str) -> std::path::PathBuf {
 #[test]
 fn tmpcopyup_has_what_the_image_has_and_leaves_that_alone() {
     let host = Host::new();
-    let script = "cat /data/link; stat -c ' %a:%u:%g' /data/sub/deep/file /data; echo new >/data/sub/new";
+    let script = "cat /of-its-own/link; stat -c ' %a:%u:%g' /of-its-own/sub/deep/file /of-its-own; echo new >/of-its-own/sub/new";
     for (name, options, top) in [
         ("plain", vec!["tmpcopyup"], "2755:0:9"),
         ("own-mode", vec!["tmpcopyup", "mode=1777"], "1777:0:0"),
         ("sized", vec!["tmpcopyup", "size=1m", "nosuid"], "2755:0:9"),
     ] {
         let mut config = shell(script);
-        push_mount(&mut config, tmpfs("/data", &options));
+        push_mount(&mut config, tmpfs("/of-its-own", &options));
         let bundle = with_data(&host, &config, name);
         let text = in_bundle(&host, &bundle).unwrap();
         assert_eq!(text, format!("of the image 644:7:8\n {top}\n"), "{name}");
-        assert!(!bundle.join("rootfs/data/sub/new").exists(), "{name}");
+        assert!(!bundle.join("rootfs/of-its-own/sub/new").exists(), "{name}");
     }
 }
 
 #[test]
 fn tmpcopyup_may_be_read_only_afterwards() {
     let host = Host::new();
-    let mut config = shell("cat /data/link; touch /data/x 2>&1");
-    push_mount(&mut config, tmpfs("/data", &["tmpcopyup", "ro"]));
+    let mut config = shell("cat /of-its-own/link; touch /of-its-own/x 2>&1");
+    push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "ro"]));
     let text = in_bundle(&host, &with_data(&host, &config, "b")).unwrap();
     assert!(text.starts_with("of the image") && text.contains("Read-only file system"), "{text}");
 }
@@ -179,14 +179,14 @@ fn tmpcopyup_may_be_read_only_afterwards() {
 #[test]
 fn tmpcopyup_in_a_user_namespace() {
     let host = Host::new();
-    let mut config = shell("cat /data/file; stat -c ' %u' /data/file");
-    push_mount(&mut config, tmpfs("/data", &["tmpcopyup"]));
+    let mut config = shell("cat /of-its-own/file; stat -c ' %u' /of-its-own/file");
+    push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup"]));
     with_user_namespace(&mut config);
     let bundle = host.bundle("b", &config);
-    fs::create_dir(bundle.join("rootfs/data")).unwrap();
-    fs::write(bundle.join("rootfs/data/file"), "mine").unwrap();
-    std::os::unix::fs::chown(bundle.join("rootfs/data"), Some(ID_BASE), Some(ID_BASE)).unwrap();
-    std::os::unix::fs::chown(bundle.join("rootfs/data/file"), Some(ID_BASE + 5), Some(ID_BASE)).unwrap();
+    fs::create_dir(bundle.join("rootfs/of-its-own")).unwrap();
+    fs::write(bundle.join("rootfs/of-its-own/file"), "mine").unwrap();
+    std::os::unix::fs::chown(bundle.join("rootfs/of-its-own"), Some(ID_BASE), Some(ID_BASE)).unwrap();
+    std::os::unix::fs::chown(bundle.join("rootfs/of-its-own/file"), Some(ID_BASE + 5), Some(ID_BASE)).unwrap();
     assert_eq!(in_bundle(&host, &bundle).unwrap(), "mine 5\n");
 }
 
@@ -194,13 +194,13 @@ fn tmpcopyup_in_a_user_namespace() {
 fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
     let host = Host::new();
     let mut config = shell("true");
-    push_mount(&mut config, tmpfs("/data", &["tmpcopyup", "size=64k"]));
+    push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "size=64k"]));
     let bundle = with_data(&host, &config, "b");
     // Without a block on the disk, and a terabyte to whoever reads it.
-    fs::File::create(bundle.join("rootfs/data/hole")).unwrap().set_len(1 << 40).unwrap();
+    fs::File::create(bundle.join("rootfs/of-its-own/hole")).unwrap().set_len(1 << 40).unwrap();
     let error = in_bundle(&host, &bundle).unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
-    assert!(error.message.starts_with("mounting tmpfs on /data with a copy of what is there"), "{error}");
+    assert!(error.message.starts_with("mounting tmpfs on /of-its-own with a copy of what is there"), "{error}");
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
@@ -209,16 +209,16 @@ fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
     let host = Host::new();
     let outside = host.make_dir("outside");
     fs::write(outside.join("secret"), "secret").unwrap();
-    let mut config = shell("ls -lR /data /out 2>&1; cat /data/out/secret /out/secret 2>&1");
-    push_mount(&mut config, tmpfs("/data", &["tmpcopyup"]));
+    let mut config = shell("ls -lR /of-its-own /out 2>&1; cat /of-its-own/out/secret /out/secret 2>&1");
+    push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup"]));
     let bundle = host.bundle("b", &config);
-    fs::create_dir(bundle.join("rootfs/data")).unwrap();
-    symlink(&outside, bundle.join("rootfs/data/out")).unwrap();
+    fs::create_dir(bundle.join("rootfs/of-its-own")).unwrap();
+    symlink(&outside, bundle.join("rootfs/of-its-own/out")).unwrap();
     let text = in_bundle(&host, &bundle).unwrap();
     assert!(text.contains("out -> ") && !text.contains("secret\n-") && text.contains("No such file"), "{text}");
     // The destination itself may be a symlink that leads out: it stays inside.
     let bundle = host.bundle("b2", &config);
-    symlink(&outside, bundle.join("rootfs/data")).unwrap();
+    symlink(&outside, bundle.join("rootfs/of-its-own")).unwrap();
     let text = in_bundle(&host, &bundle).unwrap_or_else(|error| error.message);
     assert!(!text.contains("-rw-r--r--    1 0        0                6"), "{text}");
     assert_eq!(fs::metadata(outside.join("secret")).unwrap().size(), 6);
