@@ -32,7 +32,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all papers header demo check vm-check bench deb lint install uninstall clean help
+.PHONY: all papers header demo check vm-check bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release $(CARGO_FLAGS)
@@ -74,6 +74,9 @@ lint: ## formatting, clippy and shellcheck, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
 	tests/lint-scripts
+
+wheel: all ## build Python's packages: a wheel that carries the library, and a source package
+	bindings/python/build $(RELEASE)/libberth.so $(TARGET)/wheel
 
 install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= say where
 	@test -e $(RELEASE)/native-static-libs || { echo "run make first: there is nothing to install yet" >&2; exit 1; }

@@ -24,7 +24,9 @@ class CgroupManager(Constant):
     #: systemd: each container is a transient scope. linux.cgroupsPath is "slice:prefix:name". Needs a host with
     #: cgroup v2 alone (else :class:`Unsupported` from create).
     SYSTEMD = raw.BERTH_CGROUP_MANAGER_SYSTEMD
-    #: Nobody: containers stay in the caller's cgroups, need a new pid namespace, and may have no linux.resources.
+    #: Nobody: containers stay in the caller's cgroups. They need a new pid namespace, and may have no linux.resources,
+    #: device rules included; pausing, listing and signalling all of their processes, statistics and events are
+    #: :class:`Unsupported`.
     DISABLED = raw.BERTH_CGROUP_MANAGER_DISABLED
 
 

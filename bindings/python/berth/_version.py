@@ -32,7 +32,11 @@ def has_feature(name: str) -> bool:
 
 
 def features() -> Dict[str, Any]:
-    """What a configuration may say: the features document of the OCI runtime specification (features.md)."""
+    """What a configuration may say, as the features document of the OCI runtime specification: versions, hooks, mount options,
+    namespaces, capabilities and so on that :meth:`Config.from_json` accepts.
+
+    It is about this library; the kernel may lack a thing all the same, and :meth:`Runtime.create` then raises.
+    """
     loaded = library()
     document: Dict[str, Any] = loaded.json(loaded.functions.berth_features_json)
     return document

@@ -143,6 +143,18 @@ class Runtimes(WithContainers):
         self.assertEqual([one["cgroup_manager"] for one in passed], [0, 1, 0, 0])
         self.assertEqual({one["state_root"].decode() for one in passed}, {self.world.state_root})
 
+    def test_containers_without_cgroups_have_no_statistics(self):
+        spec = spec_of("exit 6")
+        del spec["linux"]["resources"]
+        manager = berth.CgroupManager.DISABLED
+        with berth.Runtime(self.world.state_root, cgroup_manager=manager) as runtime:
+            with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
+                with berth.deleting(runtime.create(self.world.new_id(), config, **QUIET)) as container:
+                    with self.assertRaises(berth.Unsupported):
+                        container.stats()
+                    container.start()
+                    self.assertEqual(container.wait(LONG).code, 6)
+
     def test_times_are_seconds(self):
         """A hook that has no timeout of its own has the runtime's."""
         hook = {"path": "/bin/sleep", "args": ["sleep", "1000"]}
@@ -172,6 +184,12 @@ class Configurations(WithContainers):
         self.assertEqual([one["hostID"] for one in maps], [1000, 2**32 - 2])
         with self.assertRaises(berth.InvalidArgument):
             berth.default_rootless_spec(-1, 0)
+
+    def test_the_features_document_has_what_the_default_specification_asks_for(self):
+        found = berth.features()
+        asked = {one["type"] for one in berth.default_spec()["linux"]["namespaces"]}
+        self.assertLessEqual(asked, set(found["linux"]["namespaces"]))
+        self.assertIn("ociVersionMax", found)
 
     def test_explaining_makes_nothing(self):
         with config_of("true") as config:
