@@ -7,6 +7,7 @@ tests/rootfs has made, BERTH_TEST_CRIU a CRIU that tests/install-criu has unpack
 
 import itertools
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -33,6 +34,9 @@ def library_path():
     target = Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target"))
     built = [target / kind / "libberth.so" for kind in ("release", "debug")]
     return str(next((path for path in built if path.exists()), built[0]))
+
+
+needs_compiler = unittest.skipUnless(shutil.which("cc"), "there is no C compiler")
 
 
 def rootfs():

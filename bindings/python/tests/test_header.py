@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from support import TOP, berth
+from support import TOP, berth, needs_compiler
 
 from berth import aio, raw
 
@@ -70,11 +70,13 @@ class Header(unittest.TestCase):
         done = subprocess.run([sys.executable, str(PACKAGE.parent / "generate"), "--check"], stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
 
+    @needs_compiler
     def test_constants_are_as_in_c(self):
         checks = [f'_Static_assert({name} == {value}, "{name}");' for name, value in constants().items()]
         self.assertGreater(len(checks), 40)
         self.assertIsNone(compile_c(checks))
 
+    @needs_compiler
     def test_sizes_and_offsets_of_all_members_are_as_in_c(self):
         found = {}
         for line in subprocess.check_output([str(TOP / "tests/layout")], universal_newlines=True).splitlines():
@@ -87,16 +89,19 @@ class Header(unittest.TestCase):
             ours[struct.__name__] = {".": (ctypes.sizeof(struct), 0), **members}
         self.assertEqual(found, ours)
 
+    @needs_compiler
     def test_functions_have_the_types_of_c(self):
         """A second declaration of a function with other types is an error. ctypes knows no const."""
         self.assertIsNone(compile_c(prototypes(), "-Dconst="))
 
+    @needs_compiler
     def test_the_callback_has_the_types_of_c(self):
         callback = raw.berth_log_callback
         arguments = ", ".join(map(in_c, callback._argtypes_))
         check = f"void told({arguments}); berth_log_callback told_too = told;"
         self.assertIsNone(compile_c([check], "-Dconst="))
 
+    @needs_compiler
     def test_the_compiler_would_tell(self):
         self.assertIn("berth_version", compile_c(["int32_t berth_version(void);"], "-Dconst="))
         self.assertIn("BERTH_E_BUSY", compile_c(['_Static_assert(BERTH_E_BUSY == -3, "BERTH_E_BUSY");']))

@@ -13,7 +13,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import TOP, library_path
+from support import TOP, library_path, needs_compiler
 
 TELL = "import berth; print(berth.load()); print(berth.version())"
 
@@ -93,6 +93,7 @@ class Load(unittest.TestCase):
         self.assertIn("libberth was not found", complaint)
         self.assertIn("berth.load(path)", complaint)
 
+    @needs_compiler
     def test_a_file_that_is_not_libberth_is_told_by_its_name(self):
         site = self.installed()
         _, complaint = self.python("import berth; berth.load('/nothing/here.so')", site)
