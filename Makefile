@@ -76,7 +76,7 @@ lint: ## formatting, clippy and shellcheck, warnings denied
 	tests/lint-scripts
 
 wheel: all ## build Python's packages: a wheel that carries the library, and a source package
-	bindings/python/build $(RELEASE)/libberth.so $(TARGET)/wheel
+	bindings/python/package $(RELEASE)/libberth.so $(TARGET)/wheel
 
 install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= say where
 	@test -e $(RELEASE)/native-static-libs || { echo "run make first: there is nothing to install yet" >&2; exit 1; }

@@ -1,7 +1,7 @@
 """What pyproject.toml cannot say: a package that carries the library is for one platform, and for every Python 3.
 
 Without the library (as in the source package) it is for all platforms, and uses the system's. BERTH_WHEEL_PLATFORM names
-the platform; ./build works it out.
+the platform; ./package works it out.
 """
 
 import os
