@@ -144,7 +144,7 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
     counts_on(&data);
     checkpoint(&container, &into(&host.images("images")));
     end(container);
-    let stood_at = count(&data);
+    let (files, stood_at) = (Files::of(&data), count(&data));
     let state = host.path("state");
     for script in
         ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "network-unlock", "pre-resume"]
@@ -158,6 +158,7 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
         assert_eq!(leftovers::cgroups(&id), Vec::<PathBuf>::new(), "{script}");
         // Killed at the last of them, it lets go of processes that are complete; they end a moment later.
         assert!(count(&data) == stood_at || script == "pre-resume", "{script}: it has run");
+        files.put_back();
         assert_eq!(leftovers::files(&state), Vec::<PathBuf>::new(), "{script}");
         assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
     }

@@ -286,7 +286,9 @@ fn cgroups_below_the_containers_own_come_back() {
     let nested = place(&container).contains("/inner");
     checkpoint(&container, &into(&host.images("images")));
     end(container);
+    let files = Files::of(&data);
     for mode in [CgroupMode::Soft, CgroupMode::Full] {
+        files.put_back();
         let options = RestoreOptions { cgroup_mode: mode, ..from(&host.images("images")) };
         let restored =
             host.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", told(&error)));

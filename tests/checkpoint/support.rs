@@ -50,6 +50,21 @@ pub fn counts_on(data: &Path) -> u64 {
     count(data)
 }
 
+/// The files of a counter as they were when it was dumped. Images do not have them: who restores twice, and lets the
+/// container run in between, puts them back (one of them may be open in the images).
+pub struct Files(Vec<(PathBuf, Vec<u8>)>);
+
+impl Files {
+    pub fn of(data: &Path) -> Files {
+        let entries = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+        Files(entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect())
+    }
+
+    pub fn put_back(&self) {
+        self.0.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+    }
+}
+
 impl Host {
     pub fn data(&self) -> PathBuf {
         self.make_dir("data")
