@@ -224,6 +224,7 @@ impl Dump<'_> {
             track_memory: options.tracks_memory().then_some(true),
             auto_dedup: Some(options.auto_dedup),
             cgroup_mode: Some(options.cgroup_mode.message().into()),
+            cgroup_controllers: self.own_hierarchies(init)?,
             external,
             empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
             freeze_cgroup: self.freezer(),
@@ -249,6 +250,27 @@ impl Dump<'_> {
             return Err(Error::invalid_argument(message).with_errno(nix::errno::Errno::ENOENT));
         }
         path_text(Some(parent), "parent_images")
+    }
+
+    /// The hierarchies in which the container has a cgroup of its own, as /proc/<pid>/cgroup names them. In others, which
+    /// this mount namespace may not even show, its processes are in somebody else's: CRIU would dump that one with all
+    /// below it, and a restore would make them again, and write their values.
+    fn own_hierarchies(&self, init: &Identity) -> Result<Vec<String>> {
+        let text = identity::read_proc(&format!("{}/cgroup", init.pid))?.unwrap_or_default();
+        let own = |line: &str| {
+            let (names, place) = line.split_once(':')?.1.split_once(':')?;
+            let directory = self.record.cgroup.paths.get(names.split(',').next()?)?;
+            let below = |place: &Path| {
+                place.parent().is_some() && directory.ends_with(place.strip_prefix("/").unwrap_or(place))
+            };
+            Path::new(place).ancestors().any(below).then(|| names.to_owned())
+        };
+        let found: Vec<String> = text.lines().filter_map(own).collect();
+        if found.is_empty() {
+            let message = format!("container {:?} is in none of its cgroups any more", self.container.id);
+            return Err(Error::new(Code::System, message));
+        }
+        Ok(found)
     }
 
     /// The directory whose freezer CRIU uses: the container's own, so that nobody slips away meanwhile.

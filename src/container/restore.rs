@@ -3,7 +3,7 @@
 //! What the container may be and do is said by the caller's configuration. The images are only believed as far as they
 //! stay within it: before the first of the new processes runs, it is looked at what CRIU has made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -272,7 +272,7 @@ impl Work<'_> {
             root: Some(record.rootfs.to_string_lossy().into_owned()),
             auto_dedup: Some(options.auto_dedup),
             veths: if options.empty_network { Vec::new() } else { veths.chain(more).collect() },
-            cgroup_roots: self.cgroup_roots(pid)?,
+            cgroup_roots: self.cgroup_roots(pid, &record.cgroup.paths)?,
             restore_sibling: Some(true),
             inherit_fds: inherit_fds.collect(),
             cgroup_mode: Some(options.cgroup_mode.message().into()),
@@ -291,11 +291,11 @@ impl Work<'_> {
     }
 
     /// CRIU itself is in the container's cgroups: that is where the tree of the images begins.
-    fn cgroup_roots(&self, pid: i32) -> Result<Vec<message::CgroupRoot>> {
+    fn cgroup_roots(&self, pid: i32, paths: &BTreeMap<String, PathBuf>) -> Result<Vec<message::CgroupRoot>> {
         let given = |controller: &str| self.options.cgroup_roots.iter().find(|root| root.controller == controller);
         let text = identity::read_proc(&format!("{pid}/cgroup"))?.unwrap_or_default();
         let mut roots = Vec::new();
-        for (controller, own) in cgroup::own(&text) {
+        for (controller, own) in cgroup::own(&text).into_iter().filter(|(name, _)| paths.contains_key(name)) {
             let own = own.to_string_lossy().into_owned();
             let path = match given(&controller) {
                 Some(root) if PathBuf::from(&root.path).starts_with(&own) => root.path.clone(),
@@ -482,7 +482,7 @@ fn namespace_of(path: &str) -> Result<(u64, u64)> {
     Ok((found.st_dev, found.st_ino))
 }
 
-/// A process and all that descends from it.
+/// A process and all that descends from it and lives: zombies that were dumped are zombies again.
 fn family(pid: i32) -> Result<Vec<i32>> {
     let mut found = vec![pid];
     let mut next = 0;
@@ -490,6 +490,11 @@ fn family(pid: i32) -> Result<Vec<i32>> {
         found.extend(children_of(pid)?);
         next += 1;
     }
+    let lives = |pid: &i32| match identity::glance(*pid) {
+        Ok(glance) => glance.is_some_and(|glance| !matches!(glance.state, 'Z' | 'X')),
+        Err(_) => true,
+    };
+    found.retain(lives);
     Ok(found)
 }
 

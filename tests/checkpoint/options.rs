@@ -313,6 +313,28 @@ fn cgroups_below_the_containers_own_come_back() {
     }
 }
 
+/// Where the container has no cgroup of its own, its processes are in somebody else's, which must not get into the images: a
+/// restore would make all again that is below it. Told by what CRIU says that it dumps.
+#[test]
+fn cgroups_of_others_stay_out_of_the_images() {
+    let host = host();
+    let data = host.data();
+    let container = host.run(&counter(&data), &quiet()).unwrap();
+    counts_on(&data);
+    let own = std::fs::read_to_string(proc_of(&container, "cgroup")).unwrap();
+    let work = host.path("work");
+    let options = CheckpointOptions { leave_running: true, work: Some(work.clone()), ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    let log = std::fs::read_to_string(work.join("dump.log")).unwrap();
+    for line in own.lines() {
+        let names = line.split(':').nth(1).unwrap();
+        let ours = cgroup_of(&container, names.split(',').next().unwrap()).is_some();
+        let skipped = log.contains(&format!("Skipping controller {names}\n"));
+        assert_eq!(skipped, !ours, "{line}\n{log}");
+    }
+    end(container);
+}
+
 #[test]
 fn hooks_run_when_the_namespaces_are_there() {
     let host = host();
