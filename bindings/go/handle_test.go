@@ -166,6 +166,21 @@ func TestOptionsOfProcessesArrive(t *testing.T) {
 	}
 	options.ParentDeathSignal = 0
 
+	missing := spec("true")
+	missing["process"].(object)["args"] = []string{"/bin/nothing-here"}
+	config, err := berth.NewConfig(missing, rootfs)
+	must(t, err)
+	if made, err := runtime.Create(newID(), config, options); err != nil {
+		t.Error("a missing program is found out when it is started:", err)
+	} else {
+		must(t, made.ForceDelete())
+	}
+	options.FindProgram = true
+	if _, err := runtime.Create(newID(), config, options); !errors.Is(err, syscall.ENOENT) {
+		t.Error("a missing program:", err)
+	}
+	options.FindProgram = false
+
 	must(t, container.Pause())
 	if _, err := container.Exec(shell("true"), options); !errors.Is(err, berth.ErrPaused) {
 		t.Error("paused:", err)

@@ -89,6 +89,9 @@ type ProcessOptions struct {
 	// WaitWhilePaused, with [Container.Exec]: in a paused container the process begins, and the call returns, when that is
 	// resumed; ErrTimeout after the setup timeout.
 	WaitWhilePaused bool
+	// FindProgram, when a container is created: ErrSystem with ENOENT if there is no such program, which otherwise is an error
+	// of [Container.Start].
+	FindProgram bool
 	// Cgroups, with [Container.Exec]: cgroups below the container's own that the process is put into, each "path", or
 	// "controller[,controller]:path".
 	Cgroups []string
@@ -191,6 +194,9 @@ func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(),
 	}
 	if options.WaitWhilePaused {
 		raw.flags |= C.BERTH_PROCESS_WAIT_WHILE_PAUSED
+	}
+	if options.FindProgram {
+		raw.flags |= C.BERTH_PROCESS_FIND_PROGRAM
 	}
 	if count := len(options.Cgroups); count > 0 {
 		raw.cgroups = (**C.char)(array(count, unsafe.Sizeof(*raw.cgroups)))

@@ -76,6 +76,14 @@ static void options_arrive(const berth::Runtime &runtime) {
     fails<berth::InvalidArgumentError>("987", [&] { container.exec(process_json("true"), options); });
     options.extra_fds.clear();
 
+    auto json = config_json("true");
+    json.replace(json.find("/bin/sh"), 7, "/bin/nothing-here");
+    const auto missing = berth::Config::from_json(json, rootfs());
+    runtime.create(new_id(), missing, options).remove(berth::Force::kill);
+    options.find_program = true;
+    fails<berth::SystemError>("/bin/nothing-here", [&] { runtime.create(new_id(), missing, options); });
+    options.find_program = false;
+
     container.pause();
     fails<berth::PausedError>("paused", [&] { container.exec(process_json("true"), options); });
     options.wait_while_paused = true;
