@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"berth"
 )
@@ -204,6 +205,47 @@ func TestOptionsOfProcessesArrive(t *testing.T) {
 	}
 	must(t, container.Resume())
 	must(t, <-executed)
+}
+
+func TestOptionsOfRuntimesArrive(t *testing.T) {
+	for name, options := range map[string]berth.RuntimeOptions{
+		"setup_timeout_ms":  {SetupTimeout: -time.Millisecond},
+		"lock_timeout_ms":   {LockTimeout: -time.Millisecond},
+		"hook_timeout_ms":   {HookTimeout: -time.Millisecond},
+		"cgroup_timeout_ms": {CgroupTimeout: -time.Millisecond},
+		"cgroup_manager":    {CgroupManager: 7},
+	} {
+		options.StateRoot = stateRoot
+		if _, err := berth.NewRuntime(&options); !errors.Is(err, berth.ErrInvalidArgument) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mapped := spec("exit $(stat -c %u /bin/busybox)")
+	mapping := []object{{"containerID": 0, "hostID": 100000, "size": 1000}}
+	linux := mapped["linux"].(object)
+	linux["namespaces"] = append(linux["namespaces"].([]any), object{"type": "user"})
+	linux["uidMappings"], linux["gidMappings"] = mapping, mapping
+	config, err := berth.NewConfig(mapped, rootfs)
+	must(t, err)
+	owner := func(options berth.RuntimeOptions) int {
+		options.StateRoot = stateRoot
+		runtime, err := berth.NewRuntime(&options)
+		must(t, err)
+		defer runtime.Close()
+		container, err := runtime.Run(newID(), config, berth.NoStdio())
+		must(t, err)
+		defer container.ForceDelete()
+		status, err := container.Wait(within(t, longTime))
+		must(t, err)
+		return status.Code
+	}
+	// As an exit status: 65534, the owner that has no mapping, and 0.
+	if found := owner(berth.RuntimeOptions{NoPivot: true}); found != 65534&0xff {
+		t.Error("the owner without an id-mapped root:", found)
+	}
+	if found := owner(berth.RuntimeOptions{IDMappedRoot: true}); found != 0 {
+		t.Error("the owner with an id-mapped root:", found)
+	}
 }
 
 func TestConfigurationsComeFromFilesAndForOthers(t *testing.T) {

@@ -1,0 +1,236 @@
+//! What can be asked of containers, runtimes and configurations.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use berth::spec::Config;
+use berth::{Code, Container, Force, Level, Recipients, Runtime, Settings, Status};
+use log::{LevelFilter, Log, Metadata, Record};
+use serde_json::{Value, json};
+
+use super::*;
+
+pub const ALL: &[Scenario] = &[
+    ("stats", stats),
+    ("stats-json", stats_json),
+    ("set-limits", set_limits),
+    ("oom-event", oom_event),
+    ("pressure-event", pressure_event),
+    ("list", list),
+    ("load-from-another-handle", load_from_another_handle),
+    ("force-delete", force_delete),
+    ("recover", recover),
+    ("interfaces", interfaces),
+    ("networks", networks),
+    ("state-json", state_json),
+    ("config-json", config_json),
+    ("explain", explain),
+    ("log", log),
+];
+
+fn sleeping(host: &Host) -> Container {
+    host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
+}
+
+fn decoded(text: berth::Result<String>) -> Value {
+    serde_json::from_str(&text.unwrap()).unwrap()
+}
+
+fn cpu_time(container: &Container) -> u64 {
+    let stats = container.stats().unwrap();
+    assert_eq!((stats.memory_limit, stats.pids_limit), (None, None));
+    stats.cpu_usage_ns.unwrap()
+}
+
+fn stats(host: &Host) {
+    let container = host.run(&shell("while :; do :; done"), &quiet()).unwrap();
+    let before = cpu_time(&container);
+    eventually("more CPU time", || cpu_time(&container) > before);
+}
+
+fn stats_json(host: &Host) {
+    let usage = decoded(sleeping(host).stats_json());
+    assert!(usage["cpu"].is_object() && usage["memory"].is_object() && usage["pids"].is_object(), "{usage}");
+    assert_eq!(usage["network_interfaces"][0]["Name"], "lo");
+}
+
+/// Skips the scenario where the machine has no such controller.
+fn unless_unsupported<T>(result: berth::Result<T>, controller: &str) -> T {
+    match result {
+        Err(error) if error.code == Code::Unsupported => skip(&format!("no {controller} controller")),
+        other => other.unwrap(),
+    }
+}
+
+fn set_limits(host: &Host) {
+    let container = sleeping(host);
+    unless_unsupported(container.set(r#"{"pids":{"limit":77}}"#), "pids");
+    assert_eq!(container.stats().unwrap().pids_limit, Some(77));
+    assert_eq!(decoded(container.config_json())["linux"]["resources"]["pids"]["limit"], 77);
+}
+
+fn oom_event(host: &Host) {
+    let mut config = shell("exec tail /dev/zero");
+    config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
+    let container = unless_unsupported(host.create(&config, &quiet()), "memory");
+    let events = container.notify_oom().unwrap();
+    let descriptor = events.descriptor().unwrap();
+    assert!(is_cloexec(&descriptor));
+    fails(Code::Timeout, "", events.read(0));
+    container.start().unwrap();
+    assert!(is_readable(&descriptor, long()));
+    let (mut count, mut ended) = (0, false);
+    while !ended {
+        let occurred = events.read(LONG).unwrap();
+        (count, ended) = (count + occurred.count, occurred.ended);
+    }
+    assert!(count > 0);
+    assert_eq!(container.end(), KILLED);
+    assert!(container.oom_killed().unwrap());
+}
+
+fn pressure_event(host: &Host) {
+    let container = sleeping(host);
+    let all = Level::ALL.map(|level| match container.notify_memory_pressure(level) {
+        Err(error) if error.code == Code::Unsupported => skip("memory pressure is not measured"),
+        other => other.unwrap(),
+    });
+    for events in &all {
+        fails(Code::Timeout, "", events.read(0));
+    }
+    container.signal(libc::SIGKILL, Recipients::Init).unwrap();
+    for events in &all {
+        while !events.read(LONG).unwrap().ended {}
+    }
+}
+
+fn list(host: &Host) {
+    let ids = || host.runtime.ids().unwrap();
+    assert!(ids().is_empty());
+    let config = host.config(&shell("exec sleep 1000"));
+    let b = Container::create(&host.runtime, "test-b", &config, &quiet()).unwrap();
+    let a = Container::run(&host.runtime, "test-a", &config, &quiet()).unwrap();
+    assert_eq!(ids(), ["test-a", "test-b"]);
+    let states = decoded(host.runtime.states_json());
+    assert_eq!((&states[0]["id"], &states[1]["id"]), (&json!("test-a"), &json!("test-b")));
+    a.delete(Force::Kill).unwrap();
+    b.delete(Force::Kill).unwrap();
+    assert!(ids().is_empty());
+}
+
+fn load_from_another_handle(host: &Host) {
+    let container = host.create(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let settings = Settings { root: host.runtime.root().to_owned(), ..Settings::default() };
+    let loaded = Runtime::new(settings).unwrap().load(container.id()).unwrap();
+    assert_eq!(loaded.status().unwrap(), Status::Created);
+    loaded.start().unwrap();
+    assert_eq!((loaded.status().unwrap(), container.status().unwrap()), (Status::Running, Status::Running));
+}
+
+fn force_delete(host: &Host) {
+    let container = sleeping(host);
+    fails(Code::NotStopped, container.id(), container.delete(Force::No));
+    container.delete(Force::Kill).unwrap();
+    let config = host.config(&shell("exec sleep 1000"));
+    let again = Container::run(&host.runtime, container.id(), &config, &quiet()).unwrap();
+    assert_eq!(again.status().unwrap(), Status::Running);
+}
+
+fn recover(host: &Host) {
+    let container = sleeping(host);
+    assert!(host.runtime.recover().unwrap().is_empty());
+    assert_eq!(container.status().unwrap(), Status::Running);
+}
+
+fn interfaces(host: &Host) {
+    assert!(sleeping(host).interfaces().unwrap().iter().any(|interface| interface.name == "lo"));
+}
+
+fn networks(host: &Host) {
+    let config = host.config(&shell("exec sleep 1000"));
+    let connected = config.with_networks(r#"{"networks":[{"type":"veth","name":"net0"}]}"#).unwrap();
+    let container = Container::run(&host.runtime, &unique("networks"), &connected, &quiet()).unwrap();
+    let network = &decoded(container.interfaces_json(false))["networks"][0];
+    assert_eq!(network["name"], "net0");
+    assert!(network["hostInterfaceName"].as_str().unwrap().starts_with("berth"), "{network}");
+    let inside = container.interfaces().unwrap();
+    assert!(inside.iter().any(|interface| interface.name == "net0" && interface.up));
+}
+
+fn state_json(host: &Host) {
+    let mut config = shell("exec sleep 1000");
+    config["annotations"] = json!({ "org.example": "mine" });
+    let container = host.run(&config, &quiet()).unwrap();
+    let state = decoded(container.state_json());
+    assert_eq!((&state["id"], &state["status"]), (&json!(container.id()), &json!("running")));
+    assert_eq!(state["pid"], container.init_process().unwrap().pid());
+    assert_eq!(state["annotations"]["org.example"], "mine");
+}
+
+fn config_json(host: &Host) {
+    let text = shell("exec sleep 1000").to_string();
+    let config = Config::from_json(&text, Some(rootfs())).unwrap();
+    assert_eq!(config.json(), text);
+    let container = Container::run(&host.runtime, &unique("config"), &config, &quiet()).unwrap();
+    assert_eq!(container.config_json().unwrap(), text);
+}
+
+fn explain(host: &Host) {
+    let text = berth::explain(&host.config(&shell("true"))).unwrap();
+    assert!(text.contains("\"steps\":[") && text.contains("\"/proc\""), "{text}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+/// In Rust the log is that of the crate of this name, and the program's logger decides where it goes.
+struct Logger;
+
+static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+static LINES: Mutex<Option<File>> = Mutex::new(None);
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record) {
+        let text = record.args().to_string();
+        if record.level() == log::Level::Warn && record.target().starts_with("berth::") && text.contains("sorry") {
+            match &mut *LINES.lock().unwrap() {
+                Some(file) => writeln!(file, "{text}").unwrap(),
+                None => _ = WARNINGS.fetch_add(1, Ordering::Relaxed),
+            }
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// A poststop hook that fails is told to the log, and to nobody else.
+fn warn(host: &Host) {
+    let mut config = shell("true");
+    let busybox = rootfs().join("bin/busybox");
+    config["hooks"] = json!({ "poststop": [{ "path": busybox, "args": ["sh", "-c", "echo sorry; exit 3"] }] });
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+}
+
+fn log(host: &Host) {
+    let warnings = || WARNINGS.load(Ordering::Relaxed);
+    log::set_logger(&Logger).unwrap();
+    log::set_max_level(LevelFilter::Debug);
+    warn(host);
+    assert_eq!(warnings(), 1);
+    log::set_max_level(LevelFilter::Error);
+    warn(host);
+    assert_eq!(warnings(), 1);
+    log::set_max_level(LevelFilter::Debug);
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+    *LINES.lock().unwrap() = Some(File::from(writer));
+    warn(host);
+    *LINES.lock().unwrap() = None;
+    log::set_max_level(LevelFilter::Off);
+    warn(host);
+    assert_eq!(warnings(), 1);
+    let text = text_of(Some(reader));
+    assert_eq!(text.matches("sorry").count(), 1, "{text}");
+}
