@@ -296,8 +296,6 @@ struct ProcessOptions {
     bool find_program = false;
     /** With Container::exec: in a paused container the process begins, and the call returns, when that is resumed. */
     bool wait_while_paused = false;
-    /** When a container is created: that fails if there is no such program, which otherwise is an error of start. */
-    bool find_program = false;
     /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
     std::vector<std::string> cgroups;
 };
@@ -545,7 +543,6 @@ public:
         if (options.inherit_keyring) raw_.flags |= BERTH_PROCESS_INHERIT_KEYRING;
         if (options.find_program) raw_.flags |= BERTH_PROCESS_FIND_PROGRAM;
         if (options.wait_while_paused) raw_.flags |= BERTH_PROCESS_WAIT_WHILE_PAUSED;
-        if (options.find_program) raw_.flags |= BERTH_PROCESS_FIND_PROGRAM;
         for (const auto &path : options.cgroups) cgroups_.push_back(path.c_str());
         raw_.cgroups = cgroups_.data();
         raw_.cgroup_count = cgroups_.size();

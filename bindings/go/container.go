@@ -60,11 +60,12 @@ func (c *Container) Exec(process any, options *ProcessOptions) (*Process, error)
 		return nil, err
 	}
 	defer free(text)
-	settings, release, err := cProcessOptions(options)
+	var owned memory
+	defer owned.release()
+	settings, err := cProcessOptions(options, &owned)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	var made *C.berth_process
 	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
 		return C.berth_container_exec(pointer, text, settings, &made, raw)

@@ -248,6 +248,44 @@ func TestOptionsOfRuntimesArrive(t *testing.T) {
 	}
 }
 
+func TestOptionsOfCheckpointsArrive(t *testing.T) {
+	container := run(t, "sleep 1000", nil)
+	const images = "/nothing/images"
+	for what, options := range map[string]berth.CheckpointOptions{
+		"images is NULL":      {},
+		"images has a NUL":    {Images: "a\x00b"},
+		"page_server_address": {Images: images, PageServerPort: 1},
+		"not an IP address":   {Images: images, PageServerPort: 1, PageServerAddress: "host"},
+		"cgroup_mode is 99":   {Images: images, CgroupMode: 99},
+		"timeout_ms is -1":    {Images: images, Timeout: -time.Millisecond},
+	} {
+		if err := container.Checkpoint(options); !errors.Is(err, berth.ErrInvalidArgument) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	config := config(t, "sleep 1000")
+	for what, options := range map[string]berth.RestoreOptions{
+		"images is NULL":         {},
+		"veth_pairs has a NUL":   {Images: images, VethPairs: []berth.VethPair{{Name: "a", HostName: "\x00"}}},
+		"cgroup_roots has a NUL": {Images: images, CgroupRoots: []berth.CgroupRoot{{Controller: "\x00"}}},
+		"cgroups has a NUL":      {Images: images, Process: &berth.ProcessOptions{Cgroups: []string{"\x00"}}},
+		"cgroup_mode is 99":      {Images: images, CgroupMode: 99},
+	} {
+		if _, err := runtime.Restore(newID(), config, options); !errors.Is(err, berth.ErrInvalidArgument) || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := runtime.Restore(newID(), config, berth.RestoreOptions{Images: images}); !errors.Is(err, syscall.ENOENT) {
+		t.Error("without images:", err)
+	}
+	without, err := berth.NewRuntime(&berth.RuntimeOptions{StateRoot: stateRoot, Criu: "/nothing/criu"})
+	must(t, err)
+	defer without.Close()
+	if _, err := without.CriuCheck(); !errors.Is(err, berth.ErrUnsupported) || !strings.Contains(err.Error(), "/nothing/criu") {
+		t.Error("without CRIU:", err)
+	}
+}
+
 func TestConfigurationsComeFromFilesAndForOthers(t *testing.T) {
 	bundle := t.TempDir()
 	must(t, os.Symlink(rootfs, filepath.Join(bundle, "rootfs")))

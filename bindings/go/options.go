@@ -2,13 +2,11 @@ package berth
 
 /*
 #include <berth.h>
-#include <stdlib.h>
 */
 import "C"
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -34,6 +32,8 @@ type RuntimeOptions struct {
 	HookTimeout   time.Duration
 	CgroupTimeout time.Duration
 	CgroupManager CgroupManager
+	// Criu is CRIU's program. "": "criu" in the usual directories.
+	Criu string
 	// SystemdAnnotations, with CgroupManagerSystemd: annotations that begin with "org.systemd.property." become properties of
 	// the scope. Not for configurations of others: properties can reach beyond the container.
 	SystemdAnnotations bool
@@ -41,8 +41,6 @@ type RuntimeOptions struct {
 	NoPivot bool
 	// IDMappedRoot: root filesystems with the mappings of new user namespaces.
 	IDMappedRoot bool
-	// Criu is the path of CRIU's program. "": the one in the usual directories of the host.
-	Criu string
 }
 
 // Stream is where a standard stream of a process leads; the zero value is Inherit.
@@ -84,8 +82,6 @@ type ProcessOptions struct {
 	ParentDeathSignal syscall.Signal
 	// InheritKeyring, when a container is created: its processes keep the session keyring of who starts them.
 	InheritKeyring bool
-	// FindProgram, when a container is created: a program that does not exist is an error of that, and not of starting only.
-	FindProgram bool
 	// WaitWhilePaused, with [Container.Exec]: in a paused container the process begins, and the call returns, when that is
 	// resumed; ErrTimeout after the setup timeout.
 	WaitWhilePaused bool
@@ -110,62 +106,36 @@ func milliseconds(duration time.Duration) C.int64_t {
 	return C.int64_t(ms)
 }
 
-// cRuntimeOptions are the options as C has them, and what releases them.
-func cRuntimeOptions(options *RuntimeOptions) (*C.berth_runtime_options, func(), error) {
+// cRuntimeOptions are the options as C has them.
+func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_options, error) {
 	raw := &C.berth_runtime_options{}
 	C.berth_runtime_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
-	root, err := cStringOrNull(options.StateRoot, "state_root")
-	if err != nil {
-		return nil, nil, err
+	if err := owned.optional(&raw.state_root, options.StateRoot, "state_root"); err != nil {
+		return nil, err
 	}
-	criu, err := cStringOrNull(options.Criu, "criu")
-	if err != nil {
-		free(root)
-		return nil, nil, err
+	if err := owned.optional(&raw.criu, options.Criu, "criu"); err != nil {
+		return nil, err
 	}
-	raw.state_root = root
-	raw.criu = criu
 	raw.setup_timeout_ms = milliseconds(options.SetupTimeout)
 	raw.lock_timeout_ms = milliseconds(options.LockTimeout)
 	raw.hook_timeout_ms = milliseconds(options.HookTimeout)
 	raw.cgroup_timeout_ms = milliseconds(options.CgroupTimeout)
 	raw.cgroup_manager = C.int32_t(options.CgroupManager)
-	if options.SystemdAnnotations {
-		raw.flags |= C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
-	}
-	if options.NoPivot {
-		raw.flags |= C.BERTH_RUNTIME_NO_PIVOT
-	}
-	if options.IDMappedRoot {
-		raw.flags |= C.BERTH_RUNTIME_IDMAPPED_ROOT
-	}
-	return raw, func() { free(root); free(criu) }, nil
+	raw.flags = flags(map[C.uint32_t]bool{
+		C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS: options.SystemdAnnotations,
+		C.BERTH_RUNTIME_NO_PIVOT:            options.NoPivot,
+		C.BERTH_RUNTIME_IDMAPPED_ROOT:       options.IDMappedRoot,
+	})
+	return raw, nil
 }
 
-// cProcessOptions are the options as C has them, in C's memory, and what releases them.
-func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(), error) {
+// cProcessOptions are the options as C has them, in C's memory; nil of nil.
+func cProcessOptions(options *ProcessOptions, owned *memory) (*C.berth_process_options, error) {
 	if options == nil {
-		return nil, func() {}, nil
+		return nil, nil
 	}
-	var owned []unsafe.Pointer
-	release := func() {
-		for _, pointer := range owned {
-			C.free(pointer)
-		}
-		// Files are open until the call is over.
-		runtime.KeepAlive(options)
-	}
-	array := func(count int, size uintptr) unsafe.Pointer {
-		pointer := C.calloc(C.size_t(count), C.size_t(size))
-		owned = append(owned, pointer)
-		return pointer
-	}
-	keep := func(text *C.char, err error) (*C.char, error) {
-		owned = append(owned, unsafe.Pointer(text))
-		return text, err
-	}
-
-	raw := &C.berth_process_options{}
+	owned.keep(options)
+	raw := (*C.berth_process_options)(owned.array(1, unsafe.Sizeof(C.berth_process_options{})))
 	C.berth_process_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
 	for i, stream := range []Stream{options.Stdin, options.Stdout, options.Stderr} {
 		raw.stdio[i].kind = stream.kind
@@ -174,41 +144,41 @@ func cProcessOptions(options *ProcessOptions) (*C.berth_process_options, func(),
 		}
 	}
 	if count := len(options.ExtraFiles); count > 0 {
-		raw.extra_fds = (*C.int32_t)(array(count, unsafe.Sizeof(*raw.extra_fds)))
+		raw.extra_fds = (*C.int32_t)(owned.array(count, unsafe.Sizeof(*raw.extra_fds)))
 		raw.extra_fd_count = C.size_t(count)
 		for i, file := range options.ExtraFiles {
 			unsafe.Slice(raw.extra_fds, count)[i] = descriptor(file)
 		}
 	}
-	var err error
-	if raw.console_socket, err = keep(cStringOrNull(options.ConsoleSocket, "console_socket")); err != nil {
-		release()
-		return nil, nil, err
+	if err := owned.optional(&raw.console_socket, options.ConsoleSocket, "console_socket"); err != nil {
+		return nil, err
 	}
 	raw.parent_death_signal = C.int32_t(options.ParentDeathSignal)
-	if options.InheritKeyring {
-		raw.flags |= C.BERTH_PROCESS_INHERIT_KEYRING
-	}
-	if options.FindProgram {
-		raw.flags |= C.BERTH_PROCESS_FIND_PROGRAM
-	}
-	if options.WaitWhilePaused {
-		raw.flags |= C.BERTH_PROCESS_WAIT_WHILE_PAUSED
-	}
-	if options.FindProgram {
-		raw.flags |= C.BERTH_PROCESS_FIND_PROGRAM
-	}
+	raw.flags = flags(map[C.uint32_t]bool{
+		C.BERTH_PROCESS_INHERIT_KEYRING:   options.InheritKeyring,
+		C.BERTH_PROCESS_WAIT_WHILE_PAUSED: options.WaitWhilePaused,
+		C.BERTH_PROCESS_FIND_PROGRAM:      options.FindProgram,
+	})
 	if count := len(options.Cgroups); count > 0 {
-		raw.cgroups = (**C.char)(array(count, unsafe.Sizeof(*raw.cgroups)))
+		raw.cgroups = (**C.char)(owned.array(count, unsafe.Sizeof(*raw.cgroups)))
 		raw.cgroup_count = C.size_t(count)
 		for i, path := range options.Cgroups {
-			if unsafe.Slice(raw.cgroups, count)[i], err = keep(cString(path, "cgroups")); err != nil {
-				release()
-				return nil, nil, err
+			if err := owned.text(&unsafe.Slice(raw.cgroups, count)[i], path, "cgroups"); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return raw, release, nil
+	return raw, nil
+}
+
+// flags adds up what is on.
+func flags(wanted map[C.uint32_t]bool) (flags C.uint32_t) {
+	for flag, on := range wanted {
+		if on {
+			flags |= flag
+		}
+	}
+	return
 }
 
 // descriptor is -1, which is no descriptor, for what is nil or closed.

@@ -22,11 +22,12 @@ func NewRuntime(options *RuntimeOptions) (*Runtime, error) {
 	if options == nil {
 		options = &RuntimeOptions{}
 	}
-	settings, release, err := cRuntimeOptions(options)
+	var owned memory
+	defer owned.release()
+	settings, err := cRuntimeOptions(options, &owned)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	var pointer *C.berth_runtime
 	var raw *C.berth_error
 	if err := check(C.berth_runtime_new(settings, &pointer, &raw), raw); err != nil {
@@ -65,11 +66,12 @@ func (r *Runtime) make(id string, config *Config, options *ProcessOptions,
 		return nil, err
 	}
 	defer free(name)
-	settings, release, err := cProcessOptions(options)
+	var owned memory
+	defer owned.release()
+	settings, err := cProcessOptions(options, &owned)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	pointer, err := r.handle.acquire("runtime")
 	if err != nil {
 		return nil, err

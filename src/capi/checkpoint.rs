@@ -234,7 +234,7 @@ pub extern "C" fn berth_container_checkpoint(
 ) -> i32 {
     call(error, || {
         let container = &args::handle(container, "container")?.container;
-        container.checkpoint(&checkpoint_options(&sized::read(options)?)?)
+        container.checkpoint(&checkpoint_options(&sized::read_required(options, "options")?)?)
     })
 }
 
@@ -268,7 +268,8 @@ pub extern "C" fn berth_container_restore(
         let runtime = &args::handle(runtime, "runtime")?.0;
         let id = args::text(id, "id")?;
         let config = &args::handle(config, "config")?.0;
-        let made = Container::restore(runtime, id, config, &restore_options(&sized::read(options)?)?)?;
+        let made =
+            Container::restore(runtime, id, config, &restore_options(&sized::read_required(options, "options")?)?)?;
         args::give(slot, berth_container::from(made));
         Ok(())
     })

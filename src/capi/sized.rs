@@ -53,11 +53,22 @@ pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
     Ok(value)
 }
 
+/// The same, where NULL is no default.
+pub fn read_required<T: Grows>(pointer: *const T, name: &str) -> Result<T> {
+    present(pointer, name)?;
+    read(pointer)
+}
+
+fn present<T>(pointer: *const T, name: &str) -> Result<()> {
+    match pointer.is_null() {
+        true => Err(Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name)),
+        false => Ok(()),
+    }
+}
+
 /// Whether the caller's struct can take a result.
 pub fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
-    if pointer.is_null() {
-        return Err(Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name));
-    }
+    present(pointer, name)?;
     size_of_callers(pointer).map(drop)
 }
 

@@ -38,6 +38,7 @@ pub mod sysctl;
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -213,6 +214,9 @@ fn concise(mut error: Error) -> Error {
 
 /// Against the current directory of this moment, which the host program may change later.
 fn make_absolute(path: &Path, what: &str) -> Result<PathBuf> {
+    if path.as_os_str().as_bytes().contains(&0) {
+        return Err(Error::invalid_argument(format!("{what} {path:?} has a NUL inside; no path has one")));
+    }
     std::path::absolute(path)
         .map_err(|error| Error::invalid_argument(format!("{what} {path:?} is not a usable path: {error}")))
 }

@@ -117,7 +117,7 @@ static void wrong_options_are_refused(void) {
     berth_restore_options restore;
 
     OK(berth_container_run(with_criu, new_id(), config, &quiet, &container, &error));
-    FAILS(BERTH_E_INVALID_ARGUMENT, "images is NULL", berth_container_checkpoint(container, NULL, &error));
+    FAILS(BERTH_E_INVALID_ARGUMENT, "options is NULL", berth_container_checkpoint(container, NULL, &error));
     berth_checkpoint_options_init(&checkpoint, sizeof checkpoint);
     checkpoint.images = images;
     FAILS(BERTH_E_INVALID_ARGUMENT, "container is NULL", berth_container_checkpoint(NULL, &checkpoint, &error));
@@ -147,7 +147,7 @@ static void wrong_options_are_refused(void) {
     CHECK(access(images, F_OK) != 0);
     CHECK(status_of(container) == BERTH_STATUS_RUNNING);
 
-    FAILS(BERTH_E_INVALID_ARGUMENT, "images is NULL", berth_container_restore(with_criu, new_id(), config, NULL, &none, &error));
+    FAILS(BERTH_E_INVALID_ARGUMENT, "options is NULL", berth_container_restore(with_criu, new_id(), config, NULL, &none, &error));
     CHECK(none == NULL);
     berth_restore_options_init(&restore, sizeof restore);
     restore.images = images;

@@ -1,35 +1,8 @@
 /*
- * Calls that give out memory and descriptors, and all of it given back: to be run under valgrind. Valgrind does not know
- * clone3(2) and pidfd_open(2), so the container is created and deleted by the same program, executed once more (valgrind
- * does not follow): this is a life seen from another process than the creator's, too.
+ * Calls that give out memory and descriptors, and all of it given back: to be run under valgrind. The container is another process's (check.h, "elsewhere"): this is
+ * a life seen from another process than the creator's, too.
  */
 #include "check.h"
-
-static void create(const char *id) {
-    berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
-    berth_config *config = new_config("sleep 1000", 0);
-    berth_container *container;
-    OK(berth_container_run(runtime, id, config, &quiet, &container, &error));
-    berth_container_free(container);
-    berth_config_free(config);
-}
-
-static void delete(const char *id) {
-    berth_container *container;
-    OK(berth_container_load(runtime, id, &container, &error));
-    remove_container(container);
-}
-
-static void elsewhere(const char *program, const char *what, const char *id) {
-    pid_t child = fork();
-    int raw;
-    CHECK(child >= 0);
-    if (child == 0) {
-        execl(program, program, rootfs, state_root, what, id, (char *)NULL);
-        _exit(127);
-    }
-    CHECK(waitpid(child, &raw, 0) == child && WIFEXITED(raw) && WEXITSTATUS(raw) == 0);
-}
 
 static void configurations(void) {
     berth_config *config = new_config("true", 0), *none;
@@ -81,14 +54,7 @@ static void a_container_of_another_process(const char *id) {
 int main(int argc, char **argv) {
     const char *id = new_id();
     begin(argc, argv);
-    if (argc > 4) {
-        if (strcmp(argv[3], "create") == 0)
-            create(argv[4]);
-        else
-            delete(argv[4]);
-        berth_runtime_free(runtime);
-        _exit(0);
-    }
+    act_elsewhere(argc, argv);
     configurations();
     elsewhere(argv[0], "create", id);
     a_container_of_another_process(id);

@@ -103,6 +103,42 @@ static void options_arrive(const berth::Runtime &runtime) {
     fails<berth::InvalidArgumentError>("relative", [&] { berth::Runtime::open(wrong); });
 }
 
+static void options_of_checkpoints_arrive(const berth::Runtime &runtime) {
+    const auto config = berth::Config::from_json(config_json("sleep 1000"), rootfs());
+    const auto container = run(runtime, "sleep 1000");
+    const std::string nul("a\0b", 3);
+    const auto refused = [&](const std::string &why, auto change) {
+        berth::CheckpointOptions options;
+        options.images = "/nothing/images";
+        change(options);
+        fails<berth::InvalidArgumentError>(why, [&] { container.checkpoint(options); });
+    };
+    refused("images has a NUL", [&](auto &options) { options.images = nul; });
+    refused("images is NULL", [](auto &options) { options.images.clear(); });
+    refused("page_server_address", [](auto &options) { options.page_server_port = 1; });
+    refused("not an IP address", [](auto &options) { options.page_server_address = "host", options.page_server_port = 1; });
+    refused("cgroup_mode is 99", [](auto &options) { options.cgroup_mode = berth::CgroupMode(99); });
+    refused("timeout_ms is -1", [](auto &options) { options.timeout = -1ms; });
+
+    const auto no_restore = [&](const std::string &why, auto change) {
+        berth::RestoreOptions options;
+        options.images = "/nothing/images";
+        change(options);
+        fails<berth::InvalidArgumentError>(why, [&] { runtime.restore(new_id(), config, options); });
+    };
+    no_restore("veth_pairs has a NUL", [&](auto &options) { options.veth_pairs = {{nul, "b"}}; });
+    no_restore("cgroup_roots has a NUL", [&](auto &options) { options.cgroup_roots = {{"", nul}}; });
+    no_restore("cgroups has a NUL", [&](auto &options) { options.process.cgroups = {nul}; });
+    no_restore("cgroup_mode is 99", [](auto &options) { options.cgroup_mode = berth::CgroupMode(99); });
+    container.remove(berth::Force::kill);
+
+    berth::RuntimeOptions options;
+    options.state_root = state_root();
+    options.criu = "/nothing/criu";
+    const auto without = berth::Runtime::open(options);
+    fails<berth::UnsupportedError>("/nothing/criu", [&] { without.criu_check(); });
+}
+
 static void configurations_come_from_files_and_for_others() {
     fails<berth::SystemError>("other.json", [] { berth::Config::from_file("/", "/nothing/other.json"); });
     const std::string rootless = berth::Config::default_rootless_json(1234, 5678);
@@ -138,6 +174,7 @@ int main() {
     const auto runtime = open_runtime();
     handles_are_moved_and_never_touch_what_they_name(runtime);
     options_arrive(runtime);
+    options_of_checkpoints_arrive(runtime);
     configurations_come_from_files_and_for_others();
     the_log_function_may_throw_and_may_not_set_itself(runtime);
     CHECK(code_without_exceptions(state_root()) == berth::Code::not_found);

@@ -38,6 +38,7 @@ static int is_readable(int fd, int timeout_ms) {
 #include "streams.c"
 #include "running.c"
 #include "facts.c"
+#include "checkpoint.c"
 #include "errors.c"
 
 static const struct {
@@ -79,6 +80,7 @@ static const struct {
     {"explain", explain},
     {"library", library},
     {"log", log_lines},
+    {"checkpoint-restore", checkpoint_restore},
     {"bad-config", bad_config},
     {"bad-resources", bad_resources},
     {"bad-process", bad_process},

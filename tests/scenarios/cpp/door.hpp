@@ -84,6 +84,6 @@ bool is_readable(int fd, std::chrono::milliseconds time);
 bool is_cloexec(int fd);
 
 using Scenarios = std::vector<std::pair<const char *, void (*)(Place &)>>;
-extern const Scenarios life_scenarios, stream_scenarios, running_scenarios, fact_scenarios, error_scenarios;
+extern const Scenarios life_scenarios, stream_scenarios, running_scenarios, fact_scenarios, checkpoint_scenarios, error_scenarios;
 
 #endif

@@ -123,7 +123,8 @@ bool is_cloexec(int fd) { return fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC); }
 
 int main() {
     bool failed = false;
-    for (const auto *scenarios : {&life_scenarios, &stream_scenarios, &running_scenarios, &fact_scenarios, &error_scenarios}) {
+    for (const auto *scenarios : {&life_scenarios, &stream_scenarios, &running_scenarios, &fact_scenarios, &checkpoint_scenarios,
+                                  &error_scenarios}) {
         for (const auto &[name, scenario] : *scenarios) {
             try {
                 Place place(name);

@@ -14,7 +14,7 @@ type scenario struct {
 
 func main() {
 	failed := false
-	for _, part := range [][]scenario{lifeScenarios, streamScenarios, runningScenarios, factScenarios, errorScenarios} {
+	for _, part := range [][]scenario{lifeScenarios, streamScenarios, runningScenarios, factScenarios, checkpointScenarios, errorScenarios} {
 		for _, scenario := range part {
 			if !told(scenario) {
 				failed = true

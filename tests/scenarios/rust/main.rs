@@ -1,5 +1,6 @@
 //! The scenarios of ../list, in its order, through the crate, with what the integration tests share.
 
+mod checkpoint;
 #[path = "../../common/mod.rs"]
 mod common;
 mod errors;
@@ -100,7 +101,7 @@ fn main() -> ExitCode {
         *WHERE.lock().unwrap() = info.location().map_or(String::new(), ToString::to_string);
     }));
     let mut good = true;
-    for (name, scenario) in [life::ALL, streams::ALL, running::ALL, facts::ALL, errors::ALL].concat() {
+    for (name, scenario) in [life::ALL, streams::ALL, running::ALL, facts::ALL, checkpoint::ALL, errors::ALL].concat() {
         let Err(why) = catch_unwind(AssertUnwindSafe(|| scenario(&Host::new()))) else {
             println!("ok {name}");
             continue;

@@ -1,0 +1,42 @@
+//! Dumped and made anew.
+
+use berth::criu::{CheckpointOptions, RestoreOptions};
+use berth::{Container, ExitStatus, Force, ProcessOptions, Runtime, Settings, Status, Stdio};
+use serde_json::Value;
+
+use super::*;
+
+pub const ALL: &[Scenario] = &[("checkpoint-restore", checkpoint_restore)];
+
+/// One line there, and one back, through the init's pipes, which stay open.
+fn counts(container: &Container, expected: &str) -> [Option<File>; 3] {
+    let stdio = container.init_process().unwrap().take_stdio().map(|end| end.map(File::from));
+    write(stdio[0].as_ref().unwrap(), "line\n");
+    comes(stdio[1].as_ref().unwrap(), &format!("{expected}\n"));
+    stdio
+}
+
+fn checkpoint_restore(host: &Host) {
+    let Some(criu) = std::env::var_os("BERTH_TEST_CRIU") else { skip("no CRIU") };
+    let settings = Settings { root: host.runtime.root().to_owned(), criu: Some(criu.into()), ..Settings::default() };
+    let runtime = Runtime::new(settings).unwrap();
+    let report: Value = serde_json::from_str(&berth::criu::check_json(&runtime).unwrap()).unwrap();
+    assert_eq!(report["usable"], true, "{report}");
+
+    let config = host.config(&shell("n=0; while read line; do n=$((n+1)); echo $n; done"));
+    let images = host.path("images");
+    let pipes = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Pipe, Stdio::Null], ..ProcessOptions::default() };
+    let container = Container::run(&runtime, &unique("checkpoint"), &config, &pipes).unwrap();
+    let kept = counts(&container, "1");
+    container.checkpoint(&CheckpointOptions { images: images.clone(), ..CheckpointOptions::default() }).unwrap();
+    assert_eq!(container.status().unwrap(), Status::Stopped);
+    container.delete(Force::No).unwrap();
+    drop(kept);
+
+    let options = RestoreOptions { images, process: pipes, ..RestoreOptions::default() };
+    let restored = Container::restore(&runtime, container.id(), &config, &options).unwrap();
+    assert_eq!(restored.status().unwrap(), Status::Running);
+    let [input, _output, _] = counts(&restored, "2");
+    drop(input);
+    assert_eq!(restored.end(), ExitStatus::Exited(0));
+}
