@@ -290,7 +290,7 @@ fn dev_proc_and_sys_that_are_symlinks_stay_inside() {
         config["process"]["args"] = json!(["/bin/true"]);
         let bundle = host.bundle(name, &config);
         let original = bundle.join("rootfs").join(name);
-        fs::remove_dir(&original).unwrap();
+        fs::remove_dir_all(&original).unwrap();
         symlink(&outside, &original).unwrap();
         let _ = in_bundle(&host, &bundle);
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
