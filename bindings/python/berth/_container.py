@@ -47,7 +47,7 @@ class ContainerHandle(Handle):
 
     def __init__(self, library: Library, pointer: Any) -> None:
         super().__init__(library, pointer)
-        self._init_lock = threading.Lock()
+        self._init_lock = threading.RLock()
         with self._held() as held:
             identity: bytes = self._c.berth_container_id(held)
         self._id = identity.decode()

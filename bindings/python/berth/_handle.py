@@ -27,7 +27,10 @@ class Handle:
     def __init__(self, library: Library, pointer: Any) -> None:
         self._library = library
         self._pointer = pointer
-        self._lock = threading.Lock()
+        #: Taken out by whoever releases it.
+        self._owned = [pointer]
+        # A handler of a signal may run in the middle of anything here, and use the same handle.
+        self._lock = threading.RLock()
         self._calls = 0
         self._closed = False
         self._owner = os.getpid()
@@ -61,7 +64,14 @@ class Handle:
             return self._library.json(function, pointer, *arguments)
 
     def _release(self) -> None:
-        getattr(self._library.functions, self._free)(self._pointer)
+        try:
+            pointer = self._owned.pop()
+        except IndexError:
+            return
+        self._free_pointer(getattr(self._library.functions, self._free), pointer)
+
+    def _free_pointer(self, free: raw.Function, pointer: Any) -> None:
+        free(pointer)
 
     @property
     def closed(self) -> bool:

@@ -23,7 +23,7 @@ class ProcessHandle(Handle):
 
     def __init__(self, library: Library, pointer: Any) -> None:
         super().__init__(library, pointer)
-        self._streams_lock = threading.Lock()
+        self._streams_lock = threading.RLock()
         self._terminal: Optional[Terminal] = None
 
     @property

@@ -293,14 +293,13 @@ class Events(_Watched, EventsHandle):
     def _descriptor(self) -> int:
         return self.dup()
 
-    def _release(self) -> None:
+    def _free_pointer(self, free: raw.Function, pointer: Any) -> None:
         """In a thread: the kernel takes its time to end a subscription to pressure, tens of milliseconds."""
-        free = functools.partial(self._c.berth_event_free, self._pointer)
         try:
-            asyncio.get_running_loop().run_in_executor(None, free)
+            asyncio.get_running_loop().run_in_executor(None, free, pointer)
         except RuntimeError:
             # There is no loop any more, or it is ending.
-            free()
+            free(pointer)
 
     async def read(self) -> Occurred:
         """Takes what has happened since the last call; waits until something has.

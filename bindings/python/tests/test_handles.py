@@ -59,6 +59,19 @@ class Handles(WithContainers):
         self.assertEqual(found, [berth.ExitStatus(None, 9)] * len(waiters))
         self.assertEqual(container._calls, 0)
 
+    def test_a_signals_handler_may_use_the_handle_that_it_interrupts(self):
+        """Wherever it was: also while this thread holds the handle's lock, and in the middle of closing it."""
+        freed = []
+        with self.world.run("sleep 1000") as container:
+            with container._lock:
+                self.assertEqual(container.status(), berth.Status.RUNNING)
+            container._free_pointer = lambda free, pointer: (
+                container.close(),
+                container._release(),
+                freed.append(free(pointer)),
+            )
+        self.assertEqual(len(freed), 1)
+
     def test_copies_of_handles_would_be_freed_twice_and_are_refused(self):
         with config_of("true") as config:
             for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
