@@ -35,7 +35,8 @@ FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 .PHONY: all papers header demo check vm-check bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
-	$(CARGO) build --release $(CARGO_FLAGS)
+	$(CARGO) build --release --lib $(CARGO_FLAGS)
+	tools/build-berth $(CARGO_FLAGS)
 	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
 	@$(MAKE) --no-print-directory papers
@@ -47,7 +48,7 @@ papers:
 	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(PAPERS)/$$shell || exit 1; done
 
 header: ## generate include/berth.h anew from src/capi, and docs/reference.md from that
-	$(CARGO) build --release $(CARGO_FLAGS)
+	$(CARGO) build --release --lib $(CARGO_FLAGS)
 	mkdir -p include
 	cp $(RELEASE)/berth.h include/berth.h
 	tools/reference > docs/reference.md

@@ -5,7 +5,8 @@
 //! waits for it with it. So each child is kept here until its status has been taken, in whatever call on its container
 //! comes next; the status is then found in its handle.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -58,7 +59,12 @@ impl End {
 }
 
 /// By the state directory of their container; by none at all those that have been killed before they had become one's.
-type Children = HashMap<PathBuf, Vec<Arc<End>>>;
+#[derive(Default)]
+struct Children {
+    of: BTreeMap<PathBuf, Vec<Arc<End>>>,
+    /// Up to where [`reap_some`] has looked.
+    looked_at: PathBuf,
+}
 
 fn children() -> MutexGuard<'static, Children> {
     static CHILDREN: OnceLock<Mutex<Children>> = OnceLock::new();
@@ -66,25 +72,45 @@ fn children() -> MutexGuard<'static, Children> {
 }
 
 pub fn keep(container: &Path, end: Arc<End>) {
-    children().entry(container.to_owned()).or_default().push(end);
+    children().of.entry(container.to_owned()).or_default().push(end);
 }
 
 /// Takes the status of those of a container that have ended.
 pub fn reap(container: &Path) {
-    let mut children = children();
-    if let Some(ends) = children.get_mut(container) {
-        take(ends);
-        if ends.is_empty() {
-            children.remove(container);
-        }
-    }
+    children().reap(container);
 }
 
 pub fn reap_all() {
-    children().retain(|_, ends| {
+    children().of.retain(|_, ends| {
         take(ends);
         !ends.is_empty()
     });
+}
+
+/// The same for a few containers, and at the next call for those after them: each is looked at in the end, and what
+/// one call costs does not grow with their number.
+pub fn reap_some() {
+    const FEW: usize = 8;
+    let mut children = children();
+    let after = (Bound::Excluded(children.looked_at.clone()), Bound::Unbounded);
+    let next: Vec<PathBuf> = children.of.range(after).take(FEW).map(|(container, _)| container.clone()).collect();
+    next.iter().for_each(|container| children.reap(container));
+    // At the end it begins anew, with those that belong to no container.
+    if next.len() < FEW {
+        children.reap(Path::new(""));
+    }
+    children.looked_at = next.into_iter().nth(FEW - 1).unwrap_or_default();
+}
+
+impl Children {
+    fn reap(&mut self, container: &Path) {
+        if let Some(ends) = self.of.get_mut(container) {
+            take(ends);
+            if ends.is_empty() {
+                self.of.remove(container);
+            }
+        }
+    }
 }
 
 fn take(ends: &mut Vec<Arc<End>>) {
@@ -107,7 +133,7 @@ pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
     const LOOK: Duration = Duration::from_secs(1);
     reap(container);
     loop {
-        let others = children().get(container).cloned().unwrap_or_default();
+        let others = children().of.get(container).cloned().unwrap_or_default();
         let fds = std::iter::once(init).chain(others.iter().map(|end| end.pidfd()));
         let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let outcome = poll(&mut fds, deadline.within(LOOK).poll_timeout());

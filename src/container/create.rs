@@ -55,7 +55,7 @@ impl Container {
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
-        children::reap_all();
+        children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
         let _ = container.config.set(config.clone());

@@ -130,13 +130,14 @@ impl Container {
         }
         let deadline = self.runtime.cgroup_deadline();
         let mut attempt = Duration::from_millis(5);
+        children::reap(self.directory.path());
         loop {
-            children::reap_all();
             let soon = Instant::now() + attempt;
             match cgroup.kill_all(soon.min(deadline)) {
                 Err(error) if error.code == Code::Timeout && soon < deadline => attempt *= 2,
                 other => return other,
             }
+            children::reap_all();
         }
     }
 

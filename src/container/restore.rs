@@ -65,7 +65,7 @@ impl Container {
         let needs = criu::Needs { lazy_pages: options.lazy_pages, ..criu::Needs::default() };
         criu::check_usable(&program, needs, deadline)?;
 
-        children::reap_all();
+        children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
         let _ = container.config.set(config.clone());
         let spare = container.directory.spare(super::create::SPARE);
