@@ -71,6 +71,15 @@
 #define BERTH_RUNTIME_IDMAPPED_ROOT 4
 
 /**
+ * For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_FILES: for callers without privileges, as runc's --rootless.
+ * A container without linux.cgroupsPath has cgroups of its own in those hierarchies in which the caller may make them, and
+ * if there are none, stays in the caller's cgroups, as with BERTH_CGROUP_MANAGER_DISABLED; limits that would need one are
+ * BERTH_E_UNSUPPORTED then. In a user namespace, where no device can be made, device rules that the caller may not set are
+ * left out, with a warning in the log.
+ */
+#define BERTH_RUNTIME_ROOTLESS 8
+
+/**
  * For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
  * starts them, instead of getting a new one.
  */

@@ -111,6 +111,12 @@ pub fn read_proc(path: &str) -> Result<Option<String>> {
     }
 }
 
+/// Whether the caller is in another user namespace than the first, where all ids are what they are.
+pub fn in_user_namespace() -> Result<bool> {
+    let map = read_proc("self/uid_map")?.unwrap_or_default();
+    Ok(map.split_whitespace().ne(["0", "0", "4294967295"]))
+}
+
 fn boot_id() -> Result<&'static str> {
     static BOOT_ID: OnceCell<String> = OnceCell::new();
     let read = || Ok(read_proc("sys/kernel/random/boot_id")?.unwrap_or_default().trim().to_owned());

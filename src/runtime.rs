@@ -28,6 +28,9 @@ pub struct Settings {
     pub cgroup_timeout: Duration,
     /// Who makes the cgroups of containers that are created. Those that exist know who made theirs.
     pub cgroup_manager: Manager,
+    /// For callers without privileges: containers that are created have cgroups of their own only where the caller may make
+    /// them, unless their configuration asks for more.
+    pub rootless: bool,
     /// How containers that are created get their root filesystems.
     pub root_options: RootOptions,
     /// CRIU's program. None: the `criu` in the usual directories of the host.
@@ -43,6 +46,7 @@ impl Default for Settings {
             hook_timeout: Duration::from_secs(60),
             cgroup_timeout: Duration::from_secs(30),
             cgroup_manager: Manager::Files,
+            rootless: false,
             root_options: RootOptions::default(),
             criu: None,
         }

@@ -19,6 +19,7 @@ fn main() {
             ("a_status_that_was_taken_is_not_made_up", || with_host("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
             ("a_status_that_nobody_kept_is_not_made_up", || with_host("ignored", &["ENOTTY", "EPERM"])),
             ("memory_files_without_mfd_exec", || with_host("memory", &["EINVAL"])),
+            ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_host("devices", &["EPERM"])),
             ("cgroups_without_openat2", || with_host("openat2", &["ENOSYS", "EPERM"])),
         ],
         &[
@@ -29,6 +30,7 @@ fn main() {
             ("ignored", ignored),
             ("memory", memory),
             ("openat2", openat2),
+            ("devices", devices),
         ],
     );
 }
@@ -247,4 +249,25 @@ fn memory(args: &[String]) {
 fn openat2(args: &[String]) {
     forbid(libc::SYS_openat2, When::Is(0, libc::AT_FDCWD as u32), &args[2]);
     assert_eq!(output(args, &shell("echo fine")), "fine\n");
+}
+
+/// A caller of `rootless` that could make devices has a container that is limited to its own, or none.
+fn devices(args: &[String]) {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    if mountinfo.lines().any(|line| line.contains(" - cgroup cgroup ") && line.contains("devices")) {
+        eprintln!("SKIPPED: with cgroup v1 devices need no bpf(2)");
+        return;
+    }
+    let runtime =
+        Runtime::new(Settings { root: args[0].as_str().into(), rootless: true, ..Settings::default() }).unwrap();
+    forbid(libc::SYS_bpf, When::Always, "EPERM");
+    let mut config = shell("echo ran");
+    config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
+    let error = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap_err();
+    assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EPERM)), "{error}");
+    with_user_namespace(&mut config);
+    let container = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap();
+    assert_eq!(read_all(&container.init_process().unwrap()), "ran\n");
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
 }

@@ -315,6 +315,8 @@ struct RuntimeOptions {
     bool no_pivot = false;
     /** Root filesystems with the mappings of new user namespaces: BERTH_RUNTIME_IDMAPPED_ROOT. */
     bool idmapped_root = false;
+    /** For callers without privileges: BERTH_RUNTIME_ROOTLESS. */
+    bool rootless = false;
     /** CRIU's program. Empty: the one in the usual directories of the host. */
     std::string criu;
 };
@@ -915,6 +917,7 @@ public:
         if (options.systemd_annotations) raw.flags |= BERTH_RUNTIME_SYSTEMD_ANNOTATIONS;
         if (options.no_pivot) raw.flags |= BERTH_RUNTIME_NO_PIVOT;
         if (options.idmapped_root) raw.flags |= BERTH_RUNTIME_IDMAPPED_ROOT;
+        if (options.rootless) raw.flags |= BERTH_RUNTIME_ROOTLESS;
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 

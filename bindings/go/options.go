@@ -41,6 +41,9 @@ type RuntimeOptions struct {
 	NoPivot bool
 	// IDMappedRoot: root filesystems with the mappings of new user namespaces.
 	IDMappedRoot bool
+	// Rootless, for callers without privileges: containers have cgroups of their own only where the caller may make them; see
+	// BERTH_RUNTIME_ROOTLESS.
+	Rootless bool
 }
 
 // Stream is where a standard stream of a process leads; the zero value is Inherit.
@@ -125,6 +128,7 @@ func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_o
 		C.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS: options.SystemdAnnotations,
 		C.BERTH_RUNTIME_NO_PIVOT:            options.NoPivot,
 		C.BERTH_RUNTIME_IDMAPPED_ROOT:       options.IDMappedRoot,
+		C.BERTH_RUNTIME_ROOTLESS:            options.Rootless,
 	})
 	return raw, nil
 }

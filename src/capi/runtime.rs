@@ -76,6 +76,13 @@ pub const BERTH_RUNTIME_NO_PIVOT: u32 = 2;
 /// be changed. An id-mapped mount (Linux 5.12); create fails where the filesystem cannot have one.
 pub const BERTH_RUNTIME_IDMAPPED_ROOT: u32 = 4;
 
+/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_FILES: for callers without privileges, as runc's --rootless.
+/// A container without linux.cgroupsPath has cgroups of its own in those hierarchies in which the caller may make them, and
+/// if there are none, stays in the caller's cgroups, as with BERTH_CGROUP_MANAGER_DISABLED; limits that would need one are
+/// BERTH_E_UNSUPPORTED then. In a user namespace, where no device can be made, device rules that the caller may not set are
+/// left out, with a warning in the log.
+pub const BERTH_RUNTIME_ROOTLESS: u32 = 8;
+
 // SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
 unsafe impl Grows for berth_runtime_options {
     const NAME: &'static str = "berth_runtime_options";
@@ -88,7 +95,10 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
     let flags = args::flags(
         options.flags,
-        BERTH_RUNTIME_SYSTEMD_ANNOTATIONS | BERTH_RUNTIME_NO_PIVOT | BERTH_RUNTIME_IDMAPPED_ROOT,
+        BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
+            | BERTH_RUNTIME_NO_PIVOT
+            | BERTH_RUNTIME_IDMAPPED_ROOT
+            | BERTH_RUNTIME_ROOTLESS,
     )?;
     let timeout = |given: i64, default: Duration, name: &str| match u64::try_from(given) {
         Ok(0) => Ok(default),
@@ -105,6 +115,7 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
         cgroup_timeout: timeout(options.cgroup_timeout_ms, default.cgroup_timeout, "cgroup_timeout_ms")?,
         cgroup_manager: manager(options)?,
+        rootless: flags & BERTH_RUNTIME_ROOTLESS != 0,
         root_options: RootOptions {
             id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
             no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,

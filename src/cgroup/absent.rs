@@ -102,5 +102,8 @@ impl Cgroup for Absent {
 }
 
 fn without_cgroups(field: &str) -> Error {
-    Error::unsupported_field(field, "needs a cgroup, and the runtime was told to make none; leave it out")
+    Error::unsupported_field(
+        field,
+        "needs a cgroup, and the container has none: the runtime was told to make none, or may not; leave it out",
+    )
 }

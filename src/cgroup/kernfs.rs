@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use crate::error::{Code, Doing, Error, Result};
 
@@ -72,6 +72,11 @@ pub fn optional<T>(result: Result<T>) -> Result<Option<T>> {
 
 pub fn exists(path: &Path) -> Result<bool> {
     optional(open(path, OFlag::O_PATH)).map(|found| found.is_some())
+}
+
+/// Whether the caller has this access (faccessat(2)), or would have it where something is missing or read-only: no.
+pub fn may(path: &Path, access: AccessFlags) -> bool {
+    faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS).is_ok()
 }
 
 /// The names in a directory; none when it is gone.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 
 use super::hierarchy::{self, Mount, UNIFIED};
@@ -132,6 +133,47 @@ pub fn plan_with(
         Some(leaf) if kernfs::exists(leaf)? => Err(existing(leaf)?),
         _ => Ok(layout),
     }
+}
+
+/// As [`plan`] without a path, for a caller without privileges: in the hierarchies in which it may make a cgroup and move
+/// its processes there, at the top or where a relative path leads to. If there is none, the container has none of its own.
+pub fn plan_permitted(id: &str) -> Result<Layout> {
+    let mounts = mount_table::cgroups()?;
+    let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
+    let chosen = hierarchy::choose(&mounts);
+    let only_v2 = chosen.keys().all(|name| name == UNIFIED);
+    let leaf = format!("berth-{id}");
+    let mut layout = Layout::default();
+    for (name, mount) in chosen {
+        let mine = own.get(&name).and_then(|place| hierarchy::directory(mount, place));
+        let base = mine.as_deref().map(|mine| if only_v2 { mine.parent().unwrap_or(mine) } else { mine });
+        let candidates = [Some(mount.point.as_path()), base.filter(|base| base.starts_with(&mount.point))];
+        let permitted = |base: &&Path| may_make(base) && (name != UNIFIED || may_move(mine.as_deref(), base));
+        if let Some(base) = candidates.into_iter().flatten().find(permitted) {
+            layout.paths.insert(name, base.join(&leaf));
+        }
+    }
+    if layout.paths.is_empty() {
+        return of_caller();
+    }
+    for leaf in layout.leaves() {
+        match kernfs::exists(&leaf)? {
+            true => return Err(existing(&leaf)?),
+            false => layout.made.push(leaf),
+        }
+    }
+    Ok(layout)
+}
+
+fn may_make(base: &Path) -> bool {
+    kernfs::may(base, AccessFlags::W_OK | AccessFlags::X_OK)
+}
+
+/// Out of and into cgroups of the v2 tree moves only who may write to the members of one that is above both (cgroups(7),
+/// "Delegation containment").
+fn may_move(from: Option<&Path>, to: &Path) -> bool {
+    let above = from.and_then(|from| from.ancestors().find(|above| to.starts_with(above)));
+    above.is_some_and(|above| kernfs::may(&above.join("cgroup.procs"), AccessFlags::W_OK))
 }
 
 /// As [`locate`], for a manager.

@@ -33,7 +33,7 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 pub(crate) use hierarchy::own;
 use journal::Journal;
-pub use layout::{Layout, Manager, locate, locate_with, plan, plan_with};
+pub use layout::{Layout, Manager, locate, locate_with, plan, plan_permitted, plan_with};
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
@@ -147,6 +147,22 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
         Some(path) if layout.paths.len() == 1 => Box::new(v2::Tree::new(path.clone(), layout.made.clone())),
         _ => Box::new(v1::Hierarchies::new(layout)),
     })
+}
+
+/// As [`Cgroup::apply`], for a container that no device can be made in: what the caller may not do about devices is left out.
+pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Result<()> {
+    let journal = Journal::default();
+    let devices = resources.devices().as_deref();
+    let allowed = cgroup.limit(resources, &journal).and_then(|()| match cgroup.allow(devices) {
+        Err(error) if error.code == Code::Unsupported || matches!(error.errno, Some(Errno::EPERM | Errno::EACCES)) => {
+            let level =
+                if devices.is_some_and(|rules| !rules.is_empty()) { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "linux.resources.devices is left out, since the caller may not set it: {error}");
+            Ok(())
+        }
+        other => other,
+    });
+    allowed.map_err(|error| journal.undo_after(error))
 }
 
 /// Makes leaves that nobody else has; after an error those that were made are gone again, and the parents in `made`.

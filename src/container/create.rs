@@ -15,7 +15,7 @@ use crate::children;
 use crate::error::{Code, Doing, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, IdMaps, Outside, Plan};
 use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
@@ -198,14 +198,27 @@ impl Container {
     }
 
     fn plan_cgroup(&self, config: &Config) -> Result<cgroup::Layout> {
-        let manager = self.runtime.settings.cgroup_manager;
-        if manager == Manager::Disabled && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
+        let settings = &self.runtime.settings;
+        let none = std::collections::HashMap::new();
+        let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
+        let layout = match (settings.cgroup_manager, cgroups_path(config)) {
+            (Manager::Files, None) if settings.rootless => cgroup::plan_permitted(&self.id)?,
+            (manager, path) => cgroup::plan_with(manager, path, &self.id, annotations)?,
+        };
+        if layout.absent && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
             let problem = "a new pid namespace is needed where there are no cgroups: it ends the container's processes";
             return Err(Error::config("linux.namespaces", problem));
         }
-        let none = std::collections::HashMap::new();
-        let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
-        cgroup::plan_with(manager, cgroups_path(config), &self.id, annotations)
+        Ok(layout)
+    }
+
+    /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
+    fn limit(&self, cgroup: &dyn Cgroup, spec: &oci::Spec) -> Result<()> {
+        let has_own = Namespaces::of(spec).has(LinuxNamespaceType::User);
+        match self.runtime.settings.rootless && (has_own || identity::in_user_namespace()?) {
+            true => cgroup::apply_permitted(cgroup, &resources(spec)),
+            false => cgroup.apply(&resources(spec)),
+        }
     }
 
     /// The host's part, from the spawned init to the one that is ready.
@@ -225,7 +238,7 @@ impl Container {
             cgroup.begin(init.pid())?;
             made.cgroups = true;
         }
-        cgroup.apply(&resources(config.spec()))?;
+        self.limit(cgroup, config.spec())?;
         fault::point("create.limits");
         // Looked at while init is at work. One that has ended already says why in its next word.
         record.init = identify(init.pid()).ok();

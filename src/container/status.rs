@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
 
-use super::store::{Phase, Record};
+use super::store::{Init, Phase, Record};
 use crate::cgroup::Cgroup;
 use crate::error::{Doing, Result};
 use crate::spawn;
@@ -66,7 +66,7 @@ fn decide(facts: Facts) -> Status {
 pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
     // One that executes nothing any more is in its exit, perhaps for long: see `children`.
     let image = match &record.init {
-        Some(init) if init.identity.is_alive()? => image_of(init.identity.pid)?,
+        Some(init) if init.identity.is_alive()? => image_of(init)?,
         _ => None,
     };
     let init_alive = image.is_some();
@@ -82,13 +82,14 @@ pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
 /// Whether init still is berth-init.
 pub fn waits_for_start(record: &Record) -> Result<bool> {
     match &record.init {
-        Some(init) => Ok(image_of(init.identity.pid)? == Some(init.image)),
+        Some(init) => Ok(image_of(init)? == Some(init.image)),
         None => Ok(false),
     }
 }
 
-/// Device and inode of what a process executes. None when it is gone.
-pub fn image_of(pid: i32) -> Result<Option<(u64, u64)>> {
+/// Device and inode of what init executes. None when it is gone.
+fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
+    let pid = init.identity.pid;
     let doing = || format!("looking at what process {pid} executes");
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dir = match openat(spawn::proc()?, pid.to_string().as_str(), flags, Mode::empty()) {
@@ -98,6 +99,9 @@ pub fn image_of(pid: i32) -> Result<Option<(u64, u64)>> {
     match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {
         Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        // berth-init is not dumpable, and keeps that to the host's root. What the container executes is in its own user
+        // namespace, and open to whoever has made that.
+        Err(Errno::EACCES) => Ok(Some(init.image)),
         Err(errno) => Err(errno).doing(doing),
     }
 }

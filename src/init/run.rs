@@ -57,7 +57,7 @@ impl Init {
 
             Op::SetNs => setns(self.slot(a0)?, a1),
             Op::Unshare => unshare(a0),
-            Op::Fork => self.fork(a0, a1),
+            Op::Fork => self.fork(a0, a1, a2 != 0),
             Op::TimeNamespace => self.time_namespace(self.plan.text(step.s[0])?),
             Op::BecomeRoot => {
                 process::become_root()?;
@@ -277,7 +277,7 @@ impl Init {
 
     /// The process that may enter a pid namespace is only ever a new one. It is a sibling, so the host is its
     /// parent, and it has this program's few pages, not the host's memory.
-    fn fork(&mut self, flags: u64, cgroup: u64) -> Result<()> {
+    fn fork(&mut self, flags: u64, cgroup: u64, open: bool) -> Result<()> {
         let mut pidfd = -1i32;
         let mut args =
             CloneArgs { flags: flags | CLONE_PARENT | CLONE_PIDFD, pidfd: &raw mut pidfd as u64, ..CloneArgs::default() };
@@ -285,12 +285,14 @@ impl Init {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = self.slot(cgroup)? as u64;
         }
+        // Inherited, so that it holds as soon as the host knows of the new process.
+        prctl(process::PR_SET_DUMPABLE, usize::from(open))?;
         match fork(&args)? {
             0 => {
-                prctl(process::PR_SET_DUMPABLE, 0)?;
                 prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)?;
                 // A host that did not get to know us must not leave us running.
-                self.report.wait_for_go()
+                self.report.wait_for_go()?;
+                prctl(process::PR_SET_DUMPABLE, 0)
             }
             pid => {
                 let _ = self.report.send(CHILD, pid, Some(pidfd));

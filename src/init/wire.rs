@@ -74,7 +74,8 @@ ops! {
     /// unshare(a0)
     Unshare = 11,
     /// Goes on as a sibling: clone3(CLONE_PARENT | a0), in the cgroup of slot a1 (u64::MAX: none). The first
-    /// process tells the host the new one's pid and ends; the new one waits for the host's word.
+    /// process tells the host the new one's pid and ends; the new one waits for the host's word. a2: it is dumpable until
+    /// then, so that its user's other processes may write its maps.
     Fork = 12,
     /// Enters a new time namespace whose offsets are the text s0.
     TimeNamespace = 13,

@@ -7,7 +7,7 @@ use super::process::{self, Confined};
 use super::rootfs::RootOptions;
 use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::security::{labels, seccomp};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
@@ -42,20 +42,30 @@ pub fn create(create: &Create) -> Result<Plan> {
     let namespaces = Namespaces::of(spec);
     let in_user_namespace = namespaces.has(Kind::User);
     let staged = in_user_namespace || !namespaces.joined.is_empty();
-    let mut trees = Trees { open_early: in_user_namespace, ..Trees::default() };
+    let privileged = !in_user_namespace || is_privileged()?;
+    let mut trees = Trees { open_early: in_user_namespace && privileged, ..Trees::default() };
     let mut plan = Plan::default();
     push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
         push_joins(&mut plan, &namespaces, false);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
-        plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup });
+        let open = namespaces.is_new(Kind::User) && !privileged;
+        plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup, open });
         plan.steps.extend(inside);
     } else {
         plan.clone_flags = namespaces.new_flags & !LATER;
     }
     labels::label_mounts(&mut plan.steps, spec);
     Ok(plan)
+}
+
+/// Without privileges the host's mounts can only be cloned where they are copied to, in the new namespaces (sources that the
+/// container's root may not look at are out of reach then), and the maps be written only of a process that is dumpable.
+fn is_privileged() -> Result<bool> {
+    let capability = caps::Capability::CAP_SYS_ADMIN;
+    caps::has_cap(None, caps::CapSet::Effective, capability)
+        .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
 }
 
 fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool) {

@@ -196,7 +196,9 @@ impl Block {
             Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
             Step::Unshare(flags) => out.a[0] = *flags,
-            Step::Fork { flags, cgroup } => out.a = [*flags, cgroup.as_ref().map_or(NO_SLOT, slot), 0, 0],
+            Step::Fork { flags, cgroup, open } => {
+                out.a = [*flags, cgroup.as_ref().map_or(NO_SLOT, slot), u64::from(*open), 0];
+            }
             Step::TimeNamespace { offsets } => out.s[0] = self.text(offsets),
             Step::Propagation { path, flags } => {
                 out.a[0] = *flags;

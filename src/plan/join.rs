@@ -63,7 +63,7 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let (before, after) = (namespaces & !AFTER_FORK, namespaces & AFTER_FORK);
     plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
-    plan.push(Step::Fork { flags: 0, cgroup });
+    plan.push(Step::Fork { flags: 0, cgroup, open: false });
     if after != 0 {
         // Not by init's pidfd: as long as init cannot be looked into, nobody in its user namespace may do that.
         let slot = plan.slot(Descriptor::ContainerCgroupNamespace);

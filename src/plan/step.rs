@@ -83,6 +83,8 @@ pub enum Step {
     Fork {
         flags: u64,
         cgroup: Option<Slot>,
+        /// A host without privileges may write its maps.
+        open: bool,
     },
     TimeNamespace {
         offsets: String,

@@ -47,6 +47,7 @@ class RuntimeHandle(Handle):
         systemd_annotations: bool = False,
         no_pivot: bool = False,
         idmapped_root: bool = False,
+        rootless: bool = False,
         criu: Optional[StrPath] = None,
     ) -> None:
         """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
@@ -68,6 +69,9 @@ class RuntimeHandle(Handle):
             root is the initial RAM filesystem. Weaker: who may unmount (CAP_SYS_ADMIN) reaches the host's mounts.
         :param idmapped_root: containers that are created with a new user namespace see the files of their root filesystem
             with its mappings (Linux 5.12), so that it need not be changed for them.
+        :param rootless: for callers without privileges: containers whose configuration asks for no cgroup have their own only
+            where the caller may make them, and device rules that the caller may not set are left out where no device can
+            be made.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
         """
@@ -84,6 +88,7 @@ class RuntimeHandle(Handle):
             (raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS if systemd_annotations else 0)
             | (raw.BERTH_RUNTIME_NO_PIVOT if no_pivot else 0)
             | (raw.BERTH_RUNTIME_IDMAPPED_ROOT if idmapped_root else 0)
+            | (raw.BERTH_RUNTIME_ROOTLESS if rootless else 0)
         )
         options.criu = _arguments.optional_path(criu, "criu")
         runtime = POINTER(raw.berth_runtime)()

@@ -40,10 +40,6 @@ pub fn criu(global: &Global) -> Option<PathBuf> {
 }
 
 pub fn settings(global: &Global) -> Result<Settings, Failure> {
-    if global.rootless == Rootless::True {
-        return Err(Failure::new("--rootless true: this version of berth needs root for cgroups")
-            .remedy("leave it out, or give --rootless auto"));
-    }
     let systemd = global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd;
     Ok(Settings {
         root: absolute(global.root.as_deref().unwrap_or(&default_root()))?,
@@ -52,8 +48,21 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
             CgroupManager::Disabled => Manager::Disabled,
             _ => Manager::Files,
         },
+        rootless: rootless(global.rootless),
         ..Settings::default()
     })
+}
+
+/// As runc decides: without root, and as the root of a user namespace, whose cgroups may be somebody else's.
+fn rootless(given: Rootless) -> bool {
+    match given {
+        Rootless::True => true,
+        Rootless::False => false,
+        Rootless::Auto => {
+            let map = || std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            !Uid::effective().is_root() || map().split_whitespace().ne(["0", "0", "4294967295"])
+        }
+    }
 }
 
 fn default_root() -> PathBuf {

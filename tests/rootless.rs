@@ -1,0 +1,303 @@
+//! Callers without any privilege: an ordinary user, with and without ranges of ids and cgroups of its own.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use berth::spec::Config;
+use berth::{Code, Container, ExitStatus, Force, Runtime, Settings, Status};
+use common::*;
+use serde_json::{Value, json};
+
+const USER: u32 = 61_234;
+
+fn main() {
+    runner::main(
+        &[
+            ("the_default_rootless_configuration_runs", the_default_rootless_configuration_runs),
+            ("a_container_has_its_whole_life", a_container_has_its_whole_life),
+            ("ranges_of_ids_are_mapped_by_the_helpers", ranges_of_ids_are_mapped_by_the_helpers),
+            ("what_needs_a_cgroup_is_refused_and_nothing_is_left", what_needs_a_cgroup_is_refused_and_nothing_is_left),
+            ("rootless_false_asks_for_what_only_root_may_do", rootless_false_asks_for_what_only_root_may_do),
+            ("a_delegated_cgroup_is_used", a_delegated_cgroup_is_used),
+            ("the_same_through_the_library", the_same_through_the_library),
+        ],
+        &[("library", library)],
+    );
+}
+
+/// A user with a folder of its own, in which are the program, a root filesystem and the state.
+struct User {
+    dir: tempfile::TempDir,
+}
+
+impl User {
+    fn new() -> User {
+        let dir = tempfile::Builder::new().prefix("berth-rootless-").tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let user = User { dir };
+        fs::copy(env!("CARGO_BIN_EXE_berth"), user.path("berth")).unwrap();
+        fs::copy(std::env::current_exe().unwrap(), user.path("tests")).unwrap();
+        let home = user.path("home");
+        fs::create_dir(&home).unwrap();
+        let copied = Command::new("cp").arg("-a").arg(rootfs()).arg(home.join("rootfs")).status().unwrap();
+        assert!(copied.success());
+        let owned = Command::new("chown").arg("-R").arg(format!("{USER}:{USER}")).arg(&home).status().unwrap();
+        assert!(owned.success());
+        let passwd = fs::read_to_string("/etc/passwd").unwrap();
+        fs::write(user.path("passwd"), format!("{passwd}berthtest:x:{USER}:{USER}::/:/bin/sh\n")).unwrap();
+        fs::write(user.path("ranges"), format!("{USER}:700000:65536\n")).unwrap();
+        user
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A program as this user, who stands in /etc in a mount namespace that nobody else sees.
+    fn command(&self, program: &Path) -> Command {
+        let script = "for file in subuid subgid; do mount --bind \"$0/ranges\" /etc/$file; done
+            mount --bind \"$0/passwd\" /etc/passwd
+            [ -z \"$CGROUP\" ] || echo $$ >\"$CGROUP/cgroup.procs\"
+            exec setpriv --reuid 61234 --regid 61234 --clear-groups --inh-caps=-all \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-euc", script]).arg(self.dir.path()).arg(program);
+        command
+            .current_dir(self.path("home"))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("CGROUP", "");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn berth(&self, args: &[&str]) -> Command {
+        let mut command = self.command(&self.path("berth"));
+        command.arg("--root").arg(self.path("home/state")).args(args);
+        command
+    }
+
+    fn says(&self, args: &[&str]) -> (Option<i32>, String) {
+        let Output { status, stdout, stderr } = self.berth(args).output().unwrap();
+        (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let (code, said) = self.says(args);
+        assert_eq!(code, Some(0), "{args:?}: {said}");
+        said
+    }
+
+    /// What `berth spec --rootless` writes, changed.
+    fn bundle(&self, script: &str, change: impl FnOnce(&mut Value)) {
+        let file = self.path("home/config.json");
+        let _ = fs::remove_file(&file);
+        self.ok(&["spec", "--rootless"]);
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        config["process"]["terminal"] = json!(false);
+        config["process"]["args"] = json!(["sh", "-c", script]);
+        change(&mut config);
+        fs::write(&file, config.to_string()).unwrap();
+    }
+
+    /// In the background, without the pipe that a caller would wait at.
+    fn detached(&self, args: &[&str]) {
+        let status = self.berth(args).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert!(status.success(), "{args:?}");
+    }
+
+    fn nothing_is_left(&self) {
+        assert_eq!(self.ok(&["list", "-q"]), "");
+        assert_eq!(leftovers::files(&self.path("home/state")), Vec::<PathBuf>::new());
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        let (_, ids) = self.says(&["list", "-q"]);
+        for id in ids.lines() {
+            self.says(&["delete", "--force", id]);
+        }
+    }
+}
+
+fn the_default_rootless_configuration_runs() {
+    let user = User::new();
+    user.bundle("id -u; tr -s ' ' </proc/self/uid_map; echo here >/tmp/x && cat /tmp/x; exit 7", |config| {
+        config["root"]["readonly"] = json!(false);
+    });
+    for given in [&["--rootless", "true"][..], &["--rootless=auto"], &[]] {
+        let said = user.says(&[given, &["run", "c1"]].concat());
+        assert_eq!(said, (Some(7), format!("0\n 0 {USER} 1\nhere\n")), "{given:?}");
+        user.nothing_is_left();
+    }
+}
+
+fn a_container_has_its_whole_life() {
+    let user = User::new();
+    user.bundle("exec sleep 1000", |_| {});
+    user.detached(&["create", "c1"]);
+    assert!(user.ok(&["state", "c1"]).contains("\"status\": \"created\""));
+    user.ok(&["start", "c1"]);
+    assert!(user.ok(&["state", "c1"]).contains("\"status\": \"running\""));
+    assert_eq!(user.ok(&["exec", "c1", "sh", "-c", "id -u; ps | grep -c 'sleep [1]000'"]), "0\n1\n");
+    let (code, said) = user.says(&["pause", "c1"]);
+    assert!(code == Some(1) && said.contains("pausing needs a cgroup"), "{said}");
+    user.ok(&["kill", "c1", "KILL"]);
+    eventually("it is stopped", || user.ok(&["state", "c1"]).contains("\"status\": \"stopped\""));
+    user.ok(&["delete", "c1"]);
+    user.nothing_is_left();
+}
+
+fn ranges_of_ids_are_mapped_by_the_helpers() {
+    assert!(Path::new("/usr/bin/newuidmap").exists(), "newuidmap is missing: tests/setup installs it");
+    let user = User::new();
+    let map = json!([
+        { "containerID": 0, "hostID": USER, "size": 1 },
+        { "containerID": 1, "hostID": 700_000, "size": 65_536 },
+    ]);
+    user.bundle("tr -s ' ' </proc/self/uid_map; id -u; id -G", |config| {
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1000, "additionalGids": [7] });
+    });
+    let expected = format!(" 0 {USER} 1\n 1 700000 65536\n1000\n1000 7\n");
+    assert_eq!(user.says(&["--rootless", "true", "run", "c1"]), (Some(0), expected));
+    user.nothing_is_left();
+    user.bundle("true", |config| {
+        config["linux"]["uidMappings"] = json!([{ "containerID": 0, "hostID": 800_000, "size": 10 }]);
+    });
+    let (code, said) = user.says(&["run", "c1"]);
+    assert!(code == Some(1) && said.contains("newuidmap for process "), "{said}");
+    user.nothing_is_left();
+}
+
+fn what_needs_a_cgroup_is_refused_and_nothing_is_left() {
+    let user = User::new();
+    user.bundle("true", |config| config["linux"]["resources"] = json!({ "pids": { "limit": 5 } }));
+    let (code, said) = user.says(&["run", "c1"]);
+    assert!(code == Some(1) && said.contains("linux.resources.pids: needs a cgroup"), "{said}");
+    user.nothing_is_left();
+    user.bundle("true", |config| config["linux"]["cgroupsPath"] = json!("/berth-rootless"));
+    let (code, said) = user.says(&["run", "c1"]);
+    assert!(code == Some(1) && said.contains("permission denied") && said.contains("berth-rootless"), "{said}");
+    user.nothing_is_left();
+    user.bundle("true", |config| without_namespace(config, "pid"));
+    let (code, said) = user.says(&["run", "c1"]);
+    assert!(code == Some(1) && said.contains("a new pid namespace is needed"), "{said}");
+    user.nothing_is_left();
+    // No device can be made in a user namespace; rules are what runc leaves out, too, and this says so.
+    user.bundle("echo ran", |config| {
+        config["linux"]["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
+    });
+    let (code, said) = user.says(&["run", "c1"]);
+    assert!(code == Some(0) && said.starts_with("ran\n"), "{said}");
+    assert!(said.contains("level=warning") && said.contains("linux.resources.devices is left out"), "{said}");
+}
+
+fn rootless_false_asks_for_what_only_root_may_do() {
+    let user = User::new();
+    user.bundle("true", |_| {});
+    let (code, said) = user.says(&["--rootless", "false", "run", "c1"]);
+    assert!(code == Some(1) && said.contains("permission denied") && said.contains("berth-c1"), "{said}");
+    user.nothing_is_left();
+}
+
+/// A part of the v2 tree that belongs to the user, with a cgroup for its processes; removed when dropped.
+struct Delegated(PathBuf);
+
+impl Delegated {
+    fn new() -> Option<Delegated> {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let tree = mountinfo.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').nth(4)?;
+        let top = Path::new(tree).join(format!("berth-{}", unique("delegated")));
+        let mine = top.join("mine");
+        fs::create_dir_all(&mine).unwrap();
+        for dir in [&top, &mine] {
+            for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+                chown(dir.join(name), Some(USER), Some(USER)).unwrap();
+            }
+        }
+        Some(Delegated(top))
+    }
+
+    fn mine(&self) -> PathBuf {
+        self.0.join("mine")
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        for dir in [self.mine(), self.0.clone()] {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+fn a_delegated_cgroup_is_used() {
+    let Some(delegated) = Delegated::new() else {
+        eprintln!("SKIPPED: the host mounts no cgroup v2");
+        return;
+    };
+    let user = User::new();
+    user.bundle("exec sleep 1000", |_| {});
+    let berth = |args: &[&str]| {
+        let mut command = user.berth(args);
+        command.env("CGROUP", delegated.mine()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().unwrap().success(), "{args:?}");
+    };
+    berth(&["run", "-d", "c1"]);
+    let state: Value = serde_json::from_str(&user.ok(&["state", "c1"])).unwrap();
+    let place = fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
+    let top = delegated.0.file_name().unwrap().to_str().unwrap();
+    let own = place.lines().find(|line| line.starts_with("0::")).unwrap();
+    assert!(own.contains(top) && own.ends_with("/berth-c1"), "{place}");
+    berth(&["pause", "c1"]);
+    assert!(user.ok(&["state", "c1"]).contains("\"status\": \"paused\""));
+    berth(&["resume", "c1"]);
+    assert_eq!(user.ok(&["ps", "--format", "json", "c1"]), format!("[{}]\n", state["pid"]));
+    berth(&["delete", "--force", "c1"]);
+    user.nothing_is_left();
+    assert!(
+        leftovers::files(&delegated.0)
+            .iter()
+            .chain(&leftovers::files(&delegated.mine()))
+            .all(|path| !path.ends_with("berth-c1"))
+    );
+}
+
+fn the_same_through_the_library() {
+    let user = User::new();
+    let mut command = user.command(&user.path("tests"));
+    command.args(["--host", "library"]).arg(user.path("home"));
+    runner::run(&mut command);
+}
+
+fn library(args: &[String]) {
+    let home = Path::new(&args[0]);
+    let settings = |rootless| Settings { root: home.join("state"), rootless, ..Settings::default() };
+    let json = Config::default_rootless_json(USER, USER).unwrap();
+    let mut config: Value = serde_json::from_str(&json).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["sh", "-c", "id -u; exec sleep 1000"]);
+    let config = Config::from_json(&config.to_string(), Some(&home.join("rootfs"))).unwrap();
+    let error = Container::run(&Runtime::new(settings(false)).unwrap(), "c1", &config, &quiet()).unwrap_err();
+    assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EACCES)), "{error}");
+    let runtime = Runtime::new(settings(true)).unwrap();
+    assert!(runtime.ids().unwrap().is_empty());
+    let container = Container::run(&runtime, "c1", &config, &piped()).unwrap();
+    assert_eq!(container.status().unwrap(), Status::Running);
+    let mut text = [0u8; 2];
+    let [_, output, _] = container.init_process().unwrap().take_stdio();
+    std::io::Read::read_exact(&mut fs::File::from(output.unwrap()), &mut text).unwrap();
+    assert_eq!(&text, b"0\n");
+    let error = container.set(r#"{"pids":{"limit":5}}"#).unwrap_err();
+    assert_eq!(error.code, Code::Unsupported, "{error}");
+    container.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false });
+    container.delete(Force::No).unwrap();
+    assert!(leftovers::files(&home.join("state")).is_empty());
+}
