@@ -104,7 +104,8 @@ pub fn read_proc(path: &str) -> Result<Option<String>> {
     };
     // Room for all that is read here in one go; proc files have no size to tell.
     let mut text = Vec::with_capacity(2048);
-    match std::fs::File::from(file).read_to_end(&mut text) {
+    // A file that is taken a part of is not asked for its size and place first.
+    match std::fs::File::from(file).take(u64::MAX).read_to_end(&mut text) {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
         Err(error) => Err(Error::io(&error, doing())),
         Ok(_) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),

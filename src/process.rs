@@ -259,7 +259,7 @@ impl Process {
         self.inner.end.pidfd()
     }
 
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         Deadline::after_ms(0).readable(self.pidfd()).unwrap_or(false)
     }
 

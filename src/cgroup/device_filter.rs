@@ -23,9 +23,12 @@ pub struct Instruction {
 }
 
 const LOAD_WORD: u8 = 0x61;
+const SHIFT_LEFT: u8 = 0x64;
 const SHIFT_RIGHT: u8 = 0x74;
 const AND: u8 = 0x54;
+const OR_REGISTER: u8 = 0x4c;
 const MOVE: u8 = 0xb4;
+const MOVE_REGISTER: u8 = 0xbc;
 const JUMP_IF_NOT_EQUAL: u8 = 0x56;
 const JUMP_IF_ANY_BIT: u8 = 0x46;
 const JUMP: u8 = 0x05;
@@ -39,6 +42,8 @@ const TYPE: u8 = 2;
 const OPEN: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
+/// Both, as the kernel's own dev_t has them: 12 and 20 bits.
+const NUMBER: u8 = 6;
 
 const fn op(code: u8, register: u8, offset: i16, immediate: i32) -> Instruction {
     Instruction { code, registers: register, offset, immediate }
@@ -48,12 +53,18 @@ const fn load(register: u8, offset: i16) -> Instruction {
     Instruction { code: LOAD_WORD, registers: register | CONTEXT << 4, offset, immediate: 0 }
 }
 
+const MOST_MAJOR_AND_ONE: u32 = 1 << 12;
+const MOST_MINOR_AND_ONE: u32 = 1 << 20;
+
 /// Compiles an ordered list whose later rules win.
 ///
-/// The program goes through it backwards. A denying rule that names one of the open access bits denies, an
-/// allowing rule closes its bits, and when none is open the access is allowed: so each bit is decided by the
-/// last rule that speaks of it.
-pub fn compile(rules: &[Rule]) -> Vec<Instruction> {
+/// The program goes through it backwards, for each kind of device by itself. A denying rule that names one of the open
+/// access bits denies, an allowing rule closes its bits, and when none is open the access is allowed: so each bit is
+/// decided by the last rule that speaks of it.
+///
+/// Each start of a container may have the kernel verify it, which follows every path: so a rule is one comparison where
+/// that is possible, and what has matched ends the program instead of coming to the next rule with more known.
+pub fn compile(rules: &[Rule]) -> Result<Vec<Instruction>> {
     let mut program = vec![
         // struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor.
         load(TYPE, 0),
@@ -62,40 +73,59 @@ pub fn compile(rules: &[Rule]) -> Vec<Instruction> {
         op(AND, TYPE, 0, 0xffff),
         load(MAJOR, 4),
         load(MINOR, 8),
+        op(MOVE_REGISTER, NUMBER | MAJOR << 4, 0, 0),
+        op(SHIFT_LEFT, NUMBER, 0, 20),
+        op(OR_REGISTER, NUMBER | MINOR << 4, 0, 0),
     ];
+    let (characters, blocks) = (section(rules, Kind::Char), section(rules, Kind::Block));
+    let over = i16::try_from(characters.len()).map_err(|_| {
+        let problem = format!("has {} rules, too many for one device program", rules.len());
+        Error::config("linux.resources.devices", problem)
+    })?;
+    program.push(op(JUMP_IF_NOT_EQUAL, TYPE, over, 2));
+    program.extend(characters.into_iter().chain(blocks));
+    Ok(program)
+}
+
+/// What decides about devices of one kind.
+fn section(rules: &[Rule], kind: Kind) -> Vec<Instruction> {
+    let mut program = Vec::new();
     let mut default = false;
-    for rule in rules.iter().rev() {
-        if rule.is_total() {
+    for rule in rules.iter().rev().filter(|rule| rule.kind.is_none_or(|of| of == kind)) {
+        if rule.major.is_none() && rule.minor.is_none() && rule.access == Access::ALL {
             default = rule.allow;
             break;
         }
         rule_block(rule, &mut program);
     }
-    program.extend([op(MOVE, RESULT, 0, i32::from(default)), op(EXIT, 0, 0, 0)]);
+    program.extend(end(default));
     program
 }
 
+fn end(allowed: bool) -> [Instruction; 2] {
+    [op(MOVE, RESULT, 0, i32::from(allowed)), op(EXIT, 0, 0, 0)]
+}
+
 fn rule_block(rule: &Rule, program: &mut Vec<Instruction>) {
-    let kind = rule.kind.map(|kind| if kind == Kind::Block { 1 } else { 2 });
-    let conditions = [(TYPE, kind), (MAJOR, rule.major), (MINOR, rule.minor)];
-    let conditions: Vec<(u8, u32)> =
-        conditions.into_iter().filter_map(|(register, value)| Some((register, value?))).collect();
-    let access = i32::from(rule.access.0);
-    let body = match rule.allow {
-        true => vec![
-            op(AND, OPEN, 0, !access & i32::from(Access::ALL.0)),
-            op(JUMP_IF_NOT_EQUAL, OPEN, 2, 0),
-            op(MOVE, RESULT, 0, 1),
-            op(EXIT, 0, 0, 0),
-        ],
-        false => {
-            vec![op(JUMP_IF_ANY_BIT, OPEN, 1, access), op(JUMP, 0, 2, 0), op(MOVE, RESULT, 0, 0), op(EXIT, 0, 0, 0)]
-        }
+    let condition = match (rule.major, rule.minor) {
+        // No device has such a number.
+        (Some(MOST_MAJOR_AND_ONE..), _) | (_, Some(MOST_MINOR_AND_ONE..)) => return,
+        (Some(major), Some(minor)) => Some((NUMBER, major << 20 | minor)),
+        (Some(major), None) => Some((MAJOR, major)),
+        (None, Some(minor)) => Some((MINOR, minor)),
+        (None, None) => None,
     };
-    for (index, (register, value)) in conditions.iter().enumerate() {
-        let over = conditions.len() - index - 1 + body.len();
+    let access = i32::from(rule.access.0);
+    let mut body = Vec::new();
+    match rule.allow {
+        _ if rule.access == Access::ALL => {}
+        true => body.extend([op(AND, OPEN, 0, !access & i32::from(Access::ALL.0)), op(JUMP_IF_NOT_EQUAL, OPEN, 2, 0)]),
+        false => body.extend([op(JUMP_IF_ANY_BIT, OPEN, 1, access), op(JUMP, 0, 2, 0)]),
+    }
+    body.extend(end(rule.allow));
+    if let Some((register, value)) = condition {
         // Comparing 32 bits: a number above i32::MAX is the same bits.
-        program.push(op(JUMP_IF_NOT_EQUAL, *register, over as i16, value.cast_signed()));
+        program.push(op(JUMP_IF_NOT_EQUAL, register, body.len() as i16, value.cast_signed()));
     }
     program.extend(body);
 }
@@ -158,7 +188,7 @@ pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let cgroup = kernfs::open_dir(dir)?;
     let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
     let before = attached(&cgroup).doing(|| doing("asking for"))?;
-    let program = loaded(compile(rules)).map_err(|errno| explain(errno, doing("loading")))?;
+    let program = loaded(compile(rules)?).map_err(|errno| explain(errno, doing("loading")))?;
     match before.as_slice() {
         [one] => attach(&cgroup, &program, Some(one)).doing(|| doing("replacing"))?,
         more => {

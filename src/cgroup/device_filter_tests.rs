@@ -24,6 +24,18 @@ fn run(program: &[Instruction], kind: Kind, major: u32, minor: u32, access: u8) 
                 registers[register] >>= immediate;
                 false
             }
+            SHIFT_LEFT => {
+                registers[register] <<= immediate;
+                false
+            }
+            MOVE_REGISTER => {
+                registers[register] = registers[usize::from(instruction.registers >> 4)];
+                false
+            }
+            OR_REGISTER => {
+                registers[register] |= registers[usize::from(instruction.registers >> 4)];
+                false
+            }
             AND => {
                 registers[register] &= immediate;
                 false
@@ -67,7 +79,7 @@ fn an_instruction_has_the_size_the_kernel_reads() {
 
 #[test]
 fn the_needed_devices_are_allowed_and_others_denied() {
-    let program = compile(&complete(None).unwrap());
+    let program = compile(&complete(None).unwrap()).unwrap();
     assert!(run(&program, Kind::Char, 1, 3, 6));
     assert!(run(&program, Kind::Char, 136, 77, 7));
     assert!(run(&program, Kind::Block, 8, 0, 1), "making any node");
@@ -91,15 +103,15 @@ fn the_program_means_what_the_rules_mean() {
         let rules: Vec<Rule> = (0..random(7))
             .map(|_| {
                 let kind = [None, Some(Kind::Block), Some(Kind::Char)][random(3) as usize];
-                let number = |random: u64| [None, Some(1), Some(2), Some(u32::MAX)][random as usize];
+                let number = |random: u64| [None, Some(1), Some(2), Some(0xfff)][random as usize];
                 let (major, minor) = (number(random(4)), number(random(4)));
                 rule(random(2) == 1, kind, major, minor, 1 + random(7) as u8)
             })
             .collect();
-        let program = compile(&rules);
+        let program = compile(&rules).unwrap();
         for kind in [Kind::Block, Kind::Char] {
-            for major in [1, 2, 3, u32::MAX] {
-                for minor in [1, 2, 3, u32::MAX] {
+            for major in [1, 2, 3, 0xfff] {
+                for minor in [1, 2, 3, 0xfff, 0xf_ffff] {
                     for access in 1..8 {
                         let expected = meaning(&rules, kind, major, minor, access);
                         let found = run(&program, kind, major, minor, access);

@@ -43,7 +43,7 @@ impl Container {
         let mut record = self.record()?;
         self.settle_checkpoint(&mut record)?;
         let cgroup = self.cgroup(&record)?;
-        let was_paused = match status::of(&record, cgroup.as_ref())? {
+        let was_paused = match self.status_of(&record, cgroup.as_ref())? {
             Status::Running => false,
             Status::Paused if !status::waits_for_start(&record)? => true,
             status => return Err(self.wrong_state(Code::NotRunning, status, "running or paused")),
@@ -104,7 +104,7 @@ impl Container {
     fn settle_own(&self, record: &mut Record) -> Result<()> {
         let Some(under_way) = record.checkpoint.take() else { return Ok(()) };
         let cgroup = self.cgroup(record)?;
-        if status::of(record, cgroup.as_ref())? != Status::Stopped {
+        if self.status_of(record, cgroup.as_ref())? != Status::Stopped {
             self.wait_until_let_go(record)?;
             match (under_way.was_paused, cgroup.is_frozen()?) {
                 (true, false) => cgroup.freeze(self.runtime.cgroup_deadline())?,

@@ -150,13 +150,12 @@ impl Container {
         })?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
-        record.external_descriptors = external_descriptors(&streams.low);
-
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
         let conversation = launch(&plan, &sources, &streams.low)?;
         fault::point("create.spawned");
+        record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
         let conversation = self.accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made))?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
@@ -238,6 +237,7 @@ impl Container {
             cgroup.begin(init.pid())?;
             made.cgroups = true;
         }
+        cgroup.enable_controllers()?;
         self.limit(cgroup, config.spec())?;
         fault::point("create.limits");
         // Looked at while init is at work. One that has ended already says why in its next word.

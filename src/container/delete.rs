@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::LockKind;
 use super::store::{self, Phase, Record};
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::deadline::Deadline;
@@ -15,6 +15,7 @@ use crate::fault;
 use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
+use crate::process::Process;
 use crate::spawn;
 use crate::spec::hooks::Kind;
 
@@ -50,7 +51,7 @@ impl Container {
             Err(error) => return Err(error),
         };
         let cgroup = self.cgroup(&record)?;
-        let status = status::of(&record, cgroup.as_ref())?;
+        let status = self.status_of(&record, cgroup.as_ref())?;
         if force == Force::No && status != Status::Stopped {
             return Err(self.wrong_state(Code::NotStopped, status, "stopped"));
         }
@@ -96,9 +97,10 @@ impl Container {
 
     /// Kills everything in the cgroups, and init wherever it is; waits until init is gone, and reaps it if it is ours.
     pub(super) fn kill(&self, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
+        let known = self.known_init();
         let init = match &record.init {
-            Some(init) => init.identity.open()?,
-            None => None,
+            Some(init) if !known.as_ref().is_some_and(Process::has_ended) => init.identity.open()?,
+            _ => None,
         };
         if let Some(pidfd) = &init {
             let _ = spawn::send_signal(pidfd, libc::SIGKILL);
@@ -107,7 +109,7 @@ impl Container {
         // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
         // not reap them: there is nothing more to wait for.
         let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
-        match (self.known_init(), init) {
+        match (known, init) {
             // The handle's own process keeps the status for those who ask later.
             (Some(process), _) => {
                 let _ = process.wait_until(deadline);

@@ -6,7 +6,7 @@ use super::create::process_of;
 use super::inside::{Inside, Needs};
 use super::prepare;
 use super::store::Record;
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::error::{Code, Result};
@@ -29,11 +29,11 @@ impl Container {
         options.check(terminal)?;
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        let mut status = status::of(&record, cgroup.as_ref())?;
+        let mut status = self.status_of(&record, cgroup.as_ref())?;
         if status == Status::Paused && options.paused == Paused::Refuse {
             // Or frozen for a moment, by a signal to all that is under way; that one has the lock.
             let _lock = self.directory.lock(self.runtime.lock_deadline())?;
-            status = status::of(&record, cgroup.as_ref())?;
+            status = self.status_of(&record, cgroup.as_ref())?;
         }
         match status {
             Status::Running | Status::Created => {}

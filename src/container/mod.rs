@@ -110,9 +110,17 @@ impl Container {
     pub fn status(&self) -> Result<Status> {
         children::reap(self.directory.path());
         match self.directory.read()? {
-            Some(record) => status::of(&record, self.cgroup(&record)?.as_ref()),
+            Some(record) => self.status_of(&record, self.cgroup(&record)?.as_ref()),
             None => Ok(Status::Stopped),
         }
+    }
+
+    fn status_of(&self, record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
+        status::of(record, cgroup, |init| match self.known_init() {
+            // A descriptor tells sooner than /proc, and cannot mean another process.
+            Some(process) => Ok(!process.has_ended()),
+            None => init.identity.is_alive(),
+        })
     }
 
     /// The processes of the container, as the caller's pid namespace has them.

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::error::{Code, Error, Result};
 use crate::events::{Events, Level};
 use crate::spawn::ExitStatus;
@@ -24,7 +24,7 @@ impl Container {
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running, created or paused");
-        match status::of(&record, cgroup.as_ref())? {
+        match self.status_of(&record, cgroup.as_ref())? {
             Status::Running | Status::Created | Status::Paused => {}
             status => return Err(self.wrong_state(Code::NotRunning, status, "running, created or paused")),
         }

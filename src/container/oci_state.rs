@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Container, Record, Status, status};
+use super::{Container, Record, Status};
 use crate::error::{Code, Error, Result};
 use crate::security::seccomp;
 use crate::spec::Config;
@@ -56,7 +56,7 @@ impl Container {
             return text(&json!({ "ociVersion": "", "id": self.id, "status": "stopped", "pid": 0, "bundle": "" }));
         };
         let config = self.config(&record)?;
-        let status = status::of(&record, self.cgroup(&record)?.as_ref())?;
+        let status = self.status_of(&record, self.cgroup(&record)?.as_ref())?;
         let mut state = oci(config, &record, status);
         state.insert("rootfs".into(), json!(record.rootfs));
         state.insert("created".into(), json!(record.created));

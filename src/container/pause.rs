@@ -1,6 +1,6 @@
 //! Pause and resume, by the freezer. Both return when the kernel confirms it.
 
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::error::{Code, Result};
 use crate::fault;
 
@@ -10,7 +10,7 @@ impl Container {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        match status::of(&record, cgroup.as_ref())? {
+        match self.status_of(&record, cgroup.as_ref())? {
             Status::Running | Status::Created => {
                 cgroup.freeze(self.runtime.cgroup_deadline()).map_err(|error| self.unless_ended(error))?;
                 fault::point("pause.frozen");
@@ -26,9 +26,9 @@ impl Container {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let mut record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        let before = status::of(&record, cgroup.as_ref())?;
+        let before = self.status_of(&record, cgroup.as_ref())?;
         self.settle_checkpoint(&mut record)?;
-        match status::of(&record, cgroup.as_ref())? {
+        match self.status_of(&record, cgroup.as_ref())? {
             // It was a checkpoint's, whose host was killed.
             Status::Running if before == Status::Paused => Ok(()),
             Status::Paused => {

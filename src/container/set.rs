@@ -1,7 +1,7 @@
 //! Set: other limits for a container that lives, paused ones included.
 
 use super::store::Record;
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::cgroup::journal::Journal;
 use crate::error::{Code, Error, Result};
@@ -15,7 +15,7 @@ impl Container {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        match status::of(&record, cgroup.as_ref())? {
+        match self.status_of(&record, cgroup.as_ref())? {
             Status::Running | Status::Created | Status::Paused => {}
             status => return Err(self.wrong_state(Code::NotRunning, status, "running, created or paused")),
         }

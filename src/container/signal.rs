@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::error::{Code, Error, Result};
 
 /// Who gets a signal.
@@ -23,7 +23,7 @@ impl Container {
         }
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        let status = status::of(&record, cgroup.as_ref())?;
+        let status = self.status_of(&record, cgroup.as_ref())?;
         match to {
             // Without a pid namespace of its own the container's processes outlive its init.
             // The others of its pid namespace end with it.

@@ -28,7 +28,7 @@ impl Container {
         let lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
         let cgroup = self.cgroup(&record)?;
-        match status::of(&record, cgroup.as_ref())? {
+        match self.status_of(&record, cgroup.as_ref())? {
             Status::Created => {}
             status @ Status::Running => return Err(self.wrong_state(Code::AlreadyRunning, status, "created")),
             status @ Status::Paused => return Err(self.wrong_state(Code::Paused, status, "created")),

@@ -1,6 +1,6 @@
 //! What a container has used.
 
-use super::{Container, Status, status};
+use super::{Container, Status};
 use crate::cgroup::kernfs;
 use crate::error::{Code, Error, Result};
 use crate::spec::namespaces;
@@ -53,7 +53,7 @@ impl Container {
         // The host's own interfaces are not the container's.
         let network = namespaces::flag(LinuxNamespaceType::Network);
         if let Some(init) = record.init.as_ref().filter(|_| record.namespaces & network != 0)
-            && status::of(&record, cgroup.as_ref())? != Status::Stopped
+            && self.status_of(&record, cgroup.as_ref())? != Status::Stopped
         {
             report.network_interfaces = stats::interfaces(init.identity.pid)?;
         }

@@ -63,10 +63,11 @@ fn decide(facts: Facts) -> Status {
     }
 }
 
-pub fn of(record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
+/// `lives`: whether the recorded init does.
+pub fn of(record: &Record, cgroup: &dyn Cgroup, lives: impl FnOnce(&Init) -> Result<bool>) -> Result<Status> {
     // One that executes nothing any more is in its exit, perhaps for long: see `children`.
     let image = match &record.init {
-        Some(init) if init.identity.is_alive()? => image_of(init)?,
+        Some(init) if lives(init)? => image_of(init)?,
         _ => None,
     };
     let init_alive = image.is_some();

@@ -13,6 +13,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat, renameat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +128,8 @@ pub struct Init {
 pub struct Root {
     fd: OwnedFd,
     path: PathBuf,
+    /// It is only in memory.
+    volatile: bool,
 }
 
 impl Root {
@@ -146,7 +149,8 @@ impl Root {
             );
             return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
         }
-        Ok(Root { fd, path: path.to_owned() })
+        let volatile = fstatfs(&fd).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+        Ok(Root { fd, path: path.to_owned(), volatile })
     }
 
     pub fn ids(&self) -> Result<Vec<String>> {
@@ -195,7 +199,7 @@ impl Root {
             other => {
                 let fd = other.doing(|| format!("opening the state directory {}", path.display()))?;
                 let root = self.fd.try_clone().doing(|| "duplicating the state root's descriptor")?;
-                Ok(Directory { root, fd, path, id: id.to_owned() })
+                Ok(Directory { root, fd, path, id: id.to_owned(), volatile: self.volatile })
             }
         }
     }
@@ -248,6 +252,7 @@ pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
     id: String,
+    volatile: bool,
 }
 
 impl Directory {
@@ -326,10 +331,11 @@ impl Directory {
         self.unlink_after(result, new)
     }
 
-    /// The two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to the disk
+    /// Outside of memory the two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to the disk
     /// before it renames it over another one, which takes longer than all else here, and no record outlives the boot.
     fn rename(&self, new: &str, name: &str) -> Result<()> {
-        match renameat2(&self.fd, new, &self.fd, name, RenameFlags::RENAME_EXCHANGE) {
+        let exchange = || renameat2(&self.fd, new, &self.fd, name, RenameFlags::RENAME_EXCHANGE);
+        match if self.volatile { Err(Errno::EINVAL) } else { exchange() } {
             Ok(()) => return self.unlink(OsStr::new(new)),
             // ENOENT: the first of its name.
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {}

@@ -28,29 +28,28 @@ pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded>
     let mut block = Block::new();
     let mut anchors = Anchors::default();
     let words: Vec<wire::Step> = steps.iter().map(|step| block.step(step, &mut anchors, &mut slots)).collect();
-    let table = block.place(words.iter().flat_map(step_words).collect());
-    let numbers = |numbers: &[RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
+    let table = block.place(words.iter().flat_map(step_words));
+    let numbers = |numbers: &'_ [RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
     let header = Header {
         magic: MAGIC,
         len: 0,
         steps: table,
         step_count: words.len() as u32,
-        slots: block.place_u32(&numbers(&slots)),
+        slots: block.place(numbers(&slots)),
         slot_count: slots.len() as u32,
-        low: block.place_u32(&numbers(low)),
+        low: block.place(numbers(low)),
         low_count: low.len() as u32,
-        keep: block.place_u32(&numbers(&inherited)),
+        keep: block.place(numbers(&inherited)),
         keep_count: inherited.len() as u32,
     };
     Ok(Encoded { bytes: block.finish(header)?, inherited })
 }
 
 /// A step as the u32 words of its C layout.
-fn step_words(step: &wire::Step) -> Vec<u32> {
-    let mut words = vec![step.op, step.flags];
-    words.extend(step.a.iter().flat_map(|a| [*a as u32, (*a >> 32) as u32]));
-    words.extend(step.s);
-    words
+fn step_words(step: &wire::Step) -> [u32; 14] {
+    let (a, s) = (step.a, step.s);
+    let (low, high) = (a.map(|a| a as u32), a.map(|a| (a >> 32) as u32));
+    [step.op, step.flags, low[0], high[0], low[1], high[1], low[2], high[2], low[3], high[3], s[0], s[1], s[2], s[3]]
 }
 
 /// Where the kernel's own filesystems belong.
@@ -101,12 +100,17 @@ struct Block {
     home: Option<u32>,
 }
 
+/// What the plan of an ordinary configuration needs.
+const USUAL: usize = 16 << 10;
+
 /// Room for HOME=, a path and its end.
 const HOME_ROOM: usize = 4096;
 
 impl Block {
     fn new() -> Block {
-        Block { bytes: vec![0; size_of::<Header>().next_multiple_of(8)], home: None }
+        let mut bytes = Vec::with_capacity(USUAL);
+        bytes.resize(size_of::<Header>().next_multiple_of(8), 0);
+        Block { bytes, home: None }
     }
 
     fn align(&mut self) -> u32 {
@@ -114,25 +118,21 @@ impl Block {
         self.bytes.len() as u32
     }
 
-    fn place(&mut self, words: Vec<u32>) -> u32 {
-        self.place_u32(&words)
-    }
-
-    fn place_u32(&mut self, words: &[u32]) -> u32 {
+    fn place(&mut self, words: impl IntoIterator<Item = u32>) -> u32 {
         let at = self.align();
-        self.bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        words.into_iter().for_each(|word| self.bytes.extend_from_slice(&word.to_ne_bytes()));
         at
     }
 
     fn offsets(&mut self, offsets: &[u32]) -> u32 {
         let at = self.align();
-        self.bytes.extend(offsets.iter().flat_map(|offset| (*offset as u64).to_ne_bytes()));
+        offsets.iter().for_each(|offset| self.bytes.extend_from_slice(&(*offset as u64).to_ne_bytes()));
         at
     }
 
     fn text(&mut self, text: impl AsRef<OsStr>) -> u32 {
         let at = self.bytes.len() as u32;
-        self.bytes.extend(text.as_ref().as_bytes());
+        self.bytes.extend_from_slice(text.as_ref().as_bytes());
         self.bytes.push(0);
         at
     }
@@ -148,7 +148,7 @@ impl Block {
     /// Numbers as a set of bits: where it is, and its length in words.
     fn mask(&mut self, list: &str) -> (u32, u64) {
         let words = number_list::mask(list);
-        (self.place_u32(&words), words.len() as u64)
+        (self.place(words.iter().copied()), words.len() as u64)
     }
 
     /// A 0-terminated array of strings, with one more that is in the block already.
@@ -285,7 +285,7 @@ impl Block {
             Step::Bounding(kept) => out.a[0] = *kept,
             Step::User { uid, gid, groups } => {
                 out.a = [*uid as u64, *gid as u64, groups.len() as u64, 0];
-                out.s[0] = self.place_u32(groups);
+                out.s[0] = self.place(groups.iter().copied());
             }
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 out.a = [*effective, *permitted, *inheritable, *ambient];

@@ -148,9 +148,7 @@ impl Root<'_> {
         if !self.has_own_mounts() {
             return false;
         }
-        let on_dev = |mount: &&Mount| mount.destination() == Path::new("/dev");
-        let last = self.mounts().iter().enumerate().rfind(|(_, mount)| on_dev(mount));
-        !last.is_some_and(|(index, mount)| mounts::options(mount, index).is_ok_and(|options| options.bind.is_some()))
+        !self.mounts().iter().rfind(|mount| on_dev(mount)).is_some_and(mounts::is_bind)
     }
 
     pub fn push_devices(&self, plan: &mut Plan, trees: &mut Trees) -> Result<()> {
@@ -176,7 +174,7 @@ impl Root<'_> {
                 plan.push(Step::Symlink { parent: "/dev".into(), name: name.into(), target: target.into() });
             }
         }
-        for (index, mount) in self.mounts().iter().enumerate() {
+        for (index, mount) in self.mounts().iter().enumerate().filter(|(_, mount)| on_dev(mount)) {
             if self.made_readonly_later(mount.destination(), &mounts::options(mount, index)?) {
                 let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
                 let target = mount.destination().clone();
@@ -254,6 +252,10 @@ impl Root<'_> {
 }
 
 /// A later change of a mount, and of its filesystem where options of the filesystem are given.
+fn on_dev(mount: &Mount) -> bool {
+    mount.destination() == Path::new("/dev")
+}
+
 fn push_remount(plan: &mut Plan, options: &MountOptions, target: &Path, entry: Entry) {
     let given = filesystem_options(options);
     if !given.is_empty() {

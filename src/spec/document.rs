@@ -18,7 +18,7 @@ pub(super) fn fit(text: &str, name: &str, kind: &Kind) -> Result<Value> {
 /// The same for a document of our own: nobody may add to it, so a name that it does not know is a mistake.
 pub(super) fn fit_closed(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     let value = parse(text, name)?;
-    shape::refuse_unknown(&value, kind, "")?;
+    shape::refuse_unknown(&value, kind)?;
     shape::fit(&value, kind)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
     labels::check_host_mounts(config.spec())?;
     crate::network::check(config)?;
     for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
-        if mounts::options(mount, index)?.bind.is_some()
+        if mounts::is_bind(mount)
             && let Some(source) = mount.source()
         {
             let path = format!("mounts[{index}].source");

@@ -51,6 +51,12 @@ pub fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     Ok(parsed)
 }
 
+/// Whether options say so, or the type does.
+pub fn is_bind(mount: &oci::Mount) -> bool {
+    let says = |option: &String| matches!(option.as_str(), "bind" | "rbind");
+    mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(says)
+}
+
 /// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
 /// the source of a bind mount absolute (it is relative to the bundle).
 pub(super) fn settle(

@@ -60,12 +60,30 @@ pub(super) const fn never(name: &'static str, reason: &'static str) -> Field {
     Field { name, rule: Rule::Never(reason) }
 }
 
-/// The document as far as the table knows it, without nulls.
-pub(super) fn fit(value: &Value, kind: &Kind) -> Result<Value> {
-    fit_at(value, kind, "")
+/// Where in the document something stands. Spelled out only for an error: most documents have none.
+#[derive(Clone, Copy)]
+enum At<'a> {
+    Top,
+    Member(&'a At<'a>, &'a str),
+    Element(&'a At<'a>, usize),
 }
 
-fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
+impl At<'_> {
+    fn path(&self) -> String {
+        match self {
+            At::Top => String::new(),
+            At::Member(of, name) => join(&of.path(), name),
+            At::Element(of, index) => format!("{}[{index}]", of.path()),
+        }
+    }
+}
+
+/// The document as far as the table knows it, without nulls.
+pub(super) fn fit(value: &Value, kind: &Kind) -> Result<Value> {
+    fit_at(value, kind, &At::Top)
+}
+
+fn fit_at(value: &Value, kind: &Kind, path: &At) -> Result<Value> {
     match (kind, value) {
         (Kind::Bool, Value::Bool(_)) => Ok(value.clone()),
         (Kind::Text, Value::String(text)) => {
@@ -88,13 +106,13 @@ fn fit_at(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
         (Kind::List(element), Value::Array(values)) => values
             .iter()
             .enumerate()
-            .map(|(index, value)| fit_at(value, element, &format!("{path}[{index}]")))
+            .map(|(index, value)| fit_at(value, element, &At::Element(path, index)))
             .collect::<Result<Vec<_>>>()
             .map(Value::Array),
         (Kind::Map(element), Value::Object(members)) => {
             let mut kept = Map::new();
             for (name, value) in members {
-                let path = join(path, name);
+                let path = At::Member(path, name);
                 no_nul(name, &path)?;
                 kept.insert(name.clone(), fit_at(value, element, &path)?);
             }
@@ -120,21 +138,25 @@ pub(super) fn implements(kind: &Kind, path: &str) -> bool {
 }
 
 /// Refuses names that the table does not have.
-pub(super) fn refuse_unknown(value: &Value, kind: &Kind, path: &str) -> Result<()> {
+pub(super) fn refuse_unknown(value: &Value, kind: &Kind) -> Result<()> {
+    refuse_unknown_at(value, kind, &At::Top)
+}
+
+fn refuse_unknown_at(value: &Value, kind: &Kind, path: &At) -> Result<()> {
     match (kind, value) {
         (Kind::List(element), Value::Array(values)) => {
             let mut values = values.iter().enumerate();
-            values.try_for_each(|(index, value)| refuse_unknown(value, element, &format!("{path}[{index}]")))
+            values.try_for_each(|(index, value)| refuse_unknown_at(value, element, &At::Element(path, index)))
         }
         (Kind::Object(fields), Value::Object(members)) => members.iter().try_for_each(|(name, value)| {
-            let path = join(path, name);
+            let path = At::Member(path, name);
             let known = fields.iter().find(|field| field.name == name);
             match known.map(|field| &field.rule) {
-                Some(Rule::Required(kind) | Rule::Optional(kind)) => refuse_unknown(value, kind, &path),
+                Some(Rule::Required(kind) | Rule::Optional(kind)) => refuse_unknown_at(value, kind, &path),
                 Some(_) => Ok(()),
                 None => {
                     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                    Err(Error::config(&path, format!("is not known; expected one of: {}", names.join(", "))))
+                    Err(Error::config(&path.path(), format!("is not known; expected one of: {}", names.join(", "))))
                 }
             }
         }),
@@ -142,21 +164,24 @@ pub(super) fn refuse_unknown(value: &Value, kind: &Kind, path: &str) -> Result<(
     }
 }
 
-fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &str) -> Result<Value> {
+fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &At) -> Result<Value> {
     let mut kept = Map::new();
     for field in fields {
-        let path = join(path, field.name);
+        let path = At::Member(path, field.name);
         let value = members.get(field.name).filter(|value| !value.is_null());
         match (&field.rule, value) {
             (Rule::Required(kind), None) => {
-                return Err(Error::config(&path, format!("is required and missing; expected {}", expected(kind))));
+                return Err(Error::config(
+                    &path.path(),
+                    format!("is required and missing; expected {}", expected(kind)),
+                ));
             }
             (Rule::Required(kind) | Rule::Optional(kind), Some(value)) => {
                 kept.insert(field.name.to_owned(), fit_at(value, kind, &path)?);
             }
-            (Rule::Refused(reason), Some(_)) => return Err(Error::unsupported_field(&path, reason)),
+            (Rule::Refused(reason), Some(_)) => return Err(Error::unsupported_field(&path.path(), reason)),
             (Rule::Never(reason), Some(value)) if !says_nothing(value) => {
-                return Err(Error::unsupported_field(&path, reason));
+                return Err(Error::unsupported_field(&path.path(), reason));
             }
             _ => {}
         }
@@ -175,16 +200,22 @@ fn says_nothing(value: &Value) -> bool {
 }
 
 /// A NUL would end the text early in every system call that takes it.
-fn no_nul(text: &str, path: &str) -> Result<()> {
+fn no_nul(text: &str, path: &At) -> Result<()> {
     if text.contains('\0') {
-        return Err(Error::config(path, format!("{text:?} contains a NUL character; expected text without one")));
+        return Err(Error::config(
+            &path.path(),
+            format!("{text:?} contains a NUL character; expected text without one"),
+        ));
     }
     Ok(())
 }
 
-fn misfit(value: &Value, kind: &Kind, path: &str) -> Error {
-    let path = if path.is_empty() { "(document)" } else { path };
-    Error::config(path, format!("{} is not valid here; expected {}", shown(value), expected(kind)))
+fn misfit(value: &Value, kind: &Kind, path: &At) -> Error {
+    let path = match path {
+        At::Top => "(document)".to_owned(),
+        inside => inside.path(),
+    };
+    Error::config(&path, format!("{} is not valid here; expected {}", shown(value), expected(kind)))
 }
 
 /// The value as it stands in the document, cut to a length that still fits in a sentence.
