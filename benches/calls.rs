@@ -34,6 +34,40 @@ fn configuration_checked(bencher: divan::Bencher) {
     bencher.bench(|| config.validate());
 }
 
+/// As long as those of the engines: some 300 system calls, and one with a condition.
+fn filtered(errno: u32) -> Config {
+    let mut config: serde_json::Value = serde_json::from_str(&json()).expect("JSON");
+    let names = include_str!("system-calls").split_whitespace().collect::<Vec<_>>();
+    config["linux"]["seccomp"] = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": errno,
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "syscalls": [
+            { "names": names, "action": "SCMP_ACT_ALLOW" },
+            { "names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{ "index": 0, "value": 0, "op": "SCMP_CMP_EQ" }] },
+        ],
+    });
+    Config::from_json(&config.to_string(), Some("/".as_ref())).expect("a configuration with a filter")
+}
+
+#[divan::bench]
+fn filter_known(bencher: divan::Bencher) {
+    let config = filtered(1);
+    config.validate().expect("a filter");
+    bencher.bench(|| config.validate());
+}
+
+/// Another filter each time.
+#[divan::bench]
+fn filter_new(bencher: divan::Bencher) {
+    let mut errno = 1;
+    let next = || {
+        errno += 1;
+        filtered(errno % 4000 + 1)
+    };
+    bencher.with_inputs(next).bench_local_values(|config| config.validate());
+}
+
 #[divan::bench]
 fn plan_compiled_and_explained(bencher: divan::Bencher) {
     let config = config();

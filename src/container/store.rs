@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -126,7 +127,7 @@ pub struct Init {
 /// The directory with all containers of a runtime.
 #[derive(Debug)]
 pub struct Root {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     path: PathBuf,
     /// It is only in memory.
     volatile: bool,
@@ -139,6 +140,7 @@ impl Root {
         make_private(path)?;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let fd = open(path, flags, Mode::empty()).doing(|| format!("opening the state root {}", path.display()))?;
+        let fd = Arc::new(fd);
         let found = fstat(&fd).doing(|| format!("looking at the state root {}", path.display()))?;
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
@@ -198,8 +200,7 @@ impl Root {
             Err(Errno::ENOENT) => Err(not_found(id)),
             other => {
                 let fd = other.doing(|| format!("opening the state directory {}", path.display()))?;
-                let root = self.fd.try_clone().doing(|| "duplicating the state root's descriptor")?;
-                Ok(Directory { root, fd, path, id: id.to_owned(), volatile: self.volatile })
+                Ok(Directory { root: self.fd.clone(), fd, path, id: id.to_owned(), volatile: self.volatile })
             }
         }
     }
@@ -248,7 +249,7 @@ pub fn is_damaged(error: &Error) -> bool {
 /// One container's directory, held open.
 #[derive(Debug)]
 pub struct Directory {
-    root: OwnedFd,
+    root: Arc<OwnedFd>,
     fd: OwnedFd,
     path: PathBuf,
     id: String,
