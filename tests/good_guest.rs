@@ -24,6 +24,7 @@ fn main() {
             ("a_host_whose_forked_children_stay", || quiet_host("forker", "")),
             ("a_thread_may_end_as_soon_as_create_returns", || quiet_host("brief", "")),
             ("what_was_executed_and_forgotten_is_reaped", || quiet_host("forgotten", "")),
+            ("containers_that_nobody_waits_for_are_reaped_by_later_creates", || quiet_host("unheard", "")),
             ("what_makes_id_mappings_does_not_stay", || quiet_host("mapped", "")),
         ],
         &[
@@ -33,6 +34,7 @@ fn main() {
             ("forker", forker),
             ("brief", brief),
             ("forgotten", forgotten),
+            ("unheard", unheard),
             ("mapped", mapped),
             ("descriptors", inherited_descriptors),
         ],
@@ -437,6 +439,26 @@ fn forgotten(args: &[String]) {
     let status = exec(&container, "kill -40 $$", &quiet()).unwrap().wait(LONG).unwrap();
     assert_eq!(status, ExitStatus::Signaled { signal: 40, core_dumped: false });
     container.delete(Force::Kill).unwrap();
+}
+
+/// A create looks at a few of the others only, but at all of them in the end.
+fn unheard(args: &[String]) {
+    let runtime = runtime(args);
+    let ids: Vec<String> = (0..20).map(|round| format!("{}-{round}", args[1])).collect();
+    for id in &ids {
+        let container = Container::run(&runtime, id, &config("exit 0"), &quiet()).unwrap();
+        let pidfd = container.pidfd().unwrap();
+        drop(container);
+        let mut polled = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        assert_eq!(unsafe { libc::poll(&mut polled, 1, 60_000) }, 1, "it ends");
+    }
+    for round in 0..ids.len() {
+        live(&runtime, &format!("{}-later-{round}", args[1]));
+    }
+    assert_eq!(leftovers::children(), Vec::<i32>::new());
+    for id in &ids {
+        runtime.load(id).unwrap().delete(Force::No).unwrap();
+    }
 }
 
 /// Mappings are held by user namespaces, and these are made by processes.
