@@ -163,6 +163,24 @@ fn the_log_is_json_or_text_as_engines_parse_it() {
     cli.fails(1, "opening the log /nonexistent/log", &["--log", "/nonexistent/log", "list"]);
 }
 
+/// The moments of a life, in the order in which they come.
+#[test]
+fn at_the_level_trace_the_log_has_the_stages_of_the_work() {
+    let cli = Cli::new();
+    let (bundle, log, id) = (cli.bundle(&shell("true")), cli.path("log"), unique("c"));
+    for (level, traced) in [("debug", false), ("trace", true)] {
+        cli.ok(&["--log", text(&log), "--log-level", level, "run", "-b", text(&bundle), &id]);
+        let told = std::fs::read_to_string(&log).unwrap();
+        let moment = |stage: &str| {
+            let line = told.lines().find(|line| line.contains(&format!("msg=\"{stage} ")))?;
+            line.trim_end_matches('"').rsplit(' ').next()?.parse::<u64>().ok()
+        };
+        let moments = ["create.spawned", "create.ready", "start.running", "delete.cgroups"].map(moment);
+        assert_eq!(moments.iter().all(Option::is_some), traced, "{level}: {told}");
+        assert!(moments.is_sorted(), "{told}");
+    }
+}
+
 #[test]
 fn on_a_terminal_the_error_is_for_people() {
     let cli = Cli::new();

@@ -74,6 +74,8 @@ pub enum LogLevel {
     Warning,
     Info,
     Debug,
+    /// With the moment of each stage of the work, in nanoseconds of CLOCK_MONOTONIC
+    Trace,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]

@@ -29,6 +29,7 @@ pub fn open(global: &Global) -> Result<(), Failure> {
     let file = global.log.as_ref().filter(|path| !path.as_os_str().is_empty()).map(open).transpose()?;
     let logger = LOGGER.get_or_init(|| Logger { file, format: global.log_format });
     log::set_max_level(match (global.debug, global.log_level) {
+        (_, Some(LogLevel::Trace)) => LevelFilter::Trace,
         (true, _) | (_, Some(LogLevel::Debug)) => LevelFilter::Debug,
         (_, Some(LogLevel::Error)) => LevelFilter::Error,
         (_, Some(LogLevel::Info)) => LevelFilter::Info,
