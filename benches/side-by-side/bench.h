@@ -122,7 +122,7 @@ static inline command command_of(const char *argument, const char *state) {
 
 static inline series *named(const char *name) {
     series *made = calloc(1, sizeof *made);
-    snprintf(made->name, sizeof made->name, "%s", name);
+    snprintf(made->name, sizeof made->name, "%.63s", name);
     return made;
 }
 
