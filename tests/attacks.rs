@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use berth::spec::Config;
 use berth::{Code, Container, Force, ProcessOptions, Stdio, explain};
 use common::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn in_vm() -> bool {
     std::env::var_os("BERTH_VM").is_some()
@@ -349,9 +349,21 @@ fn annotations_change_nothing_whatever_they_say() {
         "com.example",
         "linux.seccomp",
         "noNewPrivileges",
+        "container.apparmor.security.beta.kubernetes.io/app",
+        "process.apparmorProfile",
     ];
     let values =
         ["true", "1", "", "/etc/passwd", "../../..", "{\"a\":1}", "unconfined", "krun", "\u{1b}[31m", "\u{202e}x", "0"];
+    // As the processes have it, and not only the plan.
+    let script = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status; cat /proc/self/limits
+        cut -d' ' -f5,6 /proc/self/mountinfo; cat /proc/self/attr/current 2>/dev/null; env; id; true";
+    let seen = |annotations: Value| {
+        let mut config = shell(script);
+        config["annotations"] = annotations;
+        host.stdout_of(&config)
+    };
+    let all: serde_json::Map<_, _> = names.iter().map(|name| (name.to_string(), json!("unconfined"))).collect();
+    assert_eq!(seen(Value::Object(all)), seen(json!({})));
     for _ in 0..200 {
         let mut config = shell("true");
         for _ in 0..=random(5) {

@@ -213,3 +213,21 @@ fn a_limit_that_this_host_cannot_keep_is_refused_and_nothing_is_left() {
     assert!(host.runtime.ids().unwrap().is_empty());
     assert_eq!(host.output(&shell("exit 2")).1, ExitStatus::Exited(2));
 }
+
+#[test]
+fn a_memory_limit_below_what_init_needs_is_named() {
+    if !has("memory") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("true");
+    with_resources(&mut config, "memory", json!({ "limit": 8192, "swap": 8192 }));
+    let error = host.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains("linux.resources.memory.limit is 8192 bytes"), "{error}");
+    assert_eq!(
+        (error.errno, &error.detail["json_path"]),
+        (Some(nix::errno::Errno::ENOMEM), &json!("linux.resources.memory.limit"))
+    );
+    assert!(error.detail["oom_kills"].as_u64() > Some(0), "{:?}", error.detail);
+    assert!(host.runtime.ids().unwrap().is_empty());
+}

@@ -80,9 +80,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_touched() {
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let before = tasks(&container.state_json().unwrap());
     let cases = [
-        (r#"{"pids": {"limit": 50}, "memory": {"limit": -7}}"#, "memory.limit"),
-        (r#"{"pids": {"limit": 50}, "memory": {"swap": 1048576}}"#, "memory.swap"),
-        (r#"{"pids": {"limit": 50}, "unified": {"../pids.max": "1"}}"#, "unified[\"../pids.max\"]"),
+        (r#"{"pids": {"limit": 50}, "memory": {"limit": -7}}"#, "linux.resources.memory.limit"),
+        (r#"{"pids": {"limit": 50}, "memory": {"swap": 1048576}}"#, "linux.resources.memory.swap"),
+        (r#"{"pids": {"limit": 50}, "unified": {"../pids.max": "1"}}"#, "linux.resources.unified[\"../pids.max\"]"),
     ];
     for (change, path) in cases {
         let error = container.set(change).unwrap_err();
@@ -90,6 +90,22 @@ fn what_makes_no_sense_is_refused_before_anything_is_touched() {
         assert_eq!(error.detail["json_path"], path);
         assert_eq!(tasks(&container.state_json().unwrap()), before);
     }
+}
+
+#[test]
+fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
+    let host = Host::new();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let path = |change: &str| {
+        let error = container.set(change).unwrap_err();
+        assert!(error.message.contains("linux.resources.pids.limit"), "{error}");
+        (error.code, error.detail["json_path"].clone())
+    };
+    assert_eq!(path(r#"{"pids": {"limit": -2}}"#), (Code::ConfigInvalid, json!("linux.resources.pids.limit")));
+    // More processes than the kernel can have.
+    let refused = path(r#"{"pids": {"limit": 9223372036854775807}}"#);
+    assert!(matches!(refused.0, Code::System | Code::Unsupported), "{refused:?}");
+    assert_eq!(refused.1, json!("linux.resources.pids.limit"));
 }
 
 #[test]

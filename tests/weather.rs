@@ -26,12 +26,14 @@ fn main() {
             ("a_waiting_init_holds_nothing_of_the_host", descriptors_of_init),
             ("the_image_cannot_be_overwritten_from_inside", overwrite),
             ("cgroups_that_are_mounted_elsewhere_meanwhile_are_found", || with_host("remounted")),
+            ("what_is_mounted_over_the_hosts_proc_is_not_written", || with_host("overmounted")),
             ("a_host_that_forbids_memory_files_is_told_what_is_missing", || with_host("noexec")),
         ],
         &[
             ("full", full),
             ("readonly", readonly),
             ("remounted", remounted),
+            ("overmounted", overmounted),
             ("noexec", noexec),
             ("noexec-inside", noexec_inside),
         ],
@@ -139,6 +141,29 @@ fn remounted(args: &[String]) {
     mount(Some("none"), &root.join("elsewhere"), Some("cgroup2"), MsFlags::empty(), None::<&str>).unwrap();
     mount(Some("none"), "/sys/fs/cgroup", Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
     assert!(shown_elsewhere(2));
+}
+
+/// CVE-2019-16884, CVE-2025-52881: a write that the kernel should have got, and a file of somebody else's did.
+fn overmounted(args: &[String]) {
+    mounted(&args[0], "mode=700");
+    let root = Path::new(&args[0]);
+    let fake = root.join("fake");
+    std::fs::write(&fake, "untouched").unwrap();
+    // The entries of IPC and network namespaces are other ones for each namespace, which nothing can lie on yet.
+    mount(Some(&fake), "/proc/sys/kernel/domainname", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    let runtime = runtime(&root.join("state"));
+    let mut config = shell("exit 0");
+    config["linux"]["sysctl"] = json!({ "kernel.domainname": "example" });
+    let error = Container::run(&runtime, &args[1], &load(&config), &quiet()).unwrap_err();
+    assert_eq!((error.errno, error.stage), (Some(Errno::EPROTO), berth::Stage::Init), "{error}");
+    assert!(error.message.contains("kernel/domainname"), "{error}");
+    assert_eq!(std::fs::read_to_string(&fake).unwrap(), "untouched");
+    // Its neighbour is the kernel's.
+    config["linux"]["sysctl"] = json!({ "kernel.msgmnb": "4321" });
+    config["process"]["args"][2] = json!("cat /proc/sys/kernel/msgmnb");
+    let container = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap();
+    assert_eq!(read_all(&container.init_process().unwrap()), "4321\n");
+    container.delete(Force::Kill).unwrap();
 }
 
 fn damaged_record() {

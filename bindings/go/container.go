@@ -111,7 +111,7 @@ func (c *Container) Resume() error {
 // Set changes limits. resources is OCI's "linux.resources", as text or as anything that encoding/json makes one of; what it
 // does not give stays as it is. If anything fails, what was written before is taken back.
 //
-// Errors: ErrConfigInvalid with the JSON path in resources, ErrUnsupported if the host has no such limit, ErrSystem if the
+// Errors: ErrConfigInvalid with the JSON path ("linux.resources.memory.limit"), ErrUnsupported if the host has no such limit, ErrSystem if the
 // kernel refuses a value, ErrNotRunning, ErrNotFound, ErrBusy.
 func (c *Container) Set(resources any) error {
 	text, err := cJSON(resources, "resources_json")

@@ -208,9 +208,9 @@ pub extern "C" fn berth_container_resume(
 /// If anything fails, what was written before is taken back, and the change is not saved; "restored" in
 /// berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
 ///
-/// Errors: BERTH_E_CONFIG_INVALID with the JSON path in `resources_json` ("memory.limit"), before anything was touched;
-/// BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value, with the file, the value
-/// and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+/// Errors: BERTH_E_CONFIG_INVALID with the field's JSON path in the configuration ("linux.resources.memory.limit"), before
+/// anything was touched; BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value,
+/// with the field, the file, the value and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_set(
     container: Option<&berth_container>,

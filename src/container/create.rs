@@ -9,7 +9,7 @@ use super::inside::{Inside, Needs};
 use super::lock::{Lock, LockKind};
 use super::status::Status;
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
-use super::{Container, id_maps, oci_state, prepare};
+use super::{Container, id_maps, killed, oci_state, prepare};
 use crate::cgroup::{self, Cgroup, Manager};
 use crate::children;
 use crate::error::{Code, Doing, Error, Result};
@@ -157,7 +157,9 @@ impl Container {
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
-        let conversation = self.accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made))?;
+        let conversation = self
+            .accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made))
+            .map_err(|error| killed::explain(error, cgroup.as_ref(), config))?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");

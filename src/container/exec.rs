@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use super::create::process_of;
 use super::inside::{Inside, Needs};
+use super::killed;
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status};
@@ -52,7 +53,9 @@ impl Container {
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
         let joined = self.join(&plan, &record, (config, status), cgroup.as_ref(), &streams.low);
-        let (child, master) = joined.map_err(|error| self.unless_ended(error))?;
+        let (child, master) = joined
+            .map_err(|error| killed::explain(error, cgroup.as_ref(), config))
+            .map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
         children::keep(self.directory.path(), process.end());

@@ -7,6 +7,7 @@ mod exec;
 mod explain;
 mod id_maps;
 pub(crate) mod inside;
+mod killed;
 mod lock;
 mod network;
 mod notify;

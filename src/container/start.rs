@@ -131,26 +131,69 @@ pub fn plan_again(config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Resu
 
 /// One message of init's, or None when its end is closed. With a pidfd, the process ending is an error.
 fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline: Deadline) -> Result<Option<Message>> {
-    let doing = || "reading exec.fifo";
     loop {
         let watched = pidfd.unwrap_or(fifo.as_fd());
         let events = [(fifo.as_fd(), PollFlags::POLLIN), (watched, PollFlags::POLLIN)];
-        let ready = deadline.poll(events).doing(doing)?;
-        if !ready[0].is_empty() {
-            let mut bytes = [0u8; MESSAGE_LEN];
-            match nix::unistd::read(fifo, &mut bytes) {
-                Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                Ok(0) => return Ok(None),
-                other => return spawn::parse(&bytes[..other.doing(doing)?]).map(Some),
+        let ready = deadline.poll(events).doing(reading)?;
+        match hear(fifo, !ready[0].is_empty(), !ready[1].is_empty())? {
+            Heard::Message(message) => return Ok(Some(*message)),
+            Heard::Closed => return Ok(None),
+            Heard::Nothing if deadline.passed() => {
+                let message = "the container's init has not answered at exec.fifo in time";
+                return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
             }
+            Heard::Nothing => {}
         }
-        if !ready[1].is_empty() {
-            let message = "the container's init has ended before it could be started";
-            return Err(Error::new(Code::NotRunning, message).with_stage(Stage::Init));
-        }
-        if deadline.passed() {
-            let message = "the container's init has not answered at exec.fifo in time";
-            return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
-        }
+    }
+}
+
+fn reading() -> &'static str {
+    "reading exec.fifo"
+}
+
+enum Heard {
+    Message(Box<Message>),
+    Closed,
+    Nothing,
+}
+
+/// By the answers of a poll(2) of the fifo and of the process.
+fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
+    // poll looks at one after the other. A short program may be released and come to its end between the two looks, and
+    // then its word lies in the fifo.
+    let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).doing(reading)?;
+    if !readable {
+        return match ended {
+            true => Err(Error::new(Code::NotRunning, "the container's init has ended before it could be started")
+                .with_stage(Stage::Init)),
+            false => Ok(Heard::Nothing),
+        };
+    }
+    let mut bytes = [0u8; MESSAGE_LEN];
+    match nix::unistd::read(fifo, &mut bytes) {
+        Err(Errno::EINTR | Errno::EAGAIN) => Ok(Heard::Nothing),
+        Ok(0) => Ok(Heard::Closed),
+        other => spawn::parse(&bytes[..other.doing(reading)?]).map(|message| Heard::Message(Box::new(message))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_came_between_the_two_looks_of_poll_is_heard() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let fifo = OwnedFd::from(reader);
+        assert!(matches!(hear(&fifo, false, false), Ok(Heard::Nothing)));
+        // Nothing was there at the first look; then init has spoken and ended; the second look has seen the end.
+        writer.write_all(&[0; MESSAGE_LEN]).unwrap();
+        assert!(matches!(hear(&fifo, false, true), Ok(Heard::Message(_))));
+        // One that said nothing was not released.
+        assert_eq!(hear(&fifo, false, true).err().map(|error| error.code), Some(Code::NotRunning));
+        drop(writer);
+        assert!(matches!(hear(&fifo, true, false), Ok(Heard::Closed)));
     }
 }

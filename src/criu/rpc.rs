@@ -217,6 +217,9 @@ impl Swrk {
     fn receive(&mut self) -> Result<(Response, Option<OwnedFd>)> {
         let Some(child) = &self.child else { return Err(failure("CRIU has ended before".into())) };
         let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
+        // The two were looked at one after the other: it may have spoken and ended between.
+        let last_words = || Deadline::after_ms(0).readable(self.socket.as_fd()).doing(|| "waiting for CRIU");
+        let spoken = spoken || ended && last_words()?;
         match (spoken, ended) {
             (true, _) => match receive(&self.socket)? {
                 Some((bytes, descriptor)) => {

@@ -17,6 +17,9 @@ use crate::error::{Code, Doing, Error, Result, Stage, reason};
 use crate::init::wire::{self, MESSAGE_LEN, Message};
 use crate::plan::Plan;
 
+/// The detail of an error that names the signal which has ended init.
+pub const SIGNAL: &str = "signal";
+
 /// A berth-init under way. Dropped, it is killed and reaped.
 pub struct Conversation<'p> {
     plan: &'p Plan,
@@ -171,8 +174,13 @@ impl<'p> Conversation<'p> {
         if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
             return filtered::killed();
         }
-        let how = end.map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
-        Error::new(Code::System, format!("berth-init {how} before its work was done")).with_stage(Stage::Init)
+        let how = end.as_ref().map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
+        let error = Error::new(Code::System, format!("berth-init {how} before its work was done"));
+        let error = error.with_stage(Stage::Init);
+        match end {
+            Ok(ExitStatus::Signaled { signal, .. }) => error.detail(SIGNAL, signal),
+            _ => error,
+        }
     }
 
     fn protocol_error(&self, what: &str) -> Error {

@@ -21,7 +21,7 @@ use nix::sys::statfs::fstatfs;
 use once_cell::sync::OnceCell;
 
 pub use clone::Child;
-pub use conversation::{Conversation, failure, parse, start};
+pub use conversation::{Conversation, SIGNAL, failure, parse, start};
 pub use filtered::check_executed;
 pub use image::identity as init_image;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};

@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 use super::{Config, bounded, concise, document, oci, resources, schema};
 use crate::error::{Code, Error, Result};
 
+/// Of the document in a configuration.
+const PLACE: &str = "linux.resources";
+
 /// A checked change.
 #[derive(Debug)]
 pub struct Change {
@@ -17,24 +20,23 @@ pub struct Change {
 impl Config {
     /// `json` is an OCI `linux.resources` object. Members of objects that it gives take the place of those that the
     /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
-    /// the document (`memory.limit`), also where it is the two together that make no sense.
+    /// the configuration (`linux.resources.memory.limit`): often it is the two together that make no sense, and the
+    /// kernel's refusals name the same.
     pub fn with_resources(&self, json: &str) -> Result<Change> {
         bounded(json.len() as u64, "the resources")?;
         self.changed(json).map_err(concise)
     }
 
     fn changed(&self, json: &str) -> Result<Change> {
-        let mut change = document::fit(json, "the resources", &schema::RESOURCES)?;
+        let mut change = document::fit_part(json, "the resources", &schema::RESOURCES, PLACE)?;
         complete(&mut change);
         let mut whole: Value = serde_json::from_str(self.json())
             .map_err(|error| Error::new(Code::Internal, format!("the configuration is no longer JSON: {error}")))?;
         let present = whole["linux"]["resources"].take();
         let present = if present.is_object() { present } else { Value::Object(Map::new()) };
         let merged = merge(present, &change);
-        resources::check(
-            &document::typed(&document::fit(&merged.to_string(), "the limits", &schema::RESOURCES)?)?,
-            "",
-        )?;
+        let limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
+        resources::check(&document::typed(&limits)?)?;
         // The two limits of memory are one thing for the kernel.
         if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
             for name in ["limit", "swap"] {

@@ -15,6 +15,11 @@ pub(super) fn fit(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     shape::fit(&parse(text, name)?, kind)
 }
 
+/// The same for the part of a configuration that has its place at `path`.
+pub(super) fn fit_part(text: &str, name: &str, kind: &Kind, path: &str) -> Result<Value> {
+    shape::fit_part(&parse(text, name)?, kind, path)
+}
+
 /// The same for a document of our own: nobody may add to it, so a name that it does not know is a mistake.
 pub(super) fn fit_closed(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     let value = parse(text, name)?;

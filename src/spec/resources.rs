@@ -7,8 +7,8 @@ use super::{number_list, oci, paths};
 use crate::cgroup::unified;
 use crate::error::{Error, Result};
 
-/// `prefix` is `linux.resources.` within a config and empty for a document of its own.
-pub(super) fn check(resources: &oci::LinuxResources, prefix: &str) -> Result<()> {
+pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
+    let prefix = "linux.resources.";
     if let Some(memory) = resources.memory() {
         check_memory(memory, &format!("{prefix}memory"))?;
     }

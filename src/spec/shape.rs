@@ -64,6 +64,8 @@ pub(super) const fn never(name: &'static str, reason: &'static str) -> Field {
 #[derive(Clone, Copy)]
 enum At<'a> {
     Top,
+    /// The top of a document that has its place in another.
+    Part(&'a str),
     Member(&'a At<'a>, &'a str),
     Element(&'a At<'a>, usize),
 }
@@ -72,6 +74,7 @@ impl At<'_> {
     fn path(&self) -> String {
         match self {
             At::Top => String::new(),
+            At::Part(path) => (*path).to_owned(),
             At::Member(of, name) => join(&of.path(), name),
             At::Element(of, index) => format!("{}[{index}]", of.path()),
         }
@@ -81,6 +84,11 @@ impl At<'_> {
 /// The document as far as the table knows it, without nulls.
 pub(super) fn fit(value: &Value, kind: &Kind) -> Result<Value> {
     fit_at(value, kind, &At::Top)
+}
+
+/// The same for a part of a document, which has its place at `path`.
+pub(super) fn fit_part(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
+    fit_at(value, kind, &At::Part(path))
 }
 
 fn fit_at(value: &Value, kind: &Kind, path: &At) -> Result<Value> {

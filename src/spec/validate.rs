@@ -38,7 +38,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
             resources::check_cgroups_path(path)?;
         }
         if let Some(resources) = linux.resources() {
-            resources::check(resources, "linux.resources.")?;
+            resources::check(resources)?;
         }
     }
     idmap::check(spec, &namespaces)?;

@@ -313,7 +313,7 @@ class Container(ContainerHandle):
         change is saved: :meth:`config` has it. If anything fails, what was written before is taken back.
 
         :param resources: an OCI "linux.resources" object, a dictionary or its text.
-        :raises ConfigInvalid: with the JSON path in ``resources``, like "memory.limit"; nothing was touched.
+        :raises ConfigInvalid: with the JSON path, like "linux.resources.memory.limit"; nothing was touched.
         :raises Unsupported: the host has no such limit.
         :raises System: the kernel refuses a value; ``detail["restored"]`` is False if it did not let the old ones back.
         :raises NotRunning, NotFound, Busy:

@@ -45,15 +45,19 @@ fn limited(resources: &str) -> Config {
 }
 
 #[test]
-fn a_change_of_limits_is_checked_with_paths_of_its_own_document() {
+fn a_change_of_limits_is_checked_with_the_paths_of_the_configuration() {
     let config = limited(r#"{"memory": {"limit": 1000, "swap": 2000}, "cpu": {"quota": 5000}}"#);
     let cases = [
-        (r#"{"cpu": {"quota": 1}}"#, "cpu.quota", "1 is not a quota"),
-        (r#"{"unified": {"a": "b"}}"#, "unified[\"a\"]", "is not the name of a cgroup file"),
+        (r#"{"cpu": {"quota": 1}}"#, "linux.resources.cpu.quota", "1 is not a quota"),
+        (r#"{"unified": {"a": "b"}}"#, "linux.resources.unified[\"a\"]", "is not the name of a cgroup file"),
         // Together with what is there.
-        (r#"{"memory": {"limit": 3000}}"#, "memory.swap", "2000 is memory and swap together, and below"),
-        (r#"{"memory": {"swap": 500}}"#, "memory.swap", "below the memory limit 1000"),
-        (r#"{"cpu": {"burst": 5001}}"#, "cpu.burst", "5001 is above the quota"),
+        (
+            r#"{"memory": {"limit": 3000}}"#,
+            "linux.resources.memory.swap",
+            "2000 is memory and swap together, and below",
+        ),
+        (r#"{"memory": {"swap": 500}}"#, "linux.resources.memory.swap", "below the memory limit 1000"),
+        (r#"{"cpu": {"burst": 5001}}"#, "linux.resources.cpu.burst", "5001 is above the quota"),
     ];
     for (change, path, words) in cases {
         let error = config.with_resources(change).unwrap_err();
