@@ -145,3 +145,39 @@ fn options_of_exec_are_refused_where_a_container_is_created() {
         assert_eq!(host.create(&shell("true"), &options).unwrap_err().code, Code::InvalidArgument);
     }
 }
+
+#[test]
+fn where_init_has_left_its_cgroup_for_one_below_a_process_follows_it() {
+    let host = Host::new();
+    let tree = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let Some(tree) = tree.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4))
+    else {
+        eprintln!("SKIPPED: the host mounts no cgroup v2");
+        return;
+    };
+    let mut config = shell("exec sleep 1000");
+    let controllers = std::fs::read_to_string(format!("{tree}/cgroup.controllers")).unwrap();
+    if controllers.split_whitespace().any(|controller| controller == "hugetlb") {
+        config["linux"]["resources"]["hugepageLimits"] = json!([{ "pageSize": "2MB", "limit": 4 << 20 }]);
+    }
+    let container = host.run(&config, &quiet()).unwrap();
+    let own = cgroup_of(&container, "").unwrap();
+    let below = own.join("init.scope");
+    std::fs::create_dir(&below).unwrap();
+    let init = container.init_process().unwrap().pid();
+    std::fs::write(below.join("cgroup.procs"), init.to_string()).unwrap();
+    // Controllers of threads could be handed down by a cgroup with processes.
+    let handed_down =
+        ["+memory", "+hugetlb"].map(|name| std::fs::write(own.join("cgroup.subtree_control"), name).is_ok());
+    if handed_down == [false, false] {
+        eprintln!("SKIPPED: the v2 tree has no controller of the kind");
+        return;
+    }
+    let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
+    let place = std::fs::read_to_string(format!("/proc/{}/cgroup", process.pid())).unwrap();
+    assert!(place.lines().any(|line| line.starts_with("0::") && line.ends_with("/init.scope")), "{place}");
+    // Who names a cgroup gets that or none.
+    let options = ProcessOptions { cgroups: vec![":/".into()], ..quiet() };
+    let refused = container.exec(&parsed(&shell_process("true")), &options).unwrap_err();
+    assert_eq!(refused.errno, Some(nix::errno::Errno::EBUSY), "{refused}");
+}

@@ -162,3 +162,33 @@ fn annotations_are_obeyed_only_when_the_caller_says_so() {
     let container = Container::create(&runtime, &unique("c"), &config, &quiet()).unwrap();
     assert!(property(&unit(&container), "Description").starts_with("libberth container"));
 }
+
+/// `berth --systemd-cgroup`, and crun's spelling.
+#[test]
+fn the_command_line_lets_systemd_make_the_cgroups_if_it_is_told_so() {
+    let there = manager().is_some();
+    let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+    let mut config = shell("exec sleep 1000");
+    config["root"]["path"] = json!(rootfs());
+    std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    let berth = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+        command.arg("--root").arg(dir.path().join("state")).args(args).current_dir(dir.path());
+        // What it leaves in the background would keep a pipe open.
+        let told = std::fs::File::create(dir.path().join("told")).unwrap();
+        let status = command.stdin(std::process::Stdio::null()).stdout(told.try_clone().unwrap()).stderr(told);
+        (status.status().unwrap().code(), std::fs::read_to_string(dir.path().join("told")).unwrap())
+    };
+    for manager in ["--systemd-cgroup", "--cgroup-manager=systemd"] {
+        let id = unique("cli");
+        let (code, said) = berth(&[manager, "run", "-d", &id]);
+        let unit = format!("berth-{id}.scope");
+        if there {
+            assert_eq!((code, property(&unit, "ActiveState")), (Some(0), "active".into()), "{said}");
+            assert_eq!(berth(&["delete", "--force", &id]).0, Some(0));
+            assert_eq!(property(&unit, "LoadState"), "not-found");
+        } else {
+            assert!(code == Some(1) && said.contains("systemd"), "{said}");
+        }
+    }
+}

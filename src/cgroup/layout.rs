@@ -82,6 +82,20 @@ impl Layout {
         Ok(layout)
     }
 
+    /// With the place of the container's init in the v2 tree, where that is below the container's own.
+    pub fn where_init_is(&self, pid: i32) -> Result<Option<Layout>> {
+        let Some(own) = self.paths.get(UNIFIED).filter(|_| !self.absent) else { return Ok(None) };
+        let mounts = mount_table::cgroups()?;
+        let places = hierarchy::own(&mount_table::read(&format!("/proc/{pid}/cgroup"))?);
+        let chosen = hierarchy::choose(&mounts);
+        let place = places.get(UNIFIED).zip(chosen.get(UNIFIED));
+        let place = place.and_then(|(place, mount)| hierarchy::directory(mount, place));
+        let Some(place) = place.filter(|place| place != own && place.starts_with(own)) else { return Ok(None) };
+        let mut layout = self.clone();
+        layout.paths.insert(UNIFIED.to_owned(), place);
+        Ok(Some(layout))
+    }
+
     /// Whether there is a v2 directory among them, into which a process can be spawned.
     pub fn has_unified(&self) -> bool {
         self.paths.contains_key(UNIFIED)

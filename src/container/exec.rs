@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
+
 use super::create::process_of;
 use super::inside::{Inside, Needs};
 use super::killed;
@@ -10,7 +12,7 @@ use super::store::Record;
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::fault;
 use crate::plan::{self, Descriptor, Join, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
@@ -52,7 +54,11 @@ impl Container {
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
-        let joined = self.join(&plan, &record, (config, status), cgroup.as_ref(), &streams.low);
+        let join = |cgroup: &dyn Cgroup| self.join(&plan, &record, (config, status), cgroup, &streams.low);
+        let joined = join(cgroup.as_ref()).or_else(|error| match beside_init(&record, options, &error)? {
+            Some(cgroup) => join(cgroup.as_ref()),
+            None => Err(error),
+        });
         let (child, master) = joined
             .map_err(|error| killed::explain(error, cgroup.as_ref(), config))
             .map_err(|error| self.unless_ended(error))?;
@@ -145,6 +151,15 @@ impl Container {
         fault::point("exec.executed");
         Ok(child.finish())
     }
+}
+
+/// On the v2 tree a cgroup that hands controllers down has no processes of its own (cgroups(7), "No internal processes"). An
+/// init that has made cgroups below the container's, as systemd does, has left that, and whoever comes goes where it went.
+fn beside_init(record: &Record, options: &ProcessOptions, error: &Error) -> Result<Option<Box<dyn Cgroup>>> {
+    // The second is how cgroups answer in which only threads may be.
+    let occupied = matches!(error.errno, Some(Errno::EBUSY | Errno::EOPNOTSUPP));
+    let Some(init) = record.init.as_ref().filter(|_| occupied && options.cgroups.is_empty()) else { return Ok(None) };
+    record.cgroup.where_init_is(init.identity.pid)?.map(|layout| cgroup::open(&layout)).transpose()
 }
 
 /// What a process leaves out of its confinement is the container's, never the caller's.

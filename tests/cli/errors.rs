@@ -182,6 +182,25 @@ fn at_the_level_trace_the_log_has_the_stages_of_the_work() {
 }
 
 #[test]
+fn the_least_level_that_is_logged_can_be_chosen() {
+    let cli = Cli::new();
+    let mut config = shell("true");
+    config["hooks"]["poststop"] = json!([{ "path": "/bin/false" }]);
+    let lines = |options: &[&str], level: &str| {
+        let said = cli.berth(&[options, &["run", "-b", text(&cli.bundle(&config)), "c1"]].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.err.lines().filter(|line| line.contains(&format!("level={level}"))).count()
+    };
+    assert_eq!((lines(&[], "warning"), lines(&[], "debug")), (1, 0));
+    assert_eq!(lines(&["--log-level", "error"], "warning"), 0);
+    assert_eq!((lines(&["--log-level", "warn"], "warning"), lines(&["--log-level=info"], "warning")), (1, 1));
+    let debug = |options: &[&str]| lines(options, "debug");
+    assert!(debug(&["--log-level=info"]) == 0 && debug(&["--log-level", "debug"]) > 0 && debug(&["--debug"]) > 0);
+    assert!(debug(&["--log-level", "trace"]) > debug(&["--debug"]), "with the stages of the work");
+    cli.fails(1, "--log-level", &["--log-level", "loud", "list"]);
+}
+
+#[test]
 fn on_a_terminal_the_error_is_for_people() {
     let cli = Cli::new();
     let mut terminal = on_terminal(cli.command().args(["state", "nope"]));

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
-use crate::common::{eventually, shell};
+use crate::common::{cgroup_of_state, eventually, shell};
 use crate::life::received;
 use crate::support::*;
 
@@ -156,4 +156,29 @@ fn sockets_of_a_service_manager_are_announced() {
     command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root()), "exec", &id]);
     let said = said(command.args(["sh", "-c", "cat <&3; echo $LISTEN_FDS $LISTEN_PID"]));
     assert_eq!((said.code, said.out.as_str()), (0, "three\n1 1\n"), "{said:?}");
+}
+
+#[test]
+fn a_process_goes_into_a_cgroup_below_the_containers() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let found = ["pids", ""].iter().find_map(|name| Some((*name, cgroup_of_state(&cli.root(), &id, name)?)));
+    let (controller, place) = found.expect("there is a hierarchy");
+    std::fs::create_dir(place.join("below")).unwrap();
+    let pid_file = cli.path("pid");
+    let cgroup = if controller.is_empty() { ":/below".to_owned() } else { format!("{controller}:/below") };
+    cli.ok(&["exec", "-d", "--pid-file", text(&pid_file), "--cgroup", &cgroup, &id, "sleep", "1000"]);
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    assert_eq!(std::fs::read_to_string(place.join("below/cgroup.procs")).unwrap().trim(), pid);
+    cli.fails(255, "there is no cgroup", &["exec", "--cgroup", "/nothing", &id, "true"]);
+}
+
+/// Neither profile nor label is there on any machine, whether it has the module or not.
+#[test]
+fn labels_that_cannot_be_had_are_refused_by_name() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.ok(&["exec", &id, "true"]);
+    cli.fails(255, "apparmor", &["exec", "--apparmor", "berth-no-such-profile", &id, "true"]);
+    cli.fails(255, "selinux", &["exec", "--process-label", "berth:no:such:label", &id, "true"]);
 }

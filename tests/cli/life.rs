@@ -51,6 +51,23 @@ fn options_stand_before_or_after_the_id() {
 }
 
 #[test]
+fn long_options_may_have_a_single_dash_as_in_go() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    let pid_file = cli.path("pid");
+    let said = said(
+        std::process::Command::new(env!("CARGO_BIN_EXE_berth"))
+            .args(["-root", text(&cli.root()), "run", "-detach", "-bundle", text(&bundle)])
+            .args([&format!("-pid-file={}", text(&pid_file)), "c1"]),
+    );
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), cli.state("c1")["pid"].to_string());
+    let said = cli.ok(&["exec", "-env", "A=1", "-cwd", "/tmp", "c1", "sh", "-c", "echo $A $PWD $*", "-env", "-cwd"]);
+    assert_eq!(said, "1 /tmp -cwd\n", "the program's own are left to it");
+    cli.fails(1, "unexpected argument '-n'", &["run", "-nonsense", "c2"]);
+}
+
+#[test]
 fn a_container_that_was_never_started_is_deleted_without_force() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("true"));

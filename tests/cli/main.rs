@@ -10,5 +10,7 @@ mod foreground;
 mod images;
 mod life;
 mod looking;
+mod notify;
 mod support;
+mod switches;
 mod watching;

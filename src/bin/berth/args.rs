@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, checkpoint, create, delete, documents, events, exec, explain, features, kill, list, pause, ps, recover,
-    restore, run, spec, start, state, top, update,
+    Outcome, checkpoint, create, dashes, delete, documents, events, exec, explain, features, kill, list, pause, ps,
+    recover, restore, run, spec, start, state, top, update,
 };
 
 /// Runs and manages OCI containers
@@ -209,7 +209,8 @@ impl Verb {
 
 /// The arguments, or the exit status after what was wrong, or the help, has been printed.
 pub fn parse() -> Result<Arguments, u8> {
-    Arguments::try_parse().map_err(|error| {
+    let arguments = dashes::doubled(std::env::args_os(), Arguments::command);
+    Arguments::try_parse_from(arguments).map_err(|error| {
         let _ = error.print();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::notify::Offer;
 use crate::streams::{Descriptors, PidFile, send_pidfd};
 use crate::{Outcome, host};
 
@@ -54,28 +55,37 @@ pub struct Creation {
 
 impl Create {
     pub fn run(self, global: &Global) -> Outcome {
-        let config = self.create.config()?;
+        let offer = self.create.offer(global)?;
+        let config = self.create.config(offer.as_ref())?;
         self.create.check_terminal(&config, true)?;
-        let (_, pid_file) = self.create.create(global, &config, Default::default())?;
+        let (_, pid_file) = self.create.create(global, &config, Default::default(), offer.as_ref())?;
         pid_file.keep();
         Ok(0)
     }
 }
 
 impl Creation {
-    pub fn config(&self) -> Result<Config, Failure> {
+    /// What a service manager wants to hear through.
+    pub fn offer(&self, global: &Global) -> Result<Option<Offer>, Failure> {
+        Offer::wanted(global, &self.id)
+    }
+
+    pub fn config(&self, offer: Option<&Offer>) -> Result<Config, Failure> {
         let config = match &self.config {
             Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
             None => Config::from_bundle(&self.bundle)?,
         };
         let more = self.descriptors.environment();
-        if more.is_empty() {
+        if more.is_empty() && offer.is_none() {
             return Ok(config);
         }
         let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
         match &mut json["process"]["env"] {
             Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
             env => *env = more.into(),
+        }
+        if let Some(offer) = offer {
+            offer.add_to(&mut json);
         }
         Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
     }
@@ -86,7 +96,13 @@ impl Creation {
     }
 
     /// Creates the container and tells of it. After an error there is none.
-    pub fn create(&self, global: &Global, config: &Config, stdio: [Stdio; 3]) -> Result<(Container, PidFile), Failure> {
+    pub fn create(
+        &self,
+        global: &Global,
+        config: &Config,
+        stdio: [Stdio; 3],
+        offer: Option<&Offer>,
+    ) -> Result<(Container, PidFile), Failure> {
         let options = ProcessOptions {
             stdio,
             extra_fds: self.descriptors.numbers(),
@@ -95,11 +111,14 @@ impl Creation {
             missing_program: MissingProgram::AtCreate,
             ..ProcessOptions::default()
         };
-        let container = Container::create(&self.runtime(global)?, &self.id, config, &options)?;
-        match self.announce(&container) {
+        let runtime = self.runtime(global)?;
+        let made = offer.map(Offer::make).transpose()?.unwrap_or(false);
+        let created = Container::create(&runtime, &self.id, config, &options).map_err(Failure::from);
+        let told = created.and_then(|container| match self.announce(&container) {
             Ok(pid_file) => Ok((container, pid_file)),
             Err(failure) => Err(take_back(&container, failure)),
-        }
+        });
+        told.inspect_err(|_| offer.filter(|_| made).into_iter().for_each(Offer::take_back))
     }
 
     fn runtime(&self, global: &Global) -> Result<Runtime, Failure> {

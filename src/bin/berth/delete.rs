@@ -1,11 +1,13 @@
 //! `berth delete`
 
+use std::path::Path;
+
 use berth::{Code, Container, Force, Status};
 use clap::Args;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{Outcome, host};
+use crate::{Outcome, host, notify};
 
 #[derive(Args)]
 pub struct Delete {
@@ -25,7 +27,8 @@ impl Delete {
         if self.regex {
             return self.matching(global);
         }
-        let deleted = host::container(global, &self.id).and_then(|container| self.delete(&container));
+        let root = host::settings(global)?.root;
+        let deleted = host::container(global, &self.id).and_then(|container| self.delete(&root, &container));
         match deleted {
             Err(failure) if self.force && failure.code() == Some(Code::NotFound) => Ok(0),
             other => other.map(|()| 0),
@@ -37,7 +40,8 @@ impl Delete {
         let Some(runtime) = host::existing(global)? else { return Ok(0) };
         let mut first = Ok(0);
         for id in host::matching(&runtime, &self.id)? {
-            let deleted = runtime.load(&id).map_err(Failure::from).and_then(|container| self.delete(&container));
+            let deleted =
+                runtime.load(&id).map_err(Failure::from).and_then(|container| self.delete(runtime.root(), &container));
             if first.is_ok() {
                 first = deleted.map(|()| 0);
             }
@@ -45,9 +49,11 @@ impl Delete {
         first
     }
 
-    fn delete(&self, container: &Container) -> Result<(), Failure> {
+    fn delete(&self, root: &Path, container: &Container) -> Result<(), Failure> {
         // As runc has it: one that was never started goes without force.
         let force = self.force || container.status()? == Status::Created;
-        Ok(container.delete(if force { Force::Kill } else { Force::No })?)
+        container.delete(if force { Force::Kill } else { Force::No })?;
+        notify::forget(root, container.id());
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 mod args;
 mod checkpoint;
 mod create;
+mod dashes;
 mod delete;
 mod documents;
 mod events;
@@ -17,6 +18,7 @@ mod images;
 mod kill;
 mod list;
 mod logging;
+mod notify;
 mod pause;
 mod ps;
 mod recover;

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::{Outcome, host};
+use crate::{Outcome, host, notify};
 
 #[derive(Args)]
 pub struct Recover {
@@ -15,11 +15,19 @@ pub struct Recover {
 
 impl Recover {
     pub fn run(self, global: &Global) -> Outcome {
-        let ids = host::existing(global)?.map_or(Ok(Vec::new()), |runtime| runtime.recover())?;
+        let Some(runtime) = host::existing(global)? else {
+            return Ok(self.tell(&[]));
+        };
+        let ids = runtime.recover()?;
+        ids.iter().for_each(|id| notify::forget(runtime.root(), id));
+        Ok(self.tell(&ids))
+    }
+
+    fn tell(&self, ids: &[String]) -> u8 {
         match self.json {
             true => println!("{}", json!(ids)),
             false => ids.iter().for_each(|id| println!("{id}")),
         }
-        Ok(0)
+        0
     }
 }

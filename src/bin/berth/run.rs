@@ -1,12 +1,17 @@
 //! `berth run`
 
-use berth::{Container, Force};
+use std::os::fd::AsFd;
+use std::thread;
+
+use berth::{Container, Force, Process};
 use clap::Args;
 
-use crate::Outcome;
 use crate::args::Global;
 use crate::create::{self, Creation};
+use crate::failure::Failure;
+use crate::notify::{Offer, Socket};
 use crate::session::{self, Session};
+use crate::{Outcome, host, notify};
 
 #[derive(Args)]
 pub struct Run {
@@ -25,22 +30,30 @@ pub struct Run {
 
 impl Run {
     pub fn run(self, global: &Global) -> Outcome {
-        let config = self.create.config()?;
+        let offer = self.create.offer(global)?;
+        let config = self.create.config(offer.as_ref())?;
         self.create.check_terminal(&config, self.detach)?;
         if self.detach {
-            let (container, pid_file) = self.create.create(global, &config, Default::default())?;
-            container.start().map_err(|error| create::take_back(&container, error.into()))?;
+            let (container, pid_file) = self.create.create(global, &config, Default::default(), offer.as_ref())?;
+            let started = start(&container, offer).map_err(|failure| create::take_back(&container, failure));
+            let socket = started?;
             pid_file.keep();
+            if let Some(socket) = socket {
+                let init = container.init_process()?;
+                socket.pass_on(init.pidfd(), Some(init.pid()));
+            }
             return Ok(0);
         }
         if !self.no_subreaper {
             session::become_subreaper()?;
         }
         let session = Session::begin(create::has_terminal(&config))?;
-        let (container, pid_file) = self.create.create(global, &config, session.stdio())?;
+        let (container, pid_file) = self.create.create(global, &config, session.stdio(), offer.as_ref())?;
         let followed = container.init_process().map_err(Into::into).and_then(|init| {
             let attached = session.attach(&init)?;
-            container.start()?;
+            if let Some(socket) = start(&container, offer)? {
+                pass_on(socket, &init)?;
+            }
             pid_file.keep();
             attached.follow(&init)
         });
@@ -48,8 +61,24 @@ impl Run {
         if !self.keep {
             remove(&container);
         }
+        notify::forget(&host::settings(global)?.root, &self.create.id);
         Ok(session::code(ended))
     }
+}
+
+/// With the socket that it is to be ready at.
+fn start(container: &Container, offer: Option<Offer>) -> Result<Option<Socket>, Failure> {
+    let socket = offer.map(Offer::bind).transpose()?;
+    container.start()?;
+    Ok(socket)
+}
+
+/// While it is followed. The service manager goes on watching this program.
+fn pass_on(socket: Socket, init: &Process) -> Result<(), Failure> {
+    let pidfd = init.pidfd().try_clone_to_owned();
+    let pidfd = pidfd.map_err(|error| Failure::io(&error, "duplicating the pidfd of init"))?;
+    thread::spawn(move || socket.pass_on(pidfd.as_fd(), None));
+    Ok(())
 }
 
 /// How the program has ended is worth more than what is in the way of removing what it has left.

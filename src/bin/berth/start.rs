@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::args::Global;
+use crate::notify::Offer;
 use crate::{Outcome, host};
 
 #[derive(Args)]
@@ -14,7 +15,14 @@ pub struct Start {
 
 impl Start {
     pub fn run(self, global: &Global) -> Outcome {
-        host::container(global, &self.id)?.start()?;
+        let container = host::container(global, &self.id)?;
+        let offer = Offer::wanted(global, &self.id)?.filter(Offer::is_made);
+        let socket = offer.map(Offer::bind).transpose()?;
+        container.start()?;
+        if let Some(socket) = socket {
+            let init = container.init_process()?;
+            socket.pass_on(init.pidfd(), Some(init.pid()));
+        }
         Ok(0)
     }
 }

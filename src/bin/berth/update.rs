@@ -78,7 +78,7 @@ pub struct Update {
 impl Update {
     pub fn run(self, global: &Global) -> Outcome {
         if self.l3_cache_schema.is_some() || self.mem_bw_schema.is_some() {
-            return Err(Failure::new("--l3-cache-schema, --mem-bw-schema: libberth does not change Intel RDT"));
+            return Err(no_rdt());
         }
         let container = host::container(global, &self.id)?;
         let resources = self.change()?;
@@ -121,6 +121,16 @@ impl Update {
         forget_unchanged(&mut change);
         Ok(change)
     }
+}
+
+/// As create refuses linux.intelRdt: for want of a machine to try it on.
+fn no_rdt() -> Failure {
+    let names = "--l3-cache-schema, --mem-bw-schema (Intel RDT)";
+    if std::path::Path::new("/sys/fs/resctrl/schemata").exists() {
+        return Failure::new(format!("{names}: this version of berth does not use the resctrl filesystem"))
+            .remedy("write the schema to the container's group below /sys/fs/resctrl");
+    }
+    Failure::new(format!("{names}: the host has no resctrl filesystem, and this version of berth would not use it"))
 }
 
 fn read(file: &PathBuf) -> Result<Value, Failure> {

@@ -1,0 +1,191 @@
+//! $NOTIFY_SOCKET (sd_notify(3)), as runc has it: the program in the container is offered a socket of its own, and when it
+//! says there that it is ready, the service manager hears that from us.
+
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use serde_json::{Value, json};
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::host;
+
+/// Where the program finds it.
+const INSIDE: &str = "/run/notify";
+const NAME: &str = "notify.sock";
+/// How long the service manager may take to read what it was told.
+const PATIENCE: u16 = 30_000;
+
+/// A directory that the container sees. It lasts from the creation until the program is ready or has ended.
+pub struct Offer {
+    folder: PathBuf,
+    manager: SocketAddr,
+}
+
+/// With the socket in it.
+pub struct Socket {
+    offer: Offer,
+    socket: UnixDatagram,
+}
+
+impl Offer {
+    /// None if nobody wants to be notified.
+    pub fn wanted(global: &Global, id: &str) -> Result<Option<Offer>, Failure> {
+        // Such an id is refused later, and leads nowhere until then.
+        let Some(manager) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty() && !id.contains('/'))
+        else {
+            return Ok(None);
+        };
+        let bytes = manager.as_encoded_bytes();
+        let address = match bytes.strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name),
+            None => SocketAddr::from_pathname(&manager),
+        };
+        let manager = address.map_err(|error| Failure::io(&error, format!("$NOTIFY_SOCKET {}", manager.display())))?;
+        Ok(Some(Offer { folder: folder(&host::settings(global)?.root, id), manager }))
+    }
+
+    /// Adds it to a configuration.
+    pub fn add_to(&self, config: &mut Value) {
+        let mount = json!({
+            "destination": INSIDE, "type": "bind", "source": self.folder, "options": ["bind", "nosuid", "noexec", "nodev", "ro"],
+        });
+        let variable = json!(format!("NOTIFY_SOCKET={INSIDE}/{NAME}"));
+        match &mut config["mounts"] {
+            Value::Array(mounts) => mounts.push(mount),
+            mounts => *mounts = json!([mount]),
+        }
+        match &mut config["process"]["env"] {
+            Value::Array(env) => {
+                env.retain(|entry| !entry.as_str().is_some_and(|text| text.starts_with("NOTIFY_SOCKET=")));
+                env.push(variable);
+            }
+            env => *env = json!([variable]),
+        }
+    }
+
+    /// Makes the directory, and says whether it was not there. The state root is.
+    pub fn make(&self) -> Result<bool, Failure> {
+        let made = std::fs::create_dir(&self.folder)
+            .and_then(|()| std::fs::set_permissions(&self.folder, PermissionsExt::from_mode(0o755)));
+        match made {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            other => {
+                other.map(|()| true).map_err(|error| Failure::io(&error, format!("making {}", self.folder.display())))
+            }
+        }
+    }
+
+    /// Whether the container was created with it.
+    pub fn is_made(&self) -> bool {
+        self.folder.is_dir()
+    }
+
+    pub fn take_back(&self) {
+        remove(&self.folder);
+    }
+
+    /// Makes the socket. Whoever the program is, it may write there.
+    pub fn bind(self) -> Result<Socket, Failure> {
+        let place = self.folder.join(NAME);
+        let bind = || {
+            let _ = std::fs::remove_file(&place);
+            // Shorter than the path may be, for which there is little room in an address (unix(7)).
+            let folder = File::open(&self.folder)?;
+            let socket = UnixDatagram::bind(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()))?;
+            std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777))?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        let bound: std::io::Result<UnixDatagram> = bind();
+        let socket = bound.map_err(|error| Failure::io(&error, format!("making the socket {}", place.display())))?;
+        Ok(Socket { offer: self, socket })
+    }
+}
+
+impl Socket {
+    /// Waits until the program is ready, or has ended, and tells the service manager; of which process it shall watch now if
+    /// `pid` is given.
+    pub fn pass_on(self, process: BorrowedFd, pid: Option<i32>) {
+        let told = self.ready(process).and_then(|ready| match ready {
+            Some(line) => self.tell(&line, pid),
+            None => Ok(()),
+        });
+        if let Err(errno) = told {
+            log::warn!("telling $NOTIFY_SOCKET that the container is ready: {errno}");
+        }
+        self.offer.take_back();
+    }
+
+    /// The program's line, or None if it has ended without.
+    fn ready(&self, process: BorrowedFd) -> nix::Result<Option<String>> {
+        loop {
+            let mut fds =
+                [PollFd::new(process, PollFlags::POLLIN), PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => other?,
+            };
+            let ended = fds[0].any().unwrap_or(true);
+            let mut bytes = [0u8; 4096];
+            while let Ok(count) = self.socket.recv(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]);
+                if let Some(line) = text.lines().find(|line| line.starts_with("READY=")) {
+                    return Ok(Some(line.to_owned()));
+                }
+            }
+            if ended {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn tell(&self, ready: &str, pid: Option<i32>) -> nix::Result<()> {
+        let sender =
+            UnixDatagram::unbound().and_then(|sender| sender.connect_addr(&self.offer.manager).map(|()| sender));
+        let sender = sender.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let send = |text: &str, fds: &[i32]| {
+            let rights = [ControlMessage::ScmRights(fds)];
+            let rights = if fds.is_empty() { &[][..] } else { &rights };
+            let text = [IoSlice::new(text.as_bytes())];
+            sendmsg::<()>(sender.as_raw_fd(), &text, rights, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+        };
+        let main = pid.map(|pid| format!("MAINPID={pid}\n")).unwrap_or_default();
+        send(&format!("{ready}\n{main}"), &[])?;
+        // It can only know whose word this was while we are there: this descriptor is closed when it has read it.
+        let (watched, given) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        send("BARRIER=1", &[given.as_raw_fd()])?;
+        drop(given);
+        wait_for_end(&watched)
+    }
+}
+
+fn wait_for_end(watched: &OwnedFd) -> nix::Result<()> {
+    poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], PATIENCE).map(drop)
+}
+
+/// Beside the containers' own directories, under a name that none of them can have.
+fn folder(root: &Path, id: &str) -> PathBuf {
+    root.join(format!(".notify-{id}"))
+}
+
+/// Of a container that is not there any more.
+pub fn forget(root: &Path, id: &str) {
+    if !id.contains('/') {
+        remove(&folder(root, id));
+    }
+}
+
+fn remove(folder: &Path) {
+    let _ = std::fs::remove_file(folder.join(NAME));
+    let _ = std::fs::remove_dir(folder);
+}
