@@ -285,6 +285,22 @@ impl Dump<'_> {
         if self.options.pre_dump {
             return Ok(());
         }
+        // Processes come and go while they are looked at: a stranger is one that is still there at a second look.
+        let before = self.strangers()?;
+        let now = if before.is_empty() { before.clone() } else { self.strangers()? };
+        let Some(pid) = now.intersection(&before).next() else { return Ok(()) };
+        let name = identity::read_proc(&format!("{pid}/comm"))?.unwrap_or_default();
+        let message = format!(
+            "container {:?} has a process that does not descend from its init and would not be in the images: {pid} ({}); \
+             end it before the checkpoint",
+            self.container.id,
+            name.trim()
+        );
+        Err(Error::new(Code::Unsupported, message).detail("pid", *pid))
+    }
+
+    /// Processes of the container that do not descend from its init.
+    fn strangers(&self) -> Result<BTreeSet<i32>> {
         let init = self.init()?.pid;
         let mut parents = BTreeMap::new();
         for pid in self.cgroup.pids()? {
@@ -303,15 +319,7 @@ impl Dump<'_> {
             }
             at == init
         };
-        let Some(pid) = parents.keys().copied().find(|pid| !descends(*pid)) else { return Ok(()) };
-        let name = identity::read_proc(&format!("{pid}/comm"))?.unwrap_or_default();
-        let message = format!(
-            "container {:?} has a process that does not descend from its init and would not be in the images: {pid} ({}); \
-             end it before the checkpoint",
-            self.container.id,
-            name.trim()
-        );
-        Err(Error::new(Code::Unsupported, message).detail("pid", pid))
+        Ok(parents.keys().copied().filter(|pid| !descends(*pid)).collect())
     }
 
     fn run(

@@ -18,14 +18,15 @@ use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
-use crate::criu::{self, CgroupMode, Externals, FIRST_INHERITED, Folder, Notice, RestoreOptions, Start, Swrk, Trace};
+use crate::criu::{
+    self, CgroupMode, Externals, FIRST_INHERITED, Folder, Notice, Propagation, RestoreOptions, Start, Swrk, Trace,
+};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::{self, Identity};
 use crate::network;
-use crate::plan::Plan;
 use crate::process::{Process, Stdio, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::spawn::ExitStatus;
@@ -171,8 +172,15 @@ impl Work<'_> {
         let mut streams = Streams::open(&self.options.process, self.terminal)?;
         let inherited = self.inherited(&streams)?;
         let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();
+        let sources = Externals::of(&plan)?.of_host()?;
+        let propagation = Propagation::of(self.images, &sources, &record.rootfs)?;
+        let mut root = criu::Root::of(&plan, &record.rootfs)?;
+        let images = self.images.plain_path()?;
+        for (name, table) in &propagation.tables {
+            root.show_instead(work.write_instead(name, table)?, images.join(name));
+        }
         let start = Start {
-            root: Some(criu::Root::of(&plan, &record.rootfs)?),
+            root: Some(root),
             inherited: &numbers,
             stdin: self.options.shell_job.then(|| streams.low[0]),
             cgroup: cgroup_dir.as_ref().map(AsFd::as_fd),
@@ -197,10 +205,13 @@ impl Work<'_> {
         } else if cgroup.attach_needed() {
             cgroup.attach(pid)?;
         }
-        let work_dir = work.seen_by(pid)?;
-        let request = self.request(&plan, &record, &work_dir, &inherited, pid)?;
+        let folders = [self.images.seen_by(pid)?, work.seen_by(pid)?];
+        let request = self.request(&sources, &record, &folders, &inherited, pid)?;
         let mut found = Found::default();
         let asked = criu.ask(&request, Some(&trace), |notice| {
+            if let ("post-restore", Some(init)) = (notice.script, notice.pid) {
+                propagation.follow(pid, init)?;
+            }
             self.notified(notice, &mut record, cgroup.as_ref(), &mut streams, &mut found)?;
             if let (Some(_), Some(pids)) = (&found.init, pids.as_ref().filter(|_| record.init.is_some())) {
                 let mut late = oci::LinuxResources::default();
@@ -239,9 +250,9 @@ impl Work<'_> {
 
     fn request(
         &self,
-        plan: &Plan,
+        sources: &[(PathBuf, PathBuf)],
         record: &Record,
-        work_dir: &OwnedFd,
+        [images, work]: &[OwnedFd; 2],
         inherited: &[(String, RawFd)],
         pid: i32,
     ) -> Result<Request> {
@@ -259,8 +270,8 @@ impl Work<'_> {
         let more = options.veth_pairs.iter();
         let more = more.map(|pair| message::VethPair { inside: pair.name.clone(), outside: pair.host_name.clone() });
         let rpc = Options {
-            images_dir_fd: self.images.number(),
-            work_dir_fd: Some(work_dir.as_raw_fd()),
+            images_dir_fd: images.as_raw_fd(),
+            work_dir_fd: Some(work.as_raw_fd()),
             evasive_devices: Some(true),
             external_unix_sockets: Some(options.external_unix_sockets),
             tcp_established: Some(options.tcp_established),
@@ -277,7 +288,7 @@ impl Work<'_> {
             restore_sibling: Some(true),
             inherit_fds: inherit_fds.collect(),
             cgroup_mode: Some(options.cgroup_mode.message().into()),
-            external: Externals::of(plan)?.of_host()?,
+            external: sources.iter().map(criu::restored).collect(),
             empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
             join_namespaces: join.collect(),
             lazy_pages: Some(options.lazy_pages),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
+use super::propagation::mount_id;
 use crate::error::{Code, Doing, Error, Result};
 use crate::identity::{self, Identity};
 use crate::plan::{Plan, Step};
@@ -103,16 +104,16 @@ impl Externals {
     }
 
     /// For a restore: what each name stands for.
-    pub fn of_host(&self) -> Result<Vec<String>> {
+    pub fn of_host(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
         let table = identity::read_proc("self/mountinfo")?.unwrap_or_default();
         let points: BTreeSet<PathBuf> = table.lines().filter_map(mount_point).map(|(_, point)| point).collect();
         let mut externals = Vec::new();
         for bound in &self.bound {
-            externals.push(restored(&bound.target, &bound.source));
+            externals.push((bound.target.clone(), bound.source.clone()));
             let below = points.iter().filter(|point| bound.recursive && point.starts_with(&bound.source));
             for point in below.filter(|point| **point != bound.source) {
                 let suffix = point.strip_prefix(&bound.source).unwrap_or(Path::new(""));
-                externals.push(restored(&bound.target.join(suffix), point));
+                externals.push((bound.target.join(suffix), point.clone()));
             }
         }
         Ok(externals)
@@ -123,12 +124,13 @@ fn dumped(point: &Path, name: &Path) -> String {
     format!("mnt[{}]:{}", point.display(), name.display())
 }
 
-fn restored(name: &Path, source: &Path) -> String {
+/// As CRIU wants it.
+pub fn restored((name, source): &(PathBuf, PathBuf)) -> String {
     format!("mnt[{}]:{}", name.display(), source.display())
 }
 
 /// Of a line of mountinfo (proc_pid_mountinfo(5)) the mount's id and where it is.
-fn mount_point(line: &str) -> Option<(u64, PathBuf)> {
+pub fn mount_point(line: &str) -> Option<(u64, PathBuf)> {
     let mut fields = line.split(' ');
     let id = fields.next()?.parse().ok()?;
     Some((id, crate::plan::unescape(fields.nth(3)?).into()))
@@ -149,11 +151,8 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
     if bound.mask && !is_null(&opened).doing(doing)? {
         return Ok(None);
     }
-    let number = opened.as_raw_fd();
-    let info = identity::read_proc(&format!("self/fdinfo/{number}"))?.unwrap_or_default();
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
-    let place = std::fs::read_link(format!("/proc/self/fd/{number}")).doing(doing)?;
-    let point = id.and_then(|id: u64| points.get(&id));
+    let place = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).doing(doing)?;
+    let point = points.get(&mount_id(&opened)?);
     // The path may lie somewhere on a mount whose point is elsewhere: then there is none of its own.
     Ok(point.filter(|point| **point == place).cloned())
 }
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn names_are_the_configurations_and_sources_the_hosts() {
-        let found = Externals::of(&plan()).unwrap().of_host().unwrap();
+        let found: Vec<String> = Externals::of(&plan()).unwrap().of_host().unwrap().iter().map(restored).collect();
         assert_eq!(found[0], "mnt[/data]:/srv/a b");
         assert_eq!(found[1], "mnt[/deep]:/proc");
         assert_eq!(found.last().unwrap(), "mnt[/proc/kcore]:/dev/null");

@@ -1,6 +1,6 @@
 //! The directories of a checkpoint: images, and CRIU's work.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -21,6 +21,8 @@ pub const WORK: &str = "criu.work";
 const DESCRIPTORS: &str = "descriptors.json";
 const DESCRIPTORS_NEW: &str = "descriptors.json.new";
 const MOST_BYTES: u64 = 1 << 20;
+/// In the work directory: what CRIU sees instead of an image.
+const INSTEAD: &str = "instead-of-";
 /// How CRIU calls the directories on which it mounts cgroups for its work.
 const LITTER: [&str; 2] = [".criu.cgyard.", ".criu.cgmounts."];
 
@@ -68,7 +70,7 @@ impl Folder {
             other => other.doing(doing)?,
         };
         // By its plain path: a symlink to an absolute one would lead back to our own namespace.
-        let path = std::fs::read_link(format!("/proc/self/fd/{}", self.number())).doing(doing)?;
+        let path = self.plain_path()?;
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let opened = openat2(&root, &path, OpenHow::new().flags(flags).resolve(resolve)).doing(doing)?;
@@ -107,7 +109,7 @@ impl Folder {
     pub fn take_back(&self) {
         let _ = self.forget_descriptors();
         if let (true, Some(parent), Some(name)) = (self.made, self.path.parent(), self.path.file_name()) {
-            let name = std::ffi::CString::new(name.as_encoded_bytes()).unwrap_or_default();
+            let name = CString::new(name.as_encoded_bytes()).unwrap_or_default();
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let removed = open(parent, flags, Mode::empty()).and_then(|parent| remove_tree(&parent, &name));
             if let Err(errno) = removed {
@@ -158,9 +160,38 @@ impl Folder {
         })
     }
 
-    /// Removes the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's mounts were its own.
+    pub fn names(&self) -> Result<Vec<CString>> {
+        names(&self.fd).doing(|| format!("listing {}", self.path.display()))
+    }
+
+    /// What CRIU shall see instead of an image; its path.
+    pub fn write_instead(&self, image: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let name = format!("{INSTEAD}{image}");
+        let path = self.path.join(&name);
+        let doing = || format!("writing {}", path.display());
+        match unlinkat(&self.fd, name.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno).doing(doing),
+        }
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
+        File::from(fd).write_all(bytes).doing(doing)?;
+        Ok(path)
+    }
+
+    /// Its path without symlinks, as it is now.
+    pub fn plain_path(&self) -> Result<PathBuf> {
+        let doing = || format!("finding {}", self.path.display());
+        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).doing(doing)
+    }
+
+    /// Removes what was only for one run, and the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's
+    /// mounts were its own.
     pub fn tidy(&self) {
-        for name in names(&self.fd).unwrap_or_default() {
+        for name in self.names().unwrap_or_default() {
+            if name.to_bytes().starts_with(INSTEAD.as_bytes()) {
+                let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
+            }
             if LITTER.iter().any(|litter| name.to_bytes().starts_with(litter.as_bytes())) {
                 let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::RemoveDir);
             }
@@ -168,7 +199,7 @@ impl Folder {
     }
 }
 
-fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
+fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut found = Vec::new();
     for entry in Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?.iter() {

@@ -8,12 +8,14 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use crate::error::{Doing, Result};
-use crate::plan::{Descriptor, Plan, Step};
+use crate::plan::{Attributes, Descriptor, Plan, Step};
 
 pub struct Root {
     path: PathBuf,
     /// Mount points that are not there, and whether they are to be directories.
     missing: Vec<(PathBuf, bool)>,
+    /// Files that are to be seen in the place of others.
+    instead: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Root {
@@ -43,16 +45,28 @@ impl Root {
                 Err(errno) => return Err(errno).doing(|| format!("looking for the mount point {}", target.display())),
             }
         }
-        Ok(Root { path: path.to_owned(), missing })
+        Ok(Root { path: path.to_owned(), missing, instead: Vec::new() })
+    }
+
+    /// A file of the host in the place of another.
+    pub fn show_instead(&mut self, file: PathBuf, of: PathBuf) {
+        self.instead.push((file, of));
     }
 
     /// In CRIU's mount namespace the root is bound on its own place; the host sees nothing of it.
     pub fn steps(&self, plan: &mut Plan) -> Vec<Step> {
-        let slot = plan.slot(Descriptor::ByInit);
-        let mut steps = vec![
-            Step::OpenTree { path: self.path.clone(), recursive: true, own_propagation: false, slot, entry: None },
-            Step::AttachRoot { slot, path: self.path.clone() },
-        ];
+        let mut steps = vec![Step::OpenRoot("/".into())];
+        let mut tree = |path: &Path, recursive: bool| {
+            let slot = plan.slot(Descriptor::ByInit);
+            (slot, Step::OpenTree { path: path.to_owned(), recursive, own_propagation: false, slot, entry: None })
+        };
+        for (file, of) in &self.instead {
+            let (slot, open) = tree(file, false);
+            let (source, attributes) = (file.clone(), Attributes::default());
+            steps.extend([open, Step::Attach { slot, source, target: of.clone(), attributes, entry: None }]);
+        }
+        let (slot, open) = tree(&self.path, true);
+        steps.extend([open, Step::AttachRoot { slot, path: self.path.clone() }]);
         for (target, directory) in &self.missing {
             match (directory, target.parent(), target.file_name()) {
                 (false, Some(parent), Some(name)) => steps.push(Step::MakeNode {

@@ -9,6 +9,7 @@ mod links;
 
 mod basics;
 mod failures;
+mod mounts;
 mod networks;
 mod options;
 mod protocol;

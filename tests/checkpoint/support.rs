@@ -63,6 +63,13 @@ impl Files {
     pub fn put_back(&self) {
         self.0.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
     }
+
+    /// The same files in another directory.
+    pub fn copy_to(&self, directory: &Path) {
+        self.0
+            .iter()
+            .for_each(|(path, bytes)| std::fs::write(directory.join(path.file_name().unwrap()), bytes).unwrap());
+    }
 }
 
 impl Host {

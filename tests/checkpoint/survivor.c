@@ -50,7 +50,10 @@ static int locked_out(const char *path) {
         if (fcntl(again, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) _exit(1);
         _exit(flock(again, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK ? 0 : 2);
     }
-    return waitpid(pid, &status, 0) == pid && status == 0;
+    /* The timers interrupt. */
+    while (waitpid(pid, &status, 0) == -1)
+        if (errno != EINTR) return 0;
+    return status == 0;
 }
 
 /* Connected to a socket of the host's, of an abstract name. */

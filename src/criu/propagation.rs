@@ -1,0 +1,301 @@
+//! How mounts from outside propagate after a restore.
+//!
+//! In the images a mount says which group it belongs to. Where the group's master is outside, CRIU copies it from the source
+//! of one of the mounts of that filesystem to all of the group: this works only if their sources lie on one mount, as they
+//! did at the dump, and that one propagates. The configuration may say otherwise (data on a disk of their own, a host whose
+//! mounts are private). Then CRIU gets the table of mounts without such masters, and each mount follows its own source here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::Mode;
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use super::Folder;
+use crate::error::{Doing, Result};
+use crate::identity;
+use crate::spawn;
+
+/// Magic numbers of CRIU's images and of the table of mounts.
+const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
+const MOST_BYTES: u64 = 64 << 20;
+
+/// The members of CRIU's mnt_entry that matter here.
+mod field {
+    pub const DEVICE: u32 = 3;
+    pub const POINT: u32 = 7;
+    pub const SHARED: u32 = 10;
+    pub const MASTER: u32 = 11;
+    pub const NAME: u32 = 18;
+}
+
+/// An entry of a table.
+#[derive(Debug, Default)]
+struct Entry {
+    device: u64,
+    point: Vec<u8>,
+    shared: u64,
+    master: u64,
+    /// Where the master's number is written.
+    master_at: Range<usize>,
+    /// What it is called if it comes from outside.
+    name: Vec<u8>,
+}
+
+/// What becomes of the images' tables of mounts.
+#[derive(Debug, Default)]
+pub struct Propagation {
+    /// Tables to be seen instead, by the name of the image.
+    pub tables: Vec<(String, Vec<u8>)>,
+    /// Where the mounts are that must follow their sources, in the container, and these.
+    follow: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Propagation {
+    /// By the images and the sources that the configuration has for the names in them. A table that is none is left to CRIU,
+    /// which says what is wrong with it.
+    pub fn of(images: &Folder, sources: &[(PathBuf, PathBuf)], root: &Path) -> Result<Propagation> {
+        let mut tables = Vec::new();
+        for name in images.names()? {
+            let Some(name) = name.to_str().ok().filter(|name| name.starts_with("mountpoints-")) else { continue };
+            if let Some(bytes) = read(images, name)
+                && let Some(entries) = entries(&bytes)
+            {
+                tables.push((name.to_owned(), bytes, entries));
+            }
+        }
+        let sources: BTreeMap<&Path, &Path> =
+            sources.iter().map(|(name, source)| (name.as_path(), source.as_path())).collect();
+        let source = |entry: &Entry| match text(&entry.name) {
+            name if !name.as_os_str().is_empty() => sources.get(name).copied(),
+            _ if entry.point == b"/" => Some(root),
+            _ => None,
+        };
+        let host = Mounts::of("self")?;
+        let all: Vec<&Entry> = tables.iter().flat_map(|(_, _, entries)| entries).collect();
+        let inside: BTreeSet<u64> = all.iter().map(|entry| entry.shared).collect();
+        let fits = |group: &Entry| {
+            let of_group = |entry: &Entry| (entry.shared, entry.master) == (group.shared, group.master);
+            let concerned =
+                |entry: &&&Entry| entry.device == group.device && (!entry.name.is_empty() || of_group(entry));
+            let places: BTreeSet<(u64, bool)> =
+                all.iter().filter(concerned).filter_map(|entry| host.holding(source(entry)?)).collect();
+            places.is_empty() || places.len() == 1 && places.iter().all(|(_, propagates)| *propagates)
+        };
+        let unfit: BTreeSet<(u64, u64)> = all
+            .iter()
+            .filter(|entry| entry.master != 0 && !inside.contains(&entry.master) && !fits(entry))
+            .map(|entry| (entry.shared, entry.master))
+            .collect();
+        let mut found = Propagation::default();
+        for (name, mut bytes, entries) in tables {
+            let mut changed = false;
+            for entry in entries.iter().filter(|entry| unfit.contains(&(entry.shared, entry.master))) {
+                zero(&mut bytes[entry.master_at.clone()]);
+                changed = true;
+                if let Some(source) = source(entry).filter(|_| entry.shared == 0) {
+                    found.follow.push((text(&entry.point).to_owned(), source.to_owned()));
+                }
+            }
+            if changed {
+                found.tables.push((name, bytes));
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the mounts are there: each that has lost its master gets that of its source, as CRIU sees it.
+    pub fn follow(&self, criu: i32, init: i32) -> Result<()> {
+        if self.follow.is_empty() {
+            return Ok(());
+        }
+        let mounts = Mounts::of(&criu.to_string())?;
+        let (here, there) = (root_of(criu)?, root_of(init)?);
+        for (target, source) in &self.follow {
+            let doing = || format!("letting {} propagate as {}", target.display(), source.display());
+            let opened = beneath(&here, source).doing(doing)?;
+            let Some((point, true)) = mounts.0.get(&mount_id(&opened)?) else { continue };
+            let (from, to) = (beneath(&here, point).doing(doing)?, beneath(&there, target).doing(doing)?);
+            set_group(&from, &to).doing(doing)?;
+        }
+        Ok(())
+    }
+}
+
+fn text(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+fn read(images: &Folder, name: &str) -> Option<Vec<u8>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = File::from(openat(&images.fd, name, flags, Mode::empty()).ok()?);
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A table: the magic numbers, then entries with their lengths before them.
+fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let mut found = Vec::new();
+    let mut at = MAGIC.len();
+    if bytes.get(..at)? != MAGIC {
+        return None;
+    }
+    while at < bytes.len() {
+        let start = at + 4;
+        let length = u32::from_le_bytes(bytes.get(at..start)?.try_into().ok()?) as usize;
+        at = start.checked_add(length)?;
+        found.push(entry(bytes, start..at)?);
+    }
+    Some(found)
+}
+
+fn entry(bytes: &[u8], place: Range<usize>) -> Option<Entry> {
+    let mut entry = Entry::default();
+    let mut rest = bytes.get(place.clone())?;
+    while !rest.is_empty() {
+        let (number, kind) = decode_key(&mut rest).ok()?;
+        match kind {
+            WireType::Varint => {
+                let start = place.end - rest.len();
+                let value = decode_varint(&mut rest).ok()?;
+                match number {
+                    field::DEVICE => entry.device = value,
+                    field::SHARED => entry.shared = value,
+                    field::MASTER => (entry.master, entry.master_at) = (value, start..place.end - rest.len()),
+                    _ => {}
+                }
+            }
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+                let value = rest.get(..length)?;
+                rest = &rest[length..];
+                match number {
+                    field::POINT => entry.point = value.to_owned(),
+                    field::NAME => entry.name = value.to_owned(),
+                    _ => {}
+                }
+            }
+            WireType::ThirtyTwoBit => rest = rest.get(4..)?,
+            WireType::SixtyFourBit => rest = rest.get(8..)?,
+            _ => return None,
+        }
+    }
+    Some(entry)
+}
+
+/// The same number of bytes, so that nothing else moves.
+fn zero(varint: &mut [u8]) {
+    varint.fill(0x80);
+    if let Some(last) = varint.last_mut() {
+        *last = 0;
+    }
+}
+
+/// The mounts of a process's namespace by their ids: where they are, and whether they propagate.
+struct Mounts(BTreeMap<u64, (PathBuf, bool)>);
+
+impl Mounts {
+    fn of(process: &str) -> Result<Mounts> {
+        let table = identity::read_proc(&format!("{process}/mountinfo"))?.unwrap_or_default();
+        let mount = |line: &str| {
+            let (id, point) = super::externals::mount_point(line)?;
+            let optional = line.split(' ').skip(6).take_while(|word| *word != "-");
+            let propagates = |word: &str| word.starts_with("shared:") || word.starts_with("master:");
+            Some((id, (point, optional.into_iter().any(propagates))))
+        };
+        Ok(Mounts(table.lines().filter_map(mount).collect()))
+    }
+
+    /// On which of our own mounts something lies. What is not there is CRIU's to say.
+    fn holding(&self, path: &Path) -> Option<(u64, bool)> {
+        let opened = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let id = mount_id(&opened).ok()?;
+        Some((id, self.0.get(&id)?.1))
+    }
+}
+
+/// Of the mount that something opened lies on, in its own namespace.
+pub fn mount_id(opened: &OwnedFd) -> Result<u64> {
+    let info = identity::read_proc(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
+    id.ok_or(Errno::EPROTO).doing(|| "looking for the id of a mount")
+}
+
+fn root_of(pid: i32) -> Result<OwnedFd> {
+    let path = format!("{pid}/root");
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+}
+
+fn beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve))
+}
+
+/// move_mount(2): a private mount becomes what another mount of its filesystem is, a peer or a slave. They may be in other
+/// namespaces.
+fn set_group(from: &OwnedFd, to: &OwnedFd) -> nix::Result<()> {
+    const MOVE_MOUNT_SET_GROUP: u32 = 0x100;
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_SET_GROUP;
+    let (from, to, empty) = (from.as_raw_fd(), to.as_raw_fd(), c"".as_ptr());
+    // SAFETY: both paths are empty strings that live for ever.
+    let result = unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, empty, flags) };
+    Errno::result(result).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn varint(number: u32, value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        prost::encoding::uint64::encode(number, &value, &mut bytes);
+        bytes
+    }
+
+    fn table(entries: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        for entry in entries {
+            bytes.extend(u32::try_from(entry.len()).unwrap().to_le_bytes());
+            bytes.extend(entry);
+        }
+        bytes
+    }
+
+    fn mount(point: &str, shared: u64, master: u64) -> Vec<u8> {
+        let mut bytes = varint(field::DEVICE, 39);
+        prost::encoding::bytes::encode(field::POINT, &point.as_bytes().to_vec(), &mut bytes);
+        [bytes, varint(field::SHARED, shared), varint(field::MASTER, master)].concat()
+    }
+
+    #[test]
+    fn a_master_is_found_and_becomes_none_in_its_place() {
+        let mut bytes = table(&[mount("/", 0, 300), mount("/data", 7, 5)]);
+        let length = bytes.len();
+        let found = entries(&bytes).unwrap();
+        assert_eq!((found[0].point.as_slice(), found[0].master, found[0].shared), (b"/".as_slice(), 300, 0));
+        assert_eq!((found[1].master, found[1].shared, found[1].device), (5, 7, 39));
+        zero(&mut bytes[found[0].master_at.clone()]);
+        let again = entries(&bytes).unwrap();
+        assert_eq!((again[0].master, again[1].master, bytes.len()), (0, 5, length));
+    }
+
+    #[test]
+    fn what_is_no_table_is_told_apart() {
+        let bytes = table(&[mount("/", 0, 300)]);
+        assert!(entries(b"").is_none() && entries(b"other bytes than these").is_none());
+        assert!(
+            (1..bytes.len()).filter(|length| *length != MAGIC.len()).all(|length| entries(&bytes[..length]).is_none())
+        );
+        assert!(entries(&[&MAGIC[..], &[255; 40]].concat()).is_none());
+    }
+}

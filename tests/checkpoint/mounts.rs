@@ -1,0 +1,137 @@
+//! Mounts around a checkpoint: what comes from outside is the configuration's, and propagates as it did.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::common::*;
+use crate::support::*;
+
+fn mount(args: &[&str], target: &Path) {
+    assert!(Command::new("mount").args(args).arg(target).status().unwrap().success(), "mount {args:?}");
+}
+
+/// A filesystem of its own that propagates, as systemd makes all of them; gone when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(host: &Host, name: &str) -> Disk {
+        let disk = Disk(host.make_dir(name));
+        mount(&["-t", "tmpfs", "tmpfs"], &disk.0);
+        mount(&["--make-shared"], &disk.0);
+        disk
+    }
+
+    fn make_dir(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn with_source(config: &Value, source: &Path) -> Value {
+    let mut config = config.clone();
+    mount_on(&mut config, "/data")["source"] = json!(source);
+    config
+}
+
+/// CRIU has the groups of propagation from the images, and the mounts that they are made anew from, from the
+/// configuration: these may lie together on one filesystem at the dump, and apart at the restore, and propagate or not.
+#[test]
+fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
+    let host = host();
+    let disk = Disk::new(&host, "disk");
+    let shared = disk.make_dir("data");
+    let private = host.make_dir("private");
+    let config = counter(&shared);
+    let root = disk.0.join("rootfs");
+    assert!(Command::new("cp").arg("-a").arg(rootfs()).arg(&root).status().unwrap().success());
+    let load = |config: &Value| berth::spec::Config::from_json(&config.to_string(), Some(&root)).unwrap();
+    let propagation = |container: &berth::Container, at: &str| {
+        let table = std::fs::read_to_string(proc_of(container, "mountinfo")).unwrap();
+        mounted(&table, at).optional
+    };
+    let restore = |config: &berth::spec::Config, images: &Path| {
+        berth::Container::restore(&host.runtime, &unique("r"), config, &from(images))
+            .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
+    };
+    let container = berth::Container::run(&host.runtime, &unique("c"), &load(&config), &quiet()).unwrap();
+    counts_on(&shared);
+    let master = propagation(&container, "/data");
+    assert!(master.starts_with("master:"), "{master}");
+    assert_eq!(propagation(&container, "/"), master, "one group");
+    let images = host.images("one");
+    checkpoint(&container, &into(&images));
+    end(container);
+
+    // The data where they were, the root on another filesystem.
+    let container = host.restored(&config, &images);
+    counts_on(&shared);
+    assert_eq!(propagation(&container, "/data"), master);
+    assert_ne!(propagation(&container, "/"), master);
+    let images = host.images("two");
+    checkpoint(&container, &into(&images));
+    end(container);
+
+    // The root back, the data where nothing propagates.
+    Files::of(&shared).copy_to(&private);
+    let container = restore(&load(&with_source(&config, &private)), &images);
+    counts_on(&private);
+    assert_eq!(propagation(&container, "/data"), "");
+    let images = host.images("three");
+    checkpoint(&container, &into(&images));
+    end(container);
+    end(restore(&load(&with_source(&config, &private)), &images));
+}
+
+/// Of each mount where it is, and how it propagates.
+fn kinds(mountinfo: &str) -> Vec<String> {
+    let kind = |line: &str| {
+        let fields = line.split(' ').skip(4).take_while(|word| *word != "-").enumerate();
+        let fields = fields.filter(|(place, _)| *place != 1).map(|(_, word)| word.split(':').next().unwrap_or(word));
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    let mut kinds: Vec<String> = mountinfo.lines().map(kind).collect();
+    kinds.sort();
+    kinds
+}
+
+/// What the container itself has mounted, in a namespace within it, too.
+#[test]
+fn mounts_of_its_own_come_back_with_their_propagation() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    set_capabilities(&mut config, &["CAP_SYS_ADMIN", "CAP_KILL"]);
+    writable(&mut config);
+    let inner = "mount --make-rshared / && mount -t tmpfs own /mnt && mkdir /mnt/a /mnt/b && mount --bind /mnt/a /mnt/b && \
+                 mount --make-private /mnt/b && mount -t tmpfs over /mnt/a && echo kept > /mnt/a/file && \
+                 { unshare -m sh -c 'mount --make-rslave /; sleep 100000' & }";
+    let script = config["process"]["args"][2].as_str().unwrap().to_owned();
+    config["process"]["args"][2] = json!(format!("{inner}\n{script}"));
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let tables = |container: &berth::Container| {
+        let text = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok();
+        let tables: BTreeSet<Vec<String>> =
+            container.pids().unwrap().into_iter().filter_map(text).map(|text| kinds(&text)).collect();
+        tables
+    };
+    eventually("both namespaces are there", || tables(&container).len() == 2);
+    let before = tables(&container);
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    assert_eq!(tables(&restored), before);
+    assert_eq!(exec_shell(&restored, "cat /mnt/a/file"), "kept\n");
+    end(restored);
+}
