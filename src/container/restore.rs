@@ -47,6 +47,7 @@ impl Container {
         config.validate()?;
         let namespaces = Namespaces::of(config.spec());
         criu::check_namespaces(&namespaces)?;
+        options.check_labels()?;
         let images = Folder::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
         if namespaces.is_new(LinuxNamespaceType::User) {
@@ -430,7 +431,7 @@ impl Work<'_> {
             let name = namespaces::proc_name(kind);
             let place = format!("/proc/{pid}/ns/{name}");
             let theirs = namespace_of(&place)?;
-            let ours = namespace_of(&format!("/proc/self/ns/{name}"))?;
+            let ours = namespace_of(&format!("/proc/thread-self/ns/{name}"))?;
             if theirs != ours {
                 found |= namespaces::flag(kind);
             }

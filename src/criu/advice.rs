@@ -1,13 +1,14 @@
 //! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
 
 /// Part of an error of CRIU's, and what to do.
-const KNOWN: [(&str, &str); 13] = [
+const KNOWN: [(&str, &str); 14] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
+    ("In-flight connection", "leave out TCP connections in flight, or let the container accept them"),
     ("--ext-unix-sk", "allow external unix sockets, or let the container close them"),
     ("external socket is used", "allow external unix sockets, or let the container close them"),
     ("--file-locks", "allow file locks"),
-    ("--link-remap", "allow link remaps: a file that is open has lost its name, or lies under another"),
+    ("link-remap", "allow link remaps: a file that is open has lost its name, or lies under another"),
     ("--ghost-limit", "let the container close the large file that it has deleted"),
     ("--shell-job", "say that it is a shell job: it uses a terminal, or belongs to a session, of the caller's"),
     ("No space left on device", "make room in the image directory"),

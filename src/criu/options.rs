@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::message;
+use crate::error::{Error, Result};
 use crate::process::ProcessOptions;
+use crate::security::labels::Module;
 
 /// How long CRIU may take if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -162,6 +164,26 @@ impl RestoreOptions {
     /// All defaults, from this directory.
     pub fn from_directory(images: impl Into<PathBuf>) -> RestoreOptions {
         RestoreOptions { images: images.into(), ..RestoreOptions::default() }
+    }
+
+    /// Labels are asked for only where the module is there to enforce them: CRIU passes over some of them elsewhere.
+    pub(crate) fn check_labels(&self) -> Result<()> {
+        if let Some(profile) = &self.lsm_profile {
+            let module = match profile.split_once(':') {
+                Some(("apparmor", name)) if !name.is_empty() => Module::AppArmor,
+                Some(("selinux", label)) if !label.is_empty() => Module::Selinux,
+                _ => {
+                    let message =
+                        format!("lsm_profile is {profile:?}; expected \"apparmor:\" or \"selinux:\" and a name");
+                    return Err(Error::invalid_argument(message));
+                }
+            };
+            module.required("lsm_profile")?;
+        }
+        match &self.lsm_mount_context {
+            Some(_) => Module::Selinux.required("lsm_mount_context"),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn patience(&self) -> Duration {

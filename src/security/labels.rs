@@ -35,7 +35,7 @@ impl Module {
         }
     }
 
-    fn required(self, path: &str) -> Result<()> {
+    pub fn required(self, path: &str) -> Result<()> {
         if self.is_enabled() {
             return Ok(());
         }

@@ -16,18 +16,30 @@ fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
     let relay = host.path("relay.py");
     std::fs::write(&relay, RELAY).unwrap();
     let text = format!(
-        "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script}",
+        "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script} {told}",
         criu = criu().display(),
-        relay = relay.display()
+        relay = relay.display(),
+        told = host.path("notifications").display()
     );
     crate::common::script(&path, &text);
     path
 }
 
+/// The notifications that a CRIU behind the relay has sent, each once.
+fn notifications(host: &Host) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in std::fs::read_to_string(host.path("notifications")).unwrap().lines() {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// It stands between: what comes from descriptor 3 goes to the real CRIU, and back. The notification is not passed on.
 const RELAY: &str = r#"
-import os, signal, socket, subprocess, sys
-criu, script = sys.argv[1], sys.argv[2].encode()
+import os, re, signal, socket, subprocess, sys
+criu, script, told = sys.argv[1], sys.argv[2].encode(), open(sys.argv[3], "ab", 0)
 host = socket.socket(fileno=os.dup(3))
 # CRIU takes the numbers of directories for those of whoever has made its socket, so they are opened here once more.
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -74,7 +86,10 @@ message = request
 while True:
     ours.send(message)
     answer = ours.recv(1 << 20)
-    if script in answer:
+    # A notification is of kind 6; its name is the first member of what it has, and its only text.
+    name = b"".join(re.findall(rb"\x0a[\x01-\x40]([a-z-]{4,})", answer)) if answer[:2] == b"\x08\x06" else b""
+    if name: told.write(name + b"\n")
+    if name == script:
         child.send_signal(signal.SIGKILL)
         child.wait()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -107,32 +122,52 @@ fn counting(data: &Path) -> serde_json::Value {
     config
 }
 
-#[test]
-fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
-    for script in ["pre-dump", "network-lock", "post-dump"] {
-        let mut host = host();
-        let data = host.data();
-        let state = host.path("state");
-        host.runtime = runtime(&state, &criu_killed_at(&host, script));
-        let container = host.run(&counting(&data), &quiet()).unwrap();
-        counts_on(&data);
+/// CRIU is killed at each of the notifications that it sends, and nothing comes of it.
+fn killed_at_each(wanted: impl Fn(&Path) -> CheckpointOptions, least: &[&str]) {
+    let mut host = host();
+    let data = host.data();
+    let state = host.path("state");
+    host.runtime = runtime(&state, &criu_killed_at(&host, "none-of-them"));
+    let container = host.run(&counting(&data), &quiet()).unwrap();
+    counts_on(&data);
+    checkpoint(&container, &wanted(&host.images("whole")));
+    let scripts = notifications(&host);
+    assert!(least.iter().all(|name| scripts.iter().any(|script| script == name)), "{scripts:?}");
+    let id = container.id().to_owned();
+    drop(container);
+    for script in &scripts {
+        let container = runtime(&state, &criu_killed_at(&host, script)).load(&id).unwrap();
         let mounts = leftovers::mounts("criu");
-        let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+        let work = host.path("work");
+        let options = CheckpointOptions { work: Some(work.clone()), ..wanted(&host.images("images")) };
+        let error = container.checkpoint(&options).unwrap_err();
         assert_eq!(error.code, Code::Criu, "{script}: {error}");
         assert!(error.message.contains("was killed by SIGKILL"), "{script}: {error}");
         is_unharmed(&container, &data);
         assert_eq!(leftovers::mounts("criu"), mounts, "{script}");
         assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
         assert!(!host.images("images").exists(), "{script}");
-        // With a CRIU that lives it can be dumped.
-        let runtime = runtime(&state, &criu());
-        let container = {
-            drop(container);
-            runtime.load(&runtime.ids().unwrap()[0]).unwrap()
-        };
-        checkpoint(&container, &into(&host.images("images")));
-        end(container);
+        let litter: Vec<_> = leftovers::files(&work).into_iter().filter(|file| file.is_dir()).collect();
+        assert!(litter.is_empty(), "{script}: {litter:?}");
     }
+    // With a CRIU that lives it can be dumped.
+    let container = runtime(&state, &criu()).load(&id).unwrap();
+    checkpoint(&container, &into(&host.images("images")));
+    end(container);
+}
+
+#[test]
+fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
+    let options = |images: &Path| CheckpointOptions { leave_running: true, ..into(images) };
+    killed_at_each(options, &["pre-dump", "network-lock", "post-dump", "network-unlock"]);
+}
+
+#[test]
+fn a_criu_killed_while_it_pre_dumps_leaves_the_container_unharmed() {
+    if !feature(&host(), "memoryTracking") {
+        return;
+    }
+    killed_at_each(|images| CheckpointOptions { pre_dump: true, ..into(images) }, &["pre-dump"]);
 }
 
 #[test]
@@ -146,18 +181,29 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
     end(container);
     let (files, stood_at) = (Files::of(&data), count(&data));
     let state = host.path("state");
-    for script in
-        ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "network-unlock", "pre-resume"]
-    {
+    host.runtime = runtime(&state, &criu_killed_at(&host, "none-of-them"));
+    end(host.restored(&config, &host.images("images")));
+    files.put_back();
+    let scripts = notifications(&host);
+    let known =
+        ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "network-unlock", "pre-resume"];
+    assert!(known.iter().all(|name| scripts.iter().any(|script| script == name)), "{scripts:?}");
+    for script in &scripts {
         host.runtime = runtime(&state, &criu_killed_at(&host, script));
         let id = unique("killed");
         let images = from(&host.images("images"));
-        let error = Container::restore(&host.runtime, &id, &host.config(&config), &images).unwrap_err();
-        assert_eq!(error.code, Code::Criu, "{script}: {error}");
-        assert_eq!(error.detail.get("cleanup"), None, "{script}: {error:?}");
+        let restored = Container::restore(&host.runtime, &id, &host.config(&config), &images);
+        if script == "post-resume" {
+            // They run already: it is a container, or nothing.
+            restored.map(end).unwrap_or_else(|error| assert_eq!(error.code, Code::Criu, "{error}"));
+        } else {
+            let error = restored.unwrap_err();
+            assert_eq!(error.code, Code::Criu, "{script}: {error}");
+            assert_eq!(error.detail.get("cleanup"), None, "{script}: {error:?}");
+            // Killed at the last of them, it lets go of processes that are complete; they end a moment later.
+            assert!(count(&data) == stood_at || script == "pre-resume", "{script}: it has run");
+        }
         assert_eq!(leftovers::cgroups(&id), Vec::<PathBuf>::new(), "{script}");
-        // Killed at the last of them, it lets go of processes that are complete; they end a moment later.
-        assert!(count(&data) == stood_at || script == "pre-resume", "{script}: it has run");
         files.put_back();
         assert_eq!(leftovers::files(&state), Vec::<PathBuf>::new(), "{script}");
         assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");

@@ -9,6 +9,8 @@ mod links;
 
 mod basics;
 mod failures;
+mod hostile;
+mod labels;
 mod mounts;
 mod networks;
 mod options;

@@ -119,6 +119,59 @@ fn a_connection_stays_established_when_the_client_is_restored() {
     assert_eq!(links(), [BRIDGE, "lo"]);
 }
 
+#[test]
+fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
+    bridged();
+    let host = host();
+    let data = host.data();
+    let connection = Connection::new(&host, &data);
+    receives_on(&data);
+    let images = host.images("images");
+    checkpoint(&connection.server, &established(&images));
+    connection.server.delete(Force::No).unwrap();
+    let options = RestoreOptions { tcp_close: true, ..from(&images) };
+    let restored = Container::restore(&host.runtime, &unique("n"), &connection.server_config, &options)
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    // State 01 is "established", 1B58 the port.
+    let table = exec_shell(&restored, "cat /proc/net/tcp /proc/net/tcp6");
+    assert!(!table.lines().any(|line| line.contains(":1B58 ") && line.contains(" 01 ")), "{table}");
+    // Its program reads the end of the connection.
+    eventually("nc has ended", || exec_shell(&restored, "pidof nc || true").trim().is_empty());
+    end(restored);
+    end(connection.client);
+}
+
+/// In the queue of a listener, accepted by nobody.
+#[test]
+fn connections_that_nobody_has_accepted_are_left_out_with_a_word() {
+    own_network();
+    let host = host();
+    let data = host.data();
+    survivor(&data);
+    let port = 7001;
+    let mut config = shell("");
+    without_namespace(&mut config, "network");
+    config["process"]["args"] = json!(["/data/survivor", "listen", port.to_string()]);
+    with_data(&mut config, &data);
+    let container = host.run(&config, &quiet()).unwrap();
+    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("it listens", || said() == "ready\n");
+    let first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    assert!(error.message.contains("leave out TCP connections in flight"), "{error}\n{}", told(&error));
+    assert_eq!(container.status().unwrap(), berth::Status::Running);
+    let options = CheckpointOptions { tcp_skip_in_flight: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    end(container);
+    drop(first);
+    let restored = host.restored(&config, &host.images("images"));
+    restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
+    let _second = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    assert_eq!(restored.wait(LONG).unwrap(), berth::ExitStatus::Exited(0), "{}", said());
+    assert_eq!(said(), "survived\n");
+    end(restored);
+}
+
 fn pairs_config(host: &Host, networks: Value) -> berth::spec::Config {
     host.network_config(&sleeper(), &json!({ "networks": networks })).unwrap()
 }

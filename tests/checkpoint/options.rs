@@ -4,23 +4,20 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use berth::criu::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions, check_json};
+use berth::criu::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions};
 use berth::{Code, Container};
 use serde_json::{Value, json};
 
 use crate::common::*;
 use crate::support::*;
 
-fn feature(host: &Host, name: &str) -> bool {
-    let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
-    report["features"][name].as_bool().unwrap()
-}
-
-/// A program that keeps some megabytes of memory, and counts.
+/// A program that keeps some megabytes of memory, and counts. Those who count are not those who have the memory: a shell's
+/// children are copies of it, and would have all pages anew.
 fn heavy(data: &std::path::Path) -> Value {
     let mut config = counter(data);
     let script = config["process"]["args"][2].as_str().unwrap().to_owned();
-    let fill = "x=x; while [ ${#x} -lt 4000000 ]; do x=$x$x; done;";
+    let fill = "(x=x; while [ ${#x} -lt 4000000 ]; do x=$x$x; done; echo > /data/filled; while :; do sleep 100000; done) & \
+                until [ -e /data/filled ]; do sleep 0.01; done;";
     config["process"]["args"][2] = json!(format!("{fill} {script}"));
     config
 }
@@ -28,6 +25,59 @@ fn heavy(data: &std::path::Path) -> Value {
 fn pages(images: &std::path::Path) -> u64 {
     let files = leftovers::files(images).into_iter();
     files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().len()).sum()
+}
+
+/// What the pages of images take on the disk.
+fn held(images: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let files = leftovers::files(images).into_iter();
+    files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().blocks()).sum()
+}
+
+/// Pages that have been read are removed.
+#[test]
+fn a_restore_with_auto_dedup_uses_up_the_images() {
+    let host = host();
+    let data = host.data();
+    let config = heavy(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let before = held(&images);
+    let options = RestoreOptions { auto_dedup: true, ..from(&images) };
+    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    counts_on(&data);
+    assert!(held(&images) < before / 2, "{before} {}", held(&images));
+    end(restored);
+}
+
+/// A file that is open has lost its name, and has another: it is linked under a name of CRIU's until the restore.
+#[test]
+fn a_file_that_has_lost_one_of_its_names_needs_a_word() {
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    let open = "exec 5>>/data/one; ln /data/one /data/two; rm /data/one;";
+    let script = config["process"]["args"][2].as_str().unwrap().replace("mv /data/new", "echo $n >&5; mv /data/new");
+    config["process"]["args"][2] = json!(format!("{open} {script}"));
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    assert!(error.message.contains("allow link remaps"), "{error}\n{}", told(&error));
+    counts_on(&data);
+    let options = CheckpointOptions { link_remap: true, ..into(&host.images("images")) };
+    checkpoint(&container, &options);
+    end(container);
+    let length = || std::fs::metadata(data.join("two")).unwrap().len();
+    let before = length();
+    let restored = host.restored(&config, &host.images("images"));
+    eventually("it writes into the file", || length() > before);
+    let names: Vec<_> =
+        leftovers::files(&data).into_iter().filter(|file| file.to_string_lossy().contains("remap")).collect();
+    assert!(names.is_empty(), "{names:?}");
+    end(restored);
 }
 
 /// `criu page-server`, killed when dropped.
@@ -104,7 +154,9 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
         CheckpointOptions { pre_dump: true, parent_images: Some("../first".into()), ..into(&host.images("second")) };
     checkpoint(&container, &second);
     counts_on(&data);
+    let before = held(&host.images("second")) + held(&host.images("first"));
     let last = CheckpointOptions {
+        auto_dedup: true,
         parent_images: Some("../second".into()),
         work: Some(host.path("work")),
         ..into(&host.images("last"))
@@ -113,9 +165,13 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
     let sizes = ["first", "second", "last"].map(|name| pages(&host.images(name)));
     let log = std::fs::read_to_string(host.path("work/dump.log")).unwrap_or_default();
     assert!(sizes[0] > 4_000_000 && sizes[2] < sizes[0] / 4, "{sizes:?}\n{log}");
+    // What has changed since is in the last images alone.
+    let now = held(&host.images("second")) + held(&host.images("first"));
+    assert!(now < before, "{before} {now}\n{log}");
     end(container);
-    end(host.restored(&config, &host.images("last")));
+    let restored = host.restored(&config, &host.images("last"));
     counts_on(&data);
+    end(restored);
 }
 
 /// Natively the kernel of some machines lets CRIU hang here: so it has a deadline, and is tried in the virtual machine.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use berth::criu::{CheckpointOptions, RestoreOptions};
+use berth::criu::{CheckpointOptions, RestoreOptions, check_json};
 use berth::{Container, Force, ProcessOptions, Runtime, Settings};
 use serde_json::{Value, json};
 
@@ -129,4 +129,10 @@ pub fn survivor(data: &Path) {
             assert!(made.expect("cc runs").success());
         }
     }
+}
+
+/// What `check_json` says of a feature.
+pub fn feature(host: &Host, name: &str) -> bool {
+    let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
+    report["features"][name].as_bool().unwrap()
 }

@@ -1,0 +1,157 @@
+//! Image directories that are not what they seem: an error, at once or at the deadline, and nothing is left.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use berth::criu::RestoreOptions;
+use berth::{Code, Container};
+use serde_json::Value;
+
+use crate::common::*;
+use crate::support::*;
+
+/// A checkpoint of a counter, of which each test spoils a copy.
+struct Good {
+    host: Host,
+    data: PathBuf,
+    config: Value,
+    images: PathBuf,
+}
+
+impl Good {
+    fn new() -> Good {
+        let host = host();
+        let data = host.data();
+        let config = counter(&data);
+        let container = host.run(&config, &quiet()).unwrap();
+        counts_on(&data);
+        let images = host.images("images");
+        checkpoint(&container, &into(&images));
+        end(container);
+        Good { host, data, config, images }
+    }
+
+    fn copy(&self, name: &str) -> PathBuf {
+        let copy = self.host.make_dir(name);
+        for file in leftovers::files(&self.images) {
+            std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+        }
+        copy
+    }
+
+    /// What a restore says; it must leave nothing.
+    fn refused(&self, images: &Path, what: &str) -> berth::Error {
+        let options = RestoreOptions { timeout: Some(Duration::from_secs(60)), ..from(images) };
+        let stood_at = count(&self.data);
+        let error = self.host.restore(&self.config, &options).map(end).expect_err(what);
+        assert_eq!(self.host.runtime.ids().unwrap(), Vec::<String>::new(), "{what}");
+        assert_eq!(leftovers::files(&self.host.path("state")), Vec::<PathBuf>::new(), "{what}");
+        assert_eq!(count(&self.data), stood_at, "{what}: it has run");
+        error
+    }
+}
+
+fn image(images: &Path, name: &str) -> PathBuf {
+    let mut files = leftovers::files(images).into_iter();
+    files.find(|file| file.file_name().unwrap().to_string_lossy().starts_with(name)).unwrap()
+}
+
+#[test]
+fn images_that_are_cut_off_or_missing_are_errors() {
+    let good = Good::new();
+    for name in ["inventory", "pstree", "core-1", "mm-1", "pagemap-1", "mountpoints", "fs-1", "ids-1"] {
+        let images = good.copy(&format!("cut-{name}"));
+        let file = image(&images, name);
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        let error = good.refused(&images, &format!("{name}, cut off"));
+        assert_eq!(error.code, Code::Criu, "{name}: {error}");
+        std::fs::remove_file(&file).unwrap();
+        let error = good.refused(&images, &format!("{name}, missing"));
+        assert_eq!(error.code, Code::Criu, "{name}: {error}");
+    }
+    // None of them has spoiled the good ones.
+    let restored = good.host.restored(&good.config, &good.images);
+    counts_on(&good.data);
+    end(restored);
+}
+
+/// Two places at which CRIU waits for ever: a pipe that nobody writes into, and pages that end too early.
+#[test]
+fn an_image_that_never_ends_is_given_up_at_the_deadline() {
+    let good = Good::new();
+    let (pipe, short) = (good.copy("pipe"), good.copy("short"));
+    std::fs::remove_file(image(&pipe, "pstree")).unwrap();
+    nix::unistd::mkfifo(&pipe.join("pstree.img"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let pages = image(&short, "pages-1");
+    let bytes = std::fs::read(&pages).unwrap();
+    std::fs::write(&pages, &bytes[..bytes.len() / 2]).unwrap();
+    for images in [pipe, short] {
+        let options = RestoreOptions { timeout: Some(Duration::from_secs(5)), ..from(&images) };
+        let error = good.host.restore(&good.config, &options).map(end).unwrap_err();
+        assert_eq!(error.code, Code::Timeout, "{error}");
+        assert_eq!(leftovers::files(&good.host.path("state")), Vec::<PathBuf>::new());
+    }
+}
+
+/// What the library itself reads is a plain file of the directory, or is not read.
+#[test]
+fn descriptors_that_are_a_link_or_no_file_are_not_read() {
+    let good = Good::new();
+    let images = good.copy("link");
+    let descriptors = images.join("descriptors.json");
+    let secret = good.host.path("secret");
+    std::fs::write(&secret, "top secret").unwrap();
+    type Make<'a> = Box<dyn Fn() + 'a>;
+    let kinds: [(&str, Make); 3] = [
+        ("a link", Box::new(|| symlink(&secret, &descriptors).unwrap())),
+        ("a pipe", Box::new(|| nix::unistd::mkfifo(&descriptors, nix::sys::stat::Mode::S_IRUSR).unwrap())),
+        ("a directory", Box::new(|| std::fs::create_dir(&descriptors).unwrap())),
+    ];
+    for (what, make) in kinds {
+        let _ = std::fs::remove_file(&descriptors);
+        make();
+        let error = good.refused(&images, what);
+        assert!(
+            error.message.contains("descriptors.json") && !format!("{error:?}").contains("secret"),
+            "{what}: {error:?}"
+        );
+    }
+}
+
+/// A link instead of an image leads to bytes that are no image, and these are not shown to anybody.
+#[test]
+fn a_link_to_a_file_of_the_hosts_is_an_error_without_its_content() {
+    let good = Good::new();
+    let secret = good.host.path("hidden");
+    std::fs::write(&secret, "nobody may know this").unwrap();
+    for name in ["pstree", "mountpoints", "core-1"] {
+        let images = good.copy(&format!("link-{name}"));
+        let file = image(&images, name);
+        std::fs::remove_file(&file).unwrap();
+        symlink(&secret, &file).unwrap();
+        let error = good.refused(&images, name);
+        assert_eq!(error.code, Code::Criu, "{name}: {error}");
+        assert!(!format!("{error:?}").contains("nobody may know"), "{name}: {error:?}");
+    }
+}
+
+/// The container of somebody else: other mounts, another program.
+#[test]
+fn images_of_another_container_are_refused() {
+    let good = Good::new();
+    let foreign = good.host.make_dir("foreign");
+    let mut config = counter(&foreign);
+    let elsewhere = mount_on(&mut config, "/data");
+    elsewhere["destination"] = "/elsewhere".into();
+    config["process"]["args"][2] = "while :; do sleep 1; done".into();
+    let container = good.host.run(&config, &quiet()).unwrap();
+    let images = good.host.images("of-another");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let error = good.refused(&images, "of another container");
+    assert!(error.message.contains("the configuration has no mount for one that is in the images"), "{error}");
+    let back = Container::restore(&good.host.runtime, &unique("r"), &good.host.config(&config), &from(&images));
+    end(back.unwrap_or_else(|error| panic!("{error}\n{}", told(&error))));
+}

@@ -1,0 +1,98 @@
+//! Labels of security modules at a restore.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use berth::Code;
+use berth::criu::RestoreOptions;
+use serde_json::json;
+
+use crate::common::*;
+use crate::support::*;
+
+fn apparmor() -> bool {
+    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n")
+        && Command::new("apparmor_parser").arg("--version").output().is_ok()
+}
+
+/// A profile in the kernel that allows all that a container needs; gone when dropped.
+struct Profile(String);
+
+impl Profile {
+    fn load() -> Profile {
+        let profile = Profile(unique("berth-restored"));
+        profile.parser("--replace");
+        profile
+    }
+
+    fn parser(&self, action: &str) {
+        let rules = "file,\n capability,\n network,\n signal,\n ptrace,\n unix,\n mount,\n change_profile,\n";
+        let text = format!("profile {} flags=(attach_disconnected) {{\n {rules} }}\n", self.0);
+        let mut parser = Command::new("apparmor_parser");
+        let mut parser = parser.args([action, "--skip-cache"]).stdin(Stdio::piped()).spawn().unwrap();
+        parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(parser.wait().unwrap().success());
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        self.parser("--remove");
+    }
+}
+
+#[test]
+fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {
+    if !apparmor() {
+        return;
+    }
+    let (first, second) = (Profile::load(), Profile::load());
+    let host = host();
+    let data = host.data();
+    let mut config = counter(&data);
+    config["process"]["apparmorProfile"] = json!(first.0);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let files = Files::of(&data);
+    let label = |container: &berth::Container| std::fs::read_to_string(proc_of(container, "attr/current")).unwrap();
+    let restored = host.restored(&config, &images);
+    assert_eq!(label(&restored), format!("{} (enforce)\n", first.0));
+    counts_on(&data);
+    end(restored);
+    files.put_back();
+    let options = RestoreOptions { lsm_profile: Some(format!("apparmor:{}", second.0)), ..from(&images) };
+    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    assert_eq!(label(&restored), format!("{} (enforce)\n", second.0));
+    counts_on(&data);
+    end(restored);
+}
+
+/// CRIU would pass over some of them without a word.
+#[test]
+fn a_label_that_nobody_enforces_is_refused_before_anything_is_touched() {
+    let host = host();
+    let images = host.make_dir("images");
+    let profile = |text: &str| RestoreOptions { lsm_profile: Some(text.into()), ..from(&images) };
+    let mut wrong = vec![
+        (profile("apparmor"), Code::InvalidArgument, "lsm_profile is \"apparmor\"; expected"),
+        (profile("apparmor:"), Code::InvalidArgument, "lsm_profile is \"apparmor:\"; expected"),
+        (profile("smack:x"), Code::InvalidArgument, "lsm_profile is \"smack:x\"; expected"),
+    ];
+    if !apparmor() {
+        wrong.push((profile("apparmor:x"), Code::Unsupported, "AppArmor is not enabled on this host"));
+    }
+    if !std::fs::read_to_string("/proc/filesystems").unwrap().contains("selinuxfs") {
+        wrong.push((profile("selinux:a:b:c:s0"), Code::Unsupported, "SELinux is not enabled on this host"));
+        let context = RestoreOptions { lsm_mount_context: Some("a:b:c:s0".into()), ..from(&images) };
+        wrong.push((context, Code::Unsupported, "lsm_mount_context"));
+    }
+    for (options, code, expected) in wrong {
+        let error = host.restore(&shell("exit"), &options).unwrap_err();
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.contains(expected), "{error}");
+        assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+    }
+}
