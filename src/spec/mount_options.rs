@@ -205,8 +205,8 @@ impl MountOptions {
             return Err(Error::unsupported_field(
                 path,
                 format!(
-                    "{option:?} cannot be told to the kernel: filesystems that count versions of inodes do it always; \
-                     leave it out"
+                    "{option:?} cannot be told to the kernel (fsconfig(2)): filesystems that count versions of inodes do it \
+                     always since Linux 6.1, and ext4 before that by its own option \"i_version\"; leave it out"
                 ),
             ));
         } else if option.starts_with("idmap=") || option.starts_with("ridmap=") {

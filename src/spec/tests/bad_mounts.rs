@@ -84,7 +84,7 @@ fn options() {
         bad("/mounts/-", options("[\"ro\", \"mode=755,suid\"]"), "mounts[7].options[1]", "contains a comma"),
         bad("/mounts/-", options("[\"nosuid,nodev\"]"), one, "one option in each member"),
         bad("/mounts/-", options("[\"source=/dev/sda\"]"), one, "expected the source in mounts[].source"),
-        unsupported("/mounts/-", options("[\"iversion\"]"), one),
+        unsupported("/mounts/-", options("[\"iversion\"]"), one).saying("its own option \"i_version\""),
         unsupported("/mounts/-", options("[\"noiversion\"]"), one),
         bad("/mounts/-", options("[\"idmap\"]"), "mounts[7].uidMappings", "there is no user namespace"),
         bad("/mounts/-", options("[\"ridmap\"]"), "mounts[7].uidMappings", "is missing"),
