@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use berth::{Container, ExitStatus, Force};
+use berth::{Container, ExitStatus, Force, ProcessOptions};
 use common::*;
 use serde_json::{Value, json};
 
@@ -230,4 +230,22 @@ fn a_memory_limit_below_what_init_needs_is_named() {
     );
     assert!(error.detail["oom_kills"].as_u64() > Some(0), "{:?}", error.detail);
     assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+#[test]
+fn an_executed_process_that_its_cgroup_has_no_memory_for_is_told_so() {
+    let host = Host::new();
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    // Only v1 has cgroups with limits of their own below one with processes.
+    let Some(memory) = cgroup_of(&container, "memory") else { return };
+    let below = memory.join("below");
+    std::fs::create_dir(&below).unwrap();
+    std::fs::write(below.join("memory.limit_in_bytes"), "8192").unwrap();
+    let options = ProcessOptions { cgroups: vec!["memory:below".into()], ..quiet() };
+    let error = container.exec(&parsed(&shell_process("true")), &options).unwrap_err();
+    assert!(error.message.contains("for want of memory"), "{error}");
+    assert!(error.message.ends_with("the limit of this cgroup, or of one above, is too low"), "{error}");
+    // The container itself goes on.
+    assert_eq!(container.status().unwrap(), berth::Status::Running);
+    container.delete(Force::Kill).unwrap();
 }

@@ -27,7 +27,7 @@ pub fn explain(error: Error, cgroup: &dyn Cgroup, config: &Config) -> Error {
             Error { message: format!("{counted}: {LIMIT} is {limit} bytes, and that is too little"), ..error }
                 .detail("json_path", LIMIT)
         }
-        None => Error { message: format!("{counted}: a cgroup above has too low a limit"), ..error },
+        None => Error { message: format!("{counted}: the limit of this cgroup, or of one above, is too low"), ..error },
     };
     error.with_errno(Errno::ENOMEM).detail("oom_kills", kills)
 }
