@@ -20,7 +20,9 @@ fn a_config_json_to_begin_with() {
         serde_json::from_str(&std::fs::read_to_string(bundle.join("rootless.json")).unwrap()).unwrap();
     assert_eq!(rootless["linux"]["uidMappings"], json!([{ "containerID": 0, "hostID": 0, "size": 1 }]));
     assert!(rootless["linux"].get("resources").is_none());
-    cli.fails(1, "/nonexistent/config.json", &["spec", "-b", "/nonexistent"]);
+    let nowhere = cli.berth(&["spec", "-b", "/nonexistent"]);
+    assert!(nowhere.err.contains("writing /nonexistent/config.json: no such file or directory"), "{nowhere:?}");
+    assert!(nowhere.code == 1 && !nowhere.err.contains("remedy"), "to write one is what was tried: {nowhere:?}");
 }
 
 #[test]

@@ -64,6 +64,13 @@ fn long_options_may_have_a_single_dash_as_in_go() {
     assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), cli.state("c1")["pid"].to_string());
     let said = cli.ok(&["exec", "-env", "A=1", "-cwd", "/tmp", "c1", "sh", "-c", "echo $A $PWD $*", "-env", "-cwd"]);
     assert_eq!(said, "1 /tmp -cwd\n", "the program's own are left to it");
+    let twice = ["exec", "--cwd", "/", "-e", "A=1", "--cwd", "/tmp", "-e", "B=2", "c1", "sh", "-c", "echo $PWD $A $B"];
+    let said = cli.berth(&[&["--root", "/nonexistent", "--root", text(&cli.root())], &twice[..]].concat());
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "/tmp 1 2\n"),
+        "of one that is given twice the last one counts: {said:?}"
+    );
     cli.fails(1, "unexpected argument '-n'", &["run", "-nonsense", "c2"]);
 }
 

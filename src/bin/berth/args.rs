@@ -14,6 +14,8 @@ use crate::{
 /// Runs and manages OCI containers
 #[derive(Parser)]
 #[command(name = "berth", version = VERSION, disable_version_flag = true, disable_help_flag = true, max_term_width = 100)]
+// Of an option that is given twice the last one counts, as for Go.
+#[command(args_override_self = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub global: Global,

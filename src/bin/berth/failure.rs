@@ -119,7 +119,7 @@ fn remedy(error: &Error, id: &str) -> Option<String> {
 fn remedy_of_system(error: &Error) -> Option<String> {
     match error.errno? {
         Errno::EACCES | Errno::EPERM if !Uid::effective().is_root() => Some("run it as root".into()),
-        Errno::ENOENT if error.message.contains("config.json") => Some(
+        Errno::ENOENT if error.message.starts_with("opening ") && error.message.contains("config.json") => Some(
             "a bundle is a directory with config.json and a root filesystem; \"berth spec\" writes one to begin with"
                 .into(),
         ),
