@@ -163,10 +163,19 @@ fn restore_asks_criu_for_what_its_switches_say() {
             ("--manage-cgroups-mode full", 34, "4"),
             ("--empty-ns network", 38, NETWORK),
             ("--tcp-close", 52, "1"),
-            ("--lsm-profile apparmor:other", 53, "apparmor:other"),
-            ("--lsm-mount-context label", 63, "label"),
         ],
     );
+    // Of a module that the host does not have the library knows already.
+    for (switch, name) in
+        [(["--lsm-profile", "apparmor:other"], "lsm_profile"), (["--lsm-mount-context", "label"], "lsm_mount_context")]
+    {
+        let restore = ["restore", "-d", "-b", text(&bundle), "--image-path", text(&images)];
+        let request = notes.0.with_extension("request");
+        let _ = std::fs::remove_file(&request);
+        let said = said(cli.command().arg("--criu").arg(&notes.0).args(restore).args(switch).arg("c1"));
+        let asked = std::fs::read(&request).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(switch[1]));
+        assert!(said.code == 1 && (asked || said.err.contains(name)), "{switch:?}: {said:?}");
+    }
     assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 
