@@ -53,7 +53,8 @@ impl Container {
         let images = Folder::make(&options.images, "image directory")?;
         let before = record.clone();
         let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
-        let request = dump.request().and_then(|request| dump.check_members().map(|()| request));
+        let checked = dump.check_streams().and_then(|()| dump.check_members());
+        let request = checked.and_then(|()| dump.request());
         let work = images.check_writable().and_then(|()| self.work_folder(options.work.as_deref()));
         let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.take_back())?;
 
@@ -278,6 +279,27 @@ impl Dump<'_> {
         let paths = &self.record.cgroup.paths;
         let found = paths.get("freezer").or_else(|| paths.get(""));
         found.map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// CRIU dumps a shell job at a terminal of the host's, and then crashes at the restore: the terminal is on no mount of the
+    /// container.
+    fn check_streams(&self) -> Result<()> {
+        let process = self.config.spec().process().as_ref();
+        if process.and_then(|process| process.terminal()).unwrap_or(false) {
+            return Ok(());
+        }
+        let mut streams = self.record.external_descriptors.iter().enumerate();
+        let Some((number, place)) =
+            streams.find(|(_, place)| place.starts_with("/dev/pts/") || place.starts_with("/dev/tty"))
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "descriptor {number} of container {:?} leads to {place}, a terminal of the host's, which CRIU does not restore; \
+             give the container a terminal of its own (process.terminal)",
+            self.container.id
+        );
+        Err(Error::new(Code::Unsupported, message))
     }
 
     /// Only what descends from init is dumped. What was executed beside it would be lost without a word.

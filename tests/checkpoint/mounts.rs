@@ -13,14 +13,14 @@ fn mount(args: &[&str], target: &Path) {
     assert!(Command::new("mount").args(args).arg(target).status().unwrap().success(), "mount {args:?}");
 }
 
-/// A filesystem of its own that propagates, as systemd makes all of them; gone when dropped.
+/// A filesystem of its own that propagates, as systemd makes all of them, or does not; gone when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
-    fn new(host: &Host, name: &str) -> Disk {
+    fn new(host: &Host, name: &str, propagation: &str) -> Disk {
         let disk = Disk(host.make_dir(name));
         mount(&["-t", "tmpfs", "tmpfs"], &disk.0);
-        mount(&["--make-shared"], &disk.0);
+        mount(&[propagation], &disk.0);
         disk
     }
 
@@ -48,9 +48,10 @@ fn with_source(config: &Value, source: &Path) -> Value {
 #[test]
 fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
     let host = host();
-    let disk = Disk::new(&host, "disk");
+    let disk = Disk::new(&host, "disk", "--make-shared");
     let shared = disk.make_dir("data");
-    let private = host.make_dir("private");
+    let alone = Disk::new(&host, "private", "--make-private");
+    let private = alone.make_dir("data");
     let config = counter(&shared);
     let root = disk.0.join("rootfs");
     assert!(Command::new("cp").arg("-a").arg(rootfs()).arg(&root).status().unwrap().success());

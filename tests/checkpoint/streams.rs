@@ -140,3 +140,42 @@ fn a_terminal_goes_to_the_console_socket() {
     assert!(restored.init_process().unwrap().terminal().unwrap().is_none());
     end(restored);
 }
+
+/// With or without the word for shell jobs.
+#[test]
+fn a_terminal_of_the_callers_cannot_be_dumped_and_is_named() {
+    let host = host();
+    let data = host.data();
+    let terminal = nix::pty::openpty(None, None).unwrap();
+    let stdio = [Stdio::Null, Stdio::Fd(terminal.slave.as_raw_fd()), Stdio::Null];
+    let container = host.run(&counter(&data), &ProcessOptions { stdio, ..ProcessOptions::default() }).unwrap();
+    counts_on(&data);
+    let place = std::fs::read_link(proc_of(&container, "fd/1")).unwrap();
+    for shell_job in [false, true] {
+        let options = berth::criu::CheckpointOptions { shell_job, ..into(&host.images("images")) };
+        let error = container.checkpoint(&options).unwrap_err();
+        assert_eq!(error.code, Code::Unsupported, "{error}");
+        assert!(error.message.contains("descriptor 1 of container"), "{error}");
+        assert!(error.message.contains(&format!("leads to {}, a terminal of the host's", place.display())), "{error}");
+        assert!(!host.images("images").exists());
+        counts_on(&data);
+    }
+    end(container);
+}
+
+/// The word does no harm where the session is the container's own.
+#[test]
+fn a_container_with_its_own_session_is_dumped_as_a_shell_job_too() {
+    let host = host();
+    let data = host.data();
+    let config = counter(&data);
+    let container = host.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let images = host.images("images");
+    checkpoint(&container, &berth::criu::CheckpointOptions { shell_job: true, ..into(&images) });
+    end(container);
+    let options = berth::criu::RestoreOptions { shell_job: true, ..from(&images) };
+    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    counts_on(&data);
+    end(restored);
+}
