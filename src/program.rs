@@ -11,6 +11,7 @@ use nix::unistd::pipe2;
 
 use crate::deadline::Deadline;
 use crate::error::{Doing, Result};
+use crate::identity;
 use crate::process::set_nonblocking;
 use crate::spawn::{self, ExitStatus};
 
@@ -98,6 +99,15 @@ impl Output {
             Some(line) => format!(": {line}"),
             None => String::new(),
         }
+    }
+}
+
+/// When the program has ended, and before it is reaped: what it has started goes, too.
+pub fn end_group(child: &spawn::Child) {
+    let own = std::process::id() as i32;
+    // A host that waits for all its children may have taken it, and then the number may be another's.
+    if matches!(identity::glance(child.pid), Ok(Some(glance)) if glance.parent == own) {
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.pid), nix::sys::signal::Signal::SIGKILL);
     }
 }
 

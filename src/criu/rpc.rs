@@ -19,7 +19,7 @@ use super::message::{Kind, Request, Response};
 use super::{Root, Trace, advice, command, trace};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage};
-use crate::program::{Output, kill_group};
+use crate::program::{Output, end_group, kill_group};
 use crate::spawn::{self, Child, ExitStatus, Launch};
 
 /// The number of CRIU's end of the socket, in CRIU.
@@ -245,6 +245,9 @@ impl Swrk {
     fn gone(&mut self) -> Error {
         const MOMENT: Duration = Duration::from_secs(5);
         let Some(child) = self.child.take() else { return failure("CRIU has ended before".into()) };
+        if let Ok([true]) = self.output.watch([child.pidfd.as_fd()], Deadline::after(MOMENT)) {
+            end_group(&child);
+        }
         let how = match self.output.until_end(&child.pidfd, Deadline::after(MOMENT)) {
             Ok(Some(status)) => format!("CRIU {} before it has answered", status.describe()),
             _ => {

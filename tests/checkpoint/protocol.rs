@@ -70,6 +70,21 @@ fn a_criu_that_dies_is_an_error_with_its_last_words() {
     assert!(failed("kill -9 $$", None).message.contains("was killed by SIGKILL"));
 }
 
+/// CRIU tries the kernel out in children, which would stand still for ever.
+#[test]
+fn a_criu_that_dies_takes_its_children_along() {
+    let mut host = host();
+    let told = host.path("child");
+    let conversation = format!("sleep 1000 & echo $! > {}; kill -9 $$", told.display());
+    host.runtime = runtime(&host.path("state"), &false_criu(&host, &conversation));
+    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    let child = std::fs::read_to_string(&told).unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    eventually("its child is gone", || state().is_empty() || state().contains(") Z "));
+    end(container);
+}
+
 #[test]
 fn a_criu_that_closes_its_socket_is_not_waited_for() {
     let error = failed("exec 3>&-; exec sleep 1000", None);
