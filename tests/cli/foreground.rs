@@ -7,7 +7,7 @@ use crate::common::{eventually, shell};
 use crate::support::*;
 
 fn send(pid: u32, signal: i32) {
-    // SAFETY: to a child that we have not waited for.
+    // SAFETY: to a child that nobody has waited for.
     assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
 }
 
@@ -135,7 +135,7 @@ fn a_container_without_a_terminal_never_gets_the_callers() {
 #[test]
 fn orphans_of_the_container_are_reaped() {
     let cli = Cli::new();
-    let mut config = shell("echo up; exec sleep 1000");
+    let mut config = shell("(sleep 1000 &); echo up; exec sleep 1000");
     // Without a pid namespace orphans go up to the subreaper.
     crate::common::without_namespace(&mut config, "pid");
     let bundle = cli.bundle(&config);
@@ -143,13 +143,16 @@ fn orphans_of_the_container_are_reaped() {
     let mut bytes = [0u8; 3];
     child.stdout.take().unwrap().read_exact(&mut bytes).unwrap();
     let own = child.id();
-    let children = || {
+    let init = cli.state("c1")["pid"].as_i64().unwrap() as i32;
+    let orphans = || {
         let text = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
-        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        let pids = text.split_whitespace().map(|pid| pid.parse::<i32>().unwrap());
+        pids.filter(|pid| *pid != init).collect::<Vec<_>>()
     };
-    assert_eq!(children().len(), 1);
-    cli.ok(&["exec", "c1", "sh", "-c", "(sleep 0.2; exit 3) & exit 0"]);
-    eventually("the orphan has come and gone", || children().len() == 1);
+    eventually("the orphan has come", || orphans().len() == 1);
+    send(orphans()[0] as u32, libc::SIGKILL);
+    // A zombie would still be a child.
+    eventually("the orphan was reaped", || orphans().is_empty());
     cli.ok(&["kill", "--all", "c1", "KILL"]);
     assert_eq!(wait(&mut child), 137);
 }
