@@ -3,12 +3,12 @@
 //! What the container may be and do is said by the caller's configuration. The images are only believed as far as they
 //! stay within it: before the first of the new processes runs, it is looked at what CRIU has made.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod verify;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-
-use nix::errno::Errno;
 
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
@@ -30,11 +30,11 @@ use crate::network;
 use crate::process::{Process, Stdio, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::spawn::ExitStatus;
-use crate::spec::capabilities::Sets;
 use crate::spec::hooks::Kind as Hook;
-use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
+use verify::{children_of, gone};
 
 impl Container {
     /// Makes a container of a free id from the images of a checkpoint, under a configuration that must be the dumped
@@ -396,64 +396,6 @@ impl Work<'_> {
         self.descriptors.iter().take(3).zip(given).map(now).collect()
     }
 
-    /// Whether all new processes are in the container's cgroups.
-    fn verify_cgroups(&self, pid: i32, cgroup: &dyn Cgroup) -> Result<()> {
-        let members: BTreeSet<i32> = cgroup.pids()?.into_iter().collect();
-        match family(pid)?.into_iter().find(|pid| !members.contains(pid)) {
-            Some(stranger) => Err(unfit(format!("process {stranger} is not in the container's cgroups"))),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether they have no more privileges than the configuration gives. Known right before they run.
-    fn verify_privileges(&self, pid: i32) -> Result<()> {
-        let process = process_of(self.config)?;
-        let bounding = Sets::of(process).bounding;
-        for pid in family(pid)? {
-            let status = identity::read_proc(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
-            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-            let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
-            if has & !bounding != 0 {
-                let more = has & !bounding;
-                return Err(unfit(format!("process {pid} could get capabilities that it does not give ({more:#x})")));
-            }
-            if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
-                return Err(unfit(format!("process {pid} could get new privileges")));
-            }
-        }
-        Ok(())
-    }
-
-    /// The namespaces of the new init that are not the caller's.
-    fn verify_namespaces(&self, pid: i32) -> Result<u64> {
-        let mut found = 0;
-        for kind in namespaces::KINDS {
-            let name = namespaces::proc_name(kind);
-            let place = format!("/proc/{pid}/ns/{name}");
-            let theirs = namespace_of(&place)?;
-            let ours = namespace_of(&format!("/proc/thread-self/ns/{name}"))?;
-            if theirs != ours {
-                found |= namespaces::flag(kind);
-            }
-            let joined = self.namespaces.joined.iter().zip(self.joined).find(|(joined, _)| joined.kind == kind);
-            let fits = match joined {
-                Some((_, file)) => {
-                    let expected =
-                        nix::sys::stat::fstat(file).doing(|| format!("looking at the namespace for {place}"))?;
-                    (expected.st_dev, expected.st_ino) == theirs
-                }
-                None if self.namespaces.is_new(kind) => theirs != ours,
-                // CRIU keeps a process's clocks going by a namespace of its own.
-                None => theirs == ours || kind == LinuxNamespaceType::Time,
-            };
-            if !fits {
-                let name = namespaces::name(kind);
-                return Err(unfit(format!("the {name} namespace is not the one that the configuration says")));
-            }
-        }
-        Ok(found)
-    }
-
     /// The container lives without us from here on.
     fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
         let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
@@ -477,49 +419,9 @@ impl Work<'_> {
     }
 }
 
-fn unfit(what: String) -> Error {
-    Error::new(Code::Criu, format!("the images do not fit the configuration: {what}"))
-}
-
-fn gone(pid: i32) -> Error {
-    Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
-}
-
 /// It never waits to be started, so no image of berth-init's is its own.
 fn restored_init(pid: i32) -> Result<Init> {
     Ok(Init { identity: Identity::of(pid)?, image: (0, 0) })
-}
-
-fn namespace_of(path: &str) -> Result<(u64, u64)> {
-    let found = nix::sys::stat::stat(path).doing(|| format!("looking at {path}"))?;
-    Ok((found.st_dev, found.st_ino))
-}
-
-/// A process and all that descends from it and lives: zombies that were dumped are zombies again.
-fn family(pid: i32) -> Result<Vec<i32>> {
-    let mut found = vec![pid];
-    let mut next = 0;
-    while let Some(pid) = found.get(next).copied() {
-        found.extend(children_of(pid)?);
-        next += 1;
-    }
-    let lives = |pid: &i32| match identity::glance(*pid) {
-        Ok(glance) => glance.is_some_and(|glance| !matches!(glance.state, 'Z' | 'X')),
-        Err(_) => true,
-    };
-    found.retain(lives);
-    Ok(found)
-}
-
-fn children_of(pid: i32) -> Result<Vec<i32>> {
-    let mut found = Vec::new();
-    let doing = || format!("listing the threads of process {pid}");
-    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).doing(doing)? {
-        let thread = entry.doing(doing)?.file_name();
-        let list = identity::read_proc(&format!("{pid}/task/{}/children", thread.to_string_lossy()))?;
-        found.extend(list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-    }
-    Ok(found)
 }
 
 /// After a failure: the new init was a child of ours from its first moment on, and nobody else will take its status. Before

@@ -1,0 +1,114 @@
+//! Whether what CRIU has made is what the configuration says, before it runs.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+
+use super::Work;
+use crate::cgroup::Cgroup;
+use crate::container::create::process_of;
+use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::identity;
+use crate::spec::capabilities::Sets;
+use crate::spec::namespaces;
+use crate::spec::oci::LinuxNamespaceType;
+
+impl Work<'_> {
+    /// Whether all new processes are in the container's cgroups.
+    pub(super) fn verify_cgroups(&self, pid: i32, cgroup: &dyn Cgroup) -> Result<()> {
+        let members: BTreeSet<i32> = cgroup.pids()?.into_iter().collect();
+        match family(pid)?.into_iter().find(|pid| !members.contains(pid)) {
+            Some(stranger) => Err(unfit(format!("process {stranger} is not in the container's cgroups"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether they have no more privileges than the configuration gives. Known right before they run.
+    pub(super) fn verify_privileges(&self, pid: i32) -> Result<()> {
+        let process = process_of(self.config)?;
+        let bounding = Sets::of(process).bounding;
+        for pid in family(pid)? {
+            let status = identity::read_proc(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
+            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
+            if has & !bounding != 0 {
+                let more = has & !bounding;
+                return Err(unfit(format!("process {pid} could get capabilities that it does not give ({more:#x})")));
+            }
+            if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
+                return Err(unfit(format!("process {pid} could get new privileges")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespaces of the new init that are not the caller's.
+    pub(super) fn verify_namespaces(&self, pid: i32) -> Result<u64> {
+        let mut found = 0;
+        for kind in namespaces::KINDS {
+            let name = namespaces::proc_name(kind);
+            let place = format!("/proc/{pid}/ns/{name}");
+            let theirs = namespace_of(&place)?;
+            let ours = namespace_of(&format!("/proc/thread-self/ns/{name}"))?;
+            if theirs != ours {
+                found |= namespaces::flag(kind);
+            }
+            let joined = self.namespaces.joined.iter().zip(self.joined).find(|(joined, _)| joined.kind == kind);
+            let fits = match joined {
+                Some((_, file)) => {
+                    let expected =
+                        nix::sys::stat::fstat(file).doing(|| format!("looking at the namespace for {place}"))?;
+                    (expected.st_dev, expected.st_ino) == theirs
+                }
+                None if self.namespaces.is_new(kind) => theirs != ours,
+                // CRIU keeps a process's clocks going by a namespace of its own.
+                None => theirs == ours || kind == LinuxNamespaceType::Time,
+            };
+            if !fits {
+                let name = namespaces::name(kind);
+                return Err(unfit(format!("the {name} namespace is not the one that the configuration says")));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn unfit(what: String) -> Error {
+    Error::new(Code::Criu, format!("the images do not fit the configuration: {what}"))
+}
+
+pub(super) fn gone(pid: i32) -> Error {
+    Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
+}
+
+fn namespace_of(path: &str) -> Result<(u64, u64)> {
+    let found = nix::sys::stat::stat(path).doing(|| format!("looking at {path}"))?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+/// A process and all that descends from it and lives: zombies that were dumped are zombies again.
+fn family(pid: i32) -> Result<Vec<i32>> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        found.extend(children_of(pid)?);
+        next += 1;
+    }
+    let lives = |pid: &i32| match identity::glance(*pid) {
+        Ok(glance) => glance.is_some_and(|glance| !matches!(glance.state, 'Z' | 'X')),
+        Err(_) => true,
+    };
+    found.retain(lives);
+    Ok(found)
+}
+
+pub(super) fn children_of(pid: i32) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
+    let doing = || format!("listing the threads of process {pid}");
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).doing(doing)? {
+        let thread = entry.doing(doing)?.file_name();
+        let list = identity::read_proc(&format!("{pid}/task/{}/children", thread.to_string_lossy()))?;
+        found.extend(list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
