@@ -145,7 +145,7 @@ func ExampleContainer_Set() {
 	defer container.ForceDelete()
 	err := container.Set(map[string]any{"pids": map[string]any{"limit": -5}})
 	fmt.Println(err)
-	// Output: pids.limit: -5 is not a limit; expected -1 for none, or more
+	// Output: linux.resources.pids.limit: -5 is not a limit; expected -1 for none, or more
 }
 
 func ExampleContainer_NotifyMemoryPressure() {
