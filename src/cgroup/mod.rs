@@ -46,12 +46,6 @@ pub trait Cgroup: Send + Sync {
     /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
     fn create(&self) -> Result<()>;
 
-    /// Has the host's cgroups hand down what limits may need. Apart from [`Cgroup::create`], because the first process need
-    /// not wait for it.
-    fn enable_controllers(&self) -> Result<()> {
-        Ok(())
-    }
-
     /// Writes the limits that are given; the others, and the device rules, stay as they are. What was there before is
     /// in `journal` afterwards, also after an error.
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;

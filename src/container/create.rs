@@ -239,7 +239,6 @@ impl Container {
             cgroup.begin(init.pid())?;
             made.cgroups = true;
         }
-        cgroup.enable_controllers()?;
         self.limit(cgroup, config.spec())?;
         fault::point("create.limits");
         // Looked at while init is at work. One that has ended already says why in its next word.

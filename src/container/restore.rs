@@ -161,7 +161,6 @@ impl Work<'_> {
         // CRIU and its helpers are in there for a while, and would be counted.
         early.set_pids(None);
         if !cgroup.made_by_attaching() {
-            cgroup.enable_controllers()?;
             cgroup.apply(&early)?;
         }
         fault::point("restore.limits");

@@ -20,7 +20,7 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources};
 use super::journal::Journal;
 use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make_all, members, rdma};
+use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make_all, members, rdma, unmake};
 use crate::error::{Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
@@ -110,11 +110,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make_all(&[&self.path], &self.made)
-    }
-
-    fn enable_controllers(&self) -> Result<()> {
-        self.enable(&controllers::MANAGED)
+        make_all(&[&self.path], &self.made)?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path], 1, &self.made))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
