@@ -157,13 +157,15 @@ impl Container {
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
-        let conversation = self
-            .accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made))
-            .map_err(|error| killed::explain(error, cgroup.as_ref(), config))?;
+        // Until the last word: init may be at the end of its work before the limits are there that it is above.
+        let killed = |error| killed::explain(error, cgroup.as_ref(), config);
+        let conversation =
+            self.accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made)).map_err(killed)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
-        let init = self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours))?;
+        let init =
+            self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours)).map_err(killed)?;
         children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");
