@@ -8,6 +8,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -23,7 +24,7 @@ use crate::host;
 const INSIDE: &str = "/run/notify";
 const NAME: &str = "notify.sock";
 /// How long the service manager may take to read what it was told.
-const PATIENCE: u16 = 30_000;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory that the container sees. It lasts from the creation until the program is ready or has ended.
 pub struct Offer {
@@ -152,6 +153,8 @@ impl Socket {
     fn tell(&self, ready: &str, pid: Option<i32>) -> nix::Result<()> {
         let sender =
             UnixDatagram::unbound().and_then(|sender| sender.connect_addr(&self.offer.manager).map(|()| sender));
+        // A manager that does not read must not hold us for ever.
+        let sender = sender.and_then(|sender| sender.set_write_timeout(Some(PATIENCE)).map(|()| sender));
         let sender = sender.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         let send = |text: &str, fds: &[i32]| {
             let rights = [ControlMessage::ScmRights(fds)];
@@ -170,7 +173,8 @@ impl Socket {
 }
 
 fn wait_for_end(watched: &OwnedFd) -> nix::Result<()> {
-    poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], PATIENCE).map(drop)
+    let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], patience).map(drop)
 }
 
 /// Beside the containers' own directories, under a name that none of them can have.
