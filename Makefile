@@ -36,7 +36,7 @@ FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
-	tools/build-berth $(CARGO_FLAGS)
+	CARGO=$(CARGO) tools/build-berth $(CARGO_FLAGS)
 	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
 	@$(MAKE) --no-print-directory papers

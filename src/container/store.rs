@@ -129,7 +129,7 @@ pub struct Init {
 pub struct Root {
     fd: Arc<OwnedFd>,
     path: PathBuf,
-    /// It is only in memory.
+    /// It is on a tmpfs.
     volatile: bool,
 }
 
@@ -332,11 +332,13 @@ impl Directory {
         self.unlink_after(result, new)
     }
 
-    /// Outside of memory the two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to the disk
-    /// before it renames it over another one, which takes longer than all else here, and no record outlives the boot.
+    /// On a disk the two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to
+    /// the disk before it renames it over another one, which takes longer than all else here, and no record outlives the
+    /// boot.
     fn rename(&self, new: &str, name: &str) -> Result<()> {
         let exchange = || renameat2(&self.fd, new, &self.fd, name, RenameFlags::RENAME_EXCHANGE);
-        match if self.volatile { Err(Errno::EINVAL) } else { exchange() } {
+        let exchanged = if self.volatile { Err(Errno::EINVAL) } else { exchange() };
+        match exchanged {
             Ok(()) => return self.unlink(OsStr::new(new)),
             // ENOENT: the first of its name.
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {}

@@ -29,7 +29,7 @@ pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded>
     let mut anchors = Anchors::default();
     let words: Vec<wire::Step> = steps.iter().map(|step| block.step(step, &mut anchors, &mut slots)).collect();
     let table = block.place(words.iter().flat_map(step_words));
-    let numbers = |numbers: &'_ [RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
+    let numbers = |numbers: &[RawFd]| numbers.iter().map(|fd| *fd as u32).collect::<Vec<_>>();
     let header = Header {
         magic: MAGIC,
         len: 0,
