@@ -164,10 +164,7 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
     let mut host = host();
     let data = host.data();
     let config = counting(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
-    end(container);
+    host.dumped(&config, &data, &into(&host.images("images")));
     let (files, stood_at) = (Files::of(&data), count(&data));
     let state = host.path("state");
     host.runtime = runtime(&state, &criu_killed_at(&host, "none-of-them"));

@@ -24,11 +24,8 @@ impl Good {
         let host = host();
         let data = host.data();
         let config = counter(&data);
-        let container = host.run(&config, &quiet()).unwrap();
-        counts_on(&data);
         let images = host.images("images");
-        checkpoint(&container, &into(&images));
-        end(container);
+        host.dumped(&config, &data, &into(&images));
         Good { host, data, config, images }
     }
 

@@ -51,11 +51,8 @@ fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {
     let data = host.data();
     let mut config = counter(&data);
     config["process"]["apparmorProfile"] = json!(first.0);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
     let images = host.images("images");
-    checkpoint(&container, &into(&images));
-    end(container);
+    host.dumped(&config, &data, &into(&images));
     let files = Files::of(&data);
     let label = |container: &berth::Container| std::fs::read_to_string(proc_of(container, "attr/current")).unwrap();
     let restored = host.restored(&config, &images);

@@ -251,10 +251,7 @@ fn joined_namespaces_are_joined_again() {
     let namespaces = |container: &Container| {
         ["net", "ipc", "uts"].map(|name| std::fs::read_link(proc_of(container, &format!("ns/{name}"))).unwrap())
     };
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
-    end(container);
+    host.dumped(&config, &data, &into(&host.images("images")));
     let restored = host.restored(&config, &host.images("images"));
     counts_on(&data);
     assert_eq!(namespaces(&restored), namespaces(&keeper));

@@ -40,11 +40,8 @@ fn a_restore_with_auto_dedup_uses_up_the_images() {
     let host = host();
     let data = host.data();
     let config = heavy(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
     let images = host.images("images");
-    checkpoint(&container, &into(&images));
-    end(container);
+    host.dumped(&config, &data, &into(&images));
     let before = held(&images);
     let options = RestoreOptions { auto_dedup: true, ..from(&images) };
     let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
@@ -396,10 +393,7 @@ fn hooks_run_when_the_namespaces_are_there() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
-    end(container);
+    host.dumped(&config, &data, &into(&host.images("images")));
     let told = host.path("told");
     let hook = |name: &str| {
         let script = format!("(echo {name}; cat; echo) >> {}", told.display());

@@ -162,10 +162,7 @@ fn a_restored_container_is_like_any_other() {
     let host = host();
     let data = host.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
-    end(container);
+    host.dumped(&config, &data, &into(&host.images("images")));
 
     // In another place, with the root filesystem of another bundle.
     let bundle = host.bundle("elsewhere", &config);
@@ -213,10 +210,7 @@ fn images_that_want_more_than_the_configuration_are_refused() {
     let host = host();
     let data = host.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
-    end(container);
+    host.dumped(&config, &data, &into(&host.images("images")));
     let stood_at = count(&data);
 
     let mut less = config.clone();

@@ -169,11 +169,8 @@ fn a_container_with_its_own_session_is_dumped_as_a_shell_job_too() {
     let host = host();
     let data = host.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
-    counts_on(&data);
     let images = host.images("images");
-    checkpoint(&container, &berth::criu::CheckpointOptions { shell_job: true, ..into(&images) });
-    end(container);
+    host.dumped(&config, &data, &berth::criu::CheckpointOptions { shell_job: true, ..into(&images) });
     let options = berth::criu::RestoreOptions { shell_job: true, ..from(&images) };
     let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     counts_on(&data);

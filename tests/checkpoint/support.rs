@@ -81,6 +81,14 @@ impl Host {
         self.path(name)
     }
 
+    /// Runs a counter of this configuration, and dumps it: it is gone afterwards.
+    pub fn dumped(&self, config: &Value, data: &Path, options: &CheckpointOptions) {
+        let container = self.run(config, &quiet()).unwrap();
+        counts_on(data);
+        checkpoint(&container, options);
+        end(container);
+    }
+
     pub fn restore(&self, config: &Value, options: &RestoreOptions) -> berth::Result<Container> {
         Container::restore(&self.runtime, &unique("r"), &self.config(config), options)
     }
