@@ -80,6 +80,12 @@
 #define BERTH_RUNTIME_ROOTLESS 8
 
 /**
+ * For berth_runtime_options.flags: BERTH_RUNTIME_ROOTLESS if the caller, when the first container is created, is not root, or
+ * is the root of a user namespace, whose cgroups may be somebody else's.
+ */
+#define BERTH_RUNTIME_ROOTLESS_AUTO 16
+
+/**
  * For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
  * starts them, instead of getting a new one.
  */
@@ -544,7 +550,7 @@ enum berth_cgroup_mode
      */
     BERTH_CGROUP_MODE_FULL = 4,
     /**
-     * None may be there, all are made.
+     * None may be there, all are made. Since the container's own are there before, CRIU refuses a restore.
      */
     BERTH_CGROUP_MODE_STRICT = 5,
 };
@@ -553,6 +559,36 @@ enum berth_cgroup_mode
 typedef enum berth_cgroup_mode berth_cgroup_mode;
 #else
 typedef int32_t berth_cgroup_mode;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What holds back the packets of TCP connections while the container stands still. A restore ends what its images were made
+ * with.
+ */
+enum berth_network_lock
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The kernel's nftables, by CRIU itself. The default.
+     */
+    BERTH_NETWORK_LOCK_NFTABLES = 0,
+    /**
+     * The programs iptables-restore and ip6tables-restore of the host. Their rules stay if CRIU is killed.
+     */
+    BERTH_NETWORK_LOCK_IPTABLES = 1,
+    /**
+     * Nothing: what arrives while nobody is there ends the connection.
+     */
+    BERTH_NETWORK_LOCK_SKIP = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum berth_network_lock berth_network_lock;
+#else
+typedef int32_t berth_network_lock;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -858,9 +894,9 @@ typedef struct berth_checkpoint_options {
      */
     int32_t page_server_port;
     /**
-     * 0.
+     * A BERTH_NETWORK_LOCK_... constant.
      */
-    int32_t reserved;
+    int32_t network_lock;
 } berth_checkpoint_options;
 
 /**

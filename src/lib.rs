@@ -42,5 +42,5 @@ pub use events::{Events, Level, Occurred};
 pub use features::json as features_json;
 pub use plan::RootOptions;
 pub use process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Stdio};
-pub use runtime::{DEFAULT_ROOT, Runtime, Settings};
+pub use runtime::{DEFAULT_ROOT, Rootless, Runtime, Settings};
 pub use spawn::ExitStatus;

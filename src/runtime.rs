@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::unistd::Uid;
+use once_cell::sync::OnceCell;
+
 use crate::cgroup::Manager;
 use crate::container::store::{Directory, Root};
 use crate::container::{Container, store};
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
+use crate::identity;
 use crate::plan::RootOptions;
 
 /// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
@@ -28,9 +32,8 @@ pub struct Settings {
     pub cgroup_timeout: Duration,
     /// Who makes the cgroups of containers that are created. Those that exist know who made theirs.
     pub cgroup_manager: Manager,
-    /// For callers without privileges: containers that are created have cgroups of their own only where the caller may make
-    /// them, unless their configuration asks for more.
-    pub rootless: bool,
+    /// Whether containers that are created do without cgroups that the caller may not make.
+    pub rootless: Rootless,
     /// How containers that are created get their root filesystems.
     pub root_options: RootOptions,
     /// CRIU's program. None: the `criu` in the usual directories of the host.
@@ -46,9 +49,31 @@ impl Default for Settings {
             hook_timeout: Duration::from_secs(60),
             cgroup_timeout: Duration::from_secs(30),
             cgroup_manager: Manager::Files,
-            rootless: false,
+            rootless: Rootless::No,
             root_options: RootOptions::default(),
             criu: None,
+        }
+    }
+}
+
+/// For callers without privileges: containers that are created have cgroups of their own only where the caller may make them,
+/// unless their configuration asks for more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rootless {
+    #[default]
+    No,
+    Yes,
+    /// As the caller is when the first container is created: without root, or the root of a user namespace, whose cgroups may
+    /// be somebody else's.
+    Auto,
+}
+
+impl Rootless {
+    fn holds(self) -> Result<bool> {
+        match self {
+            Rootless::No => Ok(false),
+            Rootless::Yes => Ok(true),
+            Rootless::Auto => Ok(!Uid::effective().is_root() || identity::in_user_namespace()?),
         }
     }
 }
@@ -62,12 +87,13 @@ pub struct Runtime {
 pub(crate) struct Inner {
     pub settings: Settings,
     pub root: Root,
+    rootless: OnceCell<bool>,
 }
 
 impl Runtime {
     pub fn new(settings: Settings) -> Result<Runtime> {
         let root = Root::open(&settings.root)?;
-        Ok(Runtime { inner: Arc::new(Inner { settings, root }) })
+        Ok(Runtime { inner: Arc::new(Inner { settings, root, rootless: OnceCell::new() }) })
     }
 
     pub fn root(&self) -> &Path {
@@ -131,6 +157,10 @@ impl Runtime {
 }
 
 impl Inner {
+    pub fn is_rootless(&self) -> Result<bool> {
+        self.rootless.get_or_try_init(|| self.settings.rootless.holds()).copied()
+    }
+
     pub fn directory(&self, id: &str) -> Result<Directory> {
         store::check_id(id)?;
         self.root.directory(id)

@@ -259,7 +259,8 @@ fn devices(args: &[String]) {
         return;
     }
     let runtime =
-        Runtime::new(Settings { root: args[0].as_str().into(), rootless: true, ..Settings::default() }).unwrap();
+        Runtime::new(Settings { root: args[0].as_str().into(), rootless: berth::Rootless::Yes, ..Settings::default() })
+            .unwrap();
     forbid(libc::SYS_bpf, When::Always, "EPERM");
     let mut config = shell("echo ran");
     config["linux"].as_object_mut().unwrap().remove("cgroupsPath");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use berth::spec::Config;
-use berth::{Code, Container, ExitStatus, Force, Runtime, Settings, Status};
+use berth::{Code, Container, ExitStatus, Force, Rootless, Runtime, Settings, Status};
 use common::*;
 use serde_json::{Value, json};
 
@@ -284,9 +284,9 @@ fn library(args: &[String]) {
     config["process"]["terminal"] = json!(false);
     config["process"]["args"] = json!(["sh", "-c", "id -u; exec sleep 1000"]);
     let config = Config::from_json(&config.to_string(), Some(&home.join("rootfs"))).unwrap();
-    let error = Container::run(&Runtime::new(settings(false)).unwrap(), "c1", &config, &quiet()).unwrap_err();
+    let error = Container::run(&Runtime::new(settings(Rootless::No)).unwrap(), "c1", &config, &quiet()).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EACCES)), "{error}");
-    let runtime = Runtime::new(settings(true)).unwrap();
+    let runtime = Runtime::new(settings(Rootless::Auto)).unwrap();
     assert!(runtime.ids().unwrap().is_empty());
     let container = Container::run(&runtime, "c1", &config, &piped()).unwrap();
     assert_eq!(container.status().unwrap(), Status::Running);

@@ -317,6 +317,8 @@ struct RuntimeOptions {
     bool idmapped_root = false;
     /** For callers without privileges: BERTH_RUNTIME_ROOTLESS. */
     bool rootless = false;
+    /** The same if the caller is not root, or is the root of a user namespace: BERTH_RUNTIME_ROOTLESS_AUTO. */
+    bool rootless_auto = false;
     /** CRIU's program. Empty: the one in the usual directories of the host. */
     std::string criu;
 };
@@ -331,6 +333,13 @@ enum class CgroupMode : std::int32_t {
     strict = BERTH_CGROUP_MODE_STRICT,
 };
 
+/** What holds back the packets of TCP connections during a checkpoint; see berth_network_lock. */
+enum class NetworkLock : std::int32_t {
+    nftables = BERTH_NETWORK_LOCK_NFTABLES,
+    iptables = BERTH_NETWORK_LOCK_IPTABLES,
+    skip = BERTH_NETWORK_LOCK_SKIP,
+};
+
 /** How a container is to be dumped; see berth_checkpoint_options. Empty and zero are the library's defaults. */
 struct CheckpointOptions {
     /** Made if missing. Required. */
@@ -342,6 +351,7 @@ struct CheckpointOptions {
     std::string config_file;
     std::chrono::milliseconds timeout{0};
     CgroupMode cgroup_mode = CgroupMode::soft;
+    NetworkLock network_lock = NetworkLock::nftables;
     /** With lazy_pages: a descriptor that gets a NUL byte when pages can be asked for. */
     std::optional<int> status;
     bool leave_running = false, pre_dump = false, shell_job = false, tcp_established = false, tcp_skip_in_flight = false;
@@ -598,6 +608,7 @@ inline berth_checkpoint_options checkpoint_options(const CheckpointOptions &opti
     raw.config_file = or_null(options.config_file);
     raw.timeout_ms = options.timeout.count();
     raw.cgroup_mode = static_cast<std::int32_t>(options.cgroup_mode);
+    raw.network_lock = static_cast<std::int32_t>(options.network_lock);
     if (options.status) raw.status = Stream::fd(*options.status).raw();
     raw.flags = flags_of({{options.leave_running, BERTH_CHECKPOINT_LEAVE_RUNNING},
                           {options.pre_dump, BERTH_CHECKPOINT_PRE_DUMP},
@@ -918,6 +929,7 @@ public:
         if (options.no_pivot) raw.flags |= BERTH_RUNTIME_NO_PIVOT;
         if (options.idmapped_root) raw.flags |= BERTH_RUNTIME_IDMAPPED_ROOT;
         if (options.rootless) raw.flags |= BERTH_RUNTIME_ROOTLESS;
+        if (options.rootless_auto) raw.flags |= BERTH_RUNTIME_ROOTLESS_AUTO;
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 

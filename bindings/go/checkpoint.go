@@ -24,6 +24,16 @@ const (
 	CgroupModeStrict     CgroupMode = C.BERTH_CGROUP_MODE_STRICT
 )
 
+// NetworkLock is what holds back the packets of TCP connections during a checkpoint; see berth_network_lock.
+type NetworkLock int32
+
+// NetworkLockNftables is the default.
+const (
+	NetworkLockNftables NetworkLock = C.BERTH_NETWORK_LOCK_NFTABLES
+	NetworkLockIptables NetworkLock = C.BERTH_NETWORK_LOCK_IPTABLES
+	NetworkLockSkip     NetworkLock = C.BERTH_NETWORK_LOCK_SKIP
+)
+
 // CheckpointOptions say how a container is to be dumped; see berth_checkpoint_options and the BERTH_CHECKPOINT_ constants.
 type CheckpointOptions struct {
 	// Images is the directory for the images; made if missing. Required.
@@ -38,8 +48,9 @@ type CheckpointOptions struct {
 	// ConfigFile has options of CRIU's. "": none.
 	ConfigFile string
 	// Timeout is how long CRIU may take. 0: ten minutes.
-	Timeout    time.Duration
-	CgroupMode CgroupMode
+	Timeout     time.Duration
+	CgroupMode  CgroupMode
+	NetworkLock NetworkLock
 	// Status, with LazyPages, gets a NUL byte when pages can be asked for. nil: none.
 	Status *os.File
 
@@ -119,6 +130,7 @@ func (c *Container) Checkpoint(options CheckpointOptions) error {
 	raw.page_server_port = C.int32_t(options.PageServerPort)
 	raw.timeout_ms = milliseconds(options.Timeout)
 	raw.cgroup_mode = C.int32_t(options.CgroupMode)
+	raw.network_lock = C.int32_t(options.NetworkLock)
 	if options.Status != nil {
 		raw.status.kind, raw.status.fd = C.BERTH_STDIO_FD, descriptor(options.Status)
 	}

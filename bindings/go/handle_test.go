@@ -257,6 +257,7 @@ func TestOptionsOfCheckpointsArrive(t *testing.T) {
 		"page_server_address": {Images: images, PageServerPort: 1},
 		"not an IP address":   {Images: images, PageServerPort: 1, PageServerAddress: "host"},
 		"cgroup_mode is 99":   {Images: images, CgroupMode: 99},
+		"network_lock is 99":  {Images: images, NetworkLock: 99},
 		"timeout_ms is -1":    {Images: images, Timeout: -time.Millisecond},
 	} {
 		if err := container.Checkpoint(options); !errors.Is(err, berth.ErrInvalidArgument) || !strings.Contains(err.Error(), what) {

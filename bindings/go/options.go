@@ -44,6 +44,8 @@ type RuntimeOptions struct {
 	// Rootless, for callers without privileges: containers have cgroups of their own only where the caller may make them; see
 	// BERTH_RUNTIME_ROOTLESS.
 	Rootless bool
+	// RootlessAuto is Rootless if the caller is not root, or is the root of a user namespace; see BERTH_RUNTIME_ROOTLESS_AUTO.
+	RootlessAuto bool
 }
 
 // Stream is where a standard stream of a process leads; the zero value is Inherit.
@@ -129,6 +131,7 @@ func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_o
 		C.BERTH_RUNTIME_NO_PIVOT:            options.NoPivot,
 		C.BERTH_RUNTIME_IDMAPPED_ROOT:       options.IDMappedRoot,
 		C.BERTH_RUNTIME_ROOTLESS:            options.Rootless,
+		C.BERTH_RUNTIME_ROOTLESS_AUTO:       options.RootlessAuto,
 	})
 	return raw, nil
 }

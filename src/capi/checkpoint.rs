@@ -13,8 +13,8 @@ use super::runtime::berth_runtime;
 use super::sized::{self, Grows};
 use super::{args, memory};
 use crate::container::Container;
-use crate::criu::{self, CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions, VethPair};
-use crate::error::{Code, Error, Result};
+use crate::criu::{self, CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
+use crate::error::{Error, Result};
 
 /// The container runs on after the checkpoint. Otherwise it is stopped.
 pub const BERTH_CHECKPOINT_LEAVE_RUNNING: u32 = 1;
@@ -73,8 +73,21 @@ pub enum berth_cgroup_mode {
     Properties = 3,
     /// They are made if missing, and all get their values.
     Full = 4,
-    /// None may be there, all are made.
+    /// None may be there, all are made. Since the container's own are there before, CRIU refuses a restore.
     Strict = 5,
+}
+
+/// What holds back the packets of TCP connections while the container stands still. A restore ends what its images were made
+/// with.
+#[repr(i32)]
+#[derive(Clone, Copy)]
+pub enum berth_network_lock {
+    /// The kernel's nftables, by CRIU itself. The default.
+    Nftables = 0,
+    /// The programs iptables-restore and ip6tables-restore of the host. Their rules stay if CRIU is killed.
+    Iptables = 1,
+    /// Nothing: what arrives while nobody is there ends the connection.
+    Skip = 2,
 }
 
 /// How a container is to be dumped. Fill with berth_checkpoint_options_init, or with zeros and the size.
@@ -106,8 +119,8 @@ pub struct berth_checkpoint_options {
     pub status: berth_stream,
     /// The TCP port that belongs to page_server_address, 1 to 65535. 0: none.
     pub page_server_port: i32,
-    /// 0.
-    pub reserved: i32,
+    /// A BERTH_NETWORK_LOCK_... constant.
+    pub network_lock: i32,
 }
 
 // SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
@@ -278,10 +291,6 @@ pub extern "C" fn berth_container_restore(
 fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOptions> {
     let known = (BERTH_CHECKPOINT_LINK_REMAP << 1) - 1;
     let flags = args::flags(given.flags, known)?;
-    if given.reserved != 0 {
-        let message = format!("berth_checkpoint_options.reserved is {}; expected 0", given.reserved);
-        return Err(Error::new(Code::Unsupported, message));
-    }
     let has = |flag: u32| flags & flag != 0;
     let path = |pointer, name| Ok::<_, Error>(args::optional_path(pointer, name)?.map(ToOwned::to_owned));
     Ok(CheckpointOptions {
@@ -302,6 +311,7 @@ fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOpti
         link_remap: has(BERTH_CHECKPOINT_LINK_REMAP),
         empty_network: has(BERTH_CHECKPOINT_EMPTY_NETWORK),
         cgroup_mode: cgroup_mode(given.cgroup_mode)?,
+        network_lock: network_lock(given.network_lock)?,
         config_file: path(given.config_file, "config_file")?,
         timeout: timeout(given.timeout_ms)?,
     })
@@ -398,6 +408,15 @@ fn cgroup_mode(given: i32) -> Result<CgroupMode> {
     let found = MODES.into_iter().find(|(constant, _)| *constant as i32 == given).map(|(_, mode)| mode);
     let wrong = || Error::invalid_argument(format!("cgroup_mode is {given}; expected a BERTH_CGROUP_MODE constant"));
     found.ok_or_else(wrong)
+}
+
+fn network_lock(given: i32) -> Result<NetworkLock> {
+    match given {
+        _ if given == berth_network_lock::Nftables as i32 => Ok(NetworkLock::Nftables),
+        _ if given == berth_network_lock::Iptables as i32 => Ok(NetworkLock::Iptables),
+        _ if given == berth_network_lock::Skip as i32 => Ok(NetworkLock::Skip),
+        _ => Err(Error::invalid_argument(format!("network_lock is {given}; expected a BERTH_NETWORK_LOCK constant"))),
+    }
 }
 
 fn timeout(given: i64) -> Result<Option<Duration>> {

@@ -11,7 +11,7 @@ use super::{args, memory};
 use crate::cgroup::Manager;
 use crate::error::{Error, Result};
 use crate::plan::RootOptions;
-use crate::runtime::{Runtime, Settings};
+use crate::runtime::{Rootless, Runtime, Settings};
 
 /// A state root with containers. Released with berth_runtime_free.
 pub struct berth_runtime(pub(super) Runtime);
@@ -83,6 +83,10 @@ pub const BERTH_RUNTIME_IDMAPPED_ROOT: u32 = 4;
 /// left out, with a warning in the log.
 pub const BERTH_RUNTIME_ROOTLESS: u32 = 8;
 
+/// For berth_runtime_options.flags: BERTH_RUNTIME_ROOTLESS if the caller, when the first container is created, is not root, or
+/// is the root of a user namespace, whose cgroups may be somebody else's.
+pub const BERTH_RUNTIME_ROOTLESS_AUTO: u32 = 16;
+
 // SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
 unsafe impl Grows for berth_runtime_options {
     const NAME: &'static str = "berth_runtime_options";
@@ -98,7 +102,8 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
             | BERTH_RUNTIME_NO_PIVOT
             | BERTH_RUNTIME_IDMAPPED_ROOT
-            | BERTH_RUNTIME_ROOTLESS,
+            | BERTH_RUNTIME_ROOTLESS
+            | BERTH_RUNTIME_ROOTLESS_AUTO,
     )?;
     let timeout = |given: i64, default: Duration, name: &str| match u64::try_from(given) {
         Ok(0) => Ok(default),
@@ -115,7 +120,11 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
         cgroup_timeout: timeout(options.cgroup_timeout_ms, default.cgroup_timeout, "cgroup_timeout_ms")?,
         cgroup_manager: manager(options)?,
-        rootless: flags & BERTH_RUNTIME_ROOTLESS != 0,
+        rootless: match flags {
+            _ if flags & BERTH_RUNTIME_ROOTLESS != 0 => Rootless::Yes,
+            _ if flags & BERTH_RUNTIME_ROOTLESS_AUTO != 0 => Rootless::Auto,
+            _ => Rootless::No,
+        },
         root_options: RootOptions {
             id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
             no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,

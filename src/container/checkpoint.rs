@@ -231,7 +231,7 @@ impl Dump<'_> {
             freeze_cgroup: self.freezer(),
             lazy_pages: Some(options.lazy_pages),
             orphan_pts_master: Some(true),
-            network_lock: Some(criu::message::NetworkLock::Nftables.into()),
+            network_lock: Some(options.network_lock.message().into()),
             config_file: path_text(options.config_file.as_deref(), "config_file")?,
             ..Options::default()
         };

@@ -205,7 +205,7 @@ impl Container {
         let none = std::collections::HashMap::new();
         let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
         let layout = match (settings.cgroup_manager, cgroups_path(config)) {
-            (Manager::Files, None) if settings.rootless => cgroup::plan_permitted(&self.id)?,
+            (Manager::Files, None) if self.runtime.is_rootless()? => cgroup::plan_permitted(&self.id)?,
             (manager, path) => cgroup::plan_with(manager, path, &self.id, annotations)?,
         };
         if layout.absent && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
@@ -218,7 +218,7 @@ impl Container {
     /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
     fn limit(&self, cgroup: &dyn Cgroup, spec: &oci::Spec) -> Result<()> {
         let has_own = Namespaces::of(spec).has(LinuxNamespaceType::User);
-        match self.runtime.settings.rootless && (has_own || identity::in_user_namespace()?) {
+        match self.runtime.is_rootless()? && (has_own || identity::in_user_namespace()?) {
             true => cgroup::apply_permitted(cgroup, &resources(spec)),
             false => cgroup.apply(&resources(spec)),
         }

@@ -1,7 +1,7 @@
 //! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
 
 /// Part of an error of CRIU's, and what to do.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
     ("In-flight connection", "leave out TCP connections in flight, or let the container accept them"),
@@ -15,6 +15,10 @@ const KNOWN: [(&str, &str); 14] = [
     ("Unexpected process", "end the processes that were executed in the container beside its init"),
     ("external slavery", "do not share the propagation of its mounts with the host"),
     ("Can't get 1:16 opt", "use CRIU 4.2 or newer: older ones cannot dump internet sockets on Linux 6.16 and newer"),
+    (
+        "Abort restore of existing cgroups",
+        "use another cgroup mode: the container's own cgroups are there before its processes",
+    ),
     ("No mapping for", "the configuration has no mount for one that is in the images"),
 ];
 

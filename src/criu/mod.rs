@@ -24,7 +24,7 @@ use nix::unistd::{AccessFlags, access};
 pub use check::check_json;
 pub(crate) use externals::{Externals, check_namespaces, joined_again, left_out, namespace_dumped, restored};
 pub(crate) use folder::{Folder, WORK, remove_tree};
-pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions, VethPair};
+pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
 pub(crate) use propagation::Propagation;
 pub(crate) use root::Root;
 pub(crate) use rpc::{FIRST_INHERITED, Notice, Start, Swrk};

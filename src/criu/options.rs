@@ -28,7 +28,7 @@ pub enum CgroupMode {
     Properties,
     /// They are made if missing, and all get their values.
     Full,
-    /// None may be there, all are made.
+    /// None may be there, all are made. Since the container's own are there before, CRIU refuses a restore.
     Strict,
 }
 
@@ -41,6 +41,29 @@ impl CgroupMode {
             CgroupMode::Properties => message::CgroupMode::Properties,
             CgroupMode::Full => message::CgroupMode::Full,
             CgroupMode::Strict => message::CgroupMode::Strict,
+        }
+    }
+}
+
+/// What holds back the packets of TCP connections while the container stands still. A restore ends what its images were made
+/// with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkLock {
+    /// The kernel's nftables, by CRIU itself.
+    #[default]
+    Nftables,
+    /// The programs `iptables-restore` and `ip6tables-restore`. Their rules stay if CRIU is killed.
+    Iptables,
+    /// Nothing: what arrives while nobody is there ends the connection.
+    Skip,
+}
+
+impl NetworkLock {
+    pub(crate) fn message(self) -> message::NetworkLock {
+        match self {
+            NetworkLock::Nftables => message::NetworkLock::Nftables,
+            NetworkLock::Iptables => message::NetworkLock::Iptables,
+            NetworkLock::Skip => message::NetworkLock::Skip,
         }
     }
 }
@@ -93,6 +116,7 @@ pub struct CheckpointOptions {
     /// What is in its network namespace is not dumped: a restore begins with an empty one.
     pub empty_network: bool,
     pub cgroup_mode: CgroupMode,
+    pub network_lock: NetworkLock,
     /// A file of CRIU's options, which overrule all others.
     pub config_file: Option<PathBuf>,
     /// How long CRIU may take. None: ten minutes.

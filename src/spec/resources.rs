@@ -96,10 +96,11 @@ fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
             format!("{quota} is not a quota; expected -1 for none, or at least 1000 microseconds"),
         ));
     }
-    if let Some(burst) = cpu.burst().filter(|burst| *burst > 0 && i128::from(*burst) > i128::from(quota)) {
+    // Where there is no quota, every burst is possible, and none is needed.
+    if let Some(burst) = cpu.burst().filter(|burst| quota > 0 && i128::from(*burst) > i128::from(quota)) {
         return Err(Error::config(
             &format!("{path}.burst"),
-            format!("{burst} is above the quota; expected at most {path}.quota, which must be set"),
+            format!("{burst} is above the quota; expected at most {path}.quota, {quota}"),
         ));
     }
     if let Some(idle) = cpu.idle().filter(|idle| !(0..=1).contains(idle)) {

@@ -86,6 +86,7 @@ static void a_container_goes_on_where_it_was(void) {
     checkpoint.flags = BERTH_CHECKPOINT_FILE_LOCKS | BERTH_CHECKPOINT_TCP_ESTABLISHED | BERTH_CHECKPOINT_TCP_SKIP_IN_FLIGHT |
                        BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS | BERTH_CHECKPOINT_LINK_REMAP;
     checkpoint.cgroup_mode = BERTH_CGROUP_MODE_SOFT;
+    checkpoint.network_lock = BERTH_NETWORK_LOCK_NFTABLES;
     checkpoint.timeout_ms = LONG_MS;
     OK(berth_container_checkpoint(container, &checkpoint, &error));
     CHECK(status_of(container) == BERTH_STATUS_STOPPED);
@@ -142,8 +143,8 @@ static void wrong_options_are_refused(void) {
     checkpoint.timeout_ms = -1;
     FAILS(BERTH_E_INVALID_ARGUMENT, "timeout_ms is -1", berth_container_checkpoint(container, &checkpoint, &error));
     checkpoint.timeout_ms = 0;
-    checkpoint.reserved = 1;
-    FAILS(BERTH_E_UNSUPPORTED, "reserved is 1", berth_container_checkpoint(container, &checkpoint, &error));
+    checkpoint.network_lock = 99;
+    FAILS(BERTH_E_INVALID_ARGUMENT, "network_lock is 99", berth_container_checkpoint(container, &checkpoint, &error));
     CHECK(access(images, F_OK) != 0);
     CHECK(status_of(container) == BERTH_STATUS_RUNNING);
 

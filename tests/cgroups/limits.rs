@@ -141,6 +141,9 @@ fn burst_and_idle_are_set_and_taken_back() {
         group.cgroup.apply(&json(&format!(r#"{{"cpu": {{"quota": {quota}, "burst": {size}}}}}"#))).unwrap();
         assert_eq!(read(&dir, burst), size.to_string());
     }
+    // A quota may go while the burst stays, which is for nothing then.
+    group.cgroup.apply(&json(r#"{"cpu": {"quota": -1, "burst": 5000}}"#)).unwrap();
+    assert_eq!(read(&dir, burst), "5000");
     group.cgroup.apply(&json(r#"{"cpu": {"shares": 100, "idle": 1}}"#)).unwrap();
     assert_eq!(read(&dir, "cpu.idle"), "1");
     group.cgroup.apply(&json(r#"{"cpu": {"shares": 100, "idle": 0}}"#)).unwrap();

@@ -1,45 +1,11 @@
 //! Labels of security modules at a restore.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use berth::Code;
 use berth::criu::RestoreOptions;
 use serde_json::json;
 
 use crate::common::*;
 use crate::support::*;
-
-fn apparmor() -> bool {
-    std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n")
-        && Command::new("apparmor_parser").arg("--version").output().is_ok()
-}
-
-/// A profile in the kernel that allows all that a container needs; gone when dropped.
-struct Profile(String);
-
-impl Profile {
-    fn load() -> Profile {
-        let profile = Profile(unique("berth-restored"));
-        profile.parser("--replace");
-        profile
-    }
-
-    fn parser(&self, action: &str) {
-        let rules = "file,\n capability,\n network,\n signal,\n ptrace,\n unix,\n mount,\n change_profile,\n";
-        let text = format!("profile {} flags=(attach_disconnected) {{\n {rules} }}\n", self.0);
-        let mut parser = Command::new("apparmor_parser");
-        let mut parser = parser.args([action, "--skip-cache"]).stdin(Stdio::piped()).spawn().unwrap();
-        parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(parser.wait().unwrap().success());
-    }
-}
-
-impl Drop for Profile {
-    fn drop(&mut self) {
-        self.parser("--remove");
-    }
-}
 
 #[test]
 fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {

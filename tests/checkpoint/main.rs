@@ -14,6 +14,8 @@ mod labels;
 mod mounts;
 mod networks;
 mod options;
+#[allow(dead_code)] // what the tests of the command line need besides
+mod programs;
 mod protocol;
 mod scenarios;
 mod streams;

@@ -1,7 +1,7 @@
 //! Each option does what it says, or is refused with a reason.
 
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use berth::criu::{CgroupMode, CgroupRoot, CheckpointOptions, PageServer, RestoreOptions};
@@ -10,29 +10,6 @@ use serde_json::{Value, json};
 
 use crate::common::*;
 use crate::support::*;
-
-/// A program that keeps some megabytes of memory, and counts. Those who count are not those who have the memory: a shell's
-/// children are copies of it, and would have all pages anew.
-fn heavy(data: &std::path::Path) -> Value {
-    let mut config = counter(data);
-    let script = config["process"]["args"][2].as_str().unwrap().to_owned();
-    let fill = "(x=x; while [ ${#x} -lt 4000000 ]; do x=$x$x; done; echo > /data/filled; while :; do sleep 100000; done) & \
-                until [ -e /data/filled ]; do sleep 0.01; done;";
-    config["process"]["args"][2] = json!(format!("{fill} {script}"));
-    config
-}
-
-fn pages(images: &std::path::Path) -> u64 {
-    let files = leftovers::files(images).into_iter();
-    files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().len()).sum()
-}
-
-/// What the pages of images take on the disk.
-fn held(images: &std::path::Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let files = leftovers::files(images).into_iter();
-    files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().blocks()).sum()
-}
 
 /// Pages that have been read are removed.
 #[test]
@@ -77,33 +54,6 @@ fn a_file_that_has_lost_one_of_its_names_needs_a_word() {
     end(restored);
 }
 
-/// `criu page-server`, killed when dropped.
-struct Server(Child, u16);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn page_server(images: &std::path::Path) -> Server {
-    let port = free_port();
-    let mut command = Command::new(criu());
-    command.args(["page-server", "--address", "127.0.0.1", "--port", &port.to_string(), "--images-dir"]).arg(images);
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let listening = format!(":{port:04X} ");
-    eventually("the page server listens", || {
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        table.lines().any(|line| line.contains(&listening) && line.contains(" 0A "))
-    });
-    Server(child, port)
-}
-
 /// Migration: from one state root to another, the memory through a page server, the rest of the images by a copy.
 #[test]
 fn a_container_moves_to_another_state_root_through_a_page_server() {
@@ -137,7 +87,7 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
     let container = host.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let first = CheckpointOptions { pre_dump: true, ..into(&host.images("first")) };
-    if !feature(&host, "memoryTracking") {
+    if !feature(&host.runtime, "memoryTracking") {
         let error = container.checkpoint(&first).unwrap_err();
         assert_eq!(error.code, Code::Unsupported);
         assert!(error.message.contains("this kernel has no memory tracking"), "{error}");
@@ -183,7 +133,7 @@ fn lazy_pages_come_when_they_are_used() {
     let address = PageServer { address: "127.0.0.1".parse().unwrap(), port };
     let lazy =
         |images: &std::path::Path| CheckpointOptions { lazy_pages: true, page_server: Some(address), ..into(images) };
-    if !feature(&host, "lazyPages") {
+    if !feature(&host.runtime, "lazyPages") {
         let error = container.checkpoint(&lazy(&host.images("images"))).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
         return end(container);

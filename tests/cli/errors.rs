@@ -1,6 +1,6 @@
 //! Bad input is one clear error, exit status 1, and nothing half-done.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{shell, unique};
 use crate::support::*;
@@ -117,6 +117,39 @@ fn usage_errors_name_the_argument() {
     cli.fails(1, "unknown signal \\\"NOSIG\\\"", &["kill", "c1", "NOSIG"]);
     cli.fails(1, "unknown signal \\\"1000\\\"", &["kill", "c1", "1000"]);
     cli.fails(1, "--format", &["list", "--format", "xml"]);
+    cli.fails(255, "exec failed: exec args cannot be empty", &["exec", "c1"]);
+}
+
+#[test]
+fn usage_errors_are_in_the_log_that_engines_read() {
+    let cli = Cli::new();
+    let log = cli.path("log");
+    let before = ["--log", text(&log), "--log-format", "json"];
+    for (code, words, after) in [
+        (1, "unexpected argument '--nonsense' found", &["create", "--nonsense", "c1"][..]),
+        (1, "the following required arguments were not provided: <ID>", &["state"]),
+        (1, "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]", &["list", "--format", "xml"]),
+        (3, "unrecognized subcommand 'nonsense'", &["nonsense"]),
+    ] {
+        cli.fails(code, words.split(": <").next().unwrap().split(" [").next().unwrap(), &[&before, after].concat());
+        let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
+        assert_eq!((line["level"].as_str(), line["msg"].as_str()), (Some("error"), Some(words)));
+        std::fs::remove_file(&log).unwrap();
+    }
+    // Help is no error.
+    cli.ok(&[&before[..], &["--help"]].concat());
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_log_may_be_named_as_crun_has_it() {
+    let cli = Cli::new();
+    let log = cli.path("log");
+    cli.fails(1, "container does not exist", &["--log", &format!("file:{}", text(&log)), "state", "nope"]);
+    assert!(std::fs::read_to_string(&log).unwrap().contains("container does not exist"));
+    for system in ["syslog:berth", "journald:berth"] {
+        cli.fails(1, "name a file", &["--log", system, "list"]);
+    }
 }
 
 #[test]

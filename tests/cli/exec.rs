@@ -6,7 +6,6 @@ use std::os::unix::net::UnixListener;
 use serde_json::json;
 
 use crate::common::{cgroup_of_state, eventually, shell};
-use crate::life::received;
 use crate::support::*;
 
 #[test]
@@ -76,7 +75,7 @@ fn wrong_values_are_refused_by_name() {
     cli.fails(255, "\\\"root\\\" is not a number", &["exec", "--user", "root", &id, "true"]);
     cli.fails(255, "capabilities.bounding", &["exec", "--cap", "NONSENSE", &id, "true"]);
     cli.fails(255, "cwd", &["exec", "--cwd", "relative", &id, "true"]);
-    cli.fails(1, "<COMMAND>", &["exec", &id]);
+    cli.fails(255, "exec args cannot be empty", &["exec", &id]);
 }
 
 #[test]

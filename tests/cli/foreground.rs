@@ -1,7 +1,10 @@
 //! run in the foreground: signals, streams, the terminal, the exit status.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
+
+use serde_json::json;
 
 use crate::common::{eventually, shell};
 use crate::support::*;
@@ -155,4 +158,33 @@ fn orphans_of_the_container_are_reaped() {
     eventually("the orphan was reaped", || orphans().is_empty());
     cli.ok(&["kill", "--all", "c1", "KILL"]);
     assert_eq!(wait(&mut child), 137);
+}
+
+/// A container in the caller's pid namespace, whose init leaves an orphan when "go" is there.
+fn leaving_an_orphan(cli: &Cli) -> (PathBuf, PathBuf) {
+    let folder = cli.path(&crate::common::unique("told"));
+    std::fs::create_dir(&folder).unwrap();
+    let script = "until test -e /told/go; do sleep 0.01; done
+        (sh -c 'echo $PPID >/told/by'; sleep 1001 & echo $! >/told/new; mv /told/new /told/orphan)
+        exec sleep 1000";
+    let mut config = shell(script);
+    crate::common::without_namespace(&mut config, "pid");
+    let mount = json!({ "destination": "/told", "type": "bind", "source": folder, "options": ["bind", "rw"] });
+    crate::common::push_mount(&mut config, mount);
+    (cli.bundle(&config), folder)
+}
+
+#[test]
+fn orphans_come_to_run_unless_it_is_told_not_to_care() {
+    let cli = Cli::new();
+    for (switches, comes) in [(&[][..], true), (&["--no-subreaper"], false)] {
+        let (bundle, folder) = leaving_an_orphan(&cli);
+        std::fs::write(folder.join("go"), "").unwrap();
+        let mut command = cli.command();
+        command.args(["run", "-b", text(&bundle)]).args(switches).arg("c1").stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        assert_eq!(parent_of_orphan(&folder) == child.id() as i32, comes, "{switches:?}");
+        cli.ok(&["kill", "c1", "KILL"]);
+        assert_eq!(wait(&mut child), 137);
+    }
 }

@@ -1,7 +1,6 @@
 //! create, start, run, kill, pause, resume, delete.
 
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
 use serde_json::json;
@@ -202,23 +201,6 @@ fn a_terminal_needs_somebody_who_has_it() {
     cli.fails(1, cannot, &["create", "--console-socket", "/x", "-b", text(&without), &unique("c")]);
     cli.fails(1, cannot, &["run", "--console-socket", "/x", "-b", text(&bundle), &unique("c")]);
     assert_eq!(cli.ok(&["list", "-q"]), "");
-}
-
-/// The descriptor that the first connection brings.
-pub fn received(listener: UnixListener) -> OwnedFd {
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-    use std::os::fd::{AsRawFd, FromRawFd};
-    let (connection, _) = listener.accept().unwrap();
-    let mut bytes = [0u8; 64];
-    let mut iov = [std::io::IoSliceMut::new(&mut bytes)];
-    let mut space = nix::cmsg_space!([i32; 1]);
-    let message = recvmsg::<()>(connection.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty()).unwrap();
-    let fds = message.cmsgs().unwrap().find_map(|message| match message {
-        ControlMessageOwned::ScmRights(fds) => Some(fds),
-        _ => None,
-    });
-    // SAFETY: it has just come, and is ours.
-    unsafe { OwnedFd::from_raw_fd(fds.unwrap()[0]) }
 }
 
 #[test]

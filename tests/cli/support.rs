@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::pty::{Winsize, openpty};
 use serde_json::{Value, json};
 
-use crate::common::{LONG, eventually, rootfs, shell, unique};
+use crate::common::{LONG, eventually, eventually_read, rootfs, shell, unique};
 
 /// A state root of its own and what is made in it; all gone when dropped.
 pub struct Cli {
@@ -237,4 +238,35 @@ pub fn with_terminal(script: &str) -> Value {
 
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The descriptor that the first connection brings.
+pub fn received(listener: UnixListener) -> OwnedFd {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    use std::os::fd::FromRawFd;
+    let (connection, _) = listener.accept().unwrap();
+    let mut bytes = [0u8; 64];
+    let mut iov = [std::io::IoSliceMut::new(&mut bytes)];
+    let mut space = nix::cmsg_space!([i32; 1]);
+    let message = recvmsg::<()>(connection.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::empty()).unwrap();
+    let fds = message.cmsgs().unwrap().find_map(|message| match message {
+        ControlMessageOwned::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    // SAFETY: it has just come, and is ours.
+    unsafe { OwnedFd::from_raw_fd(fds.unwrap()[0]) }
+}
+
+/// The parent of an orphan that the container's first process has left.
+pub fn parent_of_orphan(folder: &Path) -> i32 {
+    let pid = eventually_read(&folder.join("orphan"));
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+    let parent = || stat().rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    // The shell that has left it is gone when somebody else has it.
+    let left_by: i32 = eventually_read(&folder.join("by")).trim().parse().unwrap();
+    eventually("the shell has ended", || parent() != left_by);
+    let parent = parent();
+    // SAFETY: a number, of a process that this test has made.
+    assert_eq!(unsafe { libc::kill(pid.trim().parse().unwrap(), libc::SIGKILL) }, 0);
+    parent
 }

@@ -2,10 +2,12 @@
 #![allow(dead_code)] // each test program uses its part
 #![allow(unused_imports)] // as above
 
+mod apparmor;
 mod edit;
 mod table;
 mod wait;
 
+pub use apparmor::*;
 pub use edit::*;
 pub use table::*;
 pub use wait::*;

@@ -118,6 +118,7 @@ static void options_of_checkpoints_arrive(const berth::Runtime &runtime) {
     refused("page_server_address", [](auto &options) { options.page_server_port = 1; });
     refused("not an IP address", [](auto &options) { options.page_server_address = "host", options.page_server_port = 1; });
     refused("cgroup_mode is 99", [](auto &options) { options.cgroup_mode = berth::CgroupMode(99); });
+    refused("network_lock is 99", [](auto &options) { options.network_lock = berth::NetworkLock(99); });
     refused("timeout_ms is -1", [](auto &options) { options.timeout = -1ms; });
 
     const auto no_restore = [&](const std::string &why, auto change) {

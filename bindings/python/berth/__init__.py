@@ -22,7 +22,7 @@ refused) and :class:`Internal` (a defect of libberth); other errors are listed a
 
 from . import raw
 from ._arguments import Document, HasFileno
-from ._checkpoint import CgroupMode, CheckpointOptions, RestoreOptions
+from ._checkpoint import CgroupMode, CheckpointOptions, NetworkLock, RestoreOptions
 from ._config import Config, default_rootless_spec, default_spec
 from ._container import Container, ProcessSpec, Status, deleting
 from ._errors import (
@@ -89,6 +89,7 @@ __all__ = [
     "InvalidArgument",
     "LoadError",
     "LogLevel",
+    "NetworkLock",
     "NotFound",
     "NotPaused",
     "NotRunning",

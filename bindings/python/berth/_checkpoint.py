@@ -33,6 +33,19 @@ class CgroupMode(Constant):
     STRICT = raw.BERTH_CGROUP_MODE_STRICT
 
 
+class NetworkLock(Constant):
+    """What holds back the packets of TCP connections while the container stands still (``BERTH_NETWORK_LOCK_...``). A restore
+    ends what its images were made with.
+    """
+
+    #: The kernel's nftables, by CRIU itself.
+    NFTABLES = raw.BERTH_NETWORK_LOCK_NFTABLES
+    #: The programs ``iptables-restore`` and ``ip6tables-restore`` of the host. Their rules stay if CRIU is killed.
+    IPTABLES = raw.BERTH_NETWORK_LOCK_IPTABLES
+    #: Nothing: what arrives while nobody is there ends the connection.
+    SKIP = raw.BERTH_NETWORK_LOCK_SKIP
+
+
 @dataclasses.dataclass(frozen=True)
 class CheckpointOptions:
     """How a container is to be dumped."""
@@ -50,6 +63,7 @@ class CheckpointOptions:
     #: How long CRIU may take, in seconds. 0: ten minutes.
     timeout: float = 0
     cgroup_mode: CgroupMode = CgroupMode.SOFT
+    network_lock: NetworkLock = NetworkLock.NFTABLES
     #: With ``lazy_pages``: a descriptor or file to which a NUL byte is written when pages can be asked for.
     status: Union[int, HasFileno, None] = None
     #: The container runs on afterwards. Otherwise it is stopped.
@@ -152,6 +166,7 @@ def checkpoint_options(
     made = raw.berth_checkpoint_options()
     library.functions.berth_checkpoint_options_init(byref(made), ctypes.sizeof(made))
     _fill(made, images, wanted, _CHECKPOINT_FLAGS)
+    made.network_lock = _arguments.number(wanted.network_lock, "network_lock")
     made.parent_images = _arguments.optional_path(wanted.parent_images, "parent_images")
     if wanted.page_server is not None:
         address, port = wanted.page_server

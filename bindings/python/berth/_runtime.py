@@ -48,6 +48,7 @@ class RuntimeHandle(Handle):
         no_pivot: bool = False,
         idmapped_root: bool = False,
         rootless: bool = False,
+        rootless_auto: bool = False,
         criu: Optional[StrPath] = None,
     ) -> None:
         """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
@@ -72,6 +73,8 @@ class RuntimeHandle(Handle):
         :param rootless: for callers without privileges: containers whose configuration asks for no cgroup have their own only
             where the caller may make them, and device rules that the caller may not set are left out where no device can
             be made.
+        :param rootless_auto: the same if the caller, when the first container is created, is not root, or is the root of a
+            user namespace.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
         """
@@ -89,6 +92,7 @@ class RuntimeHandle(Handle):
             | (raw.BERTH_RUNTIME_NO_PIVOT if no_pivot else 0)
             | (raw.BERTH_RUNTIME_IDMAPPED_ROOT if idmapped_root else 0)
             | (raw.BERTH_RUNTIME_ROOTLESS if rootless else 0)
+            | (raw.BERTH_RUNTIME_ROOTLESS_AUTO if rootless_auto else 0)
         )
         options.criu = _arguments.optional_path(criu, "criu")
         runtime = POINTER(raw.berth_runtime)()

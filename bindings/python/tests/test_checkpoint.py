@@ -43,11 +43,13 @@ class Options(unittest.TestCase):
             config_file=b"/file",
             timeout=1.5,
             cgroup_mode=berth.CgroupMode.FULL,
+            network_lock=berth.NetworkLock.SKIP,
             status=1,
         )
         paths = (made.images, made.work, made.parent_images, made.page_server_address, made.config_file)
         self.assertEqual(paths, (b"/images", b"/work", b"../before", b"127.0.0.1", b"/file"))
         self.assertEqual((made.page_server_port, made.timeout_ms, made.cgroup_mode), (4711, 1500, 4))
+        self.assertEqual(made.network_lock, raw.BERTH_NETWORK_LOCK_SKIP)
         self.assertEqual((made.status.kind, made.status.fd), (raw.BERTH_STDIO_FD, 1))
         made = self.restore(
             (berth.PIPE, None, berth.DEVNULL),
@@ -72,6 +74,7 @@ class Options(unittest.TestCase):
             {"timeout": -1},
             {"page_server": ("127.0.0.1", 2**40)},
             {"cgroup_mode": 2**33},
+            {"network_lock": 2**33},
         ):
             with self.assertRaises(berth.InvalidArgument):
                 self.checkpoint(**options)

@@ -122,6 +122,7 @@ class Idiomatic(unittest.TestCase):
             berth.Pressure: "BERTH_PRESSURE_",
             berth.CgroupManager: "BERTH_CGROUP_MANAGER_",
             berth.CgroupMode: "BERTH_CGROUP_MODE_",
+            berth.NetworkLock: "BERTH_NETWORK_LOCK_",
         }
         for kind, prefix in prefixes.items():
             expected = {name[len(prefix) :]: value for name, value in constants().items() if name.startswith(prefix)}

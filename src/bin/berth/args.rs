@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, checkpoint, create, dashes, delete, documents, events, exec, explain, features, kill, list, pause, ps,
-    recover, restore, run, spec, start, state, top, update,
+    Outcome, checkpoint, create, dashes, delete, documents, events, exec, explain, features, kill, list, logging,
+    pause, ps, recover, restore, run, spec, start, state, top, update,
 };
 
 /// Runs and manages OCI containers
@@ -212,13 +212,33 @@ impl Verb {
 /// The arguments, or the exit status after what was wrong, or the help, has been printed.
 pub fn parse() -> Result<Arguments, u8> {
     let arguments = dashes::doubled(std::env::args_os(), Arguments::command);
-    Arguments::try_parse_from(arguments).map_err(|error| {
+    Arguments::try_parse_from(&arguments).map_err(|error| {
         let _ = error.print();
+        if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
+            return 0;
+        }
+        if let Some(global) = understood(&arguments).filter(|global| global.log.is_some())
+            && logging::open(&global).is_ok()
+        {
+            log::error!("{}", sentence(&error));
+        }
         match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
             // As runc has it.
             ErrorKind::InvalidSubcommand => 3,
             _ => 1,
         }
     })
+}
+
+/// What stands before the verb, if something after it is wrong: an engine reads the log that it names, not standard error.
+fn understood(arguments: &[std::ffi::OsString]) -> Option<Global> {
+    let found = Arguments::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
+    Global::from_arg_matches(&found).ok()
+}
+
+/// The first paragraph, on one line.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.trim().is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use berth::criu::{CheckpointOptions, PageServer};
+use berth::criu::{CheckpointOptions, NetworkLock, PageServer};
 use berth::{Force, Settings};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::Global;
 use crate::images::Images;
@@ -37,9 +37,19 @@ pub struct Checkpoint {
     /// Send memory to a page server instead of into the images
     #[arg(long, value_name = "ADDRESS:PORT")]
     page_server: Option<SocketAddr>,
+    /// What holds back the packets of TCP connections meanwhile
+    #[arg(long, value_name = "METHOD", default_value = "nftables")]
+    network_lock: Lock,
     /// The container's id
     #[arg(value_name = "ID")]
     id: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Lock {
+    Nftables,
+    Iptables,
+    Skip,
 }
 
 impl Checkpoint {
@@ -65,6 +75,11 @@ impl Checkpoint {
             link_remap: self.link_remap,
             empty_network: images.empty_network(),
             cgroup_mode: images.cgroup_mode(),
+            network_lock: match self.network_lock {
+                Lock::Nftables => NetworkLock::Nftables,
+                Lock::Iptables => NetworkLock::Iptables,
+                Lock::Skip => NetworkLock::Skip,
+            },
             ..CheckpointOptions::default()
         })?;
         // As runc has it: what has become images is no container any more.

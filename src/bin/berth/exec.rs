@@ -71,7 +71,7 @@ pub struct Exec {
     #[arg(value_name = "ID")]
     id: String,
     /// The program and its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, required_unless_present = "process")]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     command: Vec<String>,
 }
 
@@ -80,6 +80,10 @@ const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Exec {
     pub fn run(self, global: &Global) -> Outcome {
+        if self.process.is_none() && self.command.is_empty() {
+            let failure = Failure::new("exec args cannot be empty");
+            return Err(failure.remedy("name the program after the container's id, or give --process"));
+        }
         let container = self.container(global)?;
         let specified = self.specification(&container)?;
         let process = spec::parse_process(&specified.to_string())?;

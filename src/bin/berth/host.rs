@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use berth::{Code, Container, DEFAULT_ROOT, Error, Manager, Runtime, Settings};
+use berth::{Code, Container, DEFAULT_ROOT, Error, Manager, Rootless, Runtime, Settings};
 use nix::unistd::Uid;
 
-use crate::args::{CgroupManager, Global, Rootless};
+use crate::args::{self, CgroupManager, Global};
 use crate::failure::Failure;
 
 /// For verbs that look at what is there: None if there is no state root, which is not made for them.
@@ -48,21 +48,13 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
             CgroupManager::Disabled => Manager::Disabled,
             _ => Manager::Files,
         },
-        rootless: rootless(global.rootless),
+        rootless: match global.rootless {
+            args::Rootless::Auto => Rootless::Auto,
+            args::Rootless::True => Rootless::Yes,
+            args::Rootless::False => Rootless::No,
+        },
         ..Settings::default()
     })
-}
-
-/// As runc decides: without root, and as the root of a user namespace, whose cgroups may be somebody else's.
-fn rootless(given: Rootless) -> bool {
-    match given {
-        Rootless::True => true,
-        Rootless::False => false,
-        Rootless::Auto => {
-            let map = || std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-            !Uid::effective().is_root() || map().split_whitespace().ne(["0", "0", "4294967295"])
-        }
-    }
 }
 
 fn default_root() -> PathBuf {

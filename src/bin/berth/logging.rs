@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -22,11 +23,12 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 
 /// From here on what is logged goes where the options say.
 pub fn open(global: &Global) -> Result<(), Failure> {
-    let open = |path: &std::path::PathBuf| {
-        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(path);
+    let open = |path: PathBuf| {
+        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
         opened.map_err(|error| Failure::io(&error, format!("opening the log {}", path.display())))
     };
-    let file = global.log.as_ref().filter(|path| !path.as_os_str().is_empty()).map(open).transpose()?;
+    let file = global.log.as_deref().filter(|path| !path.as_os_str().is_empty()).map(destination).transpose()?;
+    let file = file.map(open).transpose()?;
     let logger = LOGGER.get_or_init(|| Logger { file, format: global.log_format });
     log::set_max_level(match (global.debug, global.log_level) {
         (_, Some(LogLevel::Trace)) => LevelFilter::Trace,
@@ -40,6 +42,19 @@ pub fn open(global: &Global) -> Result<(), Failure> {
     // A log may have lines of several.
     log::debug!("this is berth {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
     Ok(())
+}
+
+/// crun names a file by "file:PATH", too, and logs of the system's by other words.
+fn destination(given: &Path) -> Result<PathBuf, Failure> {
+    let text = given.to_string_lossy();
+    match text.split_once(':') {
+        Some(("file", path)) => Ok(path.into()),
+        Some((system @ ("syslog" | "journald"), _)) => {
+            let failure = Failure::new(format!("--log {text}: berth does not write to {system}"));
+            Err(failure.remedy("name a file, or leave --log out for standard error"))
+        }
+        _ => Ok(given.to_owned()),
+    }
 }
 
 impl log::Log for Logger {

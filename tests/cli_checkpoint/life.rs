@@ -1,0 +1,69 @@
+//! Into images and back: where they are, and what the container is afterwards.
+
+use crate::common::{eventually, shell};
+use crate::place::Place;
+use crate::support::*;
+
+#[test]
+fn a_container_goes_into_images_and_comes_back() {
+    let place = Place::counting();
+    let (images, work) = (place.images("images"), place.images("work"));
+    let places = ["--image-path", text(&images), "--work-path", text(&work)];
+    let dumped = place.berth(&[&["checkpoint"], &places[..], &["c1"]].concat());
+    assert_eq!((dumped.code, dumped.err.as_str()), (0, ""), "{dumped:?}");
+    assert!(images.join("inventory.img").exists() && work.join("dump.log").exists());
+    assert_eq!(place.cli.ok(&["list", "-q"]), "", "what has become images is no container any more");
+    let before = place.counted();
+    let pid_file = place.images("pid");
+    let restore = ["restore", "-d", "--pid-file", text(&pid_file), "-b", text(&place.bundle)];
+    let restored = place.berth(&[&restore, &places[..], &["c2"]].concat());
+    assert_eq!((restored.code, restored.err.as_str()), (0, ""), "{restored:?}");
+    assert!(work.join("restore.log").exists());
+    assert_eq!(place.cli.state("c2")["pid"].to_string(), std::fs::read_to_string(&pid_file).unwrap());
+    eventually("it counts on", || place.counted() > before);
+    place.cli.ok(&["exec", "c2", "true"]);
+}
+
+/// "checkpoint" in the current directory, as the bundle.
+#[test]
+fn directories_are_the_current_ones_if_nothing_is_said() {
+    let place = Place::counting();
+    let here = |args: &[&str]| said(place.command(args).current_dir(&place.bundle));
+    let dumped = here(&["checkpoint", "c1"]);
+    assert_eq!((dumped.code, dumped.err.as_str()), (0, ""), "{dumped:?}");
+    assert!(place.bundle.join("checkpoint/inventory.img").exists());
+    let restored = here(&["restore", "--detach", "c1"]);
+    assert_eq!((restored.code, restored.err.as_str()), (0, ""), "{restored:?}");
+    place.counts_on();
+}
+
+#[test]
+fn a_container_may_run_on_and_be_restored_in_the_foreground() {
+    let place = Place::counting();
+    place.checkpoint("images", &["--leave-running"]);
+    assert_eq!(place.cli.status("c1"), "running");
+    place.counts_on();
+    place.delete();
+    let images = place.images("images");
+    let mut child = place.spawn(&["restore", "-b", text(&place.bundle), "--image-path", text(&images), "c1"]);
+    eventually("it is back", || place.cli.berth(&["state", "c1"]).out.contains("\"running\""));
+    place.cli.ok(&["kill", "c1", "KILL"]);
+    assert_eq!(wait(&mut child), 137);
+    assert_eq!(place.cli.ok(&["list", "-q"]), "");
+}
+
+#[test]
+fn what_cannot_be_is_said_and_nothing_changes() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let images = cli.path("images");
+    let missing = ["--criu", "/nonexistent/criu", "checkpoint", "--image-path", text(&images), &id];
+    cli.fails(1, "/nonexistent/criu", &missing);
+    assert_eq!(cli.status(&id), "running");
+    cli.fails(1, "container does not exist", &["checkpoint", "--image-path", text(&images), "nope"]);
+    let bundle = cli.bundle(&shell("true"));
+    let none = ["restore", "-b", text(&bundle), "--image-path", "/nonexistent", "c2"];
+    let none = said(cli.command().arg("--criu").arg(crate::common::criu()).args(none));
+    assert!(none.code == 1 && none.err.contains("/nonexistent"), "{none:?}");
+    assert_eq!(cli.ok(&["list", "-q"]), format!("{id}\n"));
+}

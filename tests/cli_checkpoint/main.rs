@@ -1,0 +1,24 @@
+//! Each switch of `berth checkpoint` and `berth restore`: the built program, and a real CRIU.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../cli/support.rs"]
+#[allow(dead_code)] // what the other tests of the command line need besides
+mod support;
+
+#[path = "../network/support.rs"]
+#[allow(dead_code)] // what the tests of networks need besides
+mod links;
+
+#[path = "../checkpoint/programs.rs"]
+#[allow(dead_code)] // what the tests of the library need besides
+mod programs;
+
+mod cgroups;
+mod connections;
+mod kept;
+mod life;
+mod memory;
+mod place;
+mod restored;

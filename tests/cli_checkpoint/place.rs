@@ -1,0 +1,136 @@
+//! One container that goes into images and comes back.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::common::{criu, eventually, eventually_read, shell};
+use crate::programs::{counter, counts_on, survivor, with_data};
+use crate::support::*;
+
+/// The container "c1", without streams of the test's, and the directory that is its /data.
+pub struct Place {
+    pub cli: Cli,
+    pub data: PathBuf,
+    pub bundle: PathBuf,
+}
+
+impl Place {
+    /// Of the configuration that is made for its directory; running.
+    pub fn new(config: impl FnOnce(&std::path::Path) -> Value) -> Place {
+        let cli = Cli::new();
+        let data = cli.path("data");
+        std::fs::create_dir(&data).unwrap();
+        let bundle = cli.bundle(&config(&data));
+        let place = Place { cli, data, bundle };
+        place.run();
+        place
+    }
+
+    /// With streams that a checkpoint can take along.
+    fn run(&self) {
+        assert_eq!(wait(&mut self.spawn(&["run", "-d", "-b", text(&self.bundle), "c1"])), 0);
+    }
+
+    pub fn counting() -> Place {
+        let place = Place::new(counter);
+        place.counts_on();
+        place
+    }
+
+    /// The survivor with these arguments, which is ready.
+    pub fn surviving(arguments: &[&str], change: impl FnOnce(&mut Value)) -> Place {
+        let place = Place::new(|data| {
+            survivor(data);
+            let mut config = shell("");
+            config["process"]["args"] = json!([&["/data/survivor"], arguments].concat());
+            with_data(&mut config, data);
+            change(&mut config);
+            config
+        });
+        eventually("the survivor is ready", || place.said() == "ready\n");
+        place
+    }
+
+    /// What the survivor says.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.data.join("result")).unwrap_or_default()
+    }
+
+    pub fn survives(&self) {
+        self.cli.ok(&["kill", "c1", "USR2"]);
+        eventually("it has looked at itself", || self.said() != "ready\n");
+        assert_eq!(self.said(), "survived\n");
+    }
+
+    pub fn counts_on(&self) {
+        counts_on(&self.data);
+    }
+
+    pub fn counted(&self) -> u64 {
+        eventually_read(&self.data.join("count")).trim().parse().unwrap()
+    }
+
+    pub fn images(&self, name: &str) -> PathBuf {
+        self.cli.path(name)
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.cli.command();
+        command.arg("--criu").arg(criu()).args(args);
+        command
+    }
+
+    pub fn berth(&self, args: &[&str]) -> Said {
+        said(&mut self.command(args))
+    }
+
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// A checkpoint that must work, into the images of this name.
+    pub fn checkpoint(&self, images: &str, switches: &[&str]) {
+        let images = self.images(images);
+        let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{switches:?}: {said:?}");
+    }
+
+    /// One that must fail with these words, and leave everything as it was.
+    pub fn no_checkpoint(&self, words: &str, switches: &[&str]) {
+        let images = self.images("refused");
+        let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
+        assert!(said.code == 1 && said.err.contains(words), "{switches:?}: {said:?}");
+        assert!(!images.exists());
+        assert_eq!(self.cli.status("c1"), "running");
+    }
+
+    fn try_restore(&self, images: &str, switches: &[&str]) -> Said {
+        let images = self.images(images);
+        let restore = ["restore", "-d", "-b", text(&self.bundle), "--image-path", text(&images)];
+        self.berth(&[&restore, switches, &["c1"]].concat())
+    }
+
+    pub fn restore(&self, images: &str, switches: &[&str]) {
+        let said = self.try_restore(images, switches);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{switches:?}: {said:?}");
+    }
+
+    pub fn no_restore(&self, words: &str, images: &str, switches: &[&str]) {
+        let said = self.try_restore(images, switches);
+        assert!(said.code == 1 && said.err.contains(words), "{switches:?}: {said:?}");
+        assert_eq!(self.cli.ok(&["list", "-q"]), "", "nothing is left");
+    }
+
+    pub fn delete(&self) {
+        self.cli.ok(&["delete", "-f", "c1"]);
+    }
+
+    /// A file of the container's init below /proc.
+    pub fn proc(&self, name: &str) -> String {
+        let pid = &self.cli.state("c1")["pid"];
+        std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap()
+    }
+}
