@@ -73,6 +73,24 @@ fn long_options_may_have_a_single_dash_as_in_go() {
     cli.fails(1, "unexpected argument '-n'", &["run", "-nonsense", "c2"]);
 }
 
+/// As scripts have them whose variables are empty.
+#[test]
+fn an_empty_value_is_as_none() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    let create = ["--log", "", "create", "--pid-file", "", "--console-socket=", "-b", text(&bundle), "c1"];
+    cli.ok(&create);
+    cli.ok(&["start", "c1"]);
+    assert_eq!(
+        cli.ok(&["exec", "-u", "", "--cwd", "", "-p", "", "c1", "sh", "-c", "echo $(id -u) $PWD$0", ""]),
+        "0 /\n"
+    );
+    cli.ok(&["update", "--cpu-quota", "", "--resources", "", "c1"]);
+    cli.ok(&["kill", "c1", ""]);
+    cli.fails(255, "env[2]: \\\"\\\" is not an environment variable", &["exec", "-e", "", "c1", "true"]);
+    cli.fails(1, "invalid container ID format", &["state", ""]);
+}
+
 #[test]
 fn a_container_that_was_never_started_is_deleted_without_force() {
     let cli = Cli::new();

@@ -59,6 +59,8 @@ fn processes_are_a_table_of_ps_or_pids() {
     ] {
         assert_eq!(cli.ok(&args), format!("[{pid}]\n"), "{args:?}");
     }
+    cli.fails(1, "unknown user-defined format specifier", &["ps", &id, "-o", "nonsense"]);
+    cli.fails(1, "couldn't find PID field", &["ps", &id, "-o", "comm"]);
     assert_eq!(cli.ok(&["ps", &id, "-o", "pid,comm"]).lines().nth(1), Some(format!("{pid:>5} sleep").as_str()));
     cli.fails(1, "couldn't find PID field in ps output", &["ps", &id, "-o", "comm"]);
     cli.fails(1, "ps --nonsense", &["ps", &id, "--nonsense"]);

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, checkpoint, create, dashes, delete, documents, events, exec, explain, features, kill, list, logging,
+    Outcome, checkpoint, create, delete, documents, events, exec, explain, features, go_flags, kill, list, logging,
     pause, ps, recover, restore, run, spec, start, state, top, update,
 };
 
@@ -211,7 +211,7 @@ impl Verb {
 
 /// The arguments, or the exit status after what was wrong, or the help, has been printed.
 pub fn parse() -> Result<Arguments, u8> {
-    let arguments = dashes::doubled(std::env::args_os(), Arguments::command);
+    let arguments = go_flags::translated(std::env::args_os(), Arguments::command);
     Arguments::try_parse_from(&arguments).map_err(|error| {
         let _ = error.print();
         if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {

@@ -24,7 +24,8 @@ pub struct Kill {
 
 impl Kill {
     pub fn run(self, global: &Global) -> Outcome {
-        let signal = signals::parse(&self.signal)?;
+        // As runc has it: no name is as none given.
+        let signal = signals::parse(if self.signal.is_empty() { "TERM" } else { &self.signal })?;
         let to = if self.all { Recipients::All } else { Recipients::Init };
         if !self.regex {
             return Ok(kill(&host::container(global, &self.id)?, signal, to)?);

@@ -5,7 +5,6 @@
 mod args;
 mod checkpoint;
 mod create;
-mod dashes;
 mod delete;
 mod documents;
 mod events;
@@ -13,6 +12,7 @@ mod exec;
 mod explain;
 mod failure;
 mod features;
+mod go_flags;
 mod host;
 mod images;
 mod kill;

@@ -36,12 +36,14 @@ impl Ps {
         if self.options.is_empty() {
             self.options.push("-ef".into());
         }
-        let output = Command::new("ps").args(&self.options).stderr(Stdio::inherit()).output();
+        let output = Command::new("ps").args(&self.options).stdin(Stdio::null()).output();
         let output = output.map_err(|error| {
             Failure::io(&error, "running ps").remedy("install it (Debian: procps), or use --format json")
         })?;
         if !output.status.success() {
-            return Err(Failure::new(format!("ps {}: {}", self.options.join(" "), output.status)));
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().find(|line| !line.is_empty()).unwrap_or("it says nothing").trim();
+            return Err(Failure::new(format!("ps {}: {}: {said}", self.options.join(" "), output.status)));
         }
         print!("{}", of_container(&String::from_utf8_lossy(&output.stdout), &pids)?);
         Ok(0)

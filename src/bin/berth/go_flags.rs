@@ -1,0 +1,161 @@
+//! Arguments as Go's flags take them, and scripts for runc may have them: long options with a single dash ("-bundle DIR"), and
+//! empty values ("--pid-file ''"), which say no more than a missing option.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{Arg, ArgAction, Command};
+
+/// The arguments as clap takes them. What the options are is only looked up if there may be one of Go's.
+pub fn translated(arguments: impl Iterator<Item = OsString>, command: impl FnOnce() -> Command) -> Vec<OsString> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let is_empty = |argument: &OsString| argument.is_empty() || argument.as_encoded_bytes().ends_with(b"=");
+    if !arguments.iter().skip(1).any(|argument| is_empty(argument) || single(argument).is_some()) {
+        return arguments;
+    }
+    let mut command = command();
+    command.build();
+    translate(arguments, &command)
+}
+
+fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
+    let mut command = program;
+    let mut positionals = 0;
+    let mut given = arguments.into_iter();
+    let mut new: Vec<OsString> = given.next().into_iter().collect();
+    while let Some(mut argument) = given.next() {
+        if single(&argument).is_some_and(|name| find(command, name).is_some()) {
+            let mut doubled = OsString::from("-");
+            doubled.push(argument);
+            argument = doubled;
+        }
+        let text = argument.to_string_lossy().into_owned();
+        if text == "--" {
+            new.push(argument);
+            break;
+        }
+        if let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            let (arg, value) = option(command, letters);
+            match (arg, value) {
+                (Some(arg), Some("")) if may_be_left_out(arg) => {}
+                // Its value is the next argument.
+                (Some(arg), None) => match given.next() {
+                    Some(value) if value.is_empty() && may_be_left_out(arg) && stands_alone(letters) => {}
+                    value => new.extend(std::iter::once(argument).chain(value)),
+                },
+                _ => new.push(argument),
+            }
+            continue;
+        }
+        match command.find_subcommand(&text) {
+            Some(verb) => command = verb,
+            None => positionals += 1,
+        }
+        new.push(argument);
+        // What follows is a program's.
+        if positionals > 0 && command.get_positionals().nth(positionals - 1).is_some_and(Arg::is_trailing_var_arg_set) {
+            break;
+        }
+    }
+    new.extend(given);
+    new
+}
+
+/// The option that takes a value in this argument, whose first dash is off; and the value, unless it is the next argument.
+fn option<'c, 't>(command: &'c Command, letters: &'t str) -> (Option<&'c Arg>, Option<&'t str>) {
+    let Some(long) = letters.strip_prefix('-') else { return short_option(command, letters) };
+    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+    (find(command, name).filter(|arg| takes_value(arg)), value)
+}
+
+/// "-td", "-e": the first one that takes a value has the rest.
+fn short_option<'c, 't>(command: &'c Command, letters: &'t str) -> (Option<&'c Arg>, Option<&'t str>) {
+    for (at, letter) in letters.char_indices() {
+        let Some(arg) = command.get_arguments().find(|arg| arg.get_short() == Some(letter)) else { break };
+        if takes_value(arg) {
+            let rest = &letters[at + letter.len_utf8()..];
+            return (Some(arg), Some(rest).filter(|rest| !rest.is_empty()));
+        }
+    }
+    (None, None)
+}
+
+/// The name of an option with one dash and more than one letter.
+fn single(argument: &OsStr) -> Option<&str> {
+    let name = argument.to_str()?.strip_prefix('-')?.split('=').next()?;
+    (name.len() > 1 && name.starts_with(|letter: char| letter.is_ascii_alphabetic())).then_some(name)
+}
+
+fn find<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
+    command.get_arguments().find(|arg| arg.get_long() == Some(long))
+}
+
+fn takes_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values()
+}
+
+/// An option that is given once. Of a list every element counts.
+fn may_be_left_out(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set)
+}
+
+/// Not the last of several letters.
+fn stands_alone(letters: &str) -> bool {
+    letters.starts_with('-') || letters.len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Arguments;
+
+    fn doubled(line: &str) -> String {
+        let arguments = line.split(' ').map(|word| OsString::from(word.trim_matches('\'')));
+        let new = translated(arguments, Arguments::command);
+        new.iter().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn known_names_get_a_second_dash() {
+        assert_eq!(
+            doubled("berth -root /x create -bundle /b -pid-file=p c1"),
+            "berth --root /x create --bundle /b --pid-file=p c1"
+        );
+        assert_eq!(doubled("berth -debug run c1 -detach"), "berth --debug run c1 --detach");
+        assert_eq!(doubled("berth exec -env A=1 -cap X c1 id"), "berth exec --env A=1 --cap X c1 id");
+    }
+
+    #[test]
+    fn values_letters_and_the_arguments_of_programs_stay() {
+        for line in [
+            "berth exec -td c1 sh",
+            "berth exec c1 tool -env -root",
+            "berth exec --cwd -env c1 id",
+            "berth exec -e -tty c1 id",
+            "berth exec c1 -- -root",
+            "berth run -b -bundle c1",
+            "berth update --cpu-quota -1 c1",
+            "berth ps c1 -root",
+            "berth create -nonsense c1",
+        ] {
+            assert_eq!(doubled(line), line);
+        }
+    }
+
+    #[test]
+    fn an_option_with_an_empty_value_is_left_out() {
+        for (line, expected) in [
+            ("berth --root '' create --pid-file '' --bundle= -b '' c1", "berth create c1"),
+            ("berth exec -u '' --cwd '' c1 sh", "berth exec c1 sh"),
+            ("berth create -pid-file= c1 -console-socket ''", "berth create c1"),
+            // A program's own, an element of a list, an id.
+            ("berth exec c1 sh -c '' --cwd ''", "berth exec c1 sh -c  --cwd "),
+            ("berth exec -e '' --cap= c1 id", "berth exec -e  --cap= c1 id"),
+            ("berth state ''", "berth state "),
+            ("berth exec -tu '' c1 id", "berth exec -tu  c1 id"),
+        ] {
+            assert_eq!(doubled(line), expected, "{line}");
+        }
+    }
+}
