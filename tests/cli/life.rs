@@ -73,6 +73,16 @@ fn long_options_may_have_a_single_dash_as_in_go() {
     cli.fails(1, "unexpected argument '-n'", &["run", "-nonsense", "c2"]);
 }
 
+#[test]
+fn switches_may_have_a_value() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    cli.ok(&["--debug=false", "run", "--detach=true", "-b", text(&bundle), "c1"]);
+    assert_eq!(cli.ok(&["exec", "-d=false", "--tty=0", "c1", "echo", "--x=true"]), "--x=true\n");
+    cli.fails(1, "not stopped", &["delete", "--force=false", "c1"]);
+    cli.fails(1, "--force", &["delete", "--force=perhaps", "c1"]);
+}
+
 /// As scripts have them whose variables are empty.
 #[test]
 fn an_empty_value_is_as_none() {

@@ -1,5 +1,5 @@
-//! Arguments as Go's flags take them, and scripts for runc may have them: long options with a single dash ("-bundle DIR"), and
-//! empty values ("--pid-file ''"), which say no more than a missing option.
+//! Arguments as Go's flags take them, and scripts for runc may have them: long options with a single dash ("-bundle DIR"),
+//! empty values ("--pid-file ''"), which say no more than a missing option, and switches with a value ("--detach=false").
 
 use std::ffi::{OsStr, OsString};
 
@@ -8,8 +8,11 @@ use clap::{Arg, ArgAction, Command};
 /// The arguments as clap takes them. What the options are is only looked up if there may be one of Go's.
 pub fn translated(arguments: impl Iterator<Item = OsString>, command: impl FnOnce() -> Command) -> Vec<OsString> {
     let arguments: Vec<OsString> = arguments.collect();
-    let is_empty = |argument: &OsString| argument.is_empty() || argument.as_encoded_bytes().ends_with(b"=");
-    if !arguments.iter().skip(1).any(|argument| is_empty(argument) || single(argument).is_some()) {
+    let has_value_of_gos = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        argument.is_empty() || text.split_once('=').is_some_and(|(_, value)| value.is_empty() || truth(value).is_some())
+    };
+    if !arguments.iter().skip(1).any(|argument| has_value_of_gos(argument) || single(argument).is_some()) {
         return arguments;
     }
     let mut command = command();
@@ -34,6 +37,10 @@ fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
             break;
         }
         if let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            if let Some((name, on)) = switch(command, letters) {
+                new.extend(on.then(|| format!("-{name}").into()));
+                continue;
+            }
             let (arg, value) = option(command, letters);
             match (arg, value) {
                 (Some(arg), Some("")) if may_be_left_out(arg) => {}
@@ -58,6 +65,25 @@ fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
     }
     new.extend(given);
     new
+}
+
+/// A switch with a value, in an argument whose first dash is off: what stands before the value, and what that says.
+fn switch<'t>(command: &Command, letters: &'t str) -> Option<(&'t str, bool)> {
+    let (name, value) = letters.split_once('=')?;
+    let arg = match name.strip_prefix('-') {
+        Some(long) => find(command, long)?,
+        None => command.get_arguments().find(|arg| arg.get_short().is_some_and(|short| name == short.to_string()))?,
+    };
+    if takes_value(arg) { None } else { Some((name, truth(value)?)) }
+}
+
+/// As Go's strconv.ParseBool.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 /// The option that takes a value in this argument, whose first dash is off; and the value, unless it is the next argument.
@@ -140,6 +166,20 @@ mod tests {
             "berth create -nonsense c1",
         ] {
             assert_eq!(doubled(line), line);
+        }
+    }
+
+    #[test]
+    fn a_switch_with_a_value_is_there_or_not() {
+        for (line, expected) in [
+            ("berth --debug=true create --no-pivot=false c1", "berth --debug create c1"),
+            ("berth exec -t=1 -d=F -tty=True c1 sh --x=false", "berth exec -t --tty c1 sh --x=false"),
+            // Options that take a value, and values that are none.
+            ("berth --rootless=true exec --env=0 c1 id", "berth --rootless=true exec --env=0 c1 id"),
+            ("berth run --detach=yes --keep=true c1", "berth run --detach=yes --keep c1"),
+            ("berth run --nonsense=true c1", "berth run --nonsense=true c1"),
+        ] {
+            assert_eq!(doubled(line), expected, "{line}");
         }
     }
 
