@@ -27,6 +27,7 @@ BERTH_RUNTIME_SYSTEMD_ANNOTATIONS = 1
 BERTH_RUNTIME_NO_PIVOT = 2
 BERTH_RUNTIME_IDMAPPED_ROOT = 4
 BERTH_RUNTIME_ROOTLESS = 8
+BERTH_RUNTIME_ROOTLESS_AUTO = 16
 BERTH_PROCESS_INHERIT_KEYRING = 1
 BERTH_PROCESS_WAIT_WHILE_PAUSED = 2
 BERTH_PROCESS_FIND_PROGRAM = 4
@@ -121,6 +122,11 @@ BERTH_CGROUP_MODE_NONE = 2
 BERTH_CGROUP_MODE_PROPERTIES = 3
 BERTH_CGROUP_MODE_FULL = 4
 BERTH_CGROUP_MODE_STRICT = 5
+
+# enum berth_network_lock
+BERTH_NETWORK_LOCK_NFTABLES = 0
+BERTH_NETWORK_LOCK_IPTABLES = 1
+BERTH_NETWORK_LOCK_SKIP = 2
 
 
 class berth_config(Structure):
@@ -244,7 +250,7 @@ class berth_checkpoint_options(Structure):
         ("cgroup_mode", c_int32),
         ("status", berth_stream),
         ("page_server_port", c_int32),
-        ("reserved", c_int32),
+        ("network_lock", c_int32),
     ]
 
 
