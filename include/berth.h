@@ -550,7 +550,7 @@ enum berth_cgroup_mode
      */
     BERTH_CGROUP_MODE_FULL = 4,
     /**
-     * None may be there, all are made. Since the container's own are there before, CRIU refuses a restore.
+     * None may be there, all are made. On cgroup v1 CRIU counts the container's own, and refuses a restore.
      */
     BERTH_CGROUP_MODE_STRICT = 5,
 };

@@ -73,7 +73,7 @@ pub enum berth_cgroup_mode {
     Properties = 3,
     /// They are made if missing, and all get their values.
     Full = 4,
-    /// None may be there, all are made. Since the container's own are there before, CRIU refuses a restore.
+    /// None may be there, all are made. On cgroup v1 CRIU counts the container's own, and refuses a restore.
     Strict = 5,
 }
 
