@@ -374,7 +374,9 @@ impl Directory {
         let mut bytes = Vec::with_capacity(4096); // a record, in one read
         File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
         // What is not text is damaged, which the parser says.
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(Some(
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ))
     }
 
     /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in

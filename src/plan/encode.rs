@@ -89,7 +89,10 @@ impl Anchors {
 
     /// The slot where a path begins (0: the root filesystem), and the path from there.
     fn find(&self, path: &Path) -> (u32, PathBuf) {
-        let found = self.mounts.iter().find_map(|(mount, slot)| Some((*slot, path.strip_prefix(mount).ok()?)));
+        // Paths in a plan are in their shortest spelling.
+        let begins = |mount: &Path| path.as_os_str().as_bytes().starts_with(mount.as_os_str().as_bytes());
+        let mut mounts = self.mounts.iter().filter(|(mount, _)| begins(mount));
+        let found = mounts.find_map(|(mount, slot)| Some((*slot, path.strip_prefix(mount).ok()?)));
         found.map_or((0, path.to_owned()), |(slot, rest)| (slot, Path::new("/").join(rest)))
     }
 }

@@ -93,7 +93,7 @@ fn check_mode(device: &oci::LinuxDevice, path: &str) -> Result<()> {
 fn masks(list: &Option<Vec<String>>, path: &str) -> Result<Option<Vec<String>>> {
     let Some(list) = list else { return Ok(None) };
     let plain = list.iter().enumerate().map(|(index, masked)| {
-        let plain = paths::inside(Path::new(masked), &format!("{path}[{index}]"))?;
+        let plain = paths::inside(Path::new(masked), format_args!("{path}[{index}]"))?;
         // It came from a string, so nothing is lost.
         Ok(plain.to_string_lossy().into_owned())
     });

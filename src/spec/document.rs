@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use super::shape::{self, Kind};
@@ -12,27 +13,30 @@ use crate::error::{Code, Error, Result};
 
 /// The text as a value that fits `kind`. `name` is what the text is called in errors.
 pub(super) fn fit(text: &str, name: &str, kind: &Kind) -> Result<Value> {
-    shape::fit(&parse(text, name)?, kind)
+    shape::fit(parse(text, name)?, kind)
 }
 
 /// The same for the part of a configuration that has its place at `path`.
 pub(super) fn fit_part(text: &str, name: &str, kind: &Kind, path: &str) -> Result<Value> {
-    shape::fit_part(&parse(text, name)?, kind, path)
+    shape::fit_part(parse(text, name)?, kind, path)
 }
 
 /// The same for a document of our own: nobody may add to it, so a name that it does not know is a mistake.
 pub(super) fn fit_closed(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     let value = parse(text, name)?;
     shape::refuse_unknown(&value, kind)?;
-    shape::fit(&value, kind)
+    shape::fit(value, kind)
 }
 
 /// The value as the OCI crate's type. The table has checked the types already; what is left for serde
 /// are differences between the two, which must not pass silently either.
 pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        Error::config(&path, error.into_inner())
+    T::deserialize(value).or_else(|_| {
+        // Only a failure is worth keeping track of where it is.
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            Error::config(&path, error.into_inner())
+        })
     })
 }
 
@@ -98,11 +102,15 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if map.contains_key(&name) {
-                return Err(A::Error::custom(format!("{name:?} stands twice in one object")));
+            match map.entry(name) {
+                Entry::Vacant(place) => {
+                    let Strict(value) = members.next_value()?;
+                    place.insert(value);
+                }
+                Entry::Occupied(place) => {
+                    return Err(A::Error::custom(format!("{:?} stands twice in one object", place.key())));
+                }
             }
-            let Strict(value) = members.next_value()?;
-            map.insert(name, value);
         }
         Ok(Value::Object(map))
     }

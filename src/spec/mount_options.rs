@@ -2,6 +2,8 @@
 //!
 //! As in mount(8), a later option wins over an earlier one that says the opposite.
 
+use std::fmt::Display;
+
 use crate::error::{Error, Result};
 
 pub const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
@@ -177,17 +179,17 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// `json_path` is that of the option array.
-pub fn parse(options: &[String], json_path: &str) -> Result<MountOptions> {
+/// `at` is the JSON path of the option array, spelled out only for an error.
+pub fn parse(options: &[String], at: impl Display) -> Result<MountOptions> {
     let mut parsed = MountOptions::default();
     for (index, option) in options.iter().enumerate() {
-        parsed.take(option, &format!("{json_path}[{index}]"))?;
+        parsed.take(option, &|| format!("{at}[{index}]"))?;
     }
     Ok(parsed)
 }
 
 impl MountOptions {
-    fn take(&mut self, option: &str, path: &str) -> Result<()> {
+    fn take(&mut self, option: &str, path: &dyn Fn() -> String) -> Result<()> {
         if let Some(flags) = propagation(option) {
             self.propagation.push(flags);
         } else if let Some(change) = attribute(option) {
@@ -203,7 +205,7 @@ impl MountOptions {
             self.sb_flags.push(option.to_owned());
         } else if NOT_OF_THE_KERNEL.contains(&option) {
             return Err(Error::unsupported_field(
-                path,
+                &path(),
                 format!(
                     "{option:?} cannot be told to the kernel (fsconfig(2)): filesystems that count versions of inodes do it \
                      always since Linux 6.1, and ext4 before that by its own option \"i_version\"; leave it out"
@@ -212,7 +214,7 @@ impl MountOptions {
         } else if option.starts_with("idmap=") || option.starts_with("ridmap=") {
             let message =
                 format!("{option:?} has its mappings elsewhere; expected them in uidMappings and gidMappings");
-            return Err(Error::config(path, message));
+            return Err(Error::config(&path(), message));
         } else {
             match option {
                 "bind" => self.bind = Some(Extent::Single),
@@ -230,24 +232,24 @@ impl MountOptions {
     }
 }
 
-fn file_system_option(option: &str, path: &str) -> Result<(String, Option<String>)> {
+fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String, Option<String>)> {
     let (name, value) = match option.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (option, None),
     };
     if name.is_empty() {
-        return Err(Error::config(path, format!("{option:?} has no name; expected an option like \"mode=755\"")));
+        return Err(Error::config(&path(), format!("{option:?} has no name; expected an option like \"mode=755\"")));
     }
     if splits(option) {
         // One call takes it whole and another takes it apart, so it must not be left to the kernel's age.
         return Err(Error::config(
-            path,
+            &path(),
             format!("{option:?} contains a comma; expected one option in each member of the array"),
         ));
     }
     if name == "source" {
         return Err(Error::config(
-            path,
+            &path(),
             format!("{option:?} is not an option; expected the source in mounts[].source"),
         ));
     }

@@ -30,7 +30,7 @@ const HARMLESS_IN_PROC: [&str; 10] = [
 /// `ro` of a file system on a block device goes to the superblock as well.
 pub fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     let given = mount.options().as_deref().unwrap_or_default();
-    let mut parsed = mount_options::parse(given, &format!("mounts[{index}].options"))?;
+    let mut parsed = mount_options::parse(given, format_args!("mounts[{index}].options"))?;
     let kind = mount.typ().as_deref().unwrap_or_default();
     if kind == "bind" {
         parsed.bind.get_or_insert(Extent::Single);
@@ -72,7 +72,8 @@ pub(super) fn settle(
         return Err(Error::config(&at("destination"), "is empty; expected an absolute path in the container"));
     }
     // The specification's older versions take a relative destination as below "/".
-    let destination = paths::inside(&Path::new("/").join(mount.destination()), &at("destination"))?;
+    let destination =
+        paths::inside(&Path::new("/").join(mount.destination()), format_args!("mounts[{index}].destination"))?;
     let kind = mount.typ().clone().unwrap_or_default();
     guard_proc(&destination, &kind, parsed.bind, &at("destination"))?;
     mount.set_destination(destination);

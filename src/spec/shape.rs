@@ -5,7 +5,7 @@
 //! type the table says or is refused by its path; fields the specification knows and this version
 //! does not implement are refused; what the specification does not know is left out, as it demands.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Result};
 
@@ -82,53 +82,46 @@ impl At<'_> {
 }
 
 /// The document as far as the table knows it, without nulls.
-pub(super) fn fit(value: &Value, kind: &Kind) -> Result<Value> {
-    fit_at(value, kind, &At::Top)
+pub(super) fn fit(mut value: Value, kind: &Kind) -> Result<Value> {
+    fit_at(&mut value, kind, &At::Top)?;
+    Ok(value)
 }
 
 /// The same for a part of a document, which has its place at `path`.
-pub(super) fn fit_part(value: &Value, kind: &Kind, path: &str) -> Result<Value> {
-    fit_at(value, kind, &At::Part(path))
+pub(super) fn fit_part(mut value: Value, kind: &Kind, path: &str) -> Result<Value> {
+    fit_at(&mut value, kind, &At::Part(path))?;
+    Ok(value)
 }
 
-fn fit_at(value: &Value, kind: &Kind, path: &At) -> Result<Value> {
-    match (kind, value) {
-        (Kind::Bool, Value::Bool(_)) => Ok(value.clone()),
-        (Kind::Text, Value::String(text)) => {
-            no_nul(text, path)?;
-            Ok(value.clone())
+fn fit_at(value: &mut Value, kind: &Kind, path: &At) -> Result<()> {
+    match (kind, &mut *value) {
+        (Kind::Bool, Value::Bool(_)) => Ok(()),
+        (Kind::Text, Value::String(text)) => no_nul(text, path),
+        (Kind::OneOf(_, values), Value::String(text)) if values.contains(&text.as_str()) => Ok(()),
+        (Kind::Like(_, accepts), Value::String(text)) if accepts(text) => Ok(()),
+        (Kind::Int(min, max), Value::Number(number)) if exact(number).is_some_and(|n| (*min..=*max).contains(&n)) => {
+            Ok(())
         }
-        (Kind::OneOf(..), Value::String(text)) => match kind {
-            Kind::OneOf(_, values) if values.contains(&text.as_str()) => Ok(value.clone()),
-            _ => Err(misfit(value, kind, path)),
-        },
-        (Kind::Like(_, accepts), Value::String(text)) if accepts(text) => Ok(value.clone()),
-        (Kind::Int(min, max), Value::Number(number)) => {
-            // A number with a fraction or an exponent is neither, and one past 64 bits is not exact.
-            let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-            match exact {
-                Some(exact) if (*min..=*max).contains(&exact) => Ok(value.clone()),
-                _ => Err(misfit(value, kind, path)),
-            }
+        (Kind::List(element), Value::Array(values)) => {
+            let mut values = values.iter_mut().enumerate();
+            values.try_for_each(|(index, value)| fit_at(value, element, &At::Element(path, index)))
         }
-        (Kind::List(element), Value::Array(values)) => values
-            .iter()
-            .enumerate()
-            .map(|(index, value)| fit_at(value, element, &At::Element(path, index)))
-            .collect::<Result<Vec<_>>>()
-            .map(Value::Array),
-        (Kind::Map(element), Value::Object(members)) => {
-            let mut kept = Map::new();
-            for (name, value) in members {
-                let path = At::Member(path, name);
-                no_nul(name, &path)?;
-                kept.insert(name.clone(), fit_at(value, element, &path)?);
-            }
-            Ok(Value::Object(kept))
+        (Kind::Map(element), Value::Object(members)) => members.iter_mut().try_for_each(|(name, value)| {
+            let path = At::Member(path, name);
+            no_nul(name, &path)?;
+            fit_at(value, element, &path)
+        }),
+        (Kind::Object(fields), Value::Object(members)) => {
+            *members = fit_object(std::mem::take(members), fields, path)?;
+            Ok(())
         }
-        (Kind::Object(fields), Value::Object(members)) => fit_object(members, fields, path),
         _ => Err(misfit(value, kind, path)),
     }
+}
+
+/// A number with a fraction or an exponent is none, and one past 64 bits is not exact.
+fn exact(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
 /// Whether the table has a field, and implements it: a path like `linux.seccomp`, where a list stands for its elements.
@@ -172,29 +165,31 @@ fn refuse_unknown_at(value: &Value, kind: &Kind, path: &At) -> Result<()> {
     }
 }
 
-fn fit_object(members: &Map<String, Value>, fields: &[Field], path: &At) -> Result<Value> {
-    let mut kept = Map::new();
+/// The members that the table has, in its order.
+fn fit_object(mut members: Map<String, Value>, fields: &[Field], path: &At) -> Result<Map<String, Value>> {
+    let mut kept = Map::with_capacity(members.len());
     for field in fields {
         let path = At::Member(path, field.name);
-        let value = members.get(field.name).filter(|value| !value.is_null());
-        match (&field.rule, value) {
+        let member = members.swap_remove_entry(field.name).filter(|(_, value)| !value.is_null());
+        match (&field.rule, member) {
             (Rule::Required(kind), None) => {
                 return Err(Error::config(
                     &path.path(),
                     format!("is required and missing; expected {}", expected(kind)),
                 ));
             }
-            (Rule::Required(kind) | Rule::Optional(kind), Some(value)) => {
-                kept.insert(field.name.to_owned(), fit_at(value, kind, &path)?);
+            (Rule::Required(kind) | Rule::Optional(kind), Some((name, mut value))) => {
+                fit_at(&mut value, kind, &path)?;
+                kept.insert(name, value);
             }
             (Rule::Refused(reason), Some(_)) => return Err(Error::unsupported_field(&path.path(), reason)),
-            (Rule::Never(reason), Some(value)) if !says_nothing(value) => {
+            (Rule::Never(reason), Some((_, value))) if !says_nothing(&value) => {
                 return Err(Error::unsupported_field(&path.path(), reason));
             }
             _ => {}
         }
     }
-    Ok(Value::Object(kept))
+    Ok(kept)
 }
 
 fn says_nothing(value: &Value) -> bool {

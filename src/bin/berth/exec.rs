@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use berth::{Container, Paused, Process, ProcessOptions, Settings, Stdio, spec};
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::args::Global;
@@ -211,10 +212,16 @@ impl Exec {
     }
 }
 
+/// What is read of a container's configuration.
+#[derive(Deserialize)]
+struct Own {
+    #[serde(default)]
+    process: Value,
+}
+
 fn own_process(container: &Container) -> Result<Value, Failure> {
-    let config: Value =
-        serde_json::from_str(&container.config_json()?).map_err(|error| Failure::new(error.to_string()))?;
-    let mut process = config["process"].clone();
+    let config = container.config_json()?;
+    let Own { mut process } = serde_json::from_str(&config).map_err(|error| Failure::new(error.to_string()))?;
     if let Some(process) = process.as_object_mut() {
         // Those of another terminal.
         process.shift_remove("terminal");
