@@ -61,7 +61,7 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
     for kind in Kind::ALL {
         for (index, hook) in list(spec, kind).iter().enumerate() {
             let path = format!("hooks.{}[{index}]", kind.name());
-            paths::absolute(hook.path(), &format!("{path}.path"))?;
+            paths::absolute(hook.path(), format_args!("{path}.path"))?;
             let env = hook.env().as_deref().unwrap_or_default();
             validate_process::check_environment(env, &format!("{path}.env"))?;
             if let Some(timeout) = hook.timeout().filter(|timeout| *timeout <= 0) {

@@ -16,12 +16,12 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
         Some(program) if program.is_empty() => {
             return Err(Error::config(&format!("{prefix}args[0]"), "is empty; expected the name or path of a program"));
         }
-        Some(program) => paths::bounded(Path::new(program), &format!("{prefix}args[0]"))?,
+        Some(program) => paths::bounded(Path::new(program), format_args!("{prefix}args[0]"))?,
     }
     for (index, arg) in args.iter().enumerate() {
         fits_exec(arg, &format!("{prefix}args[{index}]"))?;
     }
-    paths::absolute(process.cwd(), &format!("{prefix}cwd"))?;
+    paths::absolute(process.cwd(), format_args!("{prefix}cwd"))?;
     check_environment(process.env().as_deref().unwrap_or_default(), &format!("{prefix}env"))?;
     let groups = process.user().additional_gids().as_ref().map_or(0, Vec::len);
     if groups > MOST_GROUPS {
