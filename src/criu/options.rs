@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::message;
 use crate::error::{Error, Result};
 use crate::process::ProcessOptions;
-use crate::security::labels::Module;
+use crate::security::labels::{self, Module};
+use crate::spec::oci;
 
 /// How long CRIU may take if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -193,15 +194,10 @@ impl RestoreOptions {
     /// Labels are asked for only where the module is there to enforce them: CRIU passes over some of them elsewhere.
     pub(crate) fn check_labels(&self) -> Result<()> {
         if let Some(profile) = &self.lsm_profile {
-            let module = match profile.split_once(':') {
-                Some(("apparmor", name)) if !name.is_empty() => Module::AppArmor,
-                Some(("selinux", label)) if !label.is_empty() => Module::Selinux,
-                _ => {
-                    let message =
-                        format!("lsm_profile is {profile:?}; expected \"apparmor:\" or \"selinux:\" and a name");
-                    return Err(Error::invalid_argument(message));
-                }
-            };
+            let (module, _) = label(profile).ok_or_else(|| {
+                let message = format!("lsm_profile is {profile:?}; expected \"apparmor:\" or \"selinux:\" and a name");
+                Error::invalid_argument(message)
+            })?;
             module.required("lsm_profile")?;
         }
         match &self.lsm_mount_context {
@@ -210,7 +206,25 @@ impl RestoreOptions {
         }
     }
 
+    /// The labels that a process of this configuration has after the restore.
+    pub(crate) fn labels_for<'a>(&'a self, process: &'a oci::Process) -> Vec<(Module, &'a str)> {
+        match self.lsm_profile.as_deref().and_then(label) {
+            Some(label) => vec![label],
+            None => labels::of(process),
+        }
+    }
+
     pub(crate) fn patience(&self) -> Duration {
         self.timeout.unwrap_or(PATIENCE)
+    }
+}
+
+/// Of "apparmor:NAME" and "selinux:LABEL".
+fn label(profile: &str) -> Option<(Module, &str)> {
+    let (module, name) = profile.split_once(':').filter(|(_, name)| !name.is_empty())?;
+    match module {
+        "apparmor" => Some((Module::AppArmor, name)),
+        "selinux" => Some((Module::Selinux, name)),
+        _ => None,
     }
 }

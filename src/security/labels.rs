@@ -56,6 +56,25 @@ pub fn of(process: &Process) -> Vec<(Module, &str)> {
     labels
 }
 
+/// The label that a process has now. None when it is gone.
+pub fn current(pid: i32, module: Module) -> Result<Option<String>> {
+    let common = || identity::read_proc(&format!("{pid}/attr/current"));
+    let text = match module {
+        Module::AppArmor => match identity::read_proc(&format!("{pid}/attr/apparmor/current"))? {
+            Some(text) => Some(text),
+            None => common()?,
+        },
+        Module::Selinux => common()?,
+    };
+    Ok(text.map(|text| plain(&text).to_owned()))
+}
+
+/// Without the end of the text, and without the mode that AppArmor adds: "name (enforce)".
+fn plain(text: &str) -> &str {
+    let text = text.trim_end_matches(['\n', '\0']);
+    text.strip_suffix(')').and_then(|text| text.rsplit_once(" (")).map_or(text, |(name, _)| name)
+}
+
 /// `prefix` is "process." in a configuration, and empty in a process's own document.
 pub fn check_host(process: &Process, prefix: &str) -> Result<()> {
     of(process).into_iter().try_for_each(|(module, _)| match module {
@@ -96,6 +115,18 @@ pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
 mod tests {
     use super::*;
     use crate::plan::CopyUp;
+
+    #[test]
+    fn a_label_is_told_without_its_mode() {
+        for (text, label) in [
+            ("web (enforce)\n", "web"),
+            ("a b (c) (complain)\n", "a b (c)"),
+            ("unconfined\n", "unconfined"),
+            ("u:r:t:s0:c1\0", "u:r:t:s0:c1"),
+        ] {
+            assert_eq!(plain(text), label);
+        }
+    }
 
     #[test]
     fn new_filesystems_have_the_label_and_others_their_own() {

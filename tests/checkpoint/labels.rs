@@ -33,6 +33,29 @@ fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {
     end(restored);
 }
 
+/// Neither images nor CRIU decide how a container is confined.
+#[test]
+fn images_whose_processes_have_another_label_than_the_configuration_says_are_refused() {
+    if !apparmor() {
+        return;
+    }
+    let profile = Profile::load();
+    let host = host();
+    let data = host.data();
+    let images = host.images("images");
+    let unconfined = counter(&data);
+    host.dumped(&unconfined, &data, &into(&images));
+    let files = Files::of(&data);
+    let mut config = unconfined.clone();
+    config["process"]["apparmorProfile"] = json!(profile.0);
+    let error = host.restore(&config, &from(&images)).unwrap_err();
+    let expected = format!("has the AppArmor label \"unconfined\" instead of {:?}", profile.0);
+    assert!(error.code == Code::Criu && error.message.contains(&expected), "{error}");
+    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+    files.put_back();
+    end(host.restored(&unconfined, &images));
+}
+
 /// CRIU would pass over some of them without a word.
 #[test]
 fn a_label_that_nobody_enforces_is_refused_before_anything_is_touched() {

@@ -9,6 +9,7 @@ use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
 use crate::error::{Code, Doing, Error, Result, Stage};
 use crate::identity;
+use crate::security::labels;
 use crate::spec::capabilities::Sets;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType;
@@ -27,7 +28,9 @@ impl Work<'_> {
     pub(super) fn verify_privileges(&self, pid: i32) -> Result<()> {
         let process = process_of(self.config)?;
         let bounding = Sets::of(process).bounding;
-        for pid in family(pid)? {
+        let family = family(pid)?;
+        self.verify_labels(pid, &family)?;
+        for pid in family {
             let status = identity::read_proc(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
             let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
             let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
@@ -37,6 +40,26 @@ impl Work<'_> {
             }
             if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
                 return Err(unfit(format!("process {pid} could get new privileges")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A CRIU that was built without a module passes over its labels without a word (Debian's knows no SELinux), and images
+    /// may name any. init has the label that is asked for; others may have come to another one, but not to the caller's.
+    fn verify_labels(&self, init: i32, family: &[i32]) -> Result<()> {
+        let own = std::process::id() as i32;
+        for (module, wanted) in self.options.labels_for(process_of(self.config)?) {
+            let callers = labels::current(own, module)?.unwrap_or_default();
+            for &pid in family {
+                let found = labels::current(pid, module)?.ok_or_else(|| gone(pid))?;
+                let fits = found == wanted
+                    || found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with("//"))
+                    || (pid != init && found != callers);
+                if !fits {
+                    let name = module.name();
+                    return Err(unfit(format!("process {pid} has the {name} label {found:?} instead of {wanted:?}")));
+                }
             }
         }
         Ok(())
