@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use berth::{Code, Stage};
 use common::*;
@@ -93,6 +94,30 @@ fn options_of_every_filesystem_reach_it() {
     }
     for option in ["defaults", "silent", "loud"] {
         assert_eq!(shown(tmpfs("/mnt", &[option])), shown(tmpfs("/mnt", &[])), "{option}");
+    }
+}
+
+/// The kernel shows it nowhere, so its calls are looked at: mount(2) is told once, and what else was set stays.
+#[test]
+fn changes_of_inodes_are_counted_where_that_is_asked_for() {
+    let host = Host::new();
+    for (option, asked) in [("iversion", 1), ("noiversion", 0)] {
+        let mut config = shell(TABLE);
+        push_mount(&mut config, tmpfs("/mnt", &["nosuid", "noatime", "lazytime", "ro", option]));
+        let (bundle, trace) = (host.bundle(&unique("b"), &config), host.path(option));
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-e", "trace=mount", "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_berth"));
+        strace.arg("--root").arg(host.path("state")).args(["run", "--bundle"]).arg(&bundle).arg(unique("c"));
+        let output = strace.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found = mounted(&String::from_utf8(output.stdout).unwrap(), "/mnt");
+        for (name, list) in [("ro", &found.options), ("nosuid", &found.options), ("noatime", &found.options)] {
+            assert!(list.iter().any(|shown| shown == name), "{name}: {list:?}");
+        }
+        assert!(found.super_options.iter().any(|shown| shown == "lazytime"), "{:?}", found.super_options);
+        let calls = fs::read_to_string(&trace).unwrap();
+        let calls: Vec<&str> = calls.lines().filter(|line| line.contains("MS_I_VERSION")).collect();
+        assert!(calls.len() == asked && calls.iter().all(|call| call.ends_with("= 0")), "{calls:?}");
     }
 }
 

@@ -104,7 +104,7 @@ impl Mounter<'_> {
         if stat(tree)?.is_dir() { tree::make_directory(self.top, path) } else { tree::make_file(self.top, path) }
     }
 
-    pub fn propagation(&self, step: &Step) -> Result<()> {
+    pub fn flags(&self, step: &Step) -> Result<()> {
         let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
         let result = at_descriptor(self.proc, target, |path| mount_flags(path, step.a[0]));
         close(target);

@@ -103,7 +103,7 @@ impl Init {
                 close(tree);
                 self.fill(a0, -1)
             }
-            Op::MountPropagation => self.mounter(&step)?.propagation(&step),
+            Op::MountFlags => self.mounter(&step)?.flags(&step),
             Op::IdMap => map_owners(self.slot(a0)?, step.flags & WHOLE_TREE != 0, self.slot(a1)?),
             Op::Reconfigure => self.mounter(&step)?.reconfigure(&step),
             Op::Remount => self.mounter(&step)?.remount(&step),

@@ -105,8 +105,8 @@ ops! {
     /// Attaches the tree of slot a0 on target s2. a1, a2: attributes to set and to clear, a3: the same for all
     /// mounts of the tree, set in the high and cleared in the low half.
     Attach = 25,
-    /// mount(NULL, target s2, NULL, a0): propagation of one mount.
-    MountPropagation = 26,
+    /// mount(NULL, target s2, NULL, a0): propagation of one mount, and flags that no other call takes.
+    MountFlags = 26,
     /// Changes the mount on target s2: a1, a2 as for `Attach`.
     Remount = 27,
     /// Hides s2: /dev/null over a file, an empty read-only tmpfs over a directory. A missing path is fine.

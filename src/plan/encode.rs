@@ -255,7 +255,7 @@ impl Block {
                 out.a = attribute_words(0, attributes);
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }
-            Step::MountPropagation { target, flags, .. } => {
+            Step::MountPropagation { target, flags, .. } | Step::CountVersions { target, flags, .. } => {
                 out.a[0] = *flags;
                 out.s[2] = self.inside(&mut out, anchors, target, Links::Refused);
             }

@@ -124,6 +124,9 @@ impl Root<'_> {
             (None, _) => {
                 let id_map = id_map.map(|(slot, _)| slot);
                 plan.push(new_filesystem(mount, &options, target.clone(), id_map, entry));
+                if let Some(flags) = options.versions_flags() {
+                    plan.push(Step::CountVersions { target: target.clone(), flags, entry });
+                }
             }
         }
         if options.copy_up && readonly != 0 {

@@ -147,6 +147,12 @@ pub enum Step {
         attributes: Attributes,
         entry: Entry,
     },
+    /// A filesystem counts the changes of its inodes from now on.
+    CountVersions {
+        target: PathBuf,
+        flags: u64,
+        entry: Entry,
+    },
     /// Options of a filesystem that is mounted.
     Reconfigure {
         target: PathBuf,
@@ -295,6 +301,9 @@ impl Step {
                 format!("making the mount {} {}", show(target), propagation_name(*flags))
             }
             Step::Remount { target, .. } => format!("changing the options of the mount {}", show(target)),
+            Step::CountVersions { target, .. } => {
+                format!("having the filesystem on {} count changes of inodes (iversion)", show(target))
+            }
             Step::Reconfigure { target, .. } => format!("changing the filesystem mounted on {}", show(target)),
             Step::Mask(path) => format!("masking {}", show(path)),
             Step::ReadonlyPath(path) => format!("making {} read-only", show(path)),
@@ -425,6 +434,7 @@ impl Step {
         | Step::Attach { entry, .. }
         | Step::MountPropagation { entry, .. }
         | Step::Remount { entry, .. }
+        | Step::CountVersions { entry, .. }
         | Step::Reconfigure { entry, .. }) = self
         else {
             return None;
@@ -452,7 +462,7 @@ impl Step {
             Step::TakeRoot(_) => Op::TakeRoot,
             Step::Mount { .. } => Op::Mount,
             Step::Attach { .. } => Op::Attach,
-            Step::MountPropagation { .. } => Op::MountPropagation,
+            Step::MountPropagation { .. } | Step::CountVersions { .. } => Op::MountFlags,
             Step::Remount { .. } => Op::Remount,
             Step::IdMap { .. } => Op::IdMap,
             Step::Reconfigure { .. } => Op::Reconfigure,

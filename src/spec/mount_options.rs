@@ -46,6 +46,8 @@ pub struct MountOptions {
     /// Names for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, which does
     /// not touch a superblock that others share; see `mounts::options` for where it is needed.
     pub sb_flags: Vec<String>,
+    /// `iversion`: changes of inodes are counted. mount(2) alone can say so; see [`MountOptions::versions_flags`].
+    pub versions: bool,
     /// What is left is the file system's own.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -161,11 +163,8 @@ impl Change {
 const SUPERBLOCK: [(&str, &str); 4] =
     [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
-/// Known to the specification and not to the kernel's calls that take a filesystem's options (fsconfig(2)), so that
-/// nothing could be done about them. The filesystems that count versions of inodes do so always (ext4 since Linux 6.1).
-const NOT_OF_THE_KERNEL: [&str; 2] = ["iversion", "noiversion"];
-
-const OTHERS: [&str; 8] = ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "silent"];
+const OTHERS: [&str; 10] =
+    ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "silent", "iversion", "noiversion"];
 
 /// Every option that is known by name; others are the filesystem's own.
 pub fn names() -> Vec<String> {
@@ -189,6 +188,41 @@ pub fn parse(options: &[String], at: impl Display) -> Result<MountOptions> {
 }
 
 impl MountOptions {
+    /// The first option that a filesystem must be told.
+    pub fn of_the_filesystem(&self) -> Option<&str> {
+        let versions = self.versions.then_some("iversion");
+        self.data.first().map(|(name, _)| name.as_str()).or(self.sb_flags.first().map(String::as_str)).or(versions)
+    }
+
+    /// What a remount by mount(2) says to have a new filesystem count versions, with all that it has of other flags: the
+    /// call replaces them.
+    pub fn versions_flags(&self) -> Option<u64> {
+        const SUPERBLOCK: [(&str, u64); 4] = [
+            ("ro", libc::MS_RDONLY),
+            ("sync", libc::MS_SYNCHRONOUS),
+            ("mand", libc::MS_MANDLOCK),
+            ("lazytime", libc::MS_LAZYTIME),
+        ];
+        const ATTRIBUTES: [(u64, u64); 6] = [
+            (MOUNT_ATTR_RDONLY, libc::MS_RDONLY),
+            (MOUNT_ATTR_NOSUID, libc::MS_NOSUID),
+            (MOUNT_ATTR_NODEV, libc::MS_NODEV),
+            (MOUNT_ATTR_NOEXEC, libc::MS_NOEXEC),
+            (MOUNT_ATTR_NODIRATIME, libc::MS_NODIRATIME),
+            (MOUNT_ATTR_NOSYMFOLLOW, 256),
+        ];
+        let atime = match self.attr_set & MOUNT_ATTR__ATIME {
+            MOUNT_ATTR_NOATIME => libc::MS_NOATIME,
+            MOUNT_ATTR_STRICTATIME => libc::MS_STRICTATIME,
+            _ => libc::MS_RELATIME,
+        };
+        let superblock = SUPERBLOCK.iter().filter(|(name, _)| self.sb_flags.iter().any(|given| given == name));
+        let attributes = ATTRIBUTES.iter().filter(|(attribute, _)| self.attr_set & attribute != 0);
+        let flags = superblock.map(|(_, flag)| flag).chain(attributes.map(|(_, flag)| flag));
+        let all = flags.fold(libc::MS_REMOUNT | libc::MS_I_VERSION | atime, |all, flag| all | flag);
+        self.versions.then_some(all)
+    }
+
     fn take(&mut self, option: &str, path: &dyn Fn() -> String) -> Result<()> {
         if let Some(flags) = propagation(option) {
             self.propagation.push(flags);
@@ -203,14 +237,6 @@ impl MountOptions {
         } else if let Some((on, off)) = SUPERBLOCK.iter().find(|(on, off)| option == *on || option == *off) {
             self.sb_flags.retain(|flag| flag != on && flag != off);
             self.sb_flags.push(option.to_owned());
-        } else if NOT_OF_THE_KERNEL.contains(&option) {
-            return Err(Error::unsupported_field(
-                &path(),
-                format!(
-                    "{option:?} cannot be told to the kernel (fsconfig(2)): filesystems that count versions of inodes do it \
-                     always since Linux 6.1, and ext4 before that by its own option \"i_version\"; leave it out"
-                ),
-            ));
         } else if option.starts_with("idmap=") || option.starts_with("ridmap=") {
             let message =
                 format!("{option:?} has its mappings elsewhere; expected them in uidMappings and gidMappings");
@@ -223,6 +249,9 @@ impl MountOptions {
                 "idmap" => self.idmap = Some(Extent::Single),
                 "ridmap" => self.idmap = Some(Extent::Recursive),
                 "tmpcopyup" => self.copy_up = true,
+                "iversion" => self.versions = true,
+                // As with mount(8): it is not asked for, and a filesystem that counts in any case goes on.
+                "noiversion" => self.versions = false,
                 // The first says nothing; the others are about messages in the kernel's log.
                 "defaults" | "silent" | "loud" => {}
                 _ => self.data.push(file_system_option(option, path)?),
@@ -288,6 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn a_remount_for_versions_keeps_the_other_flags() {
+        let remount = libc::MS_REMOUNT | libc::MS_I_VERSION;
+        assert_eq!(of(&["iversion", "noiversion"]).versions_flags(), None);
+        assert_eq!(of(&["noiversion", "iversion"]).versions_flags(), Some(remount | libc::MS_RELATIME));
+        let given = of(&["nosuid", "nosymfollow", "noatime", "lazytime", "sync", "iversion", "mode=755"]);
+        let kept = libc::MS_NOSUID | 256 | libc::MS_NOATIME | libc::MS_LAZYTIME | libc::MS_SYNCHRONOUS;
+        assert_eq!(given.versions_flags(), Some(remount | kept));
+        assert_eq!(given.data, [("mode".to_owned(), Some("755".to_owned()))]);
+    }
+
+    #[test]
     fn access_time_is_a_number_in_a_field() {
         let options = of(&["noatime", "strictatime"]);
         assert_eq!(options.attr_set, MOUNT_ATTR_STRICTATIME);
@@ -330,7 +370,7 @@ mod tests {
             let parsed = of(&[name]);
             assert!(parsed.data.is_empty(), "{name}");
         }
-        for name in ["norelatime", "rnostrictatime", "rro", "tmpcopyup", "ridmap", "loud", "dirsync", "runbindable"] {
+        for name in ["norelatime", "rnostrictatime", "rro", "tmpcopyup", "ridmap", "loud", "dirsync", "iversion"] {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
     }

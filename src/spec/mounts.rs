@@ -81,6 +81,12 @@ pub(super) fn settle(
     check_copy_up(&kind, index, &parsed)?;
     check_cgroup(&kind, index, &parsed, namespaces)?;
 
+    if parsed.versions && parsed.remount {
+        return Err(Error::config(
+            &at("options"),
+            "\"iversion\" is for a new filesystem; expected it with the mount itself, without remount",
+        ));
+    }
     if parsed.bind.is_some() {
         settle_bind(mount, index, &parsed, bundle)
     } else if parsed.remount {
@@ -99,7 +105,7 @@ pub(super) fn settle(
 
 fn settle_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
-    if let Some(name) = parsed.data.first().map(|(name, _)| name).or(parsed.sb_flags.first()) {
+    if let Some(name) = parsed.of_the_filesystem() {
         return Err(Error::config(
             &format!("mounts[{index}].options"),
             format!("{name:?} is not an option of a bind mount; expected attributes like \"ro\" and propagation"),
@@ -166,10 +172,10 @@ fn check_id_mappings(mount: &oci::Mount, index: usize, parsed: &MountOptions, na
 fn check_cgroup(kind: &str, index: usize, parsed: &MountOptions, namespaces: &Namespaces) -> Result<()> {
     let none = match kind {
         "cgroup" => true,
-        "cgroup2" => !namespaces.has(oci::LinuxNamespaceType::Cgroup),
+        "cgroup2" => !namespaces.has(oci::LinuxNamespaceType::Cgroup) || parsed.versions,
         _ => false,
     };
-    match parsed.data.first().map(|(name, _)| name).or(parsed.sb_flags.first()).filter(|_| none) {
+    match parsed.of_the_filesystem().filter(|_| none) {
         Some(name) => Err(Error::config(
             &format!("mounts[{index}].options"),
             format!(

@@ -84,8 +84,6 @@ fn options() {
         bad("/mounts/-", options("[\"ro\", \"mode=755,suid\"]"), "mounts[7].options[1]", "contains a comma"),
         bad("/mounts/-", options("[\"nosuid,nodev\"]"), one, "one option in each member"),
         bad("/mounts/-", options("[\"source=/dev/sda\"]"), one, "expected the source in mounts[].source"),
-        unsupported("/mounts/-", options("[\"iversion\"]"), one).saying("its own option \"i_version\""),
-        unsupported("/mounts/-", options("[\"noiversion\"]"), one),
         bad("/mounts/-", options("[\"idmap\"]"), "mounts[7].uidMappings", "there is no user namespace"),
         bad("/mounts/-", options("[\"ridmap\"]"), "mounts[7].uidMappings", "is missing"),
         bad("/mounts/-", bind("[\"idmap\"]"), "mounts[7].uidMappings", "there is no user namespace"),
@@ -112,6 +110,14 @@ fn options() {
             "host's",
         )
         .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
+        bad("/mounts/-", bind("[\"iversion\"]"), "mounts[7].options", "\"iversion\" is not an option of a bind mount"),
+        bad("/mounts/-", options("[\"iversion\", \"remount\"]"), "mounts[7].options", "without remount"),
+        bad(
+            "/mounts/-",
+            r#"{"destination": "/a", "type": "cgroup2", "options": ["iversion"]}"#,
+            "mounts[7].options",
+            "would be an option of the host's cgroups",
+        ),
         bad("/mounts/-", bind("[\"sync\"]"), "mounts[7].options", "\"sync\" is not an option of a bind mount"),
         bad("/mounts/-", bind("[\"lazytime\"]"), "mounts[7].options", "is not an option of a bind mount"),
         bad("/mounts/-", bind("[\"remount\", \"size=1\"]"), "mounts[7].options", "is not an option of a bind mount"),
