@@ -142,7 +142,7 @@ fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
 }
 
 /// Where SELinux runs without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tests/vm-suite labels`), the kernel
-/// knows the names of its initial labels and no others.
+/// knows the names of its initial labels and no others. With one: selinux.rs.
 #[test]
 fn the_process_and_new_filesystems_have_their_selinux_label() {
     if !selinux() {
@@ -182,10 +182,44 @@ impl log::Log for Keep {
     fn flush(&self) {}
 }
 
+fn keep_the_log() {
+    // The second to come finds it set.
+    let _ = log::set_logger(&Keep);
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
+/// An engine in a container, for one, has not all of them itself.
+#[test]
+fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
+    keep_the_log();
+    let work = || {
+        // Of this thread alone.
+        caps::drop(None, caps::CapSet::Bounding, caps::Capability::CAP_AUDIT_WRITE).unwrap();
+        let host = Host::new();
+        let mut config = shell("exec cat /proc/self/status");
+        let status = host.stdout_of(&config);
+        for set in ["CapPrm", "CapEff", "CapBnd"] {
+            assert_eq!(status_line(&status, set), "0000000000000420", "{set}");
+        }
+        config["process"]["args"][2] = json!("exec sleep 1000");
+        let container = host.run(&config, &quiet()).unwrap();
+        let mut process = shell_process("exec cat /proc/self/status");
+        process["capabilities"] = json!({ "bounding": ["CAP_AUDIT_WRITE", "CAP_CHOWN"] });
+        assert_eq!(status_line(&exec_output(&container, &process).0, "CapBnd"), "0000000000000001");
+        // A new user namespace has them all.
+        config["process"]["args"][2] = json!("exec cat /proc/self/status");
+        with_user_namespace(&mut config);
+        assert_eq!(status_line(&host.stdout_of(&config), "CapBnd"), "0000000020000420");
+    };
+    std::thread::spawn(work).join().unwrap();
+    let logged = LOGGED.lock().unwrap();
+    let line = "WARN capabilities that the caller's bounding set lacks are not granted: CAP_AUDIT_WRITE";
+    assert_eq!(logged.iter().filter(|logged| *logged == line).count(), 3, "{logged:?}");
+}
+
 #[test]
 fn capabilities_that_nobody_knows_are_logged_and_not_granted() {
-    log::set_logger(&Keep).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    keep_the_log();
     let host = Host::new();
     let mut config = shell("cat /proc/self/status; exec sleep 1000");
     let names = json!(["CAP_KILL", "CAP_FLY", "CAP_OF_LINUX_9"]);

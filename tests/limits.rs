@@ -135,6 +135,27 @@ fn the_limit_of_pids_bites() {
     container.delete(Force::No).unwrap();
 }
 
+/// OCI runtime specification 1.3: 0 is a limit as the kernel has it, and nobody can start anything beside init.
+#[test]
+fn no_processes_beside_init_are_a_limit_too() {
+    if !has("pids") {
+        return;
+    }
+    let host = Host::new();
+    let mut config = shell("sleep 0 || echo; exit 3");
+    with_resources(&mut config, "pids", json!({ "limit": 0 }));
+    let container = host.create(&config, &piped()).unwrap();
+    assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "0");
+    container.start().unwrap();
+    let text = read_all(&container.init_process().unwrap());
+    assert!(text.contains("can't fork"), "{text}");
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    // Not said, it is no limit.
+    with_resources(&mut config, "pids", json!({}));
+    assert_eq!(host.output(&config).1, ExitStatus::Exited(3));
+}
+
 #[test]
 fn pids_are_listed() {
     let host = Host::new();

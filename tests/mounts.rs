@@ -402,6 +402,27 @@ fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
     assert!(text.starts_with("made\n"), "{text}");
 }
 
+/// The specification's "Cgroup ownership": in a user namespace nobody could use the mount otherwise.
+#[test]
+fn who_has_the_own_part_of_cgroup_v2_read_write_owns_it() {
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        return; // v1 has no safe delegation
+    }
+    let host = Host::new();
+    let work = "cd /sys/fs/cgroup; stat -c %u . cgroup.procs cgroup.max.depth; mkdir sub && echo 0 >sub/cgroup.procs; \
+                grep ^0:: /proc/self/cgroup; (echo 5 >cgroup.max.depth) 2>&1 | sed 's/.*: //'";
+    let mut config = shell(work);
+    with_user_namespace(&mut config);
+    mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev"]);
+    assert_eq!(host.stdout_of(&config), "0\n0\n65534\n0::/sub\nPermission denied\n");
+    // Of the process's user, whoever that is.
+    config["process"]["user"] = json!({ "uid": 5, "gid": 5 });
+    assert_eq!(host.stdout_of(&config), "5\n5\n65534\n0::/sub\nPermission denied\n");
+    config["process"]["args"][2] = json!("cd /sys/fs/cgroup; stat -c %u . cgroup.procs");
+    mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev", "ro"]);
+    assert_eq!(host.stdout_of(&config), "65534\n65534\n");
+}
+
 #[test]
 fn a_mount_may_cover_another() {
     let host = Host::new();

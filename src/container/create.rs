@@ -224,6 +224,19 @@ impl Container {
         }
     }
 
+    /// The user of a container that has its part of the cgroup tree read-write becomes its owner.
+    pub(super) fn delegate(&self, config: &Config, cgroup: &dyn Cgroup, pid: i32) -> Result<()> {
+        if !plan::delegates_cgroup(config.spec()) {
+            return Ok(());
+        }
+        let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
+        let (uid, _) = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
+        match uid == nix::unistd::geteuid().as_raw() {
+            true => Ok(()),
+            false => cgroup.give_to(uid),
+        }
+    }
+
     /// The host's part, from the spawned init to the one that is ready.
     fn accompany<'p>(
         &self,
@@ -253,6 +266,7 @@ impl Container {
         if let Some(maps) = IdMaps::of(config.spec()) {
             id_maps::write(init.pid(), &maps, self.runtime.settings.setup_timeout)?;
         }
+        self.delegate(config, cgroup, init.pid())?;
         network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;

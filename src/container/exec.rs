@@ -19,7 +19,7 @@ use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::security::{labels, seccomp};
 use crate::spawn::{self, Child, Launch};
 use crate::spec::namespaces::Namespaces;
-use crate::spec::{Config, oci};
+use crate::spec::{Config, capabilities, oci};
 
 impl Container {
     /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
@@ -54,6 +54,9 @@ impl Container {
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
+        if !in_user_namespace {
+            capabilities::report_withheld(process);
+        }
         let join = |cgroup: &dyn Cgroup| self.join(&plan, &record, (config, status), cgroup, &streams.low);
         let joined = join(cgroup.as_ref()).or_else(|error| match beside_init(&record, options, &error)? {
             Some(cgroup) => join(cgroup.as_ref()),

@@ -179,7 +179,8 @@ impl Container {
         if list.is_empty() {
             return Ok(());
         }
-        let state = oci_state::for_hooks(config, record, status)?;
+        let inside = !matches!(place, hooks::Place::Host);
+        let state = oci_state::for_hooks(config, record, status, inside)?;
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
     }
 

@@ -4,14 +4,30 @@ use serde_json::{Map, Value, json};
 
 use super::{Container, Record, Status};
 use crate::error::{Code, Error, Result};
+use crate::identity;
 use crate::security::seccomp;
 use crate::spec::Config;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType as Kind;
 
-/// What hooks get on standard input: the state of the OCI runtime specification and nothing more.
-pub fn for_hooks(config: &Config, record: &Record, status: Status) -> Result<String> {
-    text(&Value::Object(oci(config, record, status)))
+/// What hooks get on standard input: the state of the OCI runtime specification and nothing more. Those that run inside
+/// are told the pid that init has for them.
+pub fn for_hooks(config: &Config, record: &Record, status: Status, inside: bool) -> Result<String> {
+    let mut state = oci(config, record, status);
+    if inside
+        && let Some(init) = &record.init
+        && let Some(pid) = innermost_pid(init.identity.pid)?
+    {
+        state.insert("pid".into(), json!(pid));
+    }
+    text(&Value::Object(state))
+}
+
+/// The pid of a process in its own pid namespace. None when it is gone.
+fn innermost_pid(pid: i32) -> Result<Option<i32>> {
+    let status = identity::read_proc(&format!("{pid}/status"))?.unwrap_or_default();
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    Ok(pids.and_then(|pids| pids.split_whitespace().last()?.parse().ok()))
 }
 
 /// What the supervisor of a seccomp filter gets with the listener: the container process state of the OCI runtime

@@ -363,6 +363,7 @@ impl Work<'_> {
                 let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
                 record.namespaces = self.verify_namespaces(pid)?;
                 self.verify_cgroups(pid, cgroup)?;
+                self.container.delegate(self.config, cgroup, pid)?;
                 streams.give(super::prepare::owner(
                     pid,
                     record.namespaces & libc::CLONE_NEWUSER as u64 != 0,

@@ -42,10 +42,24 @@ pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
     }
 }
 
-/// `taken` are the names in a namespace that is joined.
-pub fn plan(host: &mut Socket, devices: &[NetDevice], taken: &[String]) -> Result<Vec<DeviceRecord>> {
-    let mut records = Vec::new();
+/// `taken` are the names in a namespace that is joined, `reserved` those that other links will have.
+pub fn plan(
+    host: &mut Socket,
+    devices: &[NetDevice],
+    taken: &[String],
+    reserved: &[String],
+) -> Result<Vec<DeviceRecord>> {
+    let mut records: Vec<DeviceRecord> = Vec::new();
     for device in devices {
+        let free = |name: &str| {
+            !taken.iter().chain(reserved).any(|other| other == name)
+                && !devices.iter().any(|other| other.name == name)
+                && !records.iter().any(|other| other.name == name)
+        };
+        // The kernel would choose the same, but after the record is written.
+        let numbered = device
+            .template()
+            .and_then(|first| (0u32..).map(|number| format!("{first}{number}")).find(|name| free(name)));
         if taken.contains(&device.name) {
             let problem =
                 format!("the joined network namespace has an interface {:?}; expected a free name", device.name);
@@ -54,7 +68,7 @@ pub fn plan(host: &mut Socket, devices: &[NetDevice], taken: &[String]) -> Resul
         let link = look(host, device)?;
         records.push(DeviceRecord {
             host_name: device.host_name.clone(),
-            name: device.name.clone(),
+            name: numbered.unwrap_or_else(|| device.name.clone()),
             addresses: address::addresses(host, link.index)?,
             kind: link.kind,
             mac: link.mac,

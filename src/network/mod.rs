@@ -72,11 +72,11 @@ pub(crate) fn plan(config: &Config, joined: Option<&File>, deadline: Deadline) -
         Some(joined) => names(&mut namespace::socket(joined.as_fd(), deadline)?)?,
         None => Vec::new(),
     };
+    let reserved: Vec<String> = networks.veths.iter().filter_map(|veth| veth.name.clone()).collect();
     let mut host = Socket::host()?;
-    Ok(Some(Journal {
-        devices: device::plan(&mut host, &devices, &taken)?,
-        pairs: veth::plan(&mut host, &networks.veths, &devices, &taken)?,
-    }))
+    let devices = device::plan(&mut host, &devices, &taken, &reserved)?;
+    let pairs = veth::plan(&mut host, &networks.veths, &devices, &taken)?;
+    Ok(Some(Journal { pairs, devices }))
 }
 
 fn names(socket: &mut Socket) -> Result<Vec<String>> {

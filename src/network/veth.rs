@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::link::{self, Link, Mac, find_link};
 use super::netlink::Socket;
-use super::{Journal, address, existing};
+use super::{DeviceRecord, Journal, address, existing};
 use crate::error::{Doing, Error, Result};
-use crate::spec::net_devices::NetDevice;
 use crate::spec::networks::{Veth, free_name};
 
 /// A pair as the record has it.
@@ -55,7 +54,7 @@ fn bridge_link(host: &mut Socket, veth: &Veth, name: &str) -> Result<Link> {
 }
 
 /// `taken` are the names in a namespace that is joined.
-pub fn plan(host: &mut Socket, veths: &[Veth], devices: &[NetDevice], taken: &[String]) -> Result<Vec<PairRecord>> {
+pub fn plan(host: &mut Socket, veths: &[Veth], devices: &[DeviceRecord], taken: &[String]) -> Result<Vec<PairRecord>> {
     let mut records: Vec<PairRecord> = Vec::new();
     for veth in veths {
         let in_use = |name: &str| {

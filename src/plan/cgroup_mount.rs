@@ -14,10 +14,22 @@ use crate::spec::mount_options::{
     MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountOptions,
 };
 use crate::spec::mounts;
-use crate::spec::oci::Mount;
+use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::{LinuxNamespaceType, Mount, Spec};
 
 pub fn is_cgroup(mount: &Mount) -> bool {
     matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
+}
+
+/// Whether a container has its own part of the tree, read-write at the usual place.
+pub fn is_delegated(spec: &Spec) -> bool {
+    let read_write = |(index, mount): (usize, &Mount)| {
+        is_cgroup(mount)
+            && mount.destination() == Path::new("/sys/fs/cgroup")
+            && mounts::options(mount, index).is_ok_and(|options| options.attr_set & MOUNT_ATTR_RDONLY == 0)
+    };
+    Namespaces::of(spec).is_new(LinuxNamespaceType::Cgroup)
+        && spec.mounts().iter().flatten().enumerate().any(read_write)
 }
 
 pub fn push(

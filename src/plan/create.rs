@@ -94,6 +94,7 @@ fn push_inside(
         process,
         linux: spec.linux().as_ref(),
         filter: filter.as_ref(),
+        in_user_namespace,
     });
     // Only the creator can take the listener: whoever starts the container hears of init through exec.fifo.
     let early = confined.filter(|confined| confined.filter.is_some_and(|filter| filter.notifies));

@@ -53,7 +53,8 @@ pub fn join(join: &Join) -> Plan {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }
     let Join { process, linux, filter, .. } = *join;
-    process::push(&mut plan, Confined { process, linux, filter });
+    let in_user_namespace = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+    process::push(&mut plan, Confined { process, linux, filter, in_user_namespace });
     process::push_outside(&mut plan, process);
     plan
 }

@@ -18,6 +18,8 @@ pub struct Confined<'a> {
     pub process: &'a oci::Process,
     pub linux: Option<&'a oci::Linux>,
     pub filter: Option<&'a Arc<Filter>>,
+    /// New or joined.
+    pub in_user_namespace: bool,
 }
 
 /// Limits, identity and exec, in the order that each needs the privileges of the one before.
@@ -63,7 +65,7 @@ pub fn push_limits(plan: &mut Plan, process: &oci::Process) {
 /// The filter is loaded as late as it can be, since what comes after it must be allowed by it: with no_new_privs as the
 /// last of all; without, while there still is CAP_SYS_ADMIN.
 pub fn push_identity(plan: &mut Plan, confined: Confined) {
-    let Confined { process, filter, .. } = confined;
+    let Confined { process, filter, in_user_namespace, .. } = confined;
     let no_new_privileges = process.no_new_privileges().unwrap_or(false);
     let load = |plan: &mut Plan| {
         if let Some(filter) = filter {
@@ -73,7 +75,7 @@ pub fn push_identity(plan: &mut Plan, confined: Confined) {
     for (module, label) in labels::of(process) {
         plan.push(Step::Label { module, label: label.into() });
     }
-    let sets = capabilities::Sets::of(process).of_this_kernel();
+    let sets = capabilities::Sets::of(process).granted(in_user_namespace);
     plan.push(Step::Bounding(sets.bounding));
     let cwd: PathBuf = process.cwd().clone();
     plan.push(Step::WorkingDirectory { path: cwd.clone(), attempt: true });

@@ -80,20 +80,43 @@ impl Sets {
         self.up_to(last_of_this_kernel())
     }
 
+    /// What can be granted of them. In a user namespace of its own that is all that this kernel has; elsewhere nothing that
+    /// the caller's bounding set lacks (a container's engine in a container, for one).
+    pub fn granted(self, in_user_namespace: bool) -> Sets {
+        let known = self.of_this_kernel();
+        match in_user_namespace {
+            true => known,
+            false => known.only(!withheld(known.any())),
+        }
+    }
+
     fn up_to(self, last: u8) -> Sets {
-        let known = u64::MAX >> (63 - last.min(63));
+        self.only(u64::MAX >> (63 - last.min(63)))
+    }
+
+    fn only(self, mask: u64) -> Sets {
         Sets {
-            bounding: self.bounding & known,
-            effective: self.effective & known,
-            inheritable: self.inheritable & known,
-            permitted: self.permitted & known,
-            ambient: self.ambient & known,
+            bounding: self.bounding & mask,
+            effective: self.effective & mask,
+            inheritable: self.inheritable & mask,
+            permitted: self.permitted & mask,
+            ambient: self.ambient & mask,
         }
     }
 
     fn any(self) -> u64 {
         self.bounding | self.effective | self.inheritable | self.permitted | self.ambient
     }
+}
+
+/// Which of these the caller's bounding set lacks.
+fn withheld(asked: u64) -> u64 {
+    let lacks = |number: &u8| {
+        let capability = name(*number).and_then(|name| name.parse().ok());
+        capability.is_some_and(|one| caps::has_cap(None, caps::CapSet::Bounding, one).is_ok_and(|has| !has))
+    };
+    let asked = (0..64u8).filter(|number| asked >> number & 1 == 1);
+    asked.filter(lacks).fold(0, |mask, number| mask | 1 << number)
 }
 
 fn last_of_this_kernel() -> u8 {
@@ -130,14 +153,26 @@ pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
 /// Tells the log which capabilities are not granted: `unknown` ones, and those that this kernel does not have.
 pub fn report(unknown: &[String], process: &oci::Process) {
     let beyond = Sets::of(process).any() & !Sets::of(process).of_this_kernel().any();
-    let beyond = (0..64).filter(|number| beyond >> number & 1 == 1).filter_map(name);
-    let names: Vec<String> = unknown.iter().cloned().chain(beyond.map(str::to_owned)).collect();
+    let names: Vec<String> = unknown.iter().cloned().chain(names(beyond).map(str::to_owned)).collect();
     if !names.is_empty() {
         log::warn!(
             "capabilities that this kernel or this version of libberth does not know are not granted: {}",
             names.join(", ")
         );
     }
+}
+
+/// The same for those that the caller does not have to give, to a process that has no user namespace of its own.
+pub fn report_withheld(process: &oci::Process) {
+    let withheld = withheld(Sets::of(process).of_this_kernel().any());
+    if withheld != 0 {
+        let names: Vec<&str> = names(withheld).collect();
+        log::warn!("capabilities that the caller's bounding set lacks are not granted: {}", names.join(", "));
+    }
+}
+
+fn names(set: u64) -> impl Iterator<Item = &'static str> {
+    (0..64).filter(move |number| set >> number & 1 == 1).filter_map(name)
 }
 
 /// The kernel's number of a capability.
@@ -172,7 +207,7 @@ fn within(inner: u64, inner_name: &str, outer: u64, outer_name: &str, prefix: &s
     if outside == 0 {
         return Ok(());
     }
-    let names: Vec<_> = (0..64).filter(|number| outside >> number & 1 == 1).filter_map(name).collect();
+    let names: Vec<_> = names(outside).collect();
     Err(Error::config(
         &format!("{prefix}capabilities.{inner_name}"),
         format!("{} is not in capabilities.{outer_name}; the kernel allows only what is in both", names.join(", ")),

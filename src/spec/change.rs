@@ -35,7 +35,8 @@ impl Config {
         let present = whole["linux"]["resources"].take();
         let present = if present.is_object() { present } else { Value::Object(Map::new()) };
         let merged = merge(present, &change);
-        let limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
+        let mut limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
+        resources::respell(&mut limits);
         resources::check(&document::typed(&limits)?)?;
         // The two limits of memory are one thing for the kernel.
         if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
@@ -45,6 +46,7 @@ impl Config {
                 }
             }
         }
+        resources::respell(&mut change);
         let write = document::typed(&change)?;
         whole["linux"]["resources"] = merged;
         let text = serde_json::to_string(&whole).map_err(|error| Error::new(Code::Internal, error.to_string()))?;

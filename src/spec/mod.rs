@@ -116,6 +116,9 @@ impl Config {
     pub fn report(&self) {
         if let Some(process) = self.spec.process() {
             capabilities::report(&self.unknown_capabilities, process);
+            if !namespaces::Namespaces::of(&self.spec).has(oci::LinuxNamespaceType::User) {
+                capabilities::report_withheld(process);
+            }
         }
     }
 
@@ -168,9 +171,12 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     let mut value = document::fit(json, name, &schema::CONFIG)?;
     devices::check_numbers(&value)?;
     if let Some(process) = value.get_mut("process") {
-        scheduling::check_affinity(process, "process.")?;
         scheduling::respell(process);
+        scheduling::check_affinity(process, "process.")?;
         unknown_capabilities = capabilities::take_unknown(process);
+    }
+    if let Some(limits) = value.pointer_mut("/linux/resources") {
+        resources::respell(limits);
     }
     let mut spec: oci::Spec = document::typed(&value)?;
     let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
@@ -188,8 +194,8 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
     bounded(json.len() as u64, "the process")?;
     let checked = || {
         let mut value = document::fit(json, "the process", &schema::PROCESS)?;
-        scheduling::check_affinity(&value, "")?;
         scheduling::respell(&mut value);
+        scheduling::check_affinity(&value, "")?;
         let unknown = capabilities::take_unknown(&mut value);
         let process: oci::Process = document::typed(&value)?;
         validate_process::check(&process, "")?;

@@ -10,11 +10,16 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetDevice {
     pub host_name: String,
-    /// In the container.
+    /// In the container; see [`NetDevice::template`].
     pub name: String,
 }
 
 impl NetDevice {
+    /// The first part of a name that ends with "%d", which stands for the first number that is free.
+    pub fn template(&self) -> Option<&str> {
+        self.name.strip_suffix(NUMBER)
+    }
+
     /// For errors.
     pub fn path(&self) -> String {
         shape::join(AT, &self.host_name)
@@ -22,6 +27,8 @@ impl NetDevice {
 }
 
 const AT: &str = "linux.netDevices";
+
+const NUMBER: &str = "%d";
 
 /// In the order of their names, so that what happens does not depend on chance.
 pub fn list(spec: &oci::Spec) -> Vec<NetDevice> {
@@ -50,14 +57,19 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
         let path = device.path();
         interface_name(&device.host_name, &path)?;
         let name_path = format!("{path}.name");
-        interface_name(&device.name, &name_path)?;
+        match device.template() {
+            // With the shortest number in its place.
+            Some(first) => interface_name(&format!("{first}0"), &name_path)?,
+            None => interface_name(&device.name, &name_path)?,
+        };
         if device.host_name == "lo" || device.name == "lo" {
             return Err(Error::config(
                 &path,
                 "the loopback interface cannot be moved or replaced; expected another one",
             ));
         }
-        if let Some(other) = devices[..place].iter().find(|other| other.name == device.name) {
+        let same = |other: &&NetDevice| other.name == device.name && device.template().is_none();
+        if let Some(other) = devices[..place].iter().find(same) {
             let problem = format!("{:?} is the name of {}; expected another one", device.name, other.path());
             return Err(Error::config(&name_path, problem));
         }

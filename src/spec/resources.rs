@@ -1,11 +1,30 @@
 //! Limits, and the place in the cgroup tree.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
+use serde_json::Value;
+
 use super::devices::{MOST_MAJOR, MOST_MINOR};
-use super::{number_list, oci, paths};
+use super::{number_list, oci, paths, shape};
 use crate::cgroup::unified;
 use crate::error::{Error, Result};
+
+/// What the crate's types have no room for: a limit of processes that is not given, and huge pages without a limit as Go
+/// writes it. `resources` is a document that fits the table already.
+pub(super) fn respell(resources: &mut Value) {
+    if let Some(members) = resources.as_object_mut()
+        && members.get("pids").is_some_and(|pids| pids.get("limit").is_none())
+    {
+        members.shift_remove("pids");
+    }
+    for limit in resources.get_mut("hugepageLimits").and_then(Value::as_array_mut).into_iter().flatten() {
+        // The kernel takes all of these for "more than there can be".
+        if limit["limit"].as_u64().is_some_and(|bytes| bytes > i64::MAX as u64) {
+            limit["limit"] = i64::MAX.into();
+        }
+    }
+}
 
 pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
     let prefix = "linux.resources.";
@@ -27,8 +46,13 @@ pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
     for (index, one) in resources.network().iter().flat_map(|network| network.priorities()).flatten().enumerate() {
         check_key(one.name(), "an interface", &format!("{prefix}network.priorities[{index}].name"))?;
     }
-    for device in resources.rdma().iter().flat_map(|devices| devices.keys()) {
-        check_key(device, "an RDMA device", &format!("{prefix}rdma[{device:?}]"))?;
+    // Sorted, so that of several faults always the same one is told.
+    for (device, limit) in resources.rdma().iter().flatten().collect::<BTreeMap<_, _>>() {
+        let path = shape::join(&format!("{prefix}rdma"), device);
+        check_key(device, "an RDMA device", &path)?;
+        if limit.hca_handles().is_none() && limit.hca_objects().is_none() {
+            return Err(Error::config(&path, "says no limit; expected hcaHandles, hcaObjects or both"));
+        }
     }
     if let Some(files) = resources.unified() {
         unified::check(files.keys().map(String::as_str), &format!("{prefix}unified"))?;
@@ -129,6 +153,9 @@ fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
     for (index, device) in io.weight_device().iter().flatten().enumerate() {
         let path = format!("{path}.weightDevice[{index}]");
         number(device.major(), device.minor(), path.clone())?;
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            return Err(Error::config(&path, "says no weight; expected weight, leafWeight or both"));
+        }
         weight(device.weight(), format!("{path}.weight"))?;
         weight(device.leaf_weight(), format!("{path}.leafWeight"))?;
     }

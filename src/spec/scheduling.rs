@@ -95,8 +95,8 @@ pub fn io_priority(given: &LinuxIOPriority) -> u32 {
     class << CLASS_SHIFT | given.priority() as u32
 }
 
-/// The crate's spelling of two flags is not the specification's, and it takes an empty list of processors for a mistake.
-/// `process` is a document that fits the table already.
+/// The crate's spelling of two flags is not the specification's, and it takes an empty list of processors, or one with
+/// blanks in it, for a mistake. `process` is a document that fits the table already.
 pub(super) fn respell(process: &mut Value) {
     if let Some(Value::Array(flags)) = process.pointer_mut("/scheduler/flags") {
         for flag in flags {
@@ -109,6 +109,10 @@ pub(super) fn respell(process: &mut Value) {
     }
     if let Some(Value::Object(affinity)) = process.pointer_mut("/execCPUAffinity") {
         affinity.retain(|_, list| list != "");
+        for list in affinity.values_mut() {
+            let parts = list.as_str().unwrap_or_default().split(',').map(str::trim);
+            *list = parts.collect::<Vec<_>>().join(",").into();
+        }
     }
 }
 

@@ -35,14 +35,7 @@ const MOUNT: Kind = Kind::Object(&[
 
 pub(super) const PROCESS: Kind = Kind::Object(&[
     optional("terminal", Kind::Bool),
-    optional(
-        "consoleSize",
-        Kind::Object(&[
-            // The kernel keeps a terminal's size in two 16-bit numbers.
-            required("height", Kind::Int(0, u16::MAX as i128)),
-            required("width", Kind::Int(0, u16::MAX as i128)),
-        ]),
-    ),
+    optional("consoleSize", Kind::Object(&[required("height", U64), required("width", U64)])),
     required("user", USER),
     required("args", TEXTS),
     never("commandLine", "is for Windows; on Linux the command is process.args"),
@@ -222,11 +215,14 @@ pub(super) const RESOURCES: Kind = Kind::Object(&[
     optional("devices", Kind::List(&DEVICE_RULE)),
     optional("memory", MEMORY),
     optional("cpu", CPU),
-    optional("pids", Kind::Object(&[required("limit", I64)])),
+    optional("pids", Kind::Object(&[optional("limit", I64)])),
     optional("blockIO", BLOCK_IO),
     optional(
         "hugepageLimits",
-        Kind::List(&Kind::Object(&[required("pageSize", Kind::Text), required("limit", LIMIT)])),
+        Kind::List(&Kind::Object(&[
+            required("pageSize", Kind::Text),
+            required("limit", Kind::Int(-1, u64::MAX as i128)),
+        ])),
     ),
     optional("network", NETWORK),
     optional("rdma", Kind::Map(&Kind::Object(&[optional("hcaHandles", U32), optional("hcaObjects", U32)]))),

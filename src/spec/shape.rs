@@ -138,6 +138,30 @@ pub(super) fn implements(kind: &Kind, path: &str) -> bool {
     }
 }
 
+/// Each object of the table by its path, and the names of its fields. A list stands for its elements, "*" for names that are
+/// data.
+#[cfg(test)]
+pub(super) fn objects(kind: &Kind, path: &str, found: &mut Vec<(String, Vec<&'static str>)>) {
+    match kind {
+        Kind::List(element) => objects(element, path, found),
+        Kind::Map(element) => objects(element, &join_plain(path, "*"), found),
+        Kind::Object(fields) => {
+            found.push((path.to_owned(), fields.iter().map(|field| field.name).collect()));
+            for field in *fields {
+                if let Rule::Required(kind) | Rule::Optional(kind) = &field.rule {
+                    objects(kind, &join_plain(path, field.name), found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+fn join_plain(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
 /// Refuses names that the table does not have.
 pub(super) fn refuse_unknown(value: &Value, kind: &Kind) -> Result<()> {
     refuse_unknown_at(value, kind, &At::Top)

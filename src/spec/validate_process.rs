@@ -22,6 +22,7 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
         fits_exec(arg, &format!("{prefix}args[{index}]"))?;
     }
     paths::absolute(process.cwd(), format_args!("{prefix}cwd"))?;
+    check_console_size(process, &format!("{prefix}consoleSize"))?;
     check_environment(process.env().as_deref().unwrap_or_default(), &format!("{prefix}env"))?;
     let groups = process.user().additional_gids().as_ref().map_or(0, Vec::len);
     if groups > MOST_GROUPS {
@@ -34,6 +35,20 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     capabilities::check(process, prefix)?;
     scheduling::check(process, prefix)?;
     rlimits::check(process, prefix)
+}
+
+/// The kernel keeps a terminal's size in two 16-bit numbers. Without a terminal nobody looks at it.
+fn check_console_size(process: &oci::Process, path: &str) -> Result<()> {
+    let Some(size) = process.console_size().filter(|_| process.terminal().unwrap_or(false)) else { return Ok(()) };
+    for (name, value) in [("height", size.height()), ("width", size.width())] {
+        if value > u64::from(u16::MAX) {
+            return Err(Error::config(
+                &format!("{path}.{name}"),
+                format!("{value} is more than a terminal can have; expected a whole number from 0 to {}", u16::MAX),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The kernel's MAX_ARG_STRLEN, its NUL included.

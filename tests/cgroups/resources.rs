@@ -96,6 +96,11 @@ fn swappiness_and_the_oom_killer_are_set_on_v1_and_refused_on_v2() {
         }
     }
     group.cgroup.apply(&json(r#"{"memory": {"useHierarchy": true, "disableOOMKiller": false}}"#)).unwrap();
+    // Kernels of today have nothing else; an old one's v1 may.
+    match group.cgroup.apply(&json(r#"{"memory": {"useHierarchy": false}}"#)) {
+        Ok(()) => assert_eq!(read(&dir, "memory.use_hierarchy"), "0"),
+        Err(error) => assert_eq!(error.detail["json_path"], "linux.resources.memory.useHierarchy", "{error}"),
+    }
 }
 
 #[test]

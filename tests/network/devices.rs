@@ -107,6 +107,31 @@ fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
     ip("link delete berthpeer");
 }
 
+/// The specification's template: what ends with "%d" gets the first number that is free.
+#[test]
+fn a_name_may_leave_the_number_open() {
+    with_device();
+    ip("link add berthmore type veth peer name berthrest");
+    let before = links();
+    let host = Host::new();
+    let mut config = network_shell("sleep 1000");
+    config["linux"]["netDevices"] = json!({ "berthdev": { "name": "net%d" }, "berthpeer": { "name": "net%d" } });
+    let with_veth = host.config(&config).with_networks(r#"{"networks": [{"type": "veth", "name": "net0"}]}"#).unwrap();
+    let first = Container::run(&host.runtime, &unique("d"), &with_veth, &quiet()).unwrap();
+    assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\nnet0\nnet1\nnet2\n");
+    assert!(exec_shell(&first, "ip addr show net1").contains("inet 10.5.0.1/24"));
+    // In a namespace that is joined, the names of others are not free.
+    config["linux"]["netDevices"] = json!({ "berthmore": { "name": "net%d" } });
+    join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
+    let second = host.run(&config, &quiet()).unwrap();
+    assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\nnet0\nnet1\nnet2\nnet3\n");
+    second.delete(Force::Kill).unwrap();
+    first.delete(Force::Kill).unwrap();
+    assert_eq!(links(), before);
+    ip("link delete berthdev");
+    ip("link delete berthmore");
+}
+
 #[test]
 fn a_joined_namespace_gives_it_back_too() {
     with_device();

@@ -158,12 +158,12 @@ fn put(change: &mut Value, place: &str, value: Option<Value>) {
     change[group][member] = value;
 }
 
-/// In runc's document a zero, or an empty list of processors, says that nothing changes.
+/// In runc's document a zero, or an empty list of processors, says that nothing changes. No processes is a limit (OCI
+/// runtime specification 1.3).
 fn forget_unchanged(change: &mut Value) {
-    const MEMBERS: [(&str, &[&str]); 4] = [
+    const MEMBERS: [(&str, &[&str]); 3] = [
         ("memory", &["limit", "reservation", "swap", "kernel", "kernelTCP"]),
         ("cpu", &["shares", "quota", "period", "realtimeRuntime", "realtimePeriod", "cpus", "mems"]),
-        ("pids", &["limit"]),
         ("blockIO", &["weight"]),
     ];
     for (group, members) in MEMBERS {
@@ -235,8 +235,12 @@ mod tests {
 
     #[test]
     fn what_runc_takes_for_unchanged_is_left_out() {
-        let mut change = json!({ "memory": { "limit": 0, "checkBeforeUpdate": true }, "cpu": { "cpus": "", "idle": 0 }, "pids": { "limit": 0 } });
+        let mut change = json!({ "memory": { "limit": 0, "checkBeforeUpdate": true }, "cpu": { "cpus": "", "idle": 0 }, "blockIO": { "weight": 0 },
+            "pids": { "limit": 0 } });
         forget_unchanged(&mut change);
-        assert_eq!(change, json!({ "memory": { "checkBeforeUpdate": true }, "cpu": { "idle": 0 } }));
+        assert_eq!(
+            change,
+            json!({ "memory": { "checkBeforeUpdate": true }, "cpu": { "idle": 0 }, "pids": { "limit": 0 } })
+        );
     }
 }

@@ -152,6 +152,10 @@ impl Cgroup for Scope {
         }
     }
 
+    fn give_to(&self, uid: u32) -> Result<()> {
+        self.tree.give_to(uid)
+    }
+
     fn attach(&self, pid: i32) -> Result<()> {
         match self.tree.has(pid)? {
             true => Ok(()),

@@ -167,8 +167,10 @@ pub fn properties(resources: &LinuxResources) -> Properties {
     if let Some(cpu) = resources.cpu() {
         cpu_properties(cpu, &mut list);
     }
-    if let Some(pids) = resources.pids().as_ref().filter(|pids| pids.limit() != 0) {
-        list.push(("TasksMax".into(), limit(pids.limit())));
+    if let Some(pids) = resources.pids() {
+        // systemd knows no 0, and with 1 there can be nothing beside init either.
+        let most = if pids.limit() == 0 { 1 } else { pids.limit() };
+        list.push(("TasksMax".into(), limit(most)));
     }
     for (file, text) in resources.unified().iter().flatten() {
         let known = UNIFIED.iter().find(|(known, _)| known == file);
@@ -312,6 +314,8 @@ mod tests {
         assert_eq!((get("TasksMax"), get("MemoryHigh")), (Some(Value::U64(u64::MAX)), Some(Value::U64(u64::MAX))));
         assert_eq!((get("CPUWeight"), get("CPUQuotaPerSecUSec")), (Some(Value::U64(100)), Some(Value::U64(250_000))));
         assert_eq!(get("AllowedCPUs"), Some(Value::Bytes(vec![1, 2])));
+        let none = properties(&resources(r#"{"pids": {"limit": 0}}"#));
+        assert_eq!(none, [("TasksMax".to_owned(), Value::U64(1))]);
         assert_eq!(properties(&resources("{}")), []);
     }
 }

@@ -50,9 +50,11 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if let Some(disable) = memory.disable_oom_killer() {
         place.set("memory.oom_control", u8::from(disable), "linux.resources.memory.disableOOMKiller")?;
     }
-    // New kernels know nothing else; older ones take it as long as there are no cgroups below.
-    if memory.use_hierarchy() == Some(true) && number(dir, "memory.use_hierarchy")? != Some(1) {
-        place.set("memory.use_hierarchy", 1, "linux.resources.memory.useHierarchy")?;
+    // New kernels know nothing else than 1; older ones take it as long as there are no cgroups below.
+    if let Some(wanted) = memory.use_hierarchy().map(u8::from)
+        && number(dir, "memory.use_hierarchy")? != Some(wanted.into())
+    {
+        place.set("memory.use_hierarchy", wanted, "linux.resources.memory.useHierarchy")?;
     }
     Ok(())
 }

@@ -176,7 +176,7 @@ impl Cgroup for Hierarchies {
         if let Some(cpu) = resources.cpu() {
             self.limit_cpu(cpu, journal)?;
         }
-        if let Some(pids) = resources.pids().as_ref().filter(|pids| pids::limit(pids).is_some()) {
+        if let Some(pids) = resources.pids() {
             pids::apply(self.at("pids", "linux.resources.pids.limit", journal)?, pids)?;
         }
         if let Some(io) = resources.block_io().as_ref().filter(|io| **io != Default::default()) {

@@ -5,19 +5,11 @@ use oci_spec::runtime::LinuxPids;
 use crate::cgroup::journal::Place;
 use crate::error::Result;
 
-/// A limit of 0 is "not given": the field is required by the schema and other runtimes read it so. Every
-/// negative number is "unlimited".
-pub fn limit(pids: &LinuxPids) -> Option<String> {
-    match pids.limit() {
-        0 => None,
-        limit if limit < 0 => Some("max".to_owned()),
-        limit => Some(limit.to_string()),
-    }
-}
-
+/// 0 is a limit like any other: nothing may be started beside what is there, which init is before the limits are.
 pub fn apply(place: Place, pids: &LinuxPids) -> Result<()> {
-    match limit(pids) {
-        Some(value) => place.set("pids.max", value, "linux.resources.pids.limit"),
-        None => Ok(()),
-    }
+    let limit = match pids.limit() {
+        limit if limit < 0 => "max".to_owned(),
+        limit => limit.to_string(),
+    };
+    place.set("pids.max", limit, "linux.resources.pids.limit")
 }

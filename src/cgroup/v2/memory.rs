@@ -15,6 +15,12 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if memory.disable_oom_killer() == Some(true) {
         return Err(Error::unsupported_field("linux.resources.memory.disableOOMKiller", "cgroup v2 cannot do that"));
     }
+    if memory.use_hierarchy() == Some(false) {
+        return Err(Error::unsupported_field(
+            "linux.resources.memory.useHierarchy",
+            "cgroup v2 always counts what is below",
+        ));
+    }
     #[allow(deprecated)]
     let parts = [("kernel", memory.kernel()), ("kernelTCP", memory.kernel_tcp())];
     if let Some((name, _)) = parts.iter().find(|(_, limit)| limit.is_some_and(|limit| limit > 0)) {

@@ -6,6 +6,7 @@ pub mod cpu;
 pub mod events;
 pub mod freezer;
 pub mod memory;
+pub mod ownership;
 pub mod stats;
 pub mod unified;
 
@@ -148,6 +149,10 @@ impl Cgroup for Tree {
 
     fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
         device_filter::apply(&self.path, &device_rules::complete(devices)?)
+    }
+
+    fn give_to(&self, uid: u32) -> Result<()> {
+        ownership::give(&self.path, uid)
     }
 
     fn attach(&self, pid: i32) -> Result<()> {

@@ -260,7 +260,7 @@ fn resources() {
         cpu(r#"{"cpus": "0,"}"#, "linux.resources.cpu.cpus", "is not a list"),
         cpu(r#"{"mems": "-1"}"#, "linux.resources.cpu.mems", "is not a list"),
         cpu(r#"{"mems": "+1"}"#, "linux.resources.cpu.mems", "is not a list"),
-        bad("/linux/resources/pids", "{}", "linux.resources.pids.limit", "is required and missing"),
+        bad("/linux/resources/pids", r#"{"limit": "1"}"#, "linux.resources.pids.limit", "\"1\" is not valid"),
         bad("/linux/resources/pids", r#"{"limit": -2}"#, "linux.resources.pids.limit", "-2 is not a limit"),
         bad("/linux/resources/pids", r#"{"limit": 1.5}"#, "linux.resources.pids.limit", "1.5 is not valid"),
         rule(r#"[{}]"#, "linux.resources.devices[0].allow", "is required and missing"),
@@ -289,6 +289,11 @@ fn further_resources() {
             r#"{"weightDevice": [{"major": -1, "minor": 0, "weight": 10}]}"#,
             "linux.resources.blockIO.weightDevice[0].major",
             "-1 is not a device number",
+        ),
+        io(
+            r#"{"weightDevice": [{"major": 8, "minor": 0}]}"#,
+            "linux.resources.blockIO.weightDevice[0]",
+            "says no weight; expected weight, leafWeight or both",
         ),
         io(
             r#"{"throttleReadBpsDevice": [{"major": 8, "minor": 0}]}"#,
@@ -320,6 +325,12 @@ fn further_resources() {
         ),
         bad("/linux/resources/rdma", r#"{"mlx 5": {}}"#, "linux.resources.rdma[\"mlx 5\"]", "of an RDMA device"),
         bad("/linux/resources/rdma", r#"{"x": {"hcaHandles": -1}}"#, "linux.resources.rdma.x.hcaHandles", "-1 is not"),
+        bad("/linux/resources/rdma", r#"{"x": {}}"#, "linux.resources.rdma.x", "says no limit; expected hcaHandles"),
+        huge(
+            r#"[{"pageSize": "2MB", "limit": 18446744073709551616}]"#,
+            "linux.resources.hugepageLimits[0].limit",
+            "is not valid",
+        ),
         unified(r#"{"memory.high": 1}"#, "linux.resources.unified[\"memory.high\"]", "expected a string"),
         unified(r#"{"../memory.high": "1"}"#, "linux.resources.unified[\"../memory.high\"]", "is not the name of"),
         unified(r#"{"/x.y": "1"}"#, "linux.resources.unified[\"/x.y\"]", "is not the name of a cgroup file"),

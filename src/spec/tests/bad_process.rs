@@ -86,7 +86,7 @@ fn the_command_and_its_environment() {
         bad("/process/consoleSize", "[24, 80]", "process.consoleSize", "expected an object"),
         bad("/process/consoleSize", r#"{"height": 24}"#, "process.consoleSize.width", "is required and missing"),
         bad("/process/consoleSize", r#"{"height": 65536, "width": 1}"#, "process.consoleSize.height", "0 to 65535"),
-        bad("/process/consoleSize", r#"{"height": 1, "width": -1}"#, "process.consoleSize.width", "0 to 65535"),
+        bad("/process/consoleSize", r#"{"height": 1, "width": -1}"#, "process.consoleSize.width", "-1 is not valid"),
         bad("/process/noNewPrivileges", "\"yes\"", "process.noNewPrivileges", "expected true or false"),
         bad("/process/oomScoreAdj", "-1001", "process.oomScoreAdj", "expected a whole number from -1000 to 1000"),
         bad("/process/oomScoreAdj", "1001", "process.oomScoreAdj", "1001 is not valid"),

@@ -115,7 +115,10 @@ fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
         ("/hooks", "{\"prestart\": null}"),
         // The specification has the size ignored without a terminal.
         ("/process/terminal", "false"),
-        ("/process/consoleSize", r#"{"height": 0, "width": 0}"#),
+        ("/process/consoleSize", r#"{"height": 100000, "width": 0}"#),
+        ("/process/execCPUAffinity", r#"{"initial": " 0, 2-3 ", "final": ""}"#),
+        ("/linux/resources/pids", "{}"),
+        ("/linux/resources/hugepageLimits", r#"[{"pageSize": "2MB", "limit": 18446744073709551615}]"#),
     ]);
     for version in ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.3.99"] {
         accepted(&[("/ociVersion", &format!("{version:?}"))]);

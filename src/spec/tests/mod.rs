@@ -7,6 +7,7 @@ mod bad_mounts;
 mod bad_process;
 mod bad_security;
 mod bad_top;
+mod document;
 mod exec;
 mod good;
 mod host;

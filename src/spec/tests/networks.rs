@@ -157,11 +157,17 @@ fn devices_have_names_and_a_namespace_to_go_to() {
         bad("/linux/netDevices", r#"{"lo": {}}"#, "linux.netDevices.lo", "loopback"),
         bad("/linux/netDevices", r#"{"eth0": {"name": "lo"}}"#, "linux.netDevices.eth0", "loopback"),
         bad("/linux/netDevices", r#"{"a": {"name": "b"}, "b": {}}"#, "linux.netDevices.b.name", "linux.netDevices.a"),
+        bad("/linux/netDevices", r#"{"a": {"name": "0123456789abcde%d"}}"#, "linux.netDevices.a.name", "1 to 15 bytes"),
+        bad("/linux/netDevices", r#"{"a": {"name": "%dx"}}"#, "linux.netDevices.a.name", "1 to 15 bytes"),
+        bad("/linux/netDevices", r#"{"a": {"name": "x%d%d"}}"#, "linux.netDevices.a.name", "1 to 15 bytes"),
+        bad("/linux/netDevices", r#"{"a%d": {"name": "x"}}"#, "linux.netDevices[\"a%d\"]", "1 to 15 bytes"),
         bad("/linux/netDevices", r#"{"eth0": 1}"#, "linux.netDevices.eth0", "an object"),
         Case { path: "linux.netDevices", ..bad("/linux/netDevices", r#"{"eth0": {}}"#, "", "nowhere to move") }
             .with("/linux/namespaces", r#"[{"type": "mount"}]"#)
             .with("/hostname", "\"\""),
     ]);
+    Config::from_json(&changed(&[("/linux/netDevices", r#"{"a": {"name": "x%d"}, "b": {"name": "x%d"}}"#)]), None)
+        .unwrap();
     let json = changed(&[("/linux/netDevices", r#"{"b": {"name": ""}, "a": {"name": "x"}}"#)]);
     let config = Config::from_json(&json, None).unwrap();
     let found: Vec<_> =
