@@ -246,7 +246,8 @@ fn read_text(path: &Path) -> Result<String> {
     if !found.is_file() {
         return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));
     }
-    let mut bytes = Vec::new();
+    // In one read, and another one that finds the end.
+    let mut bytes = Vec::with_capacity(found.len().min(MOST_BYTES) as usize + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).doing(|| format!("reading {name}"))?;
     bounded(bytes.len() as u64, &name.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
