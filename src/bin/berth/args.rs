@@ -212,7 +212,13 @@ impl Verb {
 /// The arguments, or the exit status after what was wrong, or the help, has been printed.
 pub fn parse() -> Result<Arguments, u8> {
     let arguments = go_flags::translated(std::env::args_os(), Arguments::command);
-    Arguments::try_parse_from(&arguments).map_err(|error| {
+    let mut command = Arguments::command();
+    let parsed = command
+        .try_get_matches_from_mut(&arguments)
+        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    // Taking it apart would take longer than parsing.
+    std::mem::forget(command);
+    parsed.map_err(|error| {
         let _ = error.print();
         if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
             return 0;

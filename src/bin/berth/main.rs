@@ -18,6 +18,7 @@ mod images;
 mod kill;
 mod list;
 mod logging;
+mod memory;
 mod notify;
 mod pause;
 mod ps;
@@ -43,6 +44,7 @@ use failure::Failure;
 type Outcome = Result<u8, Failure>;
 
 fn main() -> ExitCode {
+    memory::populate();
     let arguments = match args::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code.into(),
