@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::common::{LONG, eventually, set_capabilities, shell, unique, without_namespace};
 use crate::links::own_network;
 use crate::place::Place;
-use crate::support::{text, wait};
+use crate::support::text;
 
 const PORT: u16 = 7000;
 
@@ -65,7 +65,7 @@ fn tcp_close_ends_them() {
     let images = place.images("images");
     let restore = ["restore", "-b", text(&place.bundle), "--image-path", text(&images), "--tcp-close", "c1"];
     // Its program reads the end.
-    assert_eq!(wait(&mut place.spawn(&restore)), 0);
+    assert_eq!(place.spawn(&restore).end(), 0);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_container_may_run_on_and_be_restored_in_the_foreground() {
     let mut child = place.spawn(&["restore", "-b", text(&place.bundle), "--image-path", text(&images), "c1"]);
     eventually("it is back", || place.cli.berth(&["state", "c1"]).out.contains("\"running\""));
     place.cli.ok(&["kill", "c1", "KILL"]);
-    assert_eq!(wait(&mut child), 137);
+    assert_eq!(child.end(), 137);
     assert_eq!(place.cli.ok(&["list", "-q"]), "");
 }
 

@@ -2,14 +2,14 @@
 
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use berth::{Runtime, Settings};
 
 use crate::common::{criu, eventually, leftovers};
-use crate::place::Place;
+use crate::place::{Place, Running};
 use crate::programs::*;
-use crate::support::{text, wait};
+use crate::support::text;
 
 fn heavy_place() -> Place {
     let place = Place::new(heavy);
@@ -105,30 +105,30 @@ fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
     std::fs::create_dir(&work).unwrap();
     let number = status.as_raw_fd().to_string();
     let mut dump = place.command(&["checkpoint", "--image-path", text(&images)]);
-    dump.args(lazy).args(["--status-fd", &number, "c1"]).stdin(Stdio::null());
+    dump.args(lazy).args(["--status-fd", &number, "c1"]);
     inherit(&mut dump, &status);
-    let mut dump = dump.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut dump = Running::new(&mut dump);
     drop(status);
     let mut byte = [1];
     ready.read_exact(&mut byte).unwrap();
     assert_eq!(byte, [0], "pages can be asked for");
     if std::env::var_os("BERTH_VM").is_none() {
-        assert!(dump.try_wait().unwrap().is_none(), "it waits for somebody who asks");
-        dump.kill().unwrap();
-        dump.wait().unwrap();
+        assert!(dump.0.try_wait().unwrap().is_none(), "it waits for somebody who asks");
+        drop(dump);
         place.cli.ok(&["recover"]);
         return place.counts_on();
     }
     let mut daemon = Command::new(criu());
     daemon.args(["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", &port, "--images-dir"]);
-    daemon.arg(&images).arg("--work-dir").arg(&work);
-    let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut daemon = Running::new(daemon.arg(&images).arg("--work-dir").arg(&work));
     eventually("the daemon listens", || work.join("lazy-pages.socket").exists());
-    let restore = ["restore", "-d", "--lazy-pages", "-b", text(&place.bundle), "--image-path", text(&images)];
+    // The other container is still there, and so are its cgroups.
+    let elsewhere = place.cli.bundle(&heavy(&place.data));
+    let restore = ["restore", "-d", "--lazy-pages", "-b", text(&elsewhere), "--image-path", text(&images)];
     let said = place.berth(&[&restore[..], &["--work-path", text(&work), "c2"]].concat());
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
     place.counts_on();
-    assert_eq!((wait(&mut dump), wait(&mut daemon)), (0, 0));
+    assert_eq!((dump.end(), daemon.end()), (0, 0));
     place.counts_on();
     assert!(pages(&images) < 4_000_000, "the memory never was in the images");
 }

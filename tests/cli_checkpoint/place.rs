@@ -9,6 +9,27 @@ use crate::common::{criu, eventually, eventually_read, shell};
 use crate::programs::{counter, counts_on, survivor, with_data};
 use crate::support::*;
 
+/// A command without streams of the test's; killed when dropped.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn new(command: &mut Command) -> Running {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running(command.spawn().unwrap())
+    }
+
+    pub fn end(&mut self) -> i32 {
+        wait(&mut self.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The container "c1", without streams of the test's, and the directory that is its /data.
 pub struct Place {
     pub cli: Cli,
@@ -30,7 +51,7 @@ impl Place {
 
     /// With streams that a checkpoint can take along.
     fn run(&self) {
-        assert_eq!(wait(&mut self.spawn(&["run", "-d", "-b", text(&self.bundle), "c1"])), 0);
+        assert_eq!(self.spawn(&["run", "-d", "-b", text(&self.bundle), "c1"]).end(), 0);
     }
 
     pub fn counting() -> Place {
@@ -86,9 +107,8 @@ impl Place {
         said(&mut self.command(args))
     }
 
-    pub fn spawn(&self, args: &[&str]) -> Child {
-        let mut command = self.command(args);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    pub fn spawn(&self, args: &[&str]) -> Running {
+        Running::new(&mut self.command(args))
     }
 
     /// A checkpoint that must work, into the images of this name.

@@ -23,7 +23,7 @@ fn a_restored_container_is_kept_and_configured_as_the_switches_say() {
     let mut child = place.spawn(&[&other[..], &["--keep", "c1"]].concat());
     eventually("it is back", || place.cli.berth(&["state", "c1"]).out.contains("\"running\""));
     place.cli.ok(&["kill", "c1", "KILL"]);
-    assert_eq!(wait(&mut child), 137);
+    assert_eq!(child.end(), 137);
     assert_eq!(place.cli.status("c1"), "stopped", "--keep");
     place.cli.ok(&["delete", "c1"]);
     let moved = place.berth(&[&other[..], &["--no-pivot", "c1"]].concat());
@@ -69,9 +69,9 @@ fn orphans_come_to_restore_unless_it_is_told_not_to_care() {
     for (switches, comes) in [(&[][..], true), (&["--no-subreaper"], false)] {
         let mut child = place.spawn(&[&restore, switches, &["c1"]].concat());
         eventually("it is back", || place.cli.berth(&["state", "c1"]).out.contains("\"running\""));
-        assert_eq!(parent_of_orphan(folder) == child.id() as i32, comes, "{switches:?}");
+        assert_eq!(parent_of_orphan(folder) == child.0.id() as i32, comes, "{switches:?}");
         place.cli.ok(&["kill", "c1", "KILL"]);
-        assert_eq!(wait(&mut child), 137);
+        assert_eq!(child.end(), 137);
         std::fs::remove_file(folder.join("orphan")).unwrap();
     }
 }
