@@ -50,7 +50,9 @@ fn a_bundle_is_explained_without_being_touched() {
     assert!(words.contains("nosuid"), "with what the steps leave out: {words}");
     let plan: Value = serde_json::from_str(&cli.ok(&["explain", "--json", text(&bundle)])).unwrap();
     let steps = plan["steps"].as_array().unwrap();
-    assert_eq!(words.lines().count(), steps.len() + 1);
+    let outside = plan["outside"].as_array().unwrap();
+    assert_eq!(words.lines().count(), 1 + steps.len() + 1 + outside.len());
+    assert!(words.contains(outside[0]["text"].as_str().unwrap()), "{words}");
     std::fs::write(bundle.join("other.json"), "{}").unwrap();
     cli.fails(1, "ociVersion", &["explain", text(&bundle), "--config", "other.json"]);
     cli.fails(1, "config.json: no such file", &["explain", "/nonexistent"]);

@@ -43,7 +43,19 @@ impl Explain {
             let details = if details.is_empty() { details } else { format!(" {dim}({details}){plain}") };
             println!("{:>4}. {}{details}", index + 1, step["text"].as_str().unwrap_or_default());
         }
+        list("For its mounts the host would be:", &plan["user_namespaces"]);
+        list("Meanwhile the host would be:", &plan["outside"]);
         Ok(0)
+    }
+}
+
+fn list(title: &str, parts: &Value) {
+    let parts = parts.as_array().map(Vec::as_slice).unwrap_or_default();
+    if !parts.is_empty() {
+        println!("{title}");
+    }
+    for part in parts {
+        println!("      {}", part["text"].as_str().unwrap_or_default());
     }
 }
 
