@@ -50,6 +50,7 @@ impl Container {
         options.check_labels()?;
         let images = Folder::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
+        check_locks(&images, options)?;
         if namespaces.is_new(LinuxNamespaceType::User) {
             images.check_searchable()?;
         }
@@ -91,6 +92,16 @@ impl Container {
         drop(lock);
         Ok(container)
     }
+}
+
+/// CRIU leaves out locks that it may not restore, and says nothing. It writes this image only if there are some.
+fn check_locks(images: &Folder, options: &RestoreOptions) -> Result<()> {
+    if options.file_locks || !images.names()?.iter().any(|name| name.as_c_str() == c"filelocks.img") {
+        return Ok(());
+    }
+    let message =
+        format!("the images in {} have file locks, which would be lost: allow file locks", images.path.display());
+    Err(Error::invalid_argument(message))
 }
 
 /// A stream can be led elsewhere only if it was a pipe; what it was else is in the images.

@@ -25,6 +25,8 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     let options = CheckpointOptions { file_locks: true, link_remap: true, ..into(&host.images("images")) };
     checkpoint(&container, &options);
     end(container);
+    let error = host.restore(&config, &from(&host.images("images"))).unwrap_err();
+    assert!(error.code == Code::InvalidArgument && error.message.contains("allow file locks"), "{error}");
     let options = RestoreOptions { file_locks: true, ..from(&host.images("images")) };
     let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert_eq!(said(), "ready\n");

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::common::{eventually, shell};
+use crate::common::shell;
 use crate::place::Place;
-use crate::programs::{Files, with_data};
+use crate::programs::with_data;
 use crate::support::text;
 
 #[test]
@@ -12,14 +12,9 @@ fn file_locks_keeps_locks() {
     let place = Place::surviving(&[], |_| ());
     place.no_checkpoint("allow file locks", &["--link-remap"]);
     place.checkpoint("images", &["--file-locks", "--link-remap"]);
-    let files = Files::of(&place.data);
+    place.no_restore("allow file locks", "images", &[]);
     place.restore("images", &["--file-locks"]);
     place.survives();
-    place.delete();
-    files.put_back();
-    place.restore("images", &[]);
-    place.cli.ok(&["kill", "c1", "USR2"]);
-    eventually("it has lost them", || place.said().contains("locked"));
 }
 
 #[test]
