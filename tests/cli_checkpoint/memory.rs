@@ -85,7 +85,7 @@ fn inherit(command: &mut Command, fd: &OwnedFd) {
     }
 }
 
-/// The kernel of some machines lets CRIU hang when the pages are asked for: the whole way is gone in the virtual machine.
+/// The kernel of some machines lets CRIU hang when the pages are asked for: they go the whole way in the virtual machine.
 #[test]
 fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
     let place = heavy_place();
