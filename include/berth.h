@@ -1383,6 +1383,9 @@ int32_t berth_container_resume(const struct berth_container *container, struct b
  * what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
  * is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
  *
+ * Beside the members of "linux.resources" it may have "intelRdt" with "l3CacheSchema", "memBwSchema" and "schemata" of
+ * "linux.intelRdt", for a container whose configuration has that.
+ *
  * If anything fails, what was written before is taken back, and the change is not saved; "restored" in
  * berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
  *
@@ -1477,9 +1480,9 @@ int32_t berth_container_stats(const struct berth_container *container,
 /**
  * Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
  * "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
- * "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (always empty), "network_interfaces" (each interface of the
- * container's network namespace as its processes see it; none if it has the host's), and, not in runc's, "rdma". Members
- * that runc leaves out when they are 0 are left out.
+ * "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (empty without linux.intelRdt), "network_interfaces" (each
+ * interface of the container's network namespace as its processes see it; none if it has the host's), and, not in runc's,
+ * "rdma". Members that runc leaves out when they are 0 are left out.
  *
  * `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
  */

@@ -24,12 +24,13 @@ mod armed {
     use std::sync::Mutex;
 
     /// Every point there is, in the order in which a life passes them.
-    pub const POINTS: [&str; 45] = [
+    pub const POINTS: [&str; 47] = [
         "create.directory",
         "record.written",
         "create.recorded",
         "create.cgroups",
         "create.limits",
+        "create.resctrl",
         "create.fifo",
         "create.spawned",
         "create.pinned",
@@ -68,6 +69,7 @@ mod armed {
         "delete.returned",
         "delete.networks",
         "delete.cgroups",
+        "delete.resctrl",
         "delete.files",
         "delete.emptied",
     ];

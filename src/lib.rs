@@ -26,6 +26,7 @@ pub mod network;
 mod plan;
 mod process;
 mod program;
+mod rdt;
 mod rights;
 mod runtime;
 mod security;

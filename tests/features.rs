@@ -278,6 +278,8 @@ fn what_is_enabled_is_accepted_and_what_is_not_is_unsupported() {
         ("/linux/selinux/enabled", "/process/selinuxLabel", json!("system_u:system_r:container_t:s0:c1,c2")),
         ("/linux/selinux/enabled", "/linux/mountLabel", json!("system_u:object_r:container_file_t:s0:c1,c2")),
         ("/linux/intelRdt/enabled", "/linux/intelRdt", json!({ "closID": "berth" })),
+        ("/linux/intelRdt/schemata", "/linux/intelRdt", json!({ "schemata": ["L3:0=f"] })),
+        ("/linux/intelRdt/monitoring", "/linux/intelRdt", json!({ "enableMonitoring": true })),
         ("/linux/netDevices/enabled", "/linux/netDevices", json!({ "eth1": {} })),
         ("/linux/mountExtensions/idmap/enabled", "/mounts", mounts),
     ] {

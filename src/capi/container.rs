@@ -205,6 +205,9 @@ pub extern "C" fn berth_container_resume(
 /// what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
 /// is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
 ///
+/// Beside the members of "linux.resources" it may have "intelRdt" with "l3CacheSchema", "memBwSchema" and "schemata" of
+/// "linux.intelRdt", for a container whose configuration has that.
+///
 /// If anything fails, what was written before is taken back, and the change is not saved; "restored" in
 /// berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
 ///

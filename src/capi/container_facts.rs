@@ -220,9 +220,9 @@ pub extern "C" fn berth_container_stats(
 
 /// Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
 /// "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
-/// "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (always empty), "network_interfaces" (each interface of the
-/// container's network namespace as its processes see it; none if it has the host's), and, not in runc's, "rdma". Members
-/// that runc leaves out when they are 0 are left out.
+/// "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (empty without linux.intelRdt), "network_interfaces" (each
+/// interface of the container's network namespace as its processes see it; none if it has the host's), and, not in runc's,
+/// "rdma". Members that runc leaves out when they are 0 are left out.
 ///
 /// `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]

@@ -25,6 +25,11 @@ impl Journal {
         Place { dir, journal: self }
     }
 
+    /// Keeps what a file has before it is written.
+    pub fn note(&self, dir: &Path, file: &str, before: String) {
+        self.entries().push(Written { dir: dir.to_owned(), file: file.to_owned(), before });
+    }
+
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Written>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -98,8 +103,7 @@ impl Place<'_> {
             error.detail("json_path", field).detail("file", path).detail("value", value.as_str())
         })?;
         if let Some(before) = before {
-            let entry = Written { dir: self.dir.to_owned(), file: file.to_owned(), before };
-            self.journal.entries().push(entry);
+            self.journal.note(self.dir, file, before);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! The one door to cgroup directories and their files.
+//! The one door to the directories and files of cgroups, and of resctrl, which is made of the same.
 //!
 //! Paths come from a state file that others might have touched, so every open refuses symbolic links in any
-//! component and checks that what was opened is a cgroup filesystem: nothing outside can be read, written,
+//! component and checks that what was opened is on such a filesystem: nothing outside can be read, written,
 //! made or removed through this module.
 
 use std::ffi::OsStr;
@@ -11,16 +11,19 @@ use std::path::{Component, Path};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat, mkdirat};
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, fstatfs};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use crate::error::{Code, Doing, Error, Result};
 
-/// Opens a directory or file of a cgroup filesystem.
+/// RDTGROUP_SUPER_MAGIC of linux/magic.h.
+const RESCTRL_SUPER_MAGIC: FsType = FsType(0x0765_5821);
+
+/// Opens a directory or file of a cgroup or resctrl filesystem.
 pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).doing(|| format!("opening {}", path.display()))?;
     let kind = fstatfs(&fd).doing(|| format!("asking for the filesystem of {}", path.display()))?.filesystem_type();
-    if kind != CGROUP_SUPER_MAGIC && kind != CGROUP2_SUPER_MAGIC {
+    if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RESCTRL_SUPER_MAGIC].contains(&kind) {
         return Err(Error::new(Code::System, format!("{} is not on a cgroup filesystem", path.display())));
     }
     Ok(fd)
@@ -136,7 +139,7 @@ pub fn write_all(fd: impl AsFd, value: &str) -> Result<(), Errno> {
 }
 
 /// The parent's descriptor and the last component.
-fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
+pub fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(Code::System, format!("{} has no parent directory", path.display())));
     };

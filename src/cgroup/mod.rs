@@ -34,6 +34,7 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 pub(crate) use hierarchy::own;
 use journal::Journal;
 pub use layout::{Layout, Manager, locate, locate_with, plan, plan_permitted, plan_with};
+pub(crate) use mount_table::read as read_proc;
 pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};

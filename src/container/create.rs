@@ -19,6 +19,7 @@ use crate::identity::{self, Identity};
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, IdMaps, Outside, Plan};
 use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
+use crate::rdt;
 use crate::rights;
 use crate::runtime::Runtime;
 use crate::security::seccomp;
@@ -26,7 +27,7 @@ use crate::spawn::{self, Conversation, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
-use crate::spec::{Config, oci};
+use crate::spec::{Config, intel_rdt, oci};
 
 /// How far a create has come, for taking it back.
 #[derive(Default)]
@@ -143,6 +144,7 @@ impl Container {
             into_cgroup: cgroup_dir.is_some(),
             attached_by_host: cgroup.attach_needed(),
             networks: record.has_networks(),
+            resctrl: record.resctrl.as_ref(),
             parent_death_signal: options.parent_death_signal,
             keyring: !record.inherits_keyring,
             find_program: record.found_program,
@@ -197,6 +199,7 @@ impl Container {
             root_options: self.runtime.settings.root_options,
             checkpoint: None,
             network: network::plan(config, network, self.runtime.setup_deadline())?,
+            resctrl: rdt::plan(config, &self.id)?,
         })
     }
 
@@ -256,6 +259,8 @@ impl Container {
         }
         self.limit(cgroup, config.spec())?;
         fault::point("create.limits");
+        self.make_resctrl(config, record)?;
+        fault::point("create.resctrl");
         // Looked at while init is at work. One that has ended already says why in its next word.
         record.init = identify(init.pid()).ok();
         if cgroup.attach_needed() {
@@ -285,6 +290,14 @@ impl Container {
         init.ready(self.runtime.setup_deadline())?;
         prepare::from_outside(init.pid(), &late)?;
         Ok(init)
+    }
+
+    /// Makes its place in resctrl, and records what of it is not the container's to remove.
+    pub(super) fn make_resctrl(&self, config: &Config, record: &mut Record) -> Result<()> {
+        let Some((group, rdt)) = record.resctrl.as_mut().zip(intel_rdt::of(config.spec())) else { return Ok(()) };
+        let made = group.make(&intel_rdt::writes(rdt), self.runtime.lock_deadline());
+        self.directory.write(record)?;
+        made
     }
 
     /// Those that mounts are mapped by.
@@ -335,7 +348,7 @@ impl Container {
         if record.init.is_none() {
             record.init = Some(identify(init.pid())?);
         }
-        record.phase = Phase::Created;
+        record.settle();
         let terminal = match (&options.console_socket, init.terminal()) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, master)?;

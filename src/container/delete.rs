@@ -16,6 +16,7 @@ use crate::hooks::Place;
 use crate::identity::Identity;
 use crate::network;
 use crate::process::Process;
+use crate::rdt;
 use crate::spawn;
 use crate::spec::hooks::Kind;
 
@@ -63,14 +64,15 @@ impl Container {
         self.directory.remove()
     }
 
-    /// What there may be to remove of a container whose record is damaged: the cgroups that its configuration names,
-    /// or those that its id does. Its init is among their processes.
+    /// What there may be to remove of a container whose record is damaged: the cgroups, and the group of resctrl, that its
+    /// configuration names, or those that its id does. Its init is among their processes.
     fn guess(&self) -> Result<Record> {
         let config = self.directory.read_config().ok();
         let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
         let manager = self.runtime.settings.cgroup_manager;
-        Ok(Record::of_nobody(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?))
+        let resctrl = rdt::locate(&config, &self.id);
+        Ok(Record { resctrl, ..Record::of_nobody(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?) })
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -84,7 +86,7 @@ impl Container {
         }
     }
 
-    /// Ends all processes and removes the cgroups.
+    /// Ends all processes and removes what they were in.
     pub(super) fn take_apart(&self, record: &Record) -> Result<()> {
         let cgroup = self.cgroup(record)?;
         self.kill(record, cgroup.as_ref())?;
@@ -92,6 +94,10 @@ impl Container {
         network::take_down(record.network.as_ref(), &self.network_pin(), self.runtime.setup_deadline())?;
         cgroup.remove(self.runtime.cgroup_deadline())?;
         fault::point("delete.cgroups");
+        if let Some(group) = &record.resctrl {
+            group.remove(self.runtime.lock_deadline())?;
+        }
+        fault::point("delete.resctrl");
         Ok(())
     }
 

@@ -91,6 +91,7 @@ impl Container {
             filter: filter.as_ref(),
             namespaces: record.namespaces,
             into_cgroup: record.into_cgroup,
+            resctrl: record.resctrl.as_ref(),
             parent_death_signal,
             keyring: !record.inherits_keyring,
             own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),

@@ -5,6 +5,7 @@ use crate::cgroup;
 use crate::error::{Doing, Result};
 use crate::network;
 use crate::plan;
+use crate::rdt;
 use crate::spec::Config;
 
 /// The id of the container that is never made.
@@ -15,6 +16,7 @@ pub fn explain(config: &Config) -> Result<String> {
     config.validate()?;
     process_of(config)?;
     let layout = cgroup::plan(cgroups_path(config), ID)?;
+    let resctrl = rdt::plan(config, ID)?;
     let plan = plan::create(&plan::Create {
         config,
         rootfs: config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?,
@@ -22,6 +24,7 @@ pub fn explain(config: &Config) -> Result<String> {
         into_cgroup: layout.has_unified(),
         attached_by_host: cgroup::open(&layout)?.attach_needed(),
         networks: network::plan_needed(config),
+        resctrl: resctrl.as_ref(),
         parent_death_signal: 0,
         keyring: true,
         find_program: false,

@@ -8,7 +8,7 @@ mod explain;
 mod id_maps;
 pub(crate) mod inside;
 mod killed;
-mod lock;
+pub(crate) mod lock;
 mod network;
 mod notify;
 mod oci_state;

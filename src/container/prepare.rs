@@ -14,6 +14,7 @@ use crate::spec::scheduling::Scheduler;
 pub fn from_outside(pid: i32, acts: &[Outside]) -> Result<()> {
     for act in acts {
         match act {
+            Outside::Resctrl { group, .. } => group.join(pid)?,
             Outside::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
             Outside::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
             Outside::Scheduler(scheduler) => set_scheduler(pid, scheduler).doing(|| act.describe())?,

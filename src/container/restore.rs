@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
 use super::start::plan_again;
-use super::store::{Init, Phase, Record, check_id};
+use super::store::{Init, Record, check_id};
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
 use crate::children;
@@ -216,6 +216,10 @@ impl Work<'_> {
         } else if cgroup.attach_needed() {
             cgroup.attach(pid)?;
         }
+        container.make_resctrl(self.config, &mut record)?;
+        if let Some(group) = &record.resctrl {
+            group.join(pid)?; // and what CRIU forks
+        }
         let folders = [self.images.seen_by(pid)?, work.seen_by(pid)?];
         let request = self.request(&sources, &record, &folders, &inherited, pid)?;
         let mut found = Found::default();
@@ -411,7 +415,7 @@ impl Work<'_> {
     fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
         let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
         let (identity, pidfd) = found.init.ok_or_else(missing)?;
-        record.phase = Phase::Created;
+        record.settle();
         let master = match (&self.options.process.console_socket, found.master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master)?;

@@ -23,14 +23,17 @@ impl Container {
         let before = self.saved_config(&record)?;
         let change = before.with_resources(resources_json)?;
         let journal = Journal::default();
-        let result = self.change(cgroup.as_ref(), &change, &journal);
+        let result = self.change(&record, cgroup.as_ref(), &change, &journal);
         result.map_err(|error| take_back(cgroup.as_ref(), &before, &change, &journal, error))
     }
 
-    fn change(&self, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
+    fn change(&self, record: &Record, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
         cgroup.limit(&change.write, journal)?;
         if change.write.devices().is_some() {
             cgroup.allow(change.write.devices().as_deref())?;
+        }
+        if let Some(group) = &record.resctrl {
+            group.change(&change.shares, journal, self.runtime.lock_deadline())?;
         }
         self.directory.replace_config(change.config.json())
     }

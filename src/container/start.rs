@@ -122,6 +122,7 @@ pub fn plan_again(config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Resu
         into_cgroup: record.into_cgroup,
         attached_by_host: cgroup.attach_needed(),
         networks: record.has_networks(),
+        resctrl: record.resctrl.as_ref(),
         parent_death_signal: record.parent_death_signal,
         keyring: !record.inherits_keyring,
         find_program: record.found_program,

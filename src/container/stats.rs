@@ -3,8 +3,9 @@
 use super::{Container, Status};
 use crate::cgroup::kernfs;
 use crate::error::{Code, Error, Result};
-use crate::spec::namespaces;
+use crate::rdt;
 use crate::spec::oci::LinuxNamespaceType;
+use crate::spec::{intel_rdt, namespaces};
 use crate::stats::report::{Pids, Report};
 use crate::stats::{self, Stats};
 
@@ -50,6 +51,9 @@ impl Container {
         report.cpu.throttling.throttled_time = stats.cpu_throttled_ns.unwrap_or(0);
         report.pids = Pids { current: stats.pids_current.unwrap_or(0), limit: stats.pids_limit.unwrap_or(0) };
         cgroup.report(&stats, &mut report)?;
+        if let Some((group, rdt)) = record.resctrl.as_ref().zip(intel_rdt::of(self.config(&record)?.spec())) {
+            report.intel_rdt = rdt::report(group, rdt)?;
+        }
         // The host's own interfaces are not the container's.
         let network = namespaces::flag(LinuxNamespaceType::Network);
         if let Some(init) = record.init.as_ref().filter(|_| record.namespaces & network != 0)

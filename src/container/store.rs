@@ -28,6 +28,7 @@ use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
 use crate::plan::RootOptions;
+use crate::rdt::Group;
 
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
@@ -80,6 +81,9 @@ pub struct Record {
     /// Links of the container, if it has any that are ours to remove.
     #[serde(default)]
     pub(crate) network: Option<Journal>,
+    /// Its place in resctrl, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resctrl: Option<Group>,
     /// How it got its root; part of the plan.
     #[serde(default)]
     pub root_options: RootOptions,
@@ -108,8 +112,17 @@ impl Record {
             found_program: false,
             external_descriptors: Vec::new(),
             network: None,
+            resctrl: None,
             root_options: RootOptions::default(),
             checkpoint: None,
+        }
+    }
+
+    /// It lives without its creator from here on.
+    pub fn settle(&mut self) {
+        self.phase = Phase::Created;
+        if let Some(group) = &mut self.resctrl {
+            group.settle();
         }
     }
 }

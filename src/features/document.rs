@@ -36,7 +36,11 @@ fn linux() -> Value {
         },
         "apparmor": enabled("process.apparmorProfile"),
         "selinux": enabled("process.selinuxLabel"),
-        "intelRdt": enabled("linux.intelRdt"),
+        "intelRdt": {
+            "enabled": spec::implements("linux.intelRdt"),
+            "schemata": spec::implements("linux.intelRdt.schemata"),
+            "monitoring": spec::implements("linux.intelRdt.enableMonitoring"),
+        },
         "memoryPolicy": { "modes": memory_policy::MODES, "flags": memory_policy::FLAGS },
         "mountExtensions": { "idmap": enabled("mounts.uidMappings") },
         "netDevices": enabled("linux.netDevices"),

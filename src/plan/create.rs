@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
 use super::rootfs::RootOptions;
-use super::{Barrier, Descriptor, Plan, Step, Trees, cgroup_mount, rootfs};
+use super::{Barrier, Descriptor, Outside, Plan, Step, Trees, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
 use crate::error::{Code, Error, Result};
+use crate::rdt::Group;
 use crate::security::{labels, seccomp};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
-use crate::spec::{Config, hooks, oci};
+use crate::spec::{Config, hooks, intel_rdt, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
@@ -25,6 +26,8 @@ pub struct Create<'a> {
     pub attached_by_host: bool,
     /// The host makes links in the network namespace.
     pub networks: bool,
+    /// Its place in resctrl.
+    pub resctrl: Option<&'a Group>,
     pub parent_death_signal: i32,
     /// A session keyring of its own.
     pub keyring: bool,
@@ -165,6 +168,9 @@ fn push_inside(
         }
         (None, Some(confined)) => process::push(plan, confined),
         (None, None) => {}
+    }
+    if let Some((group, rdt)) = create.resctrl.zip(intel_rdt::of(spec)) {
+        plan.outside.push(Outside::Resctrl { group: group.clone(), shares: intel_rdt::writes(rdt) });
     }
     if let Some(process) = spec.process() {
         process::push_outside(plan, process);

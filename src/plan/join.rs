@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::process::{self, Confined};
-use super::{Barrier, Descriptor, Plan, Step};
+use super::{Barrier, Descriptor, Outside, Plan, Step};
+use crate::rdt::Group;
 use crate::security::seccomp::Filter;
 use crate::spec::oci;
 
@@ -16,6 +17,7 @@ pub struct Join<'a> {
     pub namespaces: u64,
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
+    pub resctrl: Option<&'a Group>,
     pub parent_death_signal: i32,
     /// A session keyring of its own.
     pub keyring: bool,
@@ -55,6 +57,7 @@ pub fn join(join: &Join) -> Plan {
     let Join { process, linux, filter, .. } = *join;
     let in_user_namespace = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;
     process::push(&mut plan, Confined { process, linux, filter, in_user_namespace });
+    plan.outside.extend(join.resctrl.map(|group| Outside::Resctrl { group: group.clone(), shares: Vec::new() }));
     process::push_outside(&mut plan, process);
     plan
 }

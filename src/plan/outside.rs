@@ -3,10 +3,17 @@
 
 use serde_json::{Value, json};
 
+use crate::rdt::Group;
+use crate::spec::intel_rdt::Write;
 use crate::spec::scheduling::Scheduler;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outside {
+    /// Into its place in resctrl, which has these shares.
+    Resctrl {
+        group: Group,
+        shares: Vec<Write>,
+    },
     OomScore(i32),
     /// Raised if it is lower. The limits themselves are set by init, late, so that they do not hinder its own work.
     HardLimit {
@@ -26,6 +33,11 @@ impl Outside {
     /// The act and its object, as the beginning of a sentence.
     pub fn describe(&self) -> String {
         match self {
+            Outside::Resctrl { group, shares } => {
+                let lines: Vec<&str> = shares.iter().flat_map(|write| &write.lines).map(String::as_str).collect();
+                let with = if lines.is_empty() { "" } else { ", with the schemata " };
+                format!("{}{with}{}", group.describe(), lines.join(", "))
+            }
             Outside::OomScore(score) => format!("setting the OOM score adjustment {score}"),
             Outside::HardLimit { name, hard, .. } => {
                 format!("raising the hard limit of {name} to {}, if it is lower", super::step::limit_text(*hard))

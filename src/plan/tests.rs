@@ -17,6 +17,7 @@ fn plan_of(json: &str) -> Plan {
         layout: &layout,
         into_cgroup: true,
         attached_by_host: false,
+        resctrl: None,
         networks: false,
         parent_death_signal: 0,
         keyring: true,

@@ -2,23 +2,26 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, bounded, concise, document, oci, resources, schema};
+use super::{Config, bounded, concise, document, intel_rdt, oci, resources, schema, shape};
 use crate::error::{Code, Error, Result};
 
 /// Of the document in a configuration.
 const PLACE: &str = "linux.resources";
+const INTEL_RDT: &str = "linux.intelRdt";
 
 /// A checked change.
 #[derive(Debug)]
 pub struct Change {
     /// What is to be written: the fields of the document, and what cannot be written without them.
     pub write: oci::LinuxResources,
+    /// The same of `linux.intelRdt`.
+    pub shares: Vec<intel_rdt::Write>,
     /// The configuration with the change in it.
     pub config: Config,
 }
 
 impl Config {
-    /// `json` is an OCI `linux.resources` object. Members of objects that it gives take the place of those that the
+    /// `json` is an OCI `linux.resources` object, in which `intelRdt` may have the schemata of `linux.intelRdt`. Members of objects that it gives take the place of those that the
     /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
     /// the configuration (`linux.resources.memory.limit`): often it is the two together that make no sense, and the
     /// kernel's refusals name the same.
@@ -28,7 +31,9 @@ impl Config {
     }
 
     fn changed(&self, json: &str) -> Result<Change> {
-        let mut change = document::fit_part(json, "the resources", &schema::RESOURCES, PLACE)?;
+        let mut given = document::parse(json, "the resources")?;
+        let rdt = given.as_object_mut().and_then(|members| members.shift_remove("intelRdt"));
+        let mut change = shape::fit_part(given, &schema::RESOURCES, PLACE)?;
         complete(&mut change);
         let mut whole: Value = serde_json::from_str(self.json())
             .map_err(|error| Error::new(Code::Internal, format!("the configuration is no longer JSON: {error}")))?;
@@ -49,10 +54,27 @@ impl Config {
         resources::respell(&mut change);
         let write = document::typed(&change)?;
         whole["linux"]["resources"] = merged;
+        let shares = rdt.map(|rdt| share(&mut whole, rdt)).transpose()?.unwrap_or_default();
         let text = serde_json::to_string(&whole).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let config = Config::new(&text, "the changed configuration", self.bundle.clone(), Some(self.rootfs.clone()))?;
-        Ok(Change { write, config })
+        Ok(Change { write, shares, config })
     }
+}
+
+/// Puts other shares of `linux.intelRdt` into the configuration, and answers what is to be written.
+fn share(whole: &mut Value, given: Value) -> Result<Vec<intel_rdt::Write>> {
+    let change = shape::fit_part(given, &schema::INTEL_RDT_CHANGE, INTEL_RDT)?;
+    let typed: oci::LinuxIntelRdt = document::typed(&change)?;
+    intel_rdt::check_fields(&typed)?;
+    let writes = intel_rdt::writes(&typed);
+    let present = whole["linux"]["intelRdt"].take();
+    if !present.is_object() {
+        let problem = "the container was made without it, so its processes share with all others; expected a container \
+                       whose configuration has it";
+        return Err(Error::config(INTEL_RDT, problem));
+    }
+    whole["linux"]["intelRdt"] = merge(present, &change);
+    Ok(writes)
 }
 
 fn has(object: &Value, name: &str) -> bool {

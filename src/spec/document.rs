@@ -40,7 +40,7 @@ pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
     })
 }
 
-fn parse(text: &str, name: &str) -> Result<Value> {
+pub(super) fn parse(text: &str, name: &str) -> Result<Value> {
     let mut json = serde_json::Deserializer::from_str(text);
     let parsed = Strict::deserialize(&mut json).and_then(|value| json.end().map(|()| value.0));
     parsed.map_err(|error| {

@@ -32,6 +32,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
     }
     labels::check_host_mounts(config.spec())?;
     crate::network::check(config)?;
+    crate::rdt::check(config.spec())?;
     for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
         if mounts::is_bind(mount)
             && let Some(source) = mount.source()

@@ -26,6 +26,7 @@ pub mod networks;
 pub mod capabilities;
 pub mod hooks;
 pub mod idmap;
+pub mod intel_rdt;
 pub mod memory_policy;
 pub mod mount_options;
 pub mod mounts;
@@ -178,6 +179,7 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     if let Some(limits) = value.pointer_mut("/linux/resources") {
         resources::respell(limits);
     }
+    intel_rdt::respell(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
     let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
     Ok((spec, rootfs, unknown_capabilities))

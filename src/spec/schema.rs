@@ -134,14 +134,34 @@ const LINUX: Kind = Kind::Object(&[
     optional("netDevices", Kind::Map(&Kind::Object(&[optional("name", Kind::Text)]))),
     optional("seccomp", SECCOMP),
     optional("mountLabel", Kind::Text),
-    refused("intelRdt", NO_RESCTRL),
+    optional("intelRdt", INTEL_RDT),
     optional("memoryPolicy", MEMORY_POLICY),
     optional("personality", PERSONALITY),
 ]);
 
-/// Where the kernel has it, it could only be written down untried: no machine with it was at hand.
-const NO_RESCTRL: &str = "needs the resctrl filesystem of processors with Intel RDT, which libberth does not drive because \
-                          it could not be tested; leave it out";
+const INTEL_RDT: Kind = Kind::Object(&[
+    optional("closID", Kind::Text),
+    optional("schemata", TEXTS),
+    optional("l3CacheSchema", Kind::Text),
+    optional("memBwSchema", Kind::Text),
+    optional("enableMonitoring", Kind::Bool),
+    // Of specification 1.2.
+    optional("enableCMT", Kind::Bool),
+    optional("enableMBM", Kind::Bool),
+]);
+
+/// What of it can be changed later.
+pub(super) const INTEL_RDT_CHANGE: Kind = Kind::Object(&[
+    refused("closID", DECIDED),
+    optional("schemata", TEXTS),
+    optional("l3CacheSchema", Kind::Text),
+    optional("memBwSchema", Kind::Text),
+    refused("enableMonitoring", DECIDED),
+    refused("enableCMT", DECIDED),
+    refused("enableMBM", DECIDED),
+]);
+
+const DECIDED: &str = "is decided when the container is created; leave it out";
 
 const MEMORY_POLICY: Kind = Kind::Object(&[
     required("mode", Kind::OneOf("a mode of set_mempolicy(2)", &super::memory_policy::MODES)),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::namespaces::{self, Namespaces};
 use super::{
-    devices, hooks, idmap, labels, memory_policy, mounts, net_devices, oci, paths, resources, seccomp, sysctl,
-    validate_process,
+    devices, hooks, idmap, intel_rdt, labels, memory_policy, mounts, net_devices, oci, paths, resources, seccomp,
+    sysctl, validate_process,
 };
 use crate::error::{Error, Result};
 
@@ -34,6 +34,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         }
         devices::settle(linux)?;
         memory_policy::check(linux)?;
+        intel_rdt::check(linux)?;
         if let Some(path) = linux.cgroups_path() {
             resources::check_cgroups_path(path)?;
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::rdt::IntelRdt;
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     pub cpu: Cpu,
@@ -13,8 +15,8 @@ pub struct Report {
     pub pids: Pids,
     pub blkio: BlockIo,
     pub hugetlb: BTreeMap<String, Hugetlb>,
-    /// Not measured; always there in runc's.
-    pub intel_rdt: BTreeMap<String, u64>,
+    /// Empty without `linux.intelRdt`; always there in runc's.
+    pub intel_rdt: IntelRdt,
     pub network_interfaces: Vec<Interface>,
     /// Not in runc's: usage and limits by device.
     #[serde(skip_serializing_if = "Rdma::is_empty")]

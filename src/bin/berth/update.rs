@@ -64,10 +64,10 @@ pub struct Update {
     /// How many processes and threads there may be; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// The schema of Intel's cache allocation
+    /// Its share of the cache where it has linux.intelRdt, like L3:0=ff;1=ff
     #[arg(long, value_name = "SCHEMA")]
     l3_cache_schema: Option<String>,
-    /// The schema of Intel's memory bandwidth allocation
+    /// Its share of memory bandwidth there, like MB:0=50
     #[arg(long, value_name = "SCHEMA")]
     mem_bw_schema: Option<String>,
     /// The container's id
@@ -77,9 +77,6 @@ pub struct Update {
 
 impl Update {
     pub fn run(self, global: &Global) -> Outcome {
-        if self.l3_cache_schema.is_some() || self.mem_bw_schema.is_some() {
-            return Err(no_rdt());
-        }
         let container = host::container(global, &self.id)?;
         let resources = self.change()?;
         container.set(&resources.to_string())?;
@@ -91,7 +88,7 @@ impl Update {
             Some(file) => read(file)?,
             None => json!({}),
         };
-        let numbers = [
+        let values = [
             ("/blockIO/weight", self.blkio_weight.map(Value::from)),
             ("/cpu/period", self.cpu_period.map(Value::from)),
             ("/cpu/quota", self.cpu_quota.map(Value::from)),
@@ -103,6 +100,8 @@ impl Update {
             ("/cpu/mems", self.cpuset_mems.clone().map(Value::from)),
             ("/cpu/idle", self.cpu_idle.map(Value::from)),
             ("/pids/limit", self.pids_limit.map(Value::from)),
+            ("/intelRdt/l3CacheSchema", self.l3_cache_schema.clone().map(Value::from)),
+            ("/intelRdt/memBwSchema", self.mem_bw_schema.clone().map(Value::from)),
         ];
         let sizes = [
             ("/memory/limit", "memory", &self.memory),
@@ -111,7 +110,7 @@ impl Update {
             ("/memory/kernel", "kernel-memory", &self.kernel_memory),
             ("/memory/kernelTCP", "kernel-memory-tcp", &self.kernel_memory_tcp),
         ];
-        for (place, value) in numbers {
+        for (place, value) in values {
             put(&mut change, place, value);
         }
         for (place, option, text) in sizes {
@@ -121,16 +120,6 @@ impl Update {
         forget_unchanged(&mut change);
         Ok(change)
     }
-}
-
-/// As create refuses linux.intelRdt: for want of a machine to try it on.
-fn no_rdt() -> Failure {
-    let names = "--l3-cache-schema, --mem-bw-schema (Intel RDT)";
-    if std::path::Path::new("/sys/fs/resctrl/schemata").exists() {
-        return Failure::new(format!("{names}: this version of berth does not use the resctrl filesystem"))
-            .remedy("write the schema to the container's group below /sys/fs/resctrl");
-    }
-    Failure::new(format!("{names}: the host has no resctrl filesystem, and this version of berth would not use it"))
 }
 
 fn read(file: &PathBuf) -> Result<Value, Failure> {

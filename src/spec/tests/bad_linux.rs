@@ -350,6 +350,29 @@ fn further_resources() {
 }
 
 #[test]
+fn intel_rdt() {
+    let rdt = |json: &'static str, path: &'static str, words: &'static str| bad("/linux/intelRdt", json, path, words);
+    let (name, bandwidth) = ("linux.intelRdt.closID", "linux.intelRdt.memBwSchema");
+    all_refused(&[
+        rdt("[]", "linux.intelRdt", "expected an object"),
+        rdt(r#"{"closID": "."}"#, name, "expected the name of one directory, or \"/\""),
+        rdt(r#"{"closID": ".."}"#, name, "is not a class of service"),
+        rdt(r#"{"closID": "../x"}"#, name, "is not a class of service"),
+        rdt(r#"{"closID": "a/b"}"#, name, "is not a class of service"),
+        rdt(r#"{"closID": "//"}"#, name, "is not a class of service"),
+        rdt(r#"{"closID": "a\nb"}"#, name, "is not a class of service"),
+        rdt(r#"{"closID": "a\u0000"}"#, name, "NUL"),
+        rdt(r#"{"closID": 1}"#, name, "expected a string"),
+        bad("/linux/intelRdt", format!(r#"{{"closID": "{}"}}"#, "x".repeat(256)), name, "is not a class of service"),
+        rdt(r#"{"memBwSchema": "L3:0=f"}"#, bandwidth, "expected one line like \"MB:0=50\""),
+        rdt(r#"{"memBwSchema": "MB:0=50\nL3:0=f"}"#, bandwidth, "expected one line"),
+        rdt(r#"{"schemata": "L3:0=f"}"#, "linux.intelRdt.schemata", "expected an array of strings"),
+        rdt(r#"{"schemata": ["L3:0=f", "L2:0=f\nMB:0=9"]}"#, "linux.intelRdt.schemata[1]", "has more than one line"),
+        rdt(r#"{"enableMonitoring": "yes"}"#, "linux.intelRdt.enableMonitoring", "expected true or false"),
+    ]);
+}
+
+#[test]
 fn memory_policies_and_personalities() {
     let policy =
         |json: &'static str, path: &'static str, words: &'static str| bad("/linux/memoryPolicy", json, path, words);

@@ -106,8 +106,6 @@ fn hooks() {
 #[test]
 fn fields_that_are_not_implemented() {
     all_refused(&[
-        unsupported("/linux/intelRdt", r#"{"closID": "x"}"#, "linux.intelRdt"),
-        unsupported("/linux/intelRdt", "{}", "linux.intelRdt").saying("the resctrl filesystem"),
         unsupported("/process/commandLine", "\"cmd\"", "process.commandLine").saying("is for Windows"),
         unsupported("/process/user/username", "\"bob\"", "process.user.username").saying("is for Windows"),
         unsupported("/windows", r#"{"layerFolders": []}"#, "windows").saying("another platform"),

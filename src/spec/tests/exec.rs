@@ -94,3 +94,27 @@ fn a_change_of_limits_takes_the_place_of_what_it_gives_and_of_nothing_else() {
         Some(7)
     );
 }
+
+#[test]
+fn a_change_of_shares_is_one_of_a_container_that_has_them() {
+    let none = Config::from_json(&changed(&[]), None).unwrap();
+    let error = none.with_resources(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}}"#).unwrap_err();
+    explains(&error, Code::ConfigInvalid, "linux.intelRdt", "the container was made without it").unwrap();
+    let before = r#"{"closID": "x", "l3CacheSchema": "L3:0=ff", "memBwSchema": "MB:0=50"}"#;
+    let config = Config::from_json(&changed(&[("/linux/intelRdt", before)]), None).unwrap();
+    let change = config.with_resources(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}, "pids": {"limit": 7}}"#).unwrap();
+    assert_eq!(change.write.pids().map(|pids| pids.limit()), Some(7));
+    // Only what was given is written.
+    assert_eq!(change.shares.iter().flat_map(|write| &write.lines).collect::<Vec<_>>(), ["L3:0=f"]);
+    let saved = parsed(change.config.json());
+    let expected = r#"{"closID": "x", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=50"}"#;
+    assert_eq!(saved["linux"]["intelRdt"], parsed(expected));
+    assert_eq!(saved["linux"]["resources"].get("intelRdt"), None);
+    for (change, path) in [
+        (r#"{"intelRdt": {"closID": "y"}}"#, "linux.intelRdt.closID"),
+        (r#"{"intelRdt": {"enableCMT": true}}"#, "linux.intelRdt.enableCMT"),
+    ] {
+        let error = config.with_resources(change).unwrap_err();
+        explains(&error, Code::Unsupported, path, "is decided when the container is created").unwrap();
+    }
+}

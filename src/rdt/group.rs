@@ -1,0 +1,256 @@
+//! A directory of the resctrl filesystem: making, joining, changing and removing it.
+
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, mkdirat};
+use serde::{Deserialize, Serialize};
+
+use super::mount::FIELD;
+use super::schemata::Schemata;
+use crate::cgroup::journal::Journal;
+use crate::cgroup::kernfs;
+use crate::container::lock::{Lock, LockKind};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::spec::intel_rdt::Write;
+
+pub const SCHEMATA: &str = "schemata";
+const TASKS: &str = "tasks";
+const MON_GROUPS: &str = "mon_groups";
+const CLOS_ID: &str = "linux.intelRdt.closID";
+
+/// Who takes a class of service away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Removal {
+    /// It is the container's own, and goes with it.
+    Always,
+    /// The create that makes it, if that fails and nobody else is in it by then.
+    IfUnused,
+    Never,
+}
+
+/// A container's place, as its record says before there is any of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The mount.
+    pub root: PathBuf,
+    /// The class of service.
+    pub path: PathBuf,
+    pub removal: Removal,
+    /// Its monitoring group, which is its own in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<PathBuf>,
+}
+
+impl Group {
+    pub(super) fn new(root: PathBuf, name: Option<&str>, monitored: bool, id: &str) -> Group {
+        let (path, removal) = match name {
+            None => (root.join(id), Removal::Always),
+            Some("/") => (root.clone(), Removal::Never),
+            Some(name) => (root.join(name), Removal::IfUnused),
+        };
+        let monitor = monitored.then(|| path.join(MON_GROUPS).join(id));
+        Group { root, path, removal, monitor }
+    }
+
+    /// What is to be the container's own must not be there yet.
+    pub(super) fn refuse_others(&self) -> Result<()> {
+        let own = (self.removal == Removal::Always).then_some(&self.path);
+        match own.into_iter().chain(&self.monitor).find(|path| kernfs::exists(path).unwrap_or(false)) {
+            Some(path) => Err(existing(path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes what is missing. A class that is there already must have the shares that are wanted. After an error what this
+    /// still names is the container's to remove.
+    ///
+    /// All of it happens under the lock that resctrl's users agree on ("resctrl locking" in the kernel's documentation), so that
+    /// nobody finds a class without its shares, and the kernel's last word is about what was done here.
+    pub(crate) fn make(&mut self, writes: &[Write], deadline: Deadline) -> Result<()> {
+        // It owns nothing until that is made.
+        let (removal, monitor) = (std::mem::replace(&mut self.removal, Removal::Never), self.monitor.take());
+        let _lock = lock(&self.root, deadline)?;
+        if removal != Removal::Never && make_dir(&self.root, &self.path)? {
+            self.removal = removal;
+            write(&self.root, &self.path, writes)?;
+        } else if removal == Removal::Always {
+            return Err(existing(&self.path));
+        } else {
+            matches(&self.root, &self.path, writes)?;
+        }
+        if let Some(path) = monitor {
+            if !make_dir(&self.root, &path)? {
+                return Err(existing(&path));
+            }
+            self.monitor = Some(path);
+        }
+        Ok(())
+    }
+
+    /// From here on a class with a name stays, whoever is in it.
+    pub(crate) fn settle(&mut self) {
+        if self.removal == Removal::IfUnused {
+            self.removal = Removal::Never;
+        }
+    }
+
+    /// Puts a process of one thread in; what it forks follows.
+    pub(crate) fn join(&self, pid: i32) -> Result<()> {
+        for path in std::iter::once(&self.path).chain(&self.monitor) {
+            let written = kernfs::write(path, TASKS, &pid.to_string());
+            written.map_err(|error| explained(&self.root, error, FIELD))?;
+        }
+        Ok(())
+    }
+
+    /// Other shares for a container that lives. What was there before is in `journal` afterwards, also after an error.
+    pub(crate) fn change(&self, writes: &[Write], journal: &Journal, deadline: Deadline) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let _lock = lock(&self.root, deadline)?;
+        let before = kernfs::read(&self.path, SCHEMATA).map_err(|error| error.context(FIELD))?;
+        journal.note(&self.path, SCHEMATA, before);
+        write(&self.root, &self.path, writes)
+    }
+
+    /// Removes what is the container's. Its processes are gone.
+    pub(crate) fn remove(&self, deadline: Deadline) -> Result<()> {
+        if let Some(monitor) = &self.monitor {
+            remove_dir(monitor)?;
+        }
+        match self.removal {
+            Removal::Never => Ok(()),
+            Removal::Always => remove_dir(&self.path),
+            Removal::IfUnused => {
+                if !kernfs::exists(&self.path)? {
+                    return Ok(());
+                }
+                let _lock = lock(&self.root, deadline)?;
+                let tasks = kernfs::read_optional(&self.path, TASKS)?.unwrap_or_default();
+                let unused = tasks.is_empty() && kernfs::list(&self.path.join(MON_GROUPS))?.iter().all(is_dots);
+                if unused { remove_dir(&self.path) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// As the beginning of a sentence.
+    pub fn describe(&self) -> String {
+        let made = match self.removal {
+            Removal::Always => ", its own",
+            Removal::IfUnused => ", which it makes",
+            Removal::Never => "",
+        };
+        let monitor = self.monitor.as_ref().map(|path| format!(" and the monitoring group {}", path.display()));
+        format!("joining the resctrl group {}{made}{}", self.path.display(), monitor.unwrap_or_default())
+    }
+}
+
+/// Asks for a class by its name, without the lock: it may be different when it is joined.
+pub(super) fn check_named(root: &Path, name: &str, writes: &[Write]) -> Result<()> {
+    let path = root.join(name.trim_start_matches('/'));
+    match kernfs::exists(&path)? {
+        true => matches(root, &path, writes),
+        false if writes.is_empty() => {
+            let expected = "expected one, or a schema, with which it is made";
+            Err(Error::config(CLOS_ID, format!("there is no resctrl group {}; {expected}", path.display())))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Whether a class that is there is what is wanted.
+fn matches(root: &Path, path: &Path, writes: &[Write]) -> Result<()> {
+    let found = match kernfs::read_optional(path, SCHEMATA)? {
+        Some(text) if kernfs::exists(&path.join(TASKS))? => text,
+        _ => return Err(Error::config(CLOS_ID, format!("{} is not a resctrl group; expected one", path.display()))),
+    };
+    let lines = writes.iter().flat_map(|write| &write.lines).map(String::as_str);
+    let step = kernfs::read_optional(&root.join("info/MB"), "bandwidth_gran")?;
+    let step = step.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    match Schemata::parse(lines).difference(&Schemata::parse(found.lines()), step) {
+        None => Ok(()),
+        Some(difference) => {
+            let problem = format!("the resctrl group {} exists, and {difference}", path.display());
+            Err(Error::config(CLOS_ID, problem))
+        }
+    }
+}
+
+fn write(root: &Path, path: &Path, writes: &[Write]) -> Result<()> {
+    for Write { field, lines } in writes {
+        let text = lines.join("\n") + "\n";
+        kernfs::write(path, SCHEMATA, &text).map_err(|error| {
+            let file = path.join(SCHEMATA).display().to_string();
+            explained(root, error, field).detail("file", file).detail("value", lines.join("\n"))
+        })?;
+    }
+    Ok(())
+}
+
+/// `false` when it was there already.
+fn make_dir(root: &Path, path: &Path) -> Result<bool> {
+    let (parent, name) = kernfs::parent(path)?;
+    match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(errno) => {
+            let doing = match errno {
+                Errno::ENOSPC => {
+                    format!("making the resctrl group {}: the processor has no more of them", path.display())
+                }
+                _ => format!("making the resctrl group {}", path.display()),
+            };
+            Err(explained(root, Error::system(errno, doing), FIELD))
+        }
+    }
+}
+
+fn remove_dir(path: &Path) -> Result<()> {
+    kernfs::optional(kernfs::remove_dir(path)).map(drop)
+}
+
+fn existing(path: &Path) -> Error {
+    let problem = format!("the resctrl group {} exists already, and is not this container's", path.display());
+    Error::config(FIELD, problem).with_errno(Errno::EEXIST)
+}
+
+fn is_dots(name: &String) -> bool {
+    name == "." || name == ".."
+}
+
+fn lock(root: &Path, deadline: Deadline) -> Result<Lock> {
+    Lock::of(kernfs::open_dir(root)?, LockKind::Exclusive, deadline, || root.display().to_string())
+}
+
+/// With the kernel's own words about what it has refused a moment ago.
+fn explained(root: &Path, error: Error, field: &str) -> Error {
+    let said = kernfs::read(&root.join("info"), "last_cmd_status").unwrap_or_default();
+    let error = error.context(field).detail("json_path", field);
+    match said.trim() {
+        "" | "ok" => error,
+        said => Error { message: format!("{} ({})", error.message, said.replace('\n', " ")), ..error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_decides_whose_it_is() {
+        let group = |name, monitored| Group::new("/sys/fs/resctrl".into(), name, monitored, "web");
+        let own = group(None, true);
+        assert_eq!((own.path.to_str(), own.removal), (Some("/sys/fs/resctrl/web"), Removal::Always));
+        assert_eq!(own.monitor.as_deref(), Some(Path::new("/sys/fs/resctrl/web/mon_groups/web")));
+        let shared = group(Some("gold"), false);
+        assert_eq!((shared.path.to_str(), shared.removal), (Some("/sys/fs/resctrl/gold"), Removal::IfUnused));
+        assert_eq!(shared.monitor, None);
+        let all = group(Some("/"), true);
+        assert_eq!((all.path.to_str(), all.removal), (Some("/sys/fs/resctrl"), Removal::Never));
+        assert_eq!(all.monitor.as_deref(), Some(Path::new("/sys/fs/resctrl/mon_groups/web")));
+    }
+}

@@ -1,0 +1,68 @@
+//! Intel RDT: a container's share of caches and of memory bandwidth, through the resctrl filesystem.
+//!
+//! A class of service is a directory there. Without a name the container gets one of its own, which goes with it; a class
+//! that the configuration names is shared by all that name it, made by the first of them, and stays. [`plan`] decides
+//! which it is and the caller writes that down, before [`Group::make`] makes anything.
+
+mod group;
+mod mount;
+mod schemata;
+mod stats;
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+pub use group::{Group, Removal};
+pub use stats::{IntelRdt, report};
+
+use crate::cgroup::kernfs;
+use crate::error::{Error, Result};
+use crate::spec::intel_rdt::{self, Write};
+use crate::spec::{Config, oci};
+use schemata::Schemata;
+
+/// Asks the host for all that a configuration wants of resctrl. Changes nothing.
+pub(crate) fn check(spec: &oci::Spec) -> Result<()> {
+    let Some(rdt) = intel_rdt::of(spec) else { return Ok(()) };
+    let root = mount::find()?;
+    let there = Schemata::parse(kernfs::read(&root, group::SCHEMATA)?.lines());
+    let writes = intel_rdt::writes(rdt);
+    for Write { field, lines } in &writes {
+        let wanted = Schemata::parse(lines.iter().map(String::as_str));
+        if let Some(missing) = wanted.resources().find(|name| there.line(name).is_none()) {
+            let has = there.resources().collect::<Vec<_>>().join(", ");
+            let problem = format!("this host's resctrl filesystem has no {missing:?}; expected lines for: {has}");
+            return Err(Error::unsupported_field(field, problem));
+        }
+    }
+    stats::check(&root, rdt)?;
+    match intel_rdt::clos_id(rdt) {
+        Some(name) => group::check_named(&root, name, &writes),
+        None => Ok(()),
+    }
+}
+
+/// Where the processes of a container will be; None if it has nothing to do with resctrl.
+pub(crate) fn plan(config: &Config, id: &str) -> Result<Option<Group>> {
+    let Some(rdt) = intel_rdt::of(config.spec()) else { return Ok(None) };
+    let mut group = Group::new(mount::find()?, intel_rdt::clos_id(rdt), intel_rdt::has_group(rdt), id);
+    group.refuse_others()?;
+    if group.removal == Removal::IfUnused && kernfs::exists(&group.path)? {
+        group.removal = Removal::Never;
+    }
+    Ok(Some(group))
+}
+
+/// What there may be of a container whose record is lost, by what can be read of its configuration.
+pub(crate) fn locate(config: &Value, id: &str) -> Option<Group> {
+    let rdt = config.pointer("/linux/intelRdt").filter(|rdt| rdt.is_object())?;
+    let name = rdt["closID"].as_str().filter(|name| !name.is_empty() && !name.contains('/') && *name != "..");
+    let named = rdt["closID"].as_str().is_some_and(|name| !name.is_empty());
+    let root: PathBuf = mount::find().ok()?;
+    let mut group = Group::new(root, name.or(named.then_some("/")), rdt["enableMonitoring"] == true, id);
+    if named {
+        group.removal = Removal::Never;
+    }
+    Some(group)
+}

@@ -1,0 +1,61 @@
+//! Where the host has its resctrl filesystem.
+
+use std::path::PathBuf;
+
+use crate::cgroup::{kernfs, read_proc};
+use crate::error::{Error, Result};
+use crate::plan::unescape;
+
+/// The field that wants it.
+pub const FIELD: &str = "linux.intelRdt";
+
+/// The mount of the whole filesystem. Without one, the error says what would help.
+pub fn find() -> Result<PathBuf> {
+    let mountinfo = read_proc("/proc/self/mountinfo")?;
+    // One that lies below another mount is still in the list but cannot be reached.
+    match mounts(&mountinfo).into_iter().find(|point| kernfs::exists(&point.join("schemata")).unwrap_or(false)) {
+        Some(point) => Ok(point),
+        None => Err(Error::unsupported_field(FIELD, reason(&read_proc("/proc/filesystems")?))),
+    }
+}
+
+fn mounts(mountinfo: &str) -> Vec<PathBuf> {
+    let mount = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let fields: Vec<&str> = before.split(' ').collect();
+        (after.starts_with("resctrl ") && *fields.get(3)? == "/")
+            .then(|| Some(PathBuf::from(unescape(fields.get(4)?))))?
+    };
+    mountinfo.lines().filter_map(mount).collect()
+}
+
+/// The kernel registers the filesystem only if the processor has any of it.
+fn reason(filesystems: &str) -> &'static str {
+    match filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
+        true => "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl",
+        false => {
+            "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or go to a \
+             host with Intel RDT"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_of_the_whole_is_found() {
+        let mountinfo = "31 23 0:27 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n\
+                         58 23 0:30 /web /srv/part rw - resctrl resctrl rw\n\
+                         57 23 0:30 / /sys/fs/re\\040sctrl rw,relatime shared:30 - resctrl resctrl rw,mba_MBps\n";
+        assert_eq!(mounts(mountinfo), [PathBuf::from("/sys/fs/re sctrl")]);
+        assert_eq!(mounts(""), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        assert!(reason("nodev\tcgroup2\nnodev\tresctrl\n").contains("mount -t resctrl"));
+        assert!(reason("nodev\tcgroup2\n\text4\n").contains("this processor or this kernel has none"));
+    }
+}

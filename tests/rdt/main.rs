@@ -1,0 +1,39 @@
+//! Intel RDT, by the files of a real resctrl filesystem: those of `make check`'s virtual machine whose emulator has it
+//! (tests/vm-emulator), or of a host that has mounted one. Anywhere else: what is said about its absence.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod classes;
+mod failures;
+mod life;
+mod support;
+
+use common::runner;
+
+fn main() {
+    let mut tests: Vec<runner::Test> = vec![("without_resctrl_it_is_an_error_that_says_so", failures::absent)];
+    if support::expected() {
+        tests.extend([
+            ("what_is_not_mounted_is_named", failures::not_mounted as fn()),
+            ("a_class_of_its_own_comes_and_goes_with_the_container", life::own_class),
+            ("processes_are_in_it_before_hooks_and_program_run_and_executed_ones_too", life::processes),
+            ("in_a_user_namespace_it_is_the_same", life::user_namespace),
+            ("explain_names_the_group_and_its_shares", life::explained),
+            ("statistics_are_those_of_runc", life::statistics),
+            ("a_restored_container_is_in_it_again", life::restored),
+            ("a_class_with_a_name_is_made_once_shared_and_stays", classes::named),
+            ("a_class_that_is_there_already_is_joined_and_stays", classes::configured),
+            ("the_class_of_all_others_can_be_monitored", classes::root),
+            ("shares_change_while_it_runs_and_come_back_after_a_refusal", classes::changed),
+            ("the_command_line_changes_them", classes::changed_by_command),
+            ("what_the_kernel_refuses_is_told_in_its_words_and_leaves_nothing", failures::refused),
+            ("no_class_is_left", failures::exhausted),
+            ("what_somebody_else_has_made_is_left_alone", failures::taken),
+            ("what_the_host_lacks_is_named_before_anything_is_made", failures::lacking),
+            ("a_host_killed_at_any_point_leaves_what_recover_removes", failures::killed),
+            ("a_damaged_record_does_not_keep_it", failures::damaged),
+        ]);
+    }
+    runner::main(&tests, &[("create", failures::create), ("delete", failures::delete)]);
+}
