@@ -174,7 +174,7 @@ pub fn remove_dir(path: &Path) -> Result<()> {
         Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
         other => other,
     };
-    result.doing(|| format!("removing cgroup {}", path.display()))
+    result.doing(|| format!("removing {}", path.display()))
 }
 
 /// The device number of what is at `path`, to be compared with a line of mountinfo.

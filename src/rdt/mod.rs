@@ -57,7 +57,8 @@ pub(crate) fn plan(config: &Config, id: &str) -> Result<Option<Group>> {
 /// What there may be of a container whose record is lost, by what can be read of its configuration.
 pub(crate) fn locate(config: &Value, id: &str) -> Option<Group> {
     let rdt = config.pointer("/linux/intelRdt").filter(|rdt| rdt.is_object())?;
-    let name = rdt["closID"].as_str().filter(|name| !name.is_empty() && !name.contains('/') && *name != "..");
+    let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains('/');
+    let name = rdt["closID"].as_str().filter(is_name);
     let named = rdt["closID"].as_str().is_some_and(|name| !name.is_empty());
     let root: PathBuf = mount::find().ok()?;
     let mut group = Group::new(root, name.or(named.then_some("/")), rdt["enableMonitoring"] == true, id);

@@ -21,7 +21,8 @@ pub struct Change {
 }
 
 impl Config {
-    /// `json` is an OCI `linux.resources` object, in which `intelRdt` may have the schemata of `linux.intelRdt`. Members of objects that it gives take the place of those that the
+    /// `json` is an OCI `linux.resources` object, in which `intelRdt` may have the schemata of `linux.intelRdt`.
+    /// Members of objects that it gives take the place of those that the
     /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
     /// the configuration (`linux.resources.memory.limit`): often it is the two together that make no sense, and the
     /// kernel's refusals name the same.

@@ -209,7 +209,7 @@ impl MountOptions {
             (MOUNT_ATTR_NODEV, libc::MS_NODEV),
             (MOUNT_ATTR_NOEXEC, libc::MS_NOEXEC),
             (MOUNT_ATTR_NODIRATIME, libc::MS_NODIRATIME),
-            (MOUNT_ATTR_NOSYMFOLLOW, 256),
+            (MOUNT_ATTR_NOSYMFOLLOW, libc::MS_NOSYMFOLLOW),
         ];
         let atime = match self.attr_set & MOUNT_ATTR__ATIME {
             MOUNT_ATTR_NOATIME => libc::MS_NOATIME,
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(of(&["iversion", "noiversion"]).versions_flags(), None);
         assert_eq!(of(&["noiversion", "iversion"]).versions_flags(), Some(remount | libc::MS_RELATIME));
         let given = of(&["nosuid", "nosymfollow", "noatime", "lazytime", "sync", "iversion", "mode=755"]);
-        let kept = libc::MS_NOSUID | 256 | libc::MS_NOATIME | libc::MS_LAZYTIME | libc::MS_SYNCHRONOUS;
+        let kept = libc::MS_NOSUID | libc::MS_NOSYMFOLLOW | libc::MS_NOATIME | libc::MS_LAZYTIME | libc::MS_SYNCHRONOUS;
         assert_eq!(given.versions_flags(), Some(remount | kept));
         assert_eq!(given.data, [("mode".to_owned(), Some("755".to_owned()))]);
     }

@@ -1,4 +1,4 @@
-//! Memory that every command uses, had in two calls in place of fifty page faults, which took a tenth of an exec.
+//! Memory that every command uses, had in two calls in place of fifty page faults (docs/performance.md).
 
 use std::ffi::c_void;
 
