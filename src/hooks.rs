@@ -96,7 +96,8 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let env = hook.env().clone().unwrap_or_default();
     let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
     let open = |descriptor: &Descriptor| init.map_or(-1, |init: &Inside| init.find(descriptor));
-    let mut conversation = spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()? })?;
+    let mut conversation =
+        spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
     if plan.forks() {
         conversation.adopt(deadline)?;
         conversation.go()?;

@@ -23,7 +23,7 @@ use crate::rdt;
 use crate::rights;
 use crate::runtime::Runtime;
 use crate::security::seccomp;
-use crate::spawn::{self, Conversation, Launch};
+use crate::spawn::{self, Conversation, Launch, NewNetwork};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
@@ -121,6 +121,10 @@ impl Container {
         made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, joined, rootfs)?;
+        let network = match plan::prepares_network(config.spec(), record.has_networks()) {
+            true => NewNetwork::begin().inspect_err(|error| log::debug!("{error}")).ok(),
+            false => None,
+        };
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         fault::point("create.recorded");
@@ -155,7 +159,7 @@ impl Container {
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
-        let conversation = launch(&plan, &sources, &streams.low)?;
+        let conversation = launch(&plan, &sources, &streams.low, network)?;
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
@@ -409,7 +413,12 @@ struct Sources<'a> {
     user_namespaces: &'a [OwnedFd],
 }
 
-fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conversation<'p>> {
+fn launch<'p>(
+    plan: &'p Plan,
+    sources: &Sources,
+    low: &[RawFd],
+    network: Option<NewNetwork>,
+) -> Result<Conversation<'p>> {
     let open = |descriptor: &Descriptor| match descriptor {
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
@@ -419,7 +428,7 @@ fn launch<'p>(plan: &'p Plan, sources: &Sources, low: &[RawFd]) -> Result<Conver
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());
-    spawn::start(plan, Launch { low, open: &open, cgroup, proc: spawn::proc()? })
+    spawn::start(plan, Launch { low, open: &open, cgroup, proc: spawn::proc()?, network })
 }
 
 fn identify(pid: i32) -> Result<Init> {

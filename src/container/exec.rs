@@ -1,6 +1,6 @@
 //! Exec: a further process in a running container, with its own specification.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -138,7 +138,8 @@ impl Container {
             other => inside.find(other),
         };
         let deadline = self.runtime.setup_deadline();
-        let mut child = spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?.as_fd() })?;
+        let mut child =
+            spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
         fault::point("exec.spawned");
         child.adopt(deadline)?;
         fault::point("exec.adopted");

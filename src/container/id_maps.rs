@@ -83,7 +83,8 @@ pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
     let plan = plan::waiting(libc::CLONE_NEWUSER as u64);
     let nothing = |_: &Descriptor| -1;
     // The process that makes it ends here, and the namespace lives on as long as its descriptor.
-    let maker = spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()? })?;
+    let maker =
+        spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()?, network: None })?;
     write(maker.pid(), maps, timeout)?;
     let path = format!("{}/ns/user", maker.pid());
     openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())

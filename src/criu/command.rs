@@ -33,7 +33,8 @@ pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitSta
     let (mut output, theirs) = Output::new()?;
     let plan = plan(program, args, None);
     let low = [null.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];
-    let mut starting = spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: spawn::proc()? })?;
+    let mut starting =
+        spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: spawn::proc()?, network: None })?;
     starting.executed(deadline)?;
     let child = starting.finish().0;
     drop((null, theirs));

@@ -72,7 +72,8 @@ impl Swrk {
 
         let plan = command::plan(program, &["swrk", &SOCKET.to_string()], start.root.as_ref());
         let cgroup = start.cgroup;
-        let mut starting = spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: spawn::proc()? })?;
+        let mut starting =
+            spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: spawn::proc()?, network: None })?;
         starting.executed(deadline)?;
         let child = Some(starting.finish().0);
         Ok(Swrk { child, socket: ours, output, deadline })

@@ -9,6 +9,7 @@ mod arch;
 mod copy;
 mod home;
 mod label;
+mod loopback;
 mod mem;
 mod mounts;
 mod network;

@@ -2,6 +2,7 @@
 //! moment between clone and exec needs too. `main.rs` is the program's own root; build.rs compiles it.
 
 pub(crate) mod arch;
+pub(crate) mod loopback;
 #[allow(dead_code)] // most of it is init's half
 pub(crate) mod sys;
 #[allow(dead_code)] // as above

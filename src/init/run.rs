@@ -7,7 +7,7 @@ use super::report::Report;
 use super::sys::*;
 use super::wire::*;
 use super::tree::{self, Top};
-use super::{home, label, network, terminal};
+use super::{home, label, loopback, network, terminal};
 
 pub struct Init {
     plan: Plan,
@@ -65,7 +65,8 @@ impl Init {
                 prctl(process::PR_SET_DUMPABLE, 0)?;
                 prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
             }
-            Op::Loopback => network::loopback_up(),
+            Op::NetworkNamespace => network::enter_namespace(self.slot(a0).ok()),
+            Op::Loopback => loopback::bring_up(),
             Op::NetlinkSocket => network::send_netlink_socket(&self.report, a0 as i32),
 
             Op::Propagation => mount_flags(self.plan.text(step.s[0])?, a0),

@@ -83,6 +83,8 @@ ops! {
     BecomeRoot = 14,
     /// Brings up the loopback interface of the network namespace.
     Loopback = 15,
+    /// Enters the network namespace that comes through the socket in slot a0, and where none comes a new one.
+    NetworkNamespace = 17,
     /// Opens a netlink socket of the protocol a0 (netlink(7)) in the network namespace and gives it to the host.
     NetlinkSocket = 16,
 

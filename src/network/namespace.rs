@@ -48,7 +48,8 @@ pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> 
     };
     let null = File::options().read(true).write(true).open("/dev/null").doing(|| "opening /dev/null")?;
     let low = [null.as_raw_fd(); 3];
-    let mut helper = spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: spawn::proc()? })?;
+    let mut helper =
+        spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
     Socket::of(helper.socket(deadline)?)
 }
 

@@ -12,7 +12,7 @@ use crate::rdt::Group;
 use crate::security::{labels, seccomp};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
-use crate::spec::{Config, hooks, intel_rdt, oci};
+use crate::spec::{Config, hooks, intel_rdt, mounts, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
@@ -39,12 +39,25 @@ pub struct Create<'a> {
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
 /// time namespace must have its offsets before anybody is in it.
 const LATER: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
+const CLONE_NEWNET: u64 = libc::CLONE_NEWNET as u64;
+
+/// Whether the process that goes on is another one than the spawned.
+fn is_staged(namespaces: &Namespaces) -> bool {
+    namespaces.has(Kind::User) || !namespaces.joined.is_empty()
+}
+
+/// Whether a new network namespace is made beside all else, and entered when it is needed. A host that makes links in it
+/// wants init to be there from the beginning, and one in a new user namespace must be made there.
+pub fn prepares_network(spec: &oci::Spec, links: bool) -> bool {
+    let namespaces = Namespaces::of(spec);
+    namespaces.is_new(Kind::Network) && !is_staged(&namespaces) && !links
+}
 
 pub fn create(create: &Create) -> Result<Plan> {
     let spec = create.config.spec();
     let namespaces = Namespaces::of(spec);
     let in_user_namespace = namespaces.has(Kind::User);
-    let staged = in_user_namespace || !namespaces.joined.is_empty();
+    let staged = is_staged(&namespaces);
     let privileged = !in_user_namespace || is_privileged()?;
     let mut trees = Trees { open_early: in_user_namespace && privileged, ..Trees::default() };
     let mut plan = Plan::default();
@@ -57,7 +70,8 @@ pub fn create(create: &Create) -> Result<Plan> {
         plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup, open });
         plan.steps.extend(inside);
     } else {
-        plan.clone_flags = namespaces.new_flags & !LATER;
+        let later = if prepares_network(spec, create.networks) { LATER | CLONE_NEWNET } else { LATER };
+        plan.clone_flags = namespaces.new_flags & !later;
     }
     labels::label_mounts(&mut plan.steps, spec);
     Ok(plan)
@@ -119,8 +133,10 @@ fn push_inside(
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
     }
-    if namespaces.is_new(Kind::Network) {
-        plan.push(Step::Loopback);
+    let mut network =
+        NewNetwork { pending: namespaces.is_new(Kind::Network), prepared: prepares_network(spec, create.networks) };
+    if !network.prepared {
+        network.push(plan);
     }
     plan.push(Step::Session);
 
@@ -131,10 +147,14 @@ fn push_inside(
             attach.push(plan);
             cgroup_mount::push(plan, trees, create.layout, mount, index, namespaces.has(Kind::Cgroup))?;
         } else {
+            if !is_without_network(mount) {
+                network.push(plan);
+            }
             root.push_mount(plan, trees, mount, index)?;
         }
     }
     attach.push(plan);
+    network.push(plan);
     root.push_devices(plan, trees)?;
     if let Some(process) = spec.process() {
         process::push_terminal(plan, process, root.owns_dev());
@@ -194,6 +214,32 @@ impl Attach {
             plan.push(Step::Unshare(libc::CLONE_NEWCGROUP as u64));
         }
     }
+}
+
+/// The network namespace that init enters. As late as possible: the host makes it meanwhile.
+struct NewNetwork {
+    pending: bool,
+    prepared: bool,
+}
+
+impl NewNetwork {
+    fn push(&mut self, plan: &mut Plan) {
+        if !std::mem::take(&mut self.pending) {
+            return;
+        }
+        if self.prepared {
+            let slot = plan.slot(Descriptor::NetworkNamespace);
+            plan.push(Step::NetworkNamespace(slot));
+        }
+        plan.push(Step::Loopback);
+    }
+}
+
+/// Mounts that are the same in every network namespace. sysfs shows its devices, others (NFS, 9p) send through it, and
+/// the source of a bind mount may be the mounting process's own /proc/net.
+fn is_without_network(mount: &oci::Mount) -> bool {
+    const LOCAL: [&str; 4] = ["proc", "tmpfs", "devpts", "mqueue"];
+    !mounts::is_bind(mount) && mount.typ().as_deref().is_some_and(|kind| LOCAL.contains(&kind))
 }
 
 /// As /proc/self/timens_offsets takes them (time_namespaces(7)).

@@ -196,7 +196,7 @@ impl Block {
             Step::Ready | Step::BecomeRoot | Step::Chroot | Step::RootReadonly | Step::MoveRoot => {}
             Step::Session | Step::OwnNull | Step::Keyring | Step::NoNewPrivileges | Step::Loopback => {}
             Step::NetlinkSocket(protocol) => out.a[0] = *protocol as u64,
-            Step::ExecFifo(fifo) => out.a[0] = slot(fifo),
+            Step::ExecFifo(at) | Step::NetworkNamespace(at) => out.a[0] = slot(at),
             Step::SetNs { slot: at, flags, .. } => out.a = [slot(at), *flags, 0, 0],
             Step::Unshare(flags) => out.a[0] = *flags,
             Step::Fork { flags, cgroup, open } => {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 pub use cgroup_mount::is_delegated as delegates_cgroup;
-pub use create::{Create, create};
+pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
 pub use join::{Join, Program, join, netlink_socket, program, waiting};
 pub use outside::Outside;

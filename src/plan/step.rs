@@ -20,6 +20,8 @@ pub enum Descriptor {
     Cgroup,
     /// A namespace to join: its place in `Namespaces::joined`.
     Joined(usize),
+    /// Where a network namespace comes from that the host is making meanwhile.
+    NetworkNamespace,
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
     /// Its cgroup namespace.
@@ -90,6 +92,8 @@ pub enum Step {
         offsets: String,
     },
     BecomeRoot,
+    /// Comes through this slot, if the host has one under way.
+    NetworkNamespace(Slot),
     Loopback,
     /// Of this protocol.
     NetlinkSocket(i32),
@@ -282,6 +286,7 @@ impl Step {
                 format!("entering a new time namespace with the offsets {}", offsets.trim_end().replace('\n', ", "))
             }
             Step::BecomeRoot => "becoming root of the user namespace".into(),
+            Step::NetworkNamespace(_) => "making a network namespace".into(),
             Step::Loopback => "bringing up the loopback interface".into(),
             Step::NetlinkSocket(_) => "opening a netlink socket in the network namespace".into(),
             Step::Propagation { path, flags } => {
@@ -453,6 +458,7 @@ impl Step {
             Step::Fork { .. } => Op::Fork,
             Step::TimeNamespace { .. } => Op::TimeNamespace,
             Step::BecomeRoot => Op::BecomeRoot,
+            Step::NetworkNamespace(_) => Op::NetworkNamespace,
             Step::Loopback => Op::Loopback,
             Step::NetlinkSocket(_) => Op::NetlinkSocket,
             Step::Propagation { .. } => Op::Propagation,

@@ -1,4 +1,4 @@
-//! The one way in which this library makes a process: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
+//! How this library makes a process that stays: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
 //!
 //! The child borrows the caller's memory until it executes, so no page table is copied and a host with 50 GB spawns as
 //! fast as a small one. In between it may only make system calls on what was prepared before: no allocation, no lock,
@@ -10,16 +10,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
+use super::borrowed::{BlockedSignals, STACK, Stack};
 use super::image;
 use crate::children::End;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::init::arch::{self, nr};
 use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
 
-const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-const STACK: usize = 64 << 10;
+pub const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// The new process, and its pidfd.
 pub struct Child {
@@ -117,56 +116,5 @@ extern "C" fn child(order: *mut u8) -> ! {
         loop {
             arch::syscall6(nr::EXIT, 127, 0, 0, 0, 0, 0);
         }
-    }
-}
-
-/// The child's stack, with a guard page below it.
-struct Stack {
-    start: *mut libc::c_void,
-}
-
-const GUARD: usize = 4096;
-
-impl Stack {
-    fn new() -> Result<Stack> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: a fresh anonymous mapping.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), GUARD + STACK, libc::PROT_NONE, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(Error::system(Errno::last(), "mapping a stack for berth-init"));
-        }
-        // SAFETY: inside the mapping.
-        let stack = Stack { start: unsafe { base.byte_add(GUARD) } };
-        // SAFETY: as above.
-        let result = unsafe { libc::mprotect(stack.start, STACK, libc::PROT_READ | libc::PROT_WRITE) };
-        Errno::result(result).doing(|| "preparing a stack for berth-init")?;
-        Ok(stack)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the whole mapping of `new`; nobody runs on it any more.
-        unsafe { libc::munmap(self.start.byte_sub(GUARD), GUARD + STACK) };
-    }
-}
-
-/// All signals blocked in this thread until dropped.
-struct BlockedSignals {
-    before: SigSet,
-}
-
-impl BlockedSignals {
-    fn new() -> Result<BlockedSignals> {
-        let mut before = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
-            .doing(|| "blocking signals")?;
-        Ok(BlockedSignals { before })
-    }
-}
-
-impl Drop for BlockedSignals {
-    fn drop(&mut self) {
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }

@@ -11,11 +11,11 @@ use nix::sys::socket::{
 use serde_json::json;
 
 use super::clone::{self, Child};
-use super::{ExitStatus, filtered, wait};
+use super::{ExitStatus, NewNetwork, filtered, wait};
 use crate::deadline::Deadline;
 use crate::error::{Code, Doing, Error, Result, Stage, reason};
 use crate::init::wire::{self, MESSAGE_LEN, Message};
-use crate::plan::Plan;
+use crate::plan::{Descriptor, Plan};
 
 /// The detail of an error that names the signal which has ended init.
 pub const SIGNAL: &str = "signal";
@@ -26,6 +26,7 @@ pub struct Conversation<'p> {
     child: Option<Child>,
     control: OwnedFd,
     terminal: Option<OwnedFd>,
+    network: Option<NewNetwork>,
 }
 
 /// A message of init, or its silence.
@@ -41,10 +42,6 @@ pub fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 impl<'p> Conversation<'p> {
-    pub fn new(plan: &'p Plan, child: Child, control: OwnedFd) -> Conversation<'p> {
-        Conversation { plan, child: Some(child), control, terminal: None }
-    }
-
     pub fn pid(&self) -> i32 {
         self.child.as_ref().map_or(-1, |child| child.pid)
     }
@@ -91,6 +88,8 @@ impl<'p> Conversation<'p> {
     }
 
     pub fn ready(&mut self, deadline: Deadline) -> Result<()> {
+        // init is at the mounts still: there is time for clearing away what has made its network.
+        self.network = None;
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
@@ -282,8 +281,13 @@ fn kernel_words(message: &Message) -> Option<String> {
 /// Starts berth-init for a plan and keeps the other end of its control socket.
 pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'p>> {
     let (ours, theirs) = control_pair()?;
-    let encoded = plan.encode(super::fixed_slots(theirs.as_raw_fd(), launch.proc), launch.low, launch.open)?;
+    let network = launch.network;
+    let open = |descriptor: &Descriptor| match descriptor {
+        Descriptor::NetworkNamespace => network.as_ref().map_or(-1, NewNetwork::receiver),
+        other => (launch.open)(other),
+    };
+    let encoded = plan.encode(super::fixed_slots(theirs.as_raw_fd(), launch.proc), launch.low, open)?;
     let plan_file = super::plan_file(&encoded.bytes)?;
     let child = clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup)?;
-    Ok(Conversation::new(plan, child, ours))
+    Ok(Conversation { plan, child: Some(child), control: ours, terminal: None, network })
 }

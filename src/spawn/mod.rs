@@ -1,9 +1,11 @@
 //! Making processes: the init image, clone3, and the conversation with init until it has become what it shall be.
 
+mod borrowed;
 mod clone;
 mod conversation;
 mod filtered;
 mod image;
+mod network;
 mod wait;
 
 use std::fs::File;
@@ -24,6 +26,7 @@ pub use clone::Child;
 pub use conversation::{Conversation, SIGNAL, failure, parse, start};
 pub use filtered::check_executed;
 pub use image::identity as init_image;
+pub use network::NewNetwork;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::children;
@@ -41,6 +44,8 @@ pub struct Launch<'a> {
     pub open: &'a dyn Fn(&Descriptor) -> RawFd,
     pub cgroup: Option<BorrowedFd<'a>>,
     pub proc: BorrowedFd<'a>,
+    /// What a `NetworkNamespace` step takes.
+    pub network: Option<NewNetwork>,
 }
 
 fn fixed_slots(control: RawFd, proc: BorrowedFd) -> [RawFd; SLOT_FREE] {

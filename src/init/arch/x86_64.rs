@@ -13,6 +13,7 @@ pub mod nr {
     pub const SENDFILE: usize = 40;
     pub const SOCKET: usize = 41;
     pub const SENDMSG: usize = 46;
+    pub const RECVMSG: usize = 47;
     pub const EXECVE: usize = 59;
     pub const EXIT: usize = 60;
     pub const FCNTL: usize = 72;
@@ -30,6 +31,7 @@ pub mod nr {
     pub const CAPSET: usize = 126;
     pub const PERSONALITY: usize = 135;
     pub const FSTATFS: usize = 138;
+    pub const SETPRIORITY: usize = 141;
     pub const SCHED_SETSCHEDULER: usize = 144;
     pub const SCHED_GETSCHEDULER: usize = 145;
     pub const PIVOT_ROOT: usize = 155;

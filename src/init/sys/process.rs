@@ -40,6 +40,12 @@ pub fn reset_scheduling() {
     }
 }
 
+/// Of the calling thread; -20 is the most.
+pub fn set_nice(nice: i32) -> Result<()> {
+    const PRIO_PROCESS: usize = 0;
+    call!(nr::SETPRIORITY, PRIO_PROCESS, 0, nice).map(|_| ())
+}
+
 pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
     let limit = [soft, hard];
     call!(nr::PRLIMIT64, 0, resource, limit.as_ptr(), 0).map(|_| ())
@@ -115,6 +121,7 @@ pub const CLONE_PIDFD: u64 = 0x1000;
 pub const CLONE_PARENT: u64 = 0x8000;
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 pub const CLONE_NEWTIME: u64 = 0x80;
+pub const CLONE_NEWNET: u64 = 0x4000_0000;
 
 /// clone3 without shared memory: both sides return, the child with 0.
 pub fn fork(args: &CloneArgs) -> Result<i32> {

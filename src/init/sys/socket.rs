@@ -38,10 +38,11 @@ struct ControlFd {
     _pad: i32,
 }
 
+const SOL_SOCKET: i32 = 1;
+const SCM_RIGHTS: i32 = 1;
+
 /// One datagram, with at most one descriptor.
 pub fn send(socket: i32, bytes: &[u8], fd: Option<i32>) -> Result<()> {
-    const SOL_SOCKET: i32 = 1;
-    const SCM_RIGHTS: i32 = 1;
     const MSG_NOSIGNAL: usize = 0x4000;
     let iov = Iovec { base: bytes.as_ptr(), len: bytes.len() };
     // cmsg_len counts the header and the descriptor, without the padding after it.
@@ -54,5 +55,33 @@ pub fn send(socket: i32, bytes: &[u8], fd: Option<i32>) -> Result<()> {
             Err(EINTR) => {}
             other => return other.map(|_| ()),
         }
+    }
+}
+
+/// Waits for a datagram, and takes the descriptor that comes with it.
+pub fn receive_fd(socket: i32) -> Result<i32> {
+    const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
+    let mut word = 0u8;
+    let iov = Iovec { base: &raw mut word, len: 1 };
+    let mut control = ControlFd { len: 0, level: 0, kind: 0, fd: -1, _pad: 0 };
+    let mut header = Msghdr {
+        name: 0,
+        name_len: 0,
+        iov: &iov,
+        iov_len: 1,
+        control: &raw mut control as *const u8,
+        control_len: size_of::<ControlFd>(),
+        flags: 0,
+    };
+    while let Err(errno) = call!(nr::RECVMSG, socket, &raw mut header, MSG_CMSG_CLOEXEC) {
+        if errno != EINTR {
+            return Err(errno);
+        }
+    }
+    // SAFETY: written by the kernel through the pointer above.
+    let control = unsafe { (&raw const control).read_volatile() };
+    match (control.len, control.level, control.kind) {
+        (20, SOL_SOCKET, SCM_RIGHTS) => Ok(control.fd),
+        _ => Err(EPROTO),
     }
 }
