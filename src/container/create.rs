@@ -53,6 +53,7 @@ impl Container {
         let process = process_of(config)?;
         options.check(process.terminal().unwrap_or(false))?;
         refuse_exec_options(options)?;
+        let network = begin_network(config);
         let joined = open_joined(config)?;
         let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
 
@@ -63,7 +64,7 @@ impl Container {
         // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
         let spare = container.directory.spare(SPARE);
         let mut made = Made::default();
-        let result = spare.and_then(|_spare| container.set_up(config, process, options, &joined, rootfs, &mut made));
+        let result = spare.and_then(|_spare| container.set_up(config, options, (rootfs, &joined, network), &mut made));
         if let Err(error) = result {
             return Err(container.undo(error, &made));
         }
@@ -114,17 +115,11 @@ impl Container {
     fn set_up(
         &self,
         config: &Config,
-        process: &oci::Process,
         options: &ProcessOptions,
-        joined: &[File],
-        rootfs: PathBuf,
+        (rootfs, joined, network): (PathBuf, &[File], Option<NewNetwork>),
         made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, joined, rootfs)?;
-        let network = match plan::prepares_network(config.spec(), record.has_networks()) {
-            true => NewNetwork::begin().inspect_err(|error| log::debug!("{error}")).ok(),
-            false => None,
-        };
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         fault::point("create.recorded");
@@ -154,6 +149,7 @@ impl Container {
             find_program: record.found_program,
             root: record.root_options,
         })?;
+        let process = process_of(config)?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
         let user_namespaces = self.user_namespaces(&plan)?;
@@ -290,6 +286,7 @@ impl Container {
         if plan.has_listener() {
             self.tell_supervisor(&mut init, config, record, Status::Creating)?;
         }
+        self.prepare_commit(record)?;
         // The hooks' time is not init's.
         init.ready(self.runtime.setup_deadline())?;
         prepare::from_outside(init.pid(), &late)?;
@@ -341,6 +338,15 @@ impl Container {
         init.go()
     }
 
+    /// Writes what the record will be, under another name still.
+    fn prepare_commit(&self, record: &mut Record) -> Result<()> {
+        if record.init.is_some() {
+            record.settle();
+            self.directory.prepare(record)?;
+        }
+        Ok(())
+    }
+
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
@@ -351,8 +357,8 @@ impl Container {
     ) -> Result<Process> {
         if record.init.is_none() {
             record.init = Some(identify(init.pid())?);
+            self.prepare_commit(record)?;
         }
-        record.settle();
         let terminal = match (&options.console_socket, init.terminal()) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, master)?;
@@ -360,7 +366,7 @@ impl Container {
             }
             _ => true,
         };
-        self.directory.write(record)?;
+        self.directory.commit()?;
         fault::point("create.committed");
         init.go()?;
         let (child, master) = init.finish();
@@ -394,6 +400,14 @@ pub fn cgroups_path(config: &Config) -> Option<&Path> {
 
 pub fn resources(spec: &oci::Spec) -> oci::LinuxResources {
     spec.linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default()
+}
+
+/// Begun first of all, because it takes longest.
+fn begin_network(config: &Config) -> Option<NewNetwork> {
+    if !plan::prepares_network(config.spec(), network::plan_needed(config)) {
+        return None;
+    }
+    NewNetwork::begin().inspect_err(|error| log::debug!("{error}")).ok()
 }
 
 /// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.

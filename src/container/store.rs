@@ -323,12 +323,19 @@ impl Directory {
     }
 
     pub fn write(&self, record: &Record) -> Result<()> {
+        self.prepare(record)?;
+        self.commit()
+    }
+
+    /// Writes what [`Directory::commit`] makes the record.
+    pub fn prepare(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-        let result = self.write_file(STATE_NEW, &text).and_then(|()| {
-            fault::point("record.written");
-            self.rename(STATE_NEW, STATE)
-        });
-        self.unlink_after(result, STATE_NEW)
+        self.unlink_after(self.write_file(STATE_NEW, &text), STATE_NEW)
+    }
+
+    pub fn commit(&self) -> Result<()> {
+        fault::point("record.written");
+        self.unlink_after(self.rename(STATE_NEW, STATE), STATE_NEW)
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {

@@ -52,7 +52,7 @@ fn begin(plan_fd: i32) -> Result<run::Init> {
     }
     // SAFETY: a private, writable mapping that is never unmapped.
     let plan = unsafe { plan::Plan::new(sys::map(plan_fd, len)?, len)? };
-    sys::reset_signals();
+    // All others are blocked (spawn::clone).
     sys::ignore_sigpipe(true);
     sys::umask(0);
     sys::reset_scheduling();

@@ -16,6 +16,8 @@ pub struct Init {
     /// What PR_SET_PDEATHSIG shall be for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
+    /// Signals are as the program gets them, but for SIGPIPE.
+    own_signals: bool,
     /// All that comes before execve has been done.
     ready_to_execute: bool,
     /// See [`mounts::cut_off`].
@@ -32,7 +34,7 @@ impl Init {
         }
         let report = Report::new(slots[SLOT_CONTROL]);
         Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false,
-            ready_to_execute: false, cut_off_later: false })
+            own_signals: false, ready_to_execute: false, cut_off_later: false })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -265,6 +267,7 @@ impl Init {
                 *fd = -1;
             }
         }
+        self.take_signals();
         loop {
             let end = openat(self.slots[SLOT_PROC], tree::self_fd(fifo, &mut buffer), O_WRONLY, 0)?;
             self.report.fd = end;
@@ -395,12 +398,22 @@ impl Init {
         Ok(())
     }
 
+    /// Done late, where a creator is at work that must go on before init can.
+    fn take_signals(&mut self) {
+        if !self.own_signals {
+            reset_signals();
+            ignore_sigpipe(true);
+            self.own_signals = true;
+        }
+    }
+
     fn get_ready_to_execute(&mut self) -> Result<()> {
         if self.ready_to_execute {
             return Ok(());
         }
         // The setting does not survive a change of identity, so it is made here, at the last moment.
         prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        self.take_signals();
         ignore_sigpipe(false);
         if !self.report.is_fifo {
             let (reading, _) = pipe()?;
