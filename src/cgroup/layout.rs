@@ -112,9 +112,9 @@ impl Layout {
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
-        match kernfs::exists(&leaf)? {
-            true => return Err(existing(&leaf)?),
-            false => layout.made.extend(missing(&leaf)?),
+        match missing(&leaf)? {
+            none if none.is_empty() => return Err(existing(&leaf)?),
+            missing => layout.made.extend(missing),
         }
     }
     Ok(layout)

@@ -191,15 +191,17 @@ fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf]) {
 /// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
+    // The usual leaf has its parents already.
+    let mut directories = vec![leaf.to_owned()];
     for _ in 0..32 {
         // Whether the last of them, the leaf, was made by this call.
         let mut new = false;
-        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| {
+        let outcome = directories.iter().try_for_each(|directory| {
             new = kernfs::make_dir(directory)?;
             Ok(())
         });
         match outcome {
-            Err(error) if kernfs::is_gone(&error) => continue,
+            Err(error) if kernfs::is_gone(&error) => directories = layout::missing(leaf)?,
             Err(error) => return Err(error),
             Ok(()) if new => return Ok(()),
             // It has come since the plan was made.

@@ -454,5 +454,12 @@ fn identify(pid: i32) -> Result<Init> {
 /// "pipe:[123]", "/dev/null" and so on, as the seed records them for checkpoints.
 pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
     let name = |fd: &RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}"));
-    low.iter().take(3).map(|fd| name(fd).map(|path| path.display().to_string()).unwrap_or_default()).collect()
+    let mut names: Vec<String> = Vec::new();
+    for (index, fd) in low.iter().take(3).enumerate() {
+        // The null device may be all three.
+        let same = low[..index].iter().position(|other| other == fd);
+        let read = || name(fd).map(|path| path.display().to_string()).unwrap_or_default();
+        names.push(same.map_or_else(read, |place| names[place].clone()));
+    }
+    names
 }

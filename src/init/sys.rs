@@ -360,11 +360,12 @@ pub fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -
     }
 }
 
-/// Maps `fd` privately and writable.
+/// Maps `fd` privately and writable, all of it at once.
 pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
     const PROT_READ_WRITE: usize = 3;
     const MAP_PRIVATE: usize = 2;
-    call!(nr::MMAP, 0, len, PROT_READ_WRITE, MAP_PRIVATE, fd, 0).map(|at| at as *mut u8)
+    const MAP_POPULATE: usize = 0x8000;
+    call!(nr::MMAP, 0, len, PROT_READ_WRITE, MAP_PRIVATE | MAP_POPULATE, fd, 0).map(|at| at as *mut u8)
 }
 
 pub fn exit(status: i32) -> ! {

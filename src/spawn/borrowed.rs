@@ -1,40 +1,30 @@
 //! What a process needs that runs in the caller's memory: a stack of its own, and no signals, whose handlers would be the
 //! host's.
 
-use nix::errno::Errno;
+use std::mem::MaybeUninit;
+
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 
-/// The child's stack, with a guard page below it.
-pub struct Stack {
-    pub start: *mut libc::c_void,
-}
+/// A stack from the heap: mapping one takes longer than what is done on it. Without a guard page: the functions that run
+/// there make system calls, one after the other, and need less than a tenth of it.
+pub struct Stack(Box<MaybeUninit<Room>>);
 
-pub const STACK: usize = 64 << 10;
-const GUARD: usize = 4096;
+/// Aligned as the ABI wants a stack.
+#[repr(C, align(64))]
+struct Room([u8; Stack::SIZE]);
 
 impl Stack {
-    pub fn new() -> Result<Stack> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: a fresh anonymous mapping.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), GUARD + STACK, libc::PROT_NONE, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(Error::system(Errno::last(), "mapping a stack for berth-init"));
-        }
-        // SAFETY: inside the mapping.
-        let stack = Stack { start: unsafe { base.byte_add(GUARD) } };
-        // SAFETY: as above.
-        let result = unsafe { libc::mprotect(stack.start, STACK, libc::PROT_READ | libc::PROT_WRITE) };
-        Errno::result(result).doing(|| "preparing a stack for berth-init")?;
-        Ok(stack)
-    }
-}
+    pub const SIZE: usize = 16 << 10;
 
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the whole mapping of `new`; nobody runs on it any more.
-        unsafe { libc::munmap(self.start.byte_sub(GUARD), GUARD + STACK) };
+    pub fn new() -> Stack {
+        Stack(Box::new_uninit())
+    }
+
+    /// Its lowest address.
+    pub fn start(&mut self) -> u64 {
+        self.0.as_mut_ptr() as u64
     }
 }
 

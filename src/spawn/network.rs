@@ -12,7 +12,7 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::borrowed::{BlockedSignals, STACK, Stack};
+use super::borrowed::{BlockedSignals, Stack};
 use super::clone::CLONE_CLEAR_SIGHAND;
 use super::conversation::control_pair;
 use super::wait;
@@ -48,14 +48,14 @@ impl NewNetwork {
     /// Returns at once.
     pub fn begin() -> Result<NewNetwork> {
         let (receiver, sender) = control_pair()?;
-        let stack = Stack::new()?;
+        let mut stack = Stack::new();
         let order = Box::new(Order { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() });
         let mut pidfd: RawFd = -1;
         let args = CloneArgs {
             flags: (libc::CLONE_VM | libc::CLONE_FILES) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
             pidfd: &raw mut pidfd as u64,
-            stack: stack.start as u64,
-            stack_size: STACK as u64,
+            stack: stack.start(),
+            stack_size: Stack::SIZE as u64,
             ..CloneArgs::default()
         };
         let blocked = BlockedSignals::new()?;

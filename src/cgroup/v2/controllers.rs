@@ -13,16 +13,17 @@ pub const MANAGED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// That one cannot be enabled is not an error here: a cgroup above may have processes (EBUSY) or belong to
 /// somebody else (EACCES), and it matters only if a limit needs it, which then says what is missing.
 pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
-    let mut above: Vec<&Path> = Vec::new();
-    for directory in leaf.ancestors().skip(1) {
-        match kernfs::read_optional(directory, "cgroup.controllers") {
-            Ok(Some(_)) => above.push(directory),
-            // Out of the tree, upwards.
-            _ => break,
-        }
-    }
-    for directory in above.into_iter().rev() {
-        let Some(available) = kernfs::read_optional(directory, "cgroup.controllers")? else { return Ok(()) };
+    let above = leaf.ancestors().skip(1).map_while(|directory| match available(directory) {
+        Ok(Some(list)) => Some((directory, list)),
+        // Out of the tree, upwards.
+        _ => None,
+    });
+    let above: Vec<(&Path, String)> = above.collect();
+    // What is enabled above is available from then on.
+    let mut changed = false;
+    for (directory, known) in above.into_iter().rev() {
+        let known = if changed { available(directory)? } else { Some(known) };
+        let Some(available) = known else { return Ok(()) };
         let enabled = kernfs::read_optional(directory, "cgroup.subtree_control")?.unwrap_or_default();
         let has = |list: &str, name: &str| list.split_whitespace().any(|present| present == name);
         let lacking = wanted.iter().filter(|name| has(&available, name) && !has(&enabled, name));
@@ -30,6 +31,7 @@ pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
         if lacking.is_empty() {
             continue;
         }
+        changed = true;
         let write = |value: &str| kernfs::write(directory, "cgroup.subtree_control", value);
         let report = |error: Error| log::debug!("not enabled: {error}");
         if let Err(error) = write(&lacking.join(" ")) {
@@ -40,4 +42,8 @@ pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn available(directory: &Path) -> Result<Option<String>> {
+    kernfs::read_optional(directory, "cgroup.controllers")
 }
