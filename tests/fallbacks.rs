@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth::spec::Config;
@@ -20,6 +21,8 @@ fn main() {
             ("a_status_that_nobody_kept_is_not_made_up", || with_host("ignored", &["ENOTTY", "EPERM"])),
             ("memory_files_without_mfd_exec", || with_host("memory", &["EINVAL"])),
             ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_host("devices", &["EPERM"])),
+            ("a_host_with_room_for_one_more_process", narrow_host),
+            ("a_network_namespace_that_is_forbidden_is_named", || with_host("offline", &["EPERM"])),
             ("cgroups_without_openat2", || with_host("openat2", &["ENOSYS", "EPERM"])),
         ],
         &[
@@ -30,6 +33,8 @@ fn main() {
             ("ignored", ignored),
             ("memory", memory),
             ("openat2", openat2),
+            ("narrow", narrow),
+            ("offline", offline),
             ("devices", devices),
         ],
     );
@@ -271,4 +276,40 @@ fn devices(args: &[String]) {
     assert_eq!(read_all(&container.init_process().unwrap()), "ran\n");
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
+}
+
+/// Where the host can be kept from making processes: a v1 hierarchy, or the v2 tree if it hands the controller down.
+fn pids_tree() -> Option<&'static Path> {
+    let (v1, v2) = (Path::new("/sys/fs/cgroup/pids"), Path::new("/sys/fs/cgroup"));
+    let handed_down = std::fs::read_to_string(v2.join("cgroup.subtree_control"));
+    let on_v2 = handed_down.is_ok_and(|list| list.split_whitespace().any(|name| name == "pids"));
+    if v1.join("cgroup.procs").exists() { Some(v1) } else { on_v2.then_some(v2) }
+}
+
+fn narrow_host() {
+    let Some(tree) = pids_tree() else { return println!("SKIPPED: no pids controller here") };
+    let cgroup = tree.join(unique("berth-narrow"));
+    std::fs::create_dir(&cgroup).unwrap();
+    std::fs::write(cgroup.join("pids.max"), "2").unwrap();
+    with_host("narrow", &[cgroup.to_str().unwrap()]);
+    eventually("the host's cgroup is empty", || std::fs::remove_dir(&cgroup).is_ok());
+}
+
+/// What makes the network namespace takes the room that init needs.
+fn narrow(args: &[String]) {
+    std::fs::write(Path::new(&args[2]).join("cgroup.procs"), "0").unwrap();
+    let config = load(&shell("test \"$(ls /sys/class/net) $(cat /sys/class/net/lo/flags)\" = 'lo 0x9'"));
+    for _ in 0..8 {
+        let container = Container::run(&runtime(args), &args[1], &config, &quiet()).unwrap();
+        assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
+        container.delete(Force::No).unwrap();
+    }
+}
+
+/// Neither beside the create nor by init itself.
+fn offline(args: &[String]) {
+    forbid(libc::SYS_unshare, When::Is(0, libc::CLONE_NEWNET as u32), &args[2]);
+    let error = Container::create(&runtime(args), &args[1], &load(&shell("true")), &quiet()).err().unwrap();
+    assert_eq!(error.errno, Some(nix::errno::Errno::EPERM), "{error}");
+    assert!(error.message.starts_with("making a network namespace: operation not permitted"), "{error}");
 }

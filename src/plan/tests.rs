@@ -50,11 +50,26 @@ fn the_plan_of_the_default_configuration() {
 }
 
 #[test]
-fn the_default_configuration_needs_one_process_and_all_namespaces_at_once() {
+fn the_default_configuration_needs_one_process_and_a_network_that_is_made_beside_it() {
     let plan = plan_of(&Config::default_json());
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWNET;
+    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     assert_eq!(plan.clone_flags, flags as u64);
     assert!(!plan.forks());
+}
+
+#[test]
+fn a_network_that_is_made_beside_is_entered_before_anything_can_depend_on_it() {
+    let entered = |plan: &Plan| position(plan, "making a network namespace");
+    let plan = plan_of(&Config::default_json());
+    assert!(position(&plan, "mounting mqueue") < entered(&plan));
+    assert_eq!(position(&plan, "bringing up the loopback interface"), entered(&plan) + 1);
+    assert_eq!(position(&plan, "mounting sysfs"), entered(&plan) + 2);
+    // The source may be a file of the mounting process's own network.
+    let bind = r#"[{"destination": "/net", "source": "/proc/net", "type": "bind", "options": ["bind"]}]"#;
+    let plan = changed("/mounts", bind);
+    assert!(entered(&plan) < position(&plan, "opening the mounts at /proc/net"));
+    let plan = changed("/mounts", "[]");
+    assert!(entered(&plan) < position(&plan, "making the device /dev/null"), "without any mount, too");
 }
 
 #[test]

@@ -281,13 +281,21 @@ fn kernel_words(message: &Message) -> Option<String> {
 /// Starts berth-init for a plan and keeps the other end of its control socket.
 pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'p>> {
     let (ours, theirs) = control_pair()?;
-    let network = launch.network;
+    let mut network = launch.network;
     let open = |descriptor: &Descriptor| match descriptor {
         Descriptor::NetworkNamespace => network.as_ref().map_or(-1, NewNetwork::receiver),
         other => (launch.open)(other),
     };
     let encoded = plan.encode(super::fixed_slots(theirs.as_raw_fd(), launch.proc), launch.low, open)?;
     let plan_file = super::plan_file(&encoded.bytes)?;
-    let child = clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup)?;
+    let spawn = || clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup);
+    let child = match (spawn(), &mut network) {
+        // There may be room for one process, and that is the one that makes the namespace.
+        (Err(error), Some(network)) if error.errno == Some(Errno::EAGAIN) => {
+            network.finish();
+            spawn()?
+        }
+        (spawned, _) => spawned?,
+    };
     Ok(Conversation { plan, child: Some(child), control: ours, terminal: None, network })
 }

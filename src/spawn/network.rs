@@ -78,11 +78,10 @@ impl NewNetwork {
     pub fn receiver(&self) -> RawFd {
         self.receiver.as_raw_fd()
     }
-}
 
-impl Drop for NewNetwork {
-    /// It ends by itself. Should it not (a debugger has stopped it), what it stands on stays for ever.
-    fn drop(&mut self) {
+    /// Waits until there is no process any more. What it has made waits for init in the socket.
+    pub fn finish(&mut self) {
+        // It ends by itself. Should it not (a debugger has stopped it), what it stands on stays for ever.
         const LONG: Duration = Duration::from_secs(10);
         let Some(maker) = self.maker.take() else { return };
         match Deadline::after(LONG).readable(maker.pidfd.as_fd()) {
@@ -91,6 +90,12 @@ impl Drop for NewNetwork {
             }
             _ => std::mem::forget(maker),
         }
+    }
+}
+
+impl Drop for NewNetwork {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -115,8 +120,6 @@ fn leave_to_others(pid: libc::pid_t) {
 extern "C" fn make(order: *mut u8) -> ! {
     // SAFETY: `begin` keeps it until this process has ended, and nobody writes to it.
     let order = unsafe { &*(order as *const Order) };
-    // init is about to be spawned, and the kernel puts it where there is less to do: not here.
-    let _ = sys::set_nice(-20);
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
         let namespace = sys::openat(order.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
         if let Ok(namespace) = namespace {

@@ -31,7 +31,6 @@ pub mod nr {
     pub const CAPSET: usize = 126;
     pub const PERSONALITY: usize = 135;
     pub const FSTATFS: usize = 138;
-    pub const SETPRIORITY: usize = 141;
     pub const SCHED_SETSCHEDULER: usize = 144;
     pub const SCHED_GETSCHEDULER: usize = 145;
     pub const PIVOT_ROOT: usize = 155;

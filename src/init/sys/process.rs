@@ -40,12 +40,6 @@ pub fn reset_scheduling() {
     }
 }
 
-/// Of the calling thread; -20 is the most.
-pub fn set_nice(nice: i32) -> Result<()> {
-    const PRIO_PROCESS: usize = 0;
-    call!(nr::SETPRIORITY, PRIO_PROCESS, 0, nice).map(|_| ())
-}
-
 pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
     let limit = [soft, hard];
     call!(nr::PRLIMIT64, 0, resource, limit.as_ptr(), 0).map(|_| ())
