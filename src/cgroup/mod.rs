@@ -192,16 +192,18 @@ fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf]) {
 /// two steps, so this starts again when one has vanished.
 fn make(leaf: &Path) -> Result<()> {
     // The usual leaf has its parents already.
-    let mut directories = vec![leaf.to_owned()];
+    if kernfs::make_dir(leaf).is_ok_and(|new| new) {
+        return Ok(());
+    }
     for _ in 0..32 {
         // Whether the last of them, the leaf, was made by this call.
         let mut new = false;
-        let outcome = directories.iter().try_for_each(|directory| {
+        let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| {
             new = kernfs::make_dir(directory)?;
             Ok(())
         });
         match outcome {
-            Err(error) if kernfs::is_gone(&error) => directories = layout::missing(leaf)?,
+            Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
             Ok(()) if new => return Ok(()),
             // It has come since the plan was made.

@@ -88,12 +88,20 @@ impl Anchors {
     }
 
     /// The slot where a path begins (0: the root filesystem), and the path from there.
-    fn find(&self, path: &Path) -> (u32, PathBuf) {
-        // Paths in a plan are in their shortest spelling.
-        let begins = |mount: &Path| path.as_os_str().as_bytes().starts_with(mount.as_os_str().as_bytes());
-        let mut mounts = self.mounts.iter().filter(|(mount, _)| begins(mount));
-        let found = mounts.find_map(|(mount, slot)| Some((*slot, path.strip_prefix(mount).ok()?)));
-        found.map_or((0, path.to_owned()), |(slot, rest)| (slot, Path::new("/").join(rest)))
+    fn find<'p>(&self, path: &'p Path) -> (u32, &'p Path) {
+        let mut mounts = self.mounts.iter();
+        mounts.find_map(|(mount, slot)| Some((*slot, below(path, mount)?))).unwrap_or((0, path))
+    }
+}
+
+/// What is left of a path below a directory, with its slash; "/" of the directory itself. Paths in a plan are in their
+/// shortest spelling.
+fn below<'p>(path: &'p Path, directory: &Path) -> Option<&'p Path> {
+    let rest = path.as_os_str().as_bytes().strip_prefix(directory.as_os_str().as_bytes())?;
+    match rest.first() {
+        None => Some(Path::new("/")),
+        Some(b'/') => Some(Path::new(OsStr::from_bytes(rest))),
+        Some(_) => None,
     }
 }
 
@@ -143,7 +151,8 @@ impl Block {
     /// A path in the container, from the mount that it begins at.
     fn inside(&mut self, step: &mut wire::Step, anchors: &Anchors, path: &Path, links: Links) -> u32 {
         let (base, rest) = anchors.find(path);
-        let strict = links == Links::Refused && base == 0 && KERNELS.iter().any(|top| path.starts_with(top));
+        let kernels = || KERNELS.iter().any(|top| below(path, Path::new(top)).is_some());
+        let strict = links == Links::Refused && base == 0 && kernels();
         step.flags |= base << wire::BASE_SHIFT | if strict { wire::STRICT } else { 0 };
         self.text(rest)
     }

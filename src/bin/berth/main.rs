@@ -2,7 +2,11 @@
 //! them together, [`failure`] says what went wrong in the words that engines know, [`session`] is a process in the
 //! foreground. Nothing is done here that a caller in C could not do too.
 
+#![cfg_attr(not(test), no_main)]
+
 mod args;
+#[cfg(not(test))]
+mod beginning;
 mod checkpoint;
 mod create;
 mod delete;
@@ -18,7 +22,6 @@ mod images;
 mod kill;
 mod list;
 mod logging;
-mod memory;
 mod notify;
 mod pause;
 mod ps;
@@ -36,18 +39,16 @@ mod terminal;
 mod top;
 mod update;
 
-use std::process::ExitCode;
-
 use failure::Failure;
 
 /// How a verb ends: with the program's exit status.
 type Outcome = Result<u8, Failure>;
 
-fn main() -> ExitCode {
-    memory::populate();
+#[cfg_attr(test, allow(dead_code))] // the tests have a main of their own
+fn run() -> u8 {
     let arguments = match args::parse() {
         Ok(arguments) => arguments,
-        Err(code) => return code.into(),
+        Err(code) => return code,
     };
     let name = arguments.verb.name();
     // First of all: what is opened later would take the numbers of descriptors that are missing.
@@ -55,5 +56,5 @@ fn main() -> ExitCode {
         logging::open(&arguments.global)?;
         arguments.verb.run(&arguments.global)
     });
-    outcome.unwrap_or_else(|failure| logging::tell(failure, name)).into()
+    outcome.unwrap_or_else(|failure| logging::tell(failure, name))
 }
