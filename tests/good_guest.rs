@@ -25,6 +25,7 @@ fn main() {
             ("a_thread_may_end_as_soon_as_create_returns", || quiet_host("brief", "")),
             ("what_was_executed_and_forgotten_is_reaped", || quiet_host("forgotten", "")),
             ("containers_that_nobody_waits_for_are_reaped_by_later_creates", || quiet_host("unheard", "")),
+            ("what_makes_a_network_is_never_seen_by_the_host", || quiet_host("unseen", "")),
             ("what_makes_id_mappings_does_not_stay", || quiet_host("mapped", "")),
         ],
         &[
@@ -35,6 +36,7 @@ fn main() {
             ("brief", brief),
             ("forgotten", forgotten),
             ("unheard", unheard),
+            ("unseen", unseen),
             ("mapped", mapped),
             ("descriptors", inherited_descriptors),
         ],
@@ -486,5 +488,30 @@ fn mapped(args: &[String]) {
             Err(error) => assert!(number == 1 && error.message.contains("/etc/passwd/x"), "{error}"),
         }
         assert_same(&myself(), &before);
+    }
+}
+
+/// It ends while its container is created: no signal tells of it, and nothing is left to wait for.
+fn unseen(args: &[String]) {
+    let mut ended = nix::sys::signal::SigSet::empty();
+    ended.add(nix::sys::signal::SIGCHLD);
+    ended.thread_block().unwrap();
+    let runtime = runtime(args);
+    for round in 0..16 {
+        let id = format!("{}-{round}", args[1]);
+        let container = Container::create(&runtime, &id, &config("sleep 1000"), &quiet()).unwrap();
+        // SAFETY: `pending` is valid for writing, and waitpid takes no status.
+        let (pending, waited) = unsafe {
+            let mut pending = std::mem::zeroed();
+            assert_eq!(libc::sigpending(&mut pending), 0);
+            let told = libc::sigismember(&pending, libc::SIGCHLD) == 1;
+            (told, libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WCLONE))
+        };
+        assert!(!pending, "a signal of a child's end");
+        assert_eq!((waited, nix::errno::Errno::last()), (-1, nix::errno::Errno::ECHILD), "a process to wait for");
+        assert_eq!(leftovers::children(), [container.init_process().unwrap().pid()]);
+        container.delete(Force::Kill).unwrap();
+        // That was init's.
+        ended.wait().unwrap();
     }
 }
