@@ -203,6 +203,25 @@ fn the_supervisor_may_decide_also_what_init_calls() {
     }
 }
 
+/// init's signals are blocked while it is at work. They are the program's own before there is a filter that could refuse it.
+#[test]
+fn no_filter_leaves_signals_blocked() {
+    let host = Host::new();
+    let supervisor = Supervisor::new(&host);
+    let mut config = shell("");
+    config["process"]["args"] = json!(["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
+    asks(&mut config, &["mkdir"], &supervisor.path);
+    let refused = json!({ "names": ["rt_sigprocmask"], "action": "SCMP_ACT_ERRNO" });
+    config["linux"]["seccomp"]["syscalls"].as_array_mut().unwrap().push(refused);
+    let answers = supervisor.answers(0);
+    let (text, status) = host.output(&config);
+    assert_eq!(
+        (text.as_str(), status),
+        ("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", ExitStatus::Exited(0))
+    );
+    answers.join().unwrap();
+}
+
 /// A host whose init may take a second.
 fn impatient() -> Host {
     let mut host = Host::new();

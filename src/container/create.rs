@@ -116,7 +116,7 @@ impl Container {
         &self,
         config: &Config,
         options: &ProcessOptions,
-        (rootfs, joined, network): (PathBuf, &[File], Option<NewNetwork>),
+        (rootfs, joined, mut network): (PathBuf, &[File], Option<NewNetwork>),
         made: &mut Made,
     ) -> Result<()> {
         let mut record = self.first_record(config, joined, rootfs)?;
@@ -152,6 +152,10 @@ impl Container {
         let process = process_of(config)?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
+        if !plan.user_namespaces.is_empty() {
+            // Those are made by processes, too, and there may be room for one at a time.
+            network.iter_mut().for_each(NewNetwork::finish);
+        }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };

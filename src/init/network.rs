@@ -4,13 +4,13 @@ use super::report::Report;
 use super::sys::*;
 use super::wire;
 
-/// Enters the namespace that comes through `prepared`, with an interface that is up already. Who was to make it may have
-/// failed: then it is made here, and why that fails is told.
+/// Enters the namespace that comes through `prepared`, with an interface that is up already. Whatever has failed there,
+/// one is made here, and why that fails is told.
 pub fn enter_namespace(prepared: Option<i32>) -> Result<()> {
     let Some(Ok(namespace)) = prepared.map(receive_fd) else { return unshare(CLONE_NEWNET) };
     let result = setns(namespace, CLONE_NEWNET);
     close(namespace);
-    result
+    result.or_else(|_| unshare(CLONE_NEWNET))
 }
 
 /// A socket stays in the namespace that it was opened in, whoever uses it.

@@ -382,8 +382,9 @@ impl Init {
     /// need be told of the filter, only dropping capabilities and execve are left.
     fn seccomp(&mut self, step: &Step) -> Result<()> {
         let tell = step.flags & LISTENER != 0;
-        if !tell {
-            self.get_ready_to_execute()?;
+        match tell {
+            true => self.take_signals(),
+            false => self.get_ready_to_execute()?,
         }
         if step.flags & PRIVILEGED != 0 {
             process::raise_capabilities()?;

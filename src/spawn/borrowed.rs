@@ -2,6 +2,7 @@
 //! host's.
 
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
@@ -9,7 +10,7 @@ use crate::error::{Doing, Result};
 
 /// A stack from the heap: mapping one takes longer than what is done on it. Without a guard page: the functions that run
 /// there make system calls, one after the other, and need less than a tenth of it.
-pub struct Stack(Box<MaybeUninit<Room>>);
+pub struct Stack(NonNull<MaybeUninit<Room>>);
 
 /// Aligned as the ABI wants a stack.
 #[repr(C, align(64))]
@@ -19,12 +20,19 @@ impl Stack {
     pub const SIZE: usize = 16 << 10;
 
     pub fn new() -> Stack {
-        Stack(Box::new_uninit())
+        Stack(NonNull::from(Box::leak(Box::<Room>::new_uninit())))
     }
 
-    /// Its lowest address.
-    pub fn start(&mut self) -> u64 {
-        self.0.as_mut_ptr() as u64
+    /// Its lowest address. It is used from the other end, so something can lie here that the process finds.
+    pub fn start(&self) -> *mut u8 {
+        self.0.as_ptr().cast()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: from `new`, and nobody runs on it any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 

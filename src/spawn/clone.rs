@@ -48,7 +48,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     let image = image::image()?;
     let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
     let keep: Vec<RawFd> = inherited.iter().copied().chain([plan.as_raw_fd()]).collect();
-    let mut stack = Stack::new();
+    let stack = Stack::new();
     let mut order = Order {
         image: image.as_raw_fd(),
         keep: keep.as_ptr(),
@@ -62,7 +62,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
         flags: flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
-        stack: stack.start(),
+        stack: stack.start() as u64,
         stack_size: Stack::SIZE as u64,
         ..CloneArgs::default()
     };

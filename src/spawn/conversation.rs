@@ -88,8 +88,6 @@ impl<'p> Conversation<'p> {
     }
 
     pub fn ready(&mut self, deadline: Deadline) -> Result<()> {
-        // init is at the mounts still: there is time for clearing away what has made its network.
-        self.network = None;
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
@@ -137,6 +135,8 @@ impl<'p> Conversation<'p> {
     }
 
     fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {
+        // init is still at work: there is time for clearing away what has made its network.
+        self.network = None;
         loop {
             match self.next(deadline)? {
                 Event::Closed => return Err(self.ended()),

@@ -29,13 +29,12 @@ pub struct NewNetwork {
     maker: Option<Maker>,
 }
 
-/// The process that makes it, and all that it uses. Dropped when it has ended: `order.sender` may not become another
-/// descriptor's number before.
+/// The process that makes it, and all that it uses. Dropped when it has ended: the number of `sender` may not become another
+/// descriptor's before.
 struct Maker {
     pidfd: OwnedFd,
     _stack: Stack,
-    _sender: OwnedFd,
-    _order: Box<Order>,
+    sender: OwnedFd,
 }
 
 /// What it finds in the host's memory.
@@ -48,22 +47,22 @@ impl NewNetwork {
     /// Returns at once.
     pub fn begin() -> Result<NewNetwork> {
         let (receiver, sender) = control_pair()?;
-        let mut stack = Stack::new();
-        let order = Box::new(Order { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() });
+        let stack = Stack::new();
+        let order = stack.start();
+        // SAFETY: inside the stack, aligned, and far from where it is used.
+        unsafe { (order as *mut Order).write(Order { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() }) };
         let mut pidfd: RawFd = -1;
         let args = CloneArgs {
             flags: (libc::CLONE_VM | libc::CLONE_FILES) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
             pidfd: &raw mut pidfd as u64,
-            stack: stack.start(),
+            stack: order as u64,
             stack_size: Stack::SIZE as u64,
             ..CloneArgs::default()
         };
         let blocked = BlockedSignals::new()?;
-        // SAFETY: the stack is large enough for `make`, which never returns and touches nothing but `order`; both stay
+        // SAFETY: the stack is large enough for `make`, which never returns and touches nothing but the order; both stay
         // until the process has ended.
-        let result = unsafe {
-            arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), make, &raw const *order as *mut u8)
-        };
+        let result = unsafe { arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), make, order) };
         drop(blocked);
         if result < 0 {
             let errno = nix::errno::Errno::from_raw(-result as i32);
@@ -72,7 +71,7 @@ impl NewNetwork {
         leave_to_others(result as libc::pid_t);
         // SAFETY: CLONE_PIDFD put a descriptor there that nobody else owns.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-        Ok(NewNetwork { receiver, maker: Some(Maker { pidfd, _stack: stack, _sender: sender, _order: order }) })
+        Ok(NewNetwork { receiver, maker: Some(Maker { pidfd, _stack: stack, sender }) })
     }
 
     pub fn receiver(&self) -> RawFd {
@@ -87,6 +86,8 @@ impl NewNetwork {
         match Deadline::after(LONG).readable(maker.pidfd.as_fd()) {
             Ok(true) => {
                 let _ = wait::look(&maker.pidfd);
+                // Had it been killed, init would wait for ever.
+                let _ = sys::send(maker.sender.as_raw_fd(), WORD, None);
             }
             _ => std::mem::forget(maker),
         }
@@ -98,6 +99,9 @@ impl Drop for NewNetwork {
         self.finish();
     }
 }
+
+/// What is sent, with the namespace or without. init hears the first word only.
+const WORD: &[u8] = &[0];
 
 /// Off the processor that the caller is on, if there is another one: there it would wait until the caller does.
 fn leave_to_others(pid: libc::pid_t) {
@@ -123,14 +127,13 @@ extern "C" fn make(order: *mut u8) -> ! {
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
         let namespace = sys::openat(order.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
         if let Ok(namespace) = namespace {
-            let sent = sys::send(order.sender, &[0], Some(namespace));
+            let sent = sys::send(order.sender, WORD, Some(namespace));
             sys::close(namespace);
             if sent.is_ok() {
                 sys::exit(0)
             }
         }
     }
-    // Nothing comes.
-    let _ = sys::send(order.sender, &[0], None);
+    let _ = sys::send(order.sender, WORD, None);
     sys::exit(1)
 }

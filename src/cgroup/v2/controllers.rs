@@ -19,19 +19,17 @@ pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
         _ => None,
     });
     let above: Vec<(&Path, String)> = above.collect();
-    // What is enabled above is available from then on.
-    let mut changed = false;
+    let has = |list: &str, name: &str| list.split_whitespace().any(|present| present == name);
     for (directory, known) in above.into_iter().rev() {
-        let known = if changed { available(directory)? } else { Some(known) };
+        // What is lacking may have been enabled above by now, here or by somebody else.
+        let known = if wanted.iter().all(|name| has(&known, name)) { Some(known) } else { available(directory)? };
         let Some(available) = known else { return Ok(()) };
         let enabled = kernfs::read_optional(directory, "cgroup.subtree_control")?.unwrap_or_default();
-        let has = |list: &str, name: &str| list.split_whitespace().any(|present| present == name);
         let lacking = wanted.iter().filter(|name| has(&available, name) && !has(&enabled, name));
         let lacking: Vec<String> = lacking.map(|name| format!("+{name}")).collect();
         if lacking.is_empty() {
             continue;
         }
-        changed = true;
         let write = |value: &str| kernfs::write(directory, "cgroup.subtree_control", value);
         let report = |error: Error| log::debug!("not enabled: {error}");
         if let Err(error) = write(&lacking.join(" ")) {
