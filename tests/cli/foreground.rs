@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -23,6 +23,19 @@ fn its_exit_status_is_the_programs_and_nothing_is_left() {
         assert_eq!(cli.berth(&["run", "-b", text(&bundle), "c1"]).code, code, "{script}");
         assert_eq!(cli.ok(&["list", "-q"]), "");
     }
+}
+
+/// What the program opens itself must not get their numbers.
+#[test]
+fn closed_standard_streams_are_the_null_device() {
+    let cli = Cli::new();
+    let looks = "for fd in 0 1 2; do test \"$(readlink /proc/1/fd/$fd)\" = /dev/null || exit 9; done; exit 5";
+    let bundle = cli.bundle(&shell(looks));
+    let program = cli.command();
+    let mut closing = Command::new("sh");
+    closing.args(["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"]).arg(program.get_program()).args(program.get_args());
+    assert_eq!(said(closing.args(["run", "-b", text(&bundle), "c1"])).code, 5);
+    assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 
 #[test]
