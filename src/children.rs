@@ -75,6 +75,14 @@ pub fn keep(container: &Path, end: Arc<End>) {
     children().of.entry(container.to_owned()).or_default().push(end);
 }
 
+/// A child of a container's, for a further handle on it: whoever takes the status leaves it for both.
+pub fn kept(container: &Path, pid: i32) -> Option<Arc<End>> {
+    let children = children();
+    let end = children.of.get(container)?.iter().find(|end| end.pid == pid)?;
+    // A forked host has a list of children that are not its own, and the number may be another's by now.
+    (spawn::send_signal(&end.pidfd, 0) != Err(Errno::ESRCH)).then(|| end.clone())
+}
+
 /// Takes the status of those of a container that have ended.
 pub fn reap(container: &Path) {
     children().reap(container);

@@ -221,17 +221,17 @@ struct Inner {
 
 impl Process {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3]) -> Process {
-        Process::of(End::new(pid, pidfd), None, stdio)
+        Process::of(Arc::new(End::new(pid, pidfd)), None, stdio)
     }
 
     /// The init of the container with this state directory.
-    pub(crate) fn init(pid: i32, pidfd: OwnedFd, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
-        Process::of(End::new(pid, pidfd), Some(container.to_owned()), stdio)
+    pub(crate) fn init(end: Arc<End>, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
+        Process::of(end, Some(container.to_owned()), stdio)
     }
 
-    fn of(end: End, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
+    fn of(end: Arc<End>, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
         let (stdio, terminal) = (Mutex::new(stdio), Mutex::new(None));
-        let inner = Inner { end: Arc::new(end), init_of, stdio, terminal, killed: AtomicBool::new(false) };
+        let inner = Inner { end, init_of, stdio, terminal, killed: AtomicBool::new(false) };
         Process { inner: Arc::new(inner) }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth::spec::Config;
-use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Runtime, Settings};
+use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Recipients, Runtime, Settings, Status};
 use common::*;
 use serde_json::{Value, json};
 
@@ -19,6 +19,7 @@ fn main() {
             ("a_recursive_attribute_without_mount_setattr_is_an_error", || with_host("recursive", &["ENOSYS"])),
             ("a_status_that_was_taken_is_not_made_up", || with_host("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
             ("a_status_that_nobody_kept_is_not_made_up", || with_host("ignored", &["ENOTTY", "EPERM"])),
+            ("a_status_is_left_for_every_handle_of_the_process", || with_host("shared", &["ENOTTY"])),
             ("memory_files_without_mfd_exec", || with_host("memory", &["EINVAL"])),
             ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_host("devices", &["EPERM"])),
             ("a_host_with_room_for_one_more_process", narrow_host),
@@ -31,6 +32,7 @@ fn main() {
             ("recursive", recursive),
             ("taken", taken),
             ("ignored", ignored),
+            ("shared", shared),
             ("memory", memory),
             ("openat2", openat2),
             ("narrow", narrow),
@@ -241,6 +243,18 @@ fn ignored(args: &[String]) {
     forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     assert_eq!(ends(args), (0, 30));
+}
+
+/// One handle takes the status, in whatever call, and another one is asked for it.
+fn shared(args: &[String]) {
+    forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
+    let made = Container::run(&runtime(args), &args[1], &load(&shell("sleep 1000")), &quiet()).unwrap();
+    let loaded = runtime(args).load(&args[1]).unwrap();
+    let init = loaded.init_process().unwrap();
+    loaded.signal(libc::SIGKILL, Recipients::Init).unwrap();
+    eventually("its end is seen", || made.status().unwrap() == Status::Stopped);
+    assert_eq!(init.wait(0).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false });
+    loaded.delete(Force::No).unwrap();
 }
 
 fn memory(args: &[String]) {

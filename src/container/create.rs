@@ -374,7 +374,7 @@ impl Container {
         fault::point("create.committed");
         init.go()?;
         let (child, master) = init.finish();
-        let process = Process::init(child.pid, child.pidfd, self.directory.path(), stdio);
+        let process = Process::init(child.into(), self.directory.path(), stdio);
         Ok(process.with_terminal(master.filter(|_| terminal)))
     }
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
-use crate::children;
+use crate::children::{self, End};
 use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
@@ -136,8 +136,11 @@ impl Container {
         }
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
-        let pidfd = init.identity.open()?.ok_or_else(ended)?;
-        let process = Process::init(init.identity.pid, pidfd, self.directory.path(), [None, None, None]);
+        let end = match children::kept(self.directory.path(), init.identity.pid) {
+            Some(end) => end,
+            None => Arc::new(End::new(init.identity.pid, init.identity.open()?.ok_or_else(ended)?)),
+        };
+        let process = Process::init(end, self.directory.path(), [None, None, None]);
         Ok(self.lock_init().get_or_insert(process).clone())
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
@@ -16,7 +17,7 @@ use super::start::plan_again;
 use super::store::{Init, Record, check_id};
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
-use crate::children;
+use crate::children::{self, End};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
     self, CgroupMode, Externals, FIRST_INHERITED, Folder, Notice, Propagation, RestoreOptions, Start, Swrk, Trace,
@@ -425,7 +426,8 @@ impl Work<'_> {
         };
         let container = self.container;
         let stdio = std::mem::take(&mut streams.ours);
-        let process = Process::init(identity.pid, pidfd, container.directory.path(), stdio).with_terminal(master);
+        let process = Process::init(Arc::new(End::new(identity.pid, pidfd)), container.directory.path(), stdio)
+            .with_terminal(master);
         children::keep(container.directory.path(), process.end());
         container.directory.write(&record)?;
         fault::point("restore.committed");
