@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use berth::spec::Config;
 use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Recipients, Runtime, Settings, Status};
 use common::*;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Value, json};
 
 fn main() {
@@ -252,7 +253,9 @@ fn shared(args: &[String]) {
     let loaded = runtime(args).load(&args[1]).unwrap();
     let init = loaded.init_process().unwrap();
     loaded.signal(libc::SIGKILL, Recipients::Init).unwrap();
-    eventually("its end is seen", || made.status().unwrap() == Status::Stopped);
+    let mut end = [PollFd::new(init.pidfd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut end, PollTimeout::from(60_000u16)), Ok(1));
+    assert_eq!(made.status().unwrap(), Status::Stopped);
     assert_eq!(init.wait(0).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false });
     loaded.delete(Force::No).unwrap();
 }
