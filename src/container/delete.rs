@@ -151,13 +151,9 @@ impl Container {
 
     /// What keeps them from running is told to the log, as their own failures are.
     pub(super) fn run_poststop_hooks(&self, record: &Record) {
-        let config = match self.config(record) {
-            // Its creator was killed before it came to the hooks.
-            Err(error) if error.code == Code::NotFound => return,
-            other => other,
-        };
-        let run =
-            config.and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
+        let run = self
+            .config(record)
+            .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
         if let Err(error) = run {
             log::warn!("container {:?}: {error}", self.id);
         }
