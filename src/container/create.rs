@@ -154,7 +154,7 @@ impl Container {
         let mut streams = Streams::open(options, terminal)?;
         if !plan.user_namespaces.is_empty() {
             // Those are made by processes, too, and there may be room for one at a time.
-            network.iter_mut().for_each(NewNetwork::finish);
+            network.iter_mut().for_each(|network| network.finish(self.runtime.setup_deadline()));
         }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;

@@ -136,7 +136,9 @@ impl<'p> Conversation<'p> {
 
     fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {
         // init is still at work: there is time for clearing away what has made its network.
-        self.network = None;
+        if let Some(mut network) = self.network.take() {
+            network.finish(deadline);
+        }
         loop {
             match self.next(deadline)? {
                 Event::Closed => return Err(self.ended()),
@@ -292,7 +294,7 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'
     let child = match (spawn(), &mut network) {
         // There may be room for one process, and that is the one that makes the namespace.
         (Err(error), Some(network)) if error.errno == Some(Errno::EAGAIN) => {
-            network.finish();
+            network.finish(Deadline::NEVER);
             spawn()?
         }
         (spawned, _) => spawned?,

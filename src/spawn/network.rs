@@ -79,11 +79,11 @@ impl NewNetwork {
     }
 
     /// Waits until there is no process any more. What it has made waits for init in the socket.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, deadline: Deadline) {
         // It ends by itself. Should it not (a debugger has stopped it), what it stands on stays for ever.
         const LONG: Duration = Duration::from_secs(10);
         let Some(maker) = self.maker.take() else { return };
-        match Deadline::after(LONG).readable(maker.pidfd.as_fd()) {
+        match deadline.within(LONG).readable(maker.pidfd.as_fd()) {
             Ok(true) => {
                 let _ = wait::look(&maker.pidfd);
                 // Had it been killed, init would wait for ever.
@@ -96,7 +96,7 @@ impl NewNetwork {
 
 impl Drop for NewNetwork {
     fn drop(&mut self) {
-        self.finish();
+        self.finish(Deadline::NEVER);
     }
 }
 
