@@ -27,25 +27,25 @@ RELEASE := $(TARGET)/release
 DOCS    := README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 # What the command line makes of its own options: man pages, and completions under the names that shells look for.
-PAPERS  := $(RELEASE)/papers
+GENERATED_DOCS := $(RELEASE)/generated-docs
 BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all papers header demo check vm-check bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header demo check vm-check bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
 	CARGO=$(CARGO) tools/build-berth $(CARGO_FLAGS)
 	@ln -sf libberth.so $(RELEASE)/$(SONAME)
 	@tools/native-libs $(RELEASE) > $(RELEASE)/native-static-libs
-	@$(MAKE) --no-print-directory papers
+	@$(MAKE) --no-print-directory generated-docs
 
 # Man pages and completions, as the command line that is in RELEASE has them.
-papers:
-	@rm -rf $(PAPERS) && mkdir -p $(PAPERS)/man
-	@$(RELEASE)/berth man $(PAPERS)/man
-	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(PAPERS)/$$shell || exit 1; done
+generated-docs:
+	@rm -rf $(GENERATED_DOCS) && mkdir -p $(GENERATED_DOCS)/man
+	@$(RELEASE)/berth man $(GENERATED_DOCS)/man
+	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(GENERATED_DOCS)/$$shell || exit 1; done
 
 header: ## generate include/berth.h anew from src/capi, and docs/reference.md from that
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -57,15 +57,15 @@ demo: ## watch one container live and die (as root; installs what is missing)
 	examples/run-demo
 
 check: ## install what testing needs, run all tests (as root)
-	tests/check
+	tools/check
 
 vm-check: ## run the important part of the suite in a virtual machine with all of cgroup v2 (as root)
-	tests/setup build vm
+	tools/setup build vm
 	$(MAKE) --silent all
-	tests/vm-suite
+	tools/vm-suite
 
 bench: all ## measure beside other runtimes and the least the kernel takes (as root; minutes; installs what is missing)
-	tests/setup build demo bench
+	tools/setup build demo bench
 	benches/run $(ROUNDS)
 
 deb: ## Debian packages for this machine's Debian, in build/
@@ -74,7 +74,7 @@ deb: ## Debian packages for this machine's Debian, in build/
 lint: ## formatting, clippy and shellcheck, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
-	tests/lint-scripts
+	tools/lint-scripts
 
 wheel: all ## build Python's packages: a wheel that carries the library, and a source package
 	bindings/python/package $(RELEASE)/libberth.so $(TARGET)/wheel
@@ -96,10 +96,10 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) \
 	  $(DESTDIR)$(FISH_COMPLETIONS)
 	install -m 755 $(RELEASE)/berth $(DESTDIR)$(BINDIR)/berth
-	install -m 644 $(PAPERS)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
-	install -m 644 $(PAPERS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
-	install -m 644 $(PAPERS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
-	install -m 644 $(PAPERS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
+	install -m 644 $(GENERATED_DOCS)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(GENERATED_DOCS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
+	install -m 644 $(GENERATED_DOCS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
+	install -m 644 $(GENERATED_DOCS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
 	install -m 644 $(filter-out docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/
 	install -m 644 $(filter docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/docs/
 	install -m 644 $(GO:%=bindings/go/%) $(DESTDIR)$(GODIR)/
@@ -109,7 +109,7 @@ uninstall: ## remove what `make install` put there (give it the same variables)
 	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
 	  $(DESTDIR)$(LIBDIR)/libberth.a $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
 	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
-	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(PAPERS)/man/*.1))) \
+	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(GENERATED_DOCS)/man/*.1))) \
 	  $(DESTDIR)$(BASH_COMPLETIONS)/berth $(DESTDIR)$(ZSH_COMPLETIONS)/_berth $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
 	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done

@@ -1,7 +1,7 @@
 //! How long a look at a container's statistics takes, beside the libcgroups crate's, in the same run.
 //!
 //!     cargo bench --bench stats
-//!     tests/v2view cargo bench --bench stats      and tests/v1view
+//!     tools/v2view cargo bench --bench stats      and tools/v1view
 //!
 //! As root. The container's processes are shells that count, so that the numbers change.
 

@@ -27,7 +27,7 @@ fn main() {
 
 fn in_a_host(name: &str) {
     if !Path::new("/usr/bin/newuidmap").exists() {
-        panic!("newuidmap is missing: tests/setup installs it");
+        panic!("newuidmap is missing: tools/setup installs it");
     }
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();

@@ -141,7 +141,7 @@ fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
     }
 }
 
-/// Where SELinux runs without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tests/vm-suite labels`), the kernel
+/// Where SELinux runs without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tools/vm-suite labels`), the kernel
 /// knows the names of its initial labels and no others. With one: selinux.rs.
 #[test]
 fn the_process_and_new_filesystems_have_their_selinux_label() {

@@ -153,7 +153,7 @@ fn a_container_has_its_whole_life() {
 }
 
 fn ranges_of_ids_are_mapped_by_the_helpers() {
-    assert!(Path::new("/usr/bin/newuidmap").exists(), "newuidmap is missing: tests/setup installs it");
+    assert!(Path::new("/usr/bin/newuidmap").exists(), "newuidmap is missing: tools/setup installs it");
     let user = User::new();
     let map = json!([
         { "containerID": 0, "hostID": USER, "size": 1 },

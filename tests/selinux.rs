@@ -1,5 +1,5 @@
 //! SELinux with a policy (selinux.cil) that is enforced. Only in the virtual machine, on a kernel that was booted for it
-//! and has no policy yet: `BERTH_VM_APPEND="security=selinux selinux=1" BERTH_VM_TESTS=selinux tests/vm-suite`.
+//! and has no policy yet: `BERTH_VM_APPEND="security=selinux selinux=1" BERTH_VM_TESTS=selinux tools/vm-suite`.
 
 mod common;
 

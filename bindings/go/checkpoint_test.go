@@ -15,7 +15,7 @@ import (
 func TestCheckpointAndRestore(t *testing.T) {
 	criu := os.Getenv("BERTH_TEST_CRIU")
 	if criu == "" {
-		t.Skip("BERTH_TEST_CRIU does not name a CRIU (tests/install-criu brings one)")
+		t.Skip("BERTH_TEST_CRIU does not name a CRIU (tools/install-criu brings one)")
 	}
 	host, err := berth.NewRuntime(&berth.RuntimeOptions{StateRoot: stateRoot, Criu: criu})
 	must(t, err)

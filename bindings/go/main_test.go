@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if os.Getuid() != 0 || rootfs == "" {
-		fmt.Println("skipped: containers need root, and BERTH_TEST_ROOTFS a root filesystem (tests/rootfs makes one)")
+		fmt.Println("skipped: containers need root, and BERTH_TEST_ROOTFS a root filesystem (tools/rootfs makes one)")
 		return
 	}
 	os.Exit(inStateRoot(m.Run))

@@ -4,7 +4,7 @@
  *
  *   PROGRAM [ROOTFS [STATE_ROOT]]
  *
- * ROOTFS is a directory that tests/rootfs has made (else: BERTH_TEST_ROOTFS). Without STATE_ROOT a temporary directory
+ * ROOTFS is a directory that tools/rootfs has made (else: BERTH_TEST_ROOTFS). Without STATE_ROOT a temporary directory
  * is made and removed. Exit status: 0 passed, 77 skipped, else failed.
  */
 #ifndef CHECK_H
@@ -105,7 +105,7 @@ static inline void begin(int argc, char **argv) {
     }
     rootfs = argc > 1 ? argv[1] : getenv("BERTH_TEST_ROOTFS");
     if (!rootfs || stat(rootfs, &found) != 0) {
-        fprintf(stderr, "skipped: BERTH_TEST_ROOTFS does not name a root filesystem (tests/rootfs makes one)\n");
+        fprintf(stderr, "skipped: BERTH_TEST_ROOTFS does not name a root filesystem (tools/rootfs makes one)\n");
         exit(77);
     }
     if (argc > 2) {

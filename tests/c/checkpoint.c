@@ -1,5 +1,5 @@
 /*
- * Checkpoint and restore through the C ABI, with the CRIU that BERTH_TEST_CRIU names (tests/install-criu brings one).
+ * Checkpoint and restore through the C ABI, with the CRIU that BERTH_TEST_CRIU names (tools/install-criu brings one).
  */
 #include "check.h"
 
@@ -169,7 +169,7 @@ static void wrong_options_are_refused(void) {
 int main(int argc, char **argv) {
     const char *criu = getenv("BERTH_TEST_CRIU");
     if (!criu || !*criu) {
-        fprintf(stderr, "skipped: BERTH_TEST_CRIU does not name a CRIU (tests/install-criu brings one)\n");
+        fprintf(stderr, "skipped: BERTH_TEST_CRIU does not name a CRIU (tools/install-criu brings one)\n");
         return 77;
     }
     begin(argc, argv);

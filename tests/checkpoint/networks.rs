@@ -147,11 +147,11 @@ fn connections_that_nobody_has_accepted_are_left_out_with_a_word() {
     own_network();
     let host = host();
     let data = host.data();
-    survivor(&data);
+    checkpoint_workload(&data);
     let port = 7001;
     let mut config = shell("");
     without_namespace(&mut config, "network");
-    config["process"]["args"] = json!(["/data/survivor", "listen", port.to_string()]);
+    config["process"]["args"] = json!(["/data/checkpoint_workload", "listen", port.to_string()]);
     with_data(&mut config, &data);
     let container = host.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();

@@ -244,12 +244,12 @@ fn a_config_file_overrules() {
 fn a_unix_socket_that_leads_out_needs_a_word() {
     let host = host();
     let data = host.data();
-    survivor(&data);
+    checkpoint_workload(&data);
     let mut config = shell("");
     let name = unique("outside");
     // Sockets outside are seen where the network namespace is the same.
     without_namespace(&mut config, "network");
-    config["process"]["args"] = json!(["/data/survivor", name]);
+    config["process"]["args"] = json!(["/data/checkpoint_workload", name]);
     with_data(&mut config, &data);
     use std::os::linux::net::SocketAddrExt;
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();

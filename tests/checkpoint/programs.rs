@@ -1,4 +1,4 @@
-//! What is dumped in tests, and who helps: containers that say how far they are, a survivor, and a page server.
+//! What is dumped in tests, and who helps: containers that say how far they are, a workload with all kinds of state, and a page server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -56,13 +56,13 @@ impl Files {
     }
 }
 
-/// The survivor of survivor.c, in a directory that becomes the container's /data.
-pub fn survivor(data: &Path) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint/survivor.c");
-    let program = data.join("survivor");
+/// Compiles checkpoint_workload.c into a directory that becomes the container's /data.
+pub fn checkpoint_workload(data: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint/checkpoint_workload.c");
+    let program = data.join("checkpoint_workload");
     match std::env::var_os("BERTH_TEST_PROGRAMS") {
         // Compiled outside, where there is no compiler.
-        Some(programs) => drop(std::fs::copy(PathBuf::from(programs).join("survivor"), program).unwrap()),
+        Some(programs) => drop(std::fs::copy(PathBuf::from(programs).join("checkpoint_workload"), program).unwrap()),
         None => {
             let made = Command::new("cc").args(["-static", "-O1", "-Wall", "-o"]).arg(program).arg(source).status();
             assert!(made.expect("cc runs").success());

@@ -11,13 +11,13 @@ use crate::support::*;
 fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     let host = host();
     let data = host.data();
-    survivor(&data);
+    checkpoint_workload(&data);
     let mut config = shell("");
-    config["process"]["args"] = json!(["/data/survivor"]);
+    config["process"]["args"] = json!(["/data/checkpoint_workload"]);
     with_data(&mut config, &data);
     let container = host.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
-    eventually("the survivor is ready", || said() == "ready\n");
+    eventually("the workload is ready", || said() == "ready\n");
     // Without a word about its locks it cannot be dumped, and is told what to do.
     let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow file locks"), "{error}");

@@ -71,7 +71,7 @@ fn tcp_close_ends_them() {
 #[test]
 fn tcp_skip_in_flight_leaves_out_those_that_nobody_has_accepted() {
     own_network();
-    let place = Place::surviving(&["listen", "7001"], |config| without_namespace(config, "network"));
+    let place = Place::with_workload(&["listen", "7001"], |config| without_namespace(config, "network"));
     let first = TcpStream::connect(("127.0.0.1", 7001)).unwrap();
     place.no_checkpoint("leave out TCP connections in flight", &[]);
     place.checkpoint("images", &["--tcp-skip-in-flight"]);
@@ -114,7 +114,7 @@ fn ext_unix_sk_keeps_sockets_that_lead_out() {
     let outside = UnixDatagram::bind_addr(&address).unwrap();
     outside.set_read_timeout(Some(Duration::from_millis(LONG as u64))).unwrap();
     // Sockets outside are seen where the network namespace is the same.
-    let place = Place::surviving(&[&name], |config| without_namespace(config, "network"));
+    let place = Place::with_workload(&[&name], |config| without_namespace(config, "network"));
     place.no_checkpoint("allow external unix sockets", &[]);
     place.checkpoint("images", &["--ext-unix-sk"]);
     place.restore("images", &["--ext-unix-sk"]);

@@ -9,7 +9,7 @@ use crate::support::text;
 
 #[test]
 fn file_locks_keeps_locks() {
-    let place = Place::surviving(&[], |_| ());
+    let place = Place::with_workload(&[], |_| ());
     place.no_checkpoint("allow file locks", &["--link-remap"]);
     place.checkpoint("images", &["--file-locks", "--link-remap"]);
     place.no_restore("allow file locks", "images", &[]);

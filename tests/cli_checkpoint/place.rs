@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::common::{criu, eventually, eventually_read, shell};
-use crate::programs::{counter, counts_on, survivor, with_data};
+use crate::programs::{checkpoint_workload, counter, counts_on, with_data};
 use crate::support::*;
 
 /// A command without streams of the test's; killed when dropped.
@@ -60,21 +60,21 @@ impl Place {
         place
     }
 
-    /// The survivor with these arguments, which is ready.
-    pub fn surviving(arguments: &[&str], change: impl FnOnce(&mut Value)) -> Place {
+    /// Runs checkpoint_workload with these arguments and waits until it is ready.
+    pub fn with_workload(arguments: &[&str], change: impl FnOnce(&mut Value)) -> Place {
         let place = Place::new(|data| {
-            survivor(data);
+            checkpoint_workload(data);
             let mut config = shell("");
-            config["process"]["args"] = json!([&["/data/survivor"], arguments].concat());
+            config["process"]["args"] = json!([&["/data/checkpoint_workload"], arguments].concat());
             with_data(&mut config, data);
             change(&mut config);
             config
         });
-        eventually("the survivor is ready", || place.said() == "ready\n");
+        eventually("the workload is ready", || place.said() == "ready\n");
         place
     }
 
-    /// What the survivor says.
+    /// What the workload has written.
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.data.join("result")).unwrap_or_default()
     }

@@ -36,12 +36,12 @@ pub fn rootfs() -> &'static Path {
         path.unwrap_or_else(|| {
             let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
             let path = target.join("test-rootfs");
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rootfs");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/rootfs");
             // Several test programs may start at once: each makes its own and puts it in place whole.
             if !path.exists() {
                 let mine = target.join(format!("test-rootfs.{}", std::process::id()));
-                let status = Command::new(script).arg(&mine).status().expect("tests/rootfs runs");
-                assert!(status.success(), "tests/rootfs failed");
+                let status = Command::new(script).arg(&mine).status().expect("tools/rootfs runs");
+                assert!(status.success(), "tools/rootfs failed");
                 if std::fs::rename(&mine, &path).is_err() {
                     std::fs::remove_dir_all(&mine).unwrap();
                 }
@@ -57,8 +57,8 @@ pub fn criu() -> PathBuf {
     CRIU.get_or_init(|| {
         let given = std::env::var_os("BERTH_TEST_CRIU").map(PathBuf::from);
         given.unwrap_or_else(|| {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/install-criu");
-            let output = Command::new(script).output().expect("tests/install-criu runs");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/install-criu");
+            let output = Command::new(script).output().expect("tools/install-criu runs");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
         })

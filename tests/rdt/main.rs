@@ -1,5 +1,5 @@
 //! Intel RDT, by the files of a real resctrl filesystem: those of `make check`'s virtual machine whose emulator has it
-//! (tests/vm-emulator), or of a host that has mounted one. Anywhere else: what is said about its absence.
+//! (tools/vm-emulator), or of a host that has mounted one. Anywhere else: what is said about its absence.
 
 #[path = "../common/mod.rs"]
 mod common;

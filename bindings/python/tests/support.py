@@ -1,8 +1,8 @@
-"""What the tests of the binding and the door of the scenarios share: a runtime with a state root of its own, and
+"""What the tests of the binding and the driver of the scenarios share: a runtime with a state root of its own, and
 containers from a script.
 
 BERTH_LIBRARY is the path of libberth.so (default: what cargo has built), BERTH_TEST_ROOTFS a root filesystem that
-tests/rootfs has made, BERTH_TEST_CRIU a CRIU that tests/install-criu has unpacked.
+tools/rootfs has made, BERTH_TEST_CRIU a CRIU that tools/install-criu has unpacked.
 """
 
 import itertools
@@ -145,7 +145,7 @@ class WithContainers(unittest.TestCase):
         if os.geteuid() != 0:
             raise unittest.SkipTest("containers need root")
         if rootfs() is None:
-            raise unittest.SkipTest("BERTH_TEST_ROOTFS names no root filesystem; tests/rootfs makes one")
+            raise unittest.SkipTest("BERTH_TEST_ROOTFS names no root filesystem; tools/rootfs makes one")
 
     def setUp(self):
         self.world = World()

@@ -99,7 +99,7 @@ class WithoutCriu(WithContainers):
 class ThereAndBack(WithContainers):
     def setUp(self):
         if "BERTH_TEST_CRIU" not in os.environ:
-            self.skipTest("BERTH_TEST_CRIU names no CRIU; tests/install-criu unpacks one")
+            self.skipTest("BERTH_TEST_CRIU names no CRIU; tools/install-criu unpacks one")
         super().setUp()
         self.options = {"criu": os.environ["BERTH_TEST_CRIU"]}
         self.folder = Path(tempfile.mkdtemp(prefix="berth-checkpoint."))

@@ -79,7 +79,7 @@ class Header(unittest.TestCase):
     @needs_compiler
     def test_sizes_and_offsets_of_all_members_are_as_in_c(self):
         found = {}
-        for line in subprocess.check_output([str(TOP / "tests/layout")], universal_newlines=True).splitlines():
+        for line in subprocess.check_output([str(TOP / "tools/layout")], universal_newlines=True).splitlines():
             struct, member, first, second = line.split()
             found.setdefault(struct, {})[member] = (int(first), int(second))
         ours = {}

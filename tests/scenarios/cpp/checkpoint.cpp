@@ -1,5 +1,5 @@
 // Dumped and made anew.
-#include "door.hpp"
+#include "driver.hpp"
 
 using berth::Stream;
 

@@ -1,5 +1,5 @@
 // Bad input, and calls at the wrong time.
-#include "door.hpp"
+#include "driver.hpp"
 
 #include <cerrno>
 

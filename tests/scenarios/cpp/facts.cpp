@@ -1,5 +1,5 @@
 // What can be asked of containers, runtimes, configurations and the library.
-#include "door.hpp"
+#include "driver.hpp"
 
 using berth::Interfaces, berth::Pressure, berth::Status;
 

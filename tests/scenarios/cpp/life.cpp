@@ -1,5 +1,5 @@
 // Created, started, joined, read from a bundle.
-#include "door.hpp"
+#include "driver.hpp"
 
 #include <fstream>
 

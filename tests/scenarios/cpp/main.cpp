@@ -1,5 +1,5 @@
 // The scenarios of ../list, in its order.
-#include "door.hpp"
+#include "driver.hpp"
 
 #include <iostream>
 
@@ -17,7 +17,7 @@ static berth::Runtime runtime_in(const std::filesystem::path &folder) {
 }
 
 static std::filesystem::path folder_of(const std::string &name) {
-    const char *work = std::getenv("BERTH_DOOR_WORK");
+    const char *work = std::getenv("BERTH_DRIVER_WORK");
     return std::filesystem::path(work ? work : "/tmp") / ("berth-cpp-" + name);
 }
 

@@ -1,5 +1,5 @@
 // What can be done to a container that runs, and how it ends.
-#include "door.hpp"
+#include "driver.hpp"
 
 using berth::Recipients, berth::Status;
 

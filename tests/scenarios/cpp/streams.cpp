@@ -1,5 +1,5 @@
 // Where the streams of a process lead.
-#include "door.hpp"
+#include "driver.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -50,7 +50,7 @@ func told(s scenario) (good bool) {
 }
 
 var (
-	work   = os.Getenv("BERTH_DOOR_WORK")
+	work   = os.Getenv("BERTH_DRIVER_WORK")
 	rootfs = os.Getenv("BERTH_TEST_ROOTFS")
 )
 

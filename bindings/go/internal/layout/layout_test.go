@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// members has the lines that tests/layout would print.
+// members has the lines that tools/layout would print.
 func members(name string, of reflect.Type) (lines []string) {
 	lines = append(lines, fmt.Sprintf("%s . %d 0", name, of.Size()))
 	for i := 0; i < of.NumField(); i++ {
@@ -19,7 +19,7 @@ func members(name string, of reflect.Type) (lines []string) {
 }
 
 func TestStructsAreAsInC(t *testing.T) {
-	printed, err := exec.Command("../../../../tests/layout").Output()
+	printed, err := exec.Command("../../../../tools/layout").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
