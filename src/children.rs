@@ -21,15 +21,15 @@ use crate::spawn::{self, ExitStatus, Look};
 
 /// How a process ends; shared by its handles and by the list here.
 #[derive(Debug)]
-pub(crate) struct End {
+pub(crate) struct ChildExit {
     pub pid: i32,
     pub pidfd: OwnedFd,
     exit: Mutex<Option<ExitStatus>>,
 }
 
-impl End {
-    pub fn new(pid: i32, pidfd: OwnedFd) -> End {
-        End { pid, pidfd, exit: Mutex::new(None) }
+impl ChildExit {
+    pub fn new(pid: i32, pidfd: OwnedFd) -> ChildExit {
+        ChildExit { pid, pidfd, exit: Mutex::new(None) }
     }
 
     pub fn pidfd(&self) -> BorrowedFd<'_> {
@@ -61,7 +61,7 @@ impl End {
 /// By the state directory of their container; by none at all those that have been killed before they had become one's.
 #[derive(Default)]
 struct Children {
-    of: BTreeMap<PathBuf, Vec<Arc<End>>>,
+    of: BTreeMap<PathBuf, Vec<Arc<ChildExit>>>,
     /// Up to where [`reap_some`] has looked.
     looked_at: PathBuf,
 }
@@ -71,12 +71,12 @@ fn children() -> MutexGuard<'static, Children> {
     CHILDREN.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-pub fn keep(container: &Path, end: Arc<End>) {
+pub fn keep(container: &Path, end: Arc<ChildExit>) {
     children().of.entry(container.to_owned()).or_default().push(end);
 }
 
 /// A child of a container's, for a further handle on it: whoever takes the status leaves it for both.
-pub fn kept(container: &Path, pid: i32) -> Option<Arc<End>> {
+pub fn kept(container: &Path, pid: i32) -> Option<Arc<ChildExit>> {
     let children = children();
     let end = children.of.get(container)?.iter().find(|end| end.pid == pid)?;
     // A forked host has a list of children that are not its own, and the number may be another's by now.
@@ -121,7 +121,7 @@ impl Children {
     }
 }
 
-fn take(ends: &mut Vec<Arc<End>>) {
+fn take(ends: &mut Vec<Arc<ChildExit>>) {
     let mut fds: Vec<PollFd> = ends.iter().map(|end| PollFd::new(end.pidfd(), PollFlags::POLLIN)).collect();
     if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1..)) {
         return;

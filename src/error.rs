@@ -206,19 +206,19 @@ pub fn reason(errno: Errno) -> String {
     }
 }
 
-/// `result.doing(|| …)` for calls that return a bare errno or an I/O error.
-pub trait Doing<T> {
-    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
+/// `result.context(|| …)` for calls that return a bare errno or an I/O error.
+pub trait Context<T> {
+    fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T> Doing<T> for std::result::Result<T, Errno> {
-    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+impl<T> Context<T> for std::result::Result<T, Errno> {
+    fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|errno| Error::system(errno, what()))
     }
 }
 
-impl<T> Doing<T> for std::io::Result<T> {
-    fn doing<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+impl<T> Context<T> for std::io::Result<T> {
+    fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|error| Error::io(&error, what()))
     }
 }

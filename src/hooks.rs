@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::container::inside::Inside;
+use crate::container::init_handles::InitHandles;
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::{self, Descriptor, Plan, Program};
 use crate::program::{Output, kill_group};
 use crate::spawn::{self, ExitStatus, Launch};
@@ -23,7 +23,7 @@ pub enum Place<'a> {
     /// In the caller's namespaces.
     Host,
     /// In the namespaces of a container's init: CLONE_NEW… flags.
-    Container { namespaces: u64, init: &'a Inside },
+    Container { namespaces: u64, init: &'a InitHandles },
     /// As the container's process would, by a plan that the caller makes from the hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Result<Plan>, run: &'a ProcessRunner<'a> },
 }
@@ -95,22 +95,22 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let args = hook.args().clone().unwrap_or_default();
     let env = hook.env().clone().unwrap_or_default();
     let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
-    let open = |descriptor: &Descriptor| init.map_or(-1, |init: &Inside| init.find(descriptor));
-    let mut conversation =
+    let open = |descriptor: &Descriptor| init.map_or(-1, |init: &InitHandles| init.find(descriptor));
+    let mut channel =
         spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
     if plan.forks() {
-        conversation.adopt(deadline)?;
-        conversation.go()?;
+        channel.adopt(deadline)?;
+        channel.go()?;
     }
-    conversation.executed(deadline)?;
-    Ok(conversation.finish().0)
+    channel.executed(deadline)?;
+    Ok(channel.finish().0)
 }
 
 /// Standard input that needs no writer: the hook may read it or not, and nobody waits or gets SIGPIPE.
 fn memory_file(state: &str) -> Result<OwnedFd> {
-    let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).doing(|| "making a memory file for the state")?;
+    let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).context(|| "making a memory file for the state")?;
     let mut file = std::fs::File::from(fd);
-    file.write_all(state.as_bytes()).doing(|| "writing the state")?;
-    std::io::Seek::rewind(&mut file).doing(|| "writing the state")?;
+    file.write_all(state.as_bytes()).context(|| "writing the state")?;
+    std::io::Seek::rewind(&mut file).context(|| "writing the state")?;
     Ok(file.into())
 }

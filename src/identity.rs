@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::spawn;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Identity {
 }
 
 /// What /proc says of a process at one moment.
-pub struct Glance {
+pub struct ProcStat {
     pub parent: i32,
     pub session: i32,
     pub start_time: u64,
@@ -34,8 +34,8 @@ pub struct Glance {
 
 impl Identity {
     pub fn of(pid: i32) -> Result<Identity> {
-        let glance = glance(pid)?.ok_or_else(|| Error::system(Errno::ESRCH, format!("looking at process {pid}")))?;
-        Ok(Identity { pid, start_time: glance.start_time, boot_id: boot_id()?.to_owned() })
+        let stat = proc_stat(pid)?.ok_or_else(|| Error::system(Errno::ESRCH, format!("looking at process {pid}")))?;
+        Ok(Identity { pid, start_time: stat.start_time, boot_id: boot_id()?.to_owned() })
     }
 
     /// Asked of the kernel once per process: a forked one has another pid.
@@ -54,7 +54,7 @@ impl Identity {
         if self.boot_id != boot_id()? {
             return Ok(false);
         }
-        Ok(glance(self.pid)?.is_some_and(|now| now.start_time == self.start_time && !matches!(now.state, 'Z' | 'X')))
+        Ok(proc_stat(self.pid)?.is_some_and(|now| now.start_time == self.start_time && !matches!(now.state, 'Z' | 'X')))
     }
 
     /// A descriptor of the process; None when it is gone (a zombie still counts).
@@ -62,10 +62,11 @@ impl Identity {
         let pidfd = match pidfd_open(self.pid) {
             // EINVAL: the number now belongs to a thread.
             Err(Errno::ESRCH | Errno::EINVAL) => return Ok(None),
-            other => other.doing(|| format!("opening process {}", self.pid))?,
+            other => other.context(|| format!("opening process {}", self.pid))?,
         };
         // Checked after opening: from here on the descriptor cannot mean another process.
-        let same = self.boot_id == boot_id()? && glance(self.pid)?.is_some_and(|now| now.start_time == self.start_time);
+        let same =
+            self.boot_id == boot_id()? && proc_stat(self.pid)?.is_some_and(|now| now.start_time == self.start_time);
         Ok(same.then_some(pidfd))
     }
 }
@@ -77,7 +78,7 @@ pub fn pidfd_open(pid: i32) -> nix::Result<OwnedFd> {
     Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-pub fn glance(pid: i32) -> Result<Option<Glance>> {
+pub fn proc_stat(pid: i32) -> Result<Option<ProcStat>> {
     let Some(text) = read_proc(&format!("{pid}/stat"))? else { return Ok(None) };
     // The name in parentheses may have anything in it, also parentheses.
     let (before, after) = text.rsplit_once(") ").unwrap_or_default();
@@ -89,7 +90,7 @@ pub fn glance(pid: i32) -> Result<Option<Glance>> {
     let start_time = fields.get(19).and_then(|field| field.parse().ok());
     match (state, parent, session, start_time) {
         (Some(state), Some(parent), Some(session), Some(start_time)) => {
-            Ok(Some(Glance { parent, session, start_time, state, name }))
+            Ok(Some(ProcStat { parent, session, start_time, state, name }))
         }
         _ => Err(Error::system(Errno::EPROTO, format!("reading /proc/{pid}/stat"))),
     }
@@ -100,7 +101,7 @@ pub fn read_proc(path: &str) -> Result<Option<String>> {
     let doing = || format!("reading /proc/{path}");
     let file = match openat(spawn::proc()?, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
-        other => other.doing(doing)?,
+        other => other.context(doing)?,
     };
     // Room for all that is read here in one go; proc files have no size to tell.
     let mut text = Vec::with_capacity(2048);

@@ -17,6 +17,7 @@ pub mod events;
 pub mod fault;
 #[cfg(not(feature = "fault-points"))]
 mod fault;
+mod fd_passing;
 mod features;
 mod hooks;
 mod identity;
@@ -27,7 +28,6 @@ mod plan;
 mod process;
 mod program;
 mod rdt;
-mod rights;
 mod runtime;
 mod security;
 mod spawn;

@@ -11,10 +11,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
-use crate::children::{self, End};
+use crate::children::{self, ChildExit};
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
-use crate::rights;
+use crate::error::{Code, Context, Error, Result};
+use crate::fd_passing;
 use crate::spawn::{self, ExitStatus};
 
 /// Where a standard stream leads.
@@ -131,7 +131,7 @@ pub(crate) fn duplicate(fd: RawFd, what: &str) -> Result<OwnedFd> {
     check_open(fd, what)?;
     // SAFETY: it is open, and borrowed for this call only.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    borrowed.try_clone_to_owned().doing(|| format!("duplicating {what}"))
+    borrowed.try_clone_to_owned().context(|| format!("duplicating {what}"))
 }
 
 /// The standard streams of a process about to be started.
@@ -174,13 +174,13 @@ impl Streams {
     fn null(&mut self) -> Result<RawFd> {
         if self.null.is_none() {
             let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
-            self.null = Some(null.doing(|| "opening /dev/null")?);
+            self.null = Some(null.context(|| "opening /dev/null")?);
         }
         Ok(self.null.as_ref().map_or(-1, AsRawFd::as_raw_fd))
     }
 
     fn pipe(&mut self, index: usize) -> Result<RawFd> {
-        let (read, write) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
+        let (read, write) = pipe2(OFlag::O_CLOEXEC).context(|| "making a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
         let number = theirs.as_raw_fd();
         self.ours[index] = Some(ours);
@@ -196,7 +196,7 @@ impl Streams {
         }
         for pipe in &self.pipes {
             let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchown(pipe.as_fd(), owner.0, owner.1).doing(|| format!("giving a pipe to uid {uid}"))?;
+            fchown(pipe.as_fd(), owner.0, owner.1).context(|| format!("giving a pipe to uid {uid}"))?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ pub struct Process {
 
 #[derive(Debug)]
 struct Inner {
-    end: Arc<End>,
+    end: Arc<ChildExit>,
     /// The state directory of the container whose init this is.
     init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
@@ -221,15 +221,15 @@ struct Inner {
 
 impl Process {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd, stdio: [Option<OwnedFd>; 3]) -> Process {
-        Process::of(Arc::new(End::new(pid, pidfd)), None, stdio)
+        Process::of(Arc::new(ChildExit::new(pid, pidfd)), None, stdio)
     }
 
     /// The init of the container with this state directory.
-    pub(crate) fn init(end: Arc<End>, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
+    pub(crate) fn init(end: Arc<ChildExit>, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
         Process::of(end, Some(container.to_owned()), stdio)
     }
 
-    fn of(end: Arc<End>, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
+    fn of(end: Arc<ChildExit>, init_of: Option<PathBuf>, stdio: [Option<OwnedFd>; 3]) -> Process {
         let (stdio, terminal) = (Mutex::new(stdio), Mutex::new(None));
         let inner = Inner { end, init_of, stdio, terminal, killed: AtomicBool::new(false) };
         Process { inner: Arc::new(inner) }
@@ -240,7 +240,7 @@ impl Process {
         self
     }
 
-    pub(crate) fn end(&self) -> Arc<End> {
+    pub(crate) fn end(&self) -> Arc<ChildExit> {
         self.inner.end.clone()
     }
 
@@ -295,7 +295,7 @@ impl Process {
             Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
                 .with_errno(Errno::ESRCH)),
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
-            other => other.doing(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
+            other => other.context(|| format!("sending signal {signal} to process {}", self.inner.end.pid)),
         }
     }
 
@@ -307,7 +307,7 @@ impl Process {
     /// The master of the process's terminal, duplicated: it may be asked for again, and resizing needs the one here.
     pub fn terminal(&self) -> Result<Option<OwnedFd>> {
         let terminal = locked(&self.inner.terminal);
-        terminal.as_ref().map(|fd| fd.try_clone().doing(|| "duplicating the terminal")).transpose()
+        terminal.as_ref().map(|fd| fd.try_clone().context(|| "duplicating the terminal")).transpose()
     }
 
     /// Sets the window size of the process's terminal, which sends SIGWINCH to its foreground processes.
@@ -321,7 +321,7 @@ impl Process {
         let fd = std::os::fd::AsRawFd::as_raw_fd(master);
         // SAFETY: `size` is the struct that TIOCSWINSZ reads.
         let result = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &size) };
-        Errno::result(result).map(|_| ()).doing(|| "resizing the terminal")
+        Errno::result(result).map(|_| ()).context(|| "resizing the terminal")
     }
 }
 
@@ -333,12 +333,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let doing = || format!("sending the terminal to the console socket {}", path.display());
-    rights::send(path, b"/dev/ptmx", master, Deadline::after(PATIENCE), doing)
+    fd_passing::send(path, b"/dev/ptmx", master, Deadline::after(PATIENCE), doing)
 }
 
 /// Makes a descriptor non-blocking.
 pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
-    let flags = fcntl(fd, FcntlArg::F_GETFL).doing(|| "looking at a pipe")?;
+    let flags = fcntl(fd, FcntlArg::F_GETFL).context(|| "looking at a pipe")?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
-    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).doing(|| "changing a pipe")
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).context(|| "changing a pipe")
 }

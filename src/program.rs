@@ -10,7 +10,7 @@ use nix::poll::PollFlags;
 use nix::unistd::pipe2;
 
 use crate::deadline::Deadline;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::identity;
 use crate::process::set_nonblocking;
 use crate::spawn::{self, ExitStatus};
@@ -30,7 +30,7 @@ pub struct Output {
 impl Output {
     /// The second is the program's end.
     pub fn new() -> Result<(Output, OwnedFd)> {
-        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "making a pipe")?;
+        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).context(|| "making a pipe")?;
         set_nonblocking(&pipe)?;
         Ok((Output { pipe, open: true, bytes: Vec::new() }, theirs))
     }
@@ -43,7 +43,7 @@ impl Output {
             fds.extend(others.iter().map(|fd| (*fd, PollFlags::POLLIN)));
             // A pipe that has been closed would poll ready for ever; it is left out then.
             fds.extend(self.open.then(|| (self.pipe.as_fd(), PollFlags::POLLIN)));
-            let ready = deadline.poll_all(&fds).doing(|| "waiting for a program")?;
+            let ready = deadline.poll_all(&fds).context(|| "waiting for a program")?;
             let mut answers = [false; N];
             for (answer, ready) in answers.iter_mut().zip(&ready) {
                 *answer = !ready.is_empty();
@@ -106,7 +106,7 @@ impl Output {
 pub fn end_group(child: &spawn::Child) {
     let own = std::process::id() as i32;
     // A host that waits for all its children may have taken it, and then the number may be another's.
-    if matches!(identity::glance(child.pid), Ok(Some(glance)) if glance.parent == own) {
+    if matches!(identity::proc_stat(child.pid), Ok(Some(stat)) if stat.parent == own) {
         let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.pid), nix::sys::signal::Signal::SIGKILL);
     }
 }

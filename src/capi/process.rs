@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::args;
 use super::boundary::{call, infallible};
 use super::error::berth_error;
-use crate::error::Doing;
+use crate::error::Context;
 use crate::process::Process;
 use crate::spawn::ExitStatus;
 
@@ -77,7 +77,7 @@ pub extern "C" fn berth_process_pidfd(
     call(error, || {
         let slot = args::out_fd(fd, "fd")?;
         let pidfd = args::handle(process, "process")?.0.pidfd();
-        slot.write(args::into_raw(Some(pidfd.try_clone_to_owned().doing(|| "duplicating the pidfd")?)));
+        slot.write(args::into_raw(Some(pidfd.try_clone_to_owned().context(|| "duplicating the pidfd")?)));
         Ok(())
     })
 }

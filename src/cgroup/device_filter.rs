@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::device_rules::{Access, Kind, Rule};
 use super::{kernfs, sys};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// One eBPF instruction, as the kernel takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,13 +187,13 @@ struct ById {
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let cgroup = kernfs::open_dir(dir)?;
     let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
-    let before = attached(&cgroup).doing(|| doing("asking for"))?;
+    let before = attached(&cgroup).context(|| doing("asking for"))?;
     let program = loaded(compile(rules)?).map_err(|errno| explain(errno, doing("loading")))?;
     match before.as_slice() {
-        [one] => attach(&cgroup, &program, Some(one)).doing(|| doing("replacing"))?,
+        [one] => attach(&cgroup, &program, Some(one)).context(|| doing("replacing"))?,
         more => {
-            attach(&cgroup, &program, None).doing(|| doing("attaching"))?;
-            more.iter().try_for_each(|old| detach(&cgroup, old)).doing(|| doing("detaching"))?;
+            attach(&cgroup, &program, None).context(|| doing("attaching"))?;
+            more.iter().try_for_each(|old| detach(&cgroup, old)).context(|| doing("detaching"))?;
         }
     }
     Ok(())

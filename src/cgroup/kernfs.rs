@@ -14,15 +14,15 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat, mkdirat};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, fstatfs};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 
 /// RDTGROUP_SUPER_MAGIC of linux/magic.h.
 const RESCTRL_SUPER_MAGIC: FsType = FsType(0x0765_5821);
 
 /// Opens a directory or file of a cgroup or resctrl filesystem.
 pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
-    let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).doing(|| format!("opening {}", path.display()))?;
-    let kind = fstatfs(&fd).doing(|| format!("asking for the filesystem of {}", path.display()))?.filesystem_type();
+    let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).context(|| format!("opening {}", path.display()))?;
+    let kind = fstatfs(&fd).context(|| format!("asking for the filesystem of {}", path.display()))?.filesystem_type();
     if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RESCTRL_SUPER_MAGIC].contains(&kind) {
         return Err(Error::new(Code::System, format!("{} is not on a cgroup filesystem", path.display())));
     }
@@ -86,10 +86,10 @@ pub fn may(path: &Path, access: AccessFlags) -> bool {
 pub fn list(dir: &Path) -> Result<Vec<String>> {
     let Some(fd) = optional(open_dir(dir))? else { return Ok(Vec::new()) };
     let doing = || format!("listing {}", dir.display());
-    let mut listing = nix::dir::Dir::from_fd(fd).doing(doing)?;
+    let mut listing = nix::dir::Dir::from_fd(fd).context(doing)?;
     let mut names = Vec::new();
     for entry in listing.iter() {
-        names.push(entry.doing(doing)?.file_name().to_string_lossy().into_owned());
+        names.push(entry.context(doing)?.file_name().to_string_lossy().into_owned());
     }
     Ok(names)
 }
@@ -98,7 +98,7 @@ pub fn list(dir: &Path) -> Result<Vec<String>> {
 pub fn read(dir: &Path, file: &str) -> Result<String> {
     let path = dir.join(file);
     let fd = open(&path, OFlag::O_RDONLY)?;
-    read_all(fd.as_fd()).doing(|| format!("reading {}", path.display()))
+    read_all(fd.as_fd()).context(|| format!("reading {}", path.display()))
 }
 
 pub fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
@@ -124,7 +124,7 @@ pub fn read_all(fd: impl AsFd) -> Result<String, Errno> {
 pub fn write(dir: &Path, file: &str, value: &str) -> Result<()> {
     let path = dir.join(file);
     let fd = open(&path, OFlag::O_WRONLY)?;
-    write_all(fd.as_fd(), value).doing(|| format!("setting {} to \"{value}\"", path.display()))
+    write_all(fd.as_fd(), value).context(|| format!("setting {} to \"{value}\"", path.display()))
 }
 
 pub fn write_all(fd: impl AsFd, value: &str) -> Result<(), Errno> {
@@ -153,7 +153,7 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     match mkdirat(&parent, name, mode) {
         // Whatever the host's umask is: the container's processes read their limits here.
         Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
-            .doing(|| format!("opening cgroup {} to be read", path.display()))
+            .context(|| format!("opening cgroup {} to be read", path.display()))
             .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
         // What the number says is no help.
@@ -174,7 +174,7 @@ pub fn remove_dir(path: &Path) -> Result<()> {
         Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
         other => other,
     };
-    result.doing(|| format!("removing {}", path.display()))
+    result.context(|| format!("removing {}", path.display()))
 }
 
 /// The device number of what is at `path`, to be compared with a line of mountinfo.

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::{kernfs, sys, tree};
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 
 /// Adds all processes at and below `top`. Processes that the caller's pid namespace does not show are left
 /// out: v2 lists them as 0, v1 does not list them.
@@ -20,7 +20,7 @@ pub fn collect(top: &Path, pids: &mut BTreeSet<i32>) -> Result<()> {
             // ENODEV: removed in between. EOPNOTSUPP: a threaded v2 cgroup, whose processes are listed by
             // the domain above it.
             Err(Errno::ENODEV | Errno::EOPNOTSUPP) => return Ok(()),
-            result => result.doing(|| format!("reading cgroup.procs below {}", top.display()))?,
+            result => result.context(|| format!("reading cgroup.procs below {}", top.display()))?,
         };
         pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
         Ok(())
@@ -55,7 +55,7 @@ pub fn signal(list: impl Fn() -> Result<BTreeSet<i32>>, signal: i32, done: &mut 
                 Err(Errno::ESRCH) => {}
                 // EINVAL: the leader has died and other threads live on; there is no descriptor for those.
                 Err(Errno::EINVAL) => {}
-                Err(errno) => return Err(errno).doing(|| format!("opening process {pid}")),
+                Err(errno) => return Err(errno).context(|| format!("opening process {pid}")),
             }
         }
         let still = list()?;
@@ -63,7 +63,7 @@ pub fn signal(list: impl Fn() -> Result<BTreeSet<i32>>, signal: i32, done: &mut 
             match sys::pidfd_send_signal(fd.as_fd(), signal) {
                 Ok(()) => sent += 1,
                 Err(Errno::ESRCH) => {}
-                Err(errno) => return Err(errno).doing(|| format!("sending signal {signal} to process {pid}")),
+                Err(errno) => return Err(errno).context(|| format!("sending signal {signal} to process {pid}")),
             }
             done.insert(pid);
         }

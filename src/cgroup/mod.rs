@@ -4,7 +4,6 @@
 //! freezes, kills, measures and removes. What the host mounts decides how: [`v2`] for the one tree, [`v1`] for a
 //! hierarchy per controller, with the v2 tree beside them on hybrid hosts.
 
-mod absent;
 pub mod device_filter;
 pub mod device_rules;
 mod hierarchy;
@@ -15,6 +14,7 @@ mod layout;
 mod limit;
 mod members;
 mod mount_table;
+mod no_cgroup;
 mod rdma;
 mod sys;
 mod systemd;
@@ -59,19 +59,19 @@ pub trait Cgroup: Send + Sync {
 
     /// Makes the device rules what `devices` say: without any, everything but the devices that each container needs is
     /// denied. After an error it is as it was.
-    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
+    fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
 
     /// Both. After an error the limits are as they were.
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
         let journal = Journal::default();
         self.limit(resources, &journal)
-            .and_then(|()| self.allow(resources.devices().as_deref()))
+            .and_then(|()| self.set_device_rules(resources.devices().as_deref()))
             .map_err(|error| journal.undo_after(error))
     }
 
     /// Lets a user of the host make cgroups below and move processes there. Only v2 has safe ways to; elsewhere nothing
     /// happens.
-    fn give_to(&self, _uid: u32) -> Result<()> {
+    fn delegate_to(&self, _uid: u32) -> Result<()> {
         Ok(())
     }
 
@@ -79,13 +79,13 @@ pub trait Cgroup: Send + Sync {
     fn attach(&self, pid: i32) -> Result<()>;
 
     /// The cgroup comes into being with the first process that is attached; limits have to wait for that.
-    fn made_by_attaching(&self) -> bool {
+    fn created_on_attach(&self) -> bool {
         false
     }
 
-    /// Where it is [`Cgroup::made_by_attaching`]: makes the cgroup, which must not be there yet, with this process in it.
+    /// Where it is [`Cgroup::created_on_attach`]: makes the cgroup, which must not be there yet, with this process in it.
     /// After an error it is not this container's.
-    fn begin(&self, _pid: i32) -> Result<()> {
+    fn create_with(&self, _pid: i32) -> Result<()> {
         Ok(())
     }
 
@@ -138,7 +138,7 @@ pub trait Cgroup: Send + Sync {
 /// A handle on the cgroups of a layout; creates nothing and looks at nothing.
 pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     if layout.absent {
-        return Ok(Box::new(absent::Absent));
+        return Ok(Box::new(no_cgroup::NoCgroup));
     }
     let absolute = layout.paths.values().chain(&layout.made).all(|path| path.is_absolute());
     if layout.paths.is_empty() || !absolute {
@@ -160,7 +160,7 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
 pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Result<()> {
     let journal = Journal::default();
     let devices = resources.devices().as_deref();
-    let allowed = cgroup.limit(resources, &journal).and_then(|()| match cgroup.allow(devices) {
+    let allowed = cgroup.limit(resources, &journal).and_then(|()| match cgroup.set_device_rules(devices) {
         Err(error) if error.code == Code::Unsupported || matches!(error.errno, Some(Errno::EPERM | Errno::EACCES)) => {
             let level =
                 if devices.is_some_and(|rules| !rules.is_empty()) { log::Level::Warn } else { log::Level::Debug };

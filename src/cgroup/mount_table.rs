@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::hierarchy::{self, Mount};
 use super::kernfs;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 struct Seen {
     /// A forked process shares the descriptor, and with it what has been told already.
@@ -28,7 +28,7 @@ struct Seen {
 pub fn cgroups() -> Result<Arc<[Mount]>> {
     static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
     let pid = std::process::id();
-    let namespace = std::fs::metadata("/proc/self/ns/mnt").doing(|| "looking at the mount namespace")?.ino();
+    let namespace = std::fs::metadata("/proc/self/ns/mnt").context(|| "looking at the mount namespace")?.ino();
     let mut seen = SEEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(seen) = seen.as_ref()
         && (seen.pid, seen.namespace) == (pid, namespace)
@@ -55,7 +55,7 @@ fn has_changed(table: &File) -> bool {
 }
 
 fn open(path: &str) -> Result<File> {
-    File::open(path).doing(|| format!("reading {path}"))
+    File::open(path).context(|| format!("reading {path}"))
 }
 
 /// A proc file, which has no size to tell, in few reads.
@@ -65,7 +65,7 @@ pub fn read(path: &str) -> Result<String> {
 
 fn read_from(file: &mut File, path: &str) -> Result<String> {
     let mut text = String::with_capacity(16 << 10);
-    file.read_to_string(&mut text).doing(|| format!("reading {path}"))?;
+    file.read_to_string(&mut text).context(|| format!("reading {path}"))?;
     Ok(text)
 }
 

@@ -17,7 +17,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::kernfs;
 use super::wait::Backoff;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Context, Error, Result};
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
@@ -32,17 +32,17 @@ pub fn walk(
     let within = || format!("walking below {}", top.display());
     enter(here.as_fd())?;
     // For each level its name and those of its children that are still to be visited.
-    let mut levels = vec![(CString::default(), children(&here).doing(within)?)];
+    let mut levels = vec![(CString::default(), children(&here).context(within)?)];
     while let Some((_, pending)) = levels.last_mut() {
         if let Some(name) = pending.pop() {
             match openat(&here, name.as_c_str(), DIRECTORY, Mode::empty()) {
                 Ok(child) => {
                     enter(child.as_fd())?;
-                    levels.push((name, children(&child).doing(within)?));
+                    levels.push((name, children(&child).context(within)?));
                     here = child;
                 }
                 Err(Errno::ENOENT | Errno::ENODEV) => {}
-                Err(errno) => return Err(errno).doing(within),
+                Err(errno) => return Err(errno).context(within),
             }
             continue;
         }
@@ -50,7 +50,7 @@ pub fn walk(
         if levels.is_empty() {
             break;
         }
-        here = openat(&here, "..", DIRECTORY, Mode::empty()).doing(within)?;
+        here = openat(&here, "..", DIRECTORY, Mode::empty()).context(within)?;
         leave(here.as_fd(), &name)?;
     }
     Ok(())
@@ -87,7 +87,7 @@ pub fn file(dir: BorrowedFd, name: &str, flags: OFlag) -> Result<Option<OwnedFd>
     match openat(dir, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::ENOENT | Errno::ENODEV) => Ok(None),
-        Err(errno) => Err(errno).doing(|| format!("opening {name} of a cgroup")),
+        Err(errno) => Err(errno).context(|| format!("opening {name} of a cgroup")),
     }
 }
 

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// Pauses between looks at something that has no event, from 50 µs doubling to 10 ms.
 pub struct Backoff {
@@ -47,6 +47,6 @@ pub fn notification(file: impl AsFd, look: u32, deadline: Instant) -> Result<boo
     let timeout = TimeSpec::from_duration(early.map_or(left, |early| early.min(left)));
     match ppoll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLPRI)], Some(timeout), None) {
         Ok(_) | Err(Errno::EINTR) => Ok(true),
-        Err(errno) => Err(errno).doing(|| "polling a cgroup's events"),
+        Err(errno) => Err(errno).context(|| "polling a cgroup's events"),
     }
 }

@@ -11,9 +11,9 @@ use super::start::plan_again;
 use super::{Container, Record, Status, status};
 use crate::cgroup::Cgroup;
 use crate::criu::message::{Kind, Options, Request};
-use crate::criu::{self, CheckpointOptions, Externals, Folder, Notice, Start, Swrk, Trace};
+use crate::criu::{self, CheckpointOptions, CriuLog, Externals, ImageDir, Notice, Start, Swrk};
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::fault;
 use crate::identity::{self, Identity};
 use crate::network;
@@ -25,7 +25,7 @@ use crate::spec::namespaces::Namespaces;
 /// A checkpoint under way, as the record has it: whoever comes after a killed host puts back in order what CRIU, which
 /// dies with it, has left.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct UnderWay {
+pub struct CheckpointInProgress {
     owner: Identity,
     was_paused: bool,
 }
@@ -50,7 +50,7 @@ impl Container {
         };
         let config = self.config(&record)?;
         criu::check_namespaces(&Namespaces::of(config.spec()))?;
-        let images = Folder::make(&options.images, "image directory")?;
+        let images = ImageDir::make(&options.images, "image directory")?;
         let before = record.clone();
         let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
         let checked = dump.check_streams().and_then(|()| dump.check_members());
@@ -58,7 +58,7 @@ impl Container {
         let work = images.check_writable().and_then(|()| self.work_folder(options.work.as_deref()));
         let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.take_back())?;
 
-        record.checkpoint = Some(UnderWay { owner: Identity::own()?, was_paused });
+        record.checkpoint = Some(CheckpointInProgress { owner: Identity::own()?, was_paused });
         self.directory.write(&record).inspect_err(|_| images.take_back())?;
         fault::point("checkpoint.recorded");
         let result = dump.run(&program, request, &work, status_fd, deadline);
@@ -76,10 +76,10 @@ impl Container {
     }
 
     /// CRIU's work directory: the caller's, or one in the container's own.
-    pub(super) fn work_folder(&self, given: Option<&Path>) -> Result<Folder> {
+    pub(super) fn work_folder(&self, given: Option<&Path>) -> Result<ImageDir> {
         match given {
-            Some(path) => Folder::make(path, "work directory"),
-            None => Folder::make(&self.directory.path().join(criu::WORK), "work directory"),
+            Some(path) => ImageDir::make(path, "work directory"),
+            None => ImageDir::make(&self.directory.path().join(criu::WORK), "work directory"),
         }
     }
 
@@ -185,7 +185,7 @@ struct Dump<'a> {
     record: &'a Record,
     config: &'a Config,
     cgroup: &'a dyn Cgroup,
-    images: &'a Folder,
+    images: &'a ImageDir,
 }
 
 impl Dump<'_> {
@@ -308,8 +308,8 @@ impl Dump<'_> {
             return Ok(());
         }
         // Processes come and go while they are looked at: a stranger is one that is still there at a second look.
-        let before = self.strangers()?;
-        let now = if before.is_empty() { before.clone() } else { self.strangers()? };
+        let before = self.non_descendants()?;
+        let now = if before.is_empty() { before.clone() } else { self.non_descendants()? };
         let Some(pid) = now.intersection(&before).next() else { return Ok(()) };
         let name = identity::read_proc(&format!("{pid}/comm"))?.unwrap_or_default();
         let message = format!(
@@ -322,12 +322,12 @@ impl Dump<'_> {
     }
 
     /// Processes of the container that do not descend from its init.
-    fn strangers(&self) -> Result<BTreeSet<i32>> {
+    fn non_descendants(&self) -> Result<BTreeSet<i32>> {
         let init = self.init()?.pid;
         let mut parents = BTreeMap::new();
         for pid in self.cgroup.pids()? {
-            if let Some(glance) = identity::glance(pid)? {
-                parents.insert(pid, glance.parent);
+            if let Some(stat) = identity::proc_stat(pid)? {
+                parents.insert(pid, stat.parent);
             }
         }
         let descends = |pid: i32| {
@@ -348,12 +348,12 @@ impl Dump<'_> {
         &self,
         program: &Path,
         mut request: Request,
-        work: &Folder,
+        work: &ImageDir,
         mut status_fd: Option<OwnedFd>,
         deadline: Deadline,
     ) -> Result<()> {
-        let trace = Trace { directory: &work.fd, name: self.log_name() };
-        trace.forget();
+        let log = CriuLog { directory: &work.fd, name: self.log_name() };
+        log.forget();
         self.images.forget_descriptors()?;
         let context = |error: Error| {
             let what = if self.options.pre_dump { "pre-dumping" } else { "dumping" };
@@ -366,7 +366,7 @@ impl Dump<'_> {
         if let Some(options) = request.options.as_mut() {
             options.work_dir_fd = Some(work_dir.as_raw_fd());
         }
-        criu.ask(&request, Some(&trace), |notice| self.notified(&notice, &mut status_fd)).map_err(context)?;
+        criu.ask(&request, Some(&log), |notice| self.notified(&notice, &mut status_fd)).map_err(context)?;
         let ended = criu.finish().map_err(context)?;
         // After a pre-dump it expects the dump, and calls it an error that none comes.
         match ended {
@@ -394,7 +394,7 @@ impl Dump<'_> {
             }
             ("status-ready", _) => match status_fd.take() {
                 Some(fd) => {
-                    nix::unistd::write(&fd, &[0]).map(drop).doing(|| "telling that lazy pages can be asked for")
+                    nix::unistd::write(&fd, &[0]).map(drop).context(|| "telling that lazy pages can be asked for")
                 }
                 None => Ok(()),
             },

@@ -5,25 +5,25 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::inside::{Inside, Needs};
+use super::init_handles::{InitHandles, Needs};
 use super::lock::{Lock, LockKind};
 use super::status::Status;
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
-use super::{Container, id_maps, killed, oci_state, prepare};
+use super::{Container, id_maps, oci_state, oom_kill, prepare};
 use crate::cgroup::{self, Cgroup, Manager};
 use crate::children;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::fault;
+use crate::fd_passing;
 use crate::hooks::Place;
 use crate::identity::{self, Identity};
 use crate::network;
-use crate::plan::{self, Barrier, Descriptor, IdMaps, Outside, Plan};
+use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
 use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::rdt;
-use crate::rights;
 use crate::runtime::Runtime;
 use crate::security::seccomp;
-use crate::spawn::{self, Conversation, Launch, NewNetwork};
+use crate::spawn::{self, InitChannel, Launch, NewNetwork};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
@@ -55,7 +55,7 @@ impl Container {
         refuse_exec_options(options)?;
         let network = begin_network(config);
         let joined = open_joined(config)?;
-        let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
+        let rootfs = config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))?;
 
         children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
@@ -97,7 +97,7 @@ impl Container {
     pub(super) fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
-            Ok(Some(record)) if made.cgroups => self.take_apart(&record).and_then(|()| {
+            Ok(Some(record)) if made.cgroups => self.tear_down(&record).and_then(|()| {
                 // What the first hooks have set up, these take down.
                 if made.by_hooks {
                     self.run_poststop_hooks(&record);
@@ -126,7 +126,7 @@ impl Container {
 
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
-        made.cgroups = !cgroup.made_by_attaching();
+        made.cgroups = !cgroup.created_on_attach();
         fault::point("create.cgroups");
         let fifo = self.directory.make_fifo()?;
         fault::point("create.fifo");
@@ -159,19 +159,17 @@ impl Container {
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
         let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
-        let conversation = launch(&plan, &sources, &streams.low, network)?;
+        let channel = launch(&plan, &sources, &streams.low, network)?;
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
         // Until the last word: init may be at the end of its work before the limits are there that it is above.
-        let killed = |error| killed::explain(error, cgroup.as_ref(), config);
-        let conversation =
-            self.accompany(conversation, &plan, config, cgroup.as_ref(), (&mut record, made)).map_err(killed)?;
+        let killed = |error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config);
+        let channel = self.drive_setup(channel, &plan, config, cgroup.as_ref(), (&mut record, made)).map_err(killed)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        streams.give(prepare::owner(conversation.pid(), in_user_namespace, process)?)?;
+        streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
-        let init =
-            self.commit(conversation, &mut record, options, std::mem::take(&mut streams.ours)).map_err(killed)?;
+        let init = self.commit(channel, &mut record, options, std::mem::take(&mut streams.ours)).map_err(killed)?;
         children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");
@@ -240,25 +238,25 @@ impl Container {
         let (uid, _) = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
         match uid == nix::unistd::geteuid().as_raw() {
             true => Ok(()),
-            false => cgroup.give_to(uid),
+            false => cgroup.delegate_to(uid),
         }
     }
 
     /// The host's part, from the spawned init to the one that is ready.
-    fn accompany<'p>(
+    fn drive_setup<'p>(
         &self,
-        mut init: Conversation<'p>,
+        mut init: InitChannel<'p>,
         plan: &Plan,
         config: &Config,
         cgroup: &dyn Cgroup,
         (record, made): (&mut Record, &mut Made),
-    ) -> Result<Conversation<'p>> {
+    ) -> Result<InitChannel<'p>> {
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
         }
-        if cgroup.made_by_attaching() {
-            cgroup.begin(init.pid())?;
+        if cgroup.created_on_attach() {
+            cgroup.create_with(init.pid())?;
             made.cgroups = true;
         }
         self.limit(cgroup, config.spec())?;
@@ -270,8 +268,8 @@ impl Container {
         if cgroup.attach_needed() {
             cgroup.attach(init.pid())?;
         }
-        let (late, early): (Vec<_>, Vec<_>) = plan.outside.iter().cloned().partition(Outside::comes_last);
-        prepare::from_outside(init.pid(), &early)?;
+        let (late, early): (Vec<_>, Vec<_>) = plan.host_actions.iter().cloned().partition(HostAction::comes_last);
+        prepare::apply_host_actions(init.pid(), &early)?;
         if let Some(maps) = IdMaps::of(config.spec()) {
             id_maps::write(init.pid(), &maps, self.runtime.settings.setup_timeout)?;
         }
@@ -293,7 +291,7 @@ impl Container {
         self.prepare_commit(record)?;
         // The hooks' time is not init's.
         init.ready(self.runtime.setup_deadline())?;
-        prepare::from_outside(init.pid(), &late)?;
+        prepare::apply_host_actions(init.pid(), &late)?;
         Ok(init)
     }
 
@@ -316,7 +314,8 @@ impl Container {
         let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
         self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
         self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
-        let Some(opened) = record.init.as_ref().map(|init| Inside::open(&init.identity, needs)).transpose()?.flatten()
+        let Some(opened) =
+            record.init.as_ref().map(|init| InitHandles::open(&init.identity, needs)).transpose()?.flatten()
         else {
             return Ok(()); // gone: the next word to it says why
         };
@@ -327,7 +326,7 @@ impl Container {
     /// Hands the listener of a filter with SCMP_ACT_NOTIFY to its supervisor, and lets the process go on.
     pub(super) fn tell_supervisor(
         &self,
-        init: &mut Conversation,
+        init: &mut InitChannel,
         config: &Config,
         record: &Record,
         status: Status,
@@ -338,14 +337,14 @@ impl Container {
         let path = profile.and_then(|profile| profile.listener_path().as_deref()).unwrap_or(Path::new(""));
         let state = oci_state::for_supervisor(config, record, status, init.pid())?;
         let doing = || format!("sending the seccomp listener to {} (linux.seccomp.listenerPath)", path.display());
-        rights::send(path, state.as_bytes(), &listener, deadline, doing)?;
+        fd_passing::send(path, state.as_bytes(), &listener, deadline, doing)?;
         init.go()
     }
 
     /// Writes what the record will be, under another name still.
     fn prepare_commit(&self, record: &mut Record) -> Result<()> {
         if record.init.is_some() {
-            record.settle();
+            record.mark_created();
             self.directory.prepare(record)?;
         }
         Ok(())
@@ -354,7 +353,7 @@ impl Container {
     /// Saves the record and lets init go: from here on it lives without us.
     fn commit(
         &self,
-        init: Conversation,
+        init: InitChannel,
         record: &mut Record,
         options: &ProcessOptions,
         stdio: [Option<OwnedFd>; 3],
@@ -419,7 +418,7 @@ pub fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
     joined
         .iter()
-        .map(|joined| File::open(&joined.path).doing(|| format!("opening {}", joined.path.display())))
+        .map(|joined| File::open(&joined.path).context(|| format!("opening {}", joined.path.display())))
         .collect()
 }
 
@@ -436,7 +435,7 @@ fn launch<'p>(
     sources: &Sources,
     low: &[RawFd],
     network: Option<NewNetwork>,
-) -> Result<Conversation<'p>> {
+) -> Result<InitChannel<'p>> {
     let open = |descriptor: &Descriptor| match descriptor {
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),

@@ -47,7 +47,7 @@ impl Container {
             Ok(None) => return self.directory.remove(),
             Err(error) if force == Force::Kill && store::is_damaged(&error) => {
                 log::warn!("container {:?}: {error}", self.id);
-                return self.take_apart(&self.guess()?).and_then(|()| self.directory.remove());
+                return self.tear_down(&self.guess()?).and_then(|()| self.directory.remove());
             }
             Err(error) => return Err(error),
         };
@@ -58,7 +58,7 @@ impl Container {
         }
         self.record_deletion(&mut record);
         fault::point("delete.recorded");
-        self.take_apart(&record)?;
+        self.tear_down(&record)?;
         self.run_poststop_hooks(&record);
         fault::point("delete.files");
         self.directory.remove()
@@ -72,7 +72,7 @@ impl Container {
         let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
         let manager = self.runtime.settings.cgroup_manager;
         let resctrl = rdt::locate(&config, &self.id);
-        Ok(Record { resctrl, ..Record::of_nobody(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?) })
+        Ok(Record { resctrl, ..Record::placeholder(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?) })
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -87,7 +87,7 @@ impl Container {
     }
 
     /// Ends all processes and removes what they were in.
-    pub(super) fn take_apart(&self, record: &Record) -> Result<()> {
+    pub(super) fn tear_down(&self, record: &Record) -> Result<()> {
         let cgroup = self.cgroup(record)?;
         self.kill(record, cgroup.as_ref())?;
         fault::point("delete.killed");

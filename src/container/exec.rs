@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 
 use super::create::process_of;
-use super::inside::{Inside, Needs};
-use super::killed;
+use super::init_handles::{InitHandles, Needs};
+use super::oom_kill;
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status};
@@ -63,7 +63,7 @@ impl Container {
             None => Err(error),
         });
         let (child, master) = joined
-            .map_err(|error| killed::explain(error, cgroup.as_ref(), config))
+            .map_err(|error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config))
             .map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
@@ -131,7 +131,7 @@ impl Container {
             cgroup_namespace: plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace),
             root: plan.descriptors.contains(&Descriptor::ContainerRoot),
         };
-        let inside = Inside::open(&init.identity, needs)?.ok_or_else(ended)?;
+        let inside = InitHandles::open(&init.identity, needs)?.ok_or_else(ended)?;
         let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
         let open = |descriptor: &Descriptor| match descriptor {
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
@@ -146,7 +146,7 @@ impl Container {
         if cgroup.attach_needed() {
             cgroup.attach(child.pid())?;
         }
-        prepare::from_outside(child.pid(), &plan.outside)?;
+        prepare::apply_host_actions(child.pid(), &plan.host_actions)?;
         fault::point("exec.attached");
         child.go()?;
         if plan.has_listener() {

@@ -2,7 +2,7 @@
 
 use super::create::{cgroups_path, process_of};
 use crate::cgroup;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::network;
 use crate::plan;
 use crate::rdt;
@@ -19,7 +19,7 @@ pub fn explain(config: &Config) -> Result<String> {
     let resctrl = rdt::plan(config, ID)?;
     let plan = plan::create(&plan::Create {
         config,
-        rootfs: config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?,
+        rootfs: config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))?,
         layout: &layout,
         into_cgroup: layout.has_unified(),
         attached_by_host: cgroup::open(&layout)?.attach_needed(),

@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid};
 
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::hooks;
 use crate::plan::{self, Descriptor, IdMaps};
 use crate::spawn::{self, Launch};
@@ -88,7 +88,7 @@ pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
     write(maker.pid(), maps, timeout)?;
     let path = format!("{}/ns/user", maker.pid());
     openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .doing(|| format!("opening /proc/{path}"))
+        .context(|| format!("opening /proc/{path}"))
 }
 
 /// Writes a file of a process's own directory in /proc.
@@ -97,7 +97,7 @@ pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
     let file = openat(spawn::proc()?.as_fd(), path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
     // One write: the kernel takes a map only whole (user_namespaces(7)).
-    let written = File::from(file.doing(doing)?).write(text.as_bytes()).doing(doing)?;
+    let written = File::from(file.context(doing)?).write(text.as_bytes()).context(doing)?;
     if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
@@ -33,7 +33,7 @@ impl Lock {
     /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
     fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
         let mut pause = Duration::from_micros(200);
-        while !self.attempt(kind).doing(|| format!("locking {}", what()))? {
+        while !self.attempt(kind).context(|| format!("locking {}", what()))? {
             if deadline.passed() {
                 let message = format!("{} is locked by another process or thread", what());
                 return Err(Error::new(Code::Busy, message));

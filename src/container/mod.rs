@@ -6,12 +6,12 @@ pub(crate) mod delete;
 mod exec;
 mod explain;
 mod id_maps;
-pub(crate) mod inside;
-mod killed;
+pub(crate) mod init_handles;
 pub(crate) mod lock;
 mod network;
 mod notify;
 mod oci_state;
+mod oom_kill;
 mod pause;
 mod prepare;
 mod restore;
@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
-use crate::children::{self, End};
+use crate::children::{self, ChildExit};
 use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
@@ -138,7 +138,7 @@ impl Container {
         let init = self.record()?.init.ok_or_else(ended)?;
         let end = match children::kept(self.directory.path(), init.identity.pid) {
             Some(end) => end,
-            None => Arc::new(End::new(init.identity.pid, init.identity.open()?.ok_or_else(ended)?)),
+            None => Arc::new(ChildExit::new(init.identity.pid, init.identity.open()?.ok_or_else(ended)?)),
         };
         let process = Process::init(end, self.directory.path(), [None, None, None]);
         Ok(self.lock_init().get_or_insert(process).clone())

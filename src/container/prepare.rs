@@ -3,22 +3,22 @@
 use nix::errno::Errno;
 
 use super::id_maps::write_proc;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::identity;
-use crate::plan::Outside;
+use crate::plan::HostAction;
 use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
 
 /// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
 /// depends on it.
-pub fn from_outside(pid: i32, acts: &[Outside]) -> Result<()> {
+pub fn apply_host_actions(pid: i32, acts: &[HostAction]) -> Result<()> {
     for act in acts {
         match act {
-            Outside::Resctrl { group, .. } => group.join(pid)?,
-            Outside::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
-            Outside::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
-            Outside::Scheduler(scheduler) => set_scheduler(pid, scheduler).doing(|| act.describe())?,
-            Outside::IoPriority { value, .. } => set_io_priority(pid, *value).doing(|| act.describe())?,
+            HostAction::Resctrl { group, .. } => group.join(pid)?,
+            HostAction::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
+            HostAction::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
+            HostAction::Scheduler(scheduler) => set_scheduler(pid, scheduler).context(|| act.describe())?,
+            HostAction::IoPriority { value, .. } => set_io_priority(pid, *value).context(|| act.describe())?,
         }
     }
     Ok(())
@@ -28,13 +28,13 @@ pub fn from_outside(pid: i32, acts: &[Outside]) -> Result<()> {
 /// nobody may.
 fn raise_hard_limit(pid: i32, resource: u32, name: &str, hard: u64) -> Result<()> {
     let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    prlimit(pid, resource, None, Some(&mut current)).doing(|| format!("reading {name} of process {pid}"))?;
+    prlimit(pid, resource, None, Some(&mut current)).context(|| format!("reading {name} of process {pid}"))?;
     if hard <= current.rlim_max {
         return Ok(());
     }
     let new = libc::rlimit64 { rlim_cur: current.rlim_cur, rlim_max: hard };
     prlimit(pid, resource, Some(&new), None)
-        .doing(|| format!("raising the hard limit of {name} from {} to {hard}", current.rlim_max))
+        .context(|| format!("raising the hard limit of {name} from {} to {hard}", current.rlim_max))
 }
 
 /// struct sched_attr of linux/sched/types.h.

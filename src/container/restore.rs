@@ -17,13 +17,13 @@ use super::start::plan_again;
 use super::store::{Init, Record, check_id};
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
-use crate::children::{self, End};
+use crate::children::{self, ChildExit};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
-    self, CgroupMode, Externals, FIRST_INHERITED, Folder, Notice, Propagation, RestoreOptions, Start, Swrk, Trace,
+    self, CgroupMode, CriuLog, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start, Swrk,
 };
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::{self, Identity};
@@ -49,7 +49,7 @@ impl Container {
         let namespaces = Namespaces::of(config.spec());
         criu::check_namespaces(&namespaces)?;
         options.check_labels()?;
-        let images = Folder::open(&options.images, "image directory")?;
+        let images = ImageDir::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
         check_locks(&images, options)?;
         if namespaces.is_new(LinuxNamespaceType::User) {
@@ -63,7 +63,7 @@ impl Container {
         options.process.check(terminal)?;
         check_streams(&descriptors, options, terminal)?;
         let joined = open_joined(config)?;
-        let rootfs = config.rootfs().canonicalize().doing(|| format!("finding {}", config.rootfs().display()))?;
+        let rootfs = config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))?;
         let deadline = Deadline::after(options.patience());
         let program = criu::program(runtime.inner.settings.criu.as_deref())?;
         let needs = criu::Needs { lazy_pages: options.lazy_pages, ..criu::Needs::default() };
@@ -96,7 +96,7 @@ impl Container {
 }
 
 /// CRIU leaves out locks that it may not restore, and says nothing. It writes this image only if there are some.
-fn check_locks(images: &Folder, options: &RestoreOptions) -> Result<()> {
+fn check_locks(images: &ImageDir, options: &RestoreOptions) -> Result<()> {
     if options.file_locks || !images.names()?.iter().any(|name| name.as_c_str() == c"filelocks.img") {
         return Ok(());
     }
@@ -142,7 +142,7 @@ struct Work<'a> {
     options: &'a RestoreOptions,
     namespaces: Namespaces,
     joined: &'a [File],
-    images: &'a Folder,
+    images: &'a ImageDir,
     descriptors: &'a [String],
     terminal: bool,
     deadline: Deadline,
@@ -167,12 +167,12 @@ impl Work<'_> {
         fault::point("restore.recorded");
         let cgroup = cgroup::open(&record.cgroup)?;
         cgroup.create()?;
-        self.made.cgroups = !cgroup.made_by_attaching();
+        self.made.cgroups = !cgroup.created_on_attach();
         let limits = resources(self.config.spec());
         let (pids, mut early) = (*limits.pids(), limits);
         // CRIU and its helpers are in there for a while, and would be counted.
         early.set_pids(None);
-        if !cgroup.made_by_attaching() {
+        if !cgroup.created_on_attach() {
             cgroup.apply(&early)?;
         }
         fault::point("restore.limits");
@@ -197,8 +197,8 @@ impl Work<'_> {
             stdin: self.options.shell_job.then(|| streams.low[0]),
             cgroup: cgroup_dir.as_ref().map(AsFd::as_fd),
         };
-        let trace = Trace { directory: &work.fd, name: LOG };
-        trace.forget();
+        let log = CriuLog { directory: &work.fd, name: LOG };
+        log.forget();
         let context = |error: Error| {
             let log = work.path.join(LOG);
             let doing = format!("restoring container {:?}", container.id);
@@ -210,8 +210,8 @@ impl Work<'_> {
         let mut criu = Swrk::start(program, &start, self.deadline).map_err(context)?;
         fault::point("restore.started");
         let pid = criu.pid();
-        if cgroup.made_by_attaching() {
-            cgroup.begin(pid)?;
+        if cgroup.created_on_attach() {
+            cgroup.create_with(pid)?;
             self.made.cgroups = true;
             cgroup.apply(&early)?;
         } else if cgroup.attach_needed() {
@@ -224,7 +224,7 @@ impl Work<'_> {
         let folders = [self.images.seen_by(pid)?, work.seen_by(pid)?];
         let request = self.request(&sources, &record, &folders, &inherited, pid)?;
         let mut found = Found::default();
-        let asked = criu.ask(&request, Some(&trace), |notice| {
+        let asked = criu.ask(&request, Some(&log), |notice| {
             if let ("post-restore", Some(init)) = (notice.script, notice.pid) {
                 propagation.follow(pid, init)?;
             }
@@ -416,7 +416,7 @@ impl Work<'_> {
     fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
         let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
         let (identity, pidfd) = found.init.ok_or_else(missing)?;
-        record.settle();
+        record.mark_created();
         let master = match (&self.options.process.console_socket, found.master) {
             (Some(socket), Some(master)) => {
                 send_terminal(socket, &master)?;
@@ -426,7 +426,7 @@ impl Work<'_> {
         };
         let container = self.container;
         let stdio = std::mem::take(&mut streams.ours);
-        let process = Process::init(Arc::new(End::new(identity.pid, pidfd)), container.directory.path(), stdio)
+        let process = Process::init(Arc::new(ChildExit::new(identity.pid, pidfd)), container.directory.path(), stdio)
             .with_terminal(master);
         children::keep(container.directory.path(), process.end());
         container.directory.write(&record)?;
@@ -447,10 +447,10 @@ fn keep_orphans(container: &Container, criu: i32, found: &Found) {
     let told = container.directory.read().ok().flatten().and_then(|record| record.init);
     let told = told.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
     let ours = children_of(std::process::id() as i32).unwrap_or_default();
-    let session = |pid: i32| identity::glance(pid).ok().flatten().map(|glance| glance.session);
+    let session = |pid: i32| identity::proc_stat(pid).ok().flatten().map(|stat| stat.session);
     for pid in ours.into_iter().filter(|pid| Some(*pid) == told || session(*pid) == Some(criu)) {
         if let Ok(pidfd) = identity::pidfd_open(pid) {
-            let end = std::sync::Arc::new(children::End::new(pid, pidfd));
+            let end = std::sync::Arc::new(children::ChildExit::new(pid, pidfd));
             end.kill();
             children::keep(container.directory.path(), end);
         }

@@ -30,7 +30,7 @@ impl Container {
     fn change(&self, record: &Record, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
         cgroup.limit(&change.write, journal)?;
         if change.write.devices().is_some() {
-            cgroup.allow(change.write.devices().as_deref())?;
+            cgroup.set_device_rules(change.write.devices().as_deref())?;
         }
         if let Some(group) = &record.resctrl {
             group.change(&change.shares, journal, self.runtime.lock_deadline())?;
@@ -53,7 +53,7 @@ fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Jo
     if change.write.devices().is_none() {
         return error;
     }
-    match cgroup.allow(resources.devices().as_deref()) {
+    match cgroup.set_device_rules(resources.devices().as_deref()) {
         Ok(()) => error,
         Err(second) => {
             let message = format!("{} (and the previous device rules are not back: {second})", error.message);

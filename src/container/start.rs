@@ -9,7 +9,7 @@ use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
 use crate::init::wire::{self, MESSAGE_LEN, Message};
@@ -135,7 +135,7 @@ fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline
     loop {
         let watched = pidfd.unwrap_or(fifo.as_fd());
         let events = [(fifo.as_fd(), PollFlags::POLLIN), (watched, PollFlags::POLLIN)];
-        let ready = deadline.poll(events).doing(reading)?;
+        let ready = deadline.poll(events).context(reading)?;
         match hear(fifo, !ready[0].is_empty(), !ready[1].is_empty())? {
             Heard::Message(message) => return Ok(Some(*message)),
             Heard::Closed => return Ok(None),
@@ -162,7 +162,7 @@ enum Heard {
 fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
     // poll looks at one after the other. A short program may be released and come to its end between the two looks, and
     // then its word lies in the fifo.
-    let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).doing(reading)?;
+    let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).context(reading)?;
     if !readable {
         return match ended {
             true => Err(Error::new(Code::NotRunning, "the container's init has ended before it could be started")
@@ -174,7 +174,7 @@ fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
     match nix::unistd::read(fifo, &mut bytes) {
         Err(Errno::EINTR | Errno::EAGAIN) => Ok(Heard::Nothing),
         Ok(0) => Ok(Heard::Closed),
-        other => spawn::parse(&bytes[..other.doing(reading)?]).map(|message| Heard::Message(Box::new(message))),
+        other => spawn::parse(&bytes[..other.context(reading)?]).map(|message| Heard::Message(Box::new(message))),
     }
 }
 

@@ -9,7 +9,7 @@ use nix::sys::stat::{Mode, fstatat};
 
 use super::store::{Init, Phase, Record};
 use crate::cgroup::Cgroup;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::spawn;
 
 /// Where a container is in its life (OCI "State"; *paused* is ours).
@@ -95,7 +95,7 @@ fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dir = match openat(spawn::proc()?, pid.to_string().as_str(), flags, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
-        other => other.doing(doing)?,
+        other => other.context(doing)?,
     };
     match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {
         Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
@@ -103,7 +103,7 @@ fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
         // berth-init is not dumpable, and keeps that to the host's root. What the container executes is in its own user
         // namespace, and open to whoever has made that.
         Err(Errno::EACCES) => Ok(Some(init.image)),
-        Err(errno) => Err(errno).doing(doing),
+        Err(errno) => Err(errno).context(doing),
     }
 }
 

@@ -18,12 +18,12 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::UnderWay;
+use super::checkpoint::CheckpointInProgress;
 use super::lock::{Lock, LockKind};
 use crate::cgroup::Layout;
 use crate::criu;
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
@@ -89,12 +89,12 @@ pub struct Record {
     pub root_options: RootOptions,
     /// A checkpoint that somebody is at work on.
     #[serde(default)]
-    pub(super) checkpoint: Option<UnderWay>,
+    pub(super) checkpoint: Option<CheckpointInProgress>,
 }
 
 impl Record {
     /// All that is known is where there may be cgroups.
-    pub fn of_nobody(id: &str, cgroup: Layout) -> Record {
+    pub fn placeholder(id: &str, cgroup: Layout) -> Record {
         Record {
             version: RECORD_VERSION,
             id: id.to_owned(),
@@ -119,10 +119,10 @@ impl Record {
     }
 
     /// It lives without its creator from here on.
-    pub fn settle(&mut self) {
+    pub fn mark_created(&mut self) {
         self.phase = Phase::Created;
         if let Some(group) = &mut self.resctrl {
-            group.settle();
+            group.mark_created();
         }
     }
 }
@@ -152,9 +152,9 @@ impl Root {
     pub fn open(path: &Path) -> Result<Root> {
         make_private(path)?;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
-        let fd = open(path, flags, Mode::empty()).doing(|| format!("opening the state root {}", path.display()))?;
+        let fd = open(path, flags, Mode::empty()).context(|| format!("opening the state root {}", path.display()))?;
         let fd = Arc::new(fd);
-        let found = fstat(&fd).doing(|| format!("looking at the state root {}", path.display()))?;
+        let found = fstat(&fd).context(|| format!("looking at the state root {}", path.display()))?;
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
                 "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
@@ -170,10 +170,10 @@ impl Root {
 
     pub fn ids(&self) -> Result<Vec<String>> {
         let doing = || format!("listing {}", self.path.display());
-        let mut dir = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).doing(doing)?;
+        let mut dir = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).context(doing)?;
         let mut ids = Vec::new();
         for entry in dir.iter() {
-            let entry = entry.doing(doing)?;
+            let entry = entry.context(doing)?;
             if let Ok(name) = entry.file_name().to_str()
                 && check_id(name).is_ok()
             {
@@ -189,14 +189,14 @@ impl Root {
     pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let doing = || format!("opening {}", self.path.display());
-        let fd = openat(&self.fd, ".", flags, Mode::empty()).doing(doing)?;
+        let fd = openat(&self.fd, ".", flags, Mode::empty()).context(doing)?;
         Lock::of(fd, kind, deadline, || format!("the state root {}", self.path.display()))
     }
 
     pub fn make(&self, id: &str) -> Result<Directory> {
         match mkdirat(&self.fd, id, Mode::S_IRWXU) {
             Err(Errno::EEXIST) => return Err(in_use(id)),
-            other => other.doing(|| format!("making the state directory {}", self.path.join(id).display()))?,
+            other => other.context(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
         self.directory(id).inspect_err(|error| {
             // Not found: somebody else has removed it.
@@ -212,7 +212,7 @@ impl Root {
         match openat(&self.fd, id, flags, Mode::empty()) {
             Err(Errno::ENOENT) => Err(not_found(id)),
             other => {
-                let fd = other.doing(|| format!("opening the state directory {}", path.display()))?;
+                let fd = other.context(|| format!("opening the state directory {}", path.display()))?;
                 Ok(Directory { root: self.fd.clone(), fd, path, id: id.to_owned(), volatile: self.volatile })
             }
         }
@@ -234,7 +234,7 @@ fn make_private(path: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).doing(|| format!("making the state root {}", path.display()))
+    builder.create(path).context(|| format!("making the state root {}", path.display()))
 }
 
 /// What containers may be called: the name becomes a directory and a cgroup.
@@ -276,7 +276,7 @@ impl Directory {
 
     /// Descriptors that mean nothing but that there is room for others.
     pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
-        (0..count).map(|_| self.fd.try_clone().doing(|| "keeping descriptors in reserve")).collect()
+        (0..count).map(|_| self.fd.try_clone().context(|| "keeping descriptors in reserve")).collect()
     }
 
     /// Orders all that changes the container: other threads and other processes wait, but not longer than the
@@ -285,7 +285,7 @@ impl Directory {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let fd = match openat(&self.fd, ".", flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Err(not_found(&self.id)),
-            other => other.doing(|| format!("opening {}", self.path.display()))?,
+            other => other.context(|| format!("opening {}", self.path.display()))?,
         };
         let lock = Lock::of(fd, LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
             .map_err(|error| error.detail("id", self.id.as_str()))?;
@@ -299,7 +299,7 @@ impl Directory {
     }
 
     fn is_gone(&self) -> Result<bool> {
-        Ok(fstat(&self.fd).doing(|| format!("looking at {}", self.path.display()))?.st_nlink == 0)
+        Ok(fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_nlink == 0)
     }
 
     /// The record; None in the moment before the first one is written (or for ever, if its writer was killed then).
@@ -364,7 +364,7 @@ impl Directory {
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {}
             Err(errno) => return Err(Error::system(errno, format!("replacing {}", self.path.join(name).display()))),
         }
-        renameat(&self.fd, new, &self.fd, name).doing(|| format!("replacing {}", self.path.join(name).display()))
+        renameat(&self.fd, new, &self.fd, name).context(|| format!("replacing {}", self.path.join(name).display()))
     }
 
     fn unlink_after(&self, result: Result<()>, name: &str) -> Result<()> {
@@ -380,8 +380,8 @@ impl Directory {
     fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let doing = || format!("writing {}", self.path.join(name).display());
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
-        File::from(fd).write_all(bytes).doing(doing)
+        let fd = openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).context(doing)?;
+        File::from(fd).write_all(bytes).context(doing)
     }
 
     fn read_file(&self, name: &str) -> Result<Option<String>> {
@@ -389,10 +389,10 @@ impl Directory {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(None),
-            other => other.doing(doing)?,
+            other => other.context(doing)?,
         };
         let mut bytes = Vec::with_capacity(4096); // a record, in one read
-        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).doing(doing)?;
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).context(doing)?;
         // What is not text is damaged, which the parser says.
         Ok(Some(
             String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
@@ -404,11 +404,11 @@ impl Directory {
     pub fn make_fifo(&self) -> Result<OwnedFd> {
         let doing = || format!("making {}", self.path.join(FIFO).display());
         let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
-        nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).doing(doing)?;
+        nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).context(doing)?;
         // Whatever the host's umask is.
-        fchmodat(&self.fd, FIFO, mode, FchmodatFlags::FollowSymlink).doing(doing)?;
+        fchmodat(&self.fd, FIFO, mode, FchmodatFlags::FollowSymlink).context(doing)?;
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&self.fd, FIFO, flags, Mode::empty()).doing(doing)
+        openat(&self.fd, FIFO, flags, Mode::empty()).context(doing)
     }
 
     /// The reading end; opening it lets init go on. None if there is no fifo (any more).
@@ -417,8 +417,8 @@ impl Directory {
         match openat(&self.fd, FIFO, flags, Mode::empty()) {
             Err(Errno::ENOENT) => Ok(None),
             other => {
-                let fifo = other.doing(|| format!("opening {}", self.path.join(FIFO).display()))?;
-                let found = fstat(&fifo).doing(|| format!("looking at {}", self.path.join(FIFO).display()))?;
+                let fifo = other.context(|| format!("opening {}", self.path.join(FIFO).display()))?;
+                let found = fstat(&fifo).context(|| format!("looking at {}", self.path.join(FIFO).display()))?;
                 if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
                     let message = format!("{} is not a fifo", self.path.join(FIFO).display());
                     return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
@@ -447,7 +447,7 @@ impl Directory {
     /// Removes everything, the record last: until then a further delete still knows what there is.
     pub fn remove(&self) -> Result<()> {
         let doing = || format!("removing {}", self.path.join(criu::WORK).display());
-        criu::remove_tree(&self.fd, CRIU_WORK).doing(doing)?;
+        criu::remove_tree(&self.fd, CRIU_WORK).context(doing)?;
         for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
@@ -475,7 +475,7 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record { phase: Phase::Creating, ..Record::of_nobody(id, Layout::default()) }
+        Record { phase: Phase::Creating, ..Record::placeholder(id, Layout::default()) }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use nix::sys::stat::Mode;
 
 use super::{Root, SEARCH};
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::{self, Plan, Program, Step};
 use crate::program::{Output, kill_group};
 use crate::spawn::{self, ExitStatus, Launch};
@@ -29,7 +29,7 @@ pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
 
 /// Runs it; how it ended and what it printed at last.
 pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitStatus, String)> {
-    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).context(|| "opening /dev/null")?;
     let (mut output, theirs) = Output::new()?;
     let plan = plan(program, args, None);
     let low = [null.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];

@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 
 use super::propagation::mount_id;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::identity::{self, Identity};
 use crate::plan::{Plan, Step};
 use crate::spawn;
@@ -139,7 +139,7 @@ pub fn mount_point(line: &str) -> Option<(u64, PathBuf)> {
 fn open_root(init: &Identity) -> Result<OwnedFd> {
     let path = format!("{}/root", init.pid);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
 }
 
 /// The mount point on which something of the configuration lies, if it still lies there.
@@ -148,10 +148,10 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
     let Ok(opened) = openat2(root, &bound.target, how) else { return Ok(None) };
     let doing = || format!("looking at the mount on {}", bound.target.display());
-    if bound.mask && !is_null(&opened).doing(doing)? {
+    if bound.mask && !is_null(&opened).context(doing)? {
         return Ok(None);
     }
-    let place = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).doing(doing)?;
+    let place = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).context(doing)?;
     let point = points.get(&mount_id(&opened)?);
     // The path may lie somewhere on a mount whose point is elsewhere: then there is none of its own.
     Ok(point.filter(|point| **point == place).cloned())
@@ -202,7 +202,7 @@ pub fn joined_again(joined: &Joined) -> Option<&'static str> {
 /// For a dump: "net[4026532281]:berth-net".
 pub fn namespace_dumped(joined: &Joined) -> Result<Option<String>> {
     let Some((kind, name)) = left_out(joined) else { return Ok(None) };
-    let found = nix::sys::stat::stat(&joined.path).doing(|| format!("looking at {}", joined.path.display()))?;
+    let found = nix::sys::stat::stat(&joined.path).context(|| format!("looking at {}", joined.path.display()))?;
     if found.st_ino == 0 {
         return Err(Error::new(Code::System, format!("{} is no namespace", joined.path.display())));
     }

@@ -4,16 +4,16 @@
 //! through a socket: [`rpc`]. What a checkpoint and a restore say to it is decided in `container::checkpoint` and
 //! `container::restore`; here is what they have in common.
 
-mod advice;
 mod check;
 mod command;
+mod criu_log;
 mod externals;
-mod folder;
+mod hints;
+mod image_dir;
 mod options;
 mod propagation;
 mod root;
 mod rpc;
-mod trace;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 pub use check::check_json;
+pub(crate) use criu_log::CriuLog;
 pub(crate) use externals::{Externals, check_namespaces, joined_again, left_out, namespace_dumped, restored};
-pub(crate) use folder::{Folder, WORK, remove_tree};
+pub(crate) use image_dir::{ImageDir, WORK, remove_tree};
 pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
 pub(crate) use propagation::Propagation;
 pub(crate) use root::Root;
 pub(crate) use rpc::{FIRST_INHERITED, Notice, Start, Swrk};
-pub(crate) use trace::Trace;
 pub use version::Version;
 
 use crate::deadline::Deadline;
@@ -43,7 +43,7 @@ pub(crate) mod message {
 /// Where CRIU is looked for, and where CRIU looks for the programs that it runs (tar, iptables-restore …).
 const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The oldest version whose conversation is known here: before it, v2 cgroups are not frozen.
+/// The oldest version whose RPC protocol is known here: before it, v2 cgroups are not frozen.
 const OLDEST: Version = Version::new(3, 15, 0);
 
 /// With the reasons for what it does, which its errors are explained by.

@@ -19,8 +19,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::Mode;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use super::Folder;
-use crate::error::{Doing, Result};
+use super::ImageDir;
+use crate::error::{Context, Result};
 use crate::identity;
 use crate::spawn;
 
@@ -62,7 +62,7 @@ pub struct Propagation {
 impl Propagation {
     /// By the images and the sources that the configuration has for the names in them. A table that is none is left to CRIU,
     /// which says what is wrong with it.
-    pub fn of(images: &Folder, sources: &[(PathBuf, PathBuf)], root: &Path) -> Result<Propagation> {
+    pub fn of(images: &ImageDir, sources: &[(PathBuf, PathBuf)], root: &Path) -> Result<Propagation> {
         let mut tables = Vec::new();
         for name in images.names()? {
             let Some(name) = name.to_str().ok().filter(|name| name.starts_with("mountpoints-")) else { continue };
@@ -121,10 +121,10 @@ impl Propagation {
         let (here, there) = (root_of(criu)?, root_of(init)?);
         for (target, source) in &self.follow {
             let doing = || format!("letting {} propagate as {}", target.display(), source.display());
-            let opened = beneath(&here, source).doing(doing)?;
+            let opened = beneath(&here, source).context(doing)?;
             let Some((point, true)) = mounts.0.get(&mount_id(&opened)?) else { continue };
-            let (from, to) = (beneath(&here, point).doing(doing)?, beneath(&there, target).doing(doing)?);
-            set_group(&from, &to).doing(doing)?;
+            let (from, to) = (beneath(&here, point).context(doing)?, beneath(&there, target).context(doing)?);
+            set_group(&from, &to).context(doing)?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ fn text(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-fn read(images: &Folder, name: &str) -> Option<Vec<u8>> {
+fn read(images: &ImageDir, name: &str) -> Option<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = File::from(openat(&images.fd, name, flags, Mode::empty()).ok()?);
     let mut bytes = Vec::new();
@@ -227,13 +227,13 @@ impl Mounts {
 pub fn mount_id(opened: &OwnedFd) -> Result<u64> {
     let info = identity::read_proc(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
     let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
-    id.ok_or(Errno::EPROTO).doing(|| "looking for the id of a mount")
+    id.ok_or(Errno::EPROTO).context(|| "looking for the id of a mount")
 }
 
 fn root_of(pid: i32) -> Result<OwnedFd> {
     let path = format!("{pid}/root");
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
 }
 
 fn beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::plan::{Attributes, Descriptor, Plan, Step};
 
 pub struct Root {
@@ -22,7 +22,7 @@ impl Root {
     /// By the plan of the container: create would make the missing ones, too.
     pub fn of(plan: &Plan, path: &Path) -> Result<Root> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = open(path, flags, Mode::empty()).doing(|| format!("opening {}", path.display()))?;
+        let root = open(path, flags, Mode::empty()).context(|| format!("opening {}", path.display()))?;
         let mut covered: Vec<&Path> = Vec::new();
         let mut missing = Vec::new();
         for step in &plan.steps {
@@ -42,7 +42,9 @@ impl Root {
             match openat2(&root, target, how) {
                 Ok(_) => {}
                 Err(Errno::ENOENT) => missing.push((target.clone(), directory)),
-                Err(errno) => return Err(errno).doing(|| format!("looking for the mount point {}", target.display())),
+                Err(errno) => {
+                    return Err(errno).context(|| format!("looking for the mount point {}", target.display()));
+                }
             }
         }
         Ok(Root { path: path.to_owned(), missing, instead: Vec::new() })

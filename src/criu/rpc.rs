@@ -1,4 +1,4 @@
-//! The conversation with `criu swrk`: messages of any size, notifications, descriptors that come along, and an end of it
+//! The channel with `criu swrk`: messages of any size, notifications, descriptors that come along, and an end of it
 //! whatever CRIU does.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -16,9 +16,9 @@ use nix::sys::stat::Mode;
 use prost::Message;
 
 use super::message::{Kind, Request, Response};
-use super::{Root, Trace, advice, command, trace};
+use super::{CriuLog, Root, command, criu_log, hints};
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::program::{Output, end_group, kill_group};
 use crate::spawn::{self, Child, ExitStatus, Launch};
 
@@ -63,8 +63,9 @@ impl Swrk {
     pub fn start(program: &Path, start: &Start, deadline: Deadline) -> Result<Swrk> {
         let doing = || "making a socket for CRIU";
         let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).doing(doing)?;
-        let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).doing(|| "opening /dev/null")?;
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).context(doing)?;
+        let null =
+            open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).context(|| "opening /dev/null")?;
         let (output, printed) = Output::new()?;
         let stdin = start.stdin.unwrap_or(null.as_raw_fd());
         let mut low = vec![stdin, printed.as_raw_fd(), printed.as_raw_fd(), theirs.as_raw_fd()];
@@ -88,10 +89,10 @@ impl Swrk {
     pub fn ask(
         &mut self,
         request: &Request,
-        trace: Option<&Trace>,
+        log: Option<&CriuLog>,
         mut notified: impl FnMut(Notice) -> Result<()>,
     ) -> Result<Response> {
-        let said = |error: Error| explain(error, trace);
+        let said = |error: Error| explain(error, log);
         self.send(request).map_err(said)?;
         let mut refused: Option<Error> = None;
         loop {
@@ -102,7 +103,7 @@ impl Swrk {
                 }
                 // What was wrong first is what is told; that CRIU ends after it is no news.
                 (Err(_), Some(first)) => return Err(first),
-                (Err(error), None) => return Err(explain(error, trace)),
+                (Err(error), None) => return Err(explain(error, log)),
             };
             if response.kind() == Kind::Notify {
                 let answer = match refused {
@@ -196,12 +197,12 @@ impl Swrk {
                 Err(Errno::EMSGSIZE) if self.make_room(bytes.len()) => {}
                 Err(Errno::EAGAIN) if !self.deadline.passed() => {
                     let ready = self.deadline.poll([(self.socket.as_fd(), PollFlags::POLLOUT)]);
-                    ready.doing(|| "waiting for CRIU")?;
+                    ready.context(|| "waiting for CRIU")?;
                 }
                 Err(Errno::EAGAIN) => return Err(self.late()),
                 // Gone: how it ended says more.
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.gone()),
-                Err(errno) => return Err(errno).doing(|| format!("sending {} bytes to CRIU", bytes.len())),
+                Err(errno) => return Err(errno).context(|| format!("sending {} bytes to CRIU", bytes.len())),
             }
         }
     }
@@ -219,8 +220,8 @@ impl Swrk {
         let Some(child) = &self.child else { return Err(failure("CRIU has ended before".into())) };
         let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
         // The two were looked at one after the other: it may have spoken and ended between.
-        let last_words = || Deadline::after_ms(0).readable(self.socket.as_fd()).doing(|| "waiting for CRIU");
-        let spoken = spoken || ended && last_words()?;
+        let final_error = || Deadline::after_ms(0).readable(self.socket.as_fd()).context(|| "waiting for CRIU");
+        let spoken = spoken || ended && final_error()?;
         match (spoken, ended) {
             (true, _) => match receive(&self.socket)? {
                 Some((bytes, descriptor)) => {
@@ -271,7 +272,7 @@ impl Drop for Swrk {
 /// One message, and the descriptor that came with it. None: the socket is closed.
 fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let doing = || "receiving from CRIU";
-    let length = length_of_next(socket).doing(doing)?;
+    let length = length_of_next(socket).context(doing)?;
     let mut bytes = vec![0; length];
     let mut control = nix::cmsg_space!([RawFd; 1]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
@@ -281,9 +282,9 @@ fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
             Err(Errno::EINTR) => {}
             // It has gone with words of ours unread.
             Err(Errno::ECONNRESET) => return Ok(None),
-            Err(errno) => return Err(errno).doing(doing),
+            Err(errno) => return Err(errno).context(doing),
             Ok(received) => {
-                let first = received.cmsgs().doing(doing)?.find_map(|message| match message {
+                let first = received.cmsgs().context(doing)?.find_map(|message| match message {
                     ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
                     _ => None,
                 });
@@ -319,18 +320,18 @@ fn broken(what: &str) -> Error {
 }
 
 /// Puts what CRIU's log says into the error: the errors and what can be done into the sentence, its end into the detail.
-fn explain(mut error: Error, trace: Option<&Trace>) -> Error {
-    let text = trace.map(Trace::text).unwrap_or_default();
-    let errors = trace::errors(&text);
+fn explain(mut error: Error, log: Option<&CriuLog>) -> Error {
+    let text = log.map(CriuLog::text).unwrap_or_default();
+    let errors = criu_log::errors(&text);
     if !errors.is_empty() {
         error.message = Error::new(error.code, format!("{}: {}", error.message, errors.join("; "))).message;
     }
-    if let Some(remedy) = advice::of(&errors) {
+    if let Some(remedy) = hints::of(&errors) {
         error.message = format!("{} ({remedy})", error.message);
         error = error.detail("advice", remedy);
     }
     if !text.is_empty() {
-        error = error.detail("log", trace::tail(&text));
+        error = error.detail("log", criu_log::tail(&text));
     }
     error
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::sys::eventfd::EventFd;
 
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// struct iocb of linux/aio_abi.h, as little-endian machines have it.
 #[repr(C)]
@@ -42,14 +42,14 @@ struct Event {
 
 /// aio_context_t.
 #[derive(Debug)]
-struct Context(libc::c_ulong);
+struct AioContext(libc::c_ulong);
 
-impl Context {
-    fn new() -> Result<Context, Errno> {
+impl AioContext {
+    fn new() -> Result<AioContext, Errno> {
         let mut id: libc::c_ulong = 0;
         // SAFETY: the kernel writes the id.
         Errno::result(unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut id) })?;
-        Ok(Context(id))
+        Ok(AioContext(id))
     }
 
     fn submit(&self, request: &mut Request) -> Result<(), Errno> {
@@ -68,7 +68,7 @@ impl Context {
     }
 }
 
-impl Drop for Context {
+impl Drop for AioContext {
     /// Cancels what is under way.
     fn drop(&mut self) {
         // SAFETY: no pointers.
@@ -78,15 +78,15 @@ impl Drop for Context {
 
 #[derive(Debug)]
 pub struct Completion {
-    context: Context,
+    context: AioContext,
     counter: EventFd,
     trigger: OwnedFd,
 }
 
 impl Completion {
     pub fn of(counter: EventFd, trigger: BorrowedFd) -> Result<Completion> {
-        let trigger = trigger.try_clone_to_owned().doing(|| "duplicating a pressure trigger")?;
-        let context = Context::new().doing(|| "waiting for pressure asynchronously (io_setup)")?;
+        let trigger = trigger.try_clone_to_owned().context(|| "duplicating a pressure trigger")?;
+        let context = AioContext::new().context(|| "waiting for pressure asynchronously (io_setup)")?;
         let completion = Completion { context, counter, trigger };
         completion.arm()?;
         Ok(completion)
@@ -106,7 +106,7 @@ impl Completion {
             counter: number(self.counter.as_fd().as_raw_fd()),
             ..Request::default()
         };
-        self.context.submit(&mut request).doing(|| "waiting for pressure asynchronously (io_submit)")
+        self.context.submit(&mut request).context(|| "waiting for pressure asynchronously (io_submit)")
     }
 
     /// How often the trigger has fired since the last call (the kernel merges what happens within a second). None when the
@@ -114,10 +114,10 @@ impl Completion {
     pub fn take(&self) -> Result<Option<u64>> {
         match self.counter.read() {
             Ok(_) | Err(Errno::EAGAIN) => {}
-            Err(errno) => return Err(errno).doing(|| "reading an eventfd"),
+            Err(errno) => return Err(errno).context(|| "reading an eventfd"),
         }
         let mut count = 0;
-        while let Some(event) = self.context.completed().doing(|| "reading what has come of a pressure trigger")? {
+        while let Some(event) = self.context.completed().context(|| "reading what has come of a pressure trigger")? {
             if event.result < 0 || event.result & i64::from(libc::POLLERR) != 0 {
                 return Ok(None);
             }

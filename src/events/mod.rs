@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 pub use source::Source;
 
 /// How hard memory is to get. Each level is told at its own threshold, see [`Level::trigger`].
@@ -74,15 +74,15 @@ pub struct Events {
 impl Events {
     pub(crate) fn new(source: Source, init: OwnedFd) -> Result<Events> {
         let doing = || "making a descriptor for events";
-        let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(doing)?;
-        poll.add(source.descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, 0)).doing(doing)?;
-        poll.add(&init, EpollEvent::new(EpollFlags::EPOLLIN, 1)).doing(doing)?;
+        let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context(doing)?;
+        poll.add(source.descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, 0)).context(doing)?;
+        poll.add(&init, EpollEvent::new(EpollFlags::EPOLLIN, 1)).context(doing)?;
         Ok(Events { poll, source: Mutex::new(source), init })
     }
 
     /// A duplicate of the descriptor that polls readable when there may be something to read.
     pub fn descriptor(&self) -> Result<OwnedFd> {
-        self.poll.0.try_clone().doing(|| "duplicating the descriptor of events")
+        self.poll.0.try_clone().context(|| "duplicating the descriptor of events")
     }
 
     /// Takes what has happened; waits for it if there is nothing yet. [`Code::Timeout`] if there is nothing by then.
@@ -91,13 +91,13 @@ impl Events {
         let now = Deadline::after_ms(0);
         loop {
             // Asked before the events are taken: all that happened before the end is told with it or before it.
-            let over = now.readable(self.init.as_fd()).doing(|| "looking at the container's init")?;
+            let over = now.readable(self.init.as_fd()).context(|| "looking at the container's init")?;
             let taken = self.source.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let occurred = Occurred { count: taken.unwrap_or(0), ended: over || taken.is_none() };
             if occurred.count > 0 || occurred.ended {
                 return Ok(occurred);
             }
-            if !deadline.readable(self.poll.0.as_fd()).doing(|| "waiting for an event")? {
+            if !deadline.readable(self.poll.0.as_fd()).context(|| "waiting for an event")? {
                 return Err(Error::new(Code::Timeout, "no event has come in time"));
             }
         }

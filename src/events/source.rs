@@ -11,7 +11,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use super::Level;
 use super::aio::Completion;
 use crate::cgroup::kernfs;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::stats::parse::pairs;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub enum Source {
 }
 
 fn counter() -> Result<EventFd> {
-    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).doing(|| "making an eventfd")
+    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).context(|| "making an eventfd")
 }
 
 impl Source {
@@ -43,11 +43,11 @@ impl Source {
         let path = dir.join("memory.events");
         let file = kernfs::open(&path, OFlag::O_RDONLY).map_err(no_controller)?;
         let doing = || format!("watching {}", path.display());
-        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).doing(doing)?;
+        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).context(doing)?;
         // By descriptor: what was opened is what is watched.
         let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-        watch.add_watch(itself.as_str(), AddWatchFlags::IN_MODIFY).doing(doing)?;
-        let seen = kills(&file).doing(doing)?;
+        watch.add_watch(itself.as_str(), AddWatchFlags::IN_MODIFY).context(doing)?;
+        let seen = kills(&file).context(doing)?;
         Ok(Source::Kills { watch, file, seen })
     }
 
@@ -66,7 +66,7 @@ impl Source {
             Err(Errno::EINVAL | Errno::EPERM) => kernfs::write_all(&trigger, &level.trigger(2)),
             other => other,
         }
-        .doing(|| format!("setting a trigger on {} to \"{}\"", path.display(), level.trigger(1)))
+        .context(|| format!("setting a trigger on {} to \"{}\"", path.display(), level.trigger(1)))
         .map_err(unmeasured)?;
         let completion = Completion::of(counter()?, trigger.as_fd())?;
         Ok(Source::Stalls { completion, _trigger: trigger })
@@ -87,7 +87,7 @@ impl Source {
             Source::Counted { counter, dir } => {
                 let count = match counter.read() {
                     Err(Errno::EAGAIN) => return Ok(Some(0)),
-                    other => other.doing(|| "reading an eventfd")?,
+                    other => other.context(|| "reading an eventfd")?,
                 };
                 // Removing a cgroup counts as an event, too.
                 Ok(kernfs::exists(&dir.join("cgroup.event_control"))?.then_some(count))
@@ -97,12 +97,12 @@ impl Source {
                     match watch.read_events() {
                         Err(Errno::EAGAIN) => break,
                         Err(Errno::EINTR) => {}
-                        other => drop(other.doing(|| "reading what inotify says")?),
+                        other => drop(other.context(|| "reading what inotify says")?),
                     }
                 }
                 let now = match kills(file) {
                     Err(Errno::ENODEV) => return Ok(None),
-                    other => other.doing(|| "reading the cgroup's memory.events")?,
+                    other => other.context(|| "reading the cgroup's memory.events")?,
                 };
                 let count = now.saturating_sub(*seen);
                 *seen = now;

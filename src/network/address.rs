@@ -11,7 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::netlink::{Answered, Socket, each, u32_at};
+use super::netlink::{NetlinkResultExt, Socket, each, u32_at};
 use crate::error::Result;
 use crate::spec::networks::Prefix;
 
@@ -54,7 +54,7 @@ impl From<&Prefix> for Address {
 
 /// The addresses that somebody has set on a link: neither those with an end, nor those the kernel makes itself.
 pub fn addresses(socket: &mut Socket, index: u32) -> Result<Vec<Address>> {
-    let answers = socket.dump(Message::GetAddress(AddressMessage::default())).doing(|| "listing the addresses")?;
+    let answers = socket.dump(Message::GetAddress(AddressMessage::default())).context(|| "listing the addresses")?;
     let mine = answers.iter().filter(|message| u32_at(message, 4) == index);
     Ok(mine.filter_map(|message| parse(message)).collect())
 }
@@ -114,10 +114,8 @@ pub fn add(socket: &mut Socket, index: u32, name: &str, address: &Address) -> Re
     message.attributes.extend(address.broadcast.map(AddressAttribute::Broadcast));
     message.attributes.push(AddressAttribute::Flags(flags));
     match socket.change(Message::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL) {
-        Err(refusal) if refusal.errno != Errno::EEXIST => {
-            Err(refusal
-                .into_error(format!("giving the interface {name} the address {}/{}", address.local, address.prefix)))
-        }
+        Err(netlink_error) if netlink_error.errno != Errno::EEXIST => Err(netlink_error
+            .into_error(format!("giving the interface {name} the address {}/{}", address.local, address.prefix))),
         _ => Ok(()),
     }
 }
@@ -145,7 +143,7 @@ pub fn add_route(socket: &mut Socket, route: &Route) -> Result<()> {
     message.attributes.extend(route.source.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source))));
     message.attributes.extend(route.gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway))));
     message.attributes.push(RouteAttribute::Oif(route.index));
-    socket.change(Message::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).doing(|| {
+    socket.change(Message::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).context(|| {
         let by = route.gateway.map_or(String::new(), |gateway| format!(" by {gateway}"));
         format!("adding the route to {}{by} on {}", route.destination, route.name)
     })

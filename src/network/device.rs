@@ -82,8 +82,9 @@ pub fn plan(
 /// Moving takes a device's addresses and brings it down, so both are set again.
 pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord, namespace: BorrowedFd) -> Result<()> {
     let link = existing(host, &record.host_name)?;
-    link::move_link(host, &link, namespace, &record.name).map_err(|refusal| {
-        refusal.into_error(format!("moving the device {} into the container as {}", record.host_name, record.name))
+    link::move_link(host, &link, namespace, &record.name).map_err(|netlink_error| {
+        netlink_error
+            .into_error(format!("moving the device {} into the container as {}", record.host_name, record.name))
     })?;
     let link = existing(inside, &record.name)?;
     record.index = Some(link.index);
@@ -117,7 +118,7 @@ pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) 
     }
     let home = namespace::own()?;
     link::move_link(inside, link, std::os::fd::AsFd::as_fd(&home), &name)
-        .map_err(|refusal| refusal.into_error(format!("moving the device {} back as {name}", link.name)))
+        .map_err(|netlink_error| netlink_error.into_error(format!("moving the device {} back as {name}", link.name)))
 }
 
 /// Gives a device that is on the host what it had there. Right also for one that never left.

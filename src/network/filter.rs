@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use super::namespace;
-use super::netlink::{Answered, Socket, find, text};
+use super::netlink::{NetlinkResultExt, Socket, find, text};
 use crate::deadline::Deadline;
 use crate::error::Result;
 
@@ -34,7 +34,7 @@ fn remove_tables(namespace: BorrowedFd, deadline: Deadline) -> Result<()> {
         other => other?,
     };
     for name in tables(&mut socket)? {
-        remove(&mut socket, &name).doing(|| format!("removing CRIU's packet filter {name:?}"))?;
+        remove(&mut socket, &name).context(|| format!("removing CRIU's packet filter {name:?}"))?;
     }
     Ok(())
 }
@@ -44,15 +44,15 @@ fn tables(socket: &mut Socket) -> Result<Vec<String>> {
     let request = message(GET_TABLE, NLM_F_REQUEST | NLM_F_DUMP, number, FAMILY_INET, 0, &[]);
     let found = match socket.answers_to(&request) {
         // Nor has one without nftables.
-        Err(refusal) if matches!(refusal.errno, Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
-        other => other.doing(|| "listing packet filters")?,
+        Err(netlink_error) if matches!(netlink_error.errno, Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+        other => other.context(|| "listing packet filters")?,
     };
     // Each begins with the header of nfnetlink.
     let names = found.iter().filter_map(|table| Some(text(find(table.get(4..)?, TABLE_NAME)?)));
     Ok(names.filter(|name| name.starts_with("CRIU")).collect())
 }
 
-fn remove(socket: &mut Socket, name: &str) -> std::result::Result<(), super::netlink::Refusal> {
+fn remove(socket: &mut Socket, name: &str) -> std::result::Result<(), super::netlink::NetlinkError> {
     let mut attribute = ((4 + name.len() + 1) as u16).to_ne_bytes().to_vec();
     attribute.extend(TABLE_NAME.to_ne_bytes());
     attribute.extend(name.as_bytes());

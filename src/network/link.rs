@@ -12,7 +12,7 @@ use netlink_packet_route::link::{
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::netlink::{Answered, Socket, each, find, text, u32_at, u64_at};
+use super::netlink::{NetlinkResultExt, Socket, each, find, text, u32_at, u64_at};
 use crate::error::Result;
 
 /// A hardware address of Ethernet.
@@ -115,13 +115,13 @@ pub fn find_link(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     request.attributes.push(LinkAttribute::IfName(name.to_owned()));
     match socket.get(Message::GetLink(request)) {
         Ok(message) => Ok(Some(Link::parse(&message))),
-        Err(refusal) if refusal.errno == Errno::ENODEV => Ok(None),
-        Err(refusal) => Err(refusal.into_error(format!("looking for the interface {name}"))),
+        Err(netlink_error) if netlink_error.errno == Errno::ENODEV => Ok(None),
+        Err(netlink_error) => Err(netlink_error.into_error(format!("looking for the interface {name}"))),
     }
 }
 
 pub fn links(socket: &mut Socket) -> Result<Vec<Link>> {
-    let answers = socket.dump(Message::GetLink(LinkMessage::default())).doing(|| "listing the interfaces")?;
+    let answers = socket.dump(Message::GetLink(LinkMessage::default())).context(|| "listing the interfaces")?;
     Ok(answers.iter().map(|message| Link::parse(message)).collect())
 }
 
@@ -138,7 +138,7 @@ pub struct Pair<'a> {
 }
 
 /// Makes the pair: the host's end up and on its bridge, the other one down.
-pub fn make_pair(socket: &mut Socket, pair: &Pair) -> std::result::Result<(), super::netlink::Refusal> {
+pub fn make_pair(socket: &mut Socket, pair: &Pair) -> std::result::Result<(), super::netlink::NetlinkError> {
     let common = || {
         let mtu = pair.mtu.map(LinkAttribute::Mtu);
         mtu.into_iter().chain(pair.queue_length.map(LinkAttribute::TxQueueLen))
@@ -174,7 +174,7 @@ pub fn set_up(socket: &mut Socket, link: &Link, up: bool) -> Result<()> {
     message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
     message.header.change_mask = LinkFlags::Up;
     let state = if up { "up" } else { "down" };
-    socket.change(Message::SetLink(message), 0).doing(|| format!("bringing the interface {} {state}", link.name))
+    socket.change(Message::SetLink(message), 0).context(|| format!("bringing the interface {} {state}", link.name))
 }
 
 pub fn set_mac(socket: &mut Socket, link: &Link, mac: Mac) -> Result<()> {
@@ -182,7 +182,7 @@ pub fn set_mac(socket: &mut Socket, link: &Link, mac: Mac) -> Result<()> {
     message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
     socket
         .change(Message::SetLink(message), 0)
-        .doing(|| format!("giving the interface {} the address {mac}", link.name))
+        .context(|| format!("giving the interface {} the address {mac}", link.name))
 }
 
 /// Makes the link a port of the bridge of this index; 0 takes it off.
@@ -190,7 +190,7 @@ pub fn set_bridge(socket: &mut Socket, link: &Link, bridge: u32) -> Result<()> {
     let mut message = of_index(link.index);
     message.attributes.push(LinkAttribute::Controller(bridge));
     let act = if bridge == 0 { "taking the interface off its bridge" } else { "putting the interface on a bridge" };
-    socket.change(Message::SetLink(message), 0).doing(|| format!("{act}: {}", link.name))
+    socket.change(Message::SetLink(message), 0).context(|| format!("{act}: {}", link.name))
 }
 
 /// The bridge sends frames back through the port that they came from.
@@ -200,14 +200,14 @@ pub fn set_hairpin(socket: &mut Socket, link: &Link) -> Result<()> {
         LinkInfo::PortKind(InfoPortKind::Bridge),
         LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
     ]));
-    socket.change(Message::NewLink(message), 0).doing(|| format!("setting hairpin mode on {}", link.name))
+    socket.change(Message::NewLink(message), 0).context(|| format!("setting hairpin mode on {}", link.name))
 }
 
 /// Removes a link; one that is gone already is fine.
 pub fn delete(socket: &mut Socket, link: &Link) -> Result<()> {
     match socket.change(Message::DelLink(of_index(link.index)), 0) {
-        Err(refusal) if refusal.errno != Errno::ENODEV => {
-            Err(refusal.into_error(format!("removing the interface {}", link.name)))
+        Err(netlink_error) if netlink_error.errno != Errno::ENODEV => {
+            Err(netlink_error.into_error(format!("removing the interface {}", link.name)))
         }
         _ => Ok(()),
     }
@@ -219,7 +219,7 @@ pub fn move_link(
     link: &Link,
     namespace: BorrowedFd,
     name: &str,
-) -> std::result::Result<(), super::netlink::Refusal> {
+) -> std::result::Result<(), super::netlink::NetlinkError> {
     let mut message = of_index(link.index);
     message.attributes.push(LinkAttribute::NetNsFd(namespace.as_raw_fd()));
     message.attributes.push(LinkAttribute::IfName(name.to_owned()));

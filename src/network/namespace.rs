@@ -14,7 +14,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 
 use super::netlink::Socket;
 use crate::deadline::Deadline;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::plan::{self, Descriptor};
 use crate::spawn::{self, Launch};
 
@@ -30,7 +30,7 @@ pub fn own() -> Result<OwnedFd> {
 
 fn open(path: &str) -> Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path, flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+    openat(spawn::proc()?, path, flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
 }
 
 /// A route socket in the namespace.
@@ -46,7 +46,7 @@ pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> 
         Descriptor::Joined(_) => namespace.as_raw_fd(),
         _ => -1,
     };
-    let null = File::options().read(true).write(true).open("/dev/null").doing(|| "opening /dev/null")?;
+    let null = File::options().read(true).write(true).open("/dev/null").context(|| "opening /dev/null")?;
     let low = [null.as_raw_fd(); 3];
     let mut helper =
         spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
@@ -66,10 +66,10 @@ impl Pin {
 
     pub fn hold(&self, namespace: BorrowedFd) -> Result<()> {
         let doing = || format!("keeping the network namespace at {}", self.path.display());
-        let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).doing(doing)?;
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).context(doing)?;
         let through = |fd: BorrowedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
         let (from, onto) = (through(namespace), through(file.as_fd()));
-        mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(doing)
+        mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).context(doing)
     }
 
     /// The namespace, if it is held here.
@@ -78,9 +78,9 @@ impl Pin {
         let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW;
         let file = match File::options().read(true).custom_flags(flags).open(&self.path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.doing(doing)?,
+            other => other.context(doing)?,
         };
-        let held = fstatfs(&file).doing(doing)?.filesystem_type() == FsType(libc::NSFS_MAGIC as _);
+        let held = fstatfs(&file).context(doing)?.filesystem_type() == FsType(libc::NSFS_MAGIC as _);
         Ok(held.then_some(file))
     }
 

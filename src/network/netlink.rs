@@ -29,18 +29,18 @@ const TYPE_DONE: u16 = 3;
 
 /// The kernel's no: the errno, and its own words if it had any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NetlinkError {
     pub errno: Errno,
     pub words: Option<String>,
 }
 
-impl From<Errno> for Refusal {
-    fn from(errno: Errno) -> Refusal {
-        Refusal { errno, words: None }
+impl From<Errno> for NetlinkError {
+    fn from(errno: Errno) -> NetlinkError {
+        NetlinkError { errno, words: None }
     }
 }
 
-impl Refusal {
+impl NetlinkError {
     /// `doing` names the act and its object.
     pub fn into_error(self, doing: impl std::fmt::Display) -> Error {
         match self.words {
@@ -52,14 +52,14 @@ impl Refusal {
     }
 }
 
-/// `result.doing(|| …)` for answers of the kernel.
-pub trait Answered<T> {
-    fn doing<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
+/// `result.context(|| …)` for answers of the kernel.
+pub trait NetlinkResultExt<T> {
+    fn context<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T> Answered<T> for std::result::Result<T, Refusal> {
-    fn doing<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
-        self.map_err(|refusal| refusal.into_error(what()))
+impl<T> NetlinkResultExt<T> for std::result::Result<T, NetlinkError> {
+    fn context<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|netlink_error| netlink_error.into_error(what()))
     }
 }
 
@@ -90,28 +90,32 @@ impl Socket {
     }
 
     /// A change, answered with yes or no.
-    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<(), Refusal> {
+    pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<(), NetlinkError> {
         self.exchange(request, flags | NLM_F_ACK).map(drop)
     }
 
     /// One object: what the kernel sends before its yes.
-    pub fn get(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<u8>, Refusal> {
+    pub fn get(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<u8>, NetlinkError> {
         let answers = self.exchange(request, NLM_F_ACK)?;
-        answers.into_iter().next().ok_or(Refusal::from(Errno::EPROTO))
+        answers.into_iter().next().ok_or(NetlinkError::from(Errno::EPROTO))
     }
 
     /// All objects, of one moment: a list that changed while it was read is read again.
-    pub fn dump(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+    pub fn dump(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         let mut tries = 64;
         loop {
             match self.exchange(request.clone(), NLM_F_DUMP) {
-                Err(refusal) if refusal.errno == Errno::EINTR && tries > 0 => tries -= 1,
+                Err(netlink_error) if netlink_error.errno == Errno::EINTR && tries > 0 => tries -= 1,
                 other => return other,
             }
         }
     }
 
-    fn exchange(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+    fn exchange(
+        &mut self,
+        request: RouteNetlinkMessage,
+        flags: u16,
+    ) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
         header.sequence_number = self.next();
@@ -129,7 +133,7 @@ impl Socket {
     }
 
     /// Sends a request whose number is the last that [`Socket::next`] gave, and collects what comes before its end.
-    pub fn answers_to(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Vec<u8>>, Refusal> {
+    pub fn answers_to(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         retried(|| self.socket.send(bytes, 0))?;
 
         let mut answers = Answers { sequence: self.sequence, payloads: Vec::new(), interrupted: false };
@@ -141,7 +145,7 @@ impl Socket {
             }
             let mut buffer = vec![0; BUFFER];
             let len = retried(|| self.socket.recv(&mut buffer.as_mut_slice(), libc::MSG_TRUNC))?;
-            let datagram = buffer.get(..len).ok_or(Refusal::from(Errno::EMSGSIZE))?;
+            let datagram = buffer.get(..len).ok_or(NetlinkError::from(Errno::EMSGSIZE))?;
             if answers.take(datagram)? {
                 return Ok(answers.payloads);
             }
@@ -174,11 +178,11 @@ struct Answers {
 
 impl Answers {
     /// True when the answer is complete.
-    fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, Refusal> {
+    fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let mut rest = datagram;
         while rest.len() >= HEADER {
             let len = u32_at(rest, 0) as usize;
-            let message = rest.get(HEADER..len).ok_or(Refusal::from(Errno::EPROTO))?;
+            let message = rest.get(HEADER..len).ok_or(NetlinkError::from(Errno::EPROTO))?;
             let (kind, flags, sequence) = (u16_at(rest, 4), u16_at(rest, 6), u32_at(rest, 8));
             rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
             if sequence != self.sequence {
@@ -193,13 +197,13 @@ impl Answers {
         Ok(false)
     }
 
-    fn end(&self, kind: u16, message: &[u8]) -> std::result::Result<bool, Refusal> {
+    fn end(&self, kind: u16, message: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let code = if message.len() >= 4 { u32_at(message, 0) as i32 } else { 0 };
         if code != 0 {
             // After the number: of an error the header of the request, then attributes.
             let attributes = if kind == TYPE_ERROR { 4 + HEADER } else { 4 };
             let words = message.get(attributes..).and_then(|bytes| find(bytes, 1)).map(text);
-            return Err(Refusal { errno: Errno::from_raw(-code), words });
+            return Err(NetlinkError { errno: Errno::from_raw(-code), words });
         }
         if self.interrupted { Err(Errno::EINTR.into()) } else { Ok(true) }
     }
@@ -278,9 +282,9 @@ mod tests {
         payload.extend([0; HEADER]);
         payload.extend([11, 0, 1, 0]);
         payload.extend(b"no way\0\0");
-        let refusal = answers().take(&message(TYPE_ERROR, 0, 7, &payload)).unwrap_err();
-        assert_eq!(refusal, Refusal { errno: Errno::EINVAL, words: Some("no way".into()) });
-        assert_eq!(refusal.into_error("doing it").message, "doing it: invalid argument (no way)");
+        let netlink_error = answers().take(&message(TYPE_ERROR, 0, 7, &payload)).unwrap_err();
+        assert_eq!(netlink_error, NetlinkError { errno: Errno::EINVAL, words: Some("no way".into()) });
+        assert_eq!(netlink_error.into_error("doing it").message, "doing it: invalid argument (no way)");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::link::{self, Link, Mac, find_link};
 use super::netlink::Socket;
 use super::{DeviceRecord, Journal, address, existing};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::spec::networks::{Veth, free_name};
 
 /// A pair as the record has it.
@@ -109,7 +109,7 @@ fn random<const N: usize>() -> Result<[u8; N]> {
         // SAFETY: the buffer is valid for the call. So few bytes come whole or not at all (getrandom(2)).
         match Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) }) {
             Err(Errno::EINTR) => {}
-            other => return other.map(|_| bytes).doing(|| "getting random numbers"),
+            other => return other.map(|_| bytes).context(|| "getting random numbers"),
         }
     }
 }
@@ -131,11 +131,11 @@ pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: Borr
             queue_length: veth.queue_length,
         },
     );
-    made.map_err(|refusal| match refusal.errno {
+    made.map_err(|netlink_error| match netlink_error.errno {
         Errno::EEXIST if veth.host_name.is_some() && matches!(find_link(host, &record.host_name), Ok(Some(_))) => {
             taken(veth, &record.host_name)
         }
-        _ => refusal.into_error(format!(
+        _ => netlink_error.into_error(format!(
             "networks[{}]: making the veth pair {} and {}",
             veth.index, record.host_name, record.name
         )),

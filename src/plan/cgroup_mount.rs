@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::rootfs::{self, attributes};
-use super::{CopyUp, Entry, Plan, Step, Trees};
+use super::{CopyUp, Entry, Plan, Step, TreeOpener};
 use crate::cgroup::Layout;
 use crate::error::{Error, Result};
 use crate::spec::mount_options::{
@@ -34,7 +34,7 @@ pub fn is_delegated(spec: &Spec) -> bool {
 
 pub fn push(
     plan: &mut Plan,
-    trees: &mut Trees,
+    trees: &mut TreeOpener,
     layout: &Layout,
     mount: &Mount,
     index: usize,
@@ -71,7 +71,7 @@ pub fn push(
 /// A tmpfs with one directory for each hierarchy, as hosts with cgroup v1 have it.
 fn push_all(
     plan: &mut Plan,
-    trees: &mut Trees,
+    trees: &mut TreeOpener,
     layout: &Layout,
     target: PathBuf,
     options: &MountOptions,
@@ -120,7 +120,7 @@ fn directory_name(controllers: &str) -> &str {
 
 fn push_hierarchy(
     plan: &mut Plan,
-    trees: &mut Trees,
+    trees: &mut TreeOpener,
     controllers: &str,
     path: &Path,
     target: PathBuf,

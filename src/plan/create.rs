@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
 use super::rootfs::RootOptions;
-use super::{Barrier, Descriptor, Outside, Plan, Step, Trees, cgroup_mount, rootfs};
+use super::{Barrier, Descriptor, HostAction, Plan, Step, TreeOpener, cgroup_mount, rootfs};
 use crate::cgroup::Layout;
 use crate::error::{Code, Error, Result};
 use crate::rdt::Group;
@@ -38,7 +38,7 @@ pub struct Create<'a> {
 
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
 /// time namespace must have its offsets before anybody is in it.
-const LATER: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
+const UNSHARED_BY_INIT: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
 const CLONE_NEWNET: u64 = libc::CLONE_NEWNET as u64;
 
 /// Whether the process that goes on is another one than the spawned.
@@ -59,7 +59,7 @@ pub fn create(create: &Create) -> Result<Plan> {
     let in_user_namespace = namespaces.has(Kind::User);
     let staged = is_staged(&namespaces);
     let privileged = !in_user_namespace || is_privileged()?;
-    let mut trees = Trees { open_early: in_user_namespace && privileged, ..Trees::default() };
+    let mut trees = TreeOpener { open_early: in_user_namespace && privileged, ..TreeOpener::default() };
     let mut plan = Plan::default();
     push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
@@ -67,10 +67,11 @@ pub fn create(create: &Create) -> Result<Plan> {
         push_joins(&mut plan, &namespaces, false);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         let open = namespaces.is_new(Kind::User) && !privileged;
-        plan.push(Step::Fork { flags: namespaces.new_flags & !LATER, cgroup, open });
+        plan.push(Step::Fork { flags: namespaces.new_flags & !UNSHARED_BY_INIT, cgroup, open });
         plan.steps.extend(inside);
     } else {
-        let later = if prepares_network(spec, create.networks) { LATER | CLONE_NEWNET } else { LATER };
+        let later =
+            if prepares_network(spec, create.networks) { UNSHARED_BY_INIT | CLONE_NEWNET } else { UNSHARED_BY_INIT };
         plan.clone_flags = namespaces.new_flags & !later;
     }
     labels::label_mounts(&mut plan.steps, spec);
@@ -101,7 +102,7 @@ fn push_inside(
     plan: &mut Plan,
     create: &Create,
     namespaces: &Namespaces,
-    trees: &mut Trees,
+    trees: &mut TreeOpener,
     staged: bool,
 ) -> Result<()> {
     let spec = create.config.spec();
@@ -190,7 +191,7 @@ fn push_inside(
         (None, None) => {}
     }
     if let Some((group, rdt)) = create.resctrl.zip(intel_rdt::of(spec)) {
-        plan.outside.push(Outside::Resctrl { group: group.clone(), shares: intel_rdt::writes(rdt) });
+        plan.host_actions.push(HostAction::Resctrl { group: group.clone(), shares: intel_rdt::writes(rdt) });
     }
     if let Some(process) = spec.process() {
         process::push_outside(plan, process);

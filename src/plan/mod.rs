@@ -4,8 +4,8 @@
 mod cgroup_mount;
 mod create;
 mod encode;
+mod host_action;
 mod join;
-mod outside;
 mod process;
 mod rootfs;
 mod step;
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
+pub use host_action::HostAction;
 pub use join::{Join, Program, join, netlink_socket, program, waiting};
-pub use outside::Outside;
 pub use rootfs::RootOptions;
 pub(crate) use rootfs::unescape;
 pub use step::{Attributes, Barrier, CopyUp, Descriptor, Entry, Slot, Step};
@@ -40,7 +40,7 @@ pub struct Plan {
     /// CLONE_NEW… flags for the spawning clone3 itself. 0 where a `Fork` step makes the namespaces.
     pub clone_flags: u64,
     /// What the host does to the process, beside what it does to the container.
-    pub outside: Vec<Outside>,
+    pub host_actions: Vec<HostAction>,
     /// What user namespaces the host makes for mapping owners of files; [`Descriptor::UserNamespace`].
     pub user_namespaces: Vec<IdMaps>,
 }
@@ -121,7 +121,7 @@ impl Plan {
         json!({
             "steps": steps.collect::<Vec<_>>(),
             "user_namespaces": self.user_namespaces.iter().map(IdMaps::explain).collect::<Vec<_>>(),
-            "outside": self.outside.iter().map(Outside::explain).collect::<Vec<_>>(),
+            "outside": self.host_actions.iter().map(HostAction::explain).collect::<Vec<_>>(),
         })
     }
 }
@@ -147,7 +147,7 @@ impl IdMaps {
 }
 
 /// A tree of the host that is wanted.
-struct Wanted {
+struct BindSource {
     path: PathBuf,
     recursive: bool,
     /// The user namespace that maps owners in it, and whether in the mounts below too.
@@ -155,24 +155,24 @@ struct Wanted {
     entry: Entry,
 }
 
-impl Wanted {
+impl BindSource {
     /// One mount as it is.
-    fn single(path: &std::path::Path) -> Wanted {
-        Wanted { path: path.to_owned(), recursive: false, id_map: None, entry: None }
+    fn single(path: &std::path::Path) -> BindSource {
+        BindSource { path: path.to_owned(), recursive: false, id_map: None, entry: None }
     }
 }
 
 /// Adds steps that open and attach the trees of the host. They are opened where the host's paths and privileges
 /// still are: before init leaves its user namespace, or right when they are needed.
 #[derive(Default)]
-struct Trees {
+struct TreeOpener {
     early: Vec<Step>,
     open_early: bool,
 }
 
-impl Trees {
-    fn open(&mut self, plan: &mut Plan, wanted: Wanted) -> Slot {
-        let Wanted { path, recursive, id_map, entry } = wanted;
+impl TreeOpener {
+    fn open(&mut self, plan: &mut Plan, wanted: BindSource) -> Slot {
+        let BindSource { path, recursive, id_map, entry } = wanted;
         let slot = plan.slot(Descriptor::ByInit);
         let steps = if self.open_early { &mut self.early } else { &mut plan.steps };
         steps.push(Step::OpenTree { path: path.clone(), recursive, own_propagation: self.open_early, slot, entry });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Outside, Plan, Step};
+use super::{HostAction, Plan, Step};
 use crate::security::labels;
 use crate::security::seccomp::Filter;
 use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
@@ -148,17 +148,17 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
 /// What only the host may do to the process, or does better.
 pub fn push_outside(plan: &mut Plan, process: &oci::Process) {
     if let Some(score) = process.oom_score_adj() {
-        plan.outside.push(Outside::OomScore(score));
+        plan.host_actions.push(HostAction::OomScore(score));
     }
     for limit in process.rlimits().iter().flatten() {
         let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
-        plan.outside.push(Outside::HardLimit { resource, name, hard: limit.hard() });
+        plan.host_actions.push(HostAction::HardLimit { resource, name, hard: limit.hard() });
     }
     if let Some(scheduler) = scheduling::Scheduler::of(process) {
-        plan.outside.push(Outside::Scheduler(scheduler));
+        plan.host_actions.push(HostAction::Scheduler(scheduler));
     }
     if let Some(priority) = process.io_priority() {
         let name = format!("{} {}", priority.class(), priority.priority());
-        plan.outside.push(Outside::IoPriority { value: scheduling::io_priority(priority), name });
+        plan.host_actions.push(HostAction::IoPriority { value: scheduling::io_priority(priority), name });
     }
 }

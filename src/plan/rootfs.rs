@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, Trees, Wanted};
-use crate::error::{Doing, Result};
+use super::{Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, TreeOpener};
+use crate::error::{Context, Result};
 use crate::spec::mount_options::{self, Extent, MountOptions};
 use crate::spec::mounts;
 use crate::spec::namespaces::Namespaces;
@@ -50,7 +50,7 @@ pub struct Root<'a> {
 
 impl Root<'_> {
     /// Cuts the namespace's mounts off from the host's, and mounts the root filesystem.
-    pub fn push_top(&self, plan: &mut Plan, trees: &mut Trees) -> Result<()> {
+    pub fn push_top(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if !self.has_own_mounts() {
             plan.push(Step::OpenRoot(self.rootfs.to_owned()));
             return Ok(());
@@ -68,7 +68,7 @@ impl Root<'_> {
         }
         let maps = IdMaps::of(self.spec).filter(|_| self.options.id_mapped);
         let id_map = maps.map(|maps| (plan.user_namespace(maps), false));
-        let wanted = Wanted { path: self.rootfs.to_owned(), recursive: true, id_map, entry: None };
+        let wanted = BindSource { path: self.rootfs.to_owned(), recursive: true, id_map, entry: None };
         let slot = trees.open(plan, wanted);
         plan.push(Step::AttachRoot { slot, path: self.rootfs.to_owned() });
         Ok(())
@@ -102,7 +102,7 @@ impl Root<'_> {
         self.spec.mounts().as_deref().unwrap_or_default()
     }
 
-    pub fn push_mount(&self, plan: &mut Plan, trees: &mut Trees, mount: &Mount, index: usize) -> Result<()> {
+    pub fn push_mount(&self, plan: &mut Plan, trees: &mut TreeOpener, mount: &Mount, index: usize) -> Result<()> {
         let mut options = mounts::options(mount, index)?;
         let target = mount.destination().clone();
         let entry = Some(index);
@@ -116,7 +116,7 @@ impl Root<'_> {
             (_, true) => push_remount(plan, &options, &target, entry),
             (Some(bind), _) => {
                 let path = mount.source().clone().unwrap_or_default();
-                let wanted = Wanted { path: path.clone(), recursive: bind == Extent::Recursive, id_map, entry };
+                let wanted = BindSource { path: path.clone(), recursive: bind == Extent::Recursive, id_map, entry };
                 let slot = trees.open(plan, wanted);
                 let attributes = attributes(&options);
                 plan.push(Step::Attach { slot, source: path, target: target.clone(), attributes, entry });
@@ -154,7 +154,7 @@ impl Root<'_> {
         !self.mounts().iter().rfind(|mount| on_dev(mount)).is_some_and(mounts::is_bind)
     }
 
-    pub fn push_devices(&self, plan: &mut Plan, trees: &mut Trees) -> Result<()> {
+    pub fn push_devices(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if self.owns_dev() {
             let listed = self.listed_devices();
             for (path, major, minor) in DEFAULT_DEVICES {
@@ -194,14 +194,14 @@ impl Root<'_> {
     fn push_device(
         &self,
         plan: &mut Plan,
-        trees: &mut Trees,
+        trees: &mut TreeOpener,
         path: &Path,
         mode: u32,
         device: (u32, u32),
         (uid, gid): (u32, u32),
     ) {
         if self.bind_devices && mode & libc::S_IFMT != libc::S_IFIFO {
-            let slot = trees.open(plan, Wanted::single(path));
+            let slot = trees.open(plan, BindSource::single(path));
             let (source, target) = (path.to_owned(), path.to_owned());
             plan.push(Step::Attach { slot, source, target, attributes: Attributes::default(), entry: None });
             return;
@@ -307,20 +307,20 @@ pub(super) fn attributes(options: &MountOptions) -> Attributes {
 /// A tree of the host, attached.
 pub(super) fn push_bind(
     plan: &mut Plan,
-    trees: &mut Trees,
+    trees: &mut TreeOpener,
     source: &Path,
     target: PathBuf,
     attributes: Attributes,
     entry: Entry,
 ) {
-    let slot = trees.open(plan, Wanted { entry, ..Wanted::single(source) });
+    let slot = trees.open(plan, BindSource { entry, ..BindSource::single(source) });
     plan.push(Step::Attach { slot, source: source.to_owned(), target, attributes, entry });
 }
 
 /// Mounts of the caller's namespace that would let a process undo masks, if it found a way out of its root: whole procfs
 /// and sysfs, the last mounted first. Those beneath the root filesystem are the container's.
 fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").doing(|| "reading /proc/self/mountinfo")?;
+    let table = std::fs::read_to_string("/proc/self/mountinfo").context(|| "reading /proc/self/mountinfo")?;
     let mut found: Vec<PathBuf> = table
         .lines()
         .filter_map(|line| {
@@ -337,7 +337,7 @@ fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
 
 /// The mount of the caller's namespace in which a path lies.
 fn mount_point_of(path: &Path) -> Result<PathBuf> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").doing(|| "reading /proc/self/mountinfo")?;
+    let table = std::fs::read_to_string("/proc/self/mountinfo").context(|| "reading /proc/self/mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|field| PathBuf::from(unescape(field)));
     let longest = points.filter(|point| path.starts_with(point)).max_by_key(|point| point.as_os_str().len());
     Ok(longest.unwrap_or_else(|| "/".into()))

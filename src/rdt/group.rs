@@ -91,7 +91,7 @@ impl Group {
     }
 
     /// From here on a class with a name stays, whoever is in it.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn mark_created(&mut self) {
         if self.removal == Removal::IfUnused {
             self.removal = Removal::Never;
         }

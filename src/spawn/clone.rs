@@ -1,4 +1,4 @@
-//! How this library makes a process that stays: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
+//! How this library spawns a long-lived child: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
 //!
 //! The child borrows the caller's memory until it executes, so no page table is copied and a host with 50 GB spawns as
 //! fast as a small one. In between it may only make system calls on what was prepared before: no allocation, no lock,
@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
-use super::borrowed::{BlockedSignals, Stack};
 use super::image;
-use crate::children::End;
+use super::vfork_env::{BlockedSignals, Stack};
+use crate::children::ChildExit;
 use crate::error::{Error, Result};
 use crate::init::arch::{self, nr};
 use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
@@ -26,14 +26,14 @@ pub struct Child {
     pub pidfd: OwnedFd,
 }
 
-impl From<Child> for Arc<End> {
-    fn from(child: Child) -> Arc<End> {
-        Arc::new(End::new(child.pid, child.pidfd))
+impl From<Child> for Arc<ChildExit> {
+    fn from(child: Child) -> Arc<ChildExit> {
+        Arc::new(ChildExit::new(child.pid, child.pidfd))
     }
 }
 
 /// What the child finds in the parent's memory.
-struct Order {
+struct ChildArgs {
     image: RawFd,
     keep: *const RawFd,
     keep_count: usize,
@@ -49,7 +49,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
     let keep: Vec<RawFd> = inherited.iter().copied().chain([plan.as_raw_fd()]).collect();
     let stack = Stack::new();
-    let mut order = Order {
+    let mut order = ChildArgs {
         image: image.as_raw_fd(),
         keep: keep.as_ptr(),
         keep_count: keep.len(),
@@ -94,7 +94,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
 
 /// Between clone and exec, in the caller's memory.
 extern "C" fn child(order: *mut u8) -> ! {
-    let order = order as *mut Order;
+    let order = order as *mut ChildArgs;
     // SAFETY: the parent waits and its memory is as `spawn` left it. System calls only.
     unsafe {
         let mut index = 0;

@@ -10,7 +10,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use once_cell::sync::OnceCell;
 
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::init::sys;
 
 const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
@@ -26,7 +26,7 @@ pub fn image() -> Result<BorrowedFd<'static>> {
 
 /// Device and inode of the image, as /proc/<pid>/exe of a process has them that executes it.
 pub fn identity() -> Result<(u64, u64)> {
-    let found = nix::sys::stat::fstat(image()?).doing(|| "looking at the image of berth-init")?;
+    let found = nix::sys::stat::fstat(image()?).context(|| "looking at the image of berth-init")?;
     Ok((found.st_dev, found.st_ino))
 }
 
@@ -62,13 +62,13 @@ fn in_memory(flags: MFdFlags) -> nix::Result<OwnedFd> {
 fn installed() -> Result<OwnedFd> {
     let doing =
         || format!("opening {INSTALLED}, which is needed because vm.memfd_noexec forbids executing memory files");
-    let mut file = File::open(INSTALLED).doing(doing)?;
+    let mut file = File::open(INSTALLED).context(doing)?;
     let mut found = Vec::with_capacity(BYTES.len());
-    (&mut file).take(BYTES.len() as u64 + 1).read_to_end(&mut found).doing(doing)?;
+    (&mut file).take(BYTES.len() as u64 + 1).read_to_end(&mut found).context(doing)?;
     if found != BYTES {
         return Err(Error::new(Code::Unsupported, format!("{INSTALLED} belongs to another version of libberth")));
     }
-    readonly(INSTALLED).map_err(Errno::from_raw).doing(doing)
+    readonly(INSTALLED).map_err(Errno::from_raw).context(doing)
 }
 
 /// The file by a mount of its own that is read-only, so that a container that finds it behind /proc/<pid>/exe cannot open

@@ -1,11 +1,11 @@
-//! Making processes: the init image, clone3, and the conversation with init until it has become what it shall be.
+//! Making processes: the init image, clone3, and the channel with init until it has become what it shall be.
 
-mod borrowed;
 mod clone;
-mod conversation;
-mod filtered;
 mod image;
+mod init_channel;
 mod network;
+mod seccomp_diagnosis;
+mod vfork_env;
 mod wait;
 
 use std::fs::File;
@@ -23,16 +23,16 @@ use nix::sys::statfs::fstatfs;
 use once_cell::sync::OnceCell;
 
 pub use clone::Child;
-pub use conversation::{Conversation, SIGNAL, failure, parse, start};
-pub use filtered::check_executed;
 pub use image::identity as init_image;
+pub use init_channel::{InitChannel, SIGNAL, failure, parse, start};
 pub use network::NewNetwork;
+pub use seccomp_diagnosis::check_executed;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};
 
 use crate::children;
-use crate::children::End;
+use crate::children::ChildExit;
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
 use crate::plan::Descriptor;
 
@@ -56,9 +56,9 @@ fn fixed_slots(control: RawFd, proc: BorrowedFd) -> [RawFd; SLOT_FREE] {
 }
 
 fn plan_file(bytes: &[u8]) -> Result<OwnedFd> {
-    let fd = memfd_create(c"berth-plan", MFdFlags::MFD_CLOEXEC).doing(|| "making a memory file for the plan")?;
+    let fd = memfd_create(c"berth-plan", MFdFlags::MFD_CLOEXEC).context(|| "making a memory file for the plan")?;
     let mut file = File::from(fd);
-    file.write_all(bytes).doing(|| "writing the plan")?;
+    file.write_all(bytes).context(|| "writing the plan")?;
     Ok(file.into())
 }
 
@@ -71,9 +71,9 @@ pub fn proc() -> Result<BorrowedFd<'static>> {
 fn open_proc() -> Result<OwnedFd> {
     const PROC_ROOT_INO: u64 = 1;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = open("/proc", flags, Mode::empty()).doing(|| "opening /proc")?;
-    let kind = fstatfs(&fd).doing(|| "looking at /proc")?.filesystem_type();
-    let root = nix::sys::stat::fstat(&fd).doing(|| "looking at /proc")?;
+    let fd = open("/proc", flags, Mode::empty()).context(|| "opening /proc")?;
+    let kind = fstatfs(&fd).context(|| "looking at /proc")?.filesystem_type();
+    let root = nix::sys::stat::fstat(&fd).context(|| "looking at /proc")?;
     if kind != nix::sys::statfs::PROC_SUPER_MAGIC || root.st_ino != PROC_ROOT_INO {
         return Err(Error::new(Code::Unsupported, "/proc is not the root of a proc filesystem"));
     }
@@ -81,14 +81,14 @@ fn open_proc() -> Result<OwnedFd> {
 }
 
 /// Ends a child that must not go on.
-pub fn kill_and_reap(child: Arc<End>) {
+pub fn kill_and_reap(child: Arc<ChildExit>) {
     child.kill();
     reap(child);
 }
 
 /// Takes the status of a child that ends at once. One that the freezer holds dies when it is let go, and is reaped by
 /// a later call.
-fn reap(child: Arc<End>) {
+fn reap(child: Arc<ChildExit>) {
     const MOMENT: Duration = Duration::from_millis(500);
     if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
         children::keep(Path::new(""), child);

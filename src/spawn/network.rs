@@ -12,9 +12,9 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::borrowed::{BlockedSignals, Stack};
 use super::clone::CLONE_CLEAR_SIGHAND;
-use super::conversation::control_pair;
+use super::init_channel::control_pair;
+use super::vfork_env::{BlockedSignals, Stack};
 use super::wait;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -26,19 +26,19 @@ use crate::init::sys::{self, CLONE_NEWNET, CLONE_PIDFD, CloneArgs, Str};
 pub struct NewNetwork {
     /// init's end of the socket that it comes through.
     receiver: OwnedFd,
-    maker: Option<Maker>,
+    helper: Option<NetnsHelper>,
 }
 
 /// The process that makes it, and all that it uses. Dropped when it has ended: the number of `sender` may not become another
 /// descriptor's before.
-struct Maker {
+struct NetnsHelper {
     pidfd: OwnedFd,
     _stack: Stack,
     sender: OwnedFd,
 }
 
 /// What it finds in the host's memory.
-struct Order {
+struct HelperArgs {
     proc: RawFd,
     sender: RawFd,
 }
@@ -50,7 +50,10 @@ impl NewNetwork {
         let stack = Stack::new();
         let order = stack.start();
         // SAFETY: inside the stack, aligned, and far from where it is used.
-        unsafe { (order as *mut Order).write(Order { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() }) };
+        unsafe {
+            (order as *mut HelperArgs)
+                .write(HelperArgs { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() })
+        };
         let mut pidfd: RawFd = -1;
         let args = CloneArgs {
             flags: (libc::CLONE_VM | libc::CLONE_FILES) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
@@ -68,10 +71,10 @@ impl NewNetwork {
             let errno = nix::errno::Errno::from_raw(-result as i32);
             return Err(Error::system(errno, "starting a process that makes a network namespace"));
         }
-        leave_to_others(result as libc::pid_t);
+        exclude_current_cpu(result as libc::pid_t);
         // SAFETY: CLONE_PIDFD put a descriptor there that nobody else owns.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-        Ok(NewNetwork { receiver, maker: Some(Maker { pidfd, _stack: stack, sender }) })
+        Ok(NewNetwork { receiver, helper: Some(NetnsHelper { pidfd, _stack: stack, sender }) })
     }
 
     pub fn receiver(&self) -> RawFd {
@@ -82,14 +85,14 @@ impl NewNetwork {
     pub fn finish(&mut self, deadline: Deadline) {
         // It ends by itself. Should it not (a debugger has stopped it), what it stands on stays for ever.
         const LONG: Duration = Duration::from_secs(10);
-        let Some(maker) = self.maker.take() else { return };
-        match deadline.within(LONG).readable(maker.pidfd.as_fd()) {
+        let Some(helper) = self.helper.take() else { return };
+        match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
-                let _ = wait::look(&maker.pidfd);
+                let _ = wait::look(&helper.pidfd);
                 // Had it been killed, init would wait for ever.
-                let _ = sys::send(maker.sender.as_raw_fd(), WORD, None);
+                let _ = sys::send(helper.sender.as_raw_fd(), WORD, None);
             }
-            _ => std::mem::forget(maker),
+            _ => std::mem::forget(helper),
         }
     }
 }
@@ -104,7 +107,7 @@ impl Drop for NewNetwork {
 const WORD: &[u8] = &[0];
 
 /// Off the processor that the caller is on, if there is another one: there it would wait until the caller does.
-fn leave_to_others(pid: libc::pid_t) {
+fn exclude_current_cpu(pid: libc::pid_t) {
     // SAFETY: all-zero is a valid cpu_set_t; the calls get valid pointers and lengths, and `own` is below CPU_SETSIZE.
     unsafe {
         let mut processors: libc::cpu_set_t = std::mem::zeroed();
@@ -123,7 +126,7 @@ fn leave_to_others(pid: libc::pid_t) {
 /// In the host's memory, beside it: system calls only.
 extern "C" fn make(order: *mut u8) -> ! {
     // SAFETY: `begin` keeps it until this process has ended, and nobody writes to it.
-    let order = unsafe { &*(order as *const Order) };
+    let order = unsafe { &*(order as *const HelperArgs) };
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
         let namespace = sys::openat(order.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
         if let Ok(namespace) = namespace {

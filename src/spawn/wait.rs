@@ -8,7 +8,7 @@ use nix::poll::PollFlags;
 use nix::sys::signal::Signal;
 
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     if let Some(look) = look_at_child(pidfd)? {
         return Ok(look);
     }
-    if !Deadline::after_ms(0).readable(pidfd.as_fd()).doing(|| "looking at a process")? {
+    if !Deadline::after_ms(0).readable(pidfd.as_fd()).context(|| "looking at a process")? {
         return Ok(Look::Alive);
     }
     if let Some(status) = recorded(pidfd) {
@@ -114,14 +114,14 @@ pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<
             Look::Unknown => return Err(unknown()),
             Look::Alive if deadline.passed() => return Err(late()),
             Look::Alive => {
-                deadline.readable(pidfd.as_fd()).doing(|| "waiting for a process")?;
+                deadline.readable(pidfd.as_fd()).context(|| "waiting for a process")?;
             }
             Look::Unreaped if deadline.passed() || patience.is_some_and(Deadline::passed) => return Err(unknown()),
             Look::Unreaped => {
                 patience.get_or_insert_with(|| Deadline::after(GRACE));
                 // POLLHUP says that the parent has taken the status (Linux 6.9); older kernels say nothing.
                 let pause = Deadline::after(Duration::from_millis(20));
-                pause.poll([(pidfd.as_fd(), PollFlags::empty())]).doing(|| "waiting for a process")?;
+                pause.poll([(pidfd.as_fd(), PollFlags::empty())]).context(|| "waiting for a process")?;
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) const MOST_MAJOR: i64 = 4095;
 pub(super) const MOST_MINOR: i64 = 1_048_575;
 
 /// Checks them, and brings their paths into the shortest spelling and their modes to permission bits.
-pub(super) fn settle(linux: &mut oci::Linux) -> Result<()> {
+pub(super) fn normalize(linux: &mut oci::Linux) -> Result<()> {
     let mut seen: HashMap<PathBuf, usize> = HashMap::new();
     for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
         let at = |name: &str| format!("linux.devices[{index}].{name}");

@@ -43,7 +43,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use networks::Networks;
 
 pub use change::Change;
@@ -181,7 +181,7 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     }
     intel_rdt::respell(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
-    let rootfs = validate::settle(&mut spec, bundle, rootfs)?;
+    let rootfs = validate::normalize(&mut spec, bundle, rootfs)?;
     Ok((spec, rootfs, unknown_capabilities))
 }
 
@@ -243,14 +243,14 @@ fn read_text(path: &Path) -> Result<String> {
     let name = path.display();
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
     let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
-    let file = opened.doing(|| format!("opening {name}"))?;
-    let found = file.metadata().doing(|| format!("examining {name}"))?;
+    let file = opened.context(|| format!("opening {name}"))?;
+    let found = file.metadata().context(|| format!("examining {name}"))?;
     if !found.is_file() {
         return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));
     }
     // In one read, and another one that finds the end.
     let mut bytes = Vec::with_capacity(found.len().min(MOST_BYTES) as usize + 1);
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).doing(|| format!("reading {name}"))?;
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).context(|| format!("reading {name}"))?;
     bounded(bytes.len() as u64, &name.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

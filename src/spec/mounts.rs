@@ -59,7 +59,7 @@ pub fn is_bind(mount: &oci::Mount) -> bool {
 
 /// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
 /// the source of a bind mount absolute (it is relative to the bundle).
-pub(super) fn settle(
+pub(super) fn normalize(
     mount: &mut oci::Mount,
     index: usize,
     bundle: Option<&Path>,

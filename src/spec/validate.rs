@@ -10,7 +10,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// Checks all fields, makes the paths of mounts plain, and answers the root file system.
-pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<PathBuf> {
+pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<PathBuf> {
     check_version(spec.version())?;
     let rootfs = root(spec, bundle, rootfs)?;
     namespaces::check(spec)?;
@@ -19,7 +19,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         validate_process::check(process, "process.")?;
     }
     for (index, mount) in spec.mounts_mut().iter_mut().flatten().enumerate() {
-        mounts::settle(mount, index, bundle, &namespaces)?;
+        mounts::normalize(mount, index, bundle, &namespaces)?;
     }
     hooks::check(spec)?;
     if let Some(annotations) = spec.annotations()
@@ -32,7 +32,7 @@ pub(super) fn settle(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option
         if let Some(profile) = linux.seccomp() {
             seccomp::check(profile)?;
         }
-        devices::settle(linux)?;
+        devices::normalize(linux)?;
         memory_policy::check(linux)?;
         intel_rdt::check(linux)?;
         if let Some(path) = linux.cgroups_path() {

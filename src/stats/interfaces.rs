@@ -8,7 +8,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::report::Interface;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::spawn;
 
 /// As the processes of the namespace that `pid` is in see them. None when it has ended.
@@ -17,12 +17,12 @@ pub fn interfaces(pid: i32) -> Result<Vec<Interface>> {
     let path = format!("{pid}/net/dev");
     let file = match openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ESRCH | Errno::EINVAL) => return Ok(Vec::new()),
-        other => other.doing(doing)?,
+        other => other.context(doing)?,
     };
     let mut text = String::new();
     match File::from(file).read_to_string(&mut text) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(Vec::new()),
-        other => other.doing(doing)?,
+        other => other.context(doing)?,
     };
     Ok(text.lines().skip(2).filter_map(interface).collect())
 }

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 use crate::failure::Failure;
 use crate::{
-    Outcome, checkpoint, create, delete, documents, events, exec, explain, features, go_flags, kill, list, logging,
+    Outcome, checkpoint, completions, create, delete, events, exec, explain, features, go_flags, kill, list, logging,
     pause, ps, recover, restore, run, spec, start, state, top, update,
 };
 
@@ -138,9 +138,9 @@ pub enum Verb {
     /// Remove what is left of containers whose creator or deleter was killed
     Recover(recover::Recover),
     /// Print completions for a shell
-    Completions(documents::Completions),
+    Completions(completions::Completions),
     /// Print the man page
-    Man(documents::Man),
+    Man(completions::Man),
 }
 
 impl Verb {

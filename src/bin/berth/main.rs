@@ -5,12 +5,12 @@
 #![cfg_attr(not(test), no_main)]
 
 mod args;
-#[cfg(not(test))]
-mod beginning;
 mod checkpoint;
+mod completions;
 mod create;
 mod delete;
-mod documents;
+#[cfg(not(test))]
+mod entry;
 mod events;
 mod exec;
 mod explain;

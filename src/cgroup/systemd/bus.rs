@@ -14,7 +14,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, co
 use super::message::{Argument, Kind, Message, Method, call, length};
 use crate::cgroup::wait::Backoff;
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 
 const SOCKETS: [(&str, bool); 2] = [("/run/dbus/system_bus_socket", true), ("/run/systemd/private", false)];
 
@@ -54,15 +54,15 @@ impl Bus {
     fn open(path: &'static str, is_bus: bool, end: Instant) -> Result<Bus> {
         let doing = || format!("connecting to {path}");
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).doing(doing)?;
-        let address = UnixAddr::new(path).doing(doing)?;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).context(doing)?;
+        let address = UnixAddr::new(path).context(doing)?;
         let mut backoff = Backoff::until(end);
         loop {
             match connect(socket.as_raw_fd(), &address) {
                 Ok(()) => break,
                 // Its queue is full.
                 Err(Errno::EAGAIN | Errno::EINTR) if backoff.pause() => {}
-                Err(errno) => return Err(errno).doing(doing),
+                Err(errno) => return Err(errno).context(doing),
             }
         }
         let deadline = Deadline::after(end.saturating_duration_since(Instant::now()));
@@ -96,7 +96,7 @@ impl Bus {
 
     fn wait(&self, events: PollFlags) -> Result<()> {
         let doing = || format!("waiting for {}", self.path);
-        match self.deadline.poll([(self.socket.as_fd(), events)]).doing(doing)?[0].is_empty() {
+        match self.deadline.poll([(self.socket.as_fd(), events)]).context(doing)?[0].is_empty() {
             false => Ok(()),
             true => Err(Error::new(Code::Timeout, format!("systemd has not answered in time ({})", self.path))),
         }
@@ -108,7 +108,7 @@ impl Bus {
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLOUT)?,
-                Err(errno) => return Err(errno).doing(|| format!("writing to {}", self.path)),
+                Err(errno) => return Err(errno).context(|| format!("writing to {}", self.path)),
             }
         }
         Ok(())
@@ -122,7 +122,7 @@ impl Bus {
                 Ok(count) => filled += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN)?,
-                Err(errno) => return Err(errno).doing(|| format!("reading from {}", self.path)),
+                Err(errno) => return Err(errno).context(|| format!("reading from {}", self.path)),
             }
         }
         Ok(())

@@ -102,7 +102,7 @@ impl Cgroup for Scope {
         self.bus().map(drop)
     }
 
-    fn made_by_attaching(&self) -> bool {
+    fn created_on_attach(&self) -> bool {
         true
     }
 
@@ -125,11 +125,11 @@ impl Cgroup for Scope {
         self.set_properties(&properties)
     }
 
-    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
-        self.tree.allow(devices)
+    fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+        self.tree.set_device_rules(devices)
     }
 
-    fn begin(&self, pid: i32) -> Result<()> {
+    fn create_with(&self, pid: i32) -> Result<()> {
         super::checked_pid(pid)?;
         let deadline = Instant::now() + PATIENCE;
         match self.start(pid) {
@@ -152,8 +152,8 @@ impl Cgroup for Scope {
         }
     }
 
-    fn give_to(&self, uid: u32) -> Result<()> {
-        self.tree.give_to(uid)
+    fn delegate_to(&self, uid: u32) -> Result<()> {
+        self.tree.delegate_to(uid)
     }
 
     fn attach(&self, pid: i32) -> Result<()> {

@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 
 use crate::cgroup::device_rules::{Exceptions, Rule};
 use crate::cgroup::kernfs;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// Makes the cgroup's list what `rules` say.
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
@@ -45,7 +45,7 @@ fn write(dir: &Path, file: &str, lines: &[String]) -> Result<()> {
     let fd = kernfs::open(&path, OFlag::O_WRONLY)?;
     for line in lines {
         kernfs::write_all(&fd, line)
-            .doing(|| format!("linux.resources.devices: setting {} to \"{line}\"", path.display()))?;
+            .context(|| format!("linux.resources.devices: setting {} to \"{line}\"", path.display()))?;
     }
     Ok(())
 }

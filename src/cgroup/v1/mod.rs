@@ -188,7 +188,7 @@ impl Cgroup for Hierarchies {
         self.limit_others(resources, journal)
     }
 
-    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+    fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
         let rules = device_rules::complete(devices)?;
         match (self.group("devices"), &self.unified) {
             (Some(dir), _) => devices::apply(dir, &rules),

@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 
 use crate::cgroup::limit::parse_table;
 use crate::cgroup::{kernfs, wait};
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// Waits until `key` has the value: `Some(true)` when it has, `Some(false)` at the deadline, `None` when the
 /// cgroup is gone.
@@ -19,7 +19,7 @@ pub fn wait(dir: &Path, key: &str, value: u64, deadline: Instant) -> Result<Opti
     loop {
         let text = match kernfs::read_all(&file) {
             Err(Errno::ENODEV) => return Ok(None),
-            result => result.doing(|| format!("reading {}", path.display()))?,
+            result => result.context(|| format!("reading {}", path.display()))?,
         };
         if parse_table(&text).get(key) == Some(&value) {
             return Ok(Some(true));

@@ -147,11 +147,11 @@ impl Cgroup for Tree {
         Ok(())
     }
 
-    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+    fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
         device_filter::apply(&self.path, &device_rules::complete(devices)?)
     }
 
-    fn give_to(&self, uid: u32) -> Result<()> {
+    fn delegate_to(&self, uid: u32) -> Result<()> {
         ownership::give(&self.path, uid)
     }
 

@@ -9,7 +9,7 @@ use nix::fcntl::AtFlags;
 use nix::unistd::{Uid, fchownat};
 
 use crate::cgroup::kernfs;
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// The kernel's own list of what may be handed down, and what cgroups(7) says where it has none.
 const DELEGATED: &str = "/sys/kernel/cgroup/delegate";
@@ -28,7 +28,7 @@ pub fn give(dir: &Path, uid: u32) -> Result<()> {
                 log::debug!("{} stays its owner's: the caller may not hand it over", dir.display());
                 return Ok(());
             }
-            other => other.doing(|| format!("handing {} of {} over to uid {uid}", name, dir.display()))?,
+            other => other.context(|| format!("handing {} of {} over to uid {uid}", name, dir.display()))?,
         }
     }
     Ok(())

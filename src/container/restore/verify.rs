@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::Work;
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::identity;
 use crate::security::labels;
 use crate::spec::capabilities::Sets;
@@ -80,7 +80,7 @@ impl Work<'_> {
             let fits = match joined {
                 Some((_, file)) => {
                     let expected =
-                        nix::sys::stat::fstat(file).doing(|| format!("looking at the namespace for {place}"))?;
+                        nix::sys::stat::fstat(file).context(|| format!("looking at the namespace for {place}"))?;
                     (expected.st_dev, expected.st_ino) == theirs
                 }
                 None if self.namespaces.is_new(kind) => theirs != ours,
@@ -105,7 +105,7 @@ pub(super) fn gone(pid: i32) -> Error {
 }
 
 fn namespace_of(path: &str) -> Result<(u64, u64)> {
-    let found = nix::sys::stat::stat(path).doing(|| format!("looking at {path}"))?;
+    let found = nix::sys::stat::stat(path).context(|| format!("looking at {path}"))?;
     Ok((found.st_dev, found.st_ino))
 }
 
@@ -117,8 +117,8 @@ fn family(pid: i32) -> Result<Vec<i32>> {
         found.extend(children_of(pid)?);
         next += 1;
     }
-    let lives = |pid: &i32| match identity::glance(*pid) {
-        Ok(glance) => glance.is_some_and(|glance| !matches!(glance.state, 'Z' | 'X')),
+    let lives = |pid: &i32| match identity::proc_stat(*pid) {
+        Ok(stat) => stat.is_some_and(|stat| !matches!(stat.state, 'Z' | 'X')),
         Err(_) => true,
     };
     found.retain(lives);
@@ -128,8 +128,8 @@ fn family(pid: i32) -> Result<Vec<i32>> {
 pub(super) fn children_of(pid: i32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     let doing = || format!("listing the threads of process {pid}");
-    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).doing(doing)? {
-        let thread = entry.doing(doing)?.file_name();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).context(doing)? {
+        let thread = entry.context(doing)?.file_name();
         let list = identity::read_proc(&format!("{pid}/task/{}/children", thread.to_string_lossy()))?;
         found.extend(list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }

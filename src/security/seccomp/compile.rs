@@ -8,7 +8,7 @@ use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilter
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Filter, Instruction, MOST_INSTRUCTIONS, flag_bit, newer};
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::spec::oci::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompFilterFlag as Flag,
     LinuxSeccompOperator as Operator, LinuxSyscall,
@@ -187,12 +187,12 @@ fn flags(seccomp: &LinuxSeccomp, notifies: bool) -> u32 {
 /// Through a memory file: libseccomp before 2.6 writes to a descriptor only.
 fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>> {
     let doing = || "reading the compiled seccomp filter";
-    let memory = memfd_create(c"berth-seccomp", MFdFlags::MFD_CLOEXEC).doing(doing)?;
+    let memory = memfd_create(c"berth-seccomp", MFdFlags::MFD_CLOEXEC).context(doing)?;
     context.export_bpf(&memory).map_err(|error| failed(AT, "compiling the filter", &error))?;
     let mut memory = File::from(memory);
-    memory.rewind().doing(doing)?;
+    memory.rewind().context(doing)?;
     let mut bytes = Vec::new();
-    memory.read_to_end(&mut bytes).doing(doing)?;
+    memory.read_to_end(&mut bytes).context(doing)?;
     let one = |bytes: &[u8]| Instruction {
         code: u16::from_ne_bytes([bytes[0], bytes[1]]),
         if_true: bytes[2],

@@ -13,13 +13,13 @@ use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
 
-pub struct Absent;
+pub struct NoCgroup;
 
 fn needed(what: &str) -> Error {
     Error::new(Code::Unsupported, format!("{what} needs a cgroup, and the container was made without any"))
 }
 
-impl Cgroup for Absent {
+impl Cgroup for NoCgroup {
     fn create(&self) -> Result<()> {
         Ok(())
     }
@@ -36,7 +36,7 @@ impl Cgroup for Absent {
         }
     }
 
-    fn allow(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
+    fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()> {
         match devices {
             Some([_, ..]) => Err(without_cgroups("linux.resources.devices")),
             _ => Ok(()),

@@ -15,12 +15,12 @@ const TAIL: usize = 8 << 10;
 const QUOTED: usize = 3;
 
 /// The log of one run, as it is when somebody asks.
-pub struct Trace<'a> {
+pub struct CriuLog<'a> {
     pub directory: &'a OwnedFd,
     pub name: &'a str,
 }
 
-impl Trace<'_> {
+impl CriuLog<'_> {
     /// Removes that of an earlier run.
     pub fn forget(&self) {
         let _ = unlinkat(self.directory, self.name, UnlinkatFlags::NoRemoveDir);

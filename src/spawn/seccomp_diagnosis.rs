@@ -6,12 +6,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage};
 use crate::identity;
 use crate::plan::Plan;
 
 /// What to add to a step's failure if the filter that was loaded before may have caused it.
-pub fn suspicion(plan: &Plan, index: usize, errno: Errno) -> String {
+pub fn seccomp_hint(plan: &Plan, index: usize, errno: Errno) -> String {
     match plan.filter() {
         Some((loaded, filter)) if loaded < index && filter.errnos.contains(&(errno as i32)) => {
             format!("; the seccomp filter, loaded in step {}, answers so what it forbids", loaded + 1)
@@ -38,13 +38,13 @@ pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result
     // Somebody's program may have this very name: that must not hold us for long.
     let deadline = deadline.within(LONGEST);
     loop {
-        match identity::glance(pid)? {
-            Some(glance) if glance.name != INIT_NAME => return Ok(()),
-            Some(glance) if matches!(glance.state, 'Z' | 'X') => return Err(not_executed()),
+        match identity::proc_stat(pid)? {
+            Some(stat) if stat.name != INIT_NAME => return Ok(()),
+            Some(stat) if matches!(stat.state, 'Z' | 'X') => return Err(not_executed()),
             // On its way, one or the other.
             Some(_) if !deadline.passed() => {
                 let moment = Deadline::after_ms(1);
-                moment.readable(pidfd).doing(|| "waiting for berth-init")?;
+                moment.readable(pidfd).context(|| "waiting for berth-init")?;
             }
             _ => return Ok(()),
         }

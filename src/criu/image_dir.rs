@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, renameat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use crate::error::{Code, Doing, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::spawn;
 
 /// In the state directory: where CRIU works unless the caller says otherwise.
@@ -22,37 +22,37 @@ const DESCRIPTORS: &str = "descriptors.json";
 const DESCRIPTORS_NEW: &str = "descriptors.json.new";
 const MOST_BYTES: u64 = 1 << 20;
 /// In the work directory: what CRIU sees instead of an image.
-const INSTEAD: &str = "instead-of-";
+const REPLACEMENT_PREFIX: &str = "instead-of-";
 /// How CRIU calls the directories on which it mounts cgroups for its work.
-const LITTER: [&str; 2] = [".criu.cgyard.", ".criu.cgmounts."];
+const TEMP_PREFIXES: [&str; 2] = [".criu.cgyard.", ".criu.cgmounts."];
 
 /// An open directory with its name.
-pub struct Folder {
+pub struct ImageDir {
     pub fd: OwnedFd,
     pub path: PathBuf,
     /// Made by us, so that it is ours to remove.
     made: bool,
 }
 
-impl Folder {
-    pub fn make(path: &Path, what: &str) -> Result<Folder> {
+impl ImageDir {
+    pub fn make(path: &Path, what: &str) -> Result<ImageDir> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         // Images are for root alone, but CRIU looks for them as root of a user namespace, too.
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o711);
         let made = !path.exists();
-        builder.create(path).doing(|| format!("making the {what} {}", path.display()))?;
-        Ok(Folder { made, ..Folder::open(path, what)? })
+        builder.create(path).context(|| format!("making the {what} {}", path.display()))?;
+        Ok(ImageDir { made, ..ImageDir::open(path, what)? })
     }
 
-    pub fn open(path: &Path, what: &str) -> Result<Folder> {
+    pub fn open(path: &Path, what: &str) -> Result<ImageDir> {
         if path.as_os_str().is_empty() {
             return Err(Error::invalid_argument(format!("the {what} is an empty path")));
         }
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let fd = open(path, flags, Mode::empty()).doing(|| format!("opening the {what} {}", path.display()))?;
-        let path = std::path::absolute(path).doing(|| format!("finding the {what} {}", path.display()))?;
-        Ok(Folder { fd, path, made: false })
+        let fd = open(path, flags, Mode::empty()).context(|| format!("opening the {what} {}", path.display()))?;
+        let path = std::path::absolute(path).context(|| format!("finding the {what} {}", path.display()))?;
+        Ok(ImageDir { fd, path, made: false })
     }
 
     /// For CRIU, which opens it through our /proc/<pid>/fd.
@@ -65,16 +65,16 @@ impl Folder {
         let doing = || format!("opening {} for process {pid}", self.path.display());
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = match openat(spawn::proc()?, format!("{pid}/root").as_str(), flags, Mode::empty()) {
-            // It has ended, which the conversation with it tells better.
-            Err(Errno::ENOENT | Errno::ESRCH) => return self.fd.try_clone().doing(doing),
-            other => other.doing(doing)?,
+            // It has ended, which the channel with it tells better.
+            Err(Errno::ENOENT | Errno::ESRCH) => return self.fd.try_clone().context(doing),
+            other => other.context(doing)?,
         };
         // By its plain path: a symlink to an absolute one would lead back to our own namespace.
         let path = self.plain_path()?;
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let opened = openat2(&root, &path, OpenHow::new().flags(flags).resolve(resolve)).doing(doing)?;
-        let (ours, theirs) = (fstat(&self.fd).doing(doing)?, fstat(&opened).doing(doing)?);
+        let opened = openat2(&root, &path, OpenHow::new().flags(flags).resolve(resolve)).context(doing)?;
+        let (ours, theirs) = (fstat(&self.fd).context(doing)?, fstat(&opened).context(doing)?);
         match (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
             true => Ok(opened),
             false => Err(Error::system(Errno::ESTALE, doing())),
@@ -83,7 +83,7 @@ impl Folder {
 
     /// CRIU looks for images as root of a new user namespace, which is not the host's.
     pub fn check_searchable(&self) -> Result<()> {
-        let mode = fstat(&self.fd).doing(|| format!("looking at {}", self.path.display()))?.st_mode;
+        let mode = fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_mode;
         if mode & 0o001 != 0 {
             return Ok(());
         }
@@ -101,7 +101,7 @@ impl Folder {
         match openat(&self.fd, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
             // Without temporary files the filesystem says something else.
             Ok(_) | Err(Errno::EOPNOTSUPP | Errno::EISDIR) => Ok(()),
-            Err(errno) => Err(errno).doing(doing),
+            Err(errno) => Err(errno).context(doing),
         }
     }
 
@@ -122,7 +122,7 @@ impl Folder {
     pub fn forget_descriptors(&self) -> Result<()> {
         match unlinkat(&self.fd, DESCRIPTORS, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(errno).doing(|| format!("removing {}", self.path.join(DESCRIPTORS).display())),
+            Err(errno) => Err(errno).context(|| format!("removing {}", self.path.join(DESCRIPTORS).display())),
         }
     }
 
@@ -132,9 +132,9 @@ impl Folder {
         let text = serde_json::to_vec(descriptors).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let written = openat(&self.fd, DESCRIPTORS_NEW, flags, Mode::S_IRUSR | Mode::S_IWUSR)
-            .doing(doing)
-            .and_then(|fd| File::from(fd).write_all(&text).doing(doing))
-            .and_then(|()| renameat(&self.fd, DESCRIPTORS_NEW, &self.fd, DESCRIPTORS).doing(doing));
+            .context(doing)
+            .and_then(|fd| File::from(fd).write_all(&text).context(doing))
+            .and_then(|()| renameat(&self.fd, DESCRIPTORS_NEW, &self.fd, DESCRIPTORS).context(doing));
         written.inspect_err(|_| {
             let _ = unlinkat(&self.fd, DESCRIPTORS_NEW, UnlinkatFlags::NoRemoveDir);
         })
@@ -150,10 +150,10 @@ impl Folder {
                 let message = format!("{} has no {DESCRIPTORS}: it holds no checkpoint", self.path.display());
                 return Err(Error::new(Code::System, message).with_errno(Errno::ENOENT));
             }
-            other => other.doing(doing)?,
+            other => other.context(doing)?,
         };
         let mut text = Vec::new();
-        File::from(fd).take(MOST_BYTES).read_to_end(&mut text).doing(doing)?;
+        File::from(fd).take(MOST_BYTES).read_to_end(&mut text).context(doing)?;
         serde_json::from_slice(&text).map_err(|error| {
             let message = format!("{} is damaged: {error}", name.display());
             Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
@@ -161,38 +161,38 @@ impl Folder {
     }
 
     pub fn names(&self) -> Result<Vec<CString>> {
-        names(&self.fd).doing(|| format!("listing {}", self.path.display()))
+        names(&self.fd).context(|| format!("listing {}", self.path.display()))
     }
 
     /// What CRIU shall see instead of an image; its path.
     pub fn write_instead(&self, image: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let name = format!("{INSTEAD}{image}");
+        let name = format!("{REPLACEMENT_PREFIX}{image}");
         let path = self.path.join(&name);
         let doing = || format!("writing {}", path.display());
         match unlinkat(&self.fd, name.as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno).doing(doing),
+            Err(errno) => return Err(errno).context(doing),
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
-        File::from(fd).write_all(bytes).doing(doing)?;
+        let fd = openat(&self.fd, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).context(doing)?;
+        File::from(fd).write_all(bytes).context(doing)?;
         Ok(path)
     }
 
     /// Its path without symlinks, as it is now.
     pub fn plain_path(&self) -> Result<PathBuf> {
         let doing = || format!("finding {}", self.path.display());
-        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).doing(doing)
+        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).context(doing)
     }
 
     /// Removes what was only for one run, and the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's
     /// mounts were its own.
     pub fn tidy(&self) {
         for name in self.names().unwrap_or_default() {
-            if name.to_bytes().starts_with(INSTEAD.as_bytes()) {
+            if name.to_bytes().starts_with(REPLACEMENT_PREFIX.as_bytes()) {
                 let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
             }
-            if LITTER.iter().any(|litter| name.to_bytes().starts_with(litter.as_bytes())) {
+            if TEMP_PREFIXES.iter().any(|litter| name.to_bytes().starts_with(litter.as_bytes())) {
                 let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::RemoveDir);
             }
         }
@@ -241,9 +241,9 @@ pub fn remove_tree(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
 mod tests {
     use super::*;
 
-    fn folder() -> (tempfile::TempDir, Folder) {
+    fn folder() -> (tempfile::TempDir, ImageDir) {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-        let folder = Folder::make(&dir.path().join("a/images"), "image directory").unwrap();
+        let folder = ImageDir::make(&dir.path().join("a/images"), "image directory").unwrap();
         (dir, folder)
     }
 

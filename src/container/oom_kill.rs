@@ -9,9 +9,9 @@ use crate::spec::Config;
 
 const LIMIT: &str = "linux.resources.memory.limit";
 
-/// The error of a conversation, with the limit that ended it: a kill by the kernel tells nobody its reason, and the counter
+/// The error of a setup, with the limit that ended it: a kill by the kernel tells nobody its reason, and the counter
 /// of the cgroup does.
-pub fn explain(error: Error, cgroup: &dyn Cgroup, config: &Config) -> Error {
+pub fn explain_oom_kill(error: Error, cgroup: &dyn Cgroup, config: &Config) -> Error {
     if error.detail.get(SIGNAL) != Some(&libc::SIGKILL.into()) {
         return error;
     }

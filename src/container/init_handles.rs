@@ -5,12 +5,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::plan::Descriptor;
 use crate::spawn;
 
-pub struct Inside {
+pub struct InitHandles {
     pub pidfd: OwnedFd,
     cgroup_namespace: Option<OwnedFd>,
     root: Option<OwnedFd>,
@@ -25,14 +25,14 @@ pub struct Needs {
     pub root: bool,
 }
 
-impl Inside {
+impl InitHandles {
     /// None when init is gone.
-    pub fn open(init: &Identity, needs: Needs) -> Result<Option<Inside>> {
+    pub fn open(init: &Identity, needs: Needs) -> Result<Option<InitHandles>> {
         let Some(pidfd) = init.open()? else { return Ok(None) };
         let by_path = |wanted: bool, name: &str, flags: OFlag| {
             let path = format!("{}/{name}", init.pid);
             let open = || {
-                openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).doing(|| format!("opening /proc/{path}"))
+                openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
             };
             wanted.then(open).transpose()
         };
@@ -42,7 +42,7 @@ impl Inside {
         if !init.is_alive()? {
             return Ok(None);
         }
-        Ok(Some(Inside { pidfd, cgroup_namespace: cgroup_namespace?, root: root? }))
+        Ok(Some(InitHandles { pidfd, cgroup_namespace: cgroup_namespace?, root: root? }))
     }
 
     pub fn find(&self, descriptor: &Descriptor) -> RawFd {

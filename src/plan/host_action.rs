@@ -8,7 +8,7 @@ use crate::spec::intel_rdt::Write;
 use crate::spec::scheduling::Scheduler;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outside {
+pub enum HostAction {
     /// Into its place in resctrl, which has these shares.
     Resctrl {
         group: Group,
@@ -29,21 +29,21 @@ pub enum Outside {
     },
 }
 
-impl Outside {
+impl HostAction {
     /// The act and its object, as the beginning of a sentence.
     pub fn describe(&self) -> String {
         match self {
-            Outside::Resctrl { group, shares } => {
+            HostAction::Resctrl { group, shares } => {
                 let lines: Vec<&str> = shares.iter().flat_map(|write| &write.lines).map(String::as_str).collect();
                 let with = if lines.is_empty() { "" } else { ", with the schemata " };
                 format!("{}{with}{}", group.describe(), lines.join(", "))
             }
-            Outside::OomScore(score) => format!("setting the OOM score adjustment {score}"),
-            Outside::HardLimit { name, hard, .. } => {
+            HostAction::OomScore(score) => format!("setting the OOM score adjustment {score}"),
+            HostAction::HardLimit { name, hard, .. } => {
                 format!("raising the hard limit of {name} to {}, if it is lower", super::step::limit_text(*hard))
             }
-            Outside::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
-            Outside::IoPriority { name, .. } => format!("setting the I/O priority {name}"),
+            HostAction::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
+            HostAction::IoPriority { name, .. } => format!("setting the I/O priority {name}"),
         }
     }
 
@@ -54,6 +54,6 @@ impl Outside {
     /// Whether it waits until init has done its own work, which it would slow down. (berth-init also takes back what it
     /// inherits of this, when it begins.)
     pub fn comes_last(&self) -> bool {
-        matches!(self, Outside::Scheduler(_) | Outside::IoPriority { .. })
+        matches!(self, HostAction::Scheduler(_) | HostAction::IoPriority { .. })
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
-use crate::error::{Doing, Result};
+use crate::error::{Context, Result};
 
 /// A stack from the heap: mapping one takes longer than what is done on it. Without a guard page: the functions that run
 /// there make system calls, one after the other, and need less than a tenth of it.
@@ -45,7 +45,7 @@ impl BlockedSignals {
     pub fn new() -> Result<BlockedSignals> {
         let mut before = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
-            .doing(|| "blocking signals")?;
+            .context(|| "blocking signals")?;
         Ok(BlockedSignals { before })
     }
 }

@@ -1,4 +1,4 @@
-//! The conversation with a berth-init that is at work: its messages, its failures in words, and its end.
+//! The channel to berth-init during setup: its messages, its failures in words, and its end.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -11,9 +11,9 @@ use nix::sys::socket::{
 use serde_json::json;
 
 use super::clone::{self, Child};
-use super::{ExitStatus, NewNetwork, filtered, wait};
+use super::{ExitStatus, NewNetwork, seccomp_diagnosis, wait};
 use crate::deadline::Deadline;
-use crate::error::{Code, Doing, Error, Result, Stage, reason};
+use crate::error::{Code, Context, Error, Result, Stage, reason};
 use crate::init::wire::{self, MESSAGE_LEN, Message};
 use crate::plan::{Descriptor, Plan};
 
@@ -21,7 +21,7 @@ use crate::plan::{Descriptor, Plan};
 pub const SIGNAL: &str = "signal";
 
 /// A berth-init under way. Dropped, it is killed and reaped.
-pub struct Conversation<'p> {
+pub struct InitChannel<'p> {
     plan: &'p Plan,
     child: Option<Child>,
     control: OwnedFd,
@@ -38,10 +38,10 @@ enum Event {
 /// The two ends of the control socket.
 pub fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-        .doing(|| "making the control socket for berth-init")
+        .context(|| "making the control socket for berth-init")
 }
 
-impl<'p> Conversation<'p> {
+impl<'p> InitChannel<'p> {
     pub fn pid(&self) -> i32 {
         self.child.as_ref().map_or(-1, |child| child.pid)
     }
@@ -55,7 +55,7 @@ impl<'p> Conversation<'p> {
         self.terminal.as_ref()
     }
 
-    /// Goes on with the process that a `Fork` step makes. It waits for [`Conversation::go`].
+    /// Goes on with the process that a `Fork` step makes. It waits for [`InitChannel::go`].
     pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;
         // The first process ends after this message, and its descriptor makes room.
@@ -65,7 +65,7 @@ impl<'p> Conversation<'p> {
         // The kernel drops a descriptor for which the host has no number left. The process is our child, so its pid
         // stays its own.
         let pidfd = fd.map_or_else(|| crate::identity::pidfd_open(message.value), Ok);
-        let pidfd = pidfd.doing(|| format!("taking over process {}", message.value))?;
+        let pidfd = pidfd.context(|| format!("taking over process {}", message.value))?;
         self.child = Some(Child { pid: message.value, pidfd });
         Ok(())
     }
@@ -78,7 +78,7 @@ impl<'p> Conversation<'p> {
                 Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 // Gone: its last message or its exit status says why.
-                Err(_) => return Err(self.last_words()),
+                Err(_) => return Err(self.final_error()),
             }
         }
     }
@@ -97,7 +97,7 @@ impl<'p> Conversation<'p> {
         fd.ok_or_else(|| self.protocol_error("no socket"))
     }
 
-    /// The listener of the filter that a `Seccomp` step has loaded. init waits for [`Conversation::go`].
+    /// The listener of the filter that a `Seccomp` step has loaded. init waits for [`InitChannel::go`].
     pub fn listener(&mut self, deadline: Deadline) -> Result<OwnedFd> {
         let (_, fd) = self.expect(wire::LISTENER_FD, deadline)?;
         fd.ok_or_else(|| Error::system(Errno::EMFILE, "taking the listener of the seccomp filter"))
@@ -107,7 +107,7 @@ impl<'p> Conversation<'p> {
     /// not do: a process that the host has forked meanwhile may hold a copy of init's end.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
         if let (_, Some(pipe)) = self.expect(wire::EXECUTING, deadline)? {
-            if !deadline.readable(pipe.as_fd()).doing(|| "waiting for berth-init")? {
+            if !deadline.readable(pipe.as_fd()).context(|| "waiting for berth-init")? {
                 return Err(late());
             }
             return match receive(&self.control, MsgFlags::MSG_DONTWAIT) {
@@ -124,7 +124,7 @@ impl<'p> Conversation<'p> {
 
     fn not_killed_by_its_filter(&self, deadline: Deadline) -> Result<()> {
         match self.plan.filter() {
-            Some(_) => filtered::check_executed(self.pid(), self.pidfd().as_fd(), deadline),
+            Some(_) => seccomp_diagnosis::check_executed(self.pid(), self.pidfd().as_fd(), deadline),
             None => Ok(()),
         }
     }
@@ -153,7 +153,7 @@ impl<'p> Conversation<'p> {
     }
 
     fn next(&self, deadline: Deadline) -> Result<Event> {
-        let ready = deadline.poll([(self.control.as_fd(), PollFlags::POLLIN)]).doing(|| "waiting for berth-init")?;
+        let ready = deadline.poll([(self.control.as_fd(), PollFlags::POLLIN)]).context(|| "waiting for berth-init")?;
         if ready[0].is_empty() {
             return Err(late());
         }
@@ -161,7 +161,7 @@ impl<'p> Conversation<'p> {
     }
 
     /// Why init is gone: the failure it told, or the way it ended.
-    fn last_words(&self) -> Error {
+    fn final_error(&self) -> Error {
         while let Ok(Event::Message { message, .. }) = receive(&self.control, MsgFlags::MSG_DONTWAIT) {
             if message.kind == wire::FAILED {
                 return failure(self.plan, &message);
@@ -173,7 +173,7 @@ impl<'p> Conversation<'p> {
     fn ended(&self) -> Error {
         let end = wait::wait(self.pidfd(), Deadline::after_ms(5_000));
         if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
-            return filtered::killed();
+            return seccomp_diagnosis::killed();
         }
         let how = end.as_ref().map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
         let error = Error::new(Code::System, format!("berth-init {how} before its work was done"));
@@ -189,7 +189,7 @@ impl<'p> Conversation<'p> {
     }
 }
 
-impl Drop for Conversation<'_> {
+impl Drop for InitChannel<'_> {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
             super::kill_and_reap(child.into());
@@ -211,7 +211,7 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
             Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
             Ok(received) => {
-                let fds = received.cmsgs().doing(|| "receiving from berth-init")?.find_map(|message| match message {
+                let fds = received.cmsgs().context(|| "receiving from berth-init")?.find_map(|message| match message {
                     ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
                     _ => None,
                 });
@@ -250,7 +250,7 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
         Some(said) => format!("{} ({said})", reason(errno)),
         None => reason(errno),
     };
-    let filtered = filtered::suspicion(plan, index, errno);
+    let filtered = seccomp_diagnosis::seccomp_hint(plan, index, errno);
     let mut error = Error::new(Code::System, format!("{act}: {because} ({position}){filtered}"))
         .with_errno(errno)
         .with_stage(Stage::Init)
@@ -281,7 +281,7 @@ fn kernel_words(message: &Message) -> Option<String> {
 }
 
 /// Starts berth-init for a plan and keeps the other end of its control socket.
-pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'p>> {
+pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p>> {
     let (ours, theirs) = control_pair()?;
     let mut network = launch.network;
     let open = |descriptor: &Descriptor| match descriptor {
@@ -299,5 +299,5 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<Conversation<'
         }
         (spawned, _) => spawned?,
     };
-    Ok(Conversation { plan, child: Some(child), control: ours, terminal: None, network })
+    Ok(InitChannel { plan, child: Some(child), control: ours, terminal: None, network })
 }
