@@ -23,39 +23,39 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-/// After the name. Engines read the line "spec:".
+/// The text after the program name. Engines parse the "spec:" line.
 const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: ", "1.3.0");
 
 #[derive(Args)]
 pub struct Global {
-    /// Where the state of the containers is kept [default: /run/berth, or $XDG_RUNTIME_DIR/berth without root]
+    /// Keep container state in DIR [default: /run/berth, or $XDG_RUNTIME_DIR/berth for ordinary users]
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Append what there is to say to this file [default: standard error]
+    /// Write the log to FILE [default: standard error]
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// The form of the log
+    /// Set the log format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// Log what the library does
+    /// Log debug messages
     #[arg(long)]
     pub debug: bool,
-    /// The least level that is logged
+    /// Set the minimum log level
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
-    /// Let systemd make the cgroups: linux.cgroupsPath is "slice:prefix:name"
+    /// Use systemd as cgroup manager; linux.cgroupsPath is "slice:prefix:name"
     #[arg(long, conflicts_with = "cgroup_manager")]
     pub systemd_cgroup: bool,
-    /// Who makes the cgroups
+    /// Select the cgroup manager
     #[arg(long, value_name = "MANAGER", default_value = "cgroupfs")]
     pub cgroup_manager: CgroupManager,
-    /// Do without what only root may do to cgroups
+    /// Ignore cgroup permission errors, for callers without privileges
     #[arg(long, value_name = "WHEN", default_value = "auto", num_args = 0..=1, require_equals = false, default_missing_value = "true")]
     pub rootless: Rootless,
-    /// The CRIU program [default: criu, searched in PATH]
+    /// Use this CRIU program [default: criu, searched in PATH]
     #[arg(long, value_name = "PATH")]
     pub criu: Option<PathBuf>,
-    /// Print the version and the version of the OCI runtime specification
+    /// Print the version of berth and of the OCI runtime specification
     #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version)]
     version: Option<bool>,
     /// Print help
@@ -76,7 +76,7 @@ pub enum LogLevel {
     Warning,
     Info,
     Debug,
-    /// With the moment of each stage of the work, in nanoseconds of CLOCK_MONOTONIC
+    /// Also log a CLOCK_MONOTONIC time stamp, in nanoseconds, for each stage of an operation
     Trace,
 }
 
@@ -97,13 +97,13 @@ pub enum Rootless {
 #[derive(Subcommand)]
 #[command(defer = true)]
 pub enum Verb {
-    /// Create a container: everything is set up, and its program waits for "start"
+    /// Create a container; its program waits for "start"
     Create(create::Create),
     /// Start the program of a created container
     Start(start::Start),
-    /// Create and start a container, and wait for its end
+    /// Create and start a container and wait until it ends
     Run(run::Run),
-    /// Execute a further process in a running container
+    /// Execute a process in a running container
     Exec(exec::Exec),
     /// Print the state of a container as JSON
     State(state::State),
@@ -111,35 +111,35 @@ pub enum Verb {
     List(list::List),
     /// Send a signal to a container
     Kill(kill::Kill),
-    /// Remove a container and all that belongs to it
+    /// Delete a container and its resources
     Delete(delete::Delete),
-    /// Freeze all processes of a container
+    /// Suspend all processes of a container
     Pause(pause::Pause),
-    /// Let a paused container go on
+    /// Resume a paused container
     Resume(pause::Resume),
     /// List the processes of a container
     Ps(ps::Ps),
-    /// Print statistics and OOM kills of a container, one JSON object on a line
+    /// Print statistics and OOM events of a container, one JSON object per line
     Events(events::Watch),
-    /// Change the limits of a container
+    /// Update the resource limits of a container
     Update(update::Update),
-    /// Dump a container into images, from which it can be restored
+    /// Checkpoint a container into images
     Checkpoint(checkpoint::Checkpoint),
-    /// Make a container anew from images, and wait for its end
+    /// Restore a container from a checkpoint
     Restore(restore::Restore),
-    /// Write a config.json to begin with
+    /// Create a default config.json
     Spec(spec::Spec),
-    /// Print what this version can do, as an OCI features document
+    /// Print the supported features as an OCI features document
     Features(features::Features),
-    /// Say what creating a container would do, step by step, without doing it
+    /// Print the steps of creating a container without executing them
     Explain(explain::Explain),
-    /// Show what the containers use, again and again
+    /// Display the resource usage of all containers
     Top(top::Top),
-    /// Remove what is left of containers whose creator or deleter was killed
+    /// Remove containers whose creator or deleter was killed
     Recover(recover::Recover),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions(completions::Completions),
-    /// Print the man page
+    /// Print the man page or write all man pages
     Man(completions::Man),
 }
 
@@ -171,7 +171,7 @@ impl Verb {
         }
     }
 
-    /// Whether the descriptors that the caller wants passed on are there.
+    /// Checks that the descriptors to be passed on are open.
     pub fn check_descriptors(&self) -> Result<(), Failure> {
         match self {
             Verb::Create(verb) => verb.create.descriptors.check(),
@@ -209,7 +209,7 @@ impl Verb {
     }
 }
 
-/// The arguments, or the exit status after what was wrong, or the help, has been printed.
+/// Parses the arguments. Prints help or usage errors itself and then returns the exit status.
 pub fn parse() -> Result<Arguments, u8> {
     let arguments = go_flags::translated(std::env::args_os(), Arguments::command);
     let mut command = Arguments::command();
@@ -236,13 +236,13 @@ pub fn parse() -> Result<Arguments, u8> {
     })
 }
 
-/// What stands before the verb, if something after it is wrong: an engine reads the log that it names, not standard error.
+/// Parses the global options alone, for usage errors in a command: an engine reads the file that --log names, not standard error.
 fn understood(arguments: &[std::ffi::OsString]) -> Option<Global> {
     let found = Arguments::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
     Global::from_arg_matches(&found).ok()
 }
 
-/// The first paragraph, on one line.
+/// Returns the first paragraph of a usage error as one line.
 fn sentence(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.trim().is_empty());

@@ -16,31 +16,31 @@ use crate::{Outcome, host};
 pub struct Checkpoint {
     #[command(flatten)]
     images: Images,
-    /// The images of the dump before, as seen from the directory of the images
+    /// Path of the previous dump's images, relative to the image directory
     #[arg(long, value_name = "DIR")]
     parent_path: Option<PathBuf>,
-    /// Let the container run on
+    /// Leave the container running
     #[arg(long)]
     leave_running: bool,
-    /// Dump only memory, and let the container run on
+    /// Dump only memory and leave the container running
     #[arg(long)]
     pre_dump: bool,
-    /// Leave out TCP connections that are not established yet
+    /// Skip TCP connections that are not established yet
     #[arg(long)]
     tcp_skip_in_flight: bool,
-    /// Give open files without a name one for the time of the checkpoint
+    /// Allow open files that were unlinked: link them for the time of the checkpoint
     #[arg(long)]
     link_remap: bool,
-    /// Gets a NUL byte when lazy pages can be asked for
+    /// Write a NUL byte to FD when the lazy page server is ready
     #[arg(long, value_name = "FD", allow_negative_numbers = true)]
     status_fd: Option<RawFd>,
-    /// Send memory to a page server instead of into the images
+    /// Send memory to a page server instead of writing it to the images
     #[arg(long, value_name = "ADDRESS:PORT")]
     page_server: Option<SocketAddr>,
-    /// What holds back the packets of TCP connections meanwhile
+    /// Select how packets of TCP connections are blocked during the dump
     #[arg(long, value_name = "METHOD", default_value = "nftables")]
     network_lock: Lock,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }

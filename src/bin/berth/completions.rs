@@ -11,7 +11,7 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Completions {
-    /// The shell
+    /// Shell to print completions for
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
@@ -27,7 +27,7 @@ impl Completions {
 
 #[derive(Args)]
 pub struct Man {
-    /// Write a page for each verb, too, all into this directory; without it, berth(1) is printed
+    /// Write a man page for each command into this directory [default: print berth(1)]
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }

@@ -18,35 +18,35 @@ use crate::{Outcome, host};
 pub struct Create {
     #[command(flatten)]
     pub create: Creation,
-    /// Accepted and without meaning here, as crun has it
+    /// Accepted for compatibility with crun; has no effect
     #[arg(long, hide = true)]
     no_subreaper: bool,
 }
 
 #[derive(Args)]
 pub struct Creation {
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     pub id: String,
-    /// The bundle: a directory with config.json and a root filesystem
+    /// Path of the bundle, a directory with config.json and a root filesystem
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// Read this file instead of the bundle's config.json
+    /// Use this file instead of the bundle's config.json
     #[arg(short = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A unix socket that gets the master of the process's terminal
+    /// Send the terminal's master to this unix socket
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
-    /// A unix socket that gets a pidfd of the container's init
+    /// Send a pidfd of the container's init to this unix socket
     #[arg(long, value_name = "PATH")]
     pidfd_socket: Option<PathBuf>,
-    /// Write the pid of the container's init into this file
+    /// Write the pid of the container's init to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// Move the root filesystem instead of pivoting, for one on a ramdisk
+    /// Do not use pivot_root(2), for a root filesystem on an initial ramdisk
     #[arg(long)]
     no_pivot: bool,
-    /// Let the container have the caller's session keyring
+    /// Do not create a new session keyring for the container
     #[arg(long)]
     no_new_keyring: bool,
     #[command(flatten)]
@@ -65,7 +65,7 @@ impl Create {
 }
 
 impl Creation {
-    /// What a service manager wants to hear through.
+    /// The socket through which a service manager is notified.
     pub fn offer(&self, global: &Global) -> Result<Option<Offer>, Failure> {
         Offer::wanted(global, &self.id)
     }
@@ -90,12 +90,12 @@ impl Creation {
         Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
     }
 
-    /// A terminal needs somebody who has it.
+    /// Checks that a terminal has a recipient.
     pub fn check_terminal(&self, config: &Config, detached: bool) -> Result<(), Failure> {
         check_terminal(has_terminal(config), detached, self.console_socket.is_some())
     }
 
-    /// Creates the container and tells of it. After an error there is none.
+    /// Creates the container and reports its pid. After an error no container is left.
     pub fn create(
         &self,
         global: &Global,
@@ -136,7 +136,7 @@ impl Creation {
     }
 }
 
-/// Removes a container that is of no use, and gives the reason back.
+/// Deletes a container after a failure and returns the failure.
 pub fn take_back(container: &Container, failure: Failure) -> Failure {
     if let Err(error) = container.delete(Force::Kill) {
         log::warn!("removing the container: {error}");

@@ -11,13 +11,13 @@ use crate::{Outcome, host, notify};
 
 #[derive(Args)]
 pub struct Delete {
-    /// Kill the container first if it runs; one that does not exist is no error
+    /// Kill the container if it is running; ignore a container that does not exist
     #[arg(short, long)]
     force: bool,
-    /// ID is a regular expression: remove all containers that match
+    /// Treat ID as a regular expression and delete all matching containers
     #[arg(short, long)]
     regex: bool,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -35,7 +35,7 @@ impl Delete {
         }
     }
 
-    /// One that cannot be deleted does not keep the others from it; the first reason is the verb's.
+    /// Deletes all matches. If some cannot be deleted, the others are; the first error is returned.
     fn matching(&self, global: &Global) -> Outcome {
         let Some(runtime) = host::existing(global)? else { return Ok(0) };
         let mut first = Ok(0);

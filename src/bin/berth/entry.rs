@@ -3,7 +3,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-/// Called by the C library. What the standard library does before a `main` of Rust and is needed is done here.
+/// The entry point that the C library calls. Does the part of the standard library's start-up code that is needed.
 #[unsafe(no_mangle)]
 extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
     // SAFETY: ignores a signal.
@@ -16,7 +16,7 @@ extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
     std::process::exit(code)
 }
 
-/// What is opened first must not become standard output.
+/// Opens missing standard descriptors, so that no other file gets their numbers.
 fn fill_standard_descriptors() {
     for standard in 0..3 {
         // SAFETY: asks only, and opens the lowest number that is free: this one.
@@ -28,13 +28,13 @@ fn fill_standard_descriptors() {
     }
 }
 
-/// What an ordinary command needs of its stack and of its heap, in two calls in place of fifty page faults; glibc asks the
+/// Pre-faults the stack and the heap of an ordinary command with two calls instead of fifty page faults; glibc asks the
 /// kernel for a little more at once.
 const STACK: usize = 56 << 10;
 const HEAP: usize = 128 << 10;
 const PAGE: usize = 4096;
 
-/// Where the kernel cannot do it (before Linux 5.14), or something else lies there, the pages come one by one.
+/// If the kernel cannot do this (before Linux 5.14), or the range is in use, the pages are faulted in one by one.
 fn populate_memory() {
     let here = 0u8;
     let stack = (&raw const here).addr().next_multiple_of(PAGE);

@@ -16,15 +16,15 @@ pub struct Watch {
     /// Print the statistics once
     #[arg(long)]
     stats: bool,
-    /// How often statistics are printed, like 500ms, 5s or 1m30s
+    /// Set the interval between statistics, like 500ms, 5s or 1m30s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = interval)]
     interval: Duration,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
 
-/// As Go writes durations.
+/// Parses a duration in Go's format.
 pub fn interval(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("it must be more than nothing".into()),
@@ -94,7 +94,7 @@ fn statistics(container: &Container) -> Result<(), Failure> {
     print(&format!(r#"{{"type":"stats","id":"{}","data":{data}}}"#, container.id()))
 }
 
-/// Whoever reads them wants each as it comes.
+/// Prints one event and flushes it.
 fn print(line: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failure::io(&error, "printing events"))

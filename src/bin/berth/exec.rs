@@ -18,57 +18,57 @@ use crate::{Outcome, host, terminal};
 
 #[derive(Args)]
 pub struct Exec {
-    /// A file with an OCI "process" object; the other options change it
+    /// Path of a file with an OCI "process" object; other options override it
     #[arg(short, long, value_name = "FILE")]
     process: Option<PathBuf>,
-    /// Give the process a terminal
+    /// Allocate a terminal for the process
     #[arg(short, long)]
     tty: bool,
-    /// Return as soon as the program runs
+    /// Return as soon as the program is running
     #[arg(short, long)]
     detach: bool,
-    /// Write the pid of the process into this file
+    /// Write the pid of the process to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// The working directory in the container
+    /// Set the working directory in the container
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
-    /// Set a variable of the environment
+    /// Set an environment variable
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
-    /// Numbers of the user and, if given, the group
+    /// Set the user id and, optionally, the group id
     #[arg(short, long, value_name = "UID[:GID]")]
     user: Option<String>,
-    /// A further group
+    /// Add an additional group id
     #[arg(short = 'g', long, value_name = "GID", value_delimiter = ',')]
     additional_gids: Vec<u32>,
-    /// A further capability, like CAP_NET_ADMIN
+    /// Add a capability, like CAP_NET_ADMIN
     #[arg(short, long, value_name = "CAPABILITY")]
     cap: Vec<String>,
-    /// Let the process never gain privileges
+    /// Set no_new_privs for the process
     #[arg(long)]
     no_new_privs: bool,
-    /// The AppArmor profile of the process
+    /// Set the AppArmor profile of the process
     #[arg(long, value_name = "PROFILE")]
     apparmor: Option<String>,
-    /// The SELinux label of the process
+    /// Set the SELinux label of the process
     #[arg(long, value_name = "LABEL")]
     process_label: Option<String>,
-    /// A unix socket that gets the master of the process's terminal
+    /// Send the terminal's master to this unix socket
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
-    /// A unix socket that gets a pidfd of the process
+    /// Send a pidfd of the process to this unix socket
     #[arg(long, value_name = "PATH")]
     pidfd_socket: Option<PathBuf>,
-    /// In a paused container: wait until it is resumed
+    /// If the container is paused, wait until it is resumed
     #[arg(long)]
     ignore_paused: bool,
-    /// Put the process into an existing cgroup below the container's
+    /// Run the process in an existing cgroup below the container's
     #[arg(long, value_name = "[CONTROLLER:]PATH")]
     cgroup: Vec<String>,
     #[command(flatten)]
     pub descriptors: Descriptors,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
     /// The program and its arguments
@@ -76,7 +76,7 @@ pub struct Exec {
     command: Vec<String>,
 }
 
-/// How long a process may wait for its container to be resumed.
+/// The time that a process may wait for its container to be resumed.
 const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Exec {
@@ -120,7 +120,7 @@ impl Exec {
         })
     }
 
-    /// A process that nobody is told of must not go on.
+    /// Reports the process (pid file, pidfd socket). Kills it if that fails.
     fn announce(&self, process: &Process) -> Result<PidFile, Failure> {
         let tell = || {
             if let Some(socket) = &self.pidfd_socket {
@@ -133,7 +133,7 @@ impl Exec {
         })
     }
 
-    /// The file's process, or else the container's own with another command; and what the options change of it.
+    /// Returns the process from the file, or the container's own process with another command, with the options applied.
     fn specification(&self, container: &Container) -> Result<Value, Failure> {
         let mut process = match &self.process {
             Some(file) => {
@@ -212,7 +212,7 @@ impl Exec {
     }
 }
 
-/// What is read of a container's configuration.
+/// The part of a container's configuration that exec reads.
 #[derive(Deserialize)]
 struct Own {
     #[serde(default)]
@@ -239,7 +239,7 @@ fn extend<T: Into<Value>>(list: &mut Value, more: impl IntoIterator<Item = T>) {
     }
 }
 
-/// Looking at a member that is not there has made it.
+/// Removes members that indexing has created as null.
 fn without_nulls(object: &mut Value) {
     if let Some(object) = object.as_object_mut() {
         object.retain(|_, value| !value.is_null());

@@ -12,10 +12,10 @@ use crate::{Outcome, table};
 
 #[derive(Args)]
 pub struct Explain {
-    /// The bundle: a directory with config.json and a root filesystem
+    /// Path of the bundle, a directory with config.json and a root filesystem
     #[arg(value_name = "BUNDLE", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// Read this file instead of the bundle's config.json
+    /// Use this file instead of the bundle's config.json
     #[arg(short = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the plan as JSON
@@ -59,7 +59,7 @@ fn list(title: &str, parts: &Value) {
     }
 }
 
-/// What the sentence of a step leaves out.
+/// Returns the details of a step that its sentence omits.
 fn details(step: &Value) -> String {
     let words = |name: &str| {
         let list = step[name].as_array().into_iter().flatten();

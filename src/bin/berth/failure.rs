@@ -4,14 +4,14 @@ use berth::{Code, Error, Stage};
 use nix::errno::Errno;
 use nix::unistd::Uid;
 
-/// Why a verb has failed.
+/// The reason why a command has failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// One sentence.
+    /// The message, one sentence.
     pub message: String,
-    /// What the sentence leaves out.
+    /// The reason that runc's message omits.
     pub reason: Option<String>,
-    /// What may help.
+    /// A remedy, if one is known.
     pub remedy: Option<String>,
     error: Option<Box<Error>>,
 }
@@ -26,7 +26,7 @@ impl Failure {
         self
     }
 
-    /// Of files of the caller's.
+    /// Creates a failure about one of the caller's files.
     pub fn io(error: &std::io::Error, doing: impl std::fmt::Display) -> Failure {
         Error::io(error, doing).into()
     }
@@ -35,7 +35,7 @@ impl Failure {
         self.error.as_ref().map(|error| error.code)
     }
 
-    /// The sentence of a verb, as runc has it.
+    /// Prefixes the message with runc's words for the command.
     pub fn in_verb(mut self, verb: &str) -> Failure {
         let Some(error) = self.error.take() else {
             return self.prefixed(verb);
@@ -86,7 +86,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// What podman and others recognise a missing or unusable program by.
+/// Returns the words by which podman and others recognise a missing or unusable program.
 fn unexecutable(error: &Error) -> Option<String> {
     let action = error.detail.get("action")?;
     if error.stage != Stage::Init || !(action["op"] == "Exec" || action["op"] == "FindProgram") {

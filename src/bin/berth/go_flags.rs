@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
-/// The arguments as clap takes them. What the options are is only looked up if there may be one of Go's.
+/// Converts Go-style flags to the form that clap accepts. Looks the options up only if an argument may be a Go flag.
 pub fn translated(arguments: impl Iterator<Item = OsString>, command: impl FnOnce() -> Command) -> Vec<OsString> {
     let arguments: Vec<OsString> = arguments.collect();
     let has_value_of_gos = |argument: &OsString| {
@@ -67,7 +67,7 @@ fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
     new
 }
 
-/// A switch with a value, in an argument whose first dash is off: what stands before the value, and what that says.
+/// Splits a switch with a value ("detach=false"; the first dash is already removed) into the switch and the value.
 fn switch<'t>(command: &Command, letters: &'t str) -> Option<(&'t str, bool)> {
     let (name, value) = letters.split_once('=')?;
     let arg = match name.strip_prefix('-') {
@@ -77,7 +77,7 @@ fn switch<'t>(command: &Command, letters: &'t str) -> Option<(&'t str, bool)> {
     if takes_value(arg) { None } else { Some((name, truth(value)?)) }
 }
 
-/// As Go's strconv.ParseBool.
+/// Parses a boolean as Go's strconv.ParseBool does.
 fn truth(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -86,14 +86,14 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// The option that takes a value in this argument, whose first dash is off; and the value, unless it is the next argument.
+/// Returns the option in this argument (first dash removed) that takes a value, and the value unless it is the next argument.
 fn option<'c, 't>(command: &'c Command, letters: &'t str) -> (Option<&'c Arg>, Option<&'t str>) {
     let Some(long) = letters.strip_prefix('-') else { return short_option(command, letters) };
     let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
     (find(command, name).filter(|arg| takes_value(arg)), value)
 }
 
-/// "-td", "-e": the first one that takes a value has the rest.
+/// In combined short options ("-td", "-e"), the first one that takes a value takes the rest.
 fn short_option<'c, 't>(command: &'c Command, letters: &'t str) -> (Option<&'c Arg>, Option<&'t str>) {
     for (at, letter) in letters.char_indices() {
         let Some(arg) = command.get_arguments().find(|arg| arg.get_short() == Some(letter)) else { break };
@@ -105,7 +105,7 @@ fn short_option<'c, 't>(command: &'c Command, letters: &'t str) -> (Option<&'c A
     (None, None)
 }
 
-/// The name of an option with one dash and more than one letter.
+/// Returns the name of an option with one dash and more than one letter.
 fn single(argument: &OsStr) -> Option<&str> {
     let name = argument.to_str()?.strip_prefix('-')?.split('=').next()?;
     (name.len() > 1 && name.starts_with(|letter: char| letter.is_ascii_alphabetic())).then_some(name)
@@ -119,12 +119,12 @@ fn takes_value(arg: &Arg) -> bool {
     arg.get_action().takes_values()
 }
 
-/// An option that is given once. Of a list every element counts.
+/// Whether an empty value means that the option is missing. Not for lists, where every element counts.
 fn may_be_left_out(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Set)
 }
 
-/// Not the last of several letters.
+/// Whether this is a long option, or a single letter.
 fn stands_alone(letters: &str) -> bool {
     letters.starts_with('-') || letters.len() == 1
 }

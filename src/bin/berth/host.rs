@@ -8,7 +8,7 @@ use nix::unistd::Uid;
 use crate::args::{self, CgroupManager, Global};
 use crate::failure::Failure;
 
-/// For verbs that look at what is there: None if there is no state root, which is not made for them.
+/// Opens the runtime for read-only commands. Returns None if there is no state root; it is not created.
 pub fn existing(global: &Global) -> Result<Option<Runtime>, Failure> {
     existing_with(settings(global)?)
 }
@@ -31,7 +31,7 @@ pub fn container_with(settings: Settings, id: &str) -> Result<Container, Failure
     }
 }
 
-/// The CRIU program that was named, or the first in PATH.
+/// Returns the CRIU program from --criu, or the first in PATH.
 pub fn criu(global: &Global) -> Option<PathBuf> {
     global.criu.clone().or_else(|| {
         let path = std::env::var_os("PATH")?;
@@ -68,7 +68,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
-/// The ids that a regular expression matches, as crun's --regex.
+/// Returns the ids that match a regular expression, as crun's --regex does.
 pub fn matching(runtime: &Runtime, pattern: &str) -> Result<Vec<String>, Failure> {
     let pattern = regex_lite::Regex::new(pattern)
         .map_err(|error| Failure::new(format!("{pattern:?} is not a regular expression: {error}")))?;

@@ -10,34 +10,34 @@ use crate::host;
 
 #[derive(Args)]
 pub struct Images {
-    /// The directory of the images [default: checkpoint]
+    /// Path of the image directory [default: checkpoint]
     #[arg(long, value_name = "DIR")]
     image_path: Option<PathBuf>,
-    /// The directory of CRIU's log and other files of its work
+    /// Path of the directory for CRIU's log and working files
     #[arg(long, value_name = "DIR")]
     work_path: Option<PathBuf>,
     /// Allow established TCP connections
     #[arg(long)]
     pub tcp_established: bool,
-    /// Allow unix sockets whose other end is outside of the container
+    /// Allow unix sockets connected to processes outside the container
     #[arg(long)]
     pub ext_unix_sk: bool,
-    /// Allow a session or terminal that is the caller's
+    /// Allow the caller's session or terminal
     #[arg(long)]
     pub shell_job: bool,
-    /// Take file locks along
+    /// Dump and restore file locks
     #[arg(long)]
     pub file_locks: bool,
-    /// Remove pages from earlier images that later ones have, too
+    /// Remove pages from earlier images that later images contain
     #[arg(long)]
     pub auto_dedup: bool,
-    /// Move memory when it is used
+    /// Transfer memory on demand (userfaultfd)
     #[arg(long)]
     pub lazy_pages: bool,
-    /// What becomes of cgroups that the container has made
+    /// Select how cgroups created by the container are handled
     #[arg(long, value_name = "MODE", default_value = "soft")]
     manage_cgroups_mode: Mode,
-    /// Leave out what is in a namespace: "network"
+    /// Do not dump or restore the contents of a namespace: "network"
     #[arg(long, value_name = "NAMESPACE")]
     empty_ns: Vec<EmptyNamespace>,
 }

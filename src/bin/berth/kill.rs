@@ -8,16 +8,16 @@ use crate::{Outcome, host, signals};
 
 #[derive(Args)]
 pub struct Kill {
-    /// Send it to all processes of the container
+    /// Send the signal to all processes of the container
     #[arg(short, long)]
     all: bool,
-    /// ID is a regular expression: signal all containers that match
+    /// Treat ID as a regular expression and signal all matching containers
     #[arg(short, long)]
     regex: bool,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
-    /// A signal's name, with or without "SIG", or its number
+    /// Signal name, with or without "SIG", or number
     #[arg(value_name = "SIGNAL", default_value = "TERM")]
     signal: String,
 }

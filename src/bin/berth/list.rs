@@ -14,13 +14,13 @@ use crate::{Outcome, host, table};
 
 #[derive(Args)]
 pub struct List {
-    /// The form of the list
+    /// Set the output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Only the ids
+    /// Print only ids
     #[arg(short, long)]
     quiet: bool,
 }
@@ -51,7 +51,7 @@ impl List {
     }
 }
 
-/// Of all containers; one that is deleted meanwhile is left out.
+/// Returns the states of all containers; omits one that is deleted in the meantime.
 fn summaries(runtime: &Runtime) -> Result<Vec<Summary>, Failure> {
     let mut summaries = Vec::new();
     for container in runtime.list()? {
@@ -67,7 +67,7 @@ fn summaries(runtime: &Runtime) -> Result<Vec<Summary>, Failure> {
     Ok(summaries)
 }
 
-/// Whose the state is.
+/// Returns the owner of the state directory.
 fn owner(runtime: &Runtime, id: &str) -> String {
     let Ok(found) = std::fs::metadata(runtime.root().join(id)) else { return String::new() };
     match User::from_uid(Uid::from_raw(found.uid())) {

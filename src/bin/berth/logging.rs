@@ -14,14 +14,14 @@ use crate::args::{Global, LogFormat, LogLevel};
 use crate::failure::Failure;
 
 struct Logger {
-    /// None: standard error.
+    /// The log file; None for standard error.
     file: Option<File>,
     format: LogFormat,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// From here on what is logged goes where the options say.
+/// Directs the log to where the options say.
 pub fn open(global: &Global) -> Result<(), Failure> {
     let open = |path: PathBuf| {
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
@@ -44,7 +44,7 @@ pub fn open(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// crun names a file by "file:PATH", too, and logs of the system's by other words.
+/// Handles crun's "file:PATH" and rejects its system log targets.
 fn destination(given: &Path) -> Result<PathBuf, Failure> {
     let text = given.to_string_lossy();
     match text.split_once(':') {
@@ -105,7 +105,7 @@ fn json_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
     format!("{}\n", Value::Object(line))
 }
 
-/// As logrus writes it where there is no terminal.
+/// Formats a line as logrus does without a terminal.
 fn text_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
     let mut line = format!("time=\"{}\" level={} msg={message:?}", now(), level_name(level));
     for (name, value) in beside {
@@ -114,7 +114,7 @@ fn text_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
     line + "\n"
 }
 
-/// Says why a verb has failed, and what the program's exit status is then.
+/// Reports why a command failed and returns the exit status.
 pub fn tell(failure: Failure, verb: &str) -> u8 {
     let failure = failure.in_verb(verb);
     let fields = [("reason", &failure.reason), ("remedy", &failure.remedy)];

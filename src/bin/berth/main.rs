@@ -41,7 +41,7 @@ mod update;
 
 use failure::Failure;
 
-/// How a verb ends: with the program's exit status.
+/// The result of a command: the program's exit status.
 type Outcome = Result<u8, Failure>;
 
 #[cfg_attr(test, allow(dead_code))] // the tests have a main of their own

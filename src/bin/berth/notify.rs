@@ -20,26 +20,26 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::host;
 
-/// Where the program finds it.
+/// The path of the socket inside the container.
 const INSIDE: &str = "/run/notify";
 const NAME: &str = "notify.sock";
-/// How long the service manager may take to read what it was told.
+/// The time that the service manager may take to read a notification.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A directory that the container sees. It lasts from the creation until the program is ready or has ended.
+/// A directory that is bind mounted into the container, from creation until the program is ready or has ended.
 pub struct Offer {
     folder: PathBuf,
     manager: SocketAddr,
 }
 
-/// With the socket in it.
+/// The directory with its socket.
 pub struct Socket {
     offer: Offer,
     socket: UnixDatagram,
 }
 
 impl Offer {
-    /// None if nobody wants to be notified.
+    /// Returns None if $NOTIFY_SOCKET is not set.
     pub fn wanted(global: &Global, id: &str) -> Result<Option<Offer>, Failure> {
         // Such an id is refused later, and leads nowhere until then.
         let Some(manager) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty() && !id.contains('/'))
@@ -55,7 +55,7 @@ impl Offer {
         Ok(Some(Offer { folder: folder(&host::settings(global)?.root, id), manager }))
     }
 
-    /// Adds it to a configuration.
+    /// Adds the mount and the environment variable to a configuration.
     pub fn add_to(&self, config: &mut Value) {
         let mount = json!({
             "destination": INSIDE, "type": "bind", "source": self.folder, "options": ["bind", "nosuid", "noexec", "nodev", "ro"],
@@ -74,7 +74,7 @@ impl Offer {
         }
     }
 
-    /// Makes the directory, and says whether it was not there. The state root is.
+    /// Creates the directory and returns whether it is new. The state root must exist.
     pub fn make(&self) -> Result<bool, Failure> {
         let made = std::fs::create_dir(&self.folder)
             .and_then(|()| std::fs::set_permissions(&self.folder, PermissionsExt::from_mode(0o755)));
@@ -86,7 +86,7 @@ impl Offer {
         }
     }
 
-    /// Whether the container was created with it.
+    /// Whether the container was created with a notify socket.
     pub fn is_made(&self) -> bool {
         self.folder.is_dir()
     }
@@ -95,7 +95,7 @@ impl Offer {
         remove(&self.folder);
     }
 
-    /// Makes the socket. Whoever the program is, it may write there.
+    /// Creates the socket, writable for every user of the container.
     pub fn bind(self) -> Result<Socket, Failure> {
         let place = self.folder.join(NAME);
         let bind = || {
@@ -114,7 +114,7 @@ impl Offer {
 }
 
 impl Socket {
-    /// Waits until the program is ready, or has ended, and tells the service manager; of which process it shall watch now if
+    /// Waits until the program is ready or has ended and notifies the service manager; also of the main process if
     /// `pid` is given.
     pub fn pass_on(self, process: BorrowedFd, pid: Option<i32>) {
         let told = self.ready(process).and_then(|ready| match ready {
@@ -127,7 +127,7 @@ impl Socket {
         self.offer.take_back();
     }
 
-    /// The program's line, or None if it has ended without.
+    /// Returns the program's message, or None if it ended without one.
     fn ready(&self, process: BorrowedFd) -> nix::Result<Option<String>> {
         loop {
             let mut fds =
@@ -177,12 +177,12 @@ fn wait_for_end(watched: &OwnedFd) -> nix::Result<()> {
     poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], patience).map(drop)
 }
 
-/// Beside the containers' own directories, under a name that none of them can have.
+/// Returns a path beside the containers' directories, with a name that no id can have.
 fn folder(root: &Path, id: &str) -> PathBuf {
     root.join(format!(".notify-{id}"))
 }
 
-/// Of a container that is not there any more.
+/// Removes the notify directory of a container that no longer exists.
 pub fn forget(root: &Path, id: &str) {
     if !id.contains('/') {
         remove(&folder(root, id));

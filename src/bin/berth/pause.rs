@@ -7,7 +7,7 @@ use crate::{Outcome, host};
 
 #[derive(Args)]
 pub struct Pause {
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -21,7 +21,7 @@ impl Pause {
 
 #[derive(Args)]
 pub struct Resume {
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }

@@ -11,16 +11,16 @@ use crate::{Outcome, host};
 
 #[derive(Args)]
 pub struct Ps {
-    /// The form of the list
+    /// Set the output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: Format,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
-    /// Options of ps(1) for the table [default: -ef]
+    /// Options for ps(1) [default: -ef]
     #[arg(value_name = "PS OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Ps {
         Ok(0)
     }
 
-    /// Behind the id stand options of ps, but this one it does not have.
+    /// Takes `--format`, which is an option of berth, out of the options for ps(1).
     fn take_format(&mut self) -> Result<(), Failure> {
         let words: Vec<&str> = self.options.iter().map(String::as_str).collect();
         let (taken, count) = match words[..] {
@@ -65,7 +65,7 @@ impl Ps {
     }
 }
 
-/// The head of the table and the lines of these processes.
+/// Returns the table's header and the lines of these processes.
 fn of_container(table: &str, pids: &[i32]) -> Result<String, Failure> {
     let mut lines = table.lines();
     let head = lines.next().unwrap_or_default();

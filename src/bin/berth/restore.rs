@@ -19,40 +19,40 @@ use crate::{Outcome, host};
 pub struct Restore {
     #[command(flatten)]
     images: Images,
-    /// The bundle: a directory with config.json and a root filesystem
+    /// Path of the bundle, a directory with config.json and a root filesystem
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// Read this file instead of the bundle's config.json
+    /// Use this file instead of the bundle's config.json
     #[arg(short = 'f', long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Return as soon as the container runs
+    /// Return as soon as the container is running
     #[arg(short, long)]
     detach: bool,
-    /// Leave the container there when it has ended
+    /// Do not delete the container after it has ended
     #[arg(long)]
     keep: bool,
-    /// Write the pid of the container's init into this file
+    /// Write the pid of the container's init to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// Leave the container's orphans to the system
+    /// Do not reap the container's orphans
     #[arg(long)]
     no_subreaper: bool,
-    /// Move the root filesystem instead of pivoting, for one on a ramdisk
+    /// Do not use pivot_root(2), for a root filesystem on an initial ramdisk
     #[arg(long)]
     no_pivot: bool,
-    /// A unix socket that gets the master of the process's terminal
+    /// Send the terminal's master to this unix socket
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
     /// Restore established TCP connections as closed ones
     #[arg(long)]
     tcp_close: bool,
-    /// "apparmor:NAME" or "selinux:LABEL", instead of what the processes had
+    /// Use this label ("apparmor:NAME" or "selinux:LABEL") instead of the dumped one
     #[arg(long, value_name = "TYPE:NAME")]
     lsm_profile: Option<String>,
-    /// An SELinux label for mounts
+    /// Set the SELinux label for mounts
     #[arg(long, value_name = "LABEL")]
     lsm_mount_context: Option<String>,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -123,7 +123,7 @@ impl Restore {
     }
 }
 
-/// Only streams that were pipes can lead elsewhere than they did; the images' list of them says which those are.
+/// Replaces only streams that were pipes, according to the images' descriptors.json.
 fn streams(images: &Path, wanted: [Stdio; 3]) -> [Stdio; 3] {
     let text = std::fs::read_to_string(images.join("descriptors.json")).unwrap_or_default();
     let were: Vec<String> = serde_json::from_str(&text).unwrap_or_default();

@@ -17,13 +17,13 @@ use crate::{Outcome, host, notify};
 pub struct Run {
     #[command(flatten)]
     pub create: Creation,
-    /// Return as soon as the program runs
+    /// Return as soon as the program is running
     #[arg(short, long)]
     detach: bool,
-    /// Leave the container there when it has ended
+    /// Do not delete the container after it has ended
     #[arg(long)]
     keep: bool,
-    /// Leave the container's orphans to the system
+    /// Do not reap the container's orphans
     #[arg(long)]
     no_subreaper: bool,
 }
@@ -66,14 +66,14 @@ impl Run {
     }
 }
 
-/// With the socket that it is to be ready at.
+/// Starts the container. Returns the socket at which it reports that it is ready.
 fn start(container: &Container, offer: Option<Offer>) -> Result<Option<Socket>, Failure> {
     let socket = offer.map(Offer::bind).transpose()?;
     container.start()?;
     Ok(socket)
 }
 
-/// While it is followed. The service manager goes on watching this program.
+/// Forwards the notification in a thread. The service manager keeps watching this process, so no main pid is sent.
 fn pass_on(socket: Socket, init: &Process) -> Result<(), Failure> {
     let pidfd = init.pidfd().try_clone_to_owned();
     let pidfd = pidfd.map_err(|error| Failure::io(&error, "duplicating the pidfd of init"))?;
@@ -81,7 +81,7 @@ fn pass_on(socket: Socket, init: &Process) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How the program has ended is worth more than what is in the way of removing what it has left.
+/// Deletes the container. Only logs a failure, because the program's exit status matters more.
 fn remove(container: &Container) {
     if let Err(error) = container.delete(Force::Kill)
         && error.code != berth::Code::NotFound

@@ -19,25 +19,25 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use crate::failure::Failure;
 use crate::terminal::HostTerminal;
 
-/// What a process that has ended may still have written.
+/// The time to wait for the remaining output of a process that has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Before the process is there.
+/// A session before its process exists.
 pub struct Session {
     signals: SignalFd,
     terminal: bool,
 }
 
-/// With the process's streams connected to ours.
+/// A session whose process's streams are connected to the caller's.
 pub struct Attached {
     signals: SignalFd,
     host: Option<HostTerminal>,
-    /// Each output tells when all of it was copied.
+    /// Each output reports when all of it was copied.
     copied: Receiver<()>,
     outputs: usize,
 }
 
-/// As a shell has it.
+/// Returns the exit status as a shell computes it.
 pub fn code(ended: ExitStatus) -> u8 {
     match ended {
         ExitStatus::Exited(code) => code as u8,
@@ -45,13 +45,13 @@ pub fn code(ended: ExitStatus) -> u8 {
     }
 }
 
-/// Orphans of the container come to this process, which reaps them.
+/// Makes this process the subreaper of the container's orphans.
 pub fn become_subreaper() -> Result<(), Failure> {
     prctl::set_child_subreaper(true).map_err(|errno| Failure::io(&errno.into(), "becoming a subreaper"))
 }
 
 impl Session {
-    /// From here on signals wait for the process that they are for.
+    /// Blocks signals until there is a process to forward them to.
     pub fn begin(terminal: bool) -> Result<Session, Failure> {
         let doing = |errno: Errno| Failure::io(&errno.into(), "taking signals");
         let all = SigSet::all();
@@ -60,7 +60,7 @@ impl Session {
         Ok(Session { signals, terminal })
     }
 
-    /// The caller's own streams, but never its terminal: a container that has that can type into it (TIOCSTI).
+    /// Passes the caller's own streams on, but never its terminal: a container could inject input there (TIOCSTI).
     pub fn stdio(&self) -> [Stdio; 3] {
         if self.terminal {
             return Default::default();
@@ -70,7 +70,7 @@ impl Session {
         ours.map(stream)
     }
 
-    /// Connects the process's terminal or pipes with our streams. It may still wait to be started.
+    /// Connects the process's terminal or pipes with the caller's streams. The process need not be started yet.
     pub fn attach(self, process: &Process) -> Result<Attached, Failure> {
         let (told, copied) = channel();
         let mut attached = Attached { signals: self.signals, host: None, copied, outputs: 0 };
@@ -110,7 +110,7 @@ fn input(from: OwnedFd, to: OwnedFd) {
     thread::spawn(move || copy(from.into(), to.into()));
 }
 
-/// Until the end of what is read, or until nobody reads what is written.
+/// Copies until the end of the input, or until the output has no reader.
 fn copy(mut from: File, mut to: File) {
     let mut bytes = [0u8; 32 << 10];
     loop {
@@ -136,7 +136,7 @@ fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
 }
 
 impl Attached {
-    /// Passes signals on until the process has ended, then what it has written last.
+    /// Forwards signals until the process has ended, then copies its remaining output.
     pub fn follow(self, process: &Process) -> Result<ExitStatus, Failure> {
         loop {
             let mut fds =
@@ -184,7 +184,7 @@ impl Attached {
     }
 }
 
-/// Takes the orphans that have come to us. The process itself is the library's to wait for.
+/// Reaps adopted orphans. The library waits for the process itself.
 fn reap_others(process: &Process) {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(status) = waitid(Id::All, look) {

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 
-/// What libc has names for; the real-time signals are counted from its first and last.
+/// The named signals; real-time signals are counted from the first and the last one.
 const NAMES: [(&str, i32); 33] = [
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
@@ -39,7 +39,7 @@ const NAMES: [(&str, i32); 33] = [
     ("SYS", libc::SIGSYS),
 ];
 
-/// "KILL", "SIGKILL", "kill", "9", "RTMIN+1".
+/// Parses a signal: "KILL", "SIGKILL", "kill", "9", "RTMIN+1".
 pub fn parse(text: &str) -> Result<i32, Failure> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);

@@ -13,13 +13,13 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub struct Spec {
-    /// The directory to write to
+    /// Path of the directory to write to
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// The name of the file
+    /// Name of the file
     #[arg(short, long, value_name = "FILE", default_value = "config.json")]
     file: PathBuf,
-    /// One for a caller without privileges
+    /// Create a configuration for an unprivileged user
     #[arg(long)]
     rootless: bool,
 }

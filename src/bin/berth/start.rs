@@ -8,7 +8,7 @@ use crate::{Outcome, host};
 
 #[derive(Args)]
 pub struct Start {
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }

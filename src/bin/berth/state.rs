@@ -11,7 +11,7 @@ use crate::{Outcome, host};
 
 #[derive(Args)]
 pub struct State {
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -25,7 +25,7 @@ impl State {
     }
 }
 
-/// What runc tells of a container, in its order.
+/// The fields of runc's state output, in its order.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {

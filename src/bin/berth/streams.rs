@@ -11,12 +11,12 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::failure::Failure;
 
-/// The first descriptor behind the standard streams.
+/// The first descriptor after the standard streams.
 const FIRST: RawFd = 3;
 
 #[derive(Args)]
 pub struct Descriptors {
-    /// Pass N descriptors on, from 3 on, behind those that $LISTEN_FDS announces
+    /// Pass N additional descriptors to the container, after those of $LISTEN_FDS
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     preserve_fds: u16,
 }
@@ -37,7 +37,7 @@ impl Descriptors {
         Ok(())
     }
 
-    /// What tells the process of the sockets that it gets (sd_listen_fds(3)).
+    /// Returns the environment variables that announce the passed sockets (sd_listen_fds(3)).
     pub fn environment(&self) -> Vec<String> {
         match listening() {
             0 => Vec::new(),
@@ -50,7 +50,7 @@ impl Descriptors {
     }
 }
 
-/// How many sockets the service manager has given to this very process.
+/// Returns the number of sockets that the service manager has passed to this process.
 fn listening() -> RawFd {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u16>().ok());
     let ours = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
@@ -67,7 +67,7 @@ pub fn send_pidfd(socket: &Path, pidfd: BorrowedFd) -> Result<(), Failure> {
     sent.map(drop).map_err(|errno| Failure::io(&errno.into(), doing()))
 }
 
-/// A file with a process's id, whole or not there. Removed again unless it is [`PidFile::keep`]t.
+/// A pid file, complete or absent. Removed on drop unless [`PidFile::keep`] was called.
 pub struct PidFile {
     path: Option<PathBuf>,
 }

@@ -2,14 +2,14 @@
 
 use std::io::IsTerminal;
 
-/// Whether what is written there may have colours (https://no-color.org).
+/// Whether output to this stream may be coloured (https://no-color.org).
 pub fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Each column as wide as its longest cell and three, and twelve at least; the last one as it is.
+/// Pads each column to its longest cell plus three and at least twelve characters, except the last.
 pub fn set(rows: &[Vec<String>]) -> String {
     const LEAST: usize = 12;
     const GAP: usize = 3;

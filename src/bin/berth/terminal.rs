@@ -9,15 +9,15 @@ use nix::sys::termios::{self, SetArg, Termios};
 
 use crate::failure::Failure;
 
-/// In raw mode until dropped.
+/// A terminal in raw mode until dropped.
 pub struct HostTerminal {
     fd: OwnedFd,
     before: Termios,
 }
 
 impl HostTerminal {
-    /// Takes the caller's terminal, where there is one, for a process that has another: echo, line ends and signals are
-    /// that one's.
+    /// Puts the caller's terminal, if there is one, into raw mode: echo, line ends and signals are
+    /// handled by the container's terminal.
     pub fn take() -> Result<Option<HostTerminal>, Failure> {
         let doing = |errno: Errno| Failure::io(&errno.into(), "setting the terminal");
         let Some(fd) = find() else { return Ok(None) };
@@ -28,7 +28,7 @@ impl HostTerminal {
         Ok(Some(HostTerminal { fd, before }))
     }
 
-    /// Rows and columns.
+    /// Returns rows and columns.
     pub fn size(&self) -> Option<(u16, u16)> {
         size(&self.fd)
     }
@@ -40,13 +40,13 @@ impl Drop for HostTerminal {
     }
 }
 
-/// Keys that are pressed, as they are pressed, until dropped.
+/// Unbuffered key presses, until dropped.
 pub struct Keys {
     terminal: HostTerminal,
 }
 
 impl Keys {
-    /// None where nobody can press any.
+    /// Returns None without a terminal.
     pub fn take() -> Result<Option<Keys>, Failure> {
         match std::io::stdin().is_terminal() {
             true => Ok(HostTerminal::take()?.map(|terminal| Keys { terminal })),
@@ -54,7 +54,7 @@ impl Keys {
         }
     }
 
-    /// Takes what was pressed. Whether that means "enough": q, or the keys that interrupt.
+    /// Reads pending keys. Returns whether one of them quits: q, or an interrupt key.
     pub fn ends(&self) -> bool {
         let mut keys = [0u8; 64];
         match nix::unistd::read(&self.terminal.fd, &mut keys) {
@@ -70,7 +70,7 @@ impl AsFd for Keys {
     }
 }
 
-/// One of the standard streams, or the controlling terminal behind them.
+/// Returns the first standard stream that is a terminal, or the controlling terminal.
 pub fn find() -> Option<OwnedFd> {
     let streams = [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()]
         .map(|stream| stream.try_clone_to_owned().ok());

@@ -19,10 +19,10 @@ use crate::{Outcome, host, table};
 
 #[derive(Args)]
 pub struct Top {
-    /// The time between two tables, over which is measured
+    /// Set the interval between two tables
     #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = interval)]
     interval: Duration,
-    /// End after so many tables [default: on a terminal at "q", else after one]
+    /// Exit after N tables [default: on "q" on a terminal, else after one]
     #[arg(short = 'n', long, value_name = "NUMBER")]
     count: Option<u64>,
     /// Print each table as a JSON array
@@ -30,7 +30,7 @@ pub struct Top {
     json: bool,
 }
 
-/// What is known of a container at one moment. Handles stay open: so do the files that are read.
+/// A measurement of one container. The handle keeps the statistics files open.
 struct Sample {
     container: Container,
     status: &'static str,
@@ -92,7 +92,7 @@ impl Top {
     }
 }
 
-/// Every container there is now. One that cannot be measured is listed with what is known.
+/// Measures every container. Lists one without statistics with what is known.
 fn sample(runtime: &Runtime, mut before: BTreeMap<String, Sample>) -> Result<BTreeMap<String, Sample>, Failure> {
     let mut now = BTreeMap::new();
     for id in runtime.ids()? {
@@ -142,7 +142,7 @@ fn size(bytes: f64) -> String {
     if unit.is_empty() { format!("{value:.0}") } else { format!("{value:.1}{unit}") }
 }
 
-/// Whether a key has said that it is enough.
+/// Whether a key to quit was pressed.
 fn sleep(time: Duration, keys: Option<&Keys>) -> bool {
     let Some(keys) = keys else {
         std::thread::sleep(time);

@@ -13,64 +13,64 @@ use crate::{Outcome, host};
 #[derive(Args)]
 #[command(allow_negative_numbers = true)]
 pub struct Update {
-    /// A file with an OCI "linux.resources" object, "-" for standard input; the other options change it
+    /// Path of a file with an OCI "linux.resources" object, "-" for standard input; other options override it
     #[arg(short, long, value_name = "FILE", allow_hyphen_values = true)]
     resources: Option<PathBuf>,
-    /// The weight of its input and output among others', 10 to 1000
+    /// Set the block I/O weight, 10 to 1000
     #[arg(long, value_name = "WEIGHT")]
     blkio_weight: Option<u16>,
-    /// The period of its processor quota, in microseconds
+    /// Set the CPU CFS period, in microseconds
     #[arg(long, value_name = "US")]
     cpu_period: Option<u64>,
-    /// Processor time in each period, in microseconds; -1 for no limit
+    /// Set the CPU CFS quota per period, in microseconds; -1 for no limit
     #[arg(long, value_name = "US", allow_hyphen_values = true)]
     cpu_quota: Option<i64>,
-    /// What it may save up of that, in microseconds
+    /// Set the CPU CFS burst, in microseconds
     #[arg(long, value_name = "US")]
     cpu_burst: Option<u64>,
-    /// Its weight for processor time among others'
+    /// Set the CPU shares (relative weight)
     #[arg(long, value_name = "SHARES")]
     cpu_share: Option<u64>,
-    /// The period of its real-time quota, in microseconds
+    /// Set the CPU real-time period, in microseconds
     #[arg(long, value_name = "US")]
     cpu_rt_period: Option<u64>,
-    /// Real-time processor time in each period, in microseconds
+    /// Set the CPU real-time runtime per period, in microseconds
     #[arg(long, value_name = "US", allow_hyphen_values = true)]
     cpu_rt_runtime: Option<i64>,
-    /// The processors, like 0-3,7
+    /// Set the CPUs to use, like 0-3,7
     #[arg(long, value_name = "LIST")]
     cpuset_cpus: Option<String>,
-    /// The memory nodes
+    /// Set the memory nodes to use
     #[arg(long, value_name = "LIST")]
     cpuset_mems: Option<String>,
-    /// 1: run only when nobody else does (SCHED_IDLE); 0: as others
+    /// Set cgroup SCHED_IDLE: 1 to enable, 0 to disable
     #[arg(long, value_name = "0|1")]
     cpu_idle: Option<i64>,
-    /// Memory, in bytes or like 512M; -1 for no limit
+    /// Set the memory limit, in bytes or like 512M; -1 for no limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory: Option<String>,
-    /// Memory that is left to it when there is little
+    /// Set the memory reservation (soft limit)
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory_reservation: Option<String>,
-    /// Memory and swap together; -1 for no limit
+    /// Set the limit of memory plus swap; -1 for no limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory_swap: Option<String>,
-    /// Memory of the kernel's
+    /// Set the kernel memory limit (cgroup v1)
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     kernel_memory: Option<String>,
-    /// Memory of TCP buffers
+    /// Set the limit of kernel memory for TCP buffers (cgroup v1)
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     kernel_memory_tcp: Option<String>,
-    /// How many processes and threads there may be; -1 for no limit
+    /// Set the maximum number of processes and threads; -1 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
-    /// Its share of the cache where it has linux.intelRdt, like L3:0=ff;1=ff
+    /// Set the Intel RDT L3 cache schema, like L3:0=ff;1=ff
     #[arg(long, value_name = "SCHEMA")]
     l3_cache_schema: Option<String>,
-    /// Its share of memory bandwidth there, like MB:0=50
+    /// Set the Intel RDT memory bandwidth schema, like MB:0=50
     #[arg(long, value_name = "SCHEMA")]
     mem_bw_schema: Option<String>,
-    /// The container's id
+    /// Container id
     #[arg(value_name = "ID")]
     id: String,
 }
@@ -137,7 +137,7 @@ fn read(file: &PathBuf) -> Result<Value, Failure> {
     }
 }
 
-/// At "/group/member".
+/// Returns the place of "/group/member".
 fn put(change: &mut Value, place: &str, value: Option<Value>) {
     let Some(value) = value else { return };
     let (group, member) = place[1..].split_once('/').unwrap_or((&place[1..], ""));
@@ -147,7 +147,7 @@ fn put(change: &mut Value, place: &str, value: Option<Value>) {
     change[group][member] = value;
 }
 
-/// In runc's document a zero, or an empty list of processors, says that nothing changes. No processes is a limit (OCI
+/// In runc's format a zero, or an empty list of CPUs, changes nothing. A pids limit of zero is a limit (OCI
 /// runtime specification 1.3).
 fn forget_unchanged(change: &mut Value) {
     const MEMBERS: [(&str, &[&str]); 3] = [
@@ -166,7 +166,7 @@ fn forget_unchanged(change: &mut Value) {
     }
 }
 
-/// Bytes, or with a unit of 1024, 1024² and so on: "512M", "1.5g", "64kb", "64KiB".
+/// Parses bytes with an optional unit of 1024, 1024² and so on: "512M", "1.5g", "64kb", "64KiB".
 fn size(option: &str, text: &str) -> Result<i64, Failure> {
     let wrong = || {
         Failure::new(format!("invalid value for {option}: invalid size: '{text}'"))
