@@ -64,7 +64,7 @@ vm-check: ## run the important part of the suite in a virtual machine with all o
 	$(MAKE) --silent all
 	tools/vm-suite
 
-bench: all ## measure beside other runtimes and the least the kernel takes (as root; minutes; installs what is missing)
+bench: all ## measure beside other runtimes and the kernel baseline (as root; minutes; installs what is missing)
 	tools/setup build demo bench
 	benches/run $(ROUNDS)
 

@@ -1,5 +1,5 @@
 /*
- * Where the time of a life goes: from one stage that the library passes to the next, by its own log (the level "trace").
+ * Where the time from create to delete goes: from one stage that the library passes to the next, by its own log (level "trace").
  *
  *   phases ROUNDS BUNDLE STATE
  */
@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
         return 2;
     berth_runtime *runtime = runtime_at(argv[3]);
     berth_config *config;
-    series *stages[MOST_STAGES + 1] = {named("  the whole life")};
+    series *stages[MOST_STAGES + 1] = {named("  create to delete")};
     DO(berth_config_from_bundle(argv[2], &config, &error));
     DO(berth_log_set_callback(take, NULL, &error));
     DO(berth_log_set_level(BERTH_LOG_LEVEL_TRACE, &error));
@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
         }
     }
     DO(berth_log_set_callback(NULL, NULL, &error));
-    table("until a stage of a life, from the one before, us", stages, count + 1, stages[0]);
+    table("create to delete, until a stage from the one before, us", stages, count + 1, stages[0]);
     berth_config_free(config);
     berth_runtime_free(runtime);
     return 0;

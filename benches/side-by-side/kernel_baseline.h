@@ -1,10 +1,11 @@
 /*
- * The floor: the whole life of a container when nothing is done but what the kernel must do. floor-init makes the mounts,
- * devices and masks of the default configuration, pivots and executes /bin/true of the root filesystem; it is spawned as
- * the library spawns, from a sealed memory file without copying a page table. x86_64 only.
+ * The kernel baseline: creates, runs and deletes a container with nothing but the system calls that the kernel needs.
+ * kernel_baseline_init.c makes the mounts, devices and masks of the default configuration, pivots and executes /bin/true of
+ * the root filesystem; it is spawned as the library spawns, from a sealed memory file without copying a page table.
+ * x86_64 only.
  */
-#ifndef FLOOR_H
-#define FLOOR_H
+#ifndef KERNEL_BASELINE_H
+#define KERNEL_BASELINE_H
 
 #include "bench.h"
 #include <linux/sched.h>
@@ -13,30 +14,30 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-static int floor_image = -1;
-static char floor_stack[65536];
+static int baseline_image = -1;
+static char baseline_stack[65536];
 
-static inline void floor_open(const char *init) {
+static inline void baseline_open(const char *init) {
     struct stat found;
     int file = open(init, O_RDONLY | O_CLOEXEC);
     if (file < 0 || fstat(file, &found) < 0)
         die(init);
     char *bytes = malloc(found.st_size);
-    floor_image = memfd_create("floor-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    baseline_image = memfd_create("kernel-baseline-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (!bytes || read(file, bytes, found.st_size) != found.st_size ||
-        write(floor_image, bytes, found.st_size) != found.st_size)
+        write(baseline_image, bytes, found.st_size) != found.st_size)
         die(init);
-    fcntl(floor_image, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    fcntl(baseline_image, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
     free(bytes);
     close(file);
 }
 
-/* One life in a cgroup of its own below `cgroups`, a folder of the v2 tree. */
-static inline void floor_life(char *rootfs, const char *cgroups) {
+/* Runs one container in a new cgroup below `cgroups`, a directory of the v2 tree. */
+static inline void baseline_run(char *rootfs, const char *cgroups) {
     char folder[512];
     int pidfd = -1;
     siginfo_t info;
-    snprintf(folder, sizeof folder, "%s/berth-floor-%d", cgroups, (int)getpid());
+    snprintf(folder, sizeof folder, "%s/berth-baseline-%d", cgroups, (int)getpid());
     if (mkdir(folder, 0755) < 0)
         die(folder);
     int cgroup = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -46,8 +47,8 @@ static inline void floor_life(char *rootfs, const char *cgroups) {
         .exit_signal = SIGCHLD,
         .pidfd = (unsigned long)&pidfd,
         .cgroup = cgroup,
-        .stack = (unsigned long)floor_stack,
-        .stack_size = sizeof floor_stack,
+        .stack = (unsigned long)baseline_stack,
+        .stack_size = sizeof baseline_stack,
     };
     char *argv[] = {"init", rootfs, NULL};
     long result;
@@ -57,11 +58,11 @@ static inline void floor_life(char *rootfs, const char *cgroups) {
         "mov %[image],%%edi\n\tmov %[empty],%%rsi\n\tmov %[argv],%%rdx\n\tmov %[envp],%%r10\n\t"
         "mov $0x1000,%%r8d\n\tmov $322,%%eax\n\tsyscall\n\tmov $60,%%eax\n\tmov $77,%%edi\n\tsyscall\n1:"
         : "=a"(result)
-        : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), [image] "r"(floor_image), [empty] "r"(""), [argv] "r"(argv),
+        : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), [image] "r"(baseline_image), [empty] "r"(""), [argv] "r"(argv),
           [envp] "r"(environ)
         : "rcx", "r11", "rdx", "r10", "r8", "memory");
     if (result < 0 || waitid(P_PIDFD, pidfd, &info, WEXITED) < 0 || info.si_status != 0)
-        die("the floor's life");
+        die("kernel baseline");
     close(pidfd);
     close(cgroup);
     if (rmdir(folder) < 0)

@@ -1,14 +1,14 @@
 /*
- * The whole life of /bin/true with the default configuration: the floor, the library in this one process, and the command
- * lines of runtimes, which take turns.
+ * Measures a container with the default configuration and /bin/true from create to delete: the kernel baseline, the library
+ * in this one process, and the command lines of runtimes, which take turns.
  *
- *   life ROUNDS BUNDLE ROOTFS STATE FLOOR_INIT CGROUPS [NAME=RUNTIME]...
+ *   create_to_delete ROUNDS BUNDLE ROOTFS STATE BASELINE_INIT CGROUPS [NAME=RUNTIME]...
  */
-#include "floor.h"
+#include "kernel_baseline.h"
 
 static series *phases[5];
 
-static void library_life(berth_runtime *runtime, berth_config *config, series *whole, int round) {
+static void library_run(berth_runtime *runtime, berth_config *config, series *whole, int round) {
     berth_process_options options = quiet();
     berth_container *container;
     char id[64];
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
         return 2;
     int rounds = atoi(argv[1]), commands = argc - 7;
     char *bundle = argv[2], *rootfs = argv[3], *state = argv[4], *cgroups = argv[6];
-    series *lowest = named("the floor"), *whole = named("libberth, through C");
+    series *baseline = named("kernel baseline"), *whole = named("libberth, through C");
     const char *names[] = {"  create", "  start", "  wait", "  delete"};
     for (int phase = 0; phase < 4; phase++)
         phases[phase] = named(names[phase]);
@@ -44,13 +44,13 @@ int main(int argc, char **argv) {
     berth_runtime *runtime = runtime_at(state);
     berth_config *config;
     DO(berth_config_from_bundle(bundle, &config, &error));
-    floor_open(argv[5]);
+    baseline_open(argv[5]);
 
     for (int round = 0; round < rounds; round++) {
         double begin = now_us();
-        floor_life(rootfs, cgroups);
-        note(lowest, now_us() - begin);
-        library_life(runtime, config, whole, round);
+        baseline_run(rootfs, cgroups);
+        note(baseline, now_us() - begin);
+        library_run(runtime, config, whole, round);
         for (int i = 0; i < commands; i++) {
             char id[64];
             snprintf(id, sizeof id, "bench-%d-%d", (int)getpid(), round);
@@ -60,12 +60,12 @@ int main(int argc, char **argv) {
             note(others[i].times, now_us() - begin);
         }
     }
-    series *all[32] = {lowest, whole, phases[0], phases[1], phases[2], phases[3]};
+    series *all[32] = {baseline, whole, phases[0], phases[1], phases[2], phases[3]};
     for (int i = 0; i < commands && i < 26; i++)
         all[6 + i] = others[i].times;
     char title[64];
-    snprintf(title, sizeof title, "life of /bin/true, us, %d rounds", rounds);
-    table(title, all, 6 + commands, lowest);
+    snprintf(title, sizeof title, "create to delete, /bin/true, us, %d rounds", rounds);
+    table(title, all, 6 + commands, baseline);
     berth_config_free(config);
     berth_runtime_free(runtime);
     return 0;

@@ -1,8 +1,7 @@
 /*
- * Questions to a running container, each beside C code that reads or writes the same files and understands nothing of
- * what it reads.
+ * Measures queries of a running container, each beside C code that reads or writes the same files without parsing them.
  *
- *   looks ROUNDS BUNDLE STATE        the bundle's program must run on by itself; cgroup v2
+ *   queries ROUNDS BUNDLE STATE      the bundle's program must run on by itself; cgroup v2
  */
 #include "bench.h"
 
@@ -107,7 +106,7 @@ int main(int argc, char **argv) {
     berth_container *container;
     berth_process *init;
     berth_stats stats = {.size = sizeof stats};
-    snprintf(id, sizeof id, "bench-looks-%d", (int)getpid());
+    snprintf(id, sizeof id, "bench-queries-%d", (int)getpid());
     snprintf(folder, sizeof folder, "%s/library/%s", argv[3], id);
     DO(berth_config_from_bundle(argv[2], &config, &error));
     DO(berth_container_run(runtime, id, config, &options, &container, &error));
