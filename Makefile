@@ -16,6 +16,8 @@ DESTDIR    ?=
 CARGO      ?= cargo
 # Refreshes the loader's cache after an installation into the running system; LDCONFIG=: leaves it.
 LDCONFIG   ?= ldconfig
+# For `make lint`: a commit; those after it are checked by tools/commit-check.
+SINCE      ?=
 # For `make all`; CARGO_FLAGS=--locked refuses to change Cargo.lock.
 CARGO_FLAGS ?=
 
@@ -24,7 +26,7 @@ SONAME  := libberth.so.0
 REAL    := libberth.so.$(VERSION)
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
-DOCS    := README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
+DOCS    := README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md)
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 # What the command line makes of its own options: man pages, and completions under the names that shells look for.
 GENERATED_DOCS := $(RELEASE)/generated-docs
@@ -71,10 +73,12 @@ bench: all ## measure beside other runtimes and the kernel baseline (as root; mi
 deb: ## Debian packages for this machine's Debian, in build/
 	packaging/make-deb
 
-lint: ## formatting, clippy and shellcheck, warnings denied
+lint: ## formatting, clippy, shellcheck, dependencies; SINCE=main: the form of commits, too
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
 	tools/lint-scripts
+	tools/lint-dependencies
+	@[ -z "$(SINCE)" ] || tools/commit-check "$(SINCE)"
 
 wheel: all ## build Python's packages: a wheel that carries the library, and a source package
 	bindings/python/package $(RELEASE)/libberth.so $(TARGET)/wheel
