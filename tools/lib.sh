@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the project's scripts share: where the project is, and how to speak and to stop.
+# Functions and variables that the project's scripts share: directories, messages, errors.
 # Sourced, never run.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
