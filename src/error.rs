@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The stable codes of the C ABI. Numbers are for ever: append, never renumber.
+/// The stable error codes of the C ABI. Numbers never change: append, never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Code {
@@ -16,25 +16,25 @@ pub enum Code {
     IdInUse = -1,
     /// The id has characters or a length that are not allowed.
     IdInvalid = -2,
-    /// No container of this id is known below the state root.
+    /// The state root has no container with this id.
     NotFound = -3,
     /// The container is paused and the call needs it running.
     Paused = -4,
     /// The container is not stopped and the call needs it stopped.
     NotStopped = -5,
-    /// The container is not running (or, where that will do, not created).
+    /// The container is not running (or, where the call allows it, not created).
     NotRunning = -6,
-    /// Resume was asked of a container that is not paused.
+    /// The container is not paused and the call needs it paused.
     NotPaused = -7,
-    /// Start was asked of a container that runs already.
+    /// The container was already started.
     AlreadyRunning = -8,
-    /// The configuration is wrong; the message has the JSON path.
+    /// The configuration is invalid; the message has the JSON path.
     ConfigInvalid = -9,
-    /// The process has a terminal already.
+    /// The process has a terminal, so its streams cannot be chosen.
     ConsoleExists = -10,
-    /// The kernel refused something; the errno says why.
+    /// A system call failed; the errno says why.
     System = -11,
-    /// The kernel, the host or this version of libberth cannot do what was asked.
+    /// The kernel, the host or this version of libberth does not support the request.
     Unsupported = -12,
     /// The deadline passed.
     Timeout = -13,
@@ -44,11 +44,11 @@ pub enum Code {
     Criu = -15,
     /// A hook failed.
     Hook = -16,
-    /// The process has ended, and its exit status was taken by somebody else.
+    /// The process has ended, and its exit status is no longer available.
     StatusUnknown = -17,
     /// A parameter is NULL, malformed or out of range.
     InvalidArgument = -18,
-    /// A defect of libberth itself, caught at the boundary.
+    /// A defect of libberth, caught at the boundary of the C ABI.
     Internal = -19,
 }
 
@@ -75,7 +75,7 @@ impl Code {
         Code::Internal,
     ];
 
-    /// A few words for the code alone, for callers that have no error object.
+    /// Returns a short description of the code, for callers without an error object.
     pub fn describe(self) -> &'static str {
         match self {
             Code::IdInUse => "container id is in use",
@@ -101,11 +101,11 @@ impl Code {
     }
 }
 
-/// Who was at work when it failed.
+/// The stage at which a call failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Stage {
-    /// The calling process, inside libberth.
+    /// The caller, inside libberth.
     #[default]
     Host = 0,
     /// berth-init, inside the container.
@@ -135,7 +135,7 @@ pub struct Error {
     pub stage: Stage,
     /// One sentence without a newline.
     pub message: String,
-    /// Facts beside the sentence (step, path, hook index …), as a JSON object.
+    /// Details (step, path, hook index …) as a JSON object.
     pub detail: Map<String, Value>,
 }
 
@@ -146,12 +146,13 @@ impl Error {
         Error { code, errno: None, stage: Stage::Host, message, detail: Map::new() }
     }
 
-    /// The kernel refused: `doing` names the act and its object ("creating cgroup /sys/fs/cgroup/x").
+    /// Creates the error of a failed system call. `doing` names the operation and its object ("creating cgroup
+    /// /sys/fs/cgroup/x").
     pub fn system(errno: Errno, doing: impl fmt::Display) -> Error {
         Error { errno: Some(errno), ..Error::new(Code::System, format!("{doing}: {}", reason(errno))) }
     }
 
-    /// The same for errors of the standard library's file functions.
+    /// Creates the error of a failed file operation of the standard library.
     pub fn io(error: &std::io::Error, doing: impl fmt::Display) -> Error {
         match error.raw_os_error() {
             Some(raw) => Error::system(Errno::from_raw(raw), doing),
@@ -163,12 +164,12 @@ impl Error {
         Error::new(Code::InvalidArgument, message)
     }
 
-    /// `path` is the JSON path of the field, like `linux.resources.pids.limit`.
+    /// Creates the error of an invalid field. `path` is its JSON path, like `linux.resources.pids.limit`.
     pub fn config(path: &str, problem: impl fmt::Display) -> Error {
         Error::new(Code::ConfigInvalid, format!("{path}: {problem}")).detail("json_path", path)
     }
 
-    /// A field that is known but not implemented by this version.
+    /// Creates the error of a field that this version or this host does not support.
     pub fn unsupported_field(path: &str, what: impl fmt::Display) -> Error {
         Error::new(Code::Unsupported, format!("{path}: {what}")).detail("json_path", path)
     }
@@ -188,14 +189,14 @@ impl Error {
         self
     }
 
-    /// Puts what was being done in front of the sentence.
+    /// Prefixes the message with the operation that failed.
     pub fn context(mut self, doing: impl fmt::Display) -> Error {
         self.message = format!("{doing}: {}", self.message);
         self
     }
 }
 
-/// The kernel's reason in lower case, as it reads in the middle of a sentence.
+/// Returns the errno's description in lower case, for the middle of a sentence.
 pub fn reason(errno: Errno) -> String {
     let text = errno.desc();
     let mut chars = text.chars();
@@ -206,7 +207,7 @@ pub fn reason(errno: Errno) -> String {
     }
 }
 
-/// `result.context(|| …)` for calls that return a bare errno or an I/O error.
+/// Adds the operation to a bare errno or an I/O error: `result.context(|| …)`.
 pub trait Context<T> {
     fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
 }

@@ -1,4 +1,4 @@
-//! From C's parameters to Rust's. A NULL that may not be one is an error that names the parameter.
+//! Converts C parameters to Rust types. NULL for a required parameter is an error that names it.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
@@ -40,7 +40,7 @@ pub fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'
     }
 }
 
-/// More descriptors than a process can have: a count above is no count.
+/// More descriptors than a process can have: a larger count is invalid.
 const MOST_ELEMENTS: usize = 1 << 20;
 
 pub fn numbers(pointer: *const i32, count: usize, name: &str) -> Result<Vec<i32>> {
@@ -68,7 +68,7 @@ pub fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<
     }
 }
 
-/// The flags that are set, or an error that shows those that this version does not know.
+/// Returns the flags, or an error that shows the unknown ones.
 pub fn flags(given: u32, known: u32) -> Result<u32> {
     match given & !known {
         0 => Ok(given),
@@ -76,12 +76,12 @@ pub fn flags(given: u32, known: u32) -> Result<u32> {
     }
 }
 
-/// A place for a plain value, untouched until there is one.
+/// An output for a plain value, unchanged on failure.
 pub fn out<'a, T>(slot: Option<&'a mut MaybeUninit<T>>, name: &str) -> Result<&'a mut MaybeUninit<T>> {
     slot.ok_or_else(|| null(name))
 }
 
-/// A place for a handle or string, NULL until there is one.
+/// An output for a handle or string, NULL on failure.
 pub fn out_pointer<'a, T>(
     slot: Option<&'a mut MaybeUninit<*mut T>>,
     name: &str,
@@ -91,14 +91,14 @@ pub fn out_pointer<'a, T>(
     Ok(slot)
 }
 
-/// A place for a descriptor, -1 until there is one.
+/// An output for a descriptor, -1 on failure.
 pub fn out_fd<'a>(slot: Option<&'a mut MaybeUninit<i32>>, name: &str) -> Result<&'a mut MaybeUninit<i32>> {
     let slot = out(slot, name)?;
     slot.write(-1);
     Ok(slot)
 }
 
-/// Places for three descriptors.
+/// Outputs for three descriptors.
 pub fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i32; 3]>> {
     // SAFETY: the header asks for NULL or an array of three, which is the caller's own.
     let slots = unsafe { array.cast::<MaybeUninit<[i32; 3]>>().as_mut() };
@@ -107,12 +107,12 @@ pub fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i
     Ok(slots)
 }
 
-/// The descriptor becomes the caller's.
+/// Passes the descriptor to the caller.
 pub fn into_raw(fd: Option<OwnedFd>) -> i32 {
     fd.map_or(-1, IntoRawFd::into_raw_fd)
 }
 
-/// The value becomes the caller's, until it comes back through its free function.
+/// Passes the value to the caller, until its free function takes it back.
 pub fn give<H>(slot: &mut MaybeUninit<*mut H>, value: H) {
     slot.write(Box::into_raw(Box::new(value)));
 }

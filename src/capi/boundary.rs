@@ -1,4 +1,4 @@
-//! Where calls enter and leave: panics stop here, and errors become objects.
+//! The boundary of the C ABI: catches panics and turns errors into objects.
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::error::berth_error;
 use crate::error::{Code, Error, Result};
 
-/// Runs a call and hands its failure to `error`, if the caller wants it.
+/// Runs a call and passes its failure to `error` if that is not NULL.
 pub fn call(error: Option<&mut MaybeUninit<*mut berth_error>>, body: impl FnOnce() -> Result<()>) -> i32 {
     // Unwind-safe: the crate's own locks survive poisoning, and the handles are not changed by half.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
@@ -21,7 +21,7 @@ pub fn call(error: Option<&mut MaybeUninit<*mut berth_error>>, body: impl FnOnce
     code
 }
 
-/// The same for functions that have no way to fail: `fallback` stands for the answer that a panic has cost.
+/// Runs a call that cannot fail: `fallback` is the result if it panics.
 pub fn infallible<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
 }

@@ -16,97 +16,96 @@ use crate::container::Container;
 use crate::criu::{self, CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
 use crate::error::{Error, Result};
 
-/// The container runs on after the checkpoint. Otherwise it is stopped.
+/// Leave the container running after the checkpoint. Otherwise it is stopped.
 pub const BERTH_CHECKPOINT_LEAVE_RUNNING: u32 = 1;
-/// Only memory is dumped, and the container runs on: the next checkpoint, with these images as parent_images, has only what
-/// has changed since. May be repeated. Needs a kernel with memory tracking (else BERTH_E_UNSUPPORTED).
+/// Dump only memory and leave the container running: the next checkpoint, with these images as parent_images, saves
+/// only what changed since. May be repeated. Needs a kernel with memory tracking (else BERTH_E_UNSUPPORTED).
 pub const BERTH_CHECKPOINT_PRE_DUMP: u32 = 2;
-/// The container's terminal, or its session, are the caller's. The same flag is needed for the restore.
+/// The container's terminal or session belongs to the caller. The restore needs the same flag.
 pub const BERTH_CHECKPOINT_SHELL_JOB: u32 = 4;
-/// Established TCP connections. The same flag is needed for the restore.
+/// Dump established TCP connections. The restore needs the same flag.
 pub const BERTH_CHECKPOINT_TCP_ESTABLISHED: u32 = 8;
-/// TCP connections that are not established yet are left out; otherwise they are an error.
+/// Skip TCP connections that are not established yet; otherwise they are an error.
 pub const BERTH_CHECKPOINT_TCP_SKIP_IN_FLIGHT: u32 = 16;
-/// Unix sockets whose other end is outside of the container. The same flag is needed for the restore.
+/// Dump unix sockets that are connected to processes outside the container. The restore needs the same flag.
 pub const BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS: u32 = 32;
-/// File locks. The same flag is needed for the restore.
+/// Dump file locks. The restore needs the same flag.
 pub const BERTH_CHECKPOINT_FILE_LOCKS: u32 = 64;
-/// Memory stays here until a restore elsewhere asks for it, at page_server_address and page_server_port: the checkpoint
+/// Keep memory here until a restore elsewhere requests it, at page_server_address and page_server_port; the checkpoint
 /// waits for that. Needs a kernel with userfaultfd (else BERTH_E_UNSUPPORTED).
 pub const BERTH_CHECKPOINT_LAZY_PAGES: u32 = 128;
-/// What is in the container's network namespace is not dumped. The same flag is needed for the restore.
+/// Do not dump the contents of the container's network namespace. The restore needs the same flag.
 pub const BERTH_CHECKPOINT_EMPTY_NETWORK: u32 = 256;
-/// Pages that are in the images of parent_images, too, are removed there.
+/// Remove pages from parent_images that this dump contains as well.
 pub const BERTH_CHECKPOINT_AUTO_DEDUP: u32 = 512;
-/// Open files that have lost their name get one, in their directory, for the time of the checkpoint.
+/// Link open files that were unlinked, in their directory, for the time of the checkpoint.
 pub const BERTH_CHECKPOINT_LINK_REMAP: u32 = 1024;
 
-/// As BERTH_CHECKPOINT_SHELL_JOB; the container's standard input is given in `process`.
+/// As BERTH_CHECKPOINT_SHELL_JOB; `process` gives the container's standard input.
 pub const BERTH_RESTORE_SHELL_JOB: u32 = 4;
 /// As BERTH_CHECKPOINT_TCP_ESTABLISHED.
 pub const BERTH_RESTORE_TCP_ESTABLISHED: u32 = 8;
-/// Established TCP connections are restored as closed ones.
+/// Restore established TCP connections as closed ones.
 pub const BERTH_RESTORE_TCP_CLOSE: u32 = 16;
 /// As BERTH_CHECKPOINT_EXTERNAL_UNIX_SOCKETS.
 pub const BERTH_RESTORE_EXTERNAL_UNIX_SOCKETS: u32 = 32;
 /// As BERTH_CHECKPOINT_FILE_LOCKS.
 pub const BERTH_RESTORE_FILE_LOCKS: u32 = 64;
-/// Memory is asked for when it is used, of a `criu lazy-pages` that works in the same work directory.
+/// Request memory when it is used, from a `criu lazy-pages` that runs in the same work directory.
 pub const BERTH_RESTORE_LAZY_PAGES: u32 = 128;
 /// As BERTH_CHECKPOINT_EMPTY_NETWORK.
 pub const BERTH_RESTORE_EMPTY_NETWORK: u32 = 256;
-/// Pages are removed from the images as soon as they are restored.
+/// Remove pages from the images as soon as they are restored.
 pub const BERTH_RESTORE_AUTO_DEDUP: u32 = 512;
 
-/// What becomes of cgroups that the container has made below its own, and of their values, at a restore. The container's
-/// own cgroups and limits are always those of the configuration.
+/// How a restore handles cgroups that the container has created below its own, and their values. The container's own
+/// cgroups and limits are always those of the configuration.
 #[repr(i32)]
 #[derive(Clone, Copy)]
 pub enum berth_cgroup_mode {
-    /// They are made again; values are restored in those that are made. The default.
+    /// Create them; restore values only in those created. The default.
     Soft = 0,
-    /// Nothing is dumped or made: all processes are in the container's own cgroups.
+    /// Neither dump nor create them: all processes are in the container's own cgroups.
     Ignore = 1,
-    /// All must be there already.
+    /// All must exist.
     None = 2,
-    /// All must be there already, and get their values.
+    /// All must exist; restore their values.
     Properties = 3,
-    /// They are made if missing, and all get their values.
+    /// Create missing ones; restore all values.
     Full = 4,
-    /// None may be there, all are made. On cgroup v1 CRIU counts the container's own, and refuses a restore.
+    /// None may exist; create all. On cgroup v1 CRIU counts the container's own cgroups and refuses a restore.
     Strict = 5,
 }
 
-/// What holds back the packets of TCP connections while the container stands still. A restore ends what its images were made
-/// with.
+/// How packets of TCP connections are blocked during a dump. A restore ends the block that its images were dumped with.
 #[repr(i32)]
 #[derive(Clone, Copy)]
 pub enum berth_network_lock {
-    /// The kernel's nftables, by CRIU itself. The default.
+    /// nftables, which CRIU controls itself. The default.
     Nftables = 0,
-    /// The programs iptables-restore and ip6tables-restore of the host. Their rules stay if CRIU is killed.
+    /// The host's programs iptables-restore and ip6tables-restore. Their rules stay if CRIU is killed.
     Iptables = 1,
-    /// Nothing: what arrives while nobody is there ends the connection.
+    /// Not at all: a packet that arrives during the dump ends its connection.
     Skip = 2,
 }
 
-/// How a container is to be dumped. Fill with berth_checkpoint_options_init, or with zeros and the size.
+/// Options of a checkpoint. Initialise with berth_checkpoint_options_init, or with zeros and the size.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_checkpoint_options {
     /// sizeof(berth_checkpoint_options).
     pub size: usize,
-    /// The directory for the images; made if missing. Required.
+    /// Directory for the images; created if missing. Required.
     pub images: *const c_char,
-    /// The directory for CRIU's log and the other files of its work; made if missing. NULL: one in the container's state.
+    /// Directory for CRIU's log and working files; created if missing. NULL: a directory in the container's state.
     pub work: *const c_char,
-    /// The images of the checkpoint or pre-dump before, absolute or as seen from `images`; NULL if there are none. Needs a
+    /// Images of the previous checkpoint or pre-dump, absolute or relative to `images`; NULL if there are none. Needs a
     /// kernel with memory tracking (else BERTH_E_UNSUPPORTED).
     pub parent_images: *const c_char,
-    /// An IP address at which a `criu page-server` takes the memory, which then is not in `images`. With
-    /// BERTH_CHECKPOINT_LAZY_PAGES, the address of this host at which it is given. NULL: none.
+    /// IP address of a `criu page-server` that receives the memory instead of `images`. With
+    /// BERTH_CHECKPOINT_LAZY_PAGES, the address of this host that serves it. NULL: none.
     pub page_server_address: *const c_char,
-    /// A file of options of CRIU's, which overrule all others (criu(8), "configuration files"). NULL: none.
+    /// CRIU configuration file, which overrides all other options (criu(8), "configuration files"). NULL: none.
     pub config_file: *const c_char,
     /// How long CRIU may take. 0: ten minutes.
     pub timeout_ms: i64,
@@ -114,10 +113,10 @@ pub struct berth_checkpoint_options {
     pub flags: u32,
     /// A BERTH_CGROUP_MODE_... constant.
     pub cgroup_mode: i32,
-    /// With BERTH_CHECKPOINT_LAZY_PAGES: BERTH_STDIO_FD and a descriptor of the caller, to which a NUL byte is written when
-    /// pages can be asked for. Zeros: none.
+    /// With BERTH_CHECKPOINT_LAZY_PAGES: BERTH_STDIO_FD and a descriptor of the caller, to which a NUL byte is written
+    /// when pages can be requested. Zeros: none.
     pub status: berth_stream,
-    /// The TCP port that belongs to page_server_address, 1 to 65535. 0: none.
+    /// TCP port for page_server_address, 1 to 65535. 0: none.
     pub page_server_port: i32,
     /// A BERTH_NETWORK_LOCK_... constant.
     pub network_lock: i32,
@@ -131,7 +130,7 @@ unsafe impl Grows for berth_checkpoint_options {
 
 const _: () = assert!(size_of::<berth_checkpoint_options>() == 80, "members are only added, at the end");
 
-/// A pair of links that a restore makes: its name in the container, and that of its other end on the host.
+/// A veth pair that a restore creates: its name in the container, and the name of its other end on the host.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_veth_pair {
@@ -139,8 +138,9 @@ pub struct berth_veth_pair {
     pub host_name: *const c_char,
 }
 
-/// A cgroup in which the tree of the images begins. `controller` is a v1 controller, "name=..." for a named hierarchy, or ""
-/// for the v2 tree; `path` is a cgroup as /proc/<pid>/cgroup spells it, which must be the container's own or below it.
+/// A cgroup that becomes the root of the images' cgroup tree. `controller` is a v1 controller, "name=..." for a named
+/// hierarchy, or "" for the v2 hierarchy; `path` is a cgroup as in /proc/<pid>/cgroup, which must be the container's
+/// own or below it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_cgroup_root {
@@ -148,28 +148,28 @@ pub struct berth_cgroup_root {
     pub path: *const c_char,
 }
 
-/// How a container is to be restored. Fill with berth_restore_options_init, or with zeros and the size.
+/// Options of a restore. Initialise with berth_restore_options_init, or with zeros and the size.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_restore_options {
     /// sizeof(berth_restore_options).
     pub size: usize,
-    /// The directory with the images. Required.
+    /// Directory with the images. Required.
     pub images: *const c_char,
     /// As in berth_checkpoint_options.
     pub work: *const c_char,
-    /// Where standard streams lead that were pipes, and where the terminal's master goes. A stream that was no pipe is as it
-    /// was, and must be left at its default here. extra_fds must be empty. NULL: the default.
+    /// Standard streams that replace dumped pipes, and the recipient of the terminal's master. A stream that was not a
+    /// pipe is restored as it was and must be left at its default here. extra_fds must be empty. NULL: the default.
     pub process: *const berth_process_options,
-    /// `veth_pair_count` pairs, beside those of the configuration's networks. NULL if there are none.
+    /// `veth_pair_count` pairs, in addition to those of the configuration's networks. NULL if there are none.
     pub veth_pairs: *const berth_veth_pair,
     pub veth_pair_count: usize,
-    /// `cgroup_root_count` places, instead of the container's own cgroups. NULL if there are none.
+    /// `cgroup_root_count` roots, instead of the container's own cgroups. NULL if there are none.
     pub cgroup_roots: *const berth_cgroup_root,
     pub cgroup_root_count: usize,
-    /// The security profile instead of the dumped one: "apparmor:NAME" or "selinux:LABEL". NULL: the dumped one.
+    /// Security label that replaces the dumped one: "apparmor:NAME" or "selinux:LABEL". NULL: the dumped one.
     pub lsm_profile: *const c_char,
-    /// An SELinux label for the restored mounts. NULL: none.
+    /// SELinux label for the restored mounts. NULL: none.
     pub lsm_mount_context: *const c_char,
     /// As in berth_checkpoint_options.
     pub config_file: *const c_char,
@@ -189,27 +189,28 @@ unsafe impl Grows for berth_restore_options {
 
 const _: () = assert!(size_of::<berth_restore_options>() == 104, "members are only added, at the end");
 
-/// Makes the options the default: zeros, and the size. `size` is sizeof(berth_checkpoint_options); nothing beyond it is
-/// written. NULL is left alone.
+/// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_checkpoint_options); nothing
+/// beyond it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_checkpoint_options_init(options: *mut berth_checkpoint_options, size: usize) {
     infallible((), || sized::init(options, size));
 }
 
-/// Makes the options the default: zeros, and the size. `size` is sizeof(berth_restore_options); nothing beyond it is
-/// written. NULL is left alone.
+/// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_restore_options); nothing beyond
+/// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_restore_options_init(options: *mut berth_restore_options, size: usize) {
     infallible((), || sized::init(options, size));
 }
 
-/// What CRIU can do here, as a JSON object: "path", "version" ("4.1.1"), "usable" (whether this library can work with that
-/// version), "kernel" ("supported", and in "says" the lines of CRIU's own check, criu(8) "check"), and "features"
-/// ("memoryTracking", "lazyPages", "pidfdStore").
+/// Return what CRIU supports on this host, as a JSON object: "path", "version" ("4.1.1"), "usable" (whether libberth
+/// supports that version), "kernel" ("supported", and in "says" the lines of CRIU's own check, criu(8) "check"), and
+/// "features" ("memoryTracking", "lazyPages", "pidfdStore").
 ///
-/// `json` is released with berth_string_free. Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
+/// Release `json` with berth_string_free. Starts CRIU and blocks until it has answered, at most a minute. Changes
+/// nothing.
 ///
-/// Errors: BERTH_E_UNSUPPORTED with ENOENT if there is no CRIU; BERTH_E_CRIU if it does not answer as CRIU does;
+/// Errors: BERTH_E_UNSUPPORTED with ENOENT if there is no CRIU; BERTH_E_CRIU if the program does not behave as CRIU;
 /// BERTH_E_TIMEOUT.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_criu_check(
@@ -223,22 +224,25 @@ pub extern "C" fn berth_criu_check(
     })
 }
 
-/// Dumps the processes of a running or paused container into images, from which berth_container_restore makes them anew, here
-/// or on another host. Afterwards the container is stopped (berth_container_delete removes what is left of it), unless
-/// `options` let it run on.
+/// Dump the processes of a running or paused container into images, from which berth_container_restore recreates them,
+/// here or on another host. Afterwards the container is stopped (berth_container_delete removes it), unless `options`
+/// leave it running.
 ///
-/// The images are those of criu(8), with "descriptors.json" beside them: a JSON array of what the standard streams were. It is
-/// written last: a directory without it is no checkpoint. docs/checkpoint.md says what cannot be dumped, and what to do.
+/// The image format is criu(8)'s, with an additional "descriptors.json": a JSON array of what the standard streams
+/// were. It is written last: a directory without it holds no checkpoint. docs/checkpoint.md lists what cannot be
+/// dumped, and remedies.
 ///
-/// Blocks until CRIU is done, at most the timeout of the options; other calls that change the container wait meanwhile. The
-/// container's networks are off their bridges while its processes stand still.
+/// Blocks until CRIU is done, at most the timeout of the options; other calls that change the container wait. The
+/// container's networks are detached from their bridges while its processes are stopped.
 ///
-/// After an error the container goes on as before, or is paused as before; a directory that was made for the images is gone.
+/// After an error the container continues, or stays paused, as before; a directory that was created for the images is
+/// removed.
 ///
-/// Errors: BERTH_E_CRIU with CRIU's errno, its first errors and advice in the message, and in berth_error_detail_json "log",
-/// the end of its log, and "log_file", where all of it is; BERTH_E_TIMEOUT, after which CRIU was killed; BERTH_E_UNSUPPORTED
-/// if there is no CRIU, the kernel lacks what the options need, the configuration has a namespace that cannot be dumped, or
-/// the container has a process that does not descend from its init; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+/// Errors: BERTH_E_CRIU with CRIU's errno, its first errors and a remedy in the message, and in berth_error_detail_json
+/// "log", the end of its log, and "log_file", its path; BERTH_E_TIMEOUT, after which CRIU was killed;
+/// BERTH_E_UNSUPPORTED if there is no CRIU, the kernel lacks what the options need, the configuration has a namespace
+/// that cannot be dumped, or the container has a process that does not descend from its init; BERTH_E_NOT_RUNNING,
+/// BERTH_E_NOT_FOUND, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_checkpoint(
     container: Option<&berth_container>,
@@ -251,22 +255,20 @@ pub extern "C" fn berth_container_checkpoint(
     })
 }
 
-/// Makes a container from the images of a checkpoint. Its processes go on where they were.
+/// Restore a container from the images of a checkpoint. Its processes continue where they were.
 ///
-/// `id` must be free: a stopped container of the same id is deleted first (berth_container_delete). `config` says what the
-/// container may be and do: its namespaces, mounts, cgroups, limits, networks and hooks are taken from there, not from the
-/// images, and must be the dumped container's but for paths of the host. `options` are required: they name the images.
-/// `container` is released with berth_container_free; its init is a child of the calling process, and everything can be done
-/// with it that can be done with one that was started.
+/// `id` must be free: delete a stopped container of the same id first (berth_container_delete). Namespaces, mounts,
+/// cgroups, limits, networks and hooks come from `config`, not from the images; it must be the dumped container's
+/// configuration, except for host paths. `options` are required: they name the images.
 ///
-/// Images are data that CRIU, which is root, acts upon: take them only from those whom you would let run the container. What
-/// goes beyond the configuration (namespaces, cgroups, capabilities, new privileges) is an error before anything runs.
+/// CRIU processes images as root: restore only images from sources that you would allow to run the container. Whatever
+/// exceeds the configuration (namespaces, cgroups, capabilities, new privileges) is an error before anything runs.
 ///
-/// Runs the prestart and createRuntime hooks when the namespaces are there, and no others. Blocks until the processes run, at
-/// most the timeout of the options and the time of the hooks. After an error nothing is left.
+/// Runs the prestart and createRuntime hooks when the namespaces exist, and no other hooks. Blocks until the processes
+/// run, at most the timeout of the options plus the time of the hooks. After an error nothing is left behind.
 ///
-/// Errors: as berth_container_create and berth_container_checkpoint; BERTH_E_INVALID_ARGUMENT if a stream is to be led
-/// elsewhere that was no pipe; BERTH_E_SYSTEM with ENOENT if the directory holds no checkpoint.
+/// Errors: as berth_container_create and berth_container_checkpoint; BERTH_E_INVALID_ARGUMENT if a stream that was not
+/// a pipe is to be replaced; BERTH_E_SYSTEM with ENOENT if the directory holds no checkpoint.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_restore(
     runtime: Option<&berth_runtime>,

@@ -9,13 +9,15 @@ use super::{args, memory};
 use crate::container::explain;
 use crate::spec::Config;
 
-/// A checked OCI configuration (config.json). Immutable; one can serve many containers. Released with berth_config_free.
+/// A validated OCI configuration (config.json). Immutable; one configuration can be used for many containers. Release
+/// with berth_config_free.
 pub struct berth_config(pub(super) Config);
 
-/// Reads config.json in the directory `bundle` (OCI "Filesystem Bundle"). Relative paths in it are relative to the bundle.
+/// Read config.json from the directory `bundle` (OCI "Filesystem Bundle"). Relative paths in it are relative to the
+/// bundle.
 ///
-/// The text is checked as berth_config_from_json says. Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED;
-/// BERTH_E_SYSTEM with ENOENT if there is no such file.
+/// The document is validated as by berth_config_from_json. Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED;
+/// BERTH_E_SYSTEM with ENOENT if the file does not exist.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_from_bundle(
     bundle: *const c_char,
@@ -29,7 +31,7 @@ pub extern "C" fn berth_config_from_bundle(
     })
 }
 
-/// Reads the file `file` in place of config.json in the directory `bundle`. Otherwise as berth_config_from_bundle.
+/// Read the file `file` instead of config.json, with the directory `bundle`. Otherwise as berth_config_from_bundle.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_from_file(
     bundle: *const c_char,
@@ -45,8 +47,8 @@ pub extern "C" fn berth_config_from_file(
     })
 }
 
-/// Takes the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to be used instead of
-/// root.path. Without a bundle the paths in the text are absolute.
+/// Parse the text of a configuration (OCI "Configuration"). `rootfs` is optional: a directory to use instead of
+/// root.path. Paths in the text must be absolute, since there is no bundle.
 ///
 /// The text is checked at once and in full, without a look at the host: types, bounds, names, contradictions. Errors:
 /// BERTH_E_CONFIG_INVALID if something is wrong, BERTH_E_UNSUPPORTED if it asks for something that this version
@@ -67,8 +69,8 @@ pub extern "C" fn berth_config_from_json(
     })
 }
 
-/// The configuration to begin with, the one that `runc spec` writes: a shell on a terminal, in new namespaces, with a
-/// read-only root filesystem at "rootfs". `json` is released with berth_string_free.
+/// Return a default configuration, the one that `runc spec` writes: a shell on a terminal, in new namespaces, with a
+/// read-only root filesystem at "rootfs". Release `json` with berth_string_free.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_default_json(
     json: Option<&mut MaybeUninit<*mut c_char>>,
@@ -77,8 +79,8 @@ pub extern "C" fn berth_config_default_json(
     call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_json()))
 }
 
-/// The same for a caller without privileges, as `runc spec --rootless` writes it: in a user namespace whose root is `uid` and
-/// `gid` of the host, with the host's network, and without limits. `json` is released with berth_string_free.
+/// Return a default configuration for an unprivileged caller, as `runc spec --rootless` writes it: a user namespace
+/// whose root is `uid` and `gid` of the host, the host's network, and no limits. Release `json` with berth_string_free.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_default_rootless_json(
     uid: u32,
@@ -89,14 +91,14 @@ pub extern "C" fn berth_config_default_rootless_json(
     call(error, || memory::give_text(args::out_pointer(json, "json")?, &Config::default_rootless_json(uid, gid)?))
 }
 
-/// The same configuration with networks and routes, which config.json has no place for: a new object, which replaces
-/// those that `config` may have had. `networks_json` is an object with the arrays "networks" (of type "loopback" or "veth")
-/// and "routes"; docs/networks.md has its members. It is checked at once and in full, without a look at the host.
-/// A configuration that gives a fixed address or host name serves one container at a time.
+/// Copy a configuration and set its networks and routes, which config.json cannot express; they replace those that
+/// `config` may have. `networks_json` is an object with the arrays "networks" (of type "loopback" or "veth") and
+/// "routes"; docs/networks.md describes the members. It is validated completely, without accessing the host. A
+/// configuration with a fixed address or host interface name can be used for one container at a time.
 ///
-/// `with_networks` is released with berth_config_free, as `config` still must be; the text is not part of
-/// berth_config_to_json. Errors: BERTH_E_CONFIG_INVALID with the JSON path in `networks_json`, like "networks[0].address";
-/// names that the document does not know are refused.
+/// Release `with_networks` with berth_config_free; `config` stays valid and must be released, too. berth_config_to_json
+/// does not include the networks. Errors: BERTH_E_CONFIG_INVALID with the JSON path in `networks_json`, like
+/// "networks[0].address"; unknown members are refused.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_with_networks(
     config: Option<&berth_config>,
@@ -112,8 +114,9 @@ pub extern "C" fn berth_config_with_networks(
     })
 }
 
-/// Asks the host for what the configuration names: the root filesystem, namespaces to join, hooks, sources of bind
-/// mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create does the same first.
+/// Check what the configuration refers to on the host: the root filesystem, namespaces to join, hooks, sources of bind
+/// mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create makes the same checks
+/// first.
 ///
 /// Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.
 #[unsafe(no_mangle)]
@@ -141,7 +144,7 @@ pub extern "C" fn berth_config_explain_json(
     })
 }
 
-/// The text that the configuration was made from. `json` is released with berth_string_free.
+/// Return the text that the configuration was made from. Release `json` with berth_string_free.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_to_json(
     config: Option<&berth_config>,
@@ -154,7 +157,7 @@ pub extern "C" fn berth_config_to_json(
     })
 }
 
-/// Releases a configuration; containers made from it do not need it any more. NULL is fine.
+/// Release a configuration. Containers created from it do not need it. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_free(config: Option<Box<berth_config>>) {
     infallible((), || drop(config));

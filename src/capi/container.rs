@@ -15,13 +15,13 @@ use crate::container::delete::Force;
 use crate::container::signal::Recipients;
 use crate::spec;
 
-/// For berth_container_signal: to every process of the container.
+/// For berth_container_signal: signal every process of the container.
 pub const BERTH_SIGNAL_ALL: u32 = 1;
 
-/// For berth_container_delete: kill what runs.
+/// For berth_container_delete: kill the container first if it is running.
 pub const BERTH_DELETE_FORCE: u32 = 1;
 
-/// A handle on one container. Several handles, also in several processes, may mean the same container. Released with
+/// A handle of one container. Several handles, also in several processes, may refer to the same container. Release with
 /// berth_container_free.
 pub struct berth_container {
     pub(super) container: Container,
@@ -35,14 +35,15 @@ impl From<Container> for berth_container {
     }
 }
 
-/// Creates a container (OCI "create"): namespaces, cgroups, root filesystem and hooks are set up, and its init waits for
-/// berth_container_start. Its status is BERTH_STATUS_CREATED.
+/// Create a container (OCI "create"): set up namespaces, cgroups, root filesystem and hooks. Init then waits for
+/// berth_container_start. The status is BERTH_STATUS_CREATED.
 ///
-/// `id`: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique below the state
-/// root. `options` is optional. The streams and the terminal that they ask for are those of berth_container_init_process.
-/// `container` is released with berth_container_free; init is a child of the calling process.
+/// `id`: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique in the state root.
+/// `options` is optional; the streams and the terminal that it asks for belong to berth_container_init_process. Release
+/// `container` with berth_container_free. Init is a child of the caller.
 ///
-/// Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
+/// Blocks until setup is complete: at most the setup timeout, plus the time of the hooks. After an error nothing is
+/// left behind.
 ///
 /// Errors: BERTH_E_ID_INVALID, BERTH_E_ID_IN_USE; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED as berth_config_validate,
 /// before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
@@ -67,8 +68,8 @@ pub extern "C" fn berth_container_create(
     })
 }
 
-/// Creates and starts a container: berth_container_create and berth_container_start in one. After an error nothing is
-/// left. Errors: as both.
+/// Create and start a container: berth_container_create and berth_container_start in one call. After an error nothing
+/// is left behind. Errors: as both.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_run(
     runtime: Option<&berth_runtime>,
@@ -89,8 +90,7 @@ pub extern "C" fn berth_container_run(
     })
 }
 
-/// A handle on a container that exists, made by this or any other process. `container` is released with
-/// berth_container_free.
+/// Open an existing container, created by this or another process. Release `container` with berth_container_free.
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_ID_INVALID.
 #[unsafe(no_mangle)]
@@ -108,17 +108,17 @@ pub extern "C" fn berth_container_load(
     })
 }
 
-/// Releases a handle. The container is not touched. NULL is fine.
+/// Release a handle. The container is not affected. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_free(container: Option<Box<berth_container>>) {
     infallible((), || drop(container));
 }
 
-/// Starts a created container (OCI "start"), and returns when its program runs. Every process may do it, not only the
+/// Start a created container (OCI "start"). Returns when its program runs. Any process may call it, not only the
 /// creator.
 ///
-/// Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed the error says why,
-/// and the container is stopped. If a poststart hook fails the container is killed.
+/// Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed, the error says
+/// why, and the container is stopped. If a poststart hook fails, the container is killed.
 ///
 /// Errors: BERTH_E_ALREADY_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_RUNNING if it is stopped; BERTH_E_NOT_FOUND if it was
 /// deleted; BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_BUSY.
@@ -130,9 +130,9 @@ pub extern "C" fn berth_container_start(
     call(error, || args::handle(container, "container")?.container.start())
 }
 
-/// Executes a further process in the container, and returns when its program runs. `process_json` is an OCI "process"
-/// object, checked as the one of a configuration; what it leaves out of capabilities and the like is the container's own.
-/// `options` is optional. `process` is released with berth_process_free; it is a child of the calling process.
+/// Execute another process in the container. Returns when its program runs. `process_json` is an OCI "process" object,
+/// validated like that of a configuration; capabilities and other security settings that it omits are the container's
+/// own. `options` is optional. Release `process` with berth_process_free; it is a child of the caller.
 ///
 /// The container must be running or created. Blocks at most the setup timeout.
 ///
@@ -156,13 +156,13 @@ pub extern "C" fn berth_container_exec(
     })
 }
 
-/// Sends a signal to the container's init, or with BERTH_SIGNAL_ALL in `flags` to all its processes. A paused container
-/// takes SIGKILL at once; other signals reach it when it is resumed.
+/// Send a signal to the container's init, or with BERTH_SIGNAL_ALL in `flags` to all its processes. A paused container
+/// handles SIGKILL at once and other signals when it is resumed.
 ///
-/// Blocks with BERTH_SIGNAL_ALL only: SIGKILL until the processes are gone, other signals while it is made sure that none
-/// is missed; at most the cgroup timeout.
+/// Blocks only with BERTH_SIGNAL_ALL: for SIGKILL until the processes are gone, for other signals until every process
+/// has received it; at most the cgroup timeout.
 ///
-/// Errors: BERTH_E_NOT_RUNNING if there is no init to take it, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT; BERTH_E_BUSY with
+/// Errors: BERTH_E_NOT_RUNNING if init has ended, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT; BERTH_E_BUSY with
 /// BERTH_SIGNAL_ALL.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_signal(
@@ -178,8 +178,8 @@ pub extern "C" fn berth_container_signal(
     })
 }
 
-/// Freezes all processes of a running or created container, and returns when the kernel says that they are frozen
-/// (cgroups(7), freezer). Blocks at most the cgroup timeout; if they cannot be frozen by then, they run on.
+/// Freeze all processes of a running or created container (cgroups(7), freezer). Returns when the kernel reports that
+/// they are frozen. Blocks at most the cgroup timeout; if they cannot be frozen by then, they keep running.
 ///
 /// Errors: BERTH_E_PAUSED if it is already, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
@@ -190,7 +190,7 @@ pub extern "C" fn berth_container_pause(
     call(error, || args::handle(container, "container")?.container.pause())
 }
 
-/// Lets a paused container go on. Blocks as berth_container_pause.
+/// Resume a paused container. Blocks as berth_container_pause.
 ///
 /// Errors: BERTH_E_NOT_PAUSED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
@@ -201,19 +201,20 @@ pub extern "C" fn berth_container_resume(
     call(error, || args::handle(container, "container")?.container.resume())
 }
 
-/// Changes the limits of a container that is running, created or paused. `resources_json` is an OCI "linux.resources" object:
-/// what it gives takes the place of what was set, member by member, lists as a whole; what it does not give stays as it
-/// is, also the device rules. The change is saved: berth_container_config_json gives it, and a later change begins from it.
+/// Update the limits of a running, created or paused container. `resources_json` is an OCI "linux.resources" object.
+/// Its members replace the current ones, one by one and lists as a whole; members that it omits do not change,
+/// including device rules. The result is saved: berth_container_config_json returns it, and later updates start from
+/// it.
 ///
-/// Beside the members of "linux.resources" it may have "intelRdt" with "l3CacheSchema", "memBwSchema" and "schemata" of
-/// "linux.intelRdt", for a container whose configuration has that.
+/// In addition to the members of "linux.resources" it may have "intelRdt" with "l3CacheSchema", "memBwSchema" and
+/// "schemata" of "linux.intelRdt", for a container whose configuration has that.
 ///
-/// If anything fails, what was written before is taken back, and the change is not saved; "restored" in
-/// berth_error_detail_json is false, and the message says what is not back, if the kernel did not let it.
+/// If any step fails, the previous values are written back and nothing is saved. If the kernel refuses that, "restored"
+/// in berth_error_detail_json is false, and the message says which values could not be restored.
 ///
-/// Errors: BERTH_E_CONFIG_INVALID with the field's JSON path in the configuration ("linux.resources.memory.limit"), before
-/// anything was touched; BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel refuses a value,
-/// with the field, the file, the value and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
+/// Errors: BERTH_E_CONFIG_INVALID with the field's JSON path in the configuration ("linux.resources.memory.limit"),
+/// before anything was changed; BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel rejects
+/// a value, with the field, the file, the value and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_set(
     container: Option<&berth_container>,
@@ -223,13 +224,13 @@ pub extern "C" fn berth_container_set(
     call(error, || args::handle(container, "container")?.container.set(args::text(resources_json, "resources_json")?))
 }
 
-/// Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its poststop
-/// hooks run (one that fails is told to the log only). With BERTH_DELETE_FORCE in `flags` a container in any state is
-/// killed first, and also what is left of one whose creator was killed is removed. The id may be used again. Handles stay
-/// valid; their calls fail with BERTH_E_NOT_FOUND. An exit status that a handle has seen stays with it.
+/// Delete a stopped container (OCI "delete"): remove remaining processes, cgroups and state, then run its poststop
+/// hooks (a failing one is only logged). With BERTH_DELETE_FORCE in `flags`, kill a container in any state first; this
+/// also removes what a killed creator left behind. Afterwards the id can be used again. Handles stay valid; their calls
+/// fail with BERTH_E_NOT_FOUND. A handle keeps an exit status that it has read.
 ///
-/// Blocks until everything is gone: at most twice the cgroup timeout, and the time of the hooks. After an error it may be
-/// called again.
+/// Blocks until everything is removed: at most twice the cgroup timeout, plus the time of the hooks. After an error it
+/// can be called again.
 ///
 /// Errors: BERTH_E_NOT_STOPPED, BERTH_E_NOT_FOUND, BERTH_E_TIMEOUT if a process could not be killed, BERTH_E_BUSY.
 #[unsafe(no_mangle)]

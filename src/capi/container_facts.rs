@@ -1,4 +1,4 @@
-//! A container: what can be asked about it.
+//! Queries of a container.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
@@ -11,54 +11,54 @@ use super::sized::{self, Grows};
 use super::{args, memory};
 use crate::stats::Stats;
 
-/// What a container has used. Every number is UINT64_MAX if the host does not offer it; a limit is, too, if there is none.
-/// Set `size` to sizeof(berth_stats) before the call.
+/// Resource usage of a container. A member is UINT64_MAX if the host does not provide it, or, for a limit, if there is
+/// none. Set `size` to sizeof(berth_stats) before the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_stats {
     /// sizeof(berth_stats).
     pub size: usize,
-    /// CPU time used by all processes, living and dead, in nanoseconds.
+    /// CPU time of all processes, running and ended, in nanoseconds.
     pub cpu_usage_ns: u64,
     pub cpu_user_ns: u64,
     pub cpu_system_ns: u64,
-    /// Enforcement periods in which the container had something to run.
+    /// Number of enforcement periods in which the container had runnable tasks.
     pub cpu_periods: u64,
-    /// Periods in which it was held back by its quota.
+    /// Number of periods in which the container was throttled by its quota.
     pub cpu_throttled_periods: u64,
     pub cpu_throttled_ns: u64,
-    /// Memory in bytes, with the page cache.
+    /// Memory usage in bytes, including the page cache.
     pub memory_usage: u64,
     pub memory_limit: u64,
-    /// The highest usage so far (cgroup v2: Linux 5.19).
+    /// Maximum memory usage in bytes (cgroup v2: Linux 5.19).
     pub memory_peak: u64,
-    /// Swap in bytes, without memory.
+    /// Swap usage in bytes, excluding memory.
     pub memory_swap_usage: u64,
     pub memory_swap_limit: u64,
-    /// Processes of the container that the OOM killer has killed.
+    /// Number of the container's processes that the OOM killer has killed.
     pub oom_kills: u64,
-    /// Threads, which is what the kernel counts here.
+    /// Number of tasks (threads).
     pub pids_current: u64,
     pub pids_limit: u64,
-    /// How often memory was at its limit.
+    /// Number of times that memory usage reached the limit.
     pub memory_limit_hits: u64,
-    /// Memory of processes that no file is behind.
+    /// Anonymous memory in bytes.
     pub memory_anon: u64,
-    /// Page cache.
+    /// Page cache in bytes.
     pub memory_file: u64,
-    /// The part of it that was not used lately: usage without it is what cannot be had back easily.
+    /// Page cache on the inactive list, in bytes. Working set = memory_usage - memory_inactive_file.
     pub memory_inactive_file: u64,
-    /// Memory of the kernel's own.
+    /// Kernel memory in bytes.
     pub memory_kernel: u64,
     pub page_faults: u64,
-    /// Those that had to wait for a disk.
+    /// Page faults that needed disk I/O.
     pub page_faults_major: u64,
-    /// All block devices together.
+    /// Sums over all block devices.
     pub io_read_bytes: u64,
     pub io_write_bytes: u64,
     pub io_reads: u64,
     pub io_writes: u64,
-    /// Time in which at least one task (some) or every task (full) waited for a resource (PSI).
+    /// Time in nanoseconds in which at least one task (some) or all tasks (full) were stalled on a resource (PSI).
     pub cpu_pressure_some_ns: u64,
     pub cpu_pressure_full_ns: u64,
     pub memory_pressure_some_ns: u64,
@@ -115,14 +115,14 @@ impl From<Stats> for berth_stats {
     }
 }
 
-/// The container's id. Valid as long as the handle; NULL for NULL.
+/// Return the container's id. Valid as long as the handle; NULL for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_id(container: Option<&berth_container>) -> *const c_char {
     container.map_or(std::ptr::null(), |container| container.id.as_ptr())
 }
 
-/// The container's status at this moment, a BERTH_STATUS_... constant. It is asked of the kernel each time: other
-/// processes may have changed it.
+/// Return the container's current status, a BERTH_STATUS_... constant. It is computed from the kernel's state on every
+/// call, because other processes may have changed it.
 ///
 /// Errors: BERTH_E_NOT_FOUND if it was deleted.
 #[unsafe(no_mangle)]
@@ -138,10 +138,11 @@ pub extern "C" fn berth_container_status(
     })
 }
 
-/// The container's state as JSON: OCI "State" (ociVersion, id, status, pid, bundle, annotations), and beside it rootfs,
-/// created, initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The status may also be "paused".
+/// Return the container's state as JSON: OCI "State" (ociVersion, id, status, pid, bundle, annotations) with the
+/// additional members rootfs, created, initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The
+/// status may also be "paused".
 ///
-/// `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND.
+/// Release `json` with berth_string_free. Errors: BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_state_json(
     container: Option<&berth_container>,
@@ -154,8 +155,8 @@ pub extern "C" fn berth_container_state_json(
     })
 }
 
-/// The configuration that the container was created from, as it was given, with the limits that berth_container_set has
-/// changed. `json` is released with berth_string_free.
+/// Return the configuration that the container was created from, as it was given, with the limits that
+/// berth_container_set has changed. Release `json` with berth_string_free.
 ///
 /// Errors: BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -170,8 +171,8 @@ pub extern "C" fn berth_container_config_json(
     })
 }
 
-/// The ids of all processes in the container's cgroups, in the caller's pid namespace and in ascending order. `pids`
-/// becomes an array of `count` numbers, released with berth_pids_free; NULL if there are none.
+/// Return the ids of all processes in the container's cgroups, in the caller's pid namespace and in ascending order.
+/// `pids` receives an array of `count` numbers, or NULL if there are none. Release it with berth_pids_free.
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]
@@ -191,18 +192,18 @@ pub extern "C" fn berth_container_pids(
     })
 }
 
-/// Releases an array of berth_container_pids. NULL is fine.
+/// Release an array that berth_container_pids has returned. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_pids_free(pids: *mut i32) {
     memory::release(pids);
 }
 
-/// What the container has used so far (cgroups(7)). The caller sets stats->size before. Members that only a newer header
-/// than the library's has become UINT64_MAX.
+/// Read the container's resource usage (cgroups(7)). Set stats->size before the call. Members that only a newer header
+/// than the library has are set to UINT64_MAX.
 ///
-/// Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with the handle),
-/// and later calls read them again, without allocating memory and without a look at the state directory. All handles
-/// together keep at most a quarter of RLIMIT_NOFILE; the others open the files each time.
+/// Designed for frequent calls: the first call opens the files that are read (up to 25 descriptors, closed with the
+/// handle); later calls read them again, without allocating memory and without accessing the state directory. All
+/// handles together keep at most a quarter of RLIMIT_NOFILE open; further handles open the files on each call.
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]
@@ -218,13 +219,13 @@ pub extern "C" fn berth_container_stats(
     })
 }
 
-/// Everything that is known of the container's usage, as the JSON object that runc's "events --stats" gives as "data":
-/// "cpu" (with times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
+/// Return all statistics of the container as JSON, in the format of "data" in runc's "events --stats": "cpu" (with
+/// times of each CPU on cgroup v1, and pressure), "cpuset", "memory" (with all of memory.stat as "raw", and
 /// "event_count"), "pids", "blkio", "hugetlb", "intel_rdt" (empty without linux.intelRdt), "network_interfaces" (each
-/// interface of the container's network namespace as its processes see it; none if it has the host's), and, not in runc's,
-/// "rdma". Members that runc leaves out when they are 0 are left out.
+/// interface of the container's network namespace as its processes see it; none if it has the host's), and, in addition
+/// to runc's, "rdma". Members that runc omits when they are 0 are omitted.
 ///
-/// `json` is released with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+/// Release `json` with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_stats_json(
     container: Option<&berth_container>,
@@ -237,8 +238,8 @@ pub extern "C" fn berth_container_stats_json(
     })
 }
 
-/// Waits until the container's init has ended, and tells how: berth_process_wait for init, with the same parameters and
-/// errors. A handle that has seen init end tells it also after the container was deleted.
+/// Wait until the container's init has ended and return how: as berth_process_wait for init, with the same parameters
+/// and errors. A handle that has seen init end returns its status also after the container was deleted.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_wait(
     container: Option<&berth_container>,
@@ -253,13 +254,14 @@ pub extern "C" fn berth_container_wait(
     })
 }
 
-/// A descriptor for the container's init, as berth_process_pidfd: for poll(2), it becomes readable when init has ended.
+/// Return a pidfd of the container's init, as berth_process_pidfd: for poll(2), it becomes readable when init has
+/// ended.
 ///
-/// The kernel keeps init of a pid namespace from ending as long as a process in it is a zombie, which executed processes
-/// are until their status is taken: by berth_process_wait, or by any call on the container. So whoever only polls this
-/// should wait for the processes it has executed, too.
+/// The init of a pid namespace cannot end while the namespace contains a zombie. Exec'd processes are zombies until
+/// their status is read, by berth_process_wait or by any call on the container. So a caller that only polls this
+/// descriptor should wait for the processes that it has executed, too.
 ///
-/// Errors: BERTH_E_NOT_RUNNING if init is gone and this handle has not seen it; BERTH_E_NOT_FOUND.
+/// Errors: BERTH_E_NOT_RUNNING if init has ended and this handle has not seen it; BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_pidfd(
     container: Option<&berth_container>,
@@ -273,8 +275,8 @@ pub extern "C" fn berth_container_pidfd(
     })
 }
 
-/// A handle on the container's init: for its pipes and terminal, which are with the handle that created the container.
-/// `process` is released with berth_process_free.
+/// Return a process handle of the container's init, for its pipes and terminal, which belong to the handle that created
+/// the container. Release `process` with berth_process_free.
 ///
 /// Errors: as berth_container_pidfd.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Events of a container's memory.
+//! Memory events of a container.
 
 use std::mem::MaybeUninit;
 
@@ -9,17 +9,17 @@ use super::error::berth_error;
 use crate::error::Error;
 use crate::events::{Events, Level};
 
-/// A subscription to events of one container. Released with berth_event_free, which ends it.
+/// A subscription to events of one container. Release with berth_event_free, which ends it.
 pub struct berth_event(Events);
 
-/// How hard memory is to get, for berth_container_notify_memory_pressure.
+/// Memory pressure levels, for berth_container_notify_memory_pressure.
 #[repr(i32)]
 pub enum berth_pressure {
-    /// Memory is being reclaimed: caches suffer.
+    /// The kernel reclaims memory; caches shrink.
     Low = 1,
-    /// Processes wait noticeably.
+    /// Processes are stalled noticeably.
     Medium = 2,
-    /// Little work is done for want of memory; the OOM killer may be next.
+    /// Little work gets done for lack of memory; the OOM killer may be next.
     Critical = 3,
 }
 
@@ -27,23 +27,23 @@ const _: () = assert!(berth_pressure::Low as i32 == Level::Low as i32);
 const _: () = assert!(berth_pressure::Medium as i32 == Level::Medium as i32);
 const _: () = assert!(berth_pressure::Critical as i32 == Level::Critical as i32);
 
-/// What has happened since it was asked before.
+/// What has happened since the previous read.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_occurred {
-    /// How often.
+    /// Number of events.
     pub count: u64,
-    /// 1 if the container's init has ended: nothing more will come, and the descriptor stays readable. Else 0.
+    /// 1 if the container's init has ended: no more events follow, and the descriptor stays readable. Else 0.
     pub ended: i32,
     /// Always 0.
     pub reserved: i32,
 }
 
-/// Asks to be told when the container runs out of memory: on cgroup v2 each process that the OOM killer kills in it, and
-/// in cgroups below it, counts (memory.events, "oom_kill"); on v1 each time that its limit, or one above it, cannot be kept
-/// (cgroup.event_control with memory.oom_control), also when its OOM killer is disabled.
+/// Subscribe to out-of-memory events. On cgroup v2 an event is a process that the OOM killer kills in the container or
+/// in cgroups below it (memory.events, "oom_kill"). On v1 it is an out-of-memory condition of the container's limit or
+/// of one above it (cgroup.event_control with memory.oom_control), also if the OOM killer is disabled.
 ///
-/// `event` is released with berth_event_free. Only what happens after this call counts.
+/// Release `event` with berth_event_free. Only events after this call count.
 ///
 /// Errors: BERTH_E_UNSUPPORTED if there is no memory controller, BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND.
 #[unsafe(no_mangle)]
@@ -59,15 +59,15 @@ pub extern "C" fn berth_container_notify_oom(
     })
 }
 
-/// Asks to be told when memory becomes hard to get, at `level`, a BERTH_PRESSURE_... constant. Levels are independent: who
-/// wants all of them asks three times.
+/// Subscribe to memory pressure of `level`, a BERTH_PRESSURE_... constant. Levels are independent: subscribe to each
+/// that you need.
 ///
 /// On cgroup v2, by pressure stall information: BERTH_PRESSURE_LOW when some process has waited for memory for 30 ms within
 /// one second, BERTH_PRESSURE_MEDIUM for 100 ms, and BERTH_PRESSURE_CRITICAL when all processes at once have waited for
 /// 100 ms; counted at most once a second (for callers without CAP_SYS_RESOURCE: twice these times within two seconds). On v1, the kernel's own levels (memory.pressure_level), which come from how much
 /// of what is scanned can be reclaimed.
 ///
-/// Errors: as berth_container_notify_oom; BERTH_E_INVALID_ARGUMENT if there is no such level; BERTH_E_UNSUPPORTED if the
+/// Errors: as berth_container_notify_oom; BERTH_E_INVALID_ARGUMENT for an unknown level; BERTH_E_UNSUPPORTED if the
 /// kernel does not measure pressure.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_container_notify_memory_pressure(
@@ -88,9 +88,9 @@ pub extern "C" fn berth_container_notify_memory_pressure(
     })
 }
 
-/// A descriptor for the caller's own poll(2) or epoll(7): it becomes readable when there may be something for
-/// berth_event_read, and when the container's init has ended. It may be readable without anything being there. Do not read
-/// it. `fd` is the caller's to close, before berth_event_free or after it.
+/// Return a descriptor for the caller's poll(2) or epoll(7): it becomes readable when berth_event_read may return an
+/// event, and when the container's init has ended. It may be readable although there is no event. Do not read from it.
+/// The caller closes `fd`, before or after berth_event_free.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_event_fd(
     event: Option<&berth_event>,
@@ -104,8 +104,8 @@ pub extern "C" fn berth_event_fd(
     })
 }
 
-/// Takes what has happened since the last call. Blocks up to `timeout_ms` until something has. With several threads in this
-/// function each event goes to one of them. When the container's init ends, the last events come with or before "ended".
+/// Read the events since the previous call. Blocks up to `timeout_ms` until there is one. If several threads call it,
+/// each event goes to one of them. When the container's init ends, the last events are returned with or before "ended".
 ///
 /// Errors: BERTH_E_TIMEOUT if nothing has happened.
 #[unsafe(no_mangle)]
@@ -123,18 +123,18 @@ pub extern "C" fn berth_event_read(
     })
 }
 
-/// Ends a subscription. NULL is fine.
+/// End a subscription and release it. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_event_free(event: Option<Box<berth_event>>) {
     infallible((), || drop(event));
 }
 
-/// Whether the kernel's OOM killer has ended the container's init: `killed` becomes 1 if init ended by SIGKILL, processes of
-/// the container were OOM-killed, and no SIGKILL was sent through this handle; else 0. To be asked after
+/// Check whether the kernel's OOM killer has ended the container's init: `killed` becomes 1 if init ended by SIGKILL,
+/// processes of the container were OOM-killed, and no SIGKILL was sent through this handle; else 0. Call it after
 /// berth_container_wait and before berth_container_delete.
 ///
-/// The kernel counts OOM kills by cgroup, not by process: where another process of the container was OOM-killed before, a
-/// SIGKILL that came from outside of this handle is taken for one more.
+/// The kernel counts OOM kills per cgroup, not per process: if another process of the container was OOM-killed before,
+/// a SIGKILL from outside this handle is mistaken for an OOM kill of init.
 ///
 /// Errors: BERTH_E_TIMEOUT if init has not ended, BERTH_E_STATUS_UNKNOWN; BERTH_E_UNSUPPORTED if the kernel does not count
 /// (cgroup v1 before Linux 4.13, or no memory controller); BERTH_E_NOT_FOUND.

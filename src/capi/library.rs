@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::log;
 
 /// The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
-/// added; nothing is ever removed or changed under the same soname. Compare with berth_abi_version().
+/// added; nothing is removed or changed under the same soname. Compare with berth_abi_version().
 pub const BERTH_ABI_VERSION: u32 = 1;
 
-/// How much a line of the log matters.
+/// The severity of a log line.
 #[repr(i32)]
 #[derive(Clone, Copy)]
 pub enum berth_log_level {
@@ -36,26 +36,26 @@ impl From<::log::Level> for berth_log_level {
     }
 }
 
-/// Gets a line of the log: a BERTH_LOG_LEVEL_... constant, the part of the library it comes from
-/// ("berth::container::delete"), and a sentence without a newline. Both strings are valid during the call only.
+/// Receives a log line: a BERTH_LOG_LEVEL_... constant, the module that logs ("berth::container::delete"), and a
+/// message without a newline. Both strings are valid during the call only.
 pub type berth_log_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, level: i32, target: *const c_char, message: *const c_char)>;
 
-/// The library's version ("0.1.0"), as a string that is valid for ever.
+/// Return the library's version ("0.1.0"). The string is valid for ever.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// The version of the library's ABI. A program that was compiled with a BERTH_ABI_VERSION that is not greater
-/// finds every function and constant it knows.
+/// Return the version of the library's ABI. If it is not less than the BERTH_ABI_VERSION that a program was compiled
+/// with, the library has every function and constant that the program knows.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_abi_version() -> u32 {
     BERTH_ABI_VERSION
 }
 
-/// Whether the library can do something: 1 or 0. What the host's kernel offers is another question, which the calls
-/// themselves answer. A name that is not known is 0, as is NULL.
+/// Check whether the library has a feature. Returns 1 or 0; 0 for unknown names and NULL. The host's kernel may still
+/// lack what the feature needs; the calls report that.
 ///
 /// Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
 /// "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
@@ -68,11 +68,11 @@ pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
     infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())
 }
 
-/// What a configuration may say, as the features document of the OCI runtime specification (features.md): versions, hooks,
-/// mount options, namespaces, capabilities and so on that berth_config_from_json accepts. It is about this library; the
-/// kernel may lack a thing all the same, and berth_container_create then fails.
+/// Return the features document of the OCI runtime specification (features.md): the versions, hooks, mount options,
+/// namespaces, capabilities and so on that berth_config_from_json accepts. It describes this library;
+/// berth_container_create fails where the kernel lacks a feature.
 ///
-/// `json` is released with berth_string_free. Makes no system call. Errors: BERTH_E_INVALID_ARGUMENT.
+/// Release `json` with berth_string_free. Makes no system call. Errors: BERTH_E_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_features_json(
     json: Option<&mut MaybeUninit<*mut c_char>>,
@@ -81,18 +81,17 @@ pub extern "C" fn berth_features_json(
     call(error, || memory::give_text(args::out_pointer(json, "json")?, &crate::features::json()))
 }
 
-/// Sends the log to a function of the caller's; NULL ends that. Until one of the berth_log_set_... functions is called
-/// the library logs nowhere. It writes no line that a program needs: what fails is said by errors.
+/// Send the log to a callback; NULL disables it. Until a berth_log_set_... function is called the library does not log.
+/// Errors are always returned by the calls themselves; no program needs the log to work.
 ///
-/// The callback may be called from every thread that is inside a call of this library, but in one at a time per thread:
-/// what is logged while it runs in the same thread is lost. It should return soon, must not unwind or longjmp, and must
-/// not call berth_log_set_callback or berth_log_set_fd (BERTH_E_BUSY). When this function returns, no thread is in the
-/// callback set before, and none will be: its userdata may be freed.
+/// The library calls the callback from any thread that is inside one of its calls, at most once at a time per thread:
+/// lines logged by the callback's own thread while it runs are dropped. The callback should return soon, must not
+/// unwind or longjmp, and must not call berth_log_set_callback or berth_log_set_fd (BERTH_E_BUSY). When this function
+/// returns, no thread is in the previous callback and none will be: its userdata may be freed.
 ///
-/// Takes the place of a descriptor set before. Blocks as long as another thread is in the callback.
+/// Replaces a descriptor that was set before. Blocks while another thread is in the previous callback.
 ///
-/// Errors: BERTH_E_UNSUPPORTED if the program is written in Rust and has set a logger of its own for this library,
-/// BERTH_E_BUSY.
+/// Errors: BERTH_E_UNSUPPORTED if the program is written in Rust and has installed a logger of its own, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_log_set_callback(
     callback: berth_log_callback,
@@ -120,13 +119,14 @@ fn adapted(
     }))
 }
 
-/// Sends the log to a descriptor, which is duplicated; -1 ends that. Each line is a JSON object with the members "time"
-/// (RFC 3339), "level" ("error", "warn", "info", "debug", "trace"), "target" and "msg", written with one write(2).
+/// Send the log to a descriptor, which is duplicated; -1 disables it. Each line is a JSON object with the members
+/// "time" (RFC 3339), "level" ("error", "warn", "info", "debug", "trace"), "target" and "msg", written with one
+/// write(2).
 ///
-/// The log never makes a call of the library wait or fail: a line that a full pipe or socket cannot take at once is
-/// lost, and so is every line when its reader is gone, without a SIGPIPE.
+/// Logging never blocks a call or makes it fail: a line that a full pipe or socket cannot take at once is dropped, and
+/// so is every line once the reader is gone, without SIGPIPE.
 ///
-/// Takes the place of a callback set before. Blocks as long as another thread is in it.
+/// Replaces a callback that was set before. Blocks while another thread is in it.
 ///
 /// Errors: as berth_log_set_callback; BERTH_E_INVALID_ARGUMENT if `fd` is not an open descriptor.
 #[unsafe(no_mangle)]
@@ -139,14 +139,14 @@ pub extern "C" fn berth_log_set_fd(fd: i32, error: Option<&mut MaybeUninit<*mut 
     })
 }
 
-/// Says how much goes to the log: lines up to this level, a BERTH_LOG_LEVEL_... constant. BERTH_LOG_LEVEL_DEBUG, if it is
-/// never called. May be called at any time from any thread, but not from inside the log's callback (BERTH_E_BUSY).
+/// Set the most detailed level that is logged, a BERTH_LOG_LEVEL_... constant. The default is BERTH_LOG_LEVEL_DEBUG.
+/// May be called at any time from any thread, but not from inside the log callback (BERTH_E_BUSY).
 ///
-/// BERTH_LOG_LEVEL_TRACE is for finding out where the time goes: each call says when it passes the stages of its work.
-/// Such a line has the target "berth::point" and consists of the stage's name ("create.cgroups"), a space, and the
-/// nanoseconds of CLOCK_MONOTONIC (clock_gettime(2)). The names may change with the library.
+/// BERTH_LOG_LEVEL_TRACE is for profiling: each call logs when it passes a stage. Such a line has the target
+/// "berth::point" and consists of the stage's name ("create.cgroups"), a space, and the nanoseconds of CLOCK_MONOTONIC
+/// (clock_gettime(2)). The names may change between versions.
 ///
-/// Errors: BERTH_E_INVALID_ARGUMENT if the level is none of the constants, BERTH_E_BUSY.
+/// Errors: BERTH_E_INVALID_ARGUMENT if the level is not one of the constants, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit<*mut berth_error>>) -> i32 {
     call(error, || {
@@ -156,7 +156,7 @@ pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit
     })
 }
 
-/// Releases a string that a function of this library gave out. NULL is fine.
+/// Release a string that a function of this library has returned. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_string_free(string: *mut c_char) {
     memory::release(string);

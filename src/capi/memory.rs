@@ -1,5 +1,5 @@
-//! Strings and arrays for the caller. They lie in malloc(3)'s memory: releasing them needs no length, so it does not
-//! matter what the caller has written into them.
+//! Strings and arrays for the caller. They are allocated with malloc(3): releasing them needs no length, so the caller
+//! may have overwritten the contents.
 
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
@@ -8,12 +8,12 @@ use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 
-/// NUL cannot stand in a C string; it becomes the replacement character.
+/// A NUL inside a string becomes the replacement character.
 pub fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
 
-/// A copy of `values` in memory of its own; NULL for none.
+/// Copies `values` into memory of malloc(3); NULL for none.
 pub fn copy<T: Copy>(values: &[T]) -> Result<*mut T> {
     if values.is_empty() {
         return Ok(std::ptr::null_mut());
@@ -34,7 +34,7 @@ pub fn give_text(slot: &mut MaybeUninit<*mut c_char>, text: &str) -> Result<()> 
     Ok(())
 }
 
-/// Releases what [`copy`] has made.
+/// Releases memory of [`copy`].
 pub fn release<T>(memory: *mut T) {
     // SAFETY: the header asks for NULL or what this library gave out and was not released yet.
     unsafe { libc::free(memory.cast()) }

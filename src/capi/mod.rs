@@ -1,14 +1,14 @@
-//! The C ABI: every `extern "C"` function, one file per noun. They convert, delegate, and convert back; what a call
-//! means is decided elsewhere in the crate. The doc comments become `include/berth.h`.
+//! The C ABI: every `extern "C"` function, one file per noun. They convert, delegate, and convert back; the rest of the
+//! crate decides what a call does. The doc comments become `include/berth.h`.
 //!
-//! The signatures carry the contract where Rust's types can: `Option<&T>` is a handle that may be NULL,
-//! `Option<Box<T>>` one that is given back, `Option<&mut MaybeUninit<T>>` a place for a result. What types cannot
-//! carry (strings, arrays, structs with a size) comes as a raw pointer and is read by the helpers of [`args`],
-//! [`sized`] and [`memory`]: the `unsafe` of this layer is in them.
+//! The signatures express the contract where Rust's types can: `Option<&T>` is a handle that may be NULL,
+//! `Option<Box<T>>` one that is given back, `Option<&mut MaybeUninit<T>>` an output. What types cannot express
+//! (strings, arrays, structs with a size) is a raw pointer, which the helpers of [`args`], [`sized`] and [`memory`]
+//! read: the `unsafe` of this layer is in them.
 //!
-//! A panic ends at the boundary ([`boundary`]), but Rust's panic hook has written a line to the host's standard error
-//! by then, and replacing the hook would change the host. So nothing in the crate panics on purpose: a panic is a
-//! defect to be repaired.
+//! A panic stops at the boundary ([`boundary`]), but by then Rust's panic hook has written a line to the caller's
+//! standard error, and replacing the hook would change the caller. So no code of the crate panics on purpose: a panic
+//! is a defect to be fixed.
 
 // The names are C's.
 #![allow(non_camel_case_types)]

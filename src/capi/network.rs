@@ -8,18 +8,18 @@ use super::container::berth_container;
 use super::error::berth_error;
 use super::{args, memory};
 
-/// For berth_container_interfaces_json: also every interface inside the container.
+/// For berth_container_interfaces_json: include every interface inside the container.
 pub const BERTH_INTERFACES_INSIDE: u32 = 1;
 
-/// What a container's networks have carried, as JSON: the array "networks" has an object for each veth pair that
-/// berth_config_with_networks asked for and that is still there, with name, hostInterfaceName, bridge, and the counters
-/// receivedBytes, receivedPackets, receivedErrors, receivedDropped, sentBytes, sentPackets, sentErrors, sentDropped.
-/// Received is what has come into the container. With BERTH_INTERFACES_INSIDE in `flags` the array "interfaces" has
-/// every interface of the container's network namespace, with name, up, mtu, macAddress and the same counters.
+/// Return the counters of a container's networks as JSON: the array "networks" has an object for each veth pair that
+/// berth_config_with_networks has configured and that still exists, with name, hostInterfaceName, bridge, and the
+/// counters receivedBytes, receivedPackets, receivedErrors, receivedDropped, sentBytes, sentPackets, sentErrors,
+/// sentDropped. Received means received by the container. With BERTH_INTERFACES_INSIDE in `flags` the array
+/// "interfaces" has every interface of the container's network namespace, with name, up, mtu, macAddress and the same
+/// counters.
 ///
-/// `json` is released with berth_string_free. Blocks for the moment in which the kernel answers; with
-/// BERTH_INTERFACES_INSIDE a helper process is started, which ends before the call returns. The counters are those of
-/// rtnetlink(7), IFLA_STATS64.
+/// Release `json` with berth_string_free. Blocks while the kernel answers; with BERTH_INTERFACES_INSIDE it starts a
+/// helper process, which ends before the call returns. The counters are those of rtnetlink(7), IFLA_STATS64.
 ///
 /// Errors: BERTH_E_NOT_FOUND if it was deleted; with BERTH_INTERFACES_INSIDE, BERTH_E_NOT_RUNNING if it is stopped.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! A process: a container's init, or one that was executed beside it.
+//! A process of a container: its init, or an exec'd one.
 
 use std::mem::MaybeUninit;
 
@@ -9,19 +9,19 @@ use crate::error::Context;
 use crate::process::Process;
 use crate::spawn::ExitStatus;
 
-/// A process of a container. Released with berth_process_free.
+/// A process of a container. Release with berth_process_free.
 pub struct berth_process(pub(super) Process);
 
 /// How a process ended.
 #[repr(i32)]
 pub enum berth_exit {
-    /// By itself: `code` is its exit status.
+    /// It exited: `code` is its exit status.
     Exited = 1,
-    /// By a signal: `signal` is its number.
+    /// A signal killed it: `signal` is its number.
     Signaled = 2,
 }
 
-/// How a process ended, as wait(2) has it.
+/// How a process ended, as in wait(2).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_exit_status {
@@ -51,8 +51,8 @@ impl From<ExitStatus> for berth_exit_status {
     }
 }
 
-/// The process's id in the caller's pid namespace. After the process has ended and was waited for, the number may mean
-/// another process; a pidfd never does.
+/// Return the process's id in the caller's pid namespace. After the process has ended and was waited for, the number
+/// may be reused; a pidfd is not affected.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_pid(
     process: Option<&berth_process>,
@@ -66,8 +66,8 @@ pub extern "C" fn berth_process_pid(
     })
 }
 
-/// A descriptor for the process (pidfd_open(2)), for the caller's own poll(2) or epoll(7): it becomes readable when the
-/// process has ended. `fd` is the caller's to close. Take the status with berth_process_wait, not with waitid(2).
+/// Return a pidfd of the process (pidfd_open(2)), for the caller's poll(2) or epoll(7): it becomes readable when the
+/// process has ended. The caller closes `fd`. Read the status with berth_process_wait, not with waitid(2).
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_pidfd(
     process: Option<&berth_process>,
@@ -82,15 +82,16 @@ pub extern "C" fn berth_process_pidfd(
     })
 }
 
-/// Waits until the process has ended, and tells how. May be called again, and by several threads at once.
+/// Wait until the process has ended and return how. May be called repeatedly, and by several threads at once.
 ///
-/// `status` is optional. Blocks up to `timeout_ms`; no lock is held, so every other call works meanwhile.
+/// `status` is optional. Blocks up to `timeout_ms` without holding a lock, so every other call works in the meantime.
 ///
-/// Only this process is waited for, never another child of the caller, and no SIGCHLD handler is needed or in the way.
-/// Where the program's own waitpid(-1) has taken the status, or the process is another program's child, the kernel is
-/// asked for it (PIDFD_GET_INFO, Linux 6.15).
+/// Waits only for this process, never for another child of the caller; a SIGCHLD handler is neither needed nor
+/// affected. If the caller's own waitpid(-1) has consumed the status, or the process is another process's child, the
+/// kernel is asked for it (PIDFD_GET_INFO, Linux 6.15).
 ///
-/// Errors: BERTH_E_TIMEOUT if it has not ended yet; BERTH_E_STATUS_UNKNOWN if it has, and nobody can say how.
+/// Errors: BERTH_E_TIMEOUT if it has not ended yet; BERTH_E_STATUS_UNKNOWN if it has ended and its status is not
+/// available.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_wait(
     process: Option<&berth_process>,
@@ -105,7 +106,7 @@ pub extern "C" fn berth_process_wait(
     })
 }
 
-/// Sends a signal to the process (pidfd_send_signal(2)); 0 only asks whether it is there. Never reaches another process
+/// Send a signal to the process (pidfd_send_signal(2)); 0 only checks whether it exists. Never signals another process
 /// that has got the same id.
 ///
 /// Errors: BERTH_E_NOT_RUNNING if the process has ended, BERTH_E_INVALID_ARGUMENT if there is no such signal.
@@ -118,11 +119,11 @@ pub extern "C" fn berth_process_signal(
     call(error, || args::handle(process, "process")?.0.signal(signal))
 }
 
-/// The caller's ends of the pipes that were asked for with BERTH_STDIO_PIPE: fds[0] to write the process's standard input,
-/// fds[1] and fds[2] to read its output and error; -1 where there is none. Each is given once, to be closed by the caller;
-/// a second call gives -1. Those that are not taken are closed with the last handle on the process.
+/// Take the caller's ends of the pipes of BERTH_STDIO_PIPE: fds[0] writes to the process's standard input, fds[1] and
+/// fds[2] read its output and error; -1 where there is none. Each end is returned once, for the caller to close; a
+/// second call returns -1. Ends that are not taken are closed with the last handle of the process.
 ///
-/// The ends block; writing to a process that has closed its input raises SIGPIPE (pipe(7)).
+/// The ends are blocking; writing to a process that has closed its input raises SIGPIPE (pipe(7)).
 ///
 /// cbindgen:ptrs-as-arrays=[[fds; 3]]
 #[unsafe(no_mangle)]
@@ -138,8 +139,9 @@ pub extern "C" fn berth_process_take_stdio(
     })
 }
 
-/// The master of the process's terminal (pty(7)), to read and write; -1 if the process has none, or if it was sent to a
-/// console socket, or if this handle did not start the process. `fd` is the caller's to close; each call gives a new one.
+/// Return the master of the process's terminal (pty(7)), to read and write; -1 if the process has none, if it was sent
+/// to a console socket, or if this handle did not start the process. The caller closes `fd`; each call returns a new
+/// one.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_terminal(
     process: Option<&berth_process>,
@@ -153,10 +155,11 @@ pub extern "C" fn berth_process_terminal(
     })
 }
 
-/// Sets the size of the process's terminal, in characters; its foreground processes get SIGWINCH (TIOCSWINSZ(2const)).
+/// Set the size of the process's terminal, in characters; its foreground processes receive SIGWINCH
+/// (TIOCSWINSZ(2const)).
 ///
-/// Errors: BERTH_E_INVALID_ARGUMENT if this handle has no terminal (see berth_process_terminal). Whoever got the master
-/// through a console socket resizes it there.
+/// Errors: BERTH_E_INVALID_ARGUMENT if this handle has no terminal (see berth_process_terminal). The receiver of a
+/// console socket resizes the terminal itself.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_resize_terminal(
     process: Option<&berth_process>,
@@ -167,8 +170,9 @@ pub extern "C" fn berth_process_resize_terminal(
     call(error, || args::handle(process, "process")?.0.resize_terminal(rows, columns))
 }
 
-/// Releases a handle on a process, and what was not taken of its pipes and terminal. The process runs on. A process that
-/// was not waited for stays a zombie of the caller's until the caller reaps its children or ends. NULL is fine.
+/// Release a process handle, and the pipes and the terminal that were not taken. The process keeps running. A process
+/// that was not waited for stays a zombie of the caller until a later call on its container, or the caller's end. NULL
+/// is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_free(process: Option<Box<berth_process>>) {
     infallible((), || drop(process));

@@ -1,4 +1,4 @@
-//! How a process is to be started: its streams, further descriptors, terminal.
+//! Options for starting a process.
 
 use std::ffi::c_char;
 
@@ -8,16 +8,16 @@ use super::sized::{self, Grows};
 use crate::error::{Error, Result};
 use crate::process::{Keyring, MissingProgram, Paused, ProcessOptions, Stdio};
 
-/// Where a standard stream of a process leads.
+/// The kind of a standard stream.
 #[repr(i32)]
 pub enum berth_stdio {
-    /// Where the caller's own stream leads. The default.
+    /// The caller's own stream. The default.
     Inherit = 0,
-    /// To /dev/null.
+    /// /dev/null.
     Null = 1,
-    /// To the descriptor `fd` of the caller.
+    /// The caller's descriptor `fd`.
     Fd = 2,
-    /// To a new pipe, whose other end berth_process_take_stdio gives.
+    /// A new pipe; berth_process_take_stdio returns its other end.
     Pipe = 3,
 }
 
@@ -29,11 +29,11 @@ pub struct berth_stream {
     pub fd: i32,
 }
 
-/// How a process is to be started, beside its OCI specification. Fill with berth_process_options_init, or with zeros
-/// and the size.
+/// Options for starting a process, in addition to its OCI specification. Initialise with berth_process_options_init, or
+/// with zeros and the size.
 ///
-/// Whether a process has a terminal is said by its specification (process.terminal). Then its streams are the terminal's,
-/// and `stdio` must be left at its default.
+/// process.terminal in the specification decides whether the process has a terminal. If it has, its streams are the
+/// terminal, and `stdio` must be left at its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_process_options {
@@ -41,34 +41,35 @@ pub struct berth_process_options {
     pub size: usize,
     /// Standard input, output and error, by their descriptor's number: 0, 1, 2.
     pub stdio: [berth_stream; 3],
-    /// `extra_fd_count` descriptors of the caller, which become the process's 3, 4 and so on. NULL if there are none.
+    /// `extra_fd_count` descriptors of the caller, which become the process's descriptors 3, 4 and so on. NULL if there
+    /// are none.
     pub extra_fds: *const i32,
     pub extra_fd_count: usize,
-    /// A unix socket that gets the master of the process's terminal in a message (SCM_RIGHTS, unix(7)), as runc's
-    /// --console-socket. NULL: the master is given by berth_process_terminal.
+    /// Path of a unix socket to which the terminal's master is sent (SCM_RIGHTS, unix(7)), as runc's --console-socket.
+    /// NULL: berth_process_terminal returns the master.
     pub console_socket: *const c_char,
-    /// The signal that the process gets when the thread that started it ends (PR_SET_PDEATHSIG(2const): the thread, not
+    /// Signal that the process receives when the thread that started it ends (PR_SET_PDEATHSIG(2const): the thread, not
     /// the program). 0: none.
     pub parent_death_signal: i32,
     /// BERTH_PROCESS_... flags.
     pub flags: u32,
-    /// For berth_container_exec: `cgroup_count` cgroups below the container's own that the process is put into, each
-    /// "path", in all hierarchies, or "controller[,controller]:path", in those. They must exist; ".." is refused. NULL if there
-    /// are none: the container's own.
+    /// For berth_container_exec: `cgroup_count` cgroups below the container's own that the process joins. Each is
+    /// "path", for all hierarchies, or "controller[,controller]:path", for the named ones. They must exist; ".." is
+    /// refused. NULL: the container's own cgroup.
     pub cgroups: *const *const c_char,
     pub cgroup_count: usize,
 }
 
-/// For berth_process_options.flags, when a container is created: its processes keep the session keyring (keyrings(7)) of who
-/// starts them, instead of getting a new one.
+/// For berth_process_options.flags, at create: the container's processes keep the session keyring (keyrings(7)) of the
+/// process that starts them, instead of a new one.
 pub const BERTH_PROCESS_INHERIT_KEYRING: u32 = 1;
 
-/// For berth_process_options.flags, with berth_container_exec: in a container that is paused the process begins when that is
-/// resumed, and the call returns then, or fails with BERTH_E_TIMEOUT after the setup timeout.
+/// For berth_process_options.flags, with berth_container_exec: if the container is paused, wait until it is resumed.
+/// Fails with BERTH_E_TIMEOUT after the setup timeout.
 pub const BERTH_PROCESS_WAIT_WHILE_PAUSED: u32 = 2;
 
-/// For berth_process_options.flags, when a container is created: create fails (BERTH_E_SYSTEM with ENOENT) if there is no such
-/// program, as runc does. Without it that is an error of berth_container_start only: until then hooks may bring the program.
+/// For berth_process_options.flags, at create: fail (BERTH_E_SYSTEM with ENOENT) if the program does not exist, as runc
+/// does. Without it only berth_container_start fails: until then hooks may provide the program.
 pub const BERTH_PROCESS_FIND_PROGRAM: u32 = 4;
 
 // SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
@@ -79,8 +80,8 @@ unsafe impl Grows for berth_process_options {
 
 const _: () = assert!(size_of::<berth_process_options>() == 80, "members are only added, at the end");
 
-/// Makes the options the default: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond it is
-/// written. NULL is left alone.
+/// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond
+/// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_process_options_init(options: *mut berth_process_options, size: usize) {
     infallible((), || sized::init(options, size));

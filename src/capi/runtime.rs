@@ -13,78 +13,77 @@ use crate::error::{Error, Result};
 use crate::plan::RootOptions;
 use crate::runtime::{Rootless, Runtime, Settings};
 
-/// A state root with containers. Released with berth_runtime_free.
+/// A state root with its containers. Release with berth_runtime_free.
 pub struct berth_runtime(pub(super) Runtime);
 
-/// How a runtime is to work. Fill with berth_runtime_options_init, or with zeros and the size.
+/// Options of a runtime. Initialise with berth_runtime_options_init, or with zeros and the size.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_runtime_options {
     /// sizeof(berth_runtime_options).
     pub size: usize,
-    /// Where the state of the containers is kept, an absolute path of a directory for the caller alone; made if missing.
-    /// NULL: "/run/berth".
-    /// It should not outlive a reboot, because the containers do not.
+    /// Directory for the state of the containers, an absolute path; created with mode 0700 if missing. It must belong
+    /// to the caller. NULL: "/run/berth". It should not survive a reboot, because containers do not.
     pub state_root: *const c_char,
-    /// How long init may take to set a container up, without the time of hooks. 0: 60 s.
+    /// Time that init may take for setup, in milliseconds, without the time of hooks. 0: 60 s.
     pub setup_timeout_ms: i64,
-    /// How long a call waits for another thread or process that is at work on the same container, before it fails with
-    /// BERTH_E_BUSY. 0: 30 s.
+    /// Time that a call waits for the container's lock, in milliseconds, before it fails with BERTH_E_BUSY. 0: 30 s.
     pub lock_timeout_ms: i64,
-    /// How long a hook may run that has no timeout of its own. 0: 60 s.
+    /// Timeout of hooks that have none of their own, in milliseconds. 0: 60 s.
     pub hook_timeout_ms: i64,
-    /// How long freezing, killing and removing may take. 0: 30 s.
+    /// Time that freezing, killing and removing cgroups may take, in milliseconds. 0: 30 s.
     pub cgroup_timeout_ms: i64,
-    /// Who makes the cgroups of containers that are created: a BERTH_CGROUP_MANAGER_... constant. 0: this library.
+    /// Cgroup manager for new containers: a BERTH_CGROUP_MANAGER_... constant. 0: BERTH_CGROUP_MANAGER_FILES.
     pub cgroup_manager: i32,
     /// BERTH_RUNTIME_... flags.
     pub flags: u32,
-    /// CRIU's program, for checkpoint and restore. NULL: "criu" in the usual directories of the host (/usr/local/sbin,
+    /// CRIU program for checkpoint and restore. NULL: "criu" in the usual directories of the host (/usr/local/sbin,
     /// /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin).
     pub criu: *const c_char,
 }
 
-/// Who makes the cgroups of containers.
+/// The manager of containers' cgroups.
 #[repr(i32)]
 pub enum berth_cgroup_manager {
-    /// This library, in the cgroup filesystems. linux.cgroupsPath is a path.
+    /// libberth writes to the cgroup filesystems (cgroupfs). linux.cgroupsPath is a path.
     Files = 0,
-    /// systemd: each container is a transient scope (systemd.scope(5)), delegated to this library, with its limits as
-    /// properties. linux.cgroupsPath is "slice:prefix:name"; without it, "berth-<id>.scope" in system.slice. Needs a host
-    /// with cgroup v2 alone, and systemd's or D-Bus's socket below /run (else BERTH_E_UNSUPPORTED from create).
+    /// systemd: each container is a transient scope (systemd.scope(5)), delegated to libberth, with its limits as
+    /// properties. linux.cgroupsPath is "slice:prefix:name"; the default is "berth-<id>.scope" in system.slice. Needs a
+    /// host with cgroup v2 only, and systemd's or D-Bus's socket below /run (else create fails with
+    /// BERTH_E_UNSUPPORTED).
     Systemd = 1,
-    /// Nobody: containers stay in the caller's cgroups. They need a new pid namespace, and may have no linux.resources,
-    /// device rules included (BERTH_E_UNSUPPORTED); pausing, listing and signalling all of their processes, statistics and
-    /// events are BERTH_E_UNSUPPORTED.
+    /// No cgroups: containers stay in the caller's cgroups. They need a new pid namespace and may have no
+    /// linux.resources, including device rules (BERTH_E_UNSUPPORTED). Pausing, listing and signalling all processes,
+    /// statistics and events are BERTH_E_UNSUPPORTED.
     Disabled = 2,
 }
 
-/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations of a configuration whose names begin
-/// with "org.systemd.property." become properties of its scope, like "org.systemd.property.TimeoutStopUSec":
-/// "uint64 5000000" (values are in GVariant's text form). Leave it out if configurations come from others: properties of a
-/// scope can reach beyond the container.
+/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations whose names begin with
+/// "org.systemd.property." become properties of the container's scope, like "org.systemd.property.TimeoutStopUSec":
+/// "uint64 5000000" (values in GVariant's text format). Do not set it for untrusted configurations: a scope's
+/// properties can affect more than the container.
 pub const BERTH_RUNTIME_SYSTEMD_ANNOTATIONS: u32 = 1;
 
-/// For berth_runtime_options.flags: containers that are created get their root by moving its mount onto "/" and chroot(2),
-/// not by pivot_root(2), as runc's --no-pivot. For hosts whose root is the initial RAM filesystem, where pivot_root is
-/// impossible. Weaker: the host's mounts stay in the namespace beneath the root, and who may unmount that (CAP_SYS_ADMIN)
-/// reaches them. The host's procfs and sysfs are taken away before.
+/// For berth_runtime_options.flags: change the root of new containers by moving its mount onto "/" and chroot(2)
+/// instead of pivot_root(2), as runc's --no-pivot. For hosts whose root is the initial RAM filesystem, where pivot_root
+/// is impossible. Less secure: the host's mounts stay in the mount namespace beneath the root, and a process that can
+/// unmount it (CAP_SYS_ADMIN) reaches them. The host's procfs and sysfs are removed before.
 pub const BERTH_RUNTIME_NO_PIVOT: u32 = 2;
 
-/// For berth_runtime_options.flags: containers that are created with a new user namespace see the files of their root
-/// filesystem with its mappings, so that a root filesystem that belongs to the host's root belongs to theirs, and need not
-/// be changed. An id-mapped mount (Linux 5.12); create fails where the filesystem cannot have one.
+/// For berth_runtime_options.flags: mount the root filesystem of new containers with a new user namespace id-mapped
+/// (Linux 5.12). Files that belong to the host's root then belong to the container's root without being changed. create
+/// fails if the filesystem does not support id-mapped mounts.
 pub const BERTH_RUNTIME_IDMAPPED_ROOT: u32 = 4;
 
-/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_FILES: for callers without privileges, as runc's --rootless.
-/// A container without linux.cgroupsPath has cgroups of its own in those hierarchies in which the caller may make them, and
-/// if there are none, stays in the caller's cgroups, as with BERTH_CGROUP_MANAGER_DISABLED; limits that would need one are
-/// BERTH_E_UNSUPPORTED then. In a user namespace, where no device can be made, device rules that the caller may not set are
-/// left out, with a warning in the log.
+/// For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_FILES: support unprivileged callers, as runc's
+/// --rootless. A container without linux.cgroupsPath gets cgroups in those hierarchies where the caller may create
+/// them. If there are none, it stays in the caller's cgroups, as with BERTH_CGROUP_MANAGER_DISABLED, and limits that
+/// need a cgroup are BERTH_E_UNSUPPORTED. In a user namespace, where no device node can be created, device rules that
+/// the caller may not set are omitted with a warning in the log.
 pub const BERTH_RUNTIME_ROOTLESS: u32 = 8;
 
-/// For berth_runtime_options.flags: BERTH_RUNTIME_ROOTLESS if the caller, when the first container is created, is not root, or
-/// is the root of a user namespace, whose cgroups may be somebody else's.
+/// For berth_runtime_options.flags: as BERTH_RUNTIME_ROOTLESS if the caller is not root, or is root in a user namespace
+/// other than the initial one, when the first container is created.
 pub const BERTH_RUNTIME_ROOTLESS_AUTO: u32 = 16;
 
 // SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
@@ -148,18 +147,18 @@ fn manager(options: &berth_runtime_options) -> Result<Manager> {
     }
 }
 
-/// Makes the options the default: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond it is
-/// written. NULL is left alone.
+/// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond
+/// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_runtime_options_init(options: *mut berth_runtime_options, size: usize) {
     infallible((), || sized::init(options, size));
 }
 
-/// Opens a runtime. `options` is optional: NULL is the default. Several runtimes, also of several processes, may share
-/// one state root. Makes the state root if it is missing, and nothing else; containers that are there can be
+/// Open a runtime. `options` is optional: NULL selects the defaults. Several runtimes, also of several processes, may
+/// share one state root. Creates the state root if it is missing and changes nothing else; existing containers can be
 /// loaded.
 ///
-/// Errors: BERTH_E_SYSTEM with EACCES if the state root belongs to somebody else or others may write to it;
+/// Errors: BERTH_E_SYSTEM with EACCES if the state root belongs to another user or others may write to it;
 /// BERTH_E_UNSUPPORTED if the options have a member that this version does not know.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_runtime_new(
@@ -175,16 +174,16 @@ pub extern "C" fn berth_runtime_new(
     })
 }
 
-/// Releases a runtime. Its containers, and the handles on them, live on. NULL is fine.
+/// Release a runtime. Its containers and their handles are not affected. NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_runtime_free(runtime: Option<Box<berth_runtime>>) {
     infallible((), || drop(runtime));
 }
 
-/// The states of all containers below the state root, sorted by id, as a JSON array of what
-/// berth_container_state_json gives. A container that is deleted meanwhile is left out.
+/// List the states of all containers of the state root, sorted by id, as a JSON array of objects as
+/// berth_container_state_json returns them. Omits containers that are deleted in the meantime.
 ///
-/// `json` is released with berth_string_free. Does not wait for others at work on a container.
+/// Release `json` with berth_string_free. Takes no locks.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_runtime_list_json(
     runtime: Option<&berth_runtime>,
@@ -197,14 +196,14 @@ pub extern "C" fn berth_runtime_list_json(
     })
 }
 
-/// Takes back what processes have left behind that were killed while they created or deleted a container: processes,
-/// cgroups, and state. Containers that are whole, and those somebody is at work on, stay. To be called when a supervisor
-/// starts; without it, berth_container_delete with BERTH_DELETE_FORCE does the same for one id.
+/// Remove containers whose creating or deleting process was killed: their processes, cgroups and state. Complete
+/// containers, and those that another process is creating or deleting, stay. Call it when a supervisor starts;
+/// berth_container_delete with BERTH_DELETE_FORCE does the same for one id.
 ///
-/// `ids_json` is optional; it gets the removed ids as a JSON array of strings, released with berth_string_free.
+/// `ids_json` is optional; it receives the removed ids as a JSON array of strings. Release it with berth_string_free.
 ///
-/// Blocks until they are removed, at most the cgroup timeout for each. Errors: BERTH_E_TIMEOUT if a process could
-/// not be killed in time; what was removed before stays removed.
+/// Blocks until they are removed, at most the cgroup timeout for each. Errors: BERTH_E_TIMEOUT if a process could not
+/// be killed in time; containers removed before stay removed.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_runtime_recover(
     runtime: Option<&berth_runtime>,

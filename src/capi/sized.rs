@@ -1,4 +1,4 @@
-//! Structs that grow: the first member is the size of the struct as the caller was compiled with it.
+//! Extensible structs: the first member is the size of the struct as the caller was compiled with it.
 
 use std::mem::MaybeUninit;
 
@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 /// `repr(C)`, the first member is a `usize`, there is no padding, and every pattern of bytes is a valid value.
 pub unsafe trait Grows: Copy {
     const NAME: &'static str;
-    /// The size of the first version that was published. Nobody was ever compiled with a smaller one.
+    /// The size of the first published version. No caller was compiled with a smaller one.
     const FIRST: usize;
 
     fn zeroed() -> Self {
@@ -20,7 +20,7 @@ pub unsafe trait Grows: Copy {
     }
 }
 
-/// Far more than any struct will ever have: what is above was never initialised.
+/// Far larger than any struct will be: a larger size was never initialised.
 const MOST_BYTES: usize = 4096;
 
 fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
@@ -33,7 +33,7 @@ fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
     Ok(size)
 }
 
-/// The caller's struct as this version knows it; NULL is the default.
+/// Reads the caller's struct as this version knows it; NULL gives the default.
 pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
     let mut value = T::zeroed();
     if pointer.is_null() {
@@ -53,7 +53,7 @@ pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
     Ok(value)
 }
 
-/// The same, where NULL is no default.
+/// Reads the caller's struct; NULL is an error.
 pub fn read_required<T: Grows>(pointer: *const T, name: &str) -> Result<T> {
     present(pointer, name)?;
     read(pointer)
@@ -66,14 +66,14 @@ fn present<T>(pointer: *const T, name: &str) -> Result<()> {
     }
 }
 
-/// Whether the caller's struct can take a result.
+/// Checks that a result can be written to the caller's struct.
 pub fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
     present(pointer, name)?;
     size_of_callers(pointer).map(drop)
 }
 
-/// Fills the caller's struct as far as it goes. Members that only the caller knows become all ones, which is "not
-/// known" in every struct that is filled this way; its size stays.
+/// Writes the result to the caller's struct, up to its size. Members that only the caller knows become all ones, which
+/// means "unknown" in every struct that is filled this way; the size member stays.
 pub fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
     let size = size_of_callers(pointer)?;
     let skip = size_of::<usize>();
@@ -87,7 +87,7 @@ pub fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
     Ok(())
 }
 
-/// Makes the caller's struct one that says nothing but its size.
+/// Sets the caller's struct to zeros and its size.
 pub fn init<T: Grows>(pointer: *mut T, size: usize) {
     if pointer.is_null() || size < size_of::<usize>() {
         return;
@@ -103,7 +103,7 @@ pub fn init<T: Grows>(pointer: *mut T, size: usize) {
 mod tests {
     use super::*;
 
-    /// A second version: the first ended before `added`.
+    /// A second version: the first one ended before `added`.
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq)]
     struct Two {

@@ -12,24 +12,24 @@ use crate::cgroup::Cgroup;
 use crate::error::{Context, Result};
 use crate::spawn;
 
-/// Where a container is in its life (OCI "State"; *paused* is ours).
+/// The status of a container (OCI "State"; *paused* is libberth's addition).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
-    /// Somebody is at work on creating it.
+    /// The container is being created.
     Creating = 0,
-    /// Set up, its program not started.
+    /// Setup is complete; the program has not been started.
     Created = 1,
-    /// Its program runs.
+    /// The program is running.
     Running = 2,
-    /// Frozen, by pause or by somebody else.
+    /// The container's processes are frozen, by pause or through the cgroup.
     Paused = 3,
-    /// Its init has ended, or its creator was killed at work.
+    /// Init has ended, or the creator was killed.
     Stopped = 4,
 }
 
 impl Status {
-    /// As the OCI runtime specification spells it.
+    /// Returns the status as the OCI runtime specification spells it.
     pub fn name(self) -> &'static str {
         match self {
             Status::Creating => "creating",
