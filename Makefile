@@ -91,7 +91,7 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so
 	install -m 644 $(RELEASE)/libberth.a $(DESTDIR)$(LIBDIR)/libberth.a
 	install -m 644 include/berth.h bindings/cpp/berth.hpp $(DESTDIR)$(INCLUDEDIR)/
-	install -m 755 $(RELEASE)/berth-init $(DESTDIR)$(LIBEXECDIR)/berth/berth-init
+	install -m 755 $(RELEASE)/libexec/berth-init $(DESTDIR)$(LIBEXECDIR)/berth/berth-init
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	  -e 's|@VERSION@|$(VERSION)|' -e "s|@LIBS_PRIVATE@|$$(cat $(RELEASE)/native-static-libs)|" \
 	  berth.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/berth.pc

@@ -2,7 +2,7 @@
 //!
 //! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
 //! deleted; [`container`] has one file for each verb. Behind create and exec, [`plan`] compiles the configuration into
-//! a list of steps, [`spawn`] starts berth-init with it, and [`init`] is that program. [`capi`] is the same for callers in
+//! a list of steps, [`spawn`] starts berth-init with it, and [`berth_init`] is that program. [`capi`] is the same for callers in
 //! C, and everything that can call C.
 
 mod capi;
@@ -21,7 +21,6 @@ mod fd_passing;
 mod features;
 mod hooks;
 mod identity;
-mod init;
 mod log;
 pub mod network;
 mod plan;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use berth_init::wire::{self, MESSAGE_LEN, Message};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
@@ -12,7 +13,6 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
-use crate::init::wire::{self, MESSAGE_LEN, Message};
 use crate::plan;
 use crate::process::ProcessOptions;
 use crate::runtime::Runtime;

@@ -1,13 +1,14 @@
-//! A plan into bytes: see `init/wire.rs` for the layout.
+//! A plan into bytes: see `init/src/wire.rs` for the layout.
 
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use berth_init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
+
 use super::step::{Attributes, Barrier, CopyUp, Slot, Step};
 use crate::error::{Code, Error, Result};
-use crate::init::wire::{self, Header, MAGIC, MAX_PLAN, NO_SLOT};
 use crate::security::labels::Module;
 use crate::spec::number_list;
 
@@ -361,7 +362,7 @@ fn attribute_words(slot: u64, attributes: &Attributes) -> [u64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::plan::Plan;
+    use berth_init::plan::Plan;
 
     /// What init reads from what the host wrote.
     fn decoded(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Plan {

@@ -15,6 +15,7 @@ mod tests;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use berth_init::wire::SLOT_FREE;
 use serde_json::{Value, json};
 
 pub use cgroup_mount::is_delegated as delegates_cgroup;
@@ -26,7 +27,6 @@ pub use rootfs::RootOptions;
 pub(crate) use rootfs::unescape;
 pub use step::{Attributes, Barrier, CopyUp, Descriptor, Entry, Slot, Step};
 
-use crate::init::wire::SLOT_FREE;
 use crate::security::seccomp::Filter;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxIdMapping, LinuxNamespaceType, Spec};

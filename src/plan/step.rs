@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use berth_init::wire;
 use serde_json::{Map, Value, json};
 
-use crate::init::wire;
 use crate::security::labels::Module;
 use crate::security::seccomp::Filter;
 

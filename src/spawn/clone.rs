@@ -9,16 +9,14 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
+use berth_init::arch;
+use berth_init::sys::{CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
 use nix::errno::Errno;
 
 use super::image;
 use super::vfork_env::{BlockedSignals, Stack};
 use crate::children::ChildExit;
 use crate::error::{Error, Result};
-use crate::init::arch::{self, nr};
-use crate::init::sys::{CLONE_INTO_CGROUP, CLONE_PIDFD, CloneArgs};
-
-pub const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// The new process, and its pidfd.
 pub struct Child {
@@ -64,7 +62,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.start() as u64,
         stack_size: Stack::SIZE as u64,
-        ..CloneArgs::default()
+        ..CLONE_ARGS
     };
     if let Some(cgroup) = cgroup {
         args.flags |= CLONE_INTO_CGROUP;
@@ -100,11 +98,12 @@ extern "C" fn child(order: *mut u8) -> ! {
         let mut index = 0;
         while index < (*order).keep_count {
             // Not close-on-exec: in this process's own table only.
-            arch::syscall6(nr::FCNTL, *(*order).keep.add(index) as usize, libc::F_SETFD as usize, 0, 0, 0, 0);
+            let fd = *(*order).keep.add(index) as usize;
+            arch::syscall6(libc::SYS_fcntl as usize, fd, libc::F_SETFD as usize, 0, 0, 0, 0);
             index += 1;
         }
         let result = arch::syscall6(
-            nr::EXECVEAT,
+            libc::SYS_execveat as usize,
             (*order).image as usize,
             c"".as_ptr() as usize,
             (&raw const (*order).argv) as usize,
@@ -114,7 +113,7 @@ extern "C" fn child(order: *mut u8) -> ! {
         );
         (&raw mut (*order).errno).write_volatile(-result as i32);
         loop {
-            arch::syscall6(nr::EXIT, 127, 0, 0, 0, 0, 0);
+            arch::syscall6(libc::SYS_exit as usize, 127, 0, 0, 0, 0, 0);
         }
     }
 }

@@ -5,15 +5,14 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use berth_init::{PROGRAM as BYTES, sys};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use once_cell::sync::OnceCell;
 
 use crate::error::{Code, Context, Error, Result};
-use crate::init::sys;
 
-const BYTES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
 /// Where `make install` puts the same program.
 const INSTALLED: &str = env!("BERTH_INIT_PATH");
 const NAME: &CStr = c"berth-init";

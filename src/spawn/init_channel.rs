@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use berth_init::wire::{self, MESSAGE_LEN, Message};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::sys::socket::{
@@ -14,7 +15,6 @@ use super::clone::{self, Child};
 use super::{ExitStatus, NewNetwork, seccomp_diagnosis, wait};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage, reason};
-use crate::init::wire::{self, MESSAGE_LEN, Message};
 use crate::plan::{Descriptor, Plan};
 
 /// The detail of an error that names the signal which has ended init.

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -33,7 +34,6 @@ use crate::children;
 use crate::children::ChildExit;
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
-use crate::init::wire::{SLOT_CONTROL, SLOT_FREE, SLOT_PROC};
 use crate::plan::Descriptor;
 
 /// What a spawn needs beside its plan. Descriptors stay the caller's.

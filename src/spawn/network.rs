@@ -12,15 +12,14 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use super::clone::CLONE_CLEAR_SIGHAND;
+use berth_init::sys::{self, CLONE_ARGS, CLONE_CLEAR_SIGHAND, CLONE_NEWNET, CLONE_PIDFD, CloneArgs, Str};
+use berth_init::{arch, loopback};
+
 use super::init_channel::control_pair;
 use super::vfork_env::{BlockedSignals, Stack};
 use super::wait;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::init::arch;
-use crate::init::loopback;
-use crate::init::sys::{self, CLONE_NEWNET, CLONE_PIDFD, CloneArgs, Str};
 
 /// A network namespace under way.
 pub struct NewNetwork {
@@ -60,7 +59,7 @@ impl NewNetwork {
             pidfd: &raw mut pidfd as u64,
             stack: order as u64,
             stack_size: Stack::SIZE as u64,
-            ..CloneArgs::default()
+            ..CLONE_ARGS
         };
         let blocked = BlockedSignals::new()?;
         // SAFETY: the stack is large enough for `make`, which never returns and touches nothing but the order; both stay

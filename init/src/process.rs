@@ -5,14 +5,6 @@ use super::sys::*;
 use super::tree::{self, Top};
 use super::wire::Step;
 
-pub const PR_SET_PDEATHSIG: u32 = 1;
-pub const PR_SET_DUMPABLE: u32 = 4;
-pub const PR_SET_NAME: u32 = 15;
-const PR_SET_KEEPCAPS: u32 = 8;
-const PR_CAPBSET_DROP: u32 = 24;
-const PR_SET_NO_NEW_PRIVS: u32 = 38;
-const PR_CAP_AMBIENT: u32 = 47;
-
 /// Standard descriptors that lead to the host's null device lead to the container's from now on: through the host's they
 /// would hold a mount of the host's, and CRIU could not dump them. Where the container has no null device they stay.
 pub fn own_null(proc: i32) -> Result<()> {
@@ -26,7 +18,7 @@ pub fn own_null(proc: i32) -> Result<()> {
 }
 
 fn is_null(fd: i32) -> bool {
-    stat(fd).is_ok_and(|found| found.is_device(S_IFCHR, 1, 3))
+    stat(fd).is_ok_and(|found| is_device(&found, S_IFCHR, 1, 3))
 }
 
 fn replace_nulls(proc: i32, null: i32) -> Result<()> {
@@ -86,8 +78,6 @@ pub fn set_user(plan: Plan, step: &Step) -> Result<()> {
 }
 
 pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Result<()> {
-    const PR_CAP_AMBIENT_RAISE: usize = 2;
-    const PR_CAP_AMBIENT_CLEAR_ALL: usize = 4;
     capset(effective, permitted, inheritable)?;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0)?;
     for capability in 0..64 {

@@ -5,8 +5,8 @@ use super::plan::{Path, Plan};
 use super::process;
 use super::report::Report;
 use super::sys::*;
-use super::wire::*;
 use super::tree::{self, Top};
+use super::wire::*;
 use super::{home, label, loopback, network, terminal};
 
 pub struct Init {
@@ -24,8 +24,6 @@ pub struct Init {
     cut_off_later: bool,
 }
 
-const PDEATHSIG_KILL: usize = 9;
-
 impl Init {
     pub fn new(plan: Plan) -> Result<Init> {
         let slots = plan.slots()?;
@@ -33,8 +31,16 @@ impl Init {
             return Err(EPROTO);
         }
         let report = Report::new(slots[SLOT_CONTROL]);
-        Ok(Init { plan, report, slots, parent_death_signal: 0, entered_working_directory: false,
-            own_signals: false, ready_to_execute: false, cut_off_later: false })
+        Ok(Init {
+            plan,
+            report,
+            slots,
+            parent_death_signal: 0,
+            entered_working_directory: false,
+            own_signals: false,
+            ready_to_execute: false,
+            cut_off_later: false,
+        })
     }
 
     /// Never returns: the last step is exec, and everything else ends the process.
@@ -64,8 +70,8 @@ impl Init {
             Op::BecomeRoot => {
                 process::become_root()?;
                 // The change of identity has taken both back (prctl(2)).
-                prctl(process::PR_SET_DUMPABLE, 0)?;
-                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)
+                prctl(PR_SET_DUMPABLE, 0)?;
+                prctl(PR_SET_PDEATHSIG, SIGKILL)
             }
             Op::NetworkNamespace => network::enter_namespace(self.slot(a0).ok()),
             Op::Loopback => loopback::bring_up(),
@@ -161,7 +167,7 @@ impl Init {
             Op::Bounding => process::limit_bounding_set(a0),
             Op::User => {
                 process::set_user(self.plan, &step)?;
-                prctl(process::PR_SET_DUMPABLE, 0)
+                prctl(PR_SET_DUMPABLE, 0)
             }
             Op::Capabilities => process::set_capabilities(a0, a1, a2, a3),
             Op::NoNewPrivileges => process::no_new_privileges(),
@@ -247,7 +253,7 @@ impl Init {
     fn ready(&mut self) -> Result<()> {
         // Set before the word: the host's thread may end as soon as it has let us go. If it is killed before, the socket
         // closes, which ends us too.
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        prctl(PR_SET_PDEATHSIG, self.parent_death_signal)?;
         self.report.send(READY, 0, None)?;
         self.report.wait_for_go()?;
         close(self.report.fd);
@@ -284,19 +290,19 @@ impl Init {
     fn fork(&mut self, flags: u64, cgroup: u64, open: bool) -> Result<()> {
         let mut pidfd = -1i32;
         let mut args =
-            CloneArgs { flags: flags | CLONE_PARENT | CLONE_PIDFD, pidfd: &raw mut pidfd as u64, ..CloneArgs::default() };
+            CloneArgs { flags: flags | CLONE_PARENT | CLONE_PIDFD, pidfd: &raw mut pidfd as u64, ..CLONE_ARGS };
         if cgroup != NO_SLOT {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = self.slot(cgroup)? as u64;
         }
         // Inherited, so that it holds as soon as the host knows of the new process.
-        prctl(process::PR_SET_DUMPABLE, usize::from(open))?;
+        prctl(PR_SET_DUMPABLE, usize::from(open))?;
         match fork(&args)? {
             0 => {
-                prctl(process::PR_SET_PDEATHSIG, PDEATHSIG_KILL)?;
+                prctl(PR_SET_PDEATHSIG, SIGKILL)?;
                 // A host that did not get to know us must not leave us running.
                 self.report.wait_for_go()?;
-                prctl(process::PR_SET_DUMPABLE, 0)
+                prctl(PR_SET_DUMPABLE, 0)
             }
             pid => {
                 let _ = self.report.send(CHILD, pid, Some(pidfd));
@@ -413,7 +419,7 @@ impl Init {
             return Ok(());
         }
         // The setting does not survive a change of identity, so it is made here, at the last moment.
-        prctl(process::PR_SET_PDEATHSIG, self.parent_death_signal)?;
+        prctl(PR_SET_PDEATHSIG, self.parent_death_signal)?;
         self.take_signals();
         ignore_sigpipe(false);
         if !self.report.is_fifo {

@@ -101,7 +101,11 @@ impl Mounter<'_> {
 
     /// A directory for a tree that is one, a file for a file.
     fn target_for(&self, tree: i32, path: Path) -> Result<i32> {
-        if stat(tree)?.is_dir() { tree::make_directory(self.top, path) } else { tree::make_file(self.top, path) }
+        if file_type(&stat(tree)?) == S_IFDIR {
+            tree::make_directory(self.top, path)
+        } else {
+            tree::make_file(self.top, path)
+        }
     }
 
     pub fn flags(&self, step: &Step) -> Result<()> {
@@ -125,7 +129,8 @@ impl Mounter<'_> {
     /// Hides what is at a path. `empty` is the directory that hides directories, once there is one.
     pub fn mask(&mut self, step: &Step, empty: &mut i32) -> Result<()> {
         let Some(target) = existing(tree::open(self.top, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
-        let result = if stat(target)?.is_dir() { self.mask_directory(target, empty) } else { mask_file(target) };
+        let result =
+            if file_type(&stat(target)?) == S_IFDIR { self.mask_directory(target, empty) } else { mask_file(target) };
         close(target);
         result
     }
@@ -254,7 +259,7 @@ pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
 /// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).
 fn mask_file(target: i32) -> Result<()> {
     let null = open_tree(AT_FDCWD, Str::literal(c"/dev/null"), OPEN_TREE_CLONE)?;
-    let result = match stat(null)?.is_device(S_IFCHR, 1, 3) {
+    let result = match is_device(&stat(null)?, S_IFCHR, 1, 3) {
         true => attach(null, target),
         false => Err(ENODEV),
     };
@@ -309,11 +314,10 @@ impl Attributes {
             return Err(ENOSYS);
         }
         // The flags statfs(2) tells have the numbers of mount(2)'s.
-        const KEPT: u64 = 1 | 2 | 4 | 8 | 1024 | 2048 | (1 << 21);
+        const KEPT: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
         const STATFS_RELATIME: u64 = 4096;
-        const MS_RELATIME: u64 = 1 << 21;
         let found = filesystem(mount)?.flags;
-        let mut flags = found & KEPT & !MS_RELATIME;
+        let mut flags = found & KEPT;
         if found & STATFS_RELATIME != 0 {
             flags |= MS_RELATIME;
         }
@@ -324,20 +328,25 @@ impl Attributes {
 
 /// MOUNT_ATTR_… as MS_….
 fn as_mount_flags(attributes: u64) -> u64 {
-    let mut flags = attributes & 0xf; // rdonly, nosuid, nodev, noexec have the same numbers
     let pairs = [
-        (MOUNT_ATTR_NODIRATIME, 2048),
-        (MOUNT_ATTR_NOSYMFOLLOW, 256),
+        (MOUNT_ATTR_RDONLY, MS_RDONLY),
+        (MOUNT_ATTR_NOSUID, MS_NOSUID),
+        (MOUNT_ATTR_NODEV, MS_NODEV),
+        (MOUNT_ATTR_NOEXEC, MS_NOEXEC),
+        (MOUNT_ATTR_NODIRATIME, MS_NODIRATIME),
+        (MOUNT_ATTR_NOSYMFOLLOW, MS_NOSYMFOLLOW),
     ];
+    let mut flags = 0;
     for (attribute, flag) in pairs {
         if attributes & attribute != 0 {
             flags |= flag;
         }
     }
-    match attributes & MOUNT_ATTR_ATIME {
-        MOUNT_ATTR_NOATIME => flags | 1024,
-        MOUNT_ATTR_STRICTATIME => flags | 1 << 24,
-        MOUNT_ATTR_ATIME => flags | 1024 | 1 << 21 | 1 << 24,
+    match attributes & MOUNT_ATTR__ATIME {
+        MOUNT_ATTR_NOATIME => flags | MS_NOATIME,
+        MOUNT_ATTR_STRICTATIME => flags | MS_STRICTATIME,
+        // To clear them all.
+        MOUNT_ATTR__ATIME => flags | MS_NOATIME | MS_RELATIME | MS_STRICTATIME,
         _ => flags,
     }
 }

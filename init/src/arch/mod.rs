@@ -6,4 +6,4 @@ mod x86_64;
 pub use x86_64::*;
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("libberth has no src/init/arch file for this architecture yet: see src/init/arch/x86_64.rs");
+compile_error!("libberth has no init/src/arch file for this architecture yet: see init/src/arch/x86_64.rs");

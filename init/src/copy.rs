@@ -5,6 +5,10 @@
 //! The image is hostile: nothing is opened through a symlink, nothing but a regular file or a directory is opened at all,
 //! and the depth is bounded. How much there may be is bounded by the new filesystem.
 
+use core::mem::offset_of;
+
+use linux_raw_sys::general::linux_dirent64;
+
 use super::sys::*;
 
 /// Each level takes about 3 KB of the stack.
@@ -21,8 +25,8 @@ pub fn content(from: i32, to: i32) -> Result<()> {
 /// Gives the directory `to` the owner and the mode of `from`.
 pub fn owner(from: i32, to: i32) -> Result<()> {
     let found = stat(from)?;
-    chown(to, found.uid, found.gid)?;
-    chmod_at(to, DOT, found.mode as u32 & 0o7777)
+    chown(to, found.stx_uid, found.stx_gid)?;
+    chmod_at(to, DOT, found.stx_mode as u32 & 0o7777)
 }
 
 fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
@@ -37,10 +41,10 @@ fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
         }
         let mut at = 0;
         while at < count {
-            // struct linux_dirent64: inode, offset (8 bytes each), length of the entry (2), type (1), name.
-            let length = u16::from_ne_bytes([buffer.0[at + 16], buffer.0[at + 17]]) as usize;
+            let at_length = at + offset_of!(linux_dirent64, d_reclen);
+            let length = u16::from_ne_bytes([buffer.0[at_length], buffer.0[at_length + 1]]) as usize;
             // SAFETY: the kernel ends the name with a NUL within the entry, and the buffer lives until it is used.
-            let name = unsafe { Str::new(buffer.0[at + 19..].as_ptr()) };
+            let name = unsafe { Str::new(buffer.0[at + offset_of!(linux_dirent64, d_name)..].as_ptr()) };
             if !matches!(name.bytes(), b"." | b"..") {
                 entry(from, to, name, depth)?;
             }
@@ -55,7 +59,7 @@ struct Entries([u8; 2048]);
 
 fn entry(from: i32, to: i32, name: Str, depth: u32) -> Result<()> {
     let source = openat(from, name, O_PATH | O_NOFOLLOW, 0)?;
-    let result = stat(source).and_then(|found| match found.mode as u32 & S_IFMT {
+    let result = stat(source).and_then(|found| match file_type(&found) {
         S_IFDIR => subdirectory(from, to, name, &found, depth),
         S_IFREG => file(from, to, name, &found),
         S_IFLNK => symlink(source, to, name, &found),
@@ -83,7 +87,7 @@ fn subdirectory(from: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Res
 fn file(from: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
     // What has become a FIFO since it was looked at must not let us wait.
     let source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)?;
-    let result = match stat(source)?.mode as u32 & S_IFMT {
+    let result = match file_type(&stat(source)?) {
         S_IFREG => openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
         _ => Err(ELOOP),
     };
@@ -104,8 +108,8 @@ fn bytes(from: i32, to: i32) -> Result<()> {
 
 /// The owner first: changing it takes set-uid bits away.
 fn finish(fd: i32, found: &Statx) -> Result<()> {
-    chown(fd, found.uid, found.gid)?;
-    fchmod(fd, found.mode as u32 & 0o7777)?;
+    chown(fd, found.stx_uid, found.stx_gid)?;
+    fchmod(fd, found.stx_mode as u32 & 0o7777)?;
     set_times(fd, found)
 }
 
@@ -122,15 +126,15 @@ fn symlink(source: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
 }
 
 fn node(to: i32, name: Str, found: &Statx) -> Result<()> {
-    let device = super::tree::device_number(found.rdev_major, found.rdev_minor);
+    let device = super::tree::device_number(found.stx_rdev_major, found.stx_rdev_minor);
     // The umask is 0, so the mode is the node's.
-    mknodat(to, name, found.mode as u32, device)?;
+    mknodat(to, name, found.stx_mode as u32, device)?;
     chown_new(to, name, found)
 }
 
 fn chown_new(to: i32, name: Str, found: &Statx) -> Result<()> {
     let made = openat(to, name, O_PATH | O_NOFOLLOW, 0)?;
-    let result = chown(made, found.uid, found.gid);
+    let result = chown(made, found.stx_uid, found.stx_gid);
     close(made);
     result
 }

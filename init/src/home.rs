@@ -29,7 +29,7 @@ fn look_up(proc: i32, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
     let found = tree::open(Top { fd: root, strict: false }, Str::literal(c"/etc/passwd"), O_PATH);
     close(root);
     let found = found?;
-    let result = if stat(found)?.mode as u32 & S_IFMT == S_IFREG { reopen(proc, found) } else { Err(EINVAL) };
+    let result = if file_type(&stat(found)?) == S_IFREG { reopen(proc, found) } else { Err(EINVAL) };
     close(found);
     let file = result?;
     let home = search(|buffer| read(file, buffer), uid, into);

@@ -96,7 +96,7 @@ pub fn make_file_at(parent: i32, name: Str) -> Result<i32> {
         Err(errno) => return Err(errno),
     }
     let file = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
-    match stat(file)?.mode as u32 & S_IFMT {
+    match file_type(&stat(file)?) {
         S_IFREG | S_IFCHR => Ok(file),
         _ => {
             close(file);
@@ -130,7 +130,7 @@ pub fn make_node(proc: i32, parent: i32, name: Str, mode: u32, device: (u32, u32
     }
     let node = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
     let result = stat(node).and_then(|found| {
-        if !found.is_device(mode & S_IFMT, device.0, device.1) {
+        if !is_device(&found, mode & S_IFMT, device.0, device.1) {
             return Err(EEXIST);
         }
         chown(node, owner.0, owner.1)?;

@@ -1,16 +1,12 @@
 //! The container's own terminal: never the caller's, so nothing can be typed into the caller's shell (TIOCSTI).
 
+use linux_raw_sys::general::winsize;
+
 use super::plan::Plan;
 use super::report::Report;
 use super::sys::*;
 use super::tree::{self, Top};
 use super::wire::{self, BIND_CONSOLE, Step};
-
-// asm-generic/ioctls.h
-const TIOCSCTTY: u64 = 0x540e;
-const TIOCSWINSZ: u64 = 0x5414;
-const TIOCSPTLCK: u64 = 0x4004_5431;
-const TIOCGPTPEER: u64 = 0x5441;
 
 /// Opens a terminal in the devpts of the container, sends its master to the host, and takes the other side as
 /// controlling terminal and standard descriptors.
@@ -24,7 +20,7 @@ pub fn open(report: &Report, plan: Plan, top: Top, step: &Step) -> Result<()> {
 fn open_master(top: Top, path: Str) -> Result<i32> {
     let master = tree::open(top, path, O_RDWR | O_NOCTTY)?;
     // The image may have put anything there (CVE-2025-52565): it must be a multiplexer of a real devpts.
-    let genuine = filesystem(master)?.kind == DEVPTS_SUPER_MAGIC && stat(master)?.is_device(S_IFCHR, 5, 2);
+    let genuine = filesystem(master)?.kind == DEVPTS_SUPER_MAGIC && is_device(&stat(master)?, S_IFCHR, 5, 2);
     if genuine {
         return Ok(master);
     }
@@ -37,8 +33,8 @@ fn take(report: &Report, plan: Plan, top: Top, master: i32, step: &Step) -> Resu
     ioctl(master, TIOCSPTLCK, &raw const unlock as usize)?;
     let slave = ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
     if step.a[0] | step.a[1] != 0 {
-        let size = [step.a[0] as u16, step.a[1] as u16, 0, 0];
-        ioctl(slave, TIOCSWINSZ, size.as_ptr() as usize)?;
+        let size = winsize { ws_row: step.a[0] as u16, ws_col: step.a[1] as u16, ws_xpixel: 0, ws_ypixel: 0 };
+        ioctl(slave, TIOCSWINSZ, &raw const size as usize)?;
     }
     chown(slave, step.a[2] as u32, u32::MAX)?;
     if step.flags & BIND_CONSOLE != 0 {

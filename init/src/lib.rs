@@ -1,0 +1,86 @@
+//! berth-init: the first process of every container, and of every hook and helper. It executes a plan that the library has
+//! compiled (`plan`), and has no libc, heap or threads.
+//!
+//! The crate is compiled twice. By cargo, as a library: libberth takes from it the format of plans (`wire`), the raw system
+//! calls that the moment between clone and exec needs too (`arch`, `sys`), and the program as bytes ([`PROGRAM`]); tests and
+//! lints see all of it. And by build.rs, with `cfg(berth_init)` and without std, as that program.
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod arch;
+mod copy;
+mod home;
+mod label;
+pub mod loopback;
+#[cfg(any(berth_init, test))]
+mod mem;
+mod mounts;
+mod network;
+pub mod plan;
+mod process;
+mod report;
+mod run;
+pub mod sys;
+mod terminal;
+mod tree;
+pub mod wire;
+
+use sys::{EPROTO, Result};
+use wire::EXIT_FAILED;
+
+/// The program that containers run: a static executable.
+#[cfg(not(berth_init))]
+pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
+
+/// Executes the plan behind a descriptor, whose number is the program's only argument.
+pub fn execute(argument: Option<&[u8]>) -> ! {
+    match argument.and_then(number).map(prepare) {
+        Some(Ok(init)) => init.run(),
+        Some(Err(_)) | None => sys::exit(EXIT_FAILED),
+    }
+}
+
+fn prepare(plan_fd: i32) -> Result<run::Init> {
+    // Nobody in the namespaces to come may look into this process, and the death of the caller's thread is its own, until it
+    // has become what it shall be.
+    sys::prctl(sys::PR_SET_DUMPABLE, 0, 0)?;
+    sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0)?;
+    sys::prctl(sys::PR_SET_NAME, c"berth-init".as_ptr() as usize, 0)?;
+    let len = sys::stat(plan_fd)?.stx_size as usize;
+    if len > wire::MAX_PLAN {
+        return Err(EPROTO);
+    }
+    // SAFETY: a private, writable mapping that is never unmapped.
+    let plan = unsafe { plan::Plan::new(sys::map(plan_fd, len)?, len)? };
+    // All others are blocked (spawn::clone).
+    sys::ignore_sigpipe(true);
+    sys::umask(0);
+    sys::reset_scheduling();
+    run::arrange_descriptors(plan)?;
+    run::Init::new(plan)
+}
+
+fn number(digits: &[u8]) -> Option<i32> {
+    let mut value = 0i32;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add((digit - b'0') as i32)?;
+    }
+    if digits.is_empty() { None } else { Some(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn a_descriptor_is_a_plain_number() {
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"2147483647"), Some(i32::MAX));
+        for wrong in [&b""[..], b"-1", b"+1", b" 1", b"1x", b"2147483648"] {
+            assert_eq!(number(wrong), None, "{wrong:?}");
+        }
+    }
+}

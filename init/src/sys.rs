@@ -1,0 +1,302 @@
+//! The system calls that init makes, with types. Nothing here decides anything.
+
+use linux_raw_sys::general as kernel;
+
+use super::arch;
+
+/// An errno, positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+pub type Result<T> = core::result::Result<T, Errno>;
+
+fn check(result: isize) -> Result<usize> {
+    if result < 0 { Err(Errno(-result as i32)) } else { Ok(result as usize) }
+}
+
+/// A system call by its number's name.
+macro_rules! call {
+    ($nr:ident) => { call!($nr, 0, 0, 0, 0, 0, 0) };
+    ($nr:ident, $a:expr) => { call!($nr, $a, 0, 0, 0, 0, 0) };
+    ($nr:ident, $a:expr, $b:expr) => { call!($nr, $a, $b, 0, 0, 0, 0) };
+    ($nr:ident, $a:expr, $b:expr, $c:expr) => { call!($nr, $a, $b, $c, 0, 0, 0) };
+    ($nr:ident, $a:expr, $b:expr, $c:expr, $d:expr) => { call!($nr, $a, $b, $c, $d, 0, 0) };
+    ($nr:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr) => { call!($nr, $a, $b, $c, $d, $e, 0) };
+    ($nr:ident, $a:expr, $b:expr, $c:expr, $d:expr, $e:expr, $f:expr) => {{
+        let nr = linux_raw_sys::general::$nr as usize;
+        // SAFETY: each wrapper below passes what its call expects: descriptors, numbers, references and strings of
+        // the plan, which live as long as the process.
+        check(unsafe {
+            arch::syscall6(nr, $a as usize, $b as usize, $c as usize, $d as usize, $e as usize, $f as usize)
+        })
+    }};
+}
+
+mod constants;
+mod mount;
+mod process;
+mod socket;
+
+pub use constants::*;
+pub use mount::*;
+pub use process::*;
+pub use socket::*;
+
+/// A NUL-terminated string in the plan or in this program. Copyable, never owned.
+#[derive(Clone, Copy)]
+pub struct Str(*const u8);
+
+impl Str {
+    /// # Safety
+    /// `start` must be NUL-terminated memory that outlives the value.
+    pub unsafe fn new(start: *const u8) -> Str {
+        Str(start)
+    }
+
+    pub const fn literal(text: &'static core::ffi::CStr) -> Str {
+        Str(text.as_ptr() as *const u8)
+    }
+
+    pub fn as_ptr(self) -> *const u8 {
+        self.0
+    }
+
+    pub fn bytes(self) -> &'static [u8] {
+        let mut len = 0;
+        // SAFETY: NUL-terminated by the promise of `new`; the memory stays for the life of the process.
+        unsafe {
+            while *self.0.add(len) != 0 {
+                len += 1;
+            }
+            core::slice::from_raw_parts(self.0, len)
+        }
+    }
+}
+
+pub const EMPTY: Str = Str::literal(c"");
+pub const DOT: Str = Str::literal(c".");
+pub const SLASH: Str = Str::literal(c"/");
+
+pub fn openat2(dir: i32, path: Str, flags: u64, mode: u32, resolve: u64) -> Result<i32> {
+    let how = kernel::open_how { flags: flags | O_CLOEXEC, mode: mode as u64, resolve };
+    // EAGAIN: somebody renamed or mounted during a scoped walk (openat2(2)). The walk is repeated, not for ever.
+    let mut tries = 256;
+    loop {
+        match call!(__NR_openat2, dir, path.as_ptr(), &raw const how, size_of::<kernel::open_how>()) {
+            Err(EAGAIN) if tries > 0 => tries -= 1,
+            Err(EINTR) => {}
+            other => return other.map(|fd| fd as i32),
+        }
+    }
+}
+
+pub fn openat(dir: i32, path: Str, flags: u64, mode: u32) -> Result<i32> {
+    loop {
+        match call!(__NR_openat, dir, path.as_ptr(), flags | O_CLOEXEC, mode) {
+            Err(EINTR) => {}
+            other => return other.map(|fd| fd as i32),
+        }
+    }
+}
+
+/// Whether there is a file of that name.
+pub fn exists(path: *const u8) -> Result<()> {
+    const F_OK: usize = 0;
+    call!(__NR_faccessat, AT_FDCWD, path, F_OK).map(|_| ())
+}
+
+pub fn close(fd: i32) {
+    let _ = call!(__NR_close, fd);
+}
+
+pub fn close_range(first: u32, last: u32) -> Result<()> {
+    call!(__NR_close_range, first, last, 0).map(|_| ())
+}
+
+pub fn dup_from(fd: i32, lowest: i32) -> Result<i32> {
+    call!(__NR_fcntl, fd, kernel::F_DUPFD_CLOEXEC, lowest).map(|fd| fd as i32)
+}
+
+/// `to` becomes a copy of `fd` that survives exec.
+pub fn dup_onto(fd: i32, to: i32) -> Result<()> {
+    call!(__NR_dup3, fd, to, 0).map(|_| ())
+}
+
+/// Reading and writing end.
+pub fn pipe() -> Result<(i32, i32)> {
+    let mut ends = [-1i32; 2];
+    call!(__NR_pipe2, ends.as_mut_ptr(), O_CLOEXEC)?;
+    Ok((ends[0], ends[1]))
+}
+
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
+    loop {
+        match call!(__NR_write, fd, bytes.as_ptr(), bytes.len()) {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
+    loop {
+        match call!(__NR_read, fd, into.as_mut_ptr(), into.len()) {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+pub type Statx = kernel::statx;
+
+pub fn stat(fd: i32) -> Result<Statx> {
+    // SAFETY: all-zero is a valid statx, and the kernel fills it.
+    let mut out: Statx = unsafe { core::mem::zeroed() };
+    call!(__NR_statx, fd, EMPTY.as_ptr(), AT_EMPTY_PATH, kernel::STATX_BASIC_STATS, &raw mut out)?;
+    Ok(out)
+}
+
+/// S_IFDIR and so on.
+pub fn file_type(found: &Statx) -> u32 {
+    found.stx_mode as u32 & S_IFMT
+}
+
+pub fn is_device(found: &Statx, kind: u32, major: u32, minor: u32) -> bool {
+    file_type(found) == kind && found.stx_rdev_major == major && found.stx_rdev_minor == minor
+}
+
+/// What fstatfs(2) says of the filesystem and of the mount.
+pub struct Filesystem {
+    /// f_type
+    pub kind: u64,
+    /// f_flags: ST_RDONLY and its like, which have the numbers of the MS_ flags.
+    pub flags: u64,
+}
+
+pub fn filesystem(fd: i32) -> Result<Filesystem> {
+    // SAFETY: all-zero is a valid statfs, and the kernel fills it.
+    let mut out: kernel::statfs = unsafe { core::mem::zeroed() };
+    call!(__NR_fstatfs, fd, &raw mut out)?;
+    Ok(Filesystem { kind: out.f_type as u64, flags: out.f_flags as u64 })
+}
+
+pub fn mkdirat(dir: i32, name: Str, mode: u32) -> Result<()> {
+    call!(__NR_mkdirat, dir, name.as_ptr(), mode).map(|_| ())
+}
+
+pub fn mknodat(dir: i32, name: Str, mode: u32, device: u64) -> Result<()> {
+    call!(__NR_mknodat, dir, name.as_ptr(), mode, device).map(|_| ())
+}
+
+pub fn symlinkat(target: Str, dir: i32, name: Str) -> Result<()> {
+    call!(__NR_symlinkat, target.as_ptr(), dir, name.as_ptr()).map(|_| ())
+}
+
+pub fn readlinkat(dir: i32, name: Str, into: &mut [u8]) -> Result<usize> {
+    call!(__NR_readlinkat, dir, name.as_ptr(), into.as_mut_ptr(), into.len())
+}
+
+pub fn unlinkat(dir: i32, name: Str, flags: u32) -> Result<()> {
+    call!(__NR_unlinkat, dir, name.as_ptr(), flags).map(|_| ())
+}
+
+/// Changes the owner of what `fd` (also an O_PATH one) refers to.
+pub fn chown(fd: i32, uid: u32, gid: u32) -> Result<()> {
+    call!(__NR_fchownat, fd, EMPTY.as_ptr(), uid, gid, AT_EMPTY_PATH).map(|_| ())
+}
+
+/// Not of O_PATH descriptors.
+pub fn fchmod(fd: i32, mode: u32) -> Result<()> {
+    call!(__NR_fchmod, fd, mode).map(|_| ())
+}
+
+/// The times of access and modification that `from` tells, to what `fd` refers to.
+pub fn set_times(fd: i32, from: &Statx) -> Result<()> {
+    let time = |time: &kernel::statx_timestamp| kernel::__kernel_timespec {
+        tv_sec: time.tv_sec,
+        tv_nsec: time.tv_nsec.into(),
+    };
+    let times = [time(&from.stx_atime), time(&from.stx_mtime)];
+    call!(__NR_utimensat, fd, 0, times.as_ptr(), 0).map(|_| ())
+}
+
+/// Entries of a directory; 0 bytes at its end.
+pub fn getdents(fd: i32, into: &mut [u8]) -> Result<usize> {
+    call!(__NR_getdents64, fd, into.as_mut_ptr(), into.len())
+}
+
+/// Copies at most `count` bytes from where `from` stands; 0 at its end.
+pub fn sendfile(to: i32, from: i32, count: usize) -> Result<usize> {
+    loop {
+        match call!(__NR_sendfile, to, from, 0, count) {
+            Err(EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+pub fn chmod_at(dir: i32, path: Str, mode: u32) -> Result<()> {
+    call!(__NR_fchmodat, dir, path.as_ptr(), mode).map(|_| ())
+}
+
+pub fn chroot(path: Str) -> Result<()> {
+    call!(__NR_chroot, path.as_ptr()).map(|_| ())
+}
+
+pub fn chdir(path: Str) -> Result<()> {
+    call!(__NR_chdir, path.as_ptr()).map(|_| ())
+}
+
+pub fn fchdir(fd: i32) -> Result<()> {
+    call!(__NR_fchdir, fd).map(|_| ())
+}
+
+pub fn getcwd(into: &mut [u8]) -> Result<usize> {
+    call!(__NR_getcwd, into.as_mut_ptr(), into.len())
+}
+
+pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
+    call!(__NR_ioctl, fd, request, argument)
+}
+
+/// Whether writing into a pipe that nobody reads is an error (EPIPE) or deadly.
+pub fn ignore_sigpipe(on: bool) {
+    let handler = if on { linux_raw_sys::signal_macros::sig_ign() } else { linux_raw_sys::signal_macros::SIG_DFL };
+    let action = kernel::kernel_sigaction { sa_handler_kernel: handler, ..default_action() };
+    let _ = call!(__NR_rt_sigaction, kernel::SIGPIPE, &raw const action, 0, size_of::<kernel::kernel_sigset_t>());
+}
+
+fn default_action() -> kernel::kernel_sigaction {
+    // SAFETY: all-zero is SIG_DFL, without flags, restorer and mask.
+    unsafe { core::mem::zeroed() }
+}
+
+/// Every signal to its default action and unblocked, whatever the host's thread had.
+pub fn reset_signals() {
+    let default = default_action();
+    for signal in 1..=64 {
+        // SIGKILL and SIGSTOP answer EINVAL, which is as good.
+        let _ = call!(__NR_rt_sigaction, signal, &raw const default, 0, size_of::<kernel::kernel_sigset_t>());
+    }
+    let none = 0u64;
+    let _ = call!(__NR_rt_sigprocmask, kernel::SIG_SETMASK, &raw const none, 0, size_of_val(&none));
+}
+
+pub fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> Errno {
+    match call!(__NR_execve, path, argv, envp) {
+        Err(errno) => errno,
+        Ok(_) => EINVAL,
+    }
+}
+
+/// Maps `fd` privately and writable, all of it at once.
+pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
+    let (protection, flags) = (kernel::PROT_READ | kernel::PROT_WRITE, kernel::MAP_PRIVATE | kernel::MAP_POPULATE);
+    call!(__NR_mmap, 0, len, protection, flags, fd, 0).map(|at| at as *mut u8)
+}
+
+pub fn exit(status: i32) -> ! {
+    loop {
+        let _ = call!(__NR_exit_group, status);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a process is: namespaces, identity, limits, scheduling, and its children.
+
+use linux_raw_sys::general as kernel;
+use linux_raw_sys::ptrace;
+
+use super::*;
+
+pub fn setns(fd: i32, kind: u64) -> Result<()> {
+    call!(__NR_setns, fd, kind).map(|_| ())
+}
+
+pub fn unshare(flags: u64) -> Result<()> {
+    call!(__NR_unshare, flags).map(|_| ())
+}
+
+pub fn sethostname(name: &[u8]) -> Result<()> {
+    call!(__NR_sethostname, name.as_ptr(), name.len()).map(|_| ())
+}
+
+pub fn setdomainname(name: &[u8]) -> Result<()> {
+    call!(__NR_setdomainname, name.as_ptr(), name.len()).map(|_| ())
+}
+
+pub fn setsid() -> Result<()> {
+    call!(__NR_setsid).map(|_| ())
+}
+
+/// A new session keyring without a name, which nobody else can have made before (keyctl(2)).
+pub fn new_session_keyring() -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
+    call!(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
+}
+
+/// Forgets which processors and which realtime policy the host's thread was bound to.
+pub fn reset_scheduling() {
+    const REALTIME: [u32; 3] = [kernel::SCHED_FIFO, kernel::SCHED_RR, kernel::SCHED_DEADLINE];
+    let all = [u64::MAX; 128];
+    let _ = call!(__NR_sched_setaffinity, 0, size_of_val(&all), all.as_ptr());
+    if call!(__NR_sched_getscheduler, 0).is_ok_and(|policy| REALTIME.contains(&(policy as u32))) {
+        let priority = 0i32;
+        let _ = call!(__NR_sched_setscheduler, 0, kernel::SCHED_NORMAL, &raw const priority);
+    }
+}
+
+pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
+    let limit = kernel::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    call!(__NR_prlimit64, 0, resource, &raw const limit, 0).map(|_| ())
+}
+
+pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
+    call!(__NR_prctl, option, a, b, 0, 0)
+}
+
+pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
+    call!(__NR_setgroups, count, groups).map(|_| ())
+}
+
+/// How many supplementary groups there are.
+pub fn group_count() -> Result<usize> {
+    call!(__NR_getgroups, 0, 0)
+}
+
+pub fn setresuid(uid: u32) -> Result<()> {
+    call!(__NR_setresuid, uid, uid, uid).map(|_| ())
+}
+
+pub fn setresgid(gid: u32) -> Result<()> {
+    call!(__NR_setresgid, gid, gid, gid).map(|_| ())
+}
+
+const CAP_HEADER: kernel::__user_cap_header_struct =
+    kernel::__user_cap_header_struct { version: kernel::_LINUX_CAPABILITY_VERSION_3, pid: 0 };
+
+/// Permitted and inheritable.
+pub fn capget() -> Result<(u64, u64)> {
+    // The kernel writes its version into the header of a caller that has another one.
+    let mut header = CAP_HEADER;
+    let mut data = [kernel::__user_cap_data_struct { effective: 0, permitted: 0, inheritable: 0 }; 2];
+    call!(__NR_capget, &raw mut header, data.as_mut_ptr())?;
+    let whole = |low: u32, high: u32| low as u64 | (high as u64) << 32;
+    Ok((whole(data[0].permitted, data[1].permitted), whole(data[0].inheritable, data[1].inheritable)))
+}
+
+pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
+    let mut header = CAP_HEADER;
+    let data = [0, 32].map(|shift| kernel::__user_cap_data_struct {
+        effective: (effective >> shift) as u32,
+        permitted: (permitted >> shift) as u32,
+        inheritable: (inheritable >> shift) as u32,
+    });
+    call!(__NR_capset, &raw mut header, data.as_ptr()).map(|_| ())
+}
+
+pub fn umask(mask: u64) {
+    let _ = call!(__NR_umask, mask);
+}
+
+/// As Linux 5.7 has it.
+pub type CloneArgs = kernel::clone_args;
+
+/// To begin with; all-zero.
+pub const CLONE_ARGS: CloneArgs = CloneArgs {
+    flags: 0,
+    pidfd: 0,
+    child_tid: 0,
+    parent_tid: 0,
+    exit_signal: 0,
+    stack: 0,
+    stack_size: 0,
+    tls: 0,
+    set_tid: 0,
+    set_tid_size: 0,
+    cgroup: 0,
+};
+
+/// clone3 without shared memory: both sides return, the child with 0.
+pub fn fork(args: &CloneArgs) -> Result<i32> {
+    call!(__NR_clone3, args as *const CloneArgs, size_of::<CloneArgs>()).map(|pid| pid as i32)
+}
+
+/// The processors that this process may run on: `words` numbers of 32 bits.
+pub fn set_affinity(words: usize, mask: *const u32) -> Result<()> {
+    call!(__NR_sched_setaffinity, 0, words * 4, mask).map(|_| ())
+}
+
+pub fn personality(persona: u64) -> Result<()> {
+    call!(__NR_personality, persona).map(|_| ())
+}
+
+/// `words` numbers of 32 bits.
+pub fn set_memory_policy(mode: u64, words: usize, nodes: *const u32) -> Result<()> {
+    // One more than the bits: the kernel takes the number for exclusive (set_mempolicy(2), "BUGS").
+    let bits = if words == 0 { 0 } else { words * 32 + 1 };
+    call!(__NR_set_mempolicy, mode, nodes, bits).map(|_| ())
+}
+
+/// Loads `count` instructions (struct sock_filter, two words each). Returns the listener, if the flags ask for one.
+pub fn load_filter(instructions: *const u32, count: usize, flags: u64) -> Result<i32> {
+    let program = ptrace::sock_fprog { len: count as u16, filter: instructions as *mut ptrace::sock_filter };
+    call!(__NR_seccomp, ptrace::SECCOMP_SET_MODE_FILTER, flags, &raw const program).map(|fd| fd as i32)
+}
