@@ -1,4 +1,4 @@
-//! Device access on cgroup v2: a small program that the kernel asks before a device is opened or made.
+//! Device access on cgroup v2: an eBPF program that the kernel runs before a device is opened or created.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,7 +11,7 @@ use super::device_rules::{Access, Kind, Rule};
 use super::{kernfs, sys};
 use crate::error::{Context, Error, Result};
 
-/// One eBPF instruction, as the kernel takes it.
+/// One eBPF instruction in the kernel's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Instruction {
@@ -34,15 +34,15 @@ const JUMP_IF_ANY_BIT: u8 = 0x46;
 const JUMP: u8 = 0x05;
 const EXIT: u8 = 0x95;
 
-// Register 1 holds the context; these hold what was read from it.
+// Register 1 holds the context; these hold the values read from it.
 const RESULT: u8 = 0;
 const CONTEXT: u8 = 1;
 const TYPE: u8 = 2;
-/// The access bits that no rule has allowed yet.
+/// The requested access bits that no rule has allowed yet.
 const OPEN: u8 = 3;
 const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
-/// Both, as the kernel's own dev_t has them: 12 and 20 bits.
+/// Major and minor number in the kernel's own dev_t format: 12 and 20 bits.
 const NUMBER: u8 = 6;
 
 const fn op(code: u8, register: u8, offset: i16, immediate: i32) -> Instruction {
@@ -56,14 +56,14 @@ const fn load(register: u8, offset: i16) -> Instruction {
 const MOST_MAJOR_AND_ONE: u32 = 1 << 12;
 const MOST_MINOR_AND_ONE: u32 = 1 << 20;
 
-/// Compiles an ordered list whose later rules win.
+/// Compiles an ordered list in which later rules win.
 ///
-/// The program goes through it backwards, for each kind of device by itself. A denying rule that names one of the open
-/// access bits denies, an allowing rule closes its bits, and when none is open the access is allowed: so each bit is
-/// decided by the last rule that speaks of it.
+/// The program checks the list backwards, separately for each kind of device. A denying rule that names one of the open
+/// access bits denies; an allowing rule closes its bits; when none is open, the access is allowed. So the last rule
+/// that names an access bit decides it.
 ///
-/// Each start of a container may have the kernel verify it, which follows every path: so a rule is one comparison where
-/// that is possible, and what has matched ends the program instead of coming to the next rule with more known.
+/// The kernel may verify the program at each start of a container, which follows every path. So a rule is one
+/// comparison where possible, and a match ends the program instead of continuing with more known state.
 pub fn compile(rules: &[Rule]) -> Result<Vec<Instruction>> {
     let mut program = vec![
         // struct bpf_cgroup_dev_ctx: access << 16 | type, major, minor.
@@ -87,7 +87,7 @@ pub fn compile(rules: &[Rule]) -> Result<Vec<Instruction>> {
     Ok(program)
 }
 
-/// What decides about devices of one kind.
+/// Compiles the rules for one kind of device.
 fn section(rules: &[Rule], kind: Kind) -> Vec<Instruction> {
     let mut program = Vec::new();
     let mut default = false;
@@ -182,8 +182,8 @@ struct ById {
     flags: u32,
 }
 
-/// Makes `rules` what decides about devices in this cgroup. What decided before is replaced in one step, so
-/// that there is no moment without a decision.
+/// Attaches `rules` to this cgroup. It replaces the previous program in one step, so that the cgroup is never without
+/// one.
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let cgroup = kernfs::open_dir(dir)?;
     let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
@@ -212,8 +212,9 @@ fn explain(errno: Errno, doing: String) -> Error {
     error
 }
 
-/// Most containers of a host have the same rules, and verifying a program takes longer than attaching it: the last ones
-/// stay loaded. A program can be attached to any number of cgroups.
+/// Loads a program, or returns one loaded before. Most containers of a host have the same rules, and verifying a
+/// program takes longer than attaching it, so the latest programs stay loaded. A program can be attached to any number
+/// of cgroups.
 fn loaded(program: Vec<Instruction>) -> Result<Arc<OwnedFd>, Errno> {
     const MOST: usize = 8;
     static LOADED: Mutex<VecDeque<(Vec<Instruction>, Arc<OwnedFd>)>> = Mutex::new(VecDeque::new());
@@ -241,7 +242,7 @@ fn load_program(program: &[Instruction]) -> Result<OwnedFd, Errno> {
         flags: 0,
         name: *b"berth_devices\0\0\0",
     };
-    // EAGAIN: a signal arrived while the verifier was at work.
+    // EAGAIN: a signal interrupted the verifier.
     let mut attempts = 0;
     loop {
         match sys::bpf(PROG_LOAD, &mut load) {
@@ -274,7 +275,7 @@ fn detach(cgroup: &OwnedFd, program: &OwnedFd) -> Result<(), Errno> {
     sys::bpf(PROG_DETACH, &mut detach).map(drop)
 }
 
-/// The programs that are attached to the cgroup itself.
+/// Returns the programs that are attached to the cgroup itself.
 fn attached(cgroup: &OwnedFd) -> Result<Vec<OwnedFd>, Errno> {
     let mut ids = [0u32; 64];
     let mut query = Query {

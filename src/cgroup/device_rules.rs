@@ -13,7 +13,7 @@ pub enum Kind {
     Char,
 }
 
-/// A set of access bits, numbered as the kernel does for cgroup device programs.
+/// A set of access bits, with the kernel's numbers for cgroup device programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access(pub u8);
 
@@ -41,14 +41,14 @@ impl Rule {
         Rule { allow: true, kind: Some(kind), major, minor, access }
     }
 
-    /// Decides about every access to every device.
+    /// Whether the rule covers every access to every device.
     pub fn is_total(&self) -> bool {
         self.kind.is_none() && self.major.is_none() && self.minor.is_none() && self.access == Access::ALL
     }
 }
 
-/// What every container may use whatever the rules say, as with the other OCI runtimes: making (not opening)
-/// any node, the harmless memory devices, and its own terminals.
+/// The devices that every container may use whatever its rules say, as in other OCI runtimes: creating (not opening)
+/// any node, the memory devices, and the container's own terminals.
 const ALWAYS: [Rule; 11] = [
     Rule::allow(Kind::Char, None, None, Access::MKNOD),
     Rule::allow(Kind::Block, None, None, Access::MKNOD),
@@ -63,8 +63,8 @@ const ALWAYS: [Rule; 11] = [
     Rule::allow(Kind::Char, Some(136), None, Access::ALL),  // pts/*
 ];
 
-/// The complete list in order of application, later rules winning: deny everything, then what the
-/// configuration says, then what every container needs.
+/// Returns the complete list in order of application, later rules winning: deny everything, then the configuration's
+/// rules, then what every container needs.
 pub fn complete(devices: Option<&[LinuxDeviceCgroup]>) -> Result<Vec<Rule>> {
     let mut rules = vec![Rule::DENY_ALL];
     for (index, device) in devices.unwrap_or_default().iter().enumerate() {
@@ -113,7 +113,7 @@ fn checked(device: &LinuxDeviceCgroup, index: usize) -> Result<Rule> {
 
 type Key = (Kind, Option<u32>, Option<u32>);
 
-/// The form of cgroup v1: one answer for all devices, and exceptions from it.
+/// The cgroup v1 form: one default for all devices, and exceptions from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceptions {
     pub allow_others: bool,
@@ -121,8 +121,8 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
-    /// Folds an ordered list. v1 cannot say "all of these but not that one" in the direction of its
-    /// exceptions and would let the device through in silence, so such lists are refused.
+    /// Converts an ordered list to the v1 form. v1 cannot express "all of these except that one" in the direction of
+    /// its exceptions and would silently allow the device, so such lists are refused.
     pub fn fold(rules: &[Rule]) -> Result<Exceptions> {
         let mut folded = Exceptions { allow_others: false, entries: BTreeMap::new() };
         for rule in rules {
@@ -163,7 +163,7 @@ impl Exceptions {
         self.entries.iter().map(|(key, access)| line(*key, *access)).collect()
     }
 
-    /// The lines of what is here and not in `other`.
+    /// Returns the lines of the exceptions that `other` does not have.
     pub fn lines_not_in(&self, other: &Exceptions) -> Vec<String> {
         let rest = |(key, access): (&Key, &u8)| {
             let rest = access & !other.entries.get(key).copied().unwrap_or(0);
@@ -172,7 +172,7 @@ impl Exceptions {
         self.entries.iter().filter_map(rest).collect()
     }
 
-    /// Reads `devices.list`. `None` when everything is allowed: the kernel does not show the exceptions then.
+    /// Parses `devices.list`. Returns `None` if everything is allowed: the kernel does not show the exceptions then.
     pub fn parse(list: &str) -> Option<Exceptions> {
         let mut entries = BTreeMap::new();
         for text in list.lines() {
@@ -192,7 +192,7 @@ impl Exceptions {
     }
 }
 
-/// The inner `None` is `*`, the outer one "not a number".
+/// Parses a device number. The inner `None` is `*`; the outer one means "not a number".
 fn number(text: &str) -> Option<Option<u32>> {
     if text == "*" { Some(None) } else { text.parse().ok().map(Some) }
 }
@@ -207,7 +207,7 @@ fn overlaps(one: Key, other: Key) -> bool {
     one.0 == other.0 && number(one.1, other.1) && number(one.2, other.2)
 }
 
-/// As `devices.allow` and `devices.deny` take it: "c 1:3 rwm".
+/// Formats an exception as `devices.allow` and `devices.deny` expect it: "c 1:3 rwm".
 fn line((kind, major, minor): Key, access: u8) -> String {
     let star = |number: Option<u32>| number.map_or("*".to_owned(), |number| number.to_string());
     let mut line = String::new();

@@ -1,21 +1,21 @@
-//! Which cgroup hierarchies the host mounts, where, and where in them the calling process is.
+//! Finds the host's cgroup hierarchies, their mount points, and the caller's cgroup in each.
 //!
-//! Everything here works on text, so that v1, v2, hybrid and bind-mounted hosts are samples in the tests.
+//! These functions take text, so that the tests can use samples of v1, v2, hybrid and bind-mounted hosts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// The name under which the v2 tree is listed, in `/proc/self/cgroup` as in a layout.
+/// The name of the v2 hierarchy, as in `/proc/self/cgroup`.
 pub const UNIFIED: &str = "";
 
 /// One line of `/proc/self/mountinfo` whose filesystem is `cgroup` or `cgroup2`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mount {
-    /// As `stat` gives it, to recognise a mount that is hidden below another.
+    /// The device number as in `stat`, to recognise a mount that is hidden below another.
     pub device: u64,
-    /// The cgroup that is shown at `point`: not `/` when a part of the hierarchy was bind-mounted.
+    /// The cgroup at `point`: not `/` if a part of the hierarchy is bind-mounted.
     pub root: PathBuf,
     pub point: PathBuf,
     pub read_only: bool,
@@ -23,7 +23,7 @@ pub struct Mount {
     pub names: Vec<String>,
 }
 
-/// Mount options of v1 that look like controllers but are not.
+/// Mount options of v1 that are not controllers.
 const NOT_CONTROLLERS: [&str; 12] = [
     "rw",
     "ro",
@@ -89,8 +89,8 @@ fn unescape(field: &str) -> PathBuf {
     PathBuf::from(OsString::from_vec(plain))
 }
 
-/// For each hierarchy the mount to use. A hierarchy can be mounted more than once: a writable mount of the
-/// whole hierarchy is preferred, then the one mounted first.
+/// Chooses the mount for each hierarchy. If a hierarchy is mounted more than once, a writable mount of the whole
+/// hierarchy is preferred, then the first mount.
 pub fn choose(mounts: &[Mount]) -> BTreeMap<String, &Mount> {
     let mut chosen: BTreeMap<String, &Mount> = BTreeMap::new();
     let rank = |mount: &Mount| (mount.read_only, mount.root != Path::new("/"));
@@ -107,7 +107,7 @@ pub fn choose(mounts: &[Mount]) -> BTreeMap<String, &Mount> {
     chosen
 }
 
-/// `/proc/self/cgroup`: each controller, named hierarchy and the v2 tree with the caller's place in it.
+/// Parses `/proc/self/cgroup`: the caller's cgroup for each controller, named hierarchy and the v2 hierarchy.
 pub fn own(proc_self_cgroup: &str) -> BTreeMap<String, PathBuf> {
     let mut places = BTreeMap::new();
     for line in proc_self_cgroup.lines() {
@@ -120,8 +120,8 @@ pub fn own(proc_self_cgroup: &str) -> BTreeMap<String, PathBuf> {
     places
 }
 
-/// The directory that shows the cgroup `place` (as `/proc/self/cgroup` has it), or `None` when it lies outside
-/// of what is mounted.
+/// Returns the directory of the cgroup `place` (a path as in `/proc/self/cgroup`), or `None` if it is outside the
+/// mount.
 pub fn directory(mount: &Mount, place: &Path) -> Option<PathBuf> {
     let below = place.strip_prefix(&mount.root).ok()?;
     // "/../x" is how a place outside of the caller's cgroup namespace is written.

@@ -1,4 +1,4 @@
-//! Writing limits so that a refusal explains itself and everything written before it can be taken back.
+//! Writes limits so that an error explains itself and earlier writes can be undone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::kernfs;
 use crate::error::{Code, Error, Result};
 
-/// What has been written, with what was there before.
+/// The written values and the previous ones.
 #[derive(Debug, Default)]
 pub struct Journal(Mutex<Vec<Written>>);
 
@@ -20,12 +20,12 @@ struct Written {
 }
 
 impl Journal {
-    /// A directory whose changes this journal keeps.
+    /// Returns a directory whose changes this journal records.
     pub fn place<'a>(&'a self, dir: &'a Path) -> Place<'a> {
         Place { dir, journal: self }
     }
 
-    /// Keeps what a file has before it is written.
+    /// Records a file's value before it is written.
     pub fn note(&self, dir: &Path, file: &str, before: String) {
         self.entries().push(Written { dir: dir.to_owned(), file: file.to_owned(), before });
     }
@@ -34,8 +34,8 @@ impl Journal {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Writes back what was there before, the last change first: the kernel passes through the same states as on the
-    /// way here, so it accepts each. Returns the files it did not take.
+    /// Writes the previous values back, the latest change first: the kernel passes through the same states in reverse,
+    /// so it accepts each. Returns an error for each file that could not be restored.
     pub fn undo(&self) -> Vec<Error> {
         let restore = |entry: Written| match kernfs::write(&entry.dir, &entry.file, &entry.before) {
             Err(error) if !kernfs::is_gone(&error) => Some(error),
@@ -44,7 +44,7 @@ impl Journal {
         std::mem::take(&mut *self.entries()).into_iter().rev().filter_map(restore).collect()
     }
 
-    /// Takes everything back and says so beside the error that made it necessary.
+    /// Undoes all changes and adds what could not be restored to the error that made it necessary.
     pub fn undo_after(&self, error: Error) -> Error {
         let failures: Vec<String> = self.undo().into_iter().map(|failure| failure.message).collect();
         if failures.is_empty() {
@@ -55,7 +55,7 @@ impl Journal {
     }
 }
 
-/// A cgroup's directory, to write limits to.
+/// A cgroup's directory that limits are written to.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub dir: &'a Path,
@@ -67,16 +67,17 @@ impl Place<'_> {
     pub fn set(&self, file: &str, value: impl ToString, field: &str) -> Result<()> {
         self.replace(file, value, field, |present| {
             match file {
-                // It shows more than it takes.
+                // The file shows more than it accepts.
                 "memory.oom_control" => present.split_whitespace().nth(1).map(str::to_owned),
-                // Writing nothing would not reach the kernel.
+                // An empty write would not reach the kernel.
                 _ if present.trim().is_empty() => Some("\n".to_owned()),
                 _ => Some(present.trim_end().to_owned()),
             }
         })
     }
 
-    /// The same for a file with a line for each key. `absent` is what says that a key has no line.
+    /// Writes `value` for a key of a file with one line for each key. `absent` is the value that means that a key has
+    /// no line.
     pub fn set_keyed(&self, file: &str, key: &str, value: impl ToString, absent: &str, field: &str) -> Result<()> {
         self.replace(file, format!("{key} {}", value.to_string()), field, |present| {
             let line = present.lines().find(|line| line.split_whitespace().next() == Some(key));
@@ -92,7 +93,7 @@ impl Place<'_> {
         before: impl FnOnce(&str) -> Option<String>,
     ) -> Result<()> {
         let value = value.to_string();
-        // A file that cannot be read has nothing to restore, and writing it says why if it is not there at all.
+        // A file that cannot be read has no value to restore. If it does not exist, writing it reports that.
         let before = kernfs::read(self.dir, file).ok().and_then(|present| before(&present));
         kernfs::write(self.dir, file, &value).map_err(|error| {
             let error = match error.errno {
@@ -113,7 +114,7 @@ impl Place<'_> {
     }
 }
 
-/// The cgroup is there but not the file: an older kernel, or a controller that could not be enabled.
+/// Explains a missing file of an existing cgroup: an older kernel, or a controller that could not be enabled.
 fn missing(dir: &Path, file: &str, field: &str) -> Error {
     let path = dir.join(file);
     let controller = file.split('.').next().unwrap_or(file);

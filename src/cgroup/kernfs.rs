@@ -1,8 +1,8 @@
-//! The one door to the directories and files of cgroups, and of resctrl, which is made of the same.
+//! All access to directories and files of cgroup and resctrl filesystems.
 //!
-//! Paths come from a state file that others might have touched, so every open refuses symbolic links in any
-//! component and checks that what was opened is on such a filesystem: nothing outside can be read, written,
-//! made or removed through this module.
+//! Paths come from a state file that other processes might have modified. So every open refuses symbolic links in any
+//! component and checks that the opened file is on such a filesystem: nothing outside can be read, written, created or
+//! removed through this module.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,13 +36,13 @@ pub fn open_dir(path: &Path) -> Result<OwnedFd> {
 fn open_without_links(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let how = OpenHow::new().flags(flags | OFlag::O_NOFOLLOW).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     match openat2(AT_FDCWD, path, how) {
-        // ENOSYS before Linux 5.6, and both from seccomp filters that do not know openat2.
+        // ENOSYS before Linux 5.6; both from seccomp filters that do not know openat2.
         Err(Errno::ENOSYS | Errno::EPERM) => walk(path, flags),
         result => result,
     }
 }
 
-/// What openat2 does, one component at a time.
+/// Does what openat2 does, one component at a time.
 fn walk(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     let step = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut here = openat(AT_FDCWD, "/", step, Mode::empty())?;
@@ -59,12 +59,12 @@ fn walk(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     Ok(here)
 }
 
-/// The errors that say "this is not there (any more)": ENODEV is how a descriptor of a removed cgroup answers.
+/// Whether the error means "does not exist (any more)": ENODEV is how a descriptor of a removed cgroup answers.
 pub fn is_gone(error: &Error) -> bool {
     matches!(error.errno, Some(Errno::ENOENT | Errno::ENODEV))
 }
 
-/// `None` when the answer was "not there".
+/// Turns "does not exist" into `None`.
 pub fn optional<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -77,12 +77,12 @@ pub fn exists(path: &Path) -> Result<bool> {
     optional(open(path, OFlag::O_PATH)).map(|found| found.is_some())
 }
 
-/// Whether the caller has this access (faccessat(2)), or would have it where something is missing or read-only: no.
+/// Whether the caller has this access (faccessat(2)). A missing or read-only directory counts as no.
 pub fn may(path: &Path, access: AccessFlags) -> bool {
     faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS).is_ok()
 }
 
-/// The names in a directory; none when it is gone.
+/// Lists a directory; empty if it does not exist.
 pub fn list(dir: &Path) -> Result<Vec<String>> {
     let Some(fd) = optional(open_dir(dir))? else { return Ok(Vec::new()) };
     let doing = || format!("listing {}", dir.display());
@@ -94,7 +94,7 @@ pub fn list(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The whole text of a file.
+/// Reads a file completely.
 pub fn read(dir: &Path, file: &str) -> Result<String> {
     let path = dir.join(file);
     let fd = open(&path, OFlag::O_RDONLY)?;
@@ -105,7 +105,7 @@ pub fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
     optional(read(dir, file))
 }
 
-/// Reads from the beginning, so a descriptor that is kept open can be read again.
+/// Reads from the beginning, so that a descriptor that is kept open can be read again.
 pub fn read_all(fd: impl AsFd) -> Result<String, Errno> {
     let mut text = Vec::new();
     let mut chunk = [0u8; 4096];
@@ -120,7 +120,7 @@ pub fn read_all(fd: impl AsFd) -> Result<String, Errno> {
     String::from_utf8(text).map_err(|_| Errno::EILSEQ)
 }
 
-/// Writes a value in one call, which is how the kernel wants it.
+/// Writes a value in one call, as the kernel requires.
 pub fn write(dir: &Path, file: &str, value: &str) -> Result<()> {
     let path = dir.join(file);
     let fd = open(&path, OFlag::O_WRONLY)?;
@@ -138,7 +138,7 @@ pub fn write_all(fd: impl AsFd, value: &str) -> Result<(), Errno> {
     }
 }
 
-/// The parent's descriptor and the last component.
+/// Returns the parent's descriptor and the last component.
 pub fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(Code::System, format!("{} has no parent directory", path.display())));
@@ -146,17 +146,17 @@ pub fn parent(path: &Path) -> Result<(OwnedFd, &OsStr)> {
     Ok((open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)?, name))
 }
 
-/// `false` when it was there already.
+/// Creates a directory. Returns `false` if it exists.
 pub fn make_dir(path: &Path) -> Result<bool> {
     let (parent, name) = parent(path)?;
     let mode = Mode::from_bits_truncate(0o755);
     match mkdirat(&parent, name, mode) {
-        // Whatever the host's umask is: the container's processes read their limits here.
+        // Independent of the caller's umask: the container's processes read their limits here.
         Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
             .context(|| format!("opening cgroup {} to be read", path.display()))
             .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
-        // What the number says is no help.
+        // The errno alone does not help.
         Err(Errno::EAGAIN) => {
             let reason = "cgroup.max.descendants or cgroup.max.depth of a cgroup above does not allow another one";
             let problem = format!("creating cgroup {}: {reason}", path.display());
@@ -170,14 +170,14 @@ pub fn make_dir(path: &Path) -> Result<bool> {
 pub fn remove_dir(path: &Path) -> Result<()> {
     let (parent, name) = parent(path)?;
     let result = match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
-        // A read-only mount says so first, whether it is there or not.
+        // A read-only mount returns EROFS whether or not the directory exists.
         Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
         other => other,
     };
     result.context(|| format!("removing {}", path.display()))
 }
 
-/// The device number of what is at `path`, to be compared with a line of mountinfo.
+/// Returns the device number of the file at `path`, for comparison with a line of mountinfo.
 pub fn device(path: &Path) -> Result<u64, Errno> {
     fstatat(AT_FDCWD, path, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| stat.st_dev)
 }

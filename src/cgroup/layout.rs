@@ -1,4 +1,4 @@
-//! Where a container's cgroups are to be, decided before anything is made.
+//! Decides where a container's cgroups are, before anything is created.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
@@ -12,53 +12,53 @@ use super::systemd::{Unit, annotated};
 use super::{kernfs, members, mount_table, v1, v2};
 use crate::error::{Code, Error, Result};
 
-/// What the state file keeps, written before anything is created: whoever dies in between, removing by this
-/// record leaves nothing.
+/// The layout as the state file records it, before anything is created: if the creator dies, removal by this record
+/// leaves nothing behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
-    /// The container's cgroup in each hierarchy, as an absolute directory. Keys are v1 controller names (two
-    /// that share a mount are listed each), `name=…` for named v1 hierarchies, and the empty name for the v2
-    /// tree.
+    /// The container's cgroup in each hierarchy, as an absolute directory. Keys are v1 controller names (two that share
+    /// a mount are listed each), `name=…` for named v1 hierarchies, and the empty name for the v2 hierarchy.
     pub paths: BTreeMap<String, PathBuf>,
-    /// The directories that creation makes: missing parents and leaves, in the order of creation. Removal
-    /// always takes the leaves (all of `paths`); parents only when nobody else uses them.
+    /// The directories that creation makes: missing parents and leaves, in the order of creation. Removal always
+    /// removes the leaves (all of `paths`), and parents only if they are unused.
     pub made: Vec<PathBuf>,
-    /// The scope, where systemd makes the cgroup.
+    /// The scope, if systemd manages the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Unit>,
-    /// The container has none of its own: `paths` are its creator's, and not to be touched.
+    /// Whether the container has no cgroup of its own: `paths` are its creator's and must not be changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub absent: bool,
 }
 
-/// Who makes a container's cgroups.
+/// The manager of a container's cgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Manager {
-    /// This library, in the cgroup filesystems.
+    /// libberth, through the cgroup filesystems (cgroupfs).
     #[default]
     Files,
-    /// systemd, as a transient scope. Needs cgroup v2 alone.
+    /// systemd, with a transient scope. Needs a host with cgroup v2 only.
     Systemd {
-        /// Annotations that begin with "org.systemd.property." are properties of the scope. They may be the image's.
+        /// Whether annotations that begin with "org.systemd.property." become properties of the scope. They may come
+        /// from the image.
         annotations: bool,
     },
-    /// Nobody: they have none of their own.
+    /// None: containers have no cgroups of their own.
     Disabled,
 }
 
 impl Layout {
-    /// Each leaf once.
+    /// Returns each leaf once.
     pub(super) fn leaves(&self) -> Vec<PathBuf> {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Where a cgroup of its own is, by hierarchy.
+    /// Returns the container's own cgroups by hierarchy.
     pub fn own_paths(&self) -> BTreeMap<String, PathBuf> {
         if self.absent { BTreeMap::new() } else { self.paths.clone() }
     }
 
-    /// The places of a process in cgroups below the container's: each of `given` is "path", for all hierarchies, or
-    /// "controller[,controller]:path". They must exist.
+    /// Returns the layout of a process in cgroups below the container's: each of `given` is "path", for all
+    /// hierarchies, or "controller[,controller]:path". They must exist.
     pub fn below(&self, given: &[String]) -> Result<Layout> {
         if self.absent {
             return Err(Error::new(Code::Unsupported, "the container was made without cgroups"));
@@ -82,7 +82,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// With the place of the container's init in the v2 tree, where that is below the container's own.
+    /// Replaces the v2 cgroup by the one that the container's init is in, if that is below the container's own.
     pub fn where_init_is(&self, pid: i32) -> Result<Option<Layout>> {
         let Some(own) = self.paths.get(UNIFIED).filter(|_| !self.absent) else { return Ok(None) };
         let mounts = mount_table::cgroups()?;
@@ -96,19 +96,19 @@ impl Layout {
         Ok(Some(layout))
     }
 
-    /// Whether there is a v2 directory among them, into which a process can be spawned.
+    /// Whether there is a v2 cgroup, into which a process can be spawned.
     pub fn has_unified(&self) -> bool {
         self.paths.contains_key(UNIFIED)
     }
 }
 
-/// Finds the places from what the host mounts at this moment; makes nothing.
+/// Plans the cgroups from the host's current mounts; creates nothing.
 ///
 /// `cgroups_path` is OCI `linux.cgroupsPath`; without it the container gets `/berth-<id>`. An absolute path is
 /// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
 /// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
 ///
-/// A leaf that exists already is refused.
+/// Refuses a leaf that exists.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
@@ -120,7 +120,7 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     Ok(layout)
 }
 
-/// The same places whether or not somebody uses them, for a container whose record is lost.
+/// Returns the same paths whether or not they exist, for a container whose record is lost.
 pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let own = || Ok(hierarchy::own(&mount_table::read("/proc/self/cgroup")?));
     let paths = places(&mount_table::cgroups()?, own, cgroups_path, id)?;
@@ -149,8 +149,8 @@ pub fn plan_with(
     }
 }
 
-/// As [`plan`] without a path, for a caller without privileges: in the hierarchies in which it may make a cgroup and move
-/// its processes there, at the top or where a relative path leads to. If there is none, the container has none of its own.
+/// As [`plan`] without a path, for an unprivileged caller: in the hierarchies where it may create a cgroup and move its
+/// processes there, at the top or relative to its own. If there is none, the container has no cgroup of its own.
 pub fn plan_permitted(id: &str) -> Result<Layout> {
     let mounts = mount_table::cgroups()?;
     let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
@@ -183,8 +183,8 @@ fn may_make(base: &Path) -> bool {
     kernfs::may(base, AccessFlags::W_OK | AccessFlags::X_OK)
 }
 
-/// Out of and into cgroups of the v2 tree moves only who may write to the members of one that is above both (cgroups(7),
-/// "Delegation containment").
+/// Whether the caller may move a process between two v2 cgroups: it must be able to write to cgroup.procs of their
+/// common ancestor (cgroups(7), "Delegation containment").
 fn may_move(from: Option<&Path>, to: &Path) -> bool {
     let above = from.and_then(|from| from.ancestors().find(|above| to.starts_with(above)));
     above.is_some_and(|above| kernfs::may(&above.join("cgroup.procs"), AccessFlags::W_OK))
@@ -209,7 +209,7 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
     Ok(Layout { paths, made: Vec::new(), scope: Some(unit), absent: false })
 }
 
-/// The places of the caller, for what shows a container its cgroups.
+/// Returns the caller's cgroups, for mounts that show a container its cgroups.
 fn of_caller() -> Result<Layout> {
     let mounts = mount_table::cgroups()?;
     let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
@@ -221,7 +221,7 @@ fn of_caller() -> Result<Layout> {
     Ok(Layout { paths, absent: true, ..Layout::default() })
 }
 
-/// The part of [`plan`] that does not look at the host.
+/// The part of [`plan`] that does not access the host.
 fn places(
     mounts: &[Mount],
     own: impl FnOnce() -> Result<BTreeMap<String, PathBuf>>,
@@ -255,7 +255,7 @@ fn places(
     Ok(paths)
 }
 
-/// Whether the path is relative, and its plain components.
+/// Validates the path. Returns whether it is relative, and its components.
 fn checked(path: &Path) -> Result<(bool, PathBuf)> {
     let refuse = |problem: &str| {
         let value = path.to_string_lossy();
@@ -294,7 +294,7 @@ fn existing_below(place: &Path, path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The directories that are not there yet, the outermost first.
+/// Returns the missing directories, the outermost first.
 pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     let mut missing = Vec::new();
     for directory in leaf.ancestors() {

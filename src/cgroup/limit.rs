@@ -1,4 +1,4 @@
-//! Reading numbers back, and what there is to say where there is no place for a limit.
+//! Reads values back, and explains limits that the host does not have.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,12 +10,12 @@ pub fn no_controller(controller: &str, field: &str) -> Error {
     Error::unsupported_field(field, format!("the host mounts no {controller} cgroup controller"))
 }
 
-/// A number; `None` for a missing file and for "max".
+/// Reads a number; `None` for a missing file and for "max".
 pub fn number(dir: &Path, file: &str) -> Result<Option<u64>> {
     Ok(kernfs::read_optional(dir, file)?.and_then(|text| text.trim().parse().ok()))
 }
 
-/// The lines of files like `memory.stat`: a key, a space, a number.
+/// Parses files like `memory.stat`: lines of a key, a space and a number.
 pub fn parse_table(text: &str) -> HashMap<String, u64> {
     let pair = |line: &str| {
         let (key, value) = line.split_once(' ')?;

@@ -1,5 +1,5 @@
-//! The processes of a cgroup and of the cgroups below it: listing them, and signalling them without ever
-//! hitting a stranger that got a dead member's pid.
+//! Lists and signals the processes of a cgroup and its descendants, without ever signalling another process that has
+//! got a dead member's pid.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,8 +11,8 @@ use nix::fcntl::OFlag;
 use super::{kernfs, sys, tree};
 use crate::error::{Code, Context, Error, Result};
 
-/// Adds all processes at and below `top`. Processes that the caller's pid namespace does not show are left
-/// out: v2 lists them as 0, v1 does not list them.
+/// Adds all processes at and below `top`. Processes outside the caller's pid namespace are omitted: v2 lists them as 0,
+/// v1 does not list them.
 pub fn collect(top: &Path, pids: &mut BTreeSet<i32>) -> Result<()> {
     tree::each(top, |dir| {
         let Some(file) = tree::file(dir, "cgroup.procs", OFlag::O_RDONLY)? else { return Ok(()) };

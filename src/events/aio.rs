@@ -1,5 +1,5 @@
-//! A pressure trigger as an eventfd, through the kernel's asynchronous poll (io_submit(2), IOCB_CMD_POLL): it looks at the
-//! trigger exactly once for each event, and counts it into the eventfd.
+//! A pressure trigger as an eventfd, through the kernel's asynchronous poll (io_submit(2), IOCB_CMD_POLL): it polls the
+//! trigger exactly once for each event and counts into the eventfd.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -58,7 +58,7 @@ impl AioContext {
         Errno::result(unsafe { libc::syscall(libc::SYS_io_submit, self.0, 1, list.as_mut_ptr()) }).map(drop)
     }
 
-    /// A completed request, if there is one.
+    /// Returns a completed request, if there is one.
     fn completed(&self) -> Result<Option<Event>, Errno> {
         let mut event = Event::default();
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -69,7 +69,7 @@ impl AioContext {
 }
 
 impl Drop for AioContext {
-    /// Cancels what is under way.
+    /// Cancels pending requests.
     fn drop(&mut self) {
         // SAFETY: no pointers.
         unsafe { libc::syscall(libc::SYS_io_destroy, self.0) };
@@ -109,8 +109,8 @@ impl Completion {
         self.context.submit(&mut request).context(|| "waiting for pressure asynchronously (io_submit)")
     }
 
-    /// How often the trigger has fired since the last call (the kernel merges what happens within a second). None when the
-    /// cgroup is gone.
+    /// Returns how often the trigger has fired since the last call (the kernel merges events within a second). None if
+    /// the cgroup was removed.
     pub fn take(&self) -> Result<Option<u64>> {
         match self.counter.read() {
             Ok(_) | Err(Errno::EAGAIN) => {}

@@ -1,11 +1,11 @@
-//! What happens to a container's memory, as descriptors for the host's own loop.
+//! Memory events of a container, as descriptors for the caller's event loop.
 //!
-//! Each subscription has one descriptor that polls readable: an epoll instance with what tells of the event and with the
-//! pidfd of the container's init, so that it also wakes whoever waits for an event that will never come.
+//! Each subscription has one descriptor that polls readable: an epoll instance with the source of the event and the
+//! pidfd of the container's init, so that the container's end wakes a waiter, too.
 //!
-//! cgroup v1 counts events into an eventfd by itself. On v2, `memory.events` is watched with inotify and its counter
-//! compared; and a pressure trigger (PSI) reports through [`aio`], because asking whether it has fired takes the event
-//! away: a trigger that lay in the epoll instance would be used up by the host's own poll.
+//! cgroup v1 counts events into an eventfd. On v2, inotify watches `memory.events`, whose counter is compared. A
+//! pressure trigger (PSI) reports through [`aio`], because polling it consumes the event: in the epoll instance it
+//! would be consumed by the caller's own poll.
 
 mod aio;
 mod source;
@@ -19,22 +19,22 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
 pub use source::Source;
 
-/// How hard memory is to get. Each level is told at its own threshold, see [`Level::trigger`].
+/// A memory pressure level. Each is reported at its own threshold, see [`Level::trigger`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Level {
-    /// Memory is being reclaimed: caches suffer.
+    /// The kernel reclaims memory; caches shrink.
     Low = 1,
-    /// Processes wait noticeably.
+    /// Processes are stalled noticeably.
     Medium = 2,
-    /// Little work is done for want of memory; the OOM killer may be next.
+    /// Little work gets done for lack of memory; the OOM killer may be next.
     Critical = 3,
 }
 
 impl Level {
     pub const ALL: [Level; 3] = [Level::Low, Level::Medium, Level::Critical];
 
-    /// As cgroup v1 spells it.
+    /// Returns the name that cgroup v1 uses.
     pub fn name(self) -> &'static str {
         match self {
             Level::Low => "low",
@@ -43,8 +43,8 @@ impl Level {
         }
     }
 
-    /// As a PSI trigger of v2: for some process or for every process at once (full), how long it has waited for memory
-    /// within how long, in microseconds. `seconds` is 1; callers without CAP_SYS_RESOURCE may only ask for multiples of 2.
+    /// Returns the PSI trigger for v2: the stall of some or of all (full) tasks within a window, in microseconds.
+    /// `seconds` is 1; callers without CAP_SYS_RESOURCE may only use multiples of 2.
     pub fn trigger(self, seconds: u32) -> String {
         let (who, each_second) = match self {
             Level::Low => ("some", 30_000),
@@ -55,15 +55,15 @@ impl Level {
     }
 }
 
-/// What has happened since the last question.
+/// What has happened since the previous read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occurred {
     pub count: u64,
-    /// The container's init is gone: nothing more will come.
+    /// Whether the container's init has ended: no more events follow.
     pub ended: bool,
 }
 
-/// A subscription. Dropping it ends it.
+/// A subscription. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Events {
     poll: Epoll,
@@ -80,17 +80,18 @@ impl Events {
         Ok(Events { poll, source: Mutex::new(source), init })
     }
 
-    /// A duplicate of the descriptor that polls readable when there may be something to read.
+    /// Returns a duplicate of the descriptor that polls readable when an event may be available.
     pub fn descriptor(&self) -> Result<OwnedFd> {
         self.poll.0.try_clone().context(|| "duplicating the descriptor of events")
     }
 
-    /// Takes what has happened; waits for it if there is nothing yet. [`Code::Timeout`] if there is nothing by then.
+    /// Returns the events since the previous read and waits for one if there is none. Fails with [`Code::Timeout`] if
+    /// there is none in time.
     pub fn read(&self, timeout_ms: i64) -> Result<Occurred> {
         let deadline = Deadline::after_ms(timeout_ms);
         let now = Deadline::after_ms(0);
         loop {
-            // Asked before the events are taken: all that happened before the end is told with it or before it.
+            // Checked before the events are read: all events before the end are returned with it or before it.
             let over = now.readable(self.init.as_fd()).context(|| "looking at the container's init")?;
             let taken = self.source.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let occurred = Occurred { count: taken.unwrap_or(0), ended: over || taken.is_none() };

@@ -1,4 +1,4 @@
-//! Where events come from.
+//! The sources of events.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::stats::parse::pairs;
 pub enum Source {
     /// v1: the kernel counts into an eventfd.
     Counted { counter: EventFd, dir: PathBuf },
-    /// v2: a counter of `memory.events`, watched.
+    /// v2: a counter of `memory.events`, watched by inotify.
     Kills { watch: Inotify, file: OwnedFd, seen: u64 },
     /// v2: a pressure trigger.
     Stalls { completion: Completion, _trigger: OwnedFd },
@@ -29,7 +29,7 @@ fn counter() -> Result<EventFd> {
 }
 
 impl Source {
-    /// Has v1 count events of `file` (cgroups v1 documentation, "cgroup.event_control").
+    /// Registers an eventfd for `file` with cgroup v1 (kernel documentation, "cgroup.event_control").
     pub fn v1(dir: &Path, file: &str, argument: &str) -> Result<Source> {
         let counter = counter()?;
         let watched = kernfs::open(&dir.join(file), OFlag::O_RDONLY)?;
@@ -44,7 +44,7 @@ impl Source {
         let file = kernfs::open(&path, OFlag::O_RDONLY).map_err(no_controller)?;
         let doing = || format!("watching {}", path.display());
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).context(doing)?;
-        // By descriptor: what was opened is what is watched.
+        // By descriptor: the watched file is the opened one.
         let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
         watch.add_watch(itself.as_str(), AddWatchFlags::IN_MODIFY).context(doing)?;
         let seen = kills(&file).context(doing)?;
@@ -72,7 +72,7 @@ impl Source {
         Ok(Source::Stalls { completion, _trigger: trigger })
     }
 
-    /// Readable when [`Source::take`] may have something.
+    /// Returns the descriptor that is readable when [`Source::take`] may return events.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         match self {
             Source::Counted { counter, .. } => counter.as_fd(),
@@ -81,7 +81,7 @@ impl Source {
         }
     }
 
-    /// How many events there have been since the last call. None when the cgroup is gone.
+    /// Returns the number of events since the last call. None if the cgroup was removed.
     pub fn take(&mut self) -> Result<Option<u64>> {
         match self {
             Source::Counted { counter, dir } => {
@@ -89,7 +89,7 @@ impl Source {
                     Err(Errno::EAGAIN) => return Ok(Some(0)),
                     other => other.context(|| "reading an eventfd")?,
                 };
-                // Removing a cgroup counts as an event, too.
+                // The removal of a cgroup counts as an event, too.
                 Ok(kernfs::exists(&dir.join("cgroup.event_control"))?.then_some(count))
             }
             Source::Kills { watch, file, seen } => {

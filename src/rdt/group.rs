@@ -1,4 +1,4 @@
-//! A directory of the resctrl filesystem: making, joining, changing and removing it.
+//! A group of the resctrl filesystem: creating, joining, changing and removing it.
 
 use std::path::{Path, PathBuf};
 
@@ -20,26 +20,26 @@ const TASKS: &str = "tasks";
 const MON_GROUPS: &str = "mon_groups";
 const CLOS_ID: &str = "linux.intelRdt.closID";
 
-/// Who takes a class of service away.
+/// Whether delete removes a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {
-    /// It is the container's own, and goes with it.
+    /// The group is the container's own and is removed with it.
     Always,
-    /// The create that makes it, if that fails and nobody else is in it by then.
+    /// A failed create removes the group that it has created, if no other process has joined it.
     IfUnused,
     Never,
 }
 
-/// A container's place, as its record says before there is any of it.
+/// A container's group, as the record names it before it exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// The mount.
+    /// The mount point of resctrl.
     pub root: PathBuf,
-    /// The class of service.
+    /// The group's directory (class of service).
     pub path: PathBuf,
     pub removal: Removal,
-    /// Its monitoring group, which is its own in any case.
+    /// The monitoring group, which is always the container's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ impl Group {
         Group { root, path, removal, monitor }
     }
 
-    /// What is to be the container's own must not be there yet.
+    /// Fails if a group that is to be the container's own exists.
     pub(super) fn refuse_others(&self) -> Result<()> {
         let own = (self.removal == Removal::Always).then_some(&self.path);
         match own.into_iter().chain(&self.monitor).find(|path| kernfs::exists(path).unwrap_or(false)) {
@@ -64,13 +64,13 @@ impl Group {
         }
     }
 
-    /// Makes what is missing. A class that is there already must have the shares that are wanted. After an error what this
-    /// still names is the container's to remove.
+    /// Creates what is missing. An existing group must have the wanted shares. After an error, delete removes the
+    /// groups that this record still names.
     ///
-    /// All of it happens under the lock that resctrl's users agree on ("resctrl locking" in the kernel's documentation), so that
-    /// nobody finds a class without its shares, and the kernel's last word is about what was done here.
+    /// This happens under the lock that users of resctrl share ("resctrl locking" in the kernel's documentation), so
+    /// that no process finds a group without its shares, and the kernel's last message belongs to this operation.
     pub(crate) fn make(&mut self, writes: &[Write], deadline: Deadline) -> Result<()> {
-        // It owns nothing until that is made.
+        // The container owns no group until it is created.
         let (removal, monitor) = (std::mem::replace(&mut self.removal, Removal::Never), self.monitor.take());
         let _lock = lock(&self.root, deadline)?;
         if removal != Removal::Never && make_dir(&self.root, &self.path)? {
@@ -90,14 +90,14 @@ impl Group {
         Ok(())
     }
 
-    /// From here on a class with a name stays, whoever is in it.
+    /// From here on a named group stays.
     pub(crate) fn mark_created(&mut self) {
         if self.removal == Removal::IfUnused {
             self.removal = Removal::Never;
         }
     }
 
-    /// Puts a process of one thread in; what it forks follows.
+    /// Moves a single-threaded process into the group; its children follow.
     pub(crate) fn join(&self, pid: i32) -> Result<()> {
         for path in std::iter::once(&self.path).chain(&self.monitor) {
             let written = kernfs::write(path, TASKS, &pid.to_string());
@@ -106,7 +106,8 @@ impl Group {
         Ok(())
     }
 
-    /// Other shares for a container that lives. What was there before is in `journal` afterwards, also after an error.
+    /// Changes the shares of a live container's group. `journal` has the previous values afterwards, also after an
+    /// error.
     pub(crate) fn change(&self, writes: &[Write], journal: &Journal, deadline: Deadline) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
@@ -117,7 +118,7 @@ impl Group {
         write(&self.root, &self.path, writes)
     }
 
-    /// Removes what is the container's. Its processes are gone.
+    /// Removes the container's own groups. Its processes must have ended.
     pub(crate) fn remove(&self, deadline: Deadline) -> Result<()> {
         if let Some(monitor) = &self.monitor {
             remove_dir(monitor)?;
@@ -137,7 +138,7 @@ impl Group {
         }
     }
 
-    /// As the beginning of a sentence.
+    /// Describes the group for the start of a message.
     pub fn describe(&self) -> String {
         let made = match self.removal {
             Removal::Always => ", its own",
@@ -149,7 +150,7 @@ impl Group {
     }
 }
 
-/// Asks for a class by its name, without the lock: it may be different when it is joined.
+/// Checks a named group, without the lock: it may change before it is joined.
 pub(super) fn check_named(root: &Path, name: &str, writes: &[Write]) -> Result<()> {
     let path = root.join(name.trim_start_matches('/'));
     match kernfs::exists(&path)? {
@@ -162,7 +163,7 @@ pub(super) fn check_named(root: &Path, name: &str, writes: &[Write]) -> Result<(
     }
 }
 
-/// Whether a class that is there is what is wanted.
+/// Checks that an existing group has the wanted shares.
 fn matches(root: &Path, path: &Path, writes: &[Write]) -> Result<()> {
     let found = match kernfs::read_optional(path, SCHEMATA)? {
         Some(text) if kernfs::exists(&path.join(TASKS))? => text,
@@ -191,7 +192,7 @@ fn write(root: &Path, path: &Path, writes: &[Write]) -> Result<()> {
     Ok(())
 }
 
-/// `false` when it was there already.
+/// Creates a group's directory. Returns `false` if it exists.
 fn make_dir(root: &Path, path: &Path) -> Result<bool> {
     let (parent, name) = kernfs::parent(path)?;
     match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
@@ -226,7 +227,7 @@ fn lock(root: &Path, deadline: Deadline) -> Result<Lock> {
     Lock::of(kernfs::open_dir(root)?, LockKind::Exclusive, deadline, || root.display().to_string())
 }
 
-/// With the kernel's own words about what it has refused a moment ago.
+/// Adds the kernel's message about its latest refusal to the error.
 fn explained(root: &Path, error: Error, field: &str) -> Error {
     let said = kernfs::read(&root.join("info"), "last_cmd_status").unwrap_or_default();
     let error = error.context(field).detail("json_path", field);

@@ -1,8 +1,8 @@
-//! Intel RDT: a container's share of caches and of memory bandwidth, through the resctrl filesystem.
+//! Intel RDT: a container's share of caches and memory bandwidth, through the resctrl filesystem.
 //!
-//! A class of service is a directory there. Without a name the container gets one of its own, which goes with it; a class
-//! that the configuration names is shared by all that name it, made by the first of them, and stays. [`plan`] decides
-//! which it is and the caller writes that down, before [`Group::make`] makes anything.
+//! A class of service is a directory (group) there. Without a `closID` the container gets its own group, which is
+//! removed with it. A group that the configuration names is shared: its first container creates it, and it stays.
+//! [`plan`] decides which, and the caller records that before [`Group::make`] creates anything.
 
 mod group;
 mod mount;
@@ -22,7 +22,7 @@ use crate::spec::intel_rdt::{self, Write};
 use crate::spec::{Config, oci};
 use schemata::Schemata;
 
-/// Asks the host for all that a configuration wants of resctrl. Changes nothing.
+/// Checks that the host supports what a configuration needs from resctrl. Changes nothing.
 pub(crate) fn check(spec: &oci::Spec) -> Result<()> {
     let Some(rdt) = intel_rdt::of(spec) else { return Ok(()) };
     let root = mount::find()?;
@@ -43,7 +43,7 @@ pub(crate) fn check(spec: &oci::Spec) -> Result<()> {
     }
 }
 
-/// Where the processes of a container will be; None if it has nothing to do with resctrl.
+/// Returns the group for a container's processes; None if it does not use resctrl.
 pub(crate) fn plan(config: &Config, id: &str) -> Result<Option<Group>> {
     let Some(rdt) = intel_rdt::of(config.spec()) else { return Ok(None) };
     let mut group = Group::new(mount::find()?, intel_rdt::clos_id(rdt), intel_rdt::has_group(rdt), id);
@@ -54,7 +54,7 @@ pub(crate) fn plan(config: &Config, id: &str) -> Result<Option<Group>> {
     Ok(Some(group))
 }
 
-/// What there may be of a container whose record is lost, by what can be read of its configuration.
+/// Returns the group that may exist for a container whose record is lost, from what can be read of its configuration.
 pub(crate) fn locate(config: &Value, id: &str) -> Option<Group> {
     let rdt = config.pointer("/linux/intelRdt").filter(|rdt| rdt.is_object())?;
     let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains('/');

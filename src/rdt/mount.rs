@@ -1,4 +1,4 @@
-//! Where the host has its resctrl filesystem.
+//! Finds the host's resctrl filesystem.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use crate::cgroup::{kernfs, read_proc};
 use crate::error::{Error, Result};
 use crate::plan::unescape;
 
-/// The field that wants it.
+/// The field that needs resctrl.
 pub const FIELD: &str = "linux.intelRdt";
 
-/// The mount of the whole filesystem. Without one, the error says what would help.
+/// Returns the mount point of the whole filesystem. Without one, the error says what would help.
 pub fn find() -> Result<PathBuf> {
     let mountinfo = read_proc("/proc/self/mountinfo")?;
-    // One that lies below another mount is still in the list but cannot be reached.
+    // A mount hidden below another one is listed but not reachable.
     match mounts(&mountinfo).into_iter().find(|point| kernfs::exists(&point.join("schemata")).unwrap_or(false)) {
         Some(point) => Ok(point),
         None => Err(Error::unsupported_field(FIELD, reason(&read_proc("/proc/filesystems")?))),
@@ -29,7 +29,7 @@ fn mounts(mountinfo: &str) -> Vec<PathBuf> {
     mountinfo.lines().filter_map(mount).collect()
 }
 
-/// The kernel registers the filesystem only if the processor has any of it.
+/// The kernel registers the filesystem only if the processor supports it.
 fn reason(filesystems: &str) -> &'static str {
     match filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
         true => "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl",

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 pub struct Schemata(BTreeMap<String, BTreeMap<u32, String>>);
 
 impl Schemata {
-    /// Of several shares for one domain the last counts. What is not as expected is left for the kernel to refuse.
+    /// Parses lines. The last of several shares for one domain counts. Malformed parts are left for the kernel to
+    /// refuse.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Schemata {
         let mut schemata = Schemata::default();
         for (resource, shares) in lines.into_iter().filter_map(|line| line.split_once(':')) {
@@ -25,13 +26,14 @@ impl Schemata {
         self.0.keys().map(String::as_str)
     }
 
-    /// The line of a resource, as the kernel takes it.
+    /// Returns the line of a resource in the kernel's format.
     pub fn line(&self, resource: &str) -> Option<String> {
         let shares = self.0.get(resource)?.iter().map(|(domain, value)| format!("{domain}={value}"));
         Some(format!("{resource}:{}", shares.collect::<Vec<_>>().join(";")))
     }
 
-    /// The first share of these that is another one in `found`, in words. `step` is what the kernel rounds bandwidths up to.
+    /// Describes the first share that differs in `found`. `step` is the granularity to which the kernel rounds
+    /// bandwidths up.
     pub fn difference(&self, found: &Schemata, step: u64) -> Option<String> {
         let shares = self.0.iter().flat_map(|(resource, shares)| shares.iter().map(move |share| (resource, share)));
         shares.into_iter().find_map(|(resource, (domain, wanted))| {
@@ -44,7 +46,7 @@ impl Schemata {
     }
 }
 
-/// Bandwidths are decimal, bits of caches are hexadecimal; the kernel fills both up to a width.
+/// Compares two shares. Bandwidths are decimal, cache masks are hexadecimal; the kernel pads both.
 fn same(resource: &str, wanted: &str, there: &str, step: u64) -> bool {
     let bandwidth = ["MB", "SMBA"].contains(&resource);
     let number = |text: &str| match bandwidth {

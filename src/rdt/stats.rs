@@ -1,4 +1,4 @@
-//! What resctrl knows of a container, in the shape of runc's `intel_rdt`.
+//! Statistics of resctrl, in the format of runc's `intel_rdt`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::spec::intel_rdt;
 use crate::spec::oci::LinuxIntelRdt;
 
-/// Empty for a container that has nothing to do with it.
+/// Empty for a container without resctrl.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct IntelRdt {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub struct IntelRdt {
     pub mem_bw_schema_root: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem_bw_schema: Option<String>,
-    /// One for each domain.
+    /// One entry for each domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mbm_stats: Option<Vec<Bandwidth>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct BandwidthInfo {
     pub num_closids: u64,
 }
 
-/// What the processor does not know at the moment is left out.
+/// Values that the processor does not know at the moment are omitted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Bandwidth {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ pub struct Occupancy {
     pub llc_occupancy: Option<u64>,
 }
 
-/// Whether this host can measure what is asked for.
+/// Checks that the host can measure what is requested.
 pub(super) fn check(root: &Path, rdt: &LinuxIntelRdt) -> Result<()> {
     let features = kernfs::read_optional(&root.join("info/L3_MON"), "mon_features")?.unwrap_or_default();
     let has = |prefix: &str| features.lines().any(|name| name.starts_with(prefix));

@@ -11,7 +11,7 @@ use super::report::Interface;
 use crate::error::{Context, Result};
 use crate::spawn;
 
-/// As the processes of the namespace that `pid` is in see them. None when it has ended.
+/// Reads the counters as processes in the network namespace of `pid` see them. None if it has ended.
 pub fn interfaces(pid: i32) -> Result<Vec<Interface>> {
     let doing = || format!("reading the network counters of process {pid}");
     let path = format!("{pid}/net/dev");
@@ -27,7 +27,7 @@ pub fn interfaces(pid: i32) -> Result<Vec<Interface>> {
     Ok(text.lines().skip(2).filter_map(interface).collect())
 }
 
-/// "  eth0: 1 2 …": bytes, packets, errors, drops, and four more of what was received; then the same sent.
+/// Parses "  eth0: 1 2 …": bytes, packets, errors, drops, and four more received counters; then the same for sent.
 fn interface(line: &str) -> Option<Interface> {
     let (name, numbers) = line.split_once(':')?;
     let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();

@@ -1,4 +1,4 @@
-//! Reading the same files again and again: they stay open, and what is read goes into one buffer.
+//! Reads the same files repeatedly: they stay open, and one buffer is reused.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -12,10 +12,10 @@ use super::Stats;
 use crate::cgroup::kernfs;
 use crate::error::{Error, Result};
 
-/// Takes from a file's text what it knows of.
+/// Extracts values from a file's text.
 pub type Parse = fn(&[u8], &mut Stats);
 
-/// A file of a cgroup, and what is in it.
+/// A file of a cgroup and its parser.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
     pub file: &'static str,
@@ -28,10 +28,10 @@ struct Open {
     source: Source,
 }
 
-/// How many descriptors this process keeps for statistics, of all containers together.
+/// The number of descriptors that this process keeps open for statistics of all containers.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
-/// The open files of one container. One that the host does not have is left out.
+/// The open statistics files of one container. Files that the host does not have are omitted.
 #[derive(Debug, Default)]
 pub struct Meter {
     files: Vec<Open>,
@@ -42,11 +42,11 @@ pub struct Meter {
 
 impl Meter {
     pub fn new() -> Meter {
-        // More than the longest of the usual files; a longer one makes it grow once.
+        // Larger than the longest usual file; a longer one makes the buffer grow once.
         Meter { files: Vec::new(), buffer: vec![0; 8192], counted: 0 }
     }
 
-    /// Adds those files that there are. Later ones may correct earlier ones.
+    /// Adds the files that exist. Later files may override values of earlier ones.
     pub(crate) fn add(&mut self, dir: &Path, sources: &[Source]) -> Result<()> {
         for source in sources {
             if let Some(fd) = kernfs::optional(kernfs::open(&dir.join(source.file), OFlag::O_RDONLY))? {
@@ -60,8 +60,8 @@ impl Meter {
         self.files.is_empty()
     }
 
-    /// Takes its share of the descriptors that may be kept; None if there is none left. The host needs its descriptors, so
-    /// statistics leave at least three quarters of what it may have alone.
+    /// Reserves descriptors to keep open; returns None if the limit is reached. Statistics leave at least three
+    /// quarters of RLIMIT_NOFILE to the caller.
     pub fn kept(mut self) -> Option<Meter> {
         let most =
             getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft / 4).unwrap_or(usize::MAX));
@@ -72,15 +72,15 @@ impl Meter {
         Some(self)
     }
 
-    /// Reads all files. Allocates nothing, unless a file has become longer than any before.
+    /// Reads all files. Allocates nothing, unless a file is longer than any before.
     ///
-    /// ENODEV when the cgroup is gone.
+    /// Fails with ENODEV if the cgroup was removed.
     pub fn read(&mut self) -> Result<Stats> {
         let mut stats = Stats::default();
         for Open { fd, source } in &self.files {
             match read(fd, &mut self.buffer) {
                 Ok(length) => (source.parse)(&self.buffer[..length], &mut stats),
-                // Pressure that the kernel was told not to measure.
+                // Pressure accounting that is disabled.
                 Err(Errno::EOPNOTSUPP) => {}
                 Err(errno) => return Err(Error::system(errno, format_args!("reading the cgroup's {}", source.file))),
             }
@@ -95,12 +95,12 @@ impl Drop for Meter {
     }
 }
 
-/// The whole file, from its beginning.
+/// Reads the whole file from its beginning.
 fn read(fd: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
     let mut length = 0;
     loop {
         match nix::sys::uio::pread(fd, &mut buffer[length..], length as i64) {
-            // A kernfs file that fits is given whole by one read; less than the buffer is all of it.
+            // One read returns a whole kernfs file if it fits; a shorter result is complete.
             Ok(count) if length + count < buffer.len() => return Ok(length + count),
             Ok(count) => {
                 length += count;

@@ -1,8 +1,8 @@
-//! The formats of cgroup files, read from bytes without copying them.
+//! Parsers of cgroup files, on bytes without copying.
 
 use super::Stats;
 
-/// A number that stands alone; "max" and nonsense are none.
+/// Parses a single number; "max" and malformed text give none.
 pub fn number(text: &[u8]) -> Option<u64> {
     let mut value = 0u64;
     let text = text.trim_ascii();
@@ -20,7 +20,7 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
-/// Lines of a key and a number.
+/// Iterates over lines of a key and a number.
 pub fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     lines(text).filter_map(|line| {
         let space = line.iter().position(|byte| *byte == b' ')?;
@@ -32,13 +32,13 @@ pub fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
-/// `rbytes=12` as ("rbytes", 12).
+/// Splits `rbytes=12` into ("rbytes", 12).
 pub fn assignment(word: &[u8]) -> Option<(&[u8], u64)> {
     let equals = word.iter().position(|byte| *byte == b'=')?;
     Some((&word[..equals], number(&word[equals + 1..])?))
 }
 
-/// The totals of a pressure file, some and full, in nanoseconds.
+/// Returns the totals of a pressure file, some and full, in nanoseconds.
 pub fn pressure(text: &[u8]) -> (Option<u64>, Option<u64>) {
     let mut totals = (None, None);
     for line in lines(text) {

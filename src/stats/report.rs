@@ -1,5 +1,5 @@
-//! Everything there is to say of a container's usage, in the shape of runc's `events --stats` (its "data"), with the same
-//! names and the same members left out when they are zero, so that what reads that reads this.
+//! The complete statistics in the format of runc's `events --stats` ("data"): the same names, and the same members
+//! omitted when they are zero, so that programs that read runc's output read this.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ pub struct Report {
     pub pids: Pids,
     pub blkio: BlockIo,
     pub hugetlb: BTreeMap<String, Hugetlb>,
-    /// Empty without `linux.intelRdt`; always there in runc's.
+    /// Empty without `linux.intelRdt`; always present in runc's output.
     pub intel_rdt: IntelRdt,
     pub network_interfaces: Vec<Interface>,
-    /// Not in runc's: usage and limits by device.
+    /// Not in runc's output: usage and limits by device.
     #[serde(skip_serializing_if = "Rdma::is_empty")]
     pub rdma: Rdma,
 }
@@ -109,7 +109,7 @@ pub struct Cpuset {
     pub sched_relax_domain_level: i64,
 }
 
-/// "0-2,5" as the numbers.
+/// Parses a list like "0-2,5".
 pub fn list(text: &str) -> Vec<u16> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -123,7 +123,7 @@ pub struct Memory {
     #[serde(skip_serializing_if = "zero")]
     pub cache: u64,
     pub usage: MemoryEntry,
-    /// Memory and swap together, on v2 too.
+    /// Memory plus swap, on v2 too.
     pub swap: MemoryEntry,
     pub kernel: MemoryEntry,
     #[serde(rename = "kernelTCP")]
@@ -136,7 +136,7 @@ pub struct Memory {
     pub event_count: MemoryEvents,
 }
 
-/// No limit is 2^64 - 1 on v2, and the kernel's own large number on v1.
+/// "No limit" is 2^64 - 1 on v2, and the kernel's own large number on v1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct MemoryEntry {
     pub limit: u64,
@@ -163,7 +163,7 @@ pub struct MemoryEvents {
     pub oom_group_kill: u64,
 }
 
-/// A limit of 0 is none.
+/// A limit of 0 means none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Pids {
     #[serde(skip_serializing_if = "zero")]
@@ -244,7 +244,7 @@ impl Rdma {
     }
 }
 
-/// No limit is 2^32 - 1.
+/// "No limit" is 2^32 - 1.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RdmaEntry {
     pub device: String,
