@@ -31,11 +31,11 @@ pub(super) const I64: Kind = Kind::Int(i64::MIN as i128, i64::MAX as i128);
 pub(super) const TEXTS: Kind = Kind::List(&Kind::Text);
 
 pub(super) struct Field {
-    name: &'static str,
-    rule: Rule,
+    pub(super) name: &'static str,
+    pub(super) rule: Rule,
 }
 
-enum Rule {
+pub(super) enum Rule {
     Required(Kind),
     Optional(Kind),
     /// Known, and refused for a reason that is told, even if it is empty: that asks for something, too.

@@ -12,6 +12,7 @@ mod exec;
 mod good;
 mod host;
 mod networks;
+mod published;
 
 use serde_json::Value;
 
