@@ -1,4 +1,7 @@
 //! Converts C parameters to Rust types. NULL for a required parameter is an error that names it.
+//!
+//! What a raw pointer refers to belongs to the caller of the C ABI. The lifetime `'a` of what is read cannot express that:
+//! whoever calls these functions must not keep it beyond the C function.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
@@ -16,25 +19,56 @@ pub fn handle<'a, T>(pointer: Option<&'a T>, name: &str) -> Result<&'a T> {
     pointer.ok_or_else(|| null(name))
 }
 
-fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: the header asks for NULL or a NUL-terminated string that stays as it is during the call, and no caller
-    // here keeps it longer.
+/// # Safety
+///
+/// `pointer` is NULL, or leads to a NUL-terminated string that is neither changed nor freed during `'a`.
+unsafe fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: it is not NULL, and all else is this function's own contract.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
-pub fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
-    c_str(pointer).ok_or_else(|| null(name))?.to_str().map_err(|error| {
+/// A required string in UTF-8.
+///
+/// # Safety
+///
+/// As `c_str`.
+pub unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    // SAFETY: the same contract.
+    let string = unsafe { c_str(pointer) };
+    string.ok_or_else(|| null(name))?.to_str().map_err(|error| {
         let message = format!("{name} is not UTF-8 at byte {}", error.valid_up_to());
         Error::invalid_argument(message).detail("parameter", name)
     })
 }
 
-pub fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
-    optional_path(pointer, name)?.ok_or_else(|| null(name))
+/// A string that may be missing, in UTF-8.
+///
+/// # Safety
+///
+/// As `c_str`.
+pub unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    // SAFETY: the same contract.
+    (!pointer.is_null()).then(|| unsafe { text(pointer, name) }).transpose()
 }
 
-pub fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a Path>> {
-    match c_str(pointer).map(CStr::to_bytes) {
+/// A required path: any bytes, but at least one.
+///
+/// # Safety
+///
+/// As `c_str`.
+pub unsafe fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
+    // SAFETY: the same contract.
+    unsafe { optional_path(pointer, name) }?.ok_or_else(|| null(name))
+}
+
+/// A path that may be missing.
+///
+/// # Safety
+///
+/// As `c_str`.
+pub unsafe fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a Path>> {
+    // SAFETY: the same contract.
+    match unsafe { c_str(pointer) }.map(CStr::to_bytes) {
         Some([]) => Err(Error::invalid_argument(format!("{name} is an empty path")).detail("parameter", name)),
         bytes => Ok(bytes.map(|bytes| Path::new(OsStr::from_bytes(bytes)))),
     }
@@ -43,25 +77,32 @@ pub fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'
 /// More descriptors than a process can have: a larger count is invalid.
 const MOST_ELEMENTS: usize = 1 << 20;
 
-pub fn numbers(pointer: *const i32, count: usize, name: &str) -> Result<Vec<i32>> {
-    elements(pointer, count, name)
+/// Copies of the strings of an array.
+///
+/// # Safety
+///
+/// As `elements`, and each element is as `c_str` asks.
+pub unsafe fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>> {
+    // SAFETY: the same contract.
+    let strings = unsafe { elements(pointer, count, name) }?;
+    let copy = |(index, string): (usize, *const c_char)| {
+        // SAFETY: the contract of each element, and the string is copied at once.
+        unsafe { text(string, &format!("{name}[{index}]")) }.map(str::to_owned)
+    };
+    strings.into_iter().enumerate().map(copy).collect()
 }
 
-pub fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>> {
-    let strings = elements(pointer, count, name)?;
-    strings
-        .iter()
-        .enumerate()
-        .map(|(index, string)| text(*string, &format!("{name}[{index}]")).map(str::to_owned))
-        .collect()
-}
-
-pub fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
+/// A copy of an array.
+///
+/// # Safety
+///
+/// `pointer` is NULL, or leads to `count` elements that are not changed meanwhile.
+pub unsafe fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
     match count {
         0 => Ok(Vec::new()),
         _ if pointer.is_null() => Err(null(name)),
         1..=MOST_ELEMENTS => {
-            // SAFETY: the header asks for an array of `count` elements, and it is copied at once.
+            // SAFETY: it is not NULL, and all else is this function's own contract.
             Ok(unsafe { std::slice::from_raw_parts(pointer, count) }.to_vec())
         }
         _ => Err(Error::invalid_argument(format!("{name} cannot have {count} elements")).detail("parameter", name)),
@@ -99,8 +140,12 @@ pub fn out_fd<'a>(slot: Option<&'a mut MaybeUninit<i32>>, name: &str) -> Result<
 }
 
 /// Outputs for three descriptors.
-pub fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i32; 3]>> {
-    // SAFETY: the header asks for NULL or an array of three, which is the caller's own.
+///
+/// # Safety
+///
+/// `array` is NULL, or leads to room for three numbers that nothing else reads or writes during `'a`.
+pub unsafe fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i32; 3]>> {
+    // SAFETY: this function's own contract; an array of three has the alignment of its elements.
     let slots = unsafe { array.cast::<MaybeUninit<[i32; 3]>>().as_mut() };
     let slots = out(slots, name)?;
     slots.write([-1; 3]);

@@ -192,15 +192,17 @@ const _: () = assert!(size_of::<berth_restore_options>() == 104, "members are on
 /// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_checkpoint_options); nothing
 /// beyond it is written. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_checkpoint_options_init(options: *mut berth_checkpoint_options, size: usize) {
-    infallible((), || sized::init(options, size));
+pub unsafe extern "C" fn berth_checkpoint_options_init(options: *mut berth_checkpoint_options, size: usize) {
+    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    infallible((), || unsafe { sized::init(options, size) });
 }
 
 /// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_restore_options); nothing beyond
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_restore_options_init(options: *mut berth_restore_options, size: usize) {
-    infallible((), || sized::init(options, size));
+pub unsafe extern "C" fn berth_restore_options_init(options: *mut berth_restore_options, size: usize) {
+    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    infallible((), || unsafe { sized::init(options, size) });
 }
 
 /// Return what CRIU supports on this host, as a JSON object: "path", "version" ("4.1.1"), "usable" (whether libberth
@@ -244,14 +246,16 @@ pub extern "C" fn berth_criu_check(
 /// that cannot be dumped, or the container has a process that does not descend from its init; BERTH_E_NOT_RUNNING,
 /// BERTH_E_NOT_FOUND, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_checkpoint(
+pub unsafe extern "C" fn berth_container_checkpoint(
     container: Option<&berth_container>,
     options: *const berth_checkpoint_options,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
         let container = &args::handle(container, "container")?.container;
-        container.checkpoint(&checkpoint_options(&sized::read_required(options, "options")?)?)
+        // SAFETY: berth.h asks for options.
+        let options = unsafe { checkpoint_options(&sized::read_required(options, "options")?) }?;
+        container.checkpoint(&options)
     })
 }
 
@@ -270,7 +274,7 @@ pub extern "C" fn berth_container_checkpoint(
 /// Errors: as berth_container_create and berth_container_checkpoint; BERTH_E_INVALID_ARGUMENT if a stream that was not
 /// a pipe is to be replaced; BERTH_E_SYSTEM with ENOENT if the directory holds no checkpoint.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_restore(
+pub unsafe extern "C" fn berth_container_restore(
     runtime: Option<&berth_runtime>,
     id: *const c_char,
     config: Option<&berth_config>,
@@ -281,28 +285,40 @@ pub extern "C" fn berth_container_restore(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        let id = args::text(id, "id")?;
+        // SAFETY: berth.h asks for NULL or a string.
+        let id = unsafe { args::text(id, "id") }?;
         let config = &args::handle(config, "config")?.0;
-        let made =
-            Container::restore(runtime, id, config, &restore_options(&sized::read_required(options, "options")?)?)?;
-        args::give(slot, berth_container::from(made));
+        // SAFETY: berth.h asks for options.
+        let options = unsafe { restore_options(&sized::read_required(options, "options")?) }?;
+        args::give(slot, berth_container::from(Container::restore(runtime, id, config, &options)?));
         Ok(())
     })
 }
 
-fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOptions> {
+/// The options as Rust has them.
+///
+/// # Safety
+///
+/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+unsafe fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOptions> {
     let known = (BERTH_CHECKPOINT_LINK_REMAP << 1) - 1;
     let flags = args::flags(given.flags, known)?;
     let has = |flag: u32| flags & flag != 0;
-    let path = |pointer, name| Ok::<_, Error>(args::optional_path(pointer, name)?.map(ToOwned::to_owned));
+    let path = |pointer, name| {
+        // SAFETY: each path of the options is NULL or a string by the contract.
+        let path = unsafe { args::optional_path(pointer, name) }?;
+        Ok::<_, Error>(path.map(ToOwned::to_owned))
+    };
     Ok(CheckpointOptions {
-        images: args::path(given.images, "images")?.to_owned(),
+        // SAFETY: NULL or a string by the contract.
+        images: unsafe { args::path(given.images, "images") }?.to_owned(),
         work: path(given.work, "work")?,
         leave_running: has(BERTH_CHECKPOINT_LEAVE_RUNNING),
         pre_dump: has(BERTH_CHECKPOINT_PRE_DUMP),
         parent_images: path(given.parent_images, "parent_images")?,
         auto_dedup: has(BERTH_CHECKPOINT_AUTO_DEDUP),
-        page_server: page_server(given)?,
+        // SAFETY: the same contract.
+        page_server: unsafe { page_server(given) }?,
         lazy_pages: has(BERTH_CHECKPOINT_LAZY_PAGES),
         status_fd: status(given)?,
         shell_job: has(BERTH_CHECKPOINT_SHELL_JOB),
@@ -319,7 +335,12 @@ fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOpti
     })
 }
 
-fn restore_options(given: &berth_restore_options) -> Result<RestoreOptions> {
+/// The options as Rust has them.
+///
+/// # Safety
+///
+/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+unsafe fn restore_options(given: &berth_restore_options) -> Result<RestoreOptions> {
     let known = BERTH_RESTORE_SHELL_JOB
         | BERTH_RESTORE_TCP_ESTABLISHED
         | BERTH_RESTORE_TCP_CLOSE
@@ -330,26 +351,22 @@ fn restore_options(given: &berth_restore_options) -> Result<RestoreOptions> {
         | BERTH_RESTORE_AUTO_DEDUP;
     let flags = args::flags(given.flags, known)?;
     let has = |flag: u32| flags & flag != 0;
-    let path = |pointer, name| Ok::<_, Error>(args::optional_path(pointer, name)?.map(ToOwned::to_owned));
-    let text = |pointer: *const c_char, name| {
-        (!pointer.is_null()).then(|| args::text(pointer, name).map(str::to_owned)).transpose()
+    let path = |pointer, name| {
+        // SAFETY: each path of the options is NULL or a string by the contract.
+        let path = unsafe { args::optional_path(pointer, name) }?;
+        Ok::<_, Error>(path.map(ToOwned::to_owned))
     };
-    let pairs = args::elements(given.veth_pairs, given.veth_pair_count, "veth_pairs")?.into_iter().map(|pair| {
-        Ok(VethPair {
-            name: args::text(pair.name, "veth_pairs.name")?.to_owned(),
-            host_name: args::text(pair.host_name, "veth_pairs.host_name")?.to_owned(),
-        })
-    });
-    let roots = args::elements(given.cgroup_roots, given.cgroup_root_count, "cgroup_roots")?.into_iter().map(|root| {
-        Ok(CgroupRoot {
-            controller: args::text(root.controller, "cgroup_roots.controller")?.to_owned(),
-            path: args::text(root.path, "cgroup_roots.path")?.to_owned(),
-        })
-    });
+    let text = |pointer, name| {
+        // SAFETY: each string of the options is NULL or one by the contract.
+        let text = unsafe { args::optional_text(pointer, name) }?;
+        Ok::<_, Error>(text.map(str::to_owned))
+    };
     Ok(RestoreOptions {
-        images: args::path(given.images, "images")?.to_owned(),
+        // SAFETY: NULL or a string by the contract.
+        images: unsafe { args::path(given.images, "images") }?.to_owned(),
         work: path(given.work, "work")?,
-        process: process_options::read(given.process)?,
+        // SAFETY: NULL or options by the contract.
+        process: unsafe { process_options::read(given.process) }?,
         shell_job: has(BERTH_RESTORE_SHELL_JOB),
         tcp_established: has(BERTH_RESTORE_TCP_ESTABLISHED),
         tcp_close: has(BERTH_RESTORE_TCP_CLOSE),
@@ -358,9 +375,11 @@ fn restore_options(given: &berth_restore_options) -> Result<RestoreOptions> {
         auto_dedup: has(BERTH_RESTORE_AUTO_DEDUP),
         lazy_pages: has(BERTH_RESTORE_LAZY_PAGES),
         empty_network: has(BERTH_RESTORE_EMPTY_NETWORK),
-        veth_pairs: pairs.collect::<Result<_>>()?,
+        // SAFETY: the same contract.
+        veth_pairs: unsafe { veth_pairs(given) }?,
         cgroup_mode: cgroup_mode(given.cgroup_mode)?,
-        cgroup_roots: roots.collect::<Result<_>>()?,
+        // SAFETY: the same contract.
+        cgroup_roots: unsafe { cgroup_roots(given) }?,
         lsm_profile: text(given.lsm_profile, "lsm_profile")?,
         lsm_mount_context: text(given.lsm_mount_context, "lsm_mount_context")?,
         config_file: path(given.config_file, "config_file")?,
@@ -381,7 +400,48 @@ fn status(given: &berth_checkpoint_options) -> Result<Option<i32>> {
     }
 }
 
-fn page_server(given: &berth_checkpoint_options) -> Result<Option<PageServer>> {
+/// The pairs of links that a restore makes.
+///
+/// # Safety
+///
+/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+unsafe fn veth_pairs(given: &berth_restore_options) -> Result<Vec<VethPair>> {
+    // SAFETY: an array of `veth_pair_count` pairs by the contract.
+    let pairs = unsafe { args::elements(given.veth_pairs, given.veth_pair_count, "veth_pairs") }?;
+    let copy = |pair: berth_veth_pair| {
+        // SAFETY: both are strings by the contract, and are copied at once.
+        let (name, host_name) = unsafe {
+            (args::text(pair.name, "veth_pairs.name")?, args::text(pair.host_name, "veth_pairs.host_name")?)
+        };
+        Ok(VethPair { name: name.to_owned(), host_name: host_name.to_owned() })
+    };
+    pairs.into_iter().map(copy).collect()
+}
+
+/// The places of the restored cgroups.
+///
+/// # Safety
+///
+/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+unsafe fn cgroup_roots(given: &berth_restore_options) -> Result<Vec<CgroupRoot>> {
+    // SAFETY: an array of `cgroup_root_count` places by the contract.
+    let roots = unsafe { args::elements(given.cgroup_roots, given.cgroup_root_count, "cgroup_roots") }?;
+    let copy = |root: berth_cgroup_root| {
+        // SAFETY: both are strings by the contract, and are copied at once.
+        let (controller, path) = unsafe {
+            (args::text(root.controller, "cgroup_roots.controller")?, args::text(root.path, "cgroup_roots.path")?)
+        };
+        Ok(CgroupRoot { controller: controller.to_owned(), path: path.to_owned() })
+    };
+    roots.into_iter().map(copy).collect()
+}
+
+/// Where the memory goes instead of the images.
+///
+/// # Safety
+///
+/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+unsafe fn page_server(given: &berth_checkpoint_options) -> Result<Option<PageServer>> {
     let port = u16::try_from(given.page_server_port).ok().filter(|port| *port > 0);
     match (given.page_server_address.is_null(), given.page_server_port, port) {
         (true, 0, _) => Ok(None),
@@ -391,7 +451,8 @@ fn page_server(given: &berth_checkpoint_options) -> Result<Option<PageServer>> {
             Err(Error::invalid_argument(message))
         }
         (false, _, Some(port)) => {
-            let text = args::text(given.page_server_address, "page_server_address")?;
+            // SAFETY: a string by the contract.
+            let text = unsafe { args::text(given.page_server_address, "page_server_address") }?;
             let wrong = |_| Error::invalid_argument(format!("page_server_address {text:?} is not an IP address"));
             Ok(Some(PageServer { address: text.parse().map_err(wrong)?, port }))
         }

@@ -19,21 +19,23 @@ pub struct berth_config(pub(super) Config);
 /// The document is validated as by berth_config_from_json. Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED;
 /// BERTH_E_SYSTEM with ENOENT if the file does not exist.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_config_from_bundle(
+pub unsafe extern "C" fn berth_config_from_bundle(
     bundle: *const c_char,
     config: Option<&mut MaybeUninit<*mut berth_config>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        args::give(slot, berth_config(Config::from_bundle(args::path(bundle, "bundle")?)?));
+        // SAFETY: berth.h asks for NULL or a string.
+        let bundle = unsafe { args::path(bundle, "bundle") }?;
+        args::give(slot, berth_config(Config::from_bundle(bundle)?));
         Ok(())
     })
 }
 
 /// Read the file `file` instead of config.json, with the directory `bundle`. Otherwise as berth_config_from_bundle.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_config_from_file(
+pub unsafe extern "C" fn berth_config_from_file(
     bundle: *const c_char,
     file: *const c_char,
     config: Option<&mut MaybeUninit<*mut berth_config>>,
@@ -41,7 +43,8 @@ pub extern "C" fn berth_config_from_file(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        let (bundle, file) = (args::path(bundle, "bundle")?, args::path(file, "file")?);
+        // SAFETY: berth.h asks for NULL or strings.
+        let (bundle, file) = unsafe { (args::path(bundle, "bundle")?, args::path(file, "file")?) };
         args::give(slot, berth_config(Config::from_file(bundle, file)?));
         Ok(())
     })
@@ -55,7 +58,7 @@ pub extern "C" fn berth_config_from_file(
 /// does not do (nothing is silently ignored); the message begins with the JSON path of the field, like
 /// "linux.resources.pids.limit", which is "json_path" in berth_error_detail_json, too.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_config_from_json(
+pub unsafe extern "C" fn berth_config_from_json(
     json: *const c_char,
     rootfs: *const c_char,
     config: Option<&mut MaybeUninit<*mut berth_config>>,
@@ -63,8 +66,9 @@ pub extern "C" fn berth_config_from_json(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        let rootfs = args::optional_path(rootfs, "rootfs")?;
-        args::give(slot, berth_config(Config::from_json(args::text(json, "json")?, rootfs)?));
+        // SAFETY: berth.h asks for NULL or strings.
+        let (rootfs, json) = unsafe { (args::optional_path(rootfs, "rootfs")?, args::text(json, "json")?) };
+        args::give(slot, berth_config(Config::from_json(json, rootfs)?));
         Ok(())
     })
 }
@@ -100,7 +104,7 @@ pub extern "C" fn berth_config_default_rootless_json(
 /// does not include the networks. Errors: BERTH_E_CONFIG_INVALID with the JSON path in `networks_json`, like
 /// "networks[0].address"; unknown members are refused.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_config_with_networks(
+pub unsafe extern "C" fn berth_config_with_networks(
     config: Option<&berth_config>,
     networks_json: *const c_char,
     with_networks: Option<&mut MaybeUninit<*mut berth_config>>,
@@ -109,7 +113,9 @@ pub extern "C" fn berth_config_with_networks(
     call(error, || {
         let slot = args::out_pointer(with_networks, "with_networks")?;
         let config = &args::handle(config, "config")?.0;
-        args::give(slot, berth_config(config.with_networks(args::text(networks_json, "networks_json")?)?));
+        // SAFETY: berth.h asks for NULL or a string.
+        let networks = unsafe { args::text(networks_json, "networks_json") }?;
+        args::give(slot, berth_config(config.with_networks(networks)?));
         Ok(())
     })
 }

@@ -49,7 +49,7 @@ impl From<Container> for berth_container {
 /// before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
 /// BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_SYSTEM, at BERTH_STAGE_INIT with the step that failed inside the container.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_create(
+pub unsafe extern "C" fn berth_container_create(
     runtime: Option<&berth_runtime>,
     id: *const c_char,
     config: Option<&berth_config>,
@@ -60,9 +60,12 @@ pub extern "C" fn berth_container_create(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        let id = args::text(id, "id")?;
+        // SAFETY: berth.h asks for NULL or a string.
+        let id = unsafe { args::text(id, "id") }?;
         let config = &args::handle(config, "config")?.0;
-        let made = Container::create(runtime, id, config, &process_options::read(options)?)?;
+        // SAFETY: berth.h asks for NULL or options.
+        let options = unsafe { process_options::read(options) }?;
+        let made = Container::create(runtime, id, config, &options)?;
         args::give(slot, berth_container::from(made));
         Ok(())
     })
@@ -71,7 +74,7 @@ pub extern "C" fn berth_container_create(
 /// Create and start a container: berth_container_create and berth_container_start in one call. After an error nothing
 /// is left behind. Errors: as both.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_run(
+pub unsafe extern "C" fn berth_container_run(
     runtime: Option<&berth_runtime>,
     id: *const c_char,
     config: Option<&berth_config>,
@@ -82,9 +85,12 @@ pub extern "C" fn berth_container_run(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        let id = args::text(id, "id")?;
+        // SAFETY: berth.h asks for NULL or a string.
+        let id = unsafe { args::text(id, "id") }?;
         let config = &args::handle(config, "config")?.0;
-        let made = Container::run(runtime, id, config, &process_options::read(options)?)?;
+        // SAFETY: berth.h asks for NULL or options.
+        let options = unsafe { process_options::read(options) }?;
+        let made = Container::run(runtime, id, config, &options)?;
         args::give(slot, berth_container::from(made));
         Ok(())
     })
@@ -94,7 +100,7 @@ pub extern "C" fn berth_container_run(
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_ID_INVALID.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_load(
+pub unsafe extern "C" fn berth_container_load(
     runtime: Option<&berth_runtime>,
     id: *const c_char,
     container: Option<&mut MaybeUninit<*mut berth_container>>,
@@ -103,7 +109,9 @@ pub extern "C" fn berth_container_load(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        args::give(slot, berth_container::from(runtime.load(args::text(id, "id")?)?));
+        // SAFETY: berth.h asks for NULL or a string.
+        let id = unsafe { args::text(id, "id") }?;
+        args::give(slot, berth_container::from(runtime.load(id)?));
         Ok(())
     })
 }
@@ -140,7 +148,7 @@ pub extern "C" fn berth_container_start(
 /// the JSON path in `process_json` ("args[0]"); BERTH_E_CONSOLE_EXISTS; BERTH_E_TIMEOUT; BERTH_E_SYSTEM at BERTH_STAGE_INIT
 /// with ENOENT if there is no such program.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_exec(
+pub unsafe extern "C" fn berth_container_exec(
     container: Option<&berth_container>,
     process_json: *const c_char,
     options: *const berth_process_options,
@@ -150,8 +158,11 @@ pub extern "C" fn berth_container_exec(
     call(error, || {
         let slot = args::out_pointer(process, "process")?;
         let container = &args::handle(container, "container")?.container;
-        let process = spec::parse_process(args::text(process_json, "process_json")?)?;
-        args::give(slot, berth_process(container.exec(&process, &process_options::read(options)?)?));
+        // SAFETY: berth.h asks for NULL or a string.
+        let process = spec::parse_process(unsafe { args::text(process_json, "process_json") }?)?;
+        // SAFETY: berth.h asks for NULL or options.
+        let options = unsafe { process_options::read(options) }?;
+        args::give(slot, berth_process(container.exec(&process, &options)?));
         Ok(())
     })
 }
@@ -216,12 +227,16 @@ pub extern "C" fn berth_container_resume(
 /// before anything was changed; BERTH_E_UNSUPPORTED if the host has no such limit; BERTH_E_SYSTEM if the kernel rejects
 /// a value, with the field, the file, the value and the reason; BERTH_E_NOT_RUNNING, BERTH_E_NOT_FOUND, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_set(
+pub unsafe extern "C" fn berth_container_set(
     container: Option<&berth_container>,
     resources_json: *const c_char,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    call(error, || args::handle(container, "container")?.container.set(args::text(resources_json, "resources_json")?))
+    call(error, || {
+        let container = &args::handle(container, "container")?.container;
+        // SAFETY: berth.h asks for NULL or a string.
+        container.set(unsafe { args::text(resources_json, "resources_json") }?)
+    })
 }
 
 /// Delete a stopped container (OCI "delete"): remove remaining processes, cgroups and state, then run its poststop

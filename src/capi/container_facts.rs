@@ -194,8 +194,9 @@ pub extern "C" fn berth_container_pids(
 
 /// Release an array that berth_container_pids has returned. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_pids_free(pids: *mut i32) {
-    memory::release(pids);
+pub unsafe extern "C" fn berth_pids_free(pids: *mut i32) {
+    // SAFETY: berth.h asks for NULL or an array of berth_container_pids, once.
+    unsafe { memory::release(pids) };
 }
 
 /// Read the container's resource usage (cgroups(7)). Set stats->size before the call. Members that only a newer header
@@ -207,15 +208,17 @@ pub extern "C" fn berth_pids_free(pids: *mut i32) {
 ///
 /// Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_container_stats(
+pub unsafe extern "C" fn berth_container_stats(
     container: Option<&berth_container>,
     stats: *mut berth_stats,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
-        sized::check(stats, "stats")?;
+        // SAFETY: berth.h asks for a struct that begins with its size.
+        unsafe { sized::check(stats, "stats") }?;
         let found = args::handle(container, "container")?.container.stats()?;
-        sized::write(stats, &berth_stats::from(found))
+        // SAFETY: it is not NULL, was just checked, and is the caller's own until the function returns.
+        unsafe { sized::write(stats, &berth_stats::from(found)) }
     })
 }
 

@@ -64,8 +64,9 @@ pub extern "C" fn berth_abi_version() -> u32 {
 /// "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
 /// "network", "rootless".
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
-    infallible(0, || args::text(name, "name").is_ok_and(crate::features::has).into())
+pub unsafe extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
+    // SAFETY: berth.h asks for NULL or a string.
+    infallible(0, || unsafe { args::text(name, "name") }.is_ok_and(crate::features::has).into())
 }
 
 /// Return the features document of the OCI runtime specification (features.md): the versions, hooks, mount options,
@@ -93,20 +94,24 @@ pub extern "C" fn berth_features_json(
 ///
 /// Errors: BERTH_E_UNSUPPORTED if the program is written in Rust and has installed a logger of its own, BERTH_E_BUSY.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_log_set_callback(
+pub unsafe extern "C" fn berth_log_set_callback(
     callback: berth_log_callback,
     userdata: *mut c_void,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    call(error, || log::set(callback.map(|callback| adapted(callback, userdata))))
+    // SAFETY: berth.h asks for a function that any thread may call with this userdata.
+    call(error, || log::set(callback.map(|callback| unsafe { adapted(callback, userdata) })))
 }
 
-fn adapted(
+/// # Safety
+///
+/// `callback` may be called by any thread with this `userdata`, until the log goes elsewhere.
+unsafe fn adapted(
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char),
     userdata: *mut c_void,
 ) -> log::Sink {
     struct Userdata(*mut c_void);
-    // SAFETY: the library only hands it back; the header says that this happens in any thread.
+    // SAFETY: the library only hands it back, which any thread may do by the contract.
     unsafe impl Send for Userdata {}
     // SAFETY: as above.
     unsafe impl Sync for Userdata {}
@@ -114,7 +119,7 @@ fn adapted(
     log::Sink::Function(Box::new(move |level, target: &str, message: &str| {
         let Userdata(userdata) = &userdata;
         let (target, message) = (memory::c_string(target), memory::c_string(message));
-        // SAFETY: the function is the caller's, with the signature that the header gives it.
+        // SAFETY: this function's own contract; both strings live until the call returns.
         unsafe { callback(*userdata, berth_log_level::from(level) as i32, target.as_ptr(), message.as_ptr()) }
     }))
 }
@@ -158,6 +163,7 @@ pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit
 
 /// Release a string that a function of this library has returned. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_string_free(string: *mut c_char) {
-    memory::release(string);
+pub unsafe extern "C" fn berth_string_free(string: *mut c_char) {
+    // SAFETY: berth.h asks for NULL or a string that this library gave out, once.
+    unsafe { memory::release(string) };
 }

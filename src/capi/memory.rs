@@ -35,7 +35,11 @@ pub fn give_text(slot: &mut MaybeUninit<*mut c_char>, text: &str) -> Result<()> 
 }
 
 /// Releases memory of [`copy`].
-pub fn release<T>(memory: *mut T) {
-    // SAFETY: the header asks for NULL or what this library gave out and was not released yet.
+///
+/// # Safety
+///
+/// `memory` is NULL, or comes from [`copy`] and was not released yet.
+pub unsafe fn release<T>(memory: *mut T) {
+    // SAFETY: this function's own contract.
     unsafe { libc::free(memory.cast()) }
 }

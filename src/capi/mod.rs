@@ -3,8 +3,9 @@
 //!
 //! The signatures express the contract where Rust's types can: `Option<&T>` is a handle that may be NULL,
 //! `Option<Box<T>>` one that is given back, `Option<&mut MaybeUninit<T>>` an output. What types cannot express
-//! (strings, arrays, structs with a size) is a raw pointer, which the helpers of [`args`], [`sized`] and [`memory`]
-//! read: the `unsafe` of this layer is in them.
+//! (strings, arrays, structs with a size) is a raw pointer, which the `unsafe` helpers of [`args`], [`sized`] and
+//! [`memory`] read. Functions that take one are `unsafe`, and the header is their contract: the pointer is NULL or
+//! refers to what the header names, and nothing changes that until the function returns.
 //!
 //! A panic stops at the boundary ([`boundary`]), but by then Rust's panic hook has written a line to the caller's
 //! standard error, and replacing the hook would change the caller. So no code of the crate panics on purpose: a panic

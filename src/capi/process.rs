@@ -127,13 +127,14 @@ pub extern "C" fn berth_process_signal(
 ///
 /// cbindgen:ptrs-as-arrays=[[fds; 3]]
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_process_take_stdio(
+pub unsafe extern "C" fn berth_process_take_stdio(
     process: Option<&berth_process>,
     fds: *mut i32,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
-        let slots = args::out_fds(fds, "fds")?;
+        // SAFETY: berth.h asks for NULL or an array of three, which is the caller's own.
+        let slots = unsafe { args::out_fds(fds, "fds") }?;
         slots.write(args::handle(process, "process")?.0.take_stdio().map(args::into_raw));
         Ok(())
     })

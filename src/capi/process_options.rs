@@ -83,28 +83,39 @@ const _: () = assert!(size_of::<berth_process_options>() == 80, "members are onl
 /// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_process_options); nothing beyond
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_process_options_init(options: *mut berth_process_options, size: usize) {
-    infallible((), || sized::init(options, size));
+pub unsafe extern "C" fn berth_process_options_init(options: *mut berth_process_options, size: usize) {
+    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    infallible((), || unsafe { sized::init(options, size) });
 }
 
-pub fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
-    let options = sized::read(options)?;
+/// The options as Rust has them; NULL is the default.
+///
+/// # Safety
+///
+/// `options` is NULL, or leads to options as berth.h describes them: with their size, and with arrays and strings that are
+/// not changed meanwhile.
+pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
+    // SAFETY: the same contract.
+    let options = unsafe { sized::read(options) }?;
+    // SAFETY: an array of `extra_fd_count` numbers by the contract.
+    let extra_fds = unsafe { args::elements(options.extra_fds, options.extra_fd_count, "extra_fds") }?;
+    // SAFETY: NULL or a string by the contract.
+    let console_socket = unsafe { args::optional_path(options.console_socket, "console_socket") }?;
+    // SAFETY: an array of `cgroup_count` strings by the contract.
+    let cgroups = unsafe { args::texts(options.cgroups, options.cgroup_count, "cgroups") }?;
     const KNOWN: u32 = BERTH_PROCESS_INHERIT_KEYRING | BERTH_PROCESS_WAIT_WHILE_PAUSED | BERTH_PROCESS_FIND_PROGRAM;
     let flags = args::flags(options.flags, KNOWN)?;
     let has = |flag: u32| flags & flag != 0;
     let [stdin, stdout, stderr] = options.stdio;
     Ok(ProcessOptions {
         stdio: [stream(stdin, 0)?, stream(stdout, 1)?, stream(stderr, 2)?],
-        extra_fds: args::numbers(options.extra_fds, options.extra_fd_count, "extra_fds")?,
-        console_socket: args::optional_path(options.console_socket, "console_socket")?.map(ToOwned::to_owned),
+        extra_fds,
+        console_socket: console_socket.map(ToOwned::to_owned),
         parent_death_signal: options.parent_death_signal,
         keyring: if has(BERTH_PROCESS_INHERIT_KEYRING) { Keyring::Inherit } else { Keyring::New },
         paused: if has(BERTH_PROCESS_WAIT_WHILE_PAUSED) { Paused::Wait } else { Paused::Refuse },
-        missing_program: match has(BERTH_PROCESS_FIND_PROGRAM) {
-            true => MissingProgram::AtCreate,
-            false => MissingProgram::AtStart,
-        },
-        cgroups: args::texts(options.cgroups, options.cgroup_count, "cgroups")?,
+        missing_program: if has(BERTH_PROCESS_FIND_PROGRAM) { MissingProgram::AtCreate } else { MissingProgram::AtStart },
+        cgroups,
     })
 }
 

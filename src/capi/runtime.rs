@@ -94,8 +94,17 @@ unsafe impl Grows for berth_runtime_options {
 
 const _: () = assert!(size_of::<berth_runtime_options>() == 64, "members are only added, at the end");
 
-fn settings(options: &berth_runtime_options) -> Result<Settings> {
+/// The options as Rust has them.
+///
+/// # Safety
+///
+/// The strings of `options` are as berth.h asks, and are not changed meanwhile.
+unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
+    // SAFETY: NULL or a string by the contract.
+    let root = unsafe { args::optional_path(options.state_root, "state_root") }?;
+    // SAFETY: NULL or a string by the contract.
+    let criu = unsafe { args::optional_path(options.criu, "criu") }?;
     let flags = args::flags(
         options.flags,
         BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
@@ -113,7 +122,7 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
         }
     };
     Ok(Settings {
-        root: args::optional_path(options.state_root, "state_root")?.map_or(default.root, ToOwned::to_owned),
+        root: root.map_or(default.root, ToOwned::to_owned),
         setup_timeout: timeout(options.setup_timeout_ms, default.setup_timeout, "setup_timeout_ms")?,
         lock_timeout: timeout(options.lock_timeout_ms, default.lock_timeout, "lock_timeout_ms")?,
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
@@ -128,7 +137,7 @@ fn settings(options: &berth_runtime_options) -> Result<Settings> {
             id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
             no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,
         },
-        criu: args::optional_path(options.criu, "criu")?.map(ToOwned::to_owned),
+        criu: criu.map(ToOwned::to_owned),
     })
 }
 
@@ -150,8 +159,9 @@ fn manager(options: &berth_runtime_options) -> Result<Manager> {
 /// Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_runtime_options_init(options: *mut berth_runtime_options, size: usize) {
-    infallible((), || sized::init(options, size));
+pub unsafe extern "C" fn berth_runtime_options_init(options: *mut berth_runtime_options, size: usize) {
+    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    infallible((), || unsafe { sized::init(options, size) });
 }
 
 /// Open a runtime. `options` is optional: NULL selects the defaults. Several runtimes, also of several processes, may
@@ -161,15 +171,16 @@ pub extern "C" fn berth_runtime_options_init(options: *mut berth_runtime_options
 /// Errors: BERTH_E_SYSTEM with EACCES if the state root belongs to another user or others may write to it;
 /// BERTH_E_UNSUPPORTED if the options have a member that this version does not know.
 #[unsafe(no_mangle)]
-pub extern "C" fn berth_runtime_new(
+pub unsafe extern "C" fn berth_runtime_new(
     options: *const berth_runtime_options,
     runtime: Option<&mut MaybeUninit<*mut berth_runtime>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(runtime, "runtime")?;
-        let made = Runtime::new(settings(&sized::read(options)?)?)?;
-        args::give(slot, berth_runtime(made));
+        // SAFETY: berth.h asks for NULL or options.
+        let settings = unsafe { settings(&sized::read(options)?) }?;
+        args::give(slot, berth_runtime(Runtime::new(settings)?));
         Ok(())
     })
 }

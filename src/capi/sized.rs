@@ -23,8 +23,11 @@ pub unsafe trait Grows: Copy {
 /// Far larger than any struct will be: a larger size was never initialised.
 const MOST_BYTES: usize = 4096;
 
-fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
-    // SAFETY: the header asks for a struct that begins with its size, whatever that is.
+/// # Safety
+///
+/// `pointer` leads to a `usize`, which the caller's struct begins with.
+unsafe fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
+    // SAFETY: this function's own contract.
     let size = unsafe { pointer.cast::<usize>().read() };
     if size < T::FIRST || size > MOST_BYTES || size % align_of::<T>() != 0 {
         let message = format!("{}.size is {size}; expected sizeof({})", T::NAME, T::NAME);
@@ -34,13 +37,18 @@ fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
 }
 
 /// Reads the caller's struct as this version knows it; NULL gives the default.
-pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
+///
+/// # Safety
+///
+/// `pointer` is NULL, or leads to a struct that begins with its size and has that many bytes, all initialised.
+pub unsafe fn read<T: Grows>(pointer: *const T) -> Result<T> {
     let mut value = T::zeroed();
     if pointer.is_null() {
         return Ok(value);
     }
-    let size = size_of_callers(pointer)?;
-    // SAFETY: the caller's struct has `size` bytes, all of them initialised, as its size says.
+    // SAFETY: it is not NULL, so the struct begins with its size.
+    let size = unsafe { size_of_callers(pointer) }?;
+    // SAFETY: the struct has as many bytes as its size says.
     let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
     let (known, unknown) = bytes.split_at(size.min(size_of::<T>()));
     if let Some(at) = unknown.iter().position(|byte| *byte != 0) {
@@ -54,28 +62,44 @@ pub fn read<T: Grows>(pointer: *const T) -> Result<T> {
 }
 
 /// Reads the caller's struct; NULL is an error.
-pub fn read_required<T: Grows>(pointer: *const T, name: &str) -> Result<T> {
+///
+/// # Safety
+///
+/// As `read`.
+pub unsafe fn read_required<T: Grows>(pointer: *const T, name: &str) -> Result<T> {
     present(pointer, name)?;
-    read(pointer)
+    // SAFETY: the same contract.
+    unsafe { read(pointer) }
 }
 
 fn present<T>(pointer: *const T, name: &str) -> Result<()> {
-    match pointer.is_null() {
-        true => Err(Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name)),
-        false => Ok(()),
+    if pointer.is_null() {
+        return Err(Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name));
     }
+    Ok(())
 }
 
 /// Checks that a result can be written to the caller's struct.
-pub fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
+///
+/// # Safety
+///
+/// `pointer` is NULL, or leads to a struct that begins with its size.
+pub unsafe fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
     present(pointer, name)?;
-    size_of_callers(pointer).map(drop)
+    // SAFETY: it is not NULL, so the struct begins with its size.
+    unsafe { size_of_callers(pointer) }.map(drop)
 }
 
 /// Writes the result to the caller's struct, up to its size. Members that only the caller knows become all ones, which
 /// means "unknown" in every struct that is filled this way; the size member stays.
-pub fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
-    let size = size_of_callers(pointer)?;
+///
+/// # Safety
+///
+/// `pointer` leads to a struct that begins with its size and has room for that many bytes, which nothing else reads or
+/// writes meanwhile.
+pub unsafe fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
+    // SAFETY: the struct begins with its size.
+    let size = unsafe { size_of_callers(pointer) }?;
     let skip = size_of::<usize>();
     let known = size.min(size_of::<T>());
     let to = pointer.cast::<u8>();
@@ -88,11 +112,15 @@ pub fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
 }
 
 /// Sets the caller's struct to zeros and its size.
-pub fn init<T: Grows>(pointer: *mut T, size: usize) {
+///
+/// # Safety
+///
+/// `pointer` is NULL, or leads to room for `size` bytes that nothing else reads or writes meanwhile, aligned as the struct.
+pub unsafe fn init<T: Grows>(pointer: *mut T, size: usize) {
     if pointer.is_null() || size < size_of::<usize>() {
         return;
     }
-    // SAFETY: the header asks for `size` bytes to write to, and there is room for a usize.
+    // SAFETY: this function's own contract, and there is room for a usize.
     unsafe {
         std::ptr::write_bytes(pointer.cast::<u8>(), 0, size);
         pointer.cast::<usize>().write(size);
@@ -119,13 +147,16 @@ mod tests {
     }
 
     fn read_words(words: &[u64]) -> Result<Two> {
-        read(words.as_ptr().cast())
+        // SAFETY: the words begin with their size in bytes, or with one that is refused.
+        unsafe { read(words.as_ptr().cast()) }
     }
 
     #[test]
     fn an_older_caller_gets_the_default_of_what_is_new() {
         assert_eq!(read_words(&[16, 7, 99]).unwrap(), Two { size: 16, first: 7, added: 0 });
-        assert_eq!(read::<Two>(std::ptr::null()).unwrap(), Two { size: 0, first: 0, added: 0 });
+        // SAFETY: NULL is fine.
+        let default = unsafe { read::<Two>(std::ptr::null()) }.unwrap();
+        assert_eq!(default, Two { size: 0, first: 0, added: 0 });
     }
 
     #[test]
@@ -145,18 +176,21 @@ mod tests {
     #[test]
     fn a_result_fills_what_the_caller_has() {
         let value = Two { size: 24, first: 1, added: 2 };
-        let mut words = [16u64, 0, 0, 0];
-        write(words.as_mut_ptr().cast(), &value).unwrap();
-        assert_eq!(words, [16, 1, 0, 0]);
-        words[0] = 32;
-        write(words.as_mut_ptr().cast(), &value).unwrap();
-        assert_eq!(words, [32, 1, 2, u64::MAX]);
+        let written = |size: u64| {
+            let mut words = [size, 0, 0, 0];
+            // SAFETY: the words begin with a size that is not above theirs.
+            unsafe { write(words.as_mut_ptr().cast(), &value) }.unwrap();
+            words
+        };
+        assert_eq!(written(16), [16, 1, 0, 0]);
+        assert_eq!(written(32), [32, 1, 2, u64::MAX]);
     }
 
     #[test]
     fn init_leaves_only_the_size() {
         let mut words = [9u64; 3];
-        init::<Two>(words.as_mut_ptr().cast(), 16);
+        // SAFETY: there is room for more than 16 bytes.
+        unsafe { init::<Two>(words.as_mut_ptr().cast(), 16) };
         assert_eq!(words, [16, 0, 9]);
     }
 }
