@@ -109,9 +109,10 @@ impl ProcessOptions {
 fn check_cgroup(cgroup: &str) -> Result<()> {
     let path = cgroup.split_once(':').map_or(cgroup, |(_, path)| path);
     let mut components = Path::new(path).components();
-    match components.any(|component| component == std::path::Component::ParentDir) || path.contains('\0') {
-        true => Err(Error::invalid_argument(format!("cgroup {cgroup:?} could leave the container's own"))),
-        false => Ok(()),
+    if components.any(|component| component == std::path::Component::ParentDir) || path.contains('\0') {
+        Err(Error::invalid_argument(format!("cgroup {cgroup:?} could leave the container's own")))
+    } else {
+        Ok(())
     }
 }
 

@@ -410,9 +410,8 @@ unsafe fn veth_pairs(given: &berth_restore_options) -> Result<Vec<VethPair>> {
     let pairs = unsafe { args::elements(given.veth_pairs, given.veth_pair_count, "veth_pairs") }?;
     let copy = |pair: berth_veth_pair| {
         // SAFETY: both are strings by the contract, and are copied at once.
-        let (name, host_name) = unsafe {
-            (args::text(pair.name, "veth_pairs.name")?, args::text(pair.host_name, "veth_pairs.host_name")?)
-        };
+        let (name, host_name) =
+            unsafe { (args::text(pair.name, "veth_pairs.name")?, args::text(pair.host_name, "veth_pairs.host_name")?) };
         Ok(VethPair { name: name.to_owned(), host_name: host_name.to_owned() })
     };
     pairs.into_iter().map(copy).collect()

@@ -114,7 +114,11 @@ pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptio
         parent_death_signal: options.parent_death_signal,
         keyring: if has(BERTH_PROCESS_INHERIT_KEYRING) { Keyring::Inherit } else { Keyring::New },
         paused: if has(BERTH_PROCESS_WAIT_WHILE_PAUSED) { Paused::Wait } else { Paused::Refuse },
-        missing_program: if has(BERTH_PROCESS_FIND_PROGRAM) { MissingProgram::AtCreate } else { MissingProgram::AtStart },
+        missing_program: if has(BERTH_PROCESS_FIND_PROGRAM) {
+            MissingProgram::AtCreate
+        } else {
+            MissingProgram::AtStart
+        },
         cgroups,
     })
 }

@@ -117,10 +117,12 @@ fn rule_block(rule: &Rule, program: &mut Vec<Instruction>) {
     };
     let access = i32::from(rule.access.0);
     let mut body = Vec::new();
-    match rule.allow {
-        _ if rule.access == Access::ALL => {}
-        true => body.extend([op(AND, OPEN, 0, !access & i32::from(Access::ALL.0)), op(JUMP_IF_NOT_EQUAL, OPEN, 2, 0)]),
-        false => body.extend([op(JUMP_IF_ANY_BIT, OPEN, 1, access), op(JUMP, 0, 2, 0)]),
+    if rule.access != Access::ALL {
+        body.extend(if rule.allow {
+            [op(AND, OPEN, 0, !access & i32::from(Access::ALL.0)), op(JUMP_IF_NOT_EQUAL, OPEN, 2, 0)]
+        } else {
+            [op(JUMP_IF_ANY_BIT, OPEN, 1, access), op(JUMP, 0, 2, 0)]
+        });
     }
     body.extend(end(rule.allow));
     if let Some((register, value)) = condition {

@@ -171,10 +171,7 @@ pub fn plan_permitted(id: &str) -> Result<Layout> {
         return of_caller();
     }
     for leaf in layout.leaves() {
-        match kernfs::exists(&leaf)? {
-            true => return Err(existing(&leaf)?),
-            false => layout.made.push(leaf),
-        }
+        if kernfs::exists(&leaf)? { return Err(existing(&leaf)?) } else { layout.made.push(leaf) }
     }
     Ok(layout)
 }
@@ -285,12 +282,11 @@ fn checked(path: &Path) -> Result<(bool, PathBuf)> {
 
 fn existing_below(place: &Path, path: &Path) -> Result<PathBuf> {
     let place = place.join(path);
-    match kernfs::exists(&place)? {
-        true => Ok(place),
-        false => {
-            let message = format!("there is no cgroup {}", place.display());
-            Err(Error::new(Code::System, message).with_errno(nix::errno::Errno::ENOENT))
-        }
+    if kernfs::exists(&place)? {
+        Ok(place)
+    } else {
+        let message = format!("there is no cgroup {}", place.display());
+        Err(Error::new(Code::System, message).with_errno(nix::errno::Errno::ENOENT))
     }
 }
 
@@ -328,13 +324,12 @@ mod tests {
     use super::*;
 
     fn mounts(v1: bool) -> Vec<Mount> {
-        let text = match v1 {
-            true => {
-                "1 2 0:1 / /cg/memory rw - cgroup cgroup rw,memory\n\
+        let text = if v1 {
+            "1 2 0:1 / /cg/memory rw - cgroup cgroup rw,memory\n\
                  1 2 0:2 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
                  1 2 0:3 / /cg/unified rw - cgroup2 cgroup2 rw\n"
-            }
-            false => "1 2 0:3 / /cg rw - cgroup2 cgroup2 rw\n",
+        } else {
+            "1 2 0:3 / /cg rw - cgroup2 cgroup2 rw\n"
         };
         hierarchy::mounts(text)
     }

@@ -223,9 +223,10 @@ impl Container {
     /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
     fn limit(&self, cgroup: &dyn Cgroup, spec: &oci::Spec) -> Result<()> {
         let has_own = Namespaces::of(spec).has(LinuxNamespaceType::User);
-        match self.runtime.is_rootless()? && (has_own || identity::in_user_namespace()?) {
-            true => cgroup::apply_permitted(cgroup, &resources(spec)),
-            false => cgroup.apply(&resources(spec)),
+        if self.runtime.is_rootless()? && (has_own || identity::in_user_namespace()?) {
+            cgroup::apply_permitted(cgroup, &resources(spec))
+        } else {
+            cgroup.apply(&resources(spec))
         }
     }
 
@@ -236,10 +237,7 @@ impl Container {
         }
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         let (uid, _) = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
-        match uid == nix::unistd::geteuid().as_raw() {
-            true => Ok(()),
-            false => cgroup.delegate_to(uid),
-        }
+        if uid == nix::unistd::geteuid().as_raw() { Ok(()) } else { cgroup.delegate_to(uid) }
     }
 
     /// The host's part, from the spawned init to the one that is ready.

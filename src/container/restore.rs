@@ -123,11 +123,10 @@ fn check_streams(descriptors: &[String], options: &RestoreOptions, terminal: boo
             return Err(Error::invalid_argument(message));
         }
     }
-    match options.process.extra_fds.is_empty() {
-        true => Ok(()),
-        false => {
-            Err(Error::invalid_argument("extra_fds cannot be given to a restored process: it has its descriptors"))
-        }
+    if options.process.extra_fds.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid_argument("extra_fds cannot be given to a restored process: it has its descriptors"))
     }
 }
 

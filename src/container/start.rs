@@ -81,9 +81,10 @@ impl Container {
         fault::point("start.opened");
         // Somebody else may have released it, and been killed before the fifo was removed. If it executes its program
         // already, its word is in the fifo or was for that other one; if later, its end closes then, and we see that.
-        let word = match status::waits_for_start(record)? {
-            true => read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?,
-            false => read_message(&fifo, None, Deadline::after_ms(0)).unwrap_or(None),
+        let word = if status::waits_for_start(record)? {
+            read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?
+        } else {
+            read_message(&fifo, None, Deadline::after_ms(0)).unwrap_or(None)
         };
         match word {
             Some(message) if message.kind == wire::RELEASED => {}
@@ -164,10 +165,11 @@ fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
     // then its word lies in the fifo.
     let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).context(reading)?;
     if !readable {
-        return match ended {
-            true => Err(Error::new(Code::NotRunning, "the container's init has ended before it could be started")
-                .with_stage(Stage::Init)),
-            false => Ok(Heard::Nothing),
+        return if ended {
+            Err(Error::new(Code::NotRunning, "the container's init has ended before it could be started")
+                .with_stage(Stage::Init))
+        } else {
+            Ok(Heard::Nothing)
         };
     }
     let mut bytes = [0u8; MESSAGE_LEN];

@@ -75,9 +75,10 @@ impl ImageDir {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let opened = openat2(&root, &path, OpenHow::new().flags(flags).resolve(resolve)).context(doing)?;
         let (ours, theirs) = (fstat(&self.fd).context(doing)?, fstat(&opened).context(doing)?);
-        match (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
-            true => Ok(opened),
-            false => Err(Error::system(Errno::ESTALE, doing())),
+        if (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino) {
+            Ok(opened)
+        } else {
+            Err(Error::system(Errno::ESTALE, doing()))
         }
     }
 

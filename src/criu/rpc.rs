@@ -156,12 +156,11 @@ impl Swrk {
             }
             return Err(error);
         }
-        match response.kind() == request.kind() {
-            true => Ok(response),
-            false => {
-                let (got, asked) = (response.kind().as_str_name(), request.kind().as_str_name());
-                Err(broken(&format!("an answer to {got}, asked for {asked}")))
-            }
+        if response.kind() == request.kind() {
+            Ok(response)
+        } else {
+            let (got, asked) = (response.kind().as_str_name(), request.kind().as_str_name());
+            Err(broken(&format!("an answer to {got}, asked for {asked}")))
         }
     }
 

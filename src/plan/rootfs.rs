@@ -275,10 +275,12 @@ fn filesystem_options(options: &MountOptions) -> Vec<(String, Option<String>)> {
 /// What of the image is copied. Whoever says the owner or the mode of the new filesystem does not want the image's.
 fn copy_up(options: &MountOptions) -> CopyUp {
     let says = |name: &str| options.data.iter().any(|(given, _)| given == name);
-    match options.copy_up {
-        false => CopyUp::No,
-        true if ["mode", "uid", "gid"].into_iter().any(says) => CopyUp::Content,
-        true => CopyUp::ContentAndOwner,
+    if !options.copy_up {
+        CopyUp::No
+    } else if ["mode", "uid", "gid"].into_iter().any(says) {
+        CopyUp::Content
+    } else {
+        CopyUp::ContentAndOwner
     }
 }
 

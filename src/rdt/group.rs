@@ -153,14 +153,14 @@ impl Group {
 /// Checks a named group, without the lock: it may change before it is joined.
 pub(super) fn check_named(root: &Path, name: &str, writes: &[Write]) -> Result<()> {
     let path = root.join(name.trim_start_matches('/'));
-    match kernfs::exists(&path)? {
-        true => matches(root, &path, writes),
-        false if writes.is_empty() => {
-            let expected = "expected one, or a schema, with which it is made";
-            Err(Error::config(CLOS_ID, format!("there is no resctrl group {}; {expected}", path.display())))
-        }
-        false => Ok(()),
+    if kernfs::exists(&path)? {
+        return matches(root, &path, writes);
     }
+    if writes.is_empty() {
+        let expected = "expected one, or a schema, with which it is made";
+        return Err(Error::config(CLOS_ID, format!("there is no resctrl group {}; {expected}", path.display())));
+    }
+    Ok(())
 }
 
 /// Checks that an existing group has the wanted shares.

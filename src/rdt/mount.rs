@@ -31,12 +31,11 @@ fn mounts(mountinfo: &str) -> Vec<PathBuf> {
 
 /// The kernel registers the filesystem only if the processor supports it.
 fn reason(filesystems: &str) -> &'static str {
-    match filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
-        true => "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl",
-        false => {
-            "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or go to a \
+    if filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
+        "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl"
+    } else {
+        "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or go to a \
              host with Intel RDT"
-        }
     }
 }
 

@@ -49,9 +49,8 @@ impl Schemata {
 /// Compares two shares. Bandwidths are decimal, cache masks are hexadecimal; the kernel pads both.
 fn same(resource: &str, wanted: &str, there: &str, step: u64) -> bool {
     let bandwidth = ["MB", "SMBA"].contains(&resource);
-    let number = |text: &str| match bandwidth {
-        true => text.parse().ok(),
-        false => u64::from_str_radix(text.trim_start_matches("0x"), 16).ok(),
+    let number = |text: &str| {
+        if bandwidth { text.parse().ok() } else { u64::from_str_radix(text.trim_start_matches("0x"), 16).ok() }
     };
     match (number(wanted), number(there)) {
         (Some(wanted), Some(there)) => {

@@ -84,10 +84,7 @@ impl Sets {
     /// the caller's bounding set lacks (a container's engine in a container, for one).
     pub fn granted(self, in_user_namespace: bool) -> Sets {
         let known = self.of_this_kernel();
-        match in_user_namespace {
-            true => known,
-            false => known.only(!withheld(known.any())),
-        }
+        if in_user_namespace { known } else { known.only(!withheld(known.any())) }
     }
 
     fn up_to(self, last: u8) -> Sets {

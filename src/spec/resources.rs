@@ -143,10 +143,14 @@ fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
         }
         _ => Ok(()),
     };
-    let number = |major: i64, minor: i64, path: String| match (0..=MOST_MAJOR).contains(&major) {
-        true if (0..=MOST_MINOR).contains(&minor) => Ok(()),
-        true => Err(Error::config(&format!("{path}.minor"), format!("{minor} is not a device number"))),
-        false => Err(Error::config(&format!("{path}.major"), format!("{major} is not a device number"))),
+    let number = |major: i64, minor: i64, path: String| {
+        if !(0..=MOST_MAJOR).contains(&major) {
+            return Err(Error::config(&format!("{path}.major"), format!("{major} is not a device number")));
+        }
+        if !(0..=MOST_MINOR).contains(&minor) {
+            return Err(Error::config(&format!("{path}.minor"), format!("{minor} is not a device number")));
+        }
+        Ok(())
     };
     weight(io.weight(), format!("{path}.weight"))?;
     weight(io.leaf_weight(), format!("{path}.leafWeight"))?;

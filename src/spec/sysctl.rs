@@ -10,9 +10,8 @@ use crate::error::{Error, Result};
 /// and `net.ipv4.conf.eth0/1.mtu` are the same). None if it does not name a file.
 pub fn file(key: &str) -> Option<String> {
     let dotted = key.find(['.', '/']).is_some_and(|first| key[first..].starts_with('.'));
-    let path: String = match dotted {
-        true => key
-            .chars()
+    let path: String = if dotted {
+        key.chars()
             .map(|c| {
                 if c == '.' {
                     '/'
@@ -22,8 +21,9 @@ pub fn file(key: &str) -> Option<String> {
                     c
                 }
             })
-            .collect(),
-        false => key.to_owned(),
+            .collect()
+    } else {
+        key.to_owned()
     };
     let plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     (plain && path.contains('/') && !path.chars().any(char::is_control)).then_some(path)

@@ -38,12 +38,11 @@ fn disks_are_throttled_and_released() {
         group.cgroup.apply(&json(&text)).unwrap();
     };
     throttle(5_000_000);
-    match v1 {
-        true => {
-            assert_eq!(read(&dir, "blkio.throttle.read_bps_device"), format!("{disk} 5000000"));
-            assert_eq!(read(&dir, "blkio.throttle.write_iops_device"), format!("{disk} 5000000"));
-        }
-        false => assert_eq!(read(&dir, "io.max"), format!("{disk} rbps=5000000 wbps=max riops=max wiops=5000000")),
+    if v1 {
+        assert_eq!(read(&dir, "blkio.throttle.read_bps_device"), format!("{disk} 5000000"));
+        assert_eq!(read(&dir, "blkio.throttle.write_iops_device"), format!("{disk} 5000000"));
+    } else {
+        assert_eq!(read(&dir, "io.max"), format!("{disk} rbps=5000000 wbps=max riops=max wiops=5000000"))
     }
     throttle(0);
     assert_eq!(read(&dir, if v1 { "blkio.throttle.read_bps_device" } else { "io.max" }), "");
@@ -54,9 +53,10 @@ fn a_weight_of_block_io_is_set_or_said_to_be_missing() {
     let Some(group) = Group::new() else { return };
     let Some((dir, v1)) = place(&group, "blkio", "io.stat") else { return };
     let result = group.cgroup.apply(&json(r#"{"blockIO": {"weight": 500}}"#));
-    let files = match v1 {
-        true => [("blkio.bfq.weight", "500"), ("blkio.weight", "500")],
-        false => [("io.bfq.weight", "default 500"), ("io.weight", "default 4950")],
+    let files = if v1 {
+        [("blkio.bfq.weight", "500"), ("blkio.weight", "500")]
+    } else {
+        [("io.bfq.weight", "default 500"), ("io.weight", "default 4950")]
     };
     match files.iter().find(|(file, _)| dir.join(file).exists()) {
         Some((file, expected)) => {
@@ -187,13 +187,15 @@ fn unified_is_written_word_for_word() {
 fn what_was_written_before_a_refusal_is_taken_back() {
     let Some(group) = Group::new() else { return };
     let (Some(memory), Some(cpu)) = (group.controller("memory"), group.controller("cpu")) else { return };
-    let files: &[&str] = match group.is_v1("memory") {
-        true => &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness", "memory.oom_control"],
-        false => &["memory.max", "memory.swap.max", "memory.low"],
+    let files: &[&str] = if group.is_v1("memory") {
+        &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness", "memory.oom_control"]
+    } else {
+        &["memory.max", "memory.swap.max", "memory.low"]
     };
-    let cpu_files: &[&str] = match group.is_v1("cpu") {
-        true => &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.idle"],
-        false => &["cpu.weight", "cpu.max", "cpu.idle"],
+    let cpu_files: &[&str] = if group.is_v1("cpu") {
+        &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.idle"]
+    } else {
+        &["cpu.weight", "cpu.max", "cpu.idle"]
     };
     let all = || {
         let list = files.iter().map(|file| (&memory, file)).chain(cpu_files.iter().map(|file| (&cpu, file)));

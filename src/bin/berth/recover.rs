@@ -24,9 +24,10 @@ impl Recover {
     }
 
     fn tell(&self, ids: &[String]) -> u8 {
-        match self.json {
-            true => println!("{}", json!(ids)),
-            false => ids.iter().for_each(|id| println!("{id}")),
+        if self.json {
+            println!("{}", json!(ids))
+        } else {
+            ids.iter().for_each(|id| println!("{id}"))
         }
         0
     }

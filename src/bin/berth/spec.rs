@@ -26,9 +26,10 @@ pub struct Spec {
 
 impl Spec {
     pub fn run(self, _: &Global) -> Outcome {
-        let json = match self.rootless {
-            true => Config::default_rootless_json(Uid::effective().as_raw(), Gid::effective().as_raw())?,
-            false => Config::default_json(),
+        let json = if self.rootless {
+            Config::default_rootless_json(Uid::effective().as_raw(), Gid::effective().as_raw())?
+        } else {
+            Config::default_json()
         };
         let path = self.bundle.join(&self.file);
         let mut file = std::fs::File::create_new(&path).map_err(|error| match error.kind() {

@@ -22,9 +22,10 @@ pub fn set(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         for (column, cell) in row.iter().enumerate() {
-            match column + 1 == row.len() {
-                true => text += cell,
-                false => text += &format!("{cell:<width$}", width = widths[column]),
+            if column + 1 == row.len() {
+                text += cell
+            } else {
+                text += &format!("{cell:<width$}", width = widths[column])
             }
         }
         text.push('\n');

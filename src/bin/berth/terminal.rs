@@ -48,9 +48,10 @@ pub struct Keys {
 impl Keys {
     /// Returns None without a terminal.
     pub fn take() -> Result<Option<Keys>, Failure> {
-        match std::io::stdin().is_terminal() {
-            true => Ok(HostTerminal::take()?.map(|terminal| Keys { terminal })),
-            false => Ok(None),
+        if std::io::stdin().is_terminal() {
+            Ok(HostTerminal::take()?.map(|terminal| Keys { terminal }))
+        } else {
+            Ok(None)
         }
     }
 

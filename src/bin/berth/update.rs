@@ -124,17 +124,15 @@ impl Update {
 
 fn read(file: &PathBuf) -> Result<Value, Failure> {
     let mut text = String::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)),
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
     read.map_err(|error| Failure::io(&error, format!("reading {}", file.display())))?;
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::new(format!("{} is not valid JSON: {error}", file.display())))?;
-    match value.is_object() {
-        true => Ok(value),
-        false => Err(Failure::new(format!("{} is not a JSON object", file.display()))),
-    }
+    if value.is_object() { Ok(value) } else { Err(Failure::new(format!("{} is not a JSON object", file.display()))) }
 }
 
 /// Returns the place of "/group/member".

@@ -96,9 +96,10 @@ impl Bus {
 
     fn wait(&self, events: PollFlags) -> Result<()> {
         let doing = || format!("waiting for {}", self.path);
-        match self.deadline.poll([(self.socket.as_fd(), events)]).context(doing)?[0].is_empty() {
-            false => Ok(()),
-            true => Err(Error::new(Code::Timeout, format!("systemd has not answered in time ({})", self.path))),
+        if self.deadline.poll([(self.socket.as_fd(), events)]).context(doing)?[0].is_empty() {
+            Err(Error::new(Code::Timeout, format!("systemd has not answered in time ({})", self.path)))
+        } else {
+            Ok(())
         }
     }
 

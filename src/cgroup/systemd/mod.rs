@@ -140,15 +140,16 @@ impl Cgroup for Scope {
                 let _ = self.stop(deadline);
                 Err(error)
             }
-            Ok(()) => match self.tree.has(pid)? {
-                true => Ok(()),
-                false => {
+            Ok(()) => {
+                if self.tree.has(pid)? {
+                    Ok(())
+                } else {
                     let place = self.path.display();
                     let problem = format!("systemd has started {}, but not in {place}", self.unit.name);
                     let _ = self.stop(deadline);
                     Err(Error::new(Code::System, problem))
                 }
-            },
+            }
         }
     }
 
@@ -157,10 +158,7 @@ impl Cgroup for Scope {
     }
 
     fn attach(&self, pid: i32) -> Result<()> {
-        match self.tree.has(pid)? {
-            true => Ok(()),
-            false => self.tree.attach(pid),
-        }
+        if self.tree.has(pid)? { Ok(()) } else { self.tree.attach(pid) }
     }
 
     fn attach_needed(&self) -> bool {

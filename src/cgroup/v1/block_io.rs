@@ -26,10 +26,8 @@ pub fn given(weight: Option<u16>) -> Option<u16> {
 
 pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
     let bfq = place.has("blkio.bfq.weight")?;
-    let (weight_file, device_file) = match bfq {
-        true => ("blkio.bfq.weight", "blkio.bfq.weight_device"),
-        false => ("blkio.weight", "blkio.weight_device"),
-    };
+    let (weight_file, device_file) =
+        if bfq { ("blkio.bfq.weight", "blkio.bfq.weight_device") } else { ("blkio.weight", "blkio.weight_device") };
     if let Some(weight) = given(io.weight()) {
         place.set(weight_file, weight, &format!("{FIELD}.weight"))?;
     }

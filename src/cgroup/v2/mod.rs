@@ -193,14 +193,8 @@ impl Cgroup for Tree {
             return Ok(());
         }
         members::refuse_own(&self.members()?, &self.path)?;
-        let empty = match self.kill()? {
-            true => self.wait_empty(deadline)?,
-            false => self.kill_one_by_one(deadline)?,
-        };
-        match empty {
-            true => Ok(()),
-            false => Err(super::still_there(&self.path, &self.members()?)),
-        }
+        let empty = if self.kill()? { self.wait_empty(deadline)? } else { self.kill_one_by_one(deadline)? };
+        if empty { Ok(()) } else { Err(super::still_there(&self.path, &self.members()?)) }
     }
 
     fn notify_oom(&self) -> Result<EventSource> {
