@@ -22,6 +22,9 @@ pub fn json() -> String {
 
 fn linux() -> Value {
     let enabled = |field: &str| json!({ "enabled": spec::implements(field) });
+    // libseccomp's name for the host's own is accepted, too, but the specification's list does not have it.
+    let architectures: Vec<&str> =
+        seccomp::ARCHITECTURES.into_iter().filter(|name| *name != "SCMP_ARCH_NATIVE").collect();
     json!({
         "namespaces": namespaces::NAMES,
         "capabilities": capabilities::NAMES[..],
@@ -30,7 +33,7 @@ fn linux() -> Value {
             "enabled": spec::implements("linux.seccomp"),
             "actions": seccomp::ACTIONS,
             "operators": seccomp::OPERATORS,
-            "archs": seccomp::ARCHITECTURES[..],
+            "archs": architectures,
             "knownFlags": seccomp::FLAGS,
             "supportedFlags": seccomp::FLAGS,
         },

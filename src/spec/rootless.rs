@@ -35,7 +35,7 @@ fn adapt(mount: &mut Value) {
         mount["type"] = json!("none");
         mount["source"] = json!("/sys");
         mount["options"] = json!(["rbind", "nosuid", "noexec", "nodev", "ro"]);
-    } else if let Some(options) = mount["options"].as_array_mut() {
+    } else if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
         // Of ids that are not mapped.
         options
             .retain(|option| !option.as_str().is_some_and(|text| text.starts_with("gid=") || text.starts_with("uid=")));
