@@ -8,7 +8,7 @@ mod errors;
 mod exec;
 mod foreground;
 mod life;
-mod looking;
 mod notify;
+mod queries;
 mod support;
 mod watching;
