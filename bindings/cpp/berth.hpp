@@ -1,17 +1,17 @@
 /*
  * libberth for C++17: containers, processes and subscriptions as move-only objects, errors as exceptions or results,
  * time as std::chrono durations. Header only; link with libberth (pkg-config berth). berth.h is the manual: each member
- * here is the function of the same name there, and only what differs is said.
+ * here wraps the function of the same name there; comments describe only the differences.
  *
- * ERRORS. By default what fails throws berth::Error, in the class of its code: berth::NotFoundError, berth::TimeoutError...
- * With BERTH_NO_EXCEPTIONS defined before this header is included everything returns berth::Result<T> instead, also under
- * -fno-exceptions; "Outcome<T>" below is T in the first case and Result<T> in the second. Files that differ in this can be
- * linked into one program.
+ * ERRORS. By default a failed call throws the class of its code, derived from berth::Error: berth::NotFoundError,
+ * berth::TimeoutError... With BERTH_NO_EXCEPTIONS defined before this header is included, every call returns a
+ * berth::Result<T> instead, also under -fno-exceptions; "Outcome<T>" below is T in the first case and Result<T> in the
+ * second. Files that differ in this can be linked into one program.
  *
- * OWNERSHIP. Destroying an object releases the handle and never touches the container or process that it names. A
- * moved-from object's calls fail with Code::invalid_argument. Nothing that is passed in is kept.
+ * OWNERSHIP. Destroying an object releases the handle and never affects the container or process. The calls of a
+ * moved-from object fail with Code::invalid_argument. No argument is kept after a call.
  *
- * THREADS. One object may be used by several threads at once; moving and destroying it is for one.
+ * THREADS. Several threads may use one object at once; only one may move or destroy it.
  */
 #ifndef BERTH_HPP
 #define BERTH_HPP
@@ -41,7 +41,7 @@
 
 namespace berth {
 
-/** What kind of error: the BERTH_E_... constants. */
+/** The error codes: the BERTH_E_... constants. */
 enum class Code : std::int32_t {
     id_in_use = BERTH_E_ID_IN_USE,
     id_invalid = BERTH_E_ID_INVALID,
@@ -64,7 +64,7 @@ enum class Code : std::int32_t {
     internal = BERTH_E_INTERNAL,
 };
 
-/** Who was at work when it failed. */
+/** The stage at which a call failed. */
 enum class Stage : std::int32_t {
     host = BERTH_STAGE_HOST,
     init = BERTH_STAGE_INIT,
@@ -72,7 +72,7 @@ enum class Stage : std::int32_t {
     criu = BERTH_STAGE_CRIU,
 };
 
-/** Where a container is in its life. */
+/** The status of a container. */
 enum class Status : std::int32_t {
     creating = BERTH_STATUS_CREATING,
     created = BERTH_STATUS_CREATED,
@@ -81,7 +81,7 @@ enum class Status : std::int32_t {
     stopped = BERTH_STATUS_STOPPED,
 };
 
-/** How hard memory is to get. */
+/** A level of memory pressure. */
 enum class Pressure : std::int32_t {
     low = BERTH_PRESSURE_LOW,
     medium = BERTH_PRESSURE_MEDIUM,
@@ -96,39 +96,39 @@ enum class LogLevel : std::int32_t {
     trace = BERTH_LOG_LEVEL_TRACE,
 };
 
-/** Who makes the cgroups of containers. */
+/** The manager of containers' cgroups. */
 enum class CgroupManager : std::int32_t {
     files = BERTH_CGROUP_MANAGER_FILES,
     systemd = BERTH_CGROUP_MANAGER_SYSTEMD,
     disabled = BERTH_CGROUP_MANAGER_DISABLED,
 };
 
-/** Whom Container::signal reaches. */
+/** The processes that Container::signal signals. */
 enum class Recipients { init, all };
 
-/** What Container::remove does with what still runs. */
+/** Whether Container::remove kills running processes. */
 enum class Force { no, kill };
 
-/** Which interfaces Container::interfaces_json tells of. */
+/** The interfaces that Container::interfaces_json reports. */
 enum class Interfaces { networks, inside };
 
-/** A few words for a code. */
+/** Describes a code. */
 inline const char *to_string(Code code) noexcept { return berth_strerror(static_cast<std::int32_t>(code)); }
 
-/** Why a call failed. The sentence is what(). */
+/** The reason why a call failed. what() is the message. */
 class Error : public std::runtime_error {
 public:
     Error(Code code, int system_errno, Stage stage, const std::string &message, std::string detail_json)
         : std::runtime_error(message), code_(code), errno_(system_errno), stage_(stage), detail_(std::move(detail_json)) {}
 
     Code code() const noexcept { return code_; }
-    /** The kernel's reason, as errno(3) numbers it; 0 where there was none. */
+    /** The errno(3) of the failed system call; 0 if there was none. */
     int system_errno() const noexcept { return errno_; }
     Stage stage() const noexcept { return stage_; }
-    /** Facts beside the sentence, as a JSON object; see berth_error_detail_json. */
+    /** Details as a JSON object; see berth_error_detail_json. */
     const std::string &detail_json() const noexcept { return detail_; }
 
-    /** Takes over what a function of berth.h has left: its result and its error object. */
+    /** Takes the result and the error object of a function of berth.h. */
     static Error take(std::int32_t result, berth_error *error) {
         const std::unique_ptr<berth_error, void (*)(berth_error *)> owned(error, berth_error_free);
         if (!error) return Error(static_cast<Code>(result), 0, Stage::host, berth_strerror(result), "{}");
@@ -143,7 +143,7 @@ private:
     std::string detail_;
 };
 
-/** The error of one code, to be caught by it. */
+/** The error class of one code. */
 template <Code which>
 class ErrorOf : public Error {
 public:
@@ -170,7 +170,7 @@ using StatusUnknownError = ErrorOf<Code::status_unknown>;
 using InvalidArgumentError = ErrorOf<Code::invalid_argument>;
 using InternalError = ErrorOf<Code::internal>;
 
-/** A value, or the error that there is in its place. */
+/** A value or an error. */
 template <class T>
 class [[nodiscard]] Result {
 public:
@@ -179,14 +179,14 @@ public:
 
     bool has_value() const noexcept { return content_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }
-    /** Only if has_value(): else the program is aborted. */
+    /** Requires has_value(); else aborts the program. */
     T &value() & { return *have(std::get_if<0>(&content_)); }
     const T &value() const & { return *have(std::get_if<0>(&content_)); }
     T value() && { return std::move(*have(std::get_if<0>(&content_))); }
     T *operator->() { return have(std::get_if<0>(&content_)); }
     T &operator*() & { return value(); }
     T operator*() && { return std::move(*this).value(); }
-    /** Only if not has_value(): else the program is aborted. */
+    /** Requires !has_value(); else aborts the program. */
     const Error &error() const { return *have(std::get_if<1>(&content_)); }
 
 private:
@@ -215,13 +215,13 @@ private:
     std::optional<Error> error_;
 };
 
-/** How long to wait: any std::chrono duration, rounded up to milliseconds; a negative one does not wait. */
+/** A timeout: any std::chrono duration, rounded up to milliseconds; a negative one does not wait. */
 class WaitTime {
 public:
     template <class Rep, class Period>
     constexpr WaitTime(std::chrono::duration<Rep, Period> time) : ms_(in_milliseconds(time)) {}
     static constexpr WaitTime for_ever() noexcept { return WaitTime(); }
-    /** As berth.h has it. */
+    /** The timeout in the form of berth.h. */
     constexpr std::int64_t milliseconds() const noexcept { return ms_; }
 
 private:
@@ -239,7 +239,7 @@ private:
 
 inline constexpr WaitTime for_ever = WaitTime::for_ever();
 
-/** Owns a descriptor. */
+/** An owned descriptor. */
 class Fd {
 public:
     Fd() noexcept = default;
@@ -263,14 +263,14 @@ private:
     int fd_ = -1;
 };
 
-/** Where a standard stream of a process leads. */
+/** A standard stream of a process. */
 class Stream {
 public:
     static constexpr Stream inherit() noexcept { return Stream(BERTH_STDIO_INHERIT, 0); }
     static constexpr Stream null() noexcept { return Stream(BERTH_STDIO_NULL, 0); }
-    /** To a new pipe, whose other end Process::take_stdio gives. */
+    /** A new pipe; Process::take_stdio returns its other end. */
     static constexpr Stream pipe() noexcept { return Stream(BERTH_STDIO_PIPE, 0); }
-    /** To a descriptor of the caller's, which is duplicated. */
+    /** A descriptor of the caller, which is duplicated. */
     static constexpr Stream fd(int fd) noexcept { return Stream(BERTH_STDIO_FD, fd); }
     constexpr berth_stream raw() const noexcept { return {kind_, fd_}; }
 
@@ -280,27 +280,27 @@ private:
     std::int32_t fd_;
 };
 
-/** How a process is to be started; see berth_process_options. */
+/** Options for starting a process; see berth_process_options. */
 struct ProcessOptions {
     /** Standard input, output and error. */
     std::array<Stream, 3> stdio{Stream::inherit(), Stream::inherit(), Stream::inherit()};
-    /** Descriptors of the caller's, which become the process's 3, 4 and so on. */
+    /** Descriptors of the caller, which become the process's 3, 4 and so on. */
     std::vector<std::int32_t> extra_fds;
-    /** A unix socket that gets the master of the terminal. Empty: none. */
+    /** Path of a unix socket to which the terminal's master is sent. Empty: none. */
     std::string console_socket;
-    /** The signal at the end of the thread that starts the process. 0: none. */
+    /** Signal when the thread that starts the process ends. 0: none. */
     int parent_death_signal = 0;
-    /** When a container is created: its processes keep the session keyring of who starts them. */
+    /** At create: processes keep the session keyring of the process that starts them. */
     bool inherit_keyring = false;
-    /** When a container is created: a program that does not exist is an error of that, and not of starting only. */
+    /** At create: fail if the program does not exist. */
     bool find_program = false;
-    /** With Container::exec: in a paused container the process begins, and the call returns, when that is resumed. */
+    /** With Container::exec: if the container is paused, wait until it is resumed. */
     bool wait_while_paused = false;
     /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
     std::vector<std::string> cgroups;
 };
 
-/** How a runtime is to work; see berth_runtime_options. Zero durations are the library's defaults. */
+/** Options of a runtime; see berth_runtime_options. Zero durations are the library's defaults. */
 struct RuntimeOptions {
     /** Empty: "/run/berth". */
     std::string state_root;
@@ -311,19 +311,19 @@ struct RuntimeOptions {
     CgroupManager cgroup_manager = CgroupManager::files;
     /** With CgroupManager::systemd: annotations "org.systemd.property.NAME" become properties of the scope. */
     bool systemd_annotations = false;
-    /** Roots by chroot(2) instead of pivot_root(2): BERTH_RUNTIME_NO_PIVOT. */
+    /** Use chroot(2) instead of pivot_root(2): BERTH_RUNTIME_NO_PIVOT. */
     bool no_pivot = false;
-    /** Root filesystems with the mappings of new user namespaces: BERTH_RUNTIME_IDMAPPED_ROOT. */
+    /** Mount root filesystems id-mapped: BERTH_RUNTIME_IDMAPPED_ROOT. */
     bool idmapped_root = false;
-    /** For callers without privileges: BERTH_RUNTIME_ROOTLESS. */
+    /** Support unprivileged callers: BERTH_RUNTIME_ROOTLESS. */
     bool rootless = false;
-    /** The same if the caller is not root, or is the root of a user namespace: BERTH_RUNTIME_ROOTLESS_AUTO. */
+    /** As rootless if the caller is not root, or is root in a user namespace: BERTH_RUNTIME_ROOTLESS_AUTO. */
     bool rootless_auto = false;
-    /** CRIU's program. Empty: the one in the usual directories of the host. */
+    /** CRIU program. Empty: the one in the usual directories of the host. */
     std::string criu;
 };
 
-/** What becomes of cgroups that a container has made below its own; see berth_cgroup_mode. */
+/** How a restore handles cgroups that the container has created; see berth_cgroup_mode. */
 enum class CgroupMode : std::int32_t {
     soft = BERTH_CGROUP_MODE_SOFT,
     ignore = BERTH_CGROUP_MODE_IGNORE,
@@ -333,16 +333,16 @@ enum class CgroupMode : std::int32_t {
     strict = BERTH_CGROUP_MODE_STRICT,
 };
 
-/** What holds back the packets of TCP connections during a checkpoint; see berth_network_lock. */
+/** How packets of TCP connections are blocked during a checkpoint; see berth_network_lock. */
 enum class NetworkLock : std::int32_t {
     nftables = BERTH_NETWORK_LOCK_NFTABLES,
     iptables = BERTH_NETWORK_LOCK_IPTABLES,
     skip = BERTH_NETWORK_LOCK_SKIP,
 };
 
-/** How a container is to be dumped; see berth_checkpoint_options. Empty and zero are the library's defaults. */
+/** Options of a checkpoint; see berth_checkpoint_options. Empty and zero are the library's defaults. */
 struct CheckpointOptions {
-    /** Made if missing. Required. */
+    /** Created if missing. Required. */
     std::string images;
     std::string work;
     std::string parent_images;
@@ -352,29 +352,29 @@ struct CheckpointOptions {
     std::chrono::milliseconds timeout{0};
     CgroupMode cgroup_mode = CgroupMode::soft;
     NetworkLock network_lock = NetworkLock::nftables;
-    /** With lazy_pages: a descriptor that gets a NUL byte when pages can be asked for. */
+    /** With lazy_pages: a descriptor to which a NUL byte is written when pages can be requested. */
     std::optional<int> status;
     bool leave_running = false, pre_dump = false, shell_job = false, tcp_established = false, tcp_skip_in_flight = false;
     bool external_unix_sockets = false, file_locks = false, lazy_pages = false, empty_network = false, auto_dedup = false;
     bool link_remap = false;
 };
 
-/** A pair of links that a restore makes: its name in the container, and that of its other end on the host. */
+/** A veth pair that a restore creates: its name in the container, and the name of its other end on the host. */
 struct VethPair {
     std::string name, host_name;
 };
 
-/** A cgroup in which the tree of the images begins; see berth_cgroup_root. */
+/** A cgroup that becomes the root of the images' cgroup tree; see berth_cgroup_root. */
 struct CgroupRoot {
     std::string controller, path;
 };
 
-/** How a container is to be restored; see berth_restore_options. Empty and zero are the library's defaults. */
+/** Options of a restore; see berth_restore_options. Empty and zero are the library's defaults. */
 struct RestoreOptions {
     /** Required. */
     std::string images;
     std::string work;
-    /** Where streams lead that were pipes, and where the terminal's master goes. */
+    /** Streams that replace dumped pipes, and the recipient of the terminal's master. */
     ProcessOptions process;
     std::vector<VethPair> veth_pairs;
     std::vector<CgroupRoot> cgroup_roots;
@@ -390,22 +390,22 @@ struct RestoreOptions {
 
 /** How a process ended. */
 struct ExitStatus {
-    /** The exit status, if it ended by itself. */
+    /** The exit status, if the process exited. */
     std::optional<int> code;
-    /** The signal that ended it, if one did. */
+    /** The signal that killed the process, if one did. */
     std::optional<int> signal;
     bool core_dumped = false;
     bool success() const noexcept { return code == 0; }
 };
 
-/** What has happened since it was asked before. */
+/** What has happened since the previous read. */
 struct Occurred {
     std::uint64_t count = 0;
-    /** The container's init has ended: nothing more will come. */
+    /** The container's init has ended: no more events follow. */
     bool ended = false;
 };
 
-/** What a container has used; nothing where the host does not offer it, or where there is no limit. See berth_stats. */
+/** Resource usage of a container; empty if the host does not provide a value, or if there is no limit. See berth_stats. */
 struct Stats {
     using Count = std::optional<std::uint64_t>;
     using Time = std::optional<std::chrono::nanoseconds>;
@@ -524,7 +524,7 @@ template <class Raw, void (*release)(Raw *)>
 class Handle {
 public:
     explicit Handle(Raw *raw) noexcept : raw_(raw) {}
-    /** The handle of berth.h; it stays this object's. */
+    /** The handle of berth.h; this object keeps owning it. */
     Raw *get() const noexcept { return raw_.get(); }
 
 private:
@@ -722,43 +722,43 @@ inline Stats stats(const berth_stats &raw) {
 
 } // namespace detail
 
-/** A checked configuration. */
+/** A validated configuration. */
 class Config : public detail::Handle<berth_config, berth_config_free> {
 public:
     using Handle::Handle;
 
-    /** Reads config.json in a directory. */
+    /** Reads config.json from a directory. */
     static Outcome<Config> from_bundle(const std::string &bundle) {
         if (auto wrong = detail::nul_in(bundle, "bundle")) return detail::failed<Config>(*wrong);
         return detail::ask<berth_config *>(made, berth_config_from_bundle, bundle.c_str());
     }
-    /** Reads a file in place of config.json in the directory of a bundle. */
+    /** Reads a file instead of config.json, with the directory of a bundle. */
     static Outcome<Config> from_file(const std::string &bundle, const std::string &file) {
         if (auto wrong = detail::nul_in(bundle, "bundle")) return detail::failed<Config>(*wrong);
         if (auto wrong = detail::nul_in(file, "file")) return detail::failed<Config>(*wrong);
         return detail::ask<berth_config *>(made, berth_config_from_file, bundle.c_str(), file.c_str());
     }
-    /** Takes the text of a configuration. `rootfs`: a directory in place of root.path; empty: none. */
+    /** Parses the text of a configuration. `rootfs`: a directory to use instead of root.path; empty: none. */
     static Outcome<Config> from_json(const std::string &json, const std::string &rootfs = {}) {
         if (auto wrong = detail::nul_in(json, "json")) return detail::failed<Config>(*wrong);
         if (auto wrong = detail::nul_in(rootfs, "rootfs")) return detail::failed<Config>(*wrong);
         return detail::ask<berth_config *>(made, berth_config_from_json, json.c_str(), detail::or_null(rootfs));
     }
-    /** The configuration to begin with, the one of `runc spec`. */
+    /** Returns a default configuration, the one of `runc spec`. */
     static Outcome<std::string> default_json() { return detail::ask<char *>(detail::text, berth_config_default_json); }
-    /** The same for a caller without privileges, in a user namespace whose root is this user and group of the host. */
+    /** Returns a default configuration for an unprivileged caller: a user namespace whose root is this user and group of the host. */
     static Outcome<std::string> default_rootless_json(std::uint32_t uid, std::uint32_t gid) {
         return detail::ask<char *>(detail::text, berth_config_default_rootless_json, uid, gid);
     }
 
-    /** The same with networks and routes: a new object. */
+    /** Returns a copy with networks and routes. */
     Outcome<Config> with_networks(const std::string &networks_json) const {
         if (auto wrong = detail::nul_in(networks_json, "networks_json")) return detail::failed<Config>(*wrong);
         return detail::ask<berth_config *>(made, berth_config_with_networks, get(), networks_json.c_str());
     }
-    /** Asks the host for what the configuration names; changes nothing. */
+    /** Checks what the configuration refers to on the host; changes nothing. */
     Outcome<void> validate() const { return detail::tell(berth_config_validate, get()); }
-    /** What creating a container would do, step by step. */
+    /** Returns the steps of creating a container. */
     Outcome<std::string> explain_json() const { return detail::ask<char *>(detail::text, berth_config_explain_json, get()); }
     Outcome<std::string> to_json() const { return detail::ask<char *>(detail::text, berth_config_to_json, get()); }
 
@@ -774,44 +774,44 @@ public:
     Outcome<std::int32_t> pid() const {
         return detail::ask<std::int32_t>([](std::int32_t pid) { return pid; }, berth_process_pid, get());
     }
-    /** For the caller's own poll(2): readable when the process has ended. */
+    /** Returns a descriptor for poll(2): readable when the process has ended. */
     Outcome<Fd> pidfd() const { return detail::ask<std::int32_t>(detail::descriptor, berth_process_pidfd, get()); }
     /** Blocks until the process has ended, at most `time`: then Code::timeout. Code::status_unknown if nobody knows how. */
     Outcome<ExitStatus> wait(WaitTime time = for_ever) const {
         return detail::ask<berth_exit_status>(detail::exit_status, berth_process_wait, get(), time.milliseconds());
     }
-    /** 0 only asks whether the process is there. */
+    /** Sends a signal; 0 only checks whether the process exists. */
     Outcome<void> signal(int signal) const { return detail::tell(berth_process_signal, get(), signal); }
-    /** The caller's ends of the pipes that were asked for, each given once. */
+    /** Returns the caller's ends of the requested pipes, each once. */
     Outcome<std::array<Fd, 3>> take_stdio() const {
         std::int32_t fds[3];
         berth_error *error = nullptr;
         const std::int32_t result = berth_process_take_stdio(get(), fds, &error);
         return detail::done(result, error, [&] { return std::array<Fd, 3>{Fd(fds[0]), Fd(fds[1]), Fd(fds[2])}; });
     }
-    /** The master of the process's terminal, a new descriptor each time; none if there is no terminal here. */
+    /** Returns the master of the process's terminal, a new descriptor each time; none if this object has no terminal. */
     Outcome<Fd> terminal() const { return detail::ask<std::int32_t>(detail::descriptor, berth_process_terminal, get()); }
-    /** In characters. */
+    /** Sets the terminal's size, in characters. */
     Outcome<void> resize_terminal(std::uint16_t rows, std::uint16_t columns) const {
         return detail::tell(berth_process_resize_terminal, get(), rows, columns);
     }
 };
 
-/** A subscription to events of one container; destroying it ends it. */
+/** A subscription to events of one container; destroying it ends the subscription. */
 class Events : public detail::Handle<berth_event, berth_event_free> {
 public:
     using Handle::Handle;
 
-    /** For the caller's own poll(2): readable when there may be something to read. */
+    /** Returns a descriptor for poll(2): readable when an event may be available. */
     Outcome<Fd> descriptor() const { return detail::ask<std::int32_t>(detail::descriptor, berth_event_fd, get()); }
-    /** Takes what has happened since the last call. Blocks at most `time`: then Code::timeout. */
+    /** Returns the events since the last call. Blocks at most `time`: then Code::timeout. */
     Outcome<Occurred> read(WaitTime time = for_ever) const {
         const auto made = [](const berth_occurred &raw) { return Occurred{raw.count, raw.ended != 0}; };
         return detail::ask<berth_occurred>(made, berth_event_read, get(), time.milliseconds());
     }
 };
 
-/** A handle on one container. */
+/** A handle of one container. */
 class Container : public detail::Handle<berth_container, berth_container_free> {
 public:
     using Handle::Handle;
@@ -848,9 +848,9 @@ public:
         return detail::ask<char *>(detail::text, berth_container_interfaces_json, get(), flags);
     }
 
-    /** Starts a created container. Blocks until its program runs, and for its hooks. */
+    /** Starts a created container. Blocks until its program runs, including its hooks. */
     Outcome<void> start() const { return detail::tell(berth_container_start, get()); }
-    /** A further process. `process_json` is OCI's "process". Blocks until its program runs. */
+    /** Executes another process. `process_json` is an OCI "process". Blocks until its program runs. */
     Outcome<Process> exec(const std::string &process_json, const ProcessOptions &options = {}) const {
         if (auto wrong = detail::nul_in(process_json, "process_json")) return detail::failed<Process>(*wrong);
         if (auto wrong = detail::RawOptions::wrong(options)) return detail::failed<Process>(*wrong);
@@ -863,13 +863,13 @@ public:
     }
     Outcome<void> pause() const { return detail::tell(berth_container_pause, get()); }
     Outcome<void> resume() const { return detail::tell(berth_container_resume, get()); }
-    /** Dumps it into images, from which Runtime::restore makes it anew; it is stopped then, unless the options say otherwise. */
+    /** Dumps the container into images for Runtime::restore; it is stopped then, unless the options leave it running. */
     Outcome<void> checkpoint(const CheckpointOptions &options) const {
         if (auto wrong = detail::wrong(options)) return detail::failed<void>(*wrong);
         const berth_checkpoint_options raw = detail::checkpoint_options(options);
         return detail::tell(berth_container_checkpoint, get(), &raw);
     }
-    /** Changes limits. `resources_json` is OCI's "linux.resources"; what it does not give stays. */
+    /** Updates limits. `resources_json` is an OCI "linux.resources"; members that it omits do not change. */
     Outcome<void> set(const std::string &resources_json) const {
         if (auto wrong = detail::nul_in(resources_json, "resources_json")) return detail::failed<void>(*wrong);
         return detail::tell(berth_container_set, get(), resources_json.c_str());
@@ -878,7 +878,7 @@ public:
     Outcome<ExitStatus> wait(WaitTime time = for_ever) const {
         return detail::ask<berth_exit_status>(detail::exit_status, berth_container_wait, get(), time.milliseconds());
     }
-    /** For the caller's own poll(2): readable when init has ended. */
+    /** Returns a descriptor for poll(2): readable when init has ended. */
     Outcome<Fd> pidfd() const { return detail::ask<std::int32_t>(detail::descriptor, berth_container_pidfd, get()); }
     Outcome<Process> init_process() const {
         return detail::ask<berth_process *>(process, berth_container_init_process, get());
@@ -888,11 +888,11 @@ public:
         return detail::ask<berth_event *>(events, berth_container_notify_memory_pressure, get(),
                                           static_cast<std::int32_t>(level));
     }
-    /** Whether the kernel's OOM killer has ended init. To be asked after wait and before remove. */
+    /** Whether the kernel's OOM killer has ended init. Call it after wait and before remove. */
     Outcome<bool> oom_killed() const {
         return detail::ask<std::int32_t>([](std::int32_t killed) { return killed != 0; }, berth_container_oom_killed, get());
     }
-    /** berth_container_delete: removes a stopped container, with Force::kill one in any state. */
+    /** berth_container_delete: deletes a stopped container, with Force::kill one in any state. */
     Outcome<void> remove(Force force = Force::no) const {
         const std::uint32_t flags = force == Force::kill ? BERTH_DELETE_FORCE : 0;
         return detail::tell(berth_container_delete, get(), flags);
@@ -907,7 +907,7 @@ private:
     }
 };
 
-/** A state root with containers. */
+/** A state root with its containers. */
 class Runtime : public detail::Handle<berth_runtime, berth_runtime_free> {
 public:
     using Handle::Handle;
@@ -933,31 +933,31 @@ public:
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 
-    /** Sets a container up, with its program not started. Blocks until then. After an error nothing is left. */
+    /** Creates a container without starting its program. Blocks until setup is complete. After an error nothing is left behind. */
     Outcome<Container> create(const std::string &id, const Config &config, const ProcessOptions &options = {}) const {
         return make(berth_container_create, id, config, options);
     }
-    /** Create and start in one. */
+    /** Creates and starts a container. */
     Outcome<Container> run(const std::string &id, const Config &config, const ProcessOptions &options = {}) const {
         return make(berth_container_run, id, config, options);
     }
-    /** A container from the images of a checkpoint: its processes go on where they were. After an error nothing is left. */
+    /** Restores a container from the images of a checkpoint. After an error nothing is left behind. */
     Outcome<Container> restore(const std::string &id, const Config &config, const RestoreOptions &options) const {
         if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
         if (auto wrong = detail::RawRestore::wrong(options)) return detail::failed<Container>(*wrong);
         const detail::RawRestore raw(options);
         return detail::ask<berth_container *>(container, berth_container_restore, get(), id.c_str(), config.get(), raw.get());
     }
-    /** What CRIU can do here, as JSON; see berth_criu_check. */
+    /** Returns what CRIU supports on this host, as JSON; see berth_criu_check. */
     Outcome<std::string> criu_check() const { return detail::ask<char *>(detail::text, berth_criu_check, get()); }
-    /** A handle on a container that this or any other process has made. */
+    /** Opens a container that this or another process has created. */
     Outcome<Container> load(const std::string &id) const {
         if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
         return detail::ask<berth_container *>(container, berth_container_load, get(), id.c_str());
     }
-    /** The states of all containers, sorted by id: an array of Container::state_json. */
+    /** Returns the states of all containers, sorted by id: an array of Container::state_json. */
     Outcome<std::string> list_json() const { return detail::ask<char *>(detail::text, berth_runtime_list_json, get()); }
-    /** Takes back what killed processes have left behind; the ids as a JSON array. */
+    /** Removes containers whose creating or deleting process was killed; returns their ids as a JSON array. */
     Outcome<std::string> recover() const { return detail::ask<char *>(detail::text, berth_runtime_recover, get()); }
 
 private:
@@ -972,16 +972,16 @@ private:
 };
 
 inline std::string version() { return berth_version(); }
-/** Of the header that the program was compiled with. */
+/** The ABI version of the header that the program was compiled with. */
 inline constexpr std::uint32_t header_abi_version = BERTH_ABI_VERSION;
 inline std::uint32_t abi_version() noexcept { return berth_abi_version(); }
-/** Whether the library can do something, by name; see berth_has_feature. */
+/** Whether the library has a feature; see berth_has_feature. */
 inline bool has_feature(const std::string &name) noexcept { return berth_has_feature(name.c_str()) == 1; }
 
-/** The features document of the OCI runtime specification: what a configuration may say. */
+/** Returns the features document of the OCI runtime specification. */
 inline Outcome<std::string> features_json() { return detail::ask<char *>(detail::text, berth_features_json); }
 
-/** Gets a line of the log: its level, the part of the library it comes from, and a sentence. */
+/** Receives a log line: its level, the module that logs, and the message. */
 using LogFunction = std::function<void(LogLevel level, std::string_view target, std::string_view message)>;
 
 namespace detail {
@@ -1020,8 +1020,8 @@ struct Log {
 } // namespace detail
 
 /**
- * Sends the log to a function; an empty one ends that. It may be called from every thread that is inside a call. Blocks
- * while another thread is in the function set before, which then is destroyed. Inside of it: Code::busy.
+ * Sends the log to a function; an empty one disables it. It is called from any thread that is inside a call of the
+ * library. Blocks while another thread is in the previous function, which is then destroyed. Code::busy from inside it.
  */
 inline Outcome<void> log_to(LogFunction function) {
     auto next = function ? std::make_unique<LogFunction>(std::move(function)) : nullptr;
@@ -1032,7 +1032,7 @@ inline Outcome<void> log_to(LogFunction function) {
     return detail::done(result, error);
 }
 
-/** Sends the log to a descriptor, which is duplicated, as lines of JSON; -1 ends that. */
+/** Sends the log to a descriptor, which is duplicated, as lines of JSON; -1 disables it. */
 inline Outcome<void> log_to_fd(int fd) {
     const auto lock = detail::Log::lock();
     berth_error *error = nullptr;
@@ -1041,7 +1041,7 @@ inline Outcome<void> log_to_fd(int fd) {
     return detail::done(result, error);
 }
 
-/** How much is logged: lines of this level and of those that matter more; see berth_log_set_level. */
+/** Sets the most detailed level that is logged; see berth_log_set_level. */
 inline Outcome<void> log_level(LogLevel level) {
     return detail::tell(berth_log_set_level, static_cast<std::int32_t>(level));
 }
