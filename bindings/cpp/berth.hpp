@@ -776,7 +776,7 @@ public:
     }
     /** Returns a descriptor for poll(2): readable when the process has ended. */
     Outcome<Fd> pidfd() const { return detail::ask<std::int32_t>(detail::descriptor, berth_process_pidfd, get()); }
-    /** Blocks until the process has ended, at most `time`: then Code::timeout. Code::status_unknown if nobody knows how. */
+    /** Blocks until the process has ended, at most `time`: then Code::timeout. Code::status_unknown if its status is not available. */
     Outcome<ExitStatus> wait(WaitTime time = for_ever) const {
         return detail::ask<berth_exit_status>(detail::exit_status, berth_process_wait, get(), time.milliseconds());
     }

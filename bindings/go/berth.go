@@ -1,35 +1,35 @@
 // Package berth runs Linux containers from inside the program: libberth for Go.
 //
-// A [Runtime] is a state root with containers. A [Container] is created from a [Config], started, watched and deleted; a
-// [Process] is one that runs in it. berth.h is the manual: each method here is the function of the same name there, and
-// only what differs is said.
+// A [Runtime] is a state root with its containers. A [Container] is created from a [Config], started, watched and
+// deleted; a [Process] runs in it. berth.h is the manual: each method here wraps the function of the same name there,
+// and comments describe only the differences.
 //
 // # Errors
 //
-// Every error of the library is an [*Error], which [errors.As] finds. Its code is compared by
-// errors.Is(err, berth.ErrNotFound), and the kernel's reason by errors.Is(err, syscall.ENOENT).
+// Every error of the library is an [*Error], which [errors.As] finds. errors.Is(err, berth.ErrNotFound) compares its
+// code, and errors.Is(err, syscall.ENOENT) its errno.
 //
 // # Waiting
 //
-// What waits for a process or an event takes a [context.Context], ends at once when it is done, and waits in Go's own poller:
-// no thread is held. If the context has ended, so says the error: errors.Is(err, context.Canceled) or
-// context.DeadlineExceeded, the latter also ErrTimeout. Everything else blocks its goroutine, and a thread, for as long as
-// berth.h says: creating and starting for the time of setting up and of hooks, freezing and deleting for what the kernel takes.
+// A call that waits for a process or an event takes a [context.Context], returns at once when it is done, and waits in
+// Go's own poller: no thread is occupied. The error is then the context's: errors.Is(err, context.Canceled) or
+// context.DeadlineExceeded, the latter also ErrTimeout. Every other call blocks its goroutine, and a thread, as long as
+// berth.h says: create and start for setup and hooks, freezing and deleting as long as the kernel takes.
 //
 // # Ownership
 //
-// Close releases a handle, waits for calls that use it, and never touches the container or process that it names; the
-// garbage collector closes what was forgotten. Files that methods return are the caller's to close. Nothing that is passed
-// in is kept, neither by Go nor by C.
+// Close releases a handle, waits for calls that use it, and never affects the container or process; the garbage
+// collector closes unreachable handles. The caller closes files that methods return. Neither Go nor C keeps an argument
+// after a call.
 //
 // # Goroutines
 //
-// Everything may be used from any goroutine, and one handle from several at once. No goroutine needs to stay on its thread,
-// with one exception: [ProcessOptions].ParentDeathSignal means the thread.
+// Everything may be used from any goroutine, and one handle from several at once. No goroutine needs to stay on its
+// thread, with one exception: [ProcessOptions].ParentDeathSignal refers to the thread.
 //
 // # Building
 //
-// pkg-config must find "berth". With the build tag berth_static the library becomes part of the program.
+// pkg-config must find "berth". The build tag berth_static links the library statically.
 package berth
 
 /*
@@ -56,7 +56,7 @@ func ABIVersion() uint32 {
 // HeaderABIVersion is the version of the header that this package was compiled with.
 const HeaderABIVersion uint32 = C.BERTH_ABI_VERSION
 
-// HasFeature tells whether the library can do something, by name; berth_has_feature has the names.
+// HasFeature reports whether the library has a feature; see berth_has_feature.
 func HasFeature(name string) bool {
 	raw, err := cString(name, "name")
 	if err != nil {
@@ -66,7 +66,7 @@ func HasFeature(name string) bool {
 	return C.berth_has_feature(raw) == 1
 }
 
-// FeaturesJSON is the features document of the OCI runtime specification: what a configuration may say.
+// FeaturesJSON returns the features document of the OCI runtime specification.
 func FeaturesJSON() (string, error) {
 	var text *C.char
 	var raw *C.berth_error

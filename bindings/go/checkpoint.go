@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// CgroupMode is what a checkpoint and a restore do with cgroups; see berth_cgroup_mode.
+// CgroupMode selects how cgroups that the container has created are handled; see berth_cgroup_mode.
 type CgroupMode int32
 
 // CgroupModeSoft is the default.
@@ -24,7 +24,7 @@ const (
 	CgroupModeStrict     CgroupMode = C.BERTH_CGROUP_MODE_STRICT
 )
 
-// NetworkLock is what holds back the packets of TCP connections during a checkpoint; see berth_network_lock.
+// NetworkLock selects how packets of TCP connections are blocked during a checkpoint; see berth_network_lock.
 type NetworkLock int32
 
 // NetworkLockNftables is the default.
@@ -34,60 +34,62 @@ const (
 	NetworkLockSkip     NetworkLock = C.BERTH_NETWORK_LOCK_SKIP
 )
 
-// CheckpointOptions say how a container is to be dumped; see berth_checkpoint_options and the BERTH_CHECKPOINT_ constants.
+// CheckpointOptions are the options of a checkpoint; see berth_checkpoint_options and the BERTH_CHECKPOINT_ constants.
 type CheckpointOptions struct {
-	// Images is the directory for the images; made if missing. Required.
+	// Images is the directory for the images; created if missing. Required.
 	Images string
 	// Work is the directory for CRIU's log. "": one in the container's state.
 	Work string
-	// ParentImages are the images before these. "": none.
+	// ParentImages are the images of the previous dump. "": none.
 	ParentImages string
-	// PageServerAddress is an IP address that takes the memory, at PageServerPort. "" and 0: none.
+	// PageServerAddress is the IP address that receives the memory, at PageServerPort. "" and 0: none.
 	PageServerAddress string
 	PageServerPort    int
-	// ConfigFile has options of CRIU's. "": none.
+	// ConfigFile is a CRIU configuration file. "": none.
 	ConfigFile string
 	// Timeout is how long CRIU may take. 0: ten minutes.
 	Timeout     time.Duration
 	CgroupMode  CgroupMode
 	NetworkLock NetworkLock
-	// Status, with LazyPages, gets a NUL byte when pages can be asked for. nil: none.
+	// Status, with LazyPages, receives a NUL byte when pages can be requested. nil: none.
 	Status *os.File
 
 	LeaveRunning, PreDump, ShellJob, TCPEstablished, TCPSkipInFlight              bool
 	ExternalUnixSockets, FileLocks, LazyPages, EmptyNetwork, AutoDedup, LinkRemap bool
 }
 
-// VethPair is a pair of links that a restore makes: its name in the container, and that of its other end on the host.
+// VethPair is a veth pair that a restore creates: its name in the container, and the name of its other end on the host.
 type VethPair struct {
 	Name, HostName string
 }
 
-// CgroupRoot is a cgroup in which the tree of the images begins; see berth_cgroup_root.
+// CgroupRoot is a cgroup that becomes the root of the images' cgroup tree; see berth_cgroup_root.
 type CgroupRoot struct {
 	Controller, Path string
 }
 
-// RestoreOptions say how a container is to be restored; see berth_restore_options and the BERTH_RESTORE_ constants.
+// RestoreOptions are the options of a restore; see berth_restore_options and the BERTH_RESTORE_ constants.
 type RestoreOptions struct {
 	// Images, Work, ConfigFile, Timeout and CgroupMode are as in CheckpointOptions.
 	Images, Work, ConfigFile string
 	Timeout                  time.Duration
 	CgroupMode               CgroupMode
-	// Process says where standard streams lead that were pipes, and where the terminal's master goes. nil: the default.
+	// Process has the streams that replace dumped pipes, and the recipient of the terminal's master. nil: the default.
 	Process *ProcessOptions
-	// VethPairs come beside those of the configuration's networks.
+	// VethPairs are created in addition to those of the configuration's networks.
 	VethPairs []VethPair
-	// CgroupRoots are instead of the container's own cgroups.
+	// CgroupRoots replace the container's own cgroups.
 	CgroupRoots []CgroupRoot
-	// LSMProfile, "apparmor:NAME" or "selinux:LABEL", is instead of the dumped one; LSMMountContext an SELinux label for mounts.
+	// LSMProfile, "apparmor:NAME" or "selinux:LABEL", replaces the dumped label; LSMMountContext is an SELinux label for
+	// mounts.
 	LSMProfile, LSMMountContext string
 
 	ShellJob, TCPEstablished, TCPClose, ExternalUnixSockets bool
 	FileLocks, LazyPages, EmptyNetwork, AutoDedup           bool
 }
 
-// CriuCheck is what CRIU can do here, as a JSON object; see berth_criu_check. Starts CRIU and blocks at most a minute.
+// CriuCheck returns what CRIU supports on this host, as a JSON object; see berth_criu_check. Starts CRIU and blocks at
+// most a minute.
 //
 // Errors: ErrUnsupported with ENOENT if there is no CRIU, ErrCriu, ErrTimeout.
 func (r *Runtime) CriuCheck() (string, error) {
@@ -104,8 +106,9 @@ func (r *Runtime) CriuCheck() (string, error) {
 	return taken(text), nil
 }
 
-// Checkpoint dumps the processes of a running or paused container into images, from which [Runtime.Restore] makes them anew;
-// then it is stopped, unless options let it run on. Blocks until CRIU is done. After an error the container goes on as before.
+// Checkpoint dumps the processes of a running or paused container into images for [Runtime.Restore]. Then it is
+// stopped, unless options leave it running. Blocks until CRIU is done. After an error the container continues as
+// before.
 //
 // Errors: ErrCriu with "log" and "log_file" in its details, ErrTimeout, ErrUnsupported, ErrNotRunning, ErrNotFound, ErrBusy.
 func (c *Container) Checkpoint(options CheckpointOptions) error {
@@ -153,10 +156,10 @@ func (c *Container) Checkpoint(options CheckpointOptions) error {
 	})
 }
 
-// Restore makes a container from the images of a checkpoint; its processes go on where they were. config says what it may be
-// and do, and must be the dumped container's but for paths of the host. Blocks until CRIU is done, and for the hooks.
+// Restore restores a container from the images of a checkpoint; its processes continue where they were. config must be
+// the dumped container's configuration, except for host paths. Blocks until CRIU is done, including the hooks.
 //
-// Errors: as [Container.Checkpoint] and [Runtime.Create]. After one nothing is left.
+// Errors: as [Container.Checkpoint] and [Runtime.Create]. After an error nothing is left behind.
 func (r *Runtime) Restore(id string, config *Config, options RestoreOptions) (*Container, error) {
 	var owned memory
 	defer owned.release()
@@ -170,7 +173,7 @@ func (r *Runtime) Restore(id string, config *Config, options RestoreOptions) (*C
 	})
 }
 
-// cRestoreOptions are the options as C has them, in C's memory.
+// cRestoreOptions converts the options to C, in C's memory.
 func cRestoreOptions(options RestoreOptions, owned *memory) (*C.berth_restore_options, error) {
 	settings := (*C.berth_restore_options)(owned.array(1, unsafe.Sizeof(C.berth_restore_options{})))
 	C.berth_restore_options_init(settings, C.size_t(unsafe.Sizeof(*settings)))

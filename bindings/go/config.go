@@ -7,7 +7,7 @@ import "C"
 
 import "runtime"
 
-// Config is a checked OCI configuration. Immutable; one can serve many containers.
+// Config is a validated OCI configuration. Immutable; one configuration can be used for many containers.
 type Config struct {
 	handle handle[*C.berth_config]
 }
@@ -18,9 +18,9 @@ func newConfig(raw *C.berth_config) *Config {
 	return config
 }
 
-// ConfigFromBundle reads config.json in a directory. Relative paths in it are relative to that.
+// ConfigFromBundle reads config.json from a directory. Relative paths in it are relative to that directory.
 //
-// Errors: ErrConfigInvalid and ErrUnsupported with the JSON path; ErrSystem with ENOENT if there is no such file.
+// Errors: ErrConfigInvalid and ErrUnsupported with the JSON path; ErrSystem with ENOENT if the file does not exist.
 func ConfigFromBundle(bundle string) (*Config, error) {
 	path, err := cString(bundle, "bundle")
 	if err != nil {
@@ -35,7 +35,7 @@ func ConfigFromBundle(bundle string) (*Config, error) {
 	return newConfig(config), nil
 }
 
-// ConfigFromFile reads a file in place of config.json in the directory of a bundle. Otherwise as ConfigFromBundle.
+// ConfigFromFile reads a file instead of config.json, with the directory of a bundle. Otherwise as ConfigFromBundle.
 func ConfigFromFile(bundle, file string) (*Config, error) {
 	path, err := cString(bundle, "bundle")
 	if err != nil {
@@ -55,10 +55,11 @@ func ConfigFromFile(bundle, file string) (*Config, error) {
 	return newConfig(config), nil
 }
 
-// NewConfig takes a configuration: JSON as text (string, []byte or json.RawMessage), or anything that encoding/json makes
-// one of, like the Spec of the OCI's Go types. rootfs is a directory to be used in place of root.path; "" is none.
+// NewConfig parses a configuration: JSON text (string, []byte or json.RawMessage), or any value that encoding/json can
+// encode, like the Spec of the OCI's Go types. rootfs is a directory to use instead of root.path; "" is none.
 //
-// Everything is checked at once, without a look at the host. Errors: ErrConfigInvalid and ErrUnsupported with the JSON path.
+// Validates the document completely, without accessing the host. Errors: ErrConfigInvalid and ErrUnsupported with the
+// JSON path.
 func NewConfig(spec any, rootfs string) (*Config, error) {
 	text, err := cJSON(spec, "json")
 	if err != nil {
@@ -78,7 +79,7 @@ func NewConfig(spec any, rootfs string) (*Config, error) {
 	return newConfig(config), nil
 }
 
-// DefaultConfigJSON is the configuration to begin with, the one that `runc spec` writes.
+// DefaultConfigJSON returns a default configuration, the one that `runc spec` writes.
 func DefaultConfigJSON() (string, error) {
 	var text *C.char
 	var raw *C.berth_error
@@ -88,8 +89,8 @@ func DefaultConfigJSON() (string, error) {
 	return taken(text), nil
 }
 
-// DefaultRootlessConfigJSON is the same for a caller without privileges: in a user namespace whose root is this user and
-// group of the host.
+// DefaultRootlessConfigJSON returns a default configuration for an unprivileged caller: a user namespace whose root is
+// this user and group of the host.
 func DefaultRootlessConfigJSON(uid, gid uint32) (string, error) {
 	var text *C.char
 	var raw *C.berth_error
@@ -99,7 +100,7 @@ func DefaultRootlessConfigJSON(uid, gid uint32) (string, error) {
 	return taken(text), nil
 }
 
-// WithNetworks is the same configuration with networks and routes, as docs/networks.md describes them: a new object.
+// WithNetworks returns a copy of the configuration with networks and routes, as docs/networks.md describes them.
 //
 // Errors: ErrConfigInvalid with the JSON path in networks.
 func (c *Config) WithNetworks(networks any) (*Config, error) {
@@ -121,7 +122,7 @@ func (c *Config) WithNetworks(networks any) (*Config, error) {
 	return newConfig(config), nil
 }
 
-// Validate asks the host for what the configuration names: files, namespaces, hooks, bridges. It changes nothing.
+// Validate checks what the configuration refers to on the host: files, namespaces, hooks, bridges. It changes nothing.
 func (c *Config) Validate() error {
 	pointer, err := c.handle.acquire("config")
 	if err != nil {
@@ -132,7 +133,7 @@ func (c *Config) Validate() error {
 	return check(C.berth_config_validate(pointer, &raw), raw)
 }
 
-// ExplainJSON is what creating a container would do, step by step. It makes nothing.
+// ExplainJSON returns the steps of creating a container. It creates nothing.
 func (c *Config) ExplainJSON() (string, error) {
 	pointer, err := c.handle.acquire("config")
 	if err != nil {
@@ -147,7 +148,7 @@ func (c *Config) ExplainJSON() (string, error) {
 	return taken(text), nil
 }
 
-// JSON is the text that the configuration was made from.
+// JSON returns the text that the configuration was made from.
 func (c *Config) JSON() (string, error) {
 	pointer, err := c.handle.acquire("config")
 	if err != nil {
@@ -162,7 +163,7 @@ func (c *Config) JSON() (string, error) {
 	return taken(text), nil
 }
 
-// Close releases the configuration; containers made from it do not need it any more.
+// Close releases the configuration; containers created from it do not need it.
 func (c *Config) Close() error {
 	C.berth_config_free(c.handle.close())
 	return nil

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// Container is a handle on one container. Several, also in several processes, may mean the same one.
+// Container is a handle of one container. Several, also in several processes, may refer to the same one.
 type Container struct {
 	handle handle[*C.berth_container]
 	id     string
@@ -24,7 +24,7 @@ func newContainer(raw *C.berth_container) *Container {
 	return container
 }
 
-// call is for functions that give nothing but an error.
+// call calls a function that returns only an error.
 func (c *Container) call(function func(*C.berth_container, **C.berth_error) C.int32_t) error {
 	pointer, err := c.handle.acquire("container")
 	if err != nil {
@@ -35,12 +35,12 @@ func (c *Container) call(function func(*C.berth_container, **C.berth_error) C.in
 	return check(function(pointer, &raw), raw)
 }
 
-// ID is the container's id.
+// ID returns the container's id.
 func (c *Container) ID() string {
 	return c.id
 }
 
-// Start starts a created container, and returns when its program runs: after its hooks. Every process may do it.
+// Start starts a created container and returns when its program runs, after its hooks. Any process may call it.
 //
 // Errors: ErrAlreadyRunning, ErrPaused, ErrNotRunning if it is stopped, ErrNotFound, ErrHook, ErrTimeout, ErrBusy.
 func (c *Container) Start() error {
@@ -49,8 +49,8 @@ func (c *Container) Start() error {
 	})
 }
 
-// Exec executes a further process in a running or created container, and returns when its program runs. process is OCI's
-// "process": JSON as text, or anything that encoding/json makes one of. Blocks at most the setup timeout.
+// Exec executes another process in a running or created container and returns when its program runs. process is an OCI
+// "process": JSON text, or any value that encoding/json can encode. Blocks at most the setup timeout.
 //
 // Errors: ErrNotRunning, ErrPaused, ErrNotFound; ErrConfigInvalid and ErrUnsupported with the JSON path in process;
 // ErrConsoleExists, ErrTimeout; ErrSystem at StageInit with ENOENT if there is no such program.
@@ -84,15 +84,15 @@ func (c *Container) Signal(signal syscall.Signal) error {
 	})
 }
 
-// SignalAll sends a signal to all processes of the container. Blocks until none is missed, and with SIGKILL until they are
-// gone; at most the cgroup timeout. Errors: as Signal; ErrTimeout, ErrBusy.
+// SignalAll sends a signal to all processes of the container. Blocks until every process has received it, with SIGKILL
+// until all are gone; at most the cgroup timeout. Errors: as Signal; ErrTimeout, ErrBusy.
 func (c *Container) SignalAll(signal syscall.Signal) error {
 	return c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
 		return C.berth_container_signal(pointer, C.int32_t(signal), C.BERTH_SIGNAL_ALL, raw)
 	})
 }
 
-// Pause freezes all processes, and returns when the kernel says that they are frozen.
+// Pause freezes all processes and returns when the kernel reports that they are frozen.
 //
 // Errors: ErrPaused if it is already, ErrNotRunning, ErrNotFound, ErrTimeout, ErrBusy.
 func (c *Container) Pause() error {
@@ -101,15 +101,15 @@ func (c *Container) Pause() error {
 	})
 }
 
-// Resume lets a paused container go on. Errors: ErrNotPaused, ErrNotFound, ErrTimeout, ErrBusy.
+// Resume resumes a paused container. Errors: ErrNotPaused, ErrNotFound, ErrTimeout, ErrBusy.
 func (c *Container) Resume() error {
 	return c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
 		return C.berth_container_resume(pointer, raw)
 	})
 }
 
-// Set changes limits. resources is OCI's "linux.resources", as text or as anything that encoding/json makes one of; what it
-// does not give stays as it is. If anything fails, what was written before is taken back.
+// Set updates limits. resources is an OCI "linux.resources", as text or as any value that encoding/json can encode;
+// members that it omits do not change. If a step fails, the previous values are restored.
 //
 // Errors: ErrConfigInvalid with the JSON path ("linux.resources.memory.limit"), ErrUnsupported if the host has no such limit, ErrSystem if the
 // kernel refuses a value, ErrNotRunning, ErrNotFound, ErrBusy.
@@ -124,14 +124,14 @@ func (c *Container) Set(resources any) error {
 	})
 }
 
-// Delete removes a stopped container. Blocks until everything is gone, and for its poststop hooks.
+// Delete deletes a stopped container. Blocks until everything is removed, including its poststop hooks.
 //
 // Errors: ErrNotStopped, ErrNotFound, ErrTimeout if a process could not be killed, ErrBusy.
 func (c *Container) Delete() error {
 	return c.delete(0)
 }
 
-// ForceDelete kills what runs and removes a container in any state, also one whose creator was killed.
+// ForceDelete kills and deletes a container in any state, also one whose creator was killed.
 func (c *Container) ForceDelete() error {
 	return c.delete(C.BERTH_DELETE_FORCE)
 }
@@ -142,15 +142,15 @@ func (c *Container) delete(flags C.uint32_t) error {
 	})
 }
 
-// Wait waits until the container's init has ended, and tells how. It may be called again, and by several goroutines at
-// once; a handle that has seen init end tells it also after the container was deleted.
+// Wait waits until the container's init has ended and returns how. It may be called repeatedly, and by several
+// goroutines at once; a handle that has seen init end returns its status also after the container was deleted.
 //
-// Errors: the context's; ErrStatusUnknown if nobody can say how; ErrNotFound.
+// Errors: the context's; ErrStatusUnknown if the status is not available; ErrNotFound.
 func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 	return waitFor(ctx, c.Pidfd, c.look)
 }
 
-// look takes the status if there is one within the time.
+// look reads the status if it is available within the time.
 func (c *Container) look(timeoutMs C.int64_t) (ExitStatus, error) {
 	var status C.berth_exit_status
 	err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
@@ -159,7 +159,8 @@ func (c *Container) look(timeoutMs C.int64_t) (ExitStatus, error) {
 	return newExitStatus(status), err
 }
 
-// Pidfd gives a descriptor for the container's init, which polls readable when that has ended; see berth_container_pidfd.
+// Pidfd returns a descriptor for the container's init, which polls readable when init has ended; see
+// berth_container_pidfd.
 func (c *Container) Pidfd() (*os.File, error) {
 	var fd C.int32_t
 	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
@@ -170,8 +171,8 @@ func (c *Container) Pidfd() (*os.File, error) {
 	return newFile(fd, "pidfd of "+c.id), nil
 }
 
-// InitProcess gives a handle on the container's init: for its pipes and terminal, which are with the handle that created
-// the container. Errors: ErrNotRunning, ErrNotFound.
+// InitProcess returns a process handle of the container's init, for its pipes and terminal, which belong to the handle
+// that created the container. Errors: ErrNotRunning, ErrNotFound.
 func (c *Container) InitProcess() (*Process, error) {
 	var process *C.berth_process
 	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
@@ -182,7 +183,7 @@ func (c *Container) InitProcess() (*Process, error) {
 	return newProcess(process), nil
 }
 
-// Close releases the handle. The container is not touched.
+// Close releases the handle. The container is not affected.
 func (c *Container) Close() error {
 	C.berth_container_free(c.handle.close())
 	return nil

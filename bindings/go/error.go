@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// Code is the kind of an error. Each is an error of its own, for errors.Is.
+// Code is an error code. Each is an error value, for errors.Is.
 type Code int32
 
 // The codes, with the names of the BERTH_E_ constants.
@@ -39,15 +39,15 @@ const (
 	ErrInternal        Code = C.BERTH_E_INTERNAL
 )
 
-// Error is a few words for the code.
+// Error describes the code.
 func (c Code) Error() string {
 	return C.GoString(C.berth_strerror(C.int32_t(c)))
 }
 
-// Stage is who was at work when it failed.
+// Stage is the stage at which a call failed.
 type Stage int32
 
-// The calling process, berth-init inside the container, a hook, or CRIU.
+// The caller, berth-init inside the container, a hook, or CRIU.
 const (
 	StageHost Stage = C.BERTH_STAGE_HOST
 	StageInit Stage = C.BERTH_STAGE_INIT
@@ -69,15 +69,15 @@ func (s Stage) String() string {
 	return fmt.Sprintf("stage %d", int32(s))
 }
 
-// Error is why a call failed.
+// Error is the reason why a call failed.
 type Error struct {
 	Code Code
-	// Errno is the kernel's reason; 0 where there was none.
+	// Errno is the errno of the failed system call; 0 if there was none.
 	Errno syscall.Errno
 	Stage Stage
 	// Message is one sentence, without a newline, that names the object and the reason. For people.
 	Message string
-	// Detail has facts beside the sentence, as a JSON object; berth_error_detail_json has their names.
+	// Detail has details as a JSON object; see berth_error_detail_json.
 	Detail json.RawMessage
 
 	cause error
@@ -93,7 +93,7 @@ func (e *Error) Is(target error) bool {
 	return ok && code == e.Code
 }
 
-// Unwrap gives the end of the context that a wait had, or the kernel's reason.
+// Unwrap returns the context's error, or the errno.
 func (e *Error) Unwrap() error {
 	if e.cause != nil {
 		return e.cause
@@ -104,7 +104,7 @@ func (e *Error) Unwrap() error {
 	return nil
 }
 
-// check makes an error of what a function of C has left, and releases that.
+// check converts the result and the error object of a C function, and releases the object.
 func check(code C.int32_t, raw *C.berth_error) error {
 	if code == 0 {
 		return nil
@@ -127,7 +127,7 @@ func invalid(parameter, message string) error {
 	return &Error{Code: ErrInvalidArgument, Message: parameter + " " + message, Detail: detail}
 }
 
-// cString copies a text for C, which would take what is before a NUL for the whole. It is released with free.
+// cString copies a string for C and refuses a NUL inside it. Release it with free.
 func cString(text, parameter string) (*C.char, error) {
 	if at := strings.IndexByte(text, 0); at >= 0 {
 		return nil, invalid(parameter, fmt.Sprintf("has a NUL at byte %d", at))
@@ -135,7 +135,7 @@ func cString(text, parameter string) (*C.char, error) {
 	return C.CString(text), nil
 }
 
-// cStringOrNull leaves out what is empty.
+// cStringOrNull returns NULL for an empty string.
 func cStringOrNull(text, parameter string) (*C.char, error) {
 	if text == "" {
 		return nil, nil
@@ -143,7 +143,7 @@ func cStringOrNull(text, parameter string) (*C.char, error) {
 	return cString(text, parameter)
 }
 
-// cJSON copies a document for C: text as it is, everything else by encoding/json.
+// cJSON copies a document for C: text as it is, any other value encoded by encoding/json.
 func cJSON(document any, parameter string) (*C.char, error) {
 	switch text := document.(type) {
 	case string:
@@ -160,7 +160,7 @@ func cJSON(document any, parameter string) (*C.char, error) {
 	return cString(string(text), parameter)
 }
 
-// taken copies a text that C has given out, and releases it.
+// taken copies a string that C has returned, and releases it.
 func taken(text *C.char) string {
 	defer C.berth_string_free(text)
 	return C.GoString(text)

@@ -13,20 +13,20 @@ import (
 	"sync"
 )
 
-// Pressure is how hard memory is to get; see berth_pressure.
+// Pressure is a level of memory pressure; see berth_pressure.
 type Pressure int32
 
-// Caches suffer; processes wait noticeably; little work is done.
+// The kernel reclaims memory; processes are stalled noticeably; little work gets done.
 const (
 	PressureLow      Pressure = C.BERTH_PRESSURE_LOW
 	PressureMedium   Pressure = C.BERTH_PRESSURE_MEDIUM
 	PressureCritical Pressure = C.BERTH_PRESSURE_CRITICAL
 )
 
-// Occurred is what has happened since it was asked before.
+// Occurred is what has happened since the previous read.
 type Occurred struct {
 	Count uint64
-	// Ended: the container's init has ended, nothing more will come.
+	// Ended: the container's init has ended; no more events follow.
 	Ended bool
 }
 
@@ -53,7 +53,7 @@ func (e *Events) call(function func(*C.berth_event, **C.berth_error) C.int32_t) 
 	return check(function(pointer, &raw), raw)
 }
 
-// OOMEvents asks to be told when the container runs out of memory; see berth_container_notify_oom.
+// OOMEvents subscribes to out-of-memory events; see berth_container_notify_oom.
 //
 // Errors: ErrUnsupported if there is no memory controller, ErrNotRunning, ErrNotFound.
 func (c *Container) OOMEvents() (*Events, error) {
@@ -66,9 +66,9 @@ func (c *Container) OOMEvents() (*Events, error) {
 	return newEvents(event), nil
 }
 
-// MemoryPressureEvents asks to be told when memory becomes hard to get; see berth_container_notify_memory_pressure.
+// MemoryPressureEvents subscribes to memory pressure; see berth_container_notify_memory_pressure.
 //
-// Errors: as OOMEvents; ErrInvalidArgument if there is no such level.
+// Errors: as OOMEvents; ErrInvalidArgument for an unknown level.
 func (c *Container) MemoryPressureEvents(level Pressure) (*Events, error) {
 	var event *C.berth_event
 	if err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
@@ -79,8 +79,8 @@ func (c *Container) MemoryPressureEvents(level Pressure) (*Events, error) {
 	return newEvents(event), nil
 }
 
-// NotifyOOM gives what OOMEvents would, in a channel, until init has ended (the last value says so) or the context has: then
-// the channel is closed. Nobody needs to receive: what was not received yet is added up.
+// NotifyOOM returns the events of OOMEvents in a channel, until init has ended (the last value says so) or the context
+// is done; then the channel is closed. Nobody needs to receive: events that were not received are added up.
 func (c *Container) NotifyOOM(ctx context.Context) (<-chan Occurred, error) {
 	events, err := c.OOMEvents()
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *Container) NotifyOOM(ctx context.Context) (<-chan Occurred, error) {
 	return events.channel(ctx), nil
 }
 
-// NotifyMemoryPressure gives what MemoryPressureEvents would, in a channel as NotifyOOM.
+// NotifyMemoryPressure returns the events of MemoryPressureEvents in a channel, as NotifyOOM.
 func (c *Container) NotifyMemoryPressure(ctx context.Context, level Pressure) (<-chan Occurred, error) {
 	events, err := c.MemoryPressureEvents(level)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Container) NotifyMemoryPressure(ctx context.Context, level Pressure) (<
 }
 
 func (e *Events) channel(ctx context.Context) <-chan Occurred {
-	// With room for one, which only this goroutine fills, so that it never waits for a receiver.
+	// Buffered, and filled only by this goroutine, so that it never waits for a receiver.
 	channel := make(chan Occurred, 1)
 	go func() {
 		defer close(channel)
@@ -123,7 +123,8 @@ func (e *Events) channel(ctx context.Context) <-chan Occurred {
 	return channel
 }
 
-// Read takes what has happened since the last call, and waits for it. With several goroutines here each event goes to one.
+// Read returns the events since the last call and waits for one. If several goroutines call it, each event goes to one
+// of them.
 func (e *Events) Read(ctx context.Context) (Occurred, error) {
 	var file *os.File
 	for {
@@ -146,7 +147,7 @@ func (e *Events) Read(ctx context.Context) (Occurred, error) {
 	}
 }
 
-// TryRead is Read without waiting: ErrTimeout if nothing has happened.
+// TryRead is Read without waiting: ErrTimeout if there is no event.
 func (e *Events) TryRead() (Occurred, error) {
 	var occurred C.berth_occurred
 	err := e.call(func(pointer *C.berth_event, raw **C.berth_error) C.int32_t {
@@ -155,7 +156,7 @@ func (e *Events) TryRead() (Occurred, error) {
 	return Occurred{uint64(occurred.count), occurred.ended != 0}, err
 }
 
-// File gives a descriptor for the caller's own poll(2): readable when there may be something to read. Do not read it.
+// File returns a descriptor for the caller's poll(2): readable when an event may be available. Do not read from it.
 func (e *Events) File() (*os.File, error) {
 	var fd C.int32_t
 	if err := e.call(func(pointer *C.berth_event, raw **C.berth_error) C.int32_t {
@@ -166,7 +167,7 @@ func (e *Events) File() (*os.File, error) {
 	return newFile(fd, "events"), nil
 }
 
-// Close ends the subscription, and a Read that waits.
+// Close ends the subscription and a waiting Read.
 func (e *Events) Close() error {
 	C.berth_event_free(e.handle.close())
 	e.once.Do(func() { close(e.closed) })

@@ -12,7 +12,7 @@ import (
 	"unsafe"
 )
 
-// Status is where a container is in its life.
+// Status is the status of a container.
 type Status int32
 
 // The states of OCI, and paused.
@@ -32,7 +32,7 @@ func (s Status) String() string {
 	return names[s]
 }
 
-// State is what [Container.StateJSON] has: OCI's state, and more.
+// State is the content of [Container.StateJSON]: OCI's state and additional members.
 type State struct {
 	OCIVersion           string            `json:"ociVersion"`
 	ID                   string            `json:"id"`
@@ -48,7 +48,8 @@ type State struct {
 	ExternalDescriptors  []string          `json:"externalDescriptors"`
 }
 
-// Status is asked of the kernel each time. Errors: ErrNotFound if the container was deleted.
+// Status returns the current status, computed from the kernel's state on each call. Errors: ErrNotFound if the
+// container was deleted.
 func (c *Container) Status() (Status, error) {
 	var status C.int32_t
 	err := c.call(func(pointer *C.berth_container, raw **C.berth_error) C.int32_t {
@@ -67,7 +68,7 @@ func (c *Container) text(function func(*C.berth_container, **C.char, **C.berth_e
 	return taken(text), nil
 }
 
-// State is the container's state. Errors: ErrNotFound.
+// State returns the container's state. Errors: ErrNotFound.
 func (c *Container) State() (*State, error) {
 	text, err := c.StateJSON()
 	if err != nil {
@@ -77,34 +78,33 @@ func (c *Container) State() (*State, error) {
 	return state, json.Unmarshal([]byte(text), state)
 }
 
-// StateJSON is State as the library writes it.
+// StateJSON returns State as JSON.
 func (c *Container) StateJSON() (string, error) {
 	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
 		return C.berth_container_state_json(pointer, text, raw)
 	})
 }
 
-// ConfigJSON is the configuration that the container was created from, with the limits that Set has changed.
+// ConfigJSON returns the configuration that the container was created from, with the limits that Set has changed.
 func (c *Container) ConfigJSON() (string, error) {
 	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
 		return C.berth_container_config_json(pointer, text, raw)
 	})
 }
 
-// StatsJSON is everything known of the container's usage, in the shape of runc's "events --stats".
-// Errors: ErrNotFound, ErrNotRunning.
+// StatsJSON returns all statistics in the format of runc's "events --stats". Errors: ErrNotFound, ErrNotRunning.
 func (c *Container) StatsJSON() (string, error) {
 	return c.text(func(pointer *C.berth_container, text **C.char, raw **C.berth_error) C.int32_t {
 		return C.berth_container_stats_json(pointer, text, raw)
 	})
 }
 
-// NetworksJSON is what the container's networks have carried; see berth_container_interfaces_json.
+// NetworksJSON returns the counters of the container's networks; see berth_container_interfaces_json.
 func (c *Container) NetworksJSON() (string, error) {
 	return c.interfacesJSON(0)
 }
 
-// InterfacesJSON is NetworksJSON, and every interface inside the container. Errors: ErrNotFound, ErrNotRunning.
+// InterfacesJSON returns NetworksJSON with every interface inside the container. Errors: ErrNotFound, ErrNotRunning.
 func (c *Container) InterfacesJSON() (string, error) {
 	return c.interfacesJSON(C.BERTH_INTERFACES_INSIDE)
 }
@@ -115,8 +115,8 @@ func (c *Container) interfacesJSON(flags C.uint32_t) (string, error) {
 	})
 }
 
-// Pids are the processes of the container in the caller's pid namespace, in ascending order.
-// Errors: ErrNotFound, ErrNotRunning.
+// Pids returns the processes of the container in the caller's pid namespace, in ascending order. Errors: ErrNotFound,
+// ErrNotRunning.
 func (c *Container) Pids() ([]int, error) {
 	var raw *C.int32_t
 	var count C.size_t
@@ -133,7 +133,7 @@ func (c *Container) Pids() ([]int, error) {
 	return pids, nil
 }
 
-// OOMKilled tells whether the kernel's OOM killer has ended init. To be asked after Wait and before Delete.
+// OOMKilled reports whether the kernel's OOM killer has ended init. Call it after Wait and before Delete.
 //
 // Errors: ErrTimeout if init has not ended, ErrStatusUnknown, ErrUnsupported if the kernel does not count, ErrNotFound.
 func (c *Container) OOMKilled() (bool, error) {
@@ -144,23 +144,23 @@ func (c *Container) OOMKilled() (bool, error) {
 	return killed != 0, err
 }
 
-// Number is a count or a number of bytes that the host may not offer; a limit, that there may not be.
+// Number is a count or a number of bytes that the host may not provide, or a limit that may not exist.
 type Number uint64
 
-// Known is false for what the host does not offer, and for a limit that is not there.
+// Known is false if the host does not provide the value, or if there is no limit.
 func (n Number) Known() bool {
 	return n != Number(^uint64(0))
 }
 
-// Nanoseconds is a time that the host may not offer.
+// Nanoseconds is a time that the host may not provide.
 type Nanoseconds uint64
 
-// Known is false for what the host does not offer.
+// Known is false if the host does not provide the value.
 func (n Nanoseconds) Known() bool {
 	return n != Nanoseconds(^uint64(0))
 }
 
-// Duration is 0 for what is not known.
+// Duration is 0 if the value is unknown.
 func (n Nanoseconds) Duration() time.Duration {
 	if !n.Known() {
 		return 0
@@ -168,7 +168,7 @@ func (n Nanoseconds) Duration() time.Duration {
 	return time.Duration(n)
 }
 
-// Stats is what a container has used; see berth_stats. Memory and I/O are bytes.
+// Stats is the resource usage of a container; see berth_stats. Memory and I/O are bytes.
 type Stats struct {
 	CPUUsage, CPUUser, CPUSystem                                             Nanoseconds
 	CPUPeriods, CPUThrottledPeriods                                          Number
@@ -182,7 +182,7 @@ type Stats struct {
 	IOPressureSome, IOPressureFull                                           Nanoseconds
 }
 
-// Stats is made to be called often. Errors: ErrNotFound, ErrNotRunning.
+// Stats reads the resource usage; it is designed for frequent calls. Errors: ErrNotFound, ErrNotRunning.
 func (c *Container) Stats() (Stats, error) {
 	var s C.berth_stats
 	s.size = C.size_t(unsafe.Sizeof(s))

@@ -2,13 +2,13 @@ package berth
 
 import "sync"
 
-// handle is a pointer of C's that is released once, and never while a call uses it.
+// handle is a C pointer that is released once, and never while a call uses it.
 type handle[P comparable] struct {
 	mutex   sync.RWMutex
 	pointer P
 }
 
-// acquire gives the pointer for one call; release must follow. Not for calls within calls.
+// acquire returns the pointer for one call; release must follow. Do not nest calls.
 func (h *handle[P]) acquire(what string) (P, error) {
 	h.mutex.RLock()
 	var none P
@@ -23,7 +23,7 @@ func (h *handle[P]) release() {
 	h.mutex.RUnlock()
 }
 
-// close gives the pointer for the last time: the zero value if that was done before.
+// close returns the pointer for the last time: the zero value if it was closed before.
 func (h *handle[P]) close() P {
 	h.mutex.Lock()
 	defer h.mutex.Unlock()

@@ -14,10 +14,10 @@ import (
 	"unsafe"
 )
 
-// LogLevel is how much a line of the log matters.
+// LogLevel is the severity of a log line.
 type LogLevel int32
 
-// From what is always worth a look to what hardly ever is.
+// From most to least severe.
 const (
 	LogError LogLevel = C.BERTH_LOG_LEVEL_ERROR
 	LogWarn  LogLevel = C.BERTH_LOG_LEVEL_WARN
@@ -26,8 +26,7 @@ const (
 	LogTrace LogLevel = C.BERTH_LOG_LEVEL_TRACE
 )
 
-// LogFunc gets a line of the log: its level, the part of the library it comes from, and a sentence. What it panics with is
-// dropped.
+// LogFunc receives a log line: its level, the module that logs, and the message. Its panics are dropped.
 type LogFunc func(level LogLevel, target, message string)
 
 var (
@@ -35,8 +34,8 @@ var (
 	logFunc  atomic.Pointer[LogFunc]
 )
 
-// SetLog sends the log to a function; nil ends that. It may be called from every goroutine that is inside a call of this
-// package, and should return soon. When SetLog returns, no goroutine is in the function set before.
+// SetLog sends the log to a function; nil disables it. Any goroutine inside a call of this package may call it; it
+// should return soon. When SetLog returns, no goroutine is in the previous function.
 //
 // Errors: ErrBusy inside a LogFunc, and while another goroutine is here.
 func SetLog(function LogFunc) error {
@@ -56,15 +55,16 @@ func SetLog(function LogFunc) error {
 	return err
 }
 
-// SetLogLevel says how much is logged: lines of this level and of those that matter more. As berth_log_set_level.
+// SetLogLevel sets the most detailed level that is logged, as berth_log_set_level.
 func SetLogLevel(level LogLevel) error {
 	var raw *C.berth_error
 	return check(C.berth_log_set_level(C.int32_t(level), &raw), raw)
 }
 
-// SetLogFile sends the log to a file as lines of JSON, as berth_log_set_fd; nil ends that. The file may be closed after.
+// SetLogFile sends the log to a file as lines of JSON, as berth_log_set_fd; nil disables it. The file may be closed
+// afterwards.
 //
-// Errors: as SetLog; ErrInvalidArgument if it is closed already.
+// Errors: as SetLog; ErrInvalidArgument if the file is closed.
 func SetLogFile(file *os.File) error {
 	if !logMutex.TryLock() {
 		return logBusy()
@@ -86,7 +86,7 @@ func logBusy() error {
 
 //export berthGoLog
 func berthGoLog(_ unsafe.Pointer, level C.int32_t, target, message *C.char) {
-	// No panic may pass through the library.
+	// No panic may unwind through the library.
 	defer func() { _ = recover() }()
 	if function := logFunc.Load(); function != nil {
 		(*function)(LogLevel(level), C.GoString(target), C.GoString(message))

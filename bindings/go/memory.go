@@ -10,20 +10,20 @@ import (
 	"unsafe"
 )
 
-// memory is what one call needs of C's memory and of the caller's objects, until it is over.
+// memory holds the C memory and the caller's objects that one call needs.
 type memory struct {
 	owned []unsafe.Pointer
 	alive []any
 }
 
-// array is filled with zeros.
+// array allocates zeroed memory.
 func (m *memory) array(count int, size uintptr) unsafe.Pointer {
 	pointer := C.calloc(C.size_t(count), C.size_t(size))
 	m.owned = append(m.owned, pointer)
 	return pointer
 }
 
-// text copies a text to where C has its pointer.
+// text copies a string to a C pointer.
 func (m *memory) text(place **C.char, text, parameter string) error {
 	copied, err := cString(text, parameter)
 	m.owned = append(m.owned, unsafe.Pointer(copied))
@@ -31,7 +31,7 @@ func (m *memory) text(place **C.char, text, parameter string) error {
 	return err
 }
 
-// optional leaves out what is empty.
+// optional skips an empty string.
 func (m *memory) optional(place **C.char, text, parameter string) error {
 	if text == "" {
 		return nil
@@ -39,7 +39,7 @@ func (m *memory) optional(place **C.char, text, parameter string) error {
 	return m.text(place, text, parameter)
 }
 
-// keep has files stay open that only the garbage collector would close.
+// keep keeps files open until the call is over; the garbage collector could close them.
 func (m *memory) keep(object any) {
 	m.alive = append(m.alive, object)
 }

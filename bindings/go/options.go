@@ -12,19 +12,20 @@ import (
 	"unsafe"
 )
 
-// CgroupManager is who makes the cgroups of containers.
+// CgroupManager is the manager of containers' cgroups.
 type CgroupManager int32
 
-// This library, systemd, or nobody; see berth_cgroup_manager.
+// cgroupfs, systemd, or no cgroups; see berth_cgroup_manager.
 const (
 	CgroupManagerFiles    CgroupManager = C.BERTH_CGROUP_MANAGER_FILES
 	CgroupManagerSystemd  CgroupManager = C.BERTH_CGROUP_MANAGER_SYSTEMD
 	CgroupManagerDisabled CgroupManager = C.BERTH_CGROUP_MANAGER_DISABLED
 )
 
-// RuntimeOptions say how a runtime is to work. What is zero has the library's default; see berth_runtime_options.
+// RuntimeOptions are the options of a runtime. Zero values select the library's defaults; see berth_runtime_options.
 type RuntimeOptions struct {
-	// StateRoot is an absolute path of a directory for the caller alone; made if missing. "": "/run/berth".
+	// StateRoot is the absolute path of the state directory, which must belong to the caller; created if missing. "":
+	// "/run/berth".
 	StateRoot string
 	// Durations are rounded up to milliseconds.
 	SetupTimeout  time.Duration
@@ -32,68 +33,69 @@ type RuntimeOptions struct {
 	HookTimeout   time.Duration
 	CgroupTimeout time.Duration
 	CgroupManager CgroupManager
-	// Criu is CRIU's program. "": "criu" in the usual directories.
+	// Criu is the CRIU program. "": "criu" in the usual directories.
 	Criu string
-	// SystemdAnnotations, with CgroupManagerSystemd: annotations that begin with "org.systemd.property." become properties of
-	// the scope. Not for configurations of others: properties can reach beyond the container.
+	// SystemdAnnotations, with CgroupManagerSystemd: annotations that begin with "org.systemd.property." become properties
+	// of the scope. Do not set it for untrusted configurations: a scope's properties can affect more than the container.
 	SystemdAnnotations bool
-	// NoPivot: roots by chroot(2) instead of pivot_root(2), for hosts whose root is the initial RAM filesystem.
+	// NoPivot uses chroot(2) instead of pivot_root(2), for hosts whose root is the initial RAM filesystem.
 	NoPivot bool
-	// IDMappedRoot: root filesystems with the mappings of new user namespaces.
+	// IDMappedRoot mounts root filesystems of new user namespaces id-mapped.
 	IDMappedRoot bool
-	// Rootless, for callers without privileges: containers have cgroups of their own only where the caller may make them; see
-	// BERTH_RUNTIME_ROOTLESS.
+	// Rootless supports unprivileged callers: containers have cgroups of their own only where the caller may create them;
+	// see BERTH_RUNTIME_ROOTLESS.
 	Rootless bool
-	// RootlessAuto is Rootless if the caller is not root, or is the root of a user namespace; see BERTH_RUNTIME_ROOTLESS_AUTO.
+	// RootlessAuto is Rootless if the caller is not root, or is root in a user namespace; see BERTH_RUNTIME_ROOTLESS_AUTO.
 	RootlessAuto bool
 }
 
-// Stream is where a standard stream of a process leads; the zero value is Inherit.
+// Stream is a standard stream of a process; the zero value is Inherit.
 type Stream struct {
 	kind C.int32_t
 	file *os.File
 }
 
-// Inherit leads where the caller's own stream leads.
+// Inherit is the caller's own stream.
 func Inherit() Stream {
 	return Stream{kind: C.BERTH_STDIO_INHERIT}
 }
 
-// Null leads to /dev/null.
+// Null is /dev/null.
 func Null() Stream {
 	return Stream{kind: C.BERTH_STDIO_NULL}
 }
 
-// Pipe leads to a new pipe, whose other end [Process.TakeStdio] gives.
+// Pipe is a new pipe; [Process.TakeStdio] returns its other end.
 func Pipe() Stream {
 	return Stream{kind: C.BERTH_STDIO_PIPE}
 }
 
-// File leads to an open file of the caller's, which may be closed after the call. It gets into blocking mode, as with
-// os/exec, because the process would have it in the same mode.
+// File is an open file of the caller, which may be closed after the call. It is put into blocking mode, as by os/exec,
+// because the process shares the mode.
 func File(file *os.File) Stream {
 	return Stream{kind: C.BERTH_STDIO_FD, file: file}
 }
 
-// ProcessOptions say how a process is to be started, beside its OCI specification; see berth_process_options. nil: the
-// caller's own streams.
+// ProcessOptions are options for starting a process, in addition to its OCI specification; see berth_process_options.
+// nil: the caller's own streams.
 type ProcessOptions struct {
 	Stdin, Stdout, Stderr Stream
 	// ExtraFiles become the process's descriptors 3, 4 and so on; see File.
 	ExtraFiles []*os.File
-	// ConsoleSocket is the path of a unix socket that gets the master of the terminal. "": [Process.Terminal] gives it.
+	// ConsoleSocket is the path of a unix socket to which the terminal's master is sent. "": [Process.Terminal] returns
+	// it.
 	ConsoleSocket string
-	// ParentDeathSignal is sent when the thread that starts the process ends: useful only after runtime.LockOSThread.
+	// ParentDeathSignal is sent when the thread that starts the process ends: use it only after runtime.LockOSThread.
 	ParentDeathSignal syscall.Signal
-	// InheritKeyring, when a container is created: its processes keep the session keyring of who starts them.
+	// InheritKeyring, at create: processes keep the session keyring of the process that starts them.
 	InheritKeyring bool
-	// WaitWhilePaused, with [Container.Exec]: in a paused container the process begins, and the call returns, when that is
-	// resumed; ErrTimeout after the setup timeout.
+	// WaitWhilePaused, with [Container.Exec]: if the container is paused, wait until it is resumed; ErrTimeout after the
+	// setup timeout.
 	WaitWhilePaused bool
-	// FindProgram, when a container is created: ErrSystem with ENOENT if there is no such program, which otherwise is an error
-	// of [Container.Start].
+	// FindProgram, at create: ErrSystem with ENOENT if the program does not exist. Without it only [Container.Start]
+	// fails.
 	FindProgram bool
-	// Cgroups, with [Container.Exec]: cgroups below the container's own that the process is put into, each "path", or
+	// Cgroups, with [Container.Exec]: cgroups below the container's own that the process joins, each "path", or
 	// "controller[,controller]:path".
 	Cgroups []string
 }
@@ -111,7 +113,7 @@ func milliseconds(duration time.Duration) C.int64_t {
 	return C.int64_t(ms)
 }
 
-// cRuntimeOptions are the options as C has them.
+// cRuntimeOptions converts the options to C.
 func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_options, error) {
 	raw := &C.berth_runtime_options{}
 	C.berth_runtime_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
@@ -136,7 +138,7 @@ func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_o
 	return raw, nil
 }
 
-// cProcessOptions are the options as C has them, in C's memory; nil of nil.
+// cProcessOptions converts the options to C, in C's memory; nil for nil.
 func cProcessOptions(options *ProcessOptions, owned *memory) (*C.berth_process_options, error) {
 	if options == nil {
 		return nil, nil
@@ -178,7 +180,7 @@ func cProcessOptions(options *ProcessOptions, owned *memory) (*C.berth_process_o
 	return raw, nil
 }
 
-// flags adds up what is on.
+// flags combines the flags that are set.
 func flags(wanted map[C.uint32_t]bool) (flags C.uint32_t) {
 	for flag, on := range wanted {
 		if on {
@@ -188,7 +190,7 @@ func flags(wanted map[C.uint32_t]bool) (flags C.uint32_t) {
 	return
 }
 
-// descriptor is -1, which is no descriptor, for what is nil or closed.
+// descriptor returns -1 for a nil or closed file.
 func descriptor(file *os.File) C.int32_t {
 	if file == nil {
 		return -1

@@ -36,9 +36,9 @@ func (p *Process) call(function func(*C.berth_process, **C.berth_error) C.int32_
 
 // ExitStatus is how a process ended.
 type ExitStatus struct {
-	// Code is the exit status, 0 to 255, if the process ended by itself.
+	// Code is the exit status, 0 to 255, if the process exited.
 	Code int
-	// Signal is the one that ended it; 0 if none did.
+	// Signal is the signal that killed the process; 0 if none did.
 	Signal     syscall.Signal
 	CoreDumped bool
 }
@@ -53,7 +53,7 @@ func newExitStatus(raw C.berth_exit_status) (status ExitStatus) {
 	return
 }
 
-// Success is an exit status of 0.
+// Success reports an exit status of 0.
 func (s ExitStatus) Success() bool {
 	return s.Signal == 0 && s.Code == 0
 }
@@ -65,7 +65,8 @@ func (s ExitStatus) String() string {
 	return fmt.Sprintf("exit status %d", s.Code)
 }
 
-// Pid is the process's id in the caller's pid namespace. After it was waited for the number may mean another process.
+// Pid returns the process's id in the caller's pid namespace. After the process was waited for, the number may be
+// reused.
 func (p *Process) Pid() (int, error) {
 	var pid C.int32_t
 	err := p.call(func(pointer *C.berth_process, raw **C.berth_error) C.int32_t {
@@ -74,7 +75,7 @@ func (p *Process) Pid() (int, error) {
 	return int(pid), err
 }
 
-// Pidfd gives a descriptor for the process, which polls readable when it has ended.
+// Pidfd returns a descriptor for the process, which polls readable when it has ended.
 func (p *Process) Pidfd() (*os.File, error) {
 	var fd C.int32_t
 	if err := p.call(func(pointer *C.berth_process, raw **C.berth_error) C.int32_t {
@@ -85,9 +86,10 @@ func (p *Process) Pidfd() (*os.File, error) {
 	return newFile(fd, "pidfd"), nil
 }
 
-// Wait waits until the process has ended, and tells how. It may be called again, and by several goroutines at once.
+// Wait waits until the process has ended and returns how. It may be called repeatedly, and by several goroutines at
+// once.
 //
-// Errors: the context's; ErrStatusUnknown if nobody can say how.
+// Errors: the context's; ErrStatusUnknown if the status is not available.
 func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
 	return waitFor(ctx, p.Pidfd, p.look)
 }
@@ -100,17 +102,17 @@ func (p *Process) look(timeoutMs C.int64_t) (ExitStatus, error) {
 	return newExitStatus(status), err
 }
 
-// Signal sends a signal to the process; 0 only asks whether it is there.
+// Signal sends a signal to the process; 0 only checks whether it exists.
 //
-// Errors: ErrNotRunning if it has ended, ErrInvalidArgument if there is no such signal.
+// Errors: ErrNotRunning if it has ended, ErrInvalidArgument for an unknown signal.
 func (p *Process) Signal(signal syscall.Signal) error {
 	return p.call(func(pointer *C.berth_process, raw **C.berth_error) C.int32_t {
 		return C.berth_process_signal(pointer, C.int32_t(signal), raw)
 	})
 }
 
-// TakeStdio gives the caller's ends of the pipes that were asked for with [Pipe], nil where there is none. Each is given
-// once. They are in Go's poller: closing one ends a read in another goroutine, and deadlines work.
+// TakeStdio returns the caller's ends of the pipes that were requested with [Pipe], nil where there is none. Each is
+// returned once. They are in Go's poller: closing one ends a read in another goroutine, and deadlines work.
 func (p *Process) TakeStdio() (stdin, stdout, stderr *os.File, err error) {
 	var fds [3]C.int32_t
 	if err = p.call(func(pointer *C.berth_process, raw **C.berth_error) C.int32_t {
@@ -121,8 +123,8 @@ func (p *Process) TakeStdio() (stdin, stdout, stderr *os.File, err error) {
 	return newFile(fds[0], "stdin"), newFile(fds[1], "stdout"), newFile(fds[2], "stderr"), nil
 }
 
-// Terminal gives the master of the process's terminal, a new descriptor each time; nil if the process has none, or if it
-// went to a console socket, or if this handle did not start the process.
+// Terminal returns the master of the process's terminal, a new descriptor each time; nil if the process has none, if it
+// was sent to a console socket, or if this handle did not start the process.
 func (p *Process) Terminal() (*os.File, error) {
 	var fd C.int32_t
 	if err := p.call(func(pointer *C.berth_process, raw **C.berth_error) C.int32_t {
@@ -140,7 +142,7 @@ func (p *Process) ResizeTerminal(rows, columns uint16) error {
 	})
 }
 
-// Close releases the handle, and what was not taken of its pipes and terminal. The process runs on.
+// Close releases the handle, and the pipes and the terminal that were not taken. The process keeps running.
 func (p *Process) Close() error {
 	C.berth_process_free(p.handle.close())
 	return nil

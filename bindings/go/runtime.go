@@ -10,14 +10,14 @@ import (
 	"runtime"
 )
 
-// Runtime is a state root with containers. Several, also of several processes, may share one state root.
+// Runtime is a state root with its containers. Several, also of several processes, may share one state root.
 type Runtime struct {
 	handle handle[*C.berth_runtime]
 }
 
-// NewRuntime opens a runtime; nil options are the default. It makes the state root if that is missing.
+// NewRuntime opens a runtime; nil options are the defaults. It creates the state root if it is missing.
 //
-// Errors: ErrSystem with EACCES if the state root belongs to somebody else or others may write to it.
+// Errors: ErrSystem with EACCES if the state root belongs to another user or others may write to it.
 func NewRuntime(options *RuntimeOptions) (*Runtime, error) {
 	if options == nil {
 		options = &RuntimeOptions{}
@@ -38,11 +38,12 @@ func NewRuntime(options *RuntimeOptions) (*Runtime, error) {
 	return made, nil
 }
 
-// Create sets a container up: namespaces, cgroups, root filesystem and hooks; its program waits for [Container.Start].
-// Blocks until then, at most the setup timeout and the time of the hooks. After an error nothing is left.
+// Create creates a container: namespaces, cgroups, root filesystem and hooks; its program waits for [Container.Start].
+// Blocks until setup is complete, at most the setup timeout plus the time of the hooks. After an error nothing is left
+// behind.
 //
-// Errors: ErrIDInvalid, ErrIDInUse; ErrConfigInvalid and ErrUnsupported before anything is made; ErrConsoleExists, ErrHook,
-// ErrTimeout; ErrSystem, at StageInit with the step that failed.
+// Errors: ErrIDInvalid, ErrIDInUse; ErrConfigInvalid and ErrUnsupported before anything is created; ErrConsoleExists,
+// ErrHook, ErrTimeout; ErrSystem, at StageInit with the step that failed.
 func (r *Runtime) Create(id string, config *Config, options *ProcessOptions) (*Container, error) {
 	return r.make(id, config, options, func(runtime *C.berth_runtime, id *C.char, config *C.berth_config,
 		options *C.berth_process_options, made **C.berth_container, raw **C.berth_error) C.int32_t {
@@ -50,7 +51,7 @@ func (r *Runtime) Create(id string, config *Config, options *ProcessOptions) (*C
 	})
 }
 
-// Run is Create and [Container.Start] in one. After an error nothing is left. Errors: as both.
+// Run is Create and [Container.Start] in one call. After an error nothing is left behind. Errors: as both.
 func (r *Runtime) Run(id string, config *Config, options *ProcessOptions) (*Container, error) {
 	return r.make(id, config, options, func(runtime *C.berth_runtime, id *C.char, config *C.berth_config,
 		options *C.berth_process_options, made **C.berth_container, raw **C.berth_error) C.int32_t {
@@ -90,7 +91,7 @@ func (r *Runtime) make(id string, config *Config, options *ProcessOptions,
 	return newContainer(container), nil
 }
 
-// Load gives a handle on a container that this or any other process has made.
+// Load opens a container that this or another process has created.
 //
 // Errors: ErrNotFound, ErrIDInvalid.
 func (r *Runtime) Load(id string) (*Container, error) {
@@ -112,7 +113,7 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	return newContainer(container), nil
 }
 
-// List gives the states of all containers, sorted by id. It does not wait for others at work on one.
+// List returns the states of all containers, sorted by id. It takes no locks.
 func (r *Runtime) List() ([]State, error) {
 	text, err := r.ListJSON()
 	if err != nil {
@@ -122,7 +123,7 @@ func (r *Runtime) List() ([]State, error) {
 	return states, json.Unmarshal([]byte(text), &states)
 }
 
-// ListJSON is List as the library writes it: an array of what [Container.StateJSON] gives.
+// ListJSON returns List as JSON: an array of the objects of [Container.StateJSON].
 func (r *Runtime) ListJSON() (string, error) {
 	pointer, err := r.handle.acquire("runtime")
 	if err != nil {
@@ -137,8 +138,8 @@ func (r *Runtime) ListJSON() (string, error) {
 	return taken(text), nil
 }
 
-// Recover takes back what processes have left behind that were killed while they created or deleted a container, and gives
-// their ids. Blocks until it is removed, at most the cgroup timeout for each.
+// Recover removes containers whose creating or deleting process was killed, and returns their ids. Blocks until they
+// are removed, at most the cgroup timeout for each.
 func (r *Runtime) Recover() ([]string, error) {
 	pointer, err := r.handle.acquire("runtime")
 	if err != nil {
@@ -154,7 +155,7 @@ func (r *Runtime) Recover() ([]string, error) {
 	return ids, json.Unmarshal([]byte(taken(text)), &ids)
 }
 
-// Close releases the runtime. Its containers, and the handles on them, live on.
+// Close releases the runtime. Its containers and their handles are not affected.
 func (r *Runtime) Close() error {
 	C.berth_runtime_free(r.handle.close())
 	return nil

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// newFile makes a file in Go's poller of a descriptor that is ours; nil of -1. Descriptors for processes and events are not
-// read, so that their mode is nobody else's concern.
+// newFile wraps an owned descriptor in a file in Go's poller; nil for -1. Descriptors of processes and events are not
+// read, so their blocking mode does not matter.
 func newFile(fd C.int32_t, name string) *os.File {
 	if fd < 0 {
 		return nil
@@ -29,20 +29,20 @@ func newFile(fd C.int32_t, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// How often the library looks for abandoned children that keep an init from ending, as in its own waits.
+// The interval at which the library reaps abandoned children that keep an init from ending, as in its own waits.
 const tick = time.Second
 
-// How long the library waits for somebody else to take the status of his child, and a bit.
+// The time that the library waits for another parent to reap its child, and a margin.
 const graceMs = 1500
 
-// waitFor waits for a process in Go's poller. look must not block for longer than it is told.
+// waitFor waits for a process in Go's poller. look must not block longer than its argument.
 func waitFor(ctx context.Context, pidfd func() (*os.File, error), look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
 	if err := contextError(ctx); err != nil {
 		return ExitStatus{}, err
 	}
 	file, err := pidfd()
 	if err != nil {
-		// It may be gone, and yet its status be known.
+		// The process may be gone although its status is known.
 		status, known := look(0)
 		if errors.Is(known, ErrTimeout) {
 			return ExitStatus{}, err
@@ -65,7 +65,7 @@ func waitFor(ctx context.Context, pidfd func() (*os.File, error), look func(C.in
 	}
 }
 
-// lookPatiently gives the parent of somebody else's child the time to take its status.
+// lookPatiently gives another process's child's parent time to reap it.
 func lookPatiently(ctx context.Context, look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
 	type answer struct {
 		status ExitStatus
@@ -84,8 +84,8 @@ func lookPatiently(ctx context.Context, look func(C.int64_t) (ExitStatus, error)
 	}
 }
 
-// waitReadable waits until the file polls readable, or the time is over (0: none), or one of the others ends it. No thread
-// is held meanwhile. The file is this call's alone: deadlines are a file's, not a wait's.
+// waitReadable waits until the file polls readable, the time is over (0: none), or one of the others ends the wait. It
+// occupies no thread. The file belongs to this call alone: deadlines are a file's, not a wait's.
 func waitReadable(ctx context.Context, stopped <-chan struct{}, file *os.File, atMost time.Duration) (bool, error) {
 	conn, err := file.SyscallConn()
 	if err != nil {
@@ -108,7 +108,7 @@ func waitReadable(ctx context.Context, stopped <-chan struct{}, file *os.File, a
 			case <-over:
 				return
 			}
-			// What is past ends the wait. If the file is closed, so is the wait over.
+			// A deadline in the past ends the wait. Closing the file ends it, too.
 			_ = file.SetReadDeadline(time.Unix(1, 0))
 		}()
 	}
@@ -124,7 +124,7 @@ func waitReadable(ctx context.Context, stopped <-chan struct{}, file *os.File, a
 	return false, closed(err)
 }
 
-// contextError is nil as long as the context has not ended. A deadline is also ErrTimeout.
+// contextError is nil while the context is not done. A deadline is also ErrTimeout.
 func contextError(ctx context.Context) error {
 	err := ctx.Err()
 	if errors.Is(err, context.DeadlineExceeded) {
