@@ -182,7 +182,7 @@ fn processors_that_are_not_there_are_named() {
         process["execCPUAffinity"] = json!({ place: "8000-8191" });
         let error = container.exec(&parsed(&process), &quiet()).unwrap_err();
         assert_eq!(error.errno, Some(Errno::EINVAL));
-        assert!(error.message.starts_with("keeping to the processors 8000-8191"), "{error}");
+        assert!(error.message.starts_with("setting CPU affinity to 8000-8191"), "{error}");
     }
     assert_eq!(container.pids().unwrap().len(), 1);
 }

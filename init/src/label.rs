@@ -9,14 +9,14 @@ use super::sys::*;
 pub const ROOM: usize = 4352;
 
 /// None, or how much of `found` another label takes that reads back.
-pub fn set(proc: i32, apparmor: bool, asked: Str, label: Str, found: &mut [u8; ROOM]) -> Result<Option<usize>> {
+pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; ROOM]) -> Result<Option<usize>> {
     let (own, common) = (Str::literal(c"thread-self/attr/apparmor/exec"), Str::literal(c"thread-self/attr/exec"));
     let path = match open(proc, own, O_RDONLY).map(close) {
         Ok(()) if apparmor => own,
         _ => common,
     };
     let file = open(proc, path, O_WRONLY)?;
-    let written = write(file, asked.bytes());
+    let written = if apparmor { write_command(file, label, found) } else { write(file, label.bytes()) };
     close(file);
     written?;
 
@@ -25,6 +25,16 @@ pub fn set(proc: i32, apparmor: bool, asked: Str, label: Str, found: &mut [u8; R
     close(file);
     let len = len?;
     Ok(if is_label(&found[..len], label.bytes()) { None } else { Some(len) })
+}
+
+/// "exec LABEL", as AppArmor takes it: in one call.
+fn write_command(file: i32, label: Str, buffer: &mut [u8; ROOM]) -> Result<usize> {
+    const COMMAND: &[u8] = b"exec ";
+    let len = COMMAND.len() + label.bytes().len();
+    let text = buffer.get_mut(..len).ok_or(ENAMETOOLONG)?;
+    text[..COMMAND.len()].copy_from_slice(COMMAND);
+    text[COMMAND.len()..].copy_from_slice(label.bytes());
+    write(file, text)
 }
 
 fn open(proc: i32, path: Str, flags: u64) -> Result<i32> {

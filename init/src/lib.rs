@@ -9,8 +9,10 @@
 
 pub mod arch;
 mod copy;
+pub mod fields;
 mod home;
 mod label;
+mod layout;
 pub mod loopback;
 #[cfg(any(berth_init, test))]
 mod mem;
@@ -20,13 +22,15 @@ pub mod plan;
 mod process;
 mod report;
 mod run;
+pub mod steps;
 pub mod sys;
 mod terminal;
 mod tree;
 pub mod wire;
 
+use plan::Refusal;
 use sys::{EPROTO, Result};
-use wire::EXIT_FAILED;
+use wire::{EXIT_FAILED, EXIT_OTHER_BUILD};
 
 /// The program that containers run: a static executable.
 #[cfg(not(berth_init))]
@@ -34,13 +38,20 @@ pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"
 
 /// Executes the plan behind a descriptor, whose number is the program's only argument.
 pub fn execute(argument: Option<&[u8]>) -> ! {
-    match argument.and_then(number).map(prepare) {
-        Some(Ok(init)) => init.run(),
-        Some(Err(_)) | None => sys::exit(EXIT_FAILED),
+    let mapped = argument.and_then(number).map(map_plan);
+    let plan = match mapped {
+        Some(Ok(Ok(plan))) => plan,
+        // Where the caller's socket is stands in the plan: this is all that can be told.
+        Some(Ok(Err(Refusal::OtherBuild))) => sys::exit(EXIT_OTHER_BUILD),
+        _ => sys::exit(EXIT_FAILED),
+    };
+    match prepare(plan) {
+        Ok(init) => init.run(),
+        Err(_) => sys::exit(EXIT_FAILED),
     }
 }
 
-fn prepare(plan_fd: i32) -> Result<run::Init> {
+fn map_plan(plan_fd: i32) -> Result<core::result::Result<plan::Plan, Refusal>> {
     // Nobody in the namespaces to come may look into this process, and the death of the caller's thread is its own, until it
     // has become what it shall be.
     sys::prctl(sys::PR_SET_DUMPABLE, 0, 0)?;
@@ -51,7 +62,10 @@ fn prepare(plan_fd: i32) -> Result<run::Init> {
         return Err(EPROTO);
     }
     // SAFETY: a private, writable mapping that is never unmapped.
-    let plan = unsafe { plan::Plan::new(sys::map(plan_fd, len)?, len)? };
+    Ok(unsafe { plan::Plan::new(sys::map(plan_fd, len)?, len) })
+}
+
+fn prepare(plan: plan::Plan) -> Result<run::Init> {
     // All others are blocked (spawn::clone).
     sys::ignore_sigpipe(true);
     sys::umask(0);

@@ -1,14 +1,14 @@
 //! The mount steps: everything is put together unattached and then attached onto a descriptor.
 
 use super::copy;
-use super::plan::{Path, Plan};
+use super::fields::{Attributes, CopyUp, Strings};
+use super::plan::Path;
 use super::report::Report;
+use super::steps;
 use super::sys::*;
 use super::tree::{self, Top};
-use super::wire::*;
 
 pub struct Mounter<'a> {
-    pub plan: Plan,
     pub report: &'a mut Report,
     pub proc: i32,
     /// Where the step's path begins.
@@ -19,27 +19,27 @@ pub struct Mounter<'a> {
 
 impl Mounter<'_> {
     /// A new filesystem on its target. Returns the mount.
-    pub fn mount(&mut self, step: &Step, id_map: Option<i32>) -> Result<i32> {
+    pub fn mount(&mut self, step: &steps::Mount, path: Path, id_map: Option<i32>) -> Result<i32> {
         let filesystem = self.new_filesystem(step)?;
         if let Some(namespace) = id_map {
             map_owners(filesystem, false, namespace)?;
         }
-        let target = tree::make_directory(self.top, self.plan.text_mut(step.s[2])?)?;
+        let target = tree::make_directory(self.top, path)?;
         let result = self
             .check_target(target)
-            .and_then(|()| copy_up(target, filesystem, step.flags))
+            .and_then(|()| copy_up(target, filesystem, step.copy_up))
             .and_then(|()| attach(filesystem, target));
         close(target);
         result.map(|()| filesystem)
     }
 
     /// New options of the filesystem that is mounted on a path.
-    pub fn reconfigure(&mut self, step: &Step) -> Result<()> {
-        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
+    pub fn reconfigure(&mut self, path: Path, options: Strings) -> Result<()> {
+        let target = tree::open(self.top, path.as_str(), O_PATH)?;
         let context = fspick(target);
         close(target);
         let context = context?;
-        let result = self.set_options(context, step).and_then(|()| fsconfig_reconfigure(context));
+        let result = set_options(context, options).and_then(|()| fsconfig_reconfigure(context));
         if result.is_err() {
             self.report.take_log(context);
         }
@@ -56,9 +56,9 @@ impl Mounter<'_> {
         }
     }
 
-    fn new_filesystem(&mut self, step: &Step) -> Result<i32> {
-        let context = fsopen(self.plan.text(step.s[0])?)?;
-        let result = self.configure(context, step).and_then(|()| fsmount(context, step.a[0]));
+    fn new_filesystem(&mut self, step: &steps::Mount) -> Result<i32> {
+        let context = fsopen(step.kind)?;
+        let result = configure(context, step).and_then(|()| fsmount(context, step.attributes));
         if result.is_err() {
             self.report.take_log(context);
         }
@@ -66,30 +66,9 @@ impl Mounter<'_> {
         result
     }
 
-    fn configure(&self, context: i32, step: &Step) -> Result<()> {
-        if step.s[1] != 0 {
-            fsconfig_string(context, Str::literal(c"source"), self.plan.text(step.s[1])?)?;
-        }
-        self.set_options(context, step)?;
-        fsconfig_create(context)
-    }
-
-    fn set_options(&self, context: i32, step: &Step) -> Result<()> {
-        let mut index = 0;
-        while let Some(key) = self.plan.array_text(step.s[3], index)? {
-            match self.plan.array_text(step.s[3], index + 1)? {
-                Some(value) => fsconfig_string(context, key, value)?,
-                None => fsconfig_flag(context, key)?,
-            }
-            index += 2;
-        }
-        Ok(())
-    }
-
     /// A tree opened before, on its target.
-    pub fn attach(&self, tree: i32, step: &Step) -> Result<()> {
-        let target = self.target_for(tree, self.plan.text_mut(step.s[2])?)?;
-        let attributes = Attributes::of(step);
+    pub fn attach(&self, tree: i32, path: Path, attributes: Attributes) -> Result<()> {
+        let target = self.target_for(tree, path)?;
         let result = match self.check_target(target).and_then(|()| attributes.set_on(tree)) {
             Err(ENOSYS | EPERM) => attach(tree, target).and_then(|()| attributes.remount(self.proc, tree)),
             Err(errno) => Err(errno),
@@ -108,16 +87,15 @@ impl Mounter<'_> {
         }
     }
 
-    pub fn flags(&self, step: &Step) -> Result<()> {
-        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
-        let result = at_descriptor(self.proc, target, |path| mount_flags(path, step.a[0]));
+    pub fn flags(&self, path: Path, flags: u64) -> Result<()> {
+        let target = tree::open(self.top, path.as_str(), O_PATH)?;
+        let result = at_descriptor(self.proc, target, |path| mount_flags(path, flags));
         close(target);
         result
     }
 
-    pub fn remount(&self, step: &Step) -> Result<()> {
-        let target = tree::open(self.top, self.plan.text(step.s[2])?, O_PATH)?;
-        let attributes = Attributes::of(step);
+    pub fn remount(&self, path: Path, attributes: Attributes) -> Result<()> {
+        let target = tree::open(self.top, path.as_str(), O_PATH)?;
         let result = match attributes.set_on(target) {
             Err(ENOSYS | EPERM) => attributes.remount(self.proc, target),
             other => other,
@@ -127,8 +105,8 @@ impl Mounter<'_> {
     }
 
     /// Hides what is at a path. `empty` is the directory that hides directories, once there is one.
-    pub fn mask(&mut self, step: &Step, empty: &mut i32) -> Result<()> {
-        let Some(target) = existing(tree::open(self.top, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+    pub fn mask(&mut self, path: Path, empty: &mut i32) -> Result<()> {
+        let Some(target) = existing(tree::open(self.top, path.as_str(), O_PATH))? else { return Ok(()) };
         let result =
             if file_type(&stat(target)?) == S_IFDIR { self.mask_directory(target, empty) } else { mask_file(target) };
         close(target);
@@ -149,8 +127,8 @@ impl Mounter<'_> {
     }
 
     /// Makes a path read-only with all that is mounted below it.
-    pub fn readonly(&self, step: &Step) -> Result<()> {
-        let Some(target) = existing(tree::open(self.top, self.plan.text(step.s[2])?, O_PATH))? else { return Ok(()) };
+    pub fn readonly(&self, path: Path) -> Result<()> {
+        let Some(target) = existing(tree::open(self.top, path.as_str(), O_PATH))? else { return Ok(()) };
         let result = self.readonly_at(target);
         close(target);
         result
@@ -171,12 +149,33 @@ impl Mounter<'_> {
     }
 }
 
+fn configure(context: i32, step: &steps::Mount) -> Result<()> {
+    if let Some(source) = step.source {
+        fsconfig_string(context, Str::literal(c"source"), source)?;
+    }
+    set_options(context, step.options)?;
+    fsconfig_create(context)
+}
+
+/// Keys and values; no value is a flag.
+fn set_options(context: i32, options: Strings) -> Result<()> {
+    let mut index = 0;
+    while let Some(key) = options.get(index)? {
+        match options.get(index + 1)? {
+            Some(value) => fsconfig_string(context, key, value)?,
+            None => fsconfig_flag(context, key)?,
+        }
+        index += 2;
+    }
+    Ok(())
+}
+
 /// What the target has, into the filesystem that will cover it.
-fn copy_up(target: i32, filesystem: i32, flags: u32) -> Result<()> {
-    if flags & COPY_UP == 0 {
+fn copy_up(target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
+    if what == CopyUp::No {
         return Ok(());
     }
-    if flags & COPY_OWNER != 0 {
+    if what == CopyUp::ContentAndOwner {
         copy::owner(target, filesystem)?;
     }
     copy::content(target, filesystem)
@@ -283,20 +282,7 @@ fn at_descriptor(proc: i32, fd: i32, act: impl FnOnce(Str) -> Result<()>) -> Res
     act(tree::self_fd(fd, &mut buffer))
 }
 
-/// Mount attributes to change: of one mount, and of all mounts of its tree.
-#[derive(Clone, Copy, Default)]
-struct Attributes {
-    set: u64,
-    clear: u64,
-    tree_set: u64,
-    tree_clear: u64,
-}
-
 impl Attributes {
-    fn of(step: &Step) -> Attributes {
-        Attributes { set: step.a[1], clear: step.a[2], tree_set: step.a[3] >> 32, tree_clear: step.a[3] & 0xffff_ffff }
-    }
-
     fn set_on(&self, mount: i32) -> Result<()> {
         if self.tree_set | self.tree_clear != 0 {
             mount_setattr(mount, true, self.tree_set, self.tree_clear, 0)?;

@@ -1,7 +1,16 @@
 //! init's view of the plan's bytes: checked access to steps, slots, strings and arrays.
 
+use super::steps::LAYOUT;
 use super::sys::{EPROTO, Result, Str};
-use super::wire::{Header, MAGIC, Step};
+use super::wire::{Header, MAGIC};
+
+/// Why bytes are no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Damaged,
+    /// It has the layout of another build.
+    OtherBuild,
+}
 
 /// A plan in memory that belongs to init alone and stays for ever. Copyable: it is an address.
 #[derive(Clone, Copy)]
@@ -13,14 +22,20 @@ pub struct Plan {
 impl Plan {
     /// # Safety
     /// `base` must be 8-byte aligned, private, writable memory of `len` bytes that is never freed.
-    pub unsafe fn new(base: *mut u8, len: usize) -> Result<Plan> {
+    pub unsafe fn new(base: *mut u8, len: usize) -> core::result::Result<Plan, Refusal> {
         if len < size_of::<Header>() {
-            return Err(EPROTO);
+            return Err(Refusal::Damaged);
         }
         // SAFETY: the block is at least a header long, and aligned.
         let header = unsafe { *(base as *const Header) };
-        if header.magic != MAGIC || header.len as usize > len {
-            return Err(EPROTO);
+        if header.magic != MAGIC {
+            return Err(Refusal::Damaged);
+        }
+        if header.layout != LAYOUT {
+            return Err(Refusal::OtherBuild);
+        }
+        if header.len as usize > len {
+            return Err(Refusal::Damaged);
         }
         Ok(Plan { base, header })
     }
@@ -29,12 +44,10 @@ impl Plan {
         &self.header
     }
 
-    pub fn step(&self, index: u32) -> Result<Step> {
-        if index >= self.header.step_count {
-            return Err(EPROTO);
-        }
-        // SAFETY: `table` has checked that the table lies within the block.
-        Ok(unsafe { *self.table::<Step>(self.header.steps, self.header.step_count)?.add(index as usize) })
+    /// The word of 64 bits at `offset`.
+    pub fn word(&self, offset: u32) -> Result<u64> {
+        // SAFETY: `table` has checked that the word lies within the block.
+        Ok(unsafe { *self.table::<u64>(offset, 1)? })
     }
 
     /// The descriptors init inherits, ascending.
@@ -105,11 +118,13 @@ impl Plan {
         loop {
             self.table::<u64>(array, count + 1)?;
             // SAFETY: checked just now.
-            let entry = unsafe { &mut *start.add(count as usize) };
-            if *entry == 0 {
+            let offset = unsafe { *start.add(count as usize) };
+            if offset == 0 {
                 return Ok(start as *const *const u8);
             }
-            *entry = self.text(*entry as u32)?.as_ptr() as u64;
+            let text = self.text(u32::try_from(offset).map_err(|_| EPROTO)?)?;
+            // SAFETY: as above; a pointer takes the place of a number of the same size.
+            unsafe { (start as *mut *const u8).add(count as usize).write(text.as_ptr()) };
             count += 1;
         }
     }
@@ -147,5 +162,91 @@ impl Path {
             *self.0.add(end) = kept;
             result
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::{Field, Slot, Texts, Words};
+    use crate::steps::{self, Op};
+
+    const LEN: usize = 256;
+
+    /// A plan with these words at its end, and the text "a/b" at 200. Its steps begin at 48.
+    fn plan(words: &[u64], change: impl FnOnce(&mut Header)) -> core::result::Result<Plan, Refusal> {
+        let mut header = Header {
+            magic: MAGIC,
+            len: LEN as u32,
+            layout: LAYOUT,
+            steps: 48,
+            step_count: 1,
+            slots: 0,
+            slot_count: 0,
+            low: 0,
+            low_count: 0,
+            keep: 0,
+            keep_count: 0,
+        };
+        change(&mut header);
+        let mut bytes = header.bytes().to_vec();
+        words.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
+        bytes.resize(LEN, 0);
+        bytes[200..203].copy_from_slice(b"a/b");
+        let block: Vec<u64> = bytes.chunks(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap())).collect();
+        // SAFETY: leaked and 8-byte aligned.
+        unsafe { Plan::new(block.leak().as_mut_ptr() as *mut u8, LEN) }
+    }
+
+    #[test]
+    fn a_step_is_read_with_its_fields() {
+        let plan = plan(&[Op::SetNs as u64, 5, 0x2000_0000], |_| ()).unwrap();
+        let mut words = Words::new(plan);
+        assert_eq!(words.next(), Ok(steps::SetNs::NUMBER));
+        let step = steps::SetNs::read(&mut words).unwrap();
+        assert_eq!((step.slot, step.flags), (Slot(5), 0x2000_0000));
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_end() {
+        let plan = plan(&[], |header| header.steps = LEN as u32).unwrap();
+        assert_eq!(Words::new(plan).next(), Err(EPROTO));
+        assert_eq!(plan.text(LEN as u32).err(), Some(EPROTO));
+        assert_eq!(plan.text(0).err(), Some(EPROTO), "that is the header");
+        assert_eq!(plan.word(44).err(), Some(EPROTO), "not aligned");
+        assert!(plan.u32_array(248, 2).is_ok());
+        assert_eq!(plan.u32_array(248, 3).err(), Some(EPROTO));
+        assert_eq!(plan.bytes_mut(200, 57).err(), Some(EPROTO));
+        assert!(plan.slots().unwrap().is_empty());
+    }
+
+    #[test]
+    fn offsets_become_pointers() {
+        let plan = plan(&[200, 202, 0, 300, 0, 48], |_| ()).unwrap();
+        assert_eq!(plan.pointers(72).err(), Some(EPROTO), "the text lies beyond the end");
+        let mut words = Words::new(plan);
+        (0..5).for_each(|_| _ = words.next());
+        let array = Texts::read(&mut words).unwrap();
+        // SAFETY: two pointers to C strings, and NULL.
+        unsafe {
+            assert_eq!(Str::new(*array).bytes(), b"a/b");
+            assert_eq!(Str::new(*array.add(1)).bytes(), b"b");
+            assert!((*array.add(2)).is_null());
+        }
+    }
+
+    #[test]
+    fn a_path_is_cut_for_a_moment() {
+        let path = plan(&[], |_| ()).unwrap().text_mut(200).unwrap();
+        assert_eq!(path.cut(1, |path| path.as_str().bytes().to_vec()), b"a");
+        assert_eq!((path.as_str().bytes(), path.from(2).bytes()), (&b"a/b"[..], &b"b"[..]));
+    }
+
+    #[test]
+    fn what_is_no_plan_of_this_build_is_refused() {
+        let refusal = |change: fn(&mut Header)| plan(&[], change).err();
+        assert_eq!(refusal(|header| header.magic += 1), Some(Refusal::Damaged));
+        assert_eq!(refusal(|header| header.len += 1), Some(Refusal::Damaged));
+        assert_eq!(refusal(|header| header.layout += 1), Some(Refusal::OtherBuild));
     }
 }

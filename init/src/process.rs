@@ -1,9 +1,9 @@
 //! The steps that make init into the container's process: identity, limits, place, and exec.
 
-use super::plan::Plan;
+use super::fields::Numbers;
+use super::steps;
 use super::sys::*;
 use super::tree::{self, Top};
-use super::wire::Step;
 
 /// Standard descriptors that lead to the host's null device lead to the container's from now on: through the host's they
 /// would hold a mount of the host's, and CRIU could not dump them. Where the container has no null device they stay.
@@ -66,15 +66,15 @@ pub fn limit_bounding_set(kept: u64) -> Result<()> {
     Ok(())
 }
 
-pub fn set_user(plan: Plan, step: &Step) -> Result<()> {
-    match step.a[2] as usize {
+pub fn set_user(uid: u32, gid: u32, groups: Numbers) -> Result<()> {
+    match groups.count {
         0 => drop_groups()?,
-        count => setgroups(count, plan.u32_array(step.s[0], count)?)?,
+        count => setgroups(count, groups.start)?,
     }
     // Becoming another user than root clears the permitted set unless this is set (capabilities(7)).
     prctl(PR_SET_KEEPCAPS, 1, 0)?;
-    setresgid(step.a[1] as u32)?;
-    setresuid(step.a[0] as u32)
+    setresgid(gid)?;
+    setresuid(uid)
 }
 
 pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambient: u64) -> Result<()> {
@@ -119,28 +119,18 @@ pub fn enter(path: Str) -> Result<()> {
 }
 
 /// execve, searching PATH as execvp(3) does. Returns only with the reason why it failed.
-pub fn exec(plan: Plan, step: &Step) -> Errno {
-    let (argv, envp) = match (plan.pointers(step.s[0]), plan.pointers(step.s[1])) {
-        (Ok(argv), Ok(envp)) => (argv, envp),
-        (Err(errno), _) | (_, Err(errno)) => return errno,
-    };
-    if step.s[3] != 0 {
-        return match plan.text(step.s[3]) {
-            Ok(file) => execve(file.as_ptr(), argv, envp),
-            Err(errno) => errno,
-        };
+pub fn exec(step: &steps::Exec) -> Errno {
+    let (argv, envp) = (step.args, step.env);
+    if let Some(file) = step.file {
+        return execve(file.as_ptr(), argv, envp);
     }
     // SAFETY: validated by the host: argv has at least one entry.
     let name = unsafe { Str::new(*argv) };
     if name.bytes().contains(&b'/') {
         return execve(name.as_ptr(), argv, envp);
     }
-    let search = match plan.text(step.s[2]) {
-        Ok(search) => search.bytes(),
-        Err(errno) => return errno,
-    };
     let mut denied = false;
-    let ended = each_candidate(search, name.bytes(), |candidate| match execve(candidate, argv, envp) {
+    let ended = each_candidate(step.search.bytes(), name.bytes(), |candidate| match execve(candidate, argv, envp) {
         ENOENT | ENOTDIR | ENAMETOOLONG => None,
         EACCES => {
             denied = true;
@@ -152,14 +142,12 @@ pub fn exec(plan: Plan, step: &Step) -> Errno {
 }
 
 /// Whether `exec` will find a file; what else may be in the way of it is not looked at.
-pub fn find(plan: Plan, step: &Step) -> Result<()> {
+pub fn find(name: Str, search: Str) -> Result<()> {
     let is_missing = |path: *const u8| matches!(exists(path), Err(ENOENT | ENOTDIR | ENAMETOOLONG));
-    let name = plan.text(step.s[0])?;
     let found = if name.bytes().contains(&b'/') {
         !is_missing(name.as_ptr())
     } else {
-        let search = plan.text(step.s[2])?.bytes();
-        each_candidate(search, name.bytes(), |candidate| (!is_missing(candidate)).then_some(())).is_some()
+        each_candidate(search.bytes(), name.bytes(), |candidate| (!is_missing(candidate)).then_some(())).is_some()
     };
     if found { Ok(()) } else { Err(ENOENT) }
 }

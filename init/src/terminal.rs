@@ -2,17 +2,16 @@
 
 use linux_raw_sys::general::winsize;
 
-use super::plan::Plan;
 use super::report::Report;
 use super::sys::*;
 use super::tree::{self, Top};
-use super::wire::{self, BIND_CONSOLE, Step};
+use super::{steps, wire};
 
 /// Opens a terminal in the devpts of the container, sends its master to the host, and takes the other side as
 /// controlling terminal and standard descriptors.
-pub fn open(report: &Report, plan: Plan, top: Top, step: &Step) -> Result<()> {
-    let master = open_master(top, plan.text(step.s[0])?)?;
-    let result = take(report, plan, top, master, step);
+pub fn open(report: &Report, multiplexer: Top, dev: Top, step: &steps::Terminal) -> Result<()> {
+    let master = open_master(multiplexer, step.multiplexer.path.as_str())?;
+    let result = take(report, dev, master, step);
     close(master);
     result
 }
@@ -28,17 +27,17 @@ fn open_master(top: Top, path: Str) -> Result<i32> {
     Err(ENODEV)
 }
 
-fn take(report: &Report, plan: Plan, top: Top, master: i32, step: &Step) -> Result<()> {
+fn take(report: &Report, dev: Top, master: i32, step: &steps::Terminal) -> Result<()> {
     let unlock = 0i32;
     ioctl(master, TIOCSPTLCK, &raw const unlock as usize)?;
     let slave = ioctl(master, TIOCGPTPEER, (O_RDWR | O_NOCTTY | O_CLOEXEC) as usize)? as i32;
-    if step.a[0] | step.a[1] != 0 {
-        let size = winsize { ws_row: step.a[0] as u16, ws_col: step.a[1] as u16, ws_xpixel: 0, ws_ypixel: 0 };
+    if step.rows | step.columns != 0 {
+        let size = winsize { ws_row: step.rows, ws_col: step.columns, ws_xpixel: 0, ws_ypixel: 0 };
         ioctl(slave, TIOCSWINSZ, &raw const size as usize)?;
     }
-    chown(slave, step.a[2] as u32, u32::MAX)?;
-    if step.flags & BIND_CONSOLE != 0 {
-        bind_console(top, plan.text(step.s[1])?, slave)?;
+    chown(slave, step.uid, u32::MAX)?;
+    if step.console {
+        bind_console(dev, step.dev.path.as_str(), slave)?;
     }
     ioctl(slave, TIOCSCTTY, 0)?;
     for standard in 0..3 {

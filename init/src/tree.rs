@@ -233,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn directories_are_made_with_their_parents() {
         let root = root();
         close(make_directory(root.top(), path("/a/b//c/")).unwrap());
@@ -242,6 +243,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn work_at_the_top_is_done_in_the_top_itself() {
         let root = root();
         assert_eq!(in_directory(root.top(), path("/"), Ok), Ok(root.fd()));
@@ -251,6 +253,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn symlinks_never_lead_outside() {
         let root = root();
         for (index, target) in ["/", "../..", "/../../..", "../../outside", "/etc"].iter().enumerate() {
@@ -265,6 +268,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn a_magic_link_is_refused() {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
@@ -273,6 +277,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn a_dangling_or_looping_symlink_is_an_error() {
         let root = root();
         std::os::unix::fs::symlink("nowhere", root.inside("dangling")).unwrap();
@@ -283,6 +288,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn a_strict_walk_follows_no_symlink_at_all() {
         let root = root();
         std::fs::create_dir(root.inside("real")).unwrap();
@@ -295,6 +301,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn a_file_for_a_mount_is_not_made_through_a_symlink() {
         let root = root();
         std::os::unix::fs::symlink("../victim", root.inside("console")).unwrap();
@@ -303,6 +310,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn a_symlink_replaces_what_was_there() {
         let root = root();
         std::fs::write(root.inside("ptmx"), "").unwrap();
@@ -312,6 +320,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
     fn an_existing_file_is_not_taken_for_a_device() {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();

@@ -40,7 +40,7 @@ impl HostAction {
             }
             HostAction::OomScore(score) => format!("setting the OOM score adjustment {score}"),
             HostAction::HardLimit { name, hard, .. } => {
-                format!("raising the hard limit of {name} to {}, if it is lower", super::step::limit_text(*hard))
+                format!("raising the hard limit of {name} to {}, if it is lower", super::field::limit_text(*hard))
             }
             HostAction::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
             HostAction::IoPriority { name, .. } => format!("setting the I/O priority {name}"),

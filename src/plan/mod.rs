@@ -4,6 +4,7 @@
 mod cgroup_mount;
 mod create;
 mod encode;
+mod field;
 mod host_action;
 mod join;
 mod process;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use berth_init::wire::SLOT_FREE;
 use serde_json::{Value, json};
 
+pub use berth_init::fields::{Attributes, Barrier, CopyUp, Slot};
 pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
@@ -25,7 +27,7 @@ pub use host_action::HostAction;
 pub use join::{Join, Program, join, netlink_socket, program, waiting};
 pub use rootfs::RootOptions;
 pub(crate) use rootfs::unescape;
-pub use step::{Attributes, Barrier, CopyUp, Descriptor, Entry, Slot, Step};
+pub use step::{Descriptor, Entry, Step};
 
 use crate::security::seccomp::Filter;
 use crate::spec::namespaces::Namespaces;

@@ -138,6 +138,8 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
     let size = process.console_size();
     let cells = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
     plan.push(Step::Terminal {
+        multiplexer: "/dev/pts/ptmx".into(),
+        dev: "/dev".into(),
         rows: size.map_or(0, |size| cells(size.height())),
         columns: size.map_or(0, |size| cells(size.width())),
         uid: process.user().uid(),

@@ -80,7 +80,7 @@ fn in_a_user_namespace_the_hosts_trees_are_opened_while_still_outside() {
     config["linux"]["uidMappings"] = map.clone();
     config["linux"]["gidMappings"] = map;
     let plan = plan_of(&config.to_string());
-    let fork = position(&plan, "going on in new namespaces: user");
+    let fork = position(&plan, "forking into the new namespaces: user");
     let last_open = plan.steps.iter().rposition(|step| matches!(step, Step::OpenTree { .. })).unwrap();
     assert!(last_open < fork);
     assert_eq!(position(&plan, "becoming root of the user namespace"), fork + 2);
@@ -178,7 +178,7 @@ fn what_a_process_is_given_late_comes_after_the_start() {
     let start = position(&plan, "waiting at exec.fifo");
     for words in [
         "looking for the home of uid 0",
-        "taking the personality LINUX32",
+        "setting the personality LINUX32",
         "setting the memory policy MPOL_BIND MPOL_F_STATIC_NODES of the nodes 0-1",
     ] {
         let at = position(&plan, words);

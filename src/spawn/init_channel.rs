@@ -175,6 +175,9 @@ impl<'p> InitChannel<'p> {
         if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
             return seccomp_diagnosis::killed();
         }
+        if matches!(end, Ok(ExitStatus::Exited(wire::EXIT_OTHER_BUILD))) {
+            return other_build();
+        }
         let how = end.as_ref().map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
         let error = Error::new(Code::System, format!("berth-init {how} before its work was done"));
         let error = error.with_stage(Stage::Init);
@@ -195,6 +198,13 @@ impl Drop for InitChannel<'_> {
             super::kill_and_reap(child.into());
         }
     }
+}
+
+/// A distribution may bring its own berth-init, and an older one may be mistaken for it.
+fn other_build() -> Error {
+    let message = "starting berth-init: it was built from other sources than libberth and cannot read its plans: build both \
+                   together, or let BERTH_INIT_BINARY name a berth-init of the same sources";
+    Error::new(Code::Unsupported, message).with_stage(Stage::Init)
 }
 
 fn late() -> Error {
@@ -300,4 +310,36 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p
         (spawned, _) => spawned?,
     };
     Ok(InitChannel { plan, child: Some(child), control: ours, terminal: None, network })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts berth-init with a plan that one word has been changed of.
+    fn error_of_a_changed_plan(offset: usize) -> Error {
+        let plan = crate::plan::waiting(0);
+        let (control, theirs) = control_pair().unwrap();
+        let fixed = super::super::fixed_slots(theirs.as_raw_fd(), super::super::proc().unwrap());
+        let mut encoded = plan.encode(fixed, &[], |_| -1).unwrap();
+        encoded.bytes[offset] ^= 1;
+        let file = super::super::plan_file(&encoded.bytes).unwrap();
+        let child = clone::spawn(file.as_fd(), &encoded.inherited, 0, None).unwrap();
+        drop(theirs);
+        let mut channel = InitChannel { plan: &plan, child: Some(child), control, terminal: None, network: None };
+        channel.ready(Deadline::after_ms(30_000)).unwrap_err()
+    }
+
+    #[test]
+    fn an_init_of_another_build_is_named() {
+        let error = error_of_a_changed_plan(std::mem::offset_of!(wire::Header, layout));
+        assert_eq!((error.code, error.stage), (Code::Unsupported, Stage::Init));
+        assert!(error.message.contains("built from other sources than libberth"), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_plan_is_not_taken_for_another_build() {
+        let error = error_of_a_changed_plan(std::mem::offset_of!(wire::Header, magic));
+        assert_eq!(error.message, "berth-init exited with status 125 before its work was done");
+    }
 }

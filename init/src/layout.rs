@@ -1,0 +1,136 @@
+//! The hash of a layout: the same in two builds if both read a plan alike.
+
+/// FNV-1a (64 bits), which a const fn computes in no time.
+const START: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0100_0000_01b3;
+
+pub const fn start() -> u64 {
+    START
+}
+
+/// The hash with one more text, whose end counts.
+pub const fn with(mut hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u64).wrapping_mul(PRIME);
+        index += 1;
+    }
+    (hash ^ 0xff).wrapping_mul(PRIME)
+}
+
+/// The hash of definitions as `steps!` has them: their names and order, and the names, kinds, layouts and order of the fields
+/// that a plan carries. Not the words, and not what only the planner knows.
+macro_rules! layout {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident
+            $(( $only:ident: $only_kind:ty ))?
+            $({ $($field:ident: $kind:ty),* $(; $($note:ident: $note_kind:ty),*)? })?
+            $(shows($($key:ident = $shown:ident),*))?
+            => $words:literal $(, $argument:expr)?;
+    )*) => {{
+        use $crate::fields::Field;
+        use $crate::layout::{start, with};
+        let mut hash = start();
+        $(
+            hash = with(hash, stringify!($name));
+            $(hash = with(with(with(hash, stringify!($only)), stringify!($only_kind)), <$only_kind as Field>::LAYOUT);)?
+            $($(hash = with(with(with(hash, stringify!($field)), stringify!($kind)), <$kind as Field>::LAYOUT);)*)?
+            hash = with(hash, ";");
+        )*
+        hash
+    }};
+}
+
+/// A struct of the wire format, with its fields as a text for the hash.
+macro_rules! wire_struct {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
+
+        impl $name {
+            pub const LAYOUT: &str = stringify!($name { $($field: $type,)* });
+        }
+    };
+}
+
+/// Numbers of the wire format, with all of them as a text for the hash.
+macro_rules! wire_constants {
+    ($all:ident: $type:ty; $($(#[$meta:meta])* $name:ident = $value:literal;)*) => {
+        $($(#[$meta])* pub const $name: $type = $value;)*
+        pub const $all: &str = stringify!($($name = $value;)*);
+    };
+}
+
+pub(crate) use {layout, wire_constants, wire_struct};
+
+#[cfg(test)]
+mod tests {
+    use crate::fields::*;
+
+    const BASE: u64 = layout! {
+        /// Some step.
+        One { first: u64, second: Text; note: Entry } shows(key = first) => "doing {first}";
+        Two(flags: u32) => "two";
+        Three => "three";
+    };
+
+    #[test]
+    fn every_change_of_the_layout_changes_the_hash() {
+        let changed = [
+            layout! { One { first: u64, second: Text } => ""; Two(flags: u32) => ""; },
+            layout! { One { first: u64, second: Text } => ""; Three => ""; Two(flags: u32) => ""; },
+            layout! { Uno { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            layout! { One { other: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            layout! { One { first: u32, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            layout! { One { second: Text, first: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
+            layout! { One { first: u64, second: Text, third: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
+            layout! { One { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; Four => ""; },
+        ];
+        for (index, hash) in changed.iter().enumerate() {
+            assert!(*hash != BASE && !changed[..index].contains(hash), "change {index}");
+        }
+    }
+
+    #[test]
+    fn words_and_notes_are_not_part_of_the_layout() {
+        let same = layout! {
+            One { first: u64, second: Text } => "other words";
+            /// Documented.
+            Two(flags: u32) shows(x = flags) => "{flags}";
+            Three => "three";
+        };
+        assert_eq!(same, BASE);
+    }
+
+    #[test]
+    fn the_layout_of_a_kind_counts() {
+        struct Narrow;
+        struct Wide;
+        macro_rules! kind {
+            ($name:ident, $layout:literal) => {
+                impl Field for $name {
+                    type View = u64;
+                    const LAYOUT: &str = $layout;
+                    fn read(words: &mut Words) -> crate::sys::Result<u64> {
+                        words.next()
+                    }
+                }
+            };
+        }
+        kind!(Narrow, "one");
+        kind!(Wide, "one two");
+        let narrow = {
+            type Kind = Narrow;
+            layout! { Step(field: Kind) => ""; }
+        };
+        let wide = {
+            type Kind = Wide;
+            layout! { Step(field: Kind) => ""; }
+        };
+        assert_ne!(narrow, wide);
+    }
+}

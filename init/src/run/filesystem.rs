@@ -1,0 +1,199 @@
+//! Steps that put the root filesystem together and move into it.
+
+use super::super::mounts::{self, Mounter};
+use super::super::steps::*;
+use super::super::tree;
+use super::*;
+
+impl Init {
+    fn mounter(&mut self, place: &Place) -> Result<Mounter<'_>> {
+        Ok(Mounter {
+            proc: self.proc(),
+            top: self.top(place)?,
+            top_is_root: place.base.is_none(),
+            report: &mut self.report,
+        })
+    }
+
+    /// Trees that could not be cut off from the host's mounts before they were mounted.
+    fn cut_off(&self, tree: i32) -> Result<()> {
+        if self.cut_off_later { mounts::cut_off_mounted(self.proc(), tree) } else { Ok(()) }
+    }
+}
+
+impl Run for Propagation {
+    fn run(self, _: &mut Init) -> Result<()> {
+        mount_flags(self.path.as_str(), self.flags)
+    }
+}
+
+impl Run for OpenTree {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let tree = mounts::open_host_tree(self.path.as_str(), self.recursive)?;
+        init.fill(self.slot, tree)?;
+        if self.own_propagation && !mounts::cut_off(tree, self.recursive)? {
+            init.cut_off_later = true;
+        }
+        Ok(())
+    }
+}
+
+impl Run for IdMap {
+    fn run(self, init: &mut Init) -> Result<()> {
+        map_owners(init.slot(self.tree)?, self.recursive, init.slot(self.namespace)?)
+    }
+}
+
+impl Run for AttachRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let tree = init.slot(self.slot)?;
+        mounts::attach_at_nearest(tree, self.path)?;
+        init.cut_off(tree)?;
+        init.fill(self.slot, -1)?;
+        init.fill(Slot(SLOT_ROOT), tree)
+    }
+}
+
+impl Run for OpenRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let root = openat(AT_FDCWD, self.path.as_str(), O_PATH | O_DIRECTORY, 0)?;
+        init.fill(Slot(SLOT_ROOT), root)
+    }
+}
+
+impl Run for TakeRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let root = init.slot(self.slot)?;
+        init.fill(Slot(SLOT_ROOT), root)
+    }
+}
+
+impl Run for Mount {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let id_map = self.id_map.map(|slot| init.slot(slot)).transpose()?;
+        let (place, kept) = self.target;
+        let mount = init.mounter(&place)?.mount(&self, place.path, id_map)?;
+        match kept {
+            Some(slot) => init.fill(slot, mount),
+            None => {
+                close(mount);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Run for Attach {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let tree = init.slot(self.slot)?;
+        init.mounter(&self.target)?.attach(tree, self.target.path, self.attributes)?;
+        init.cut_off(tree)?;
+        close(tree);
+        init.fill(self.slot, -1)
+    }
+}
+
+impl Run for MountPropagation {
+    fn run(self, init: &mut Init) -> Result<()> {
+        init.mounter(&self.target)?.flags(self.target.path, self.flags)
+    }
+}
+
+impl Run for Remount {
+    fn run(self, init: &mut Init) -> Result<()> {
+        init.mounter(&self.target)?.remount(self.target.path, self.attributes)
+    }
+}
+
+impl Run for CountVersions {
+    fn run(self, init: &mut Init) -> Result<()> {
+        init.mounter(&self.target)?.flags(self.target.path, self.flags)
+    }
+}
+
+impl Run for Reconfigure {
+    fn run(self, init: &mut Init) -> Result<()> {
+        init.mounter(&self.target)?.reconfigure(self.target.path, self.options)
+    }
+}
+
+impl Run for Mask {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let mut empty = init.slots[SLOT_MASK];
+        init.mounter(&self.path)?.mask(self.path.path, &mut empty)?;
+        init.fill(Slot(SLOT_MASK), empty)
+    }
+}
+
+impl Run for ReadonlyPath {
+    fn run(self, init: &mut Init) -> Result<()> {
+        init.mounter(&self.path)?.readonly(self.path.path)
+    }
+}
+
+impl Run for MakeNode {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let proc = init.proc();
+        let make = |parent| tree::make_node(proc, parent, self.name, self.mode, self.device, (self.uid, self.gid));
+        tree::in_directory(init.top(&self.parent)?, self.parent.path, make)
+    }
+}
+
+impl Run for Symlink {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let make = |parent| tree::make_symlink(parent, self.name, self.target);
+        tree::in_directory(init.top(&self.parent)?, self.parent.path, make)
+    }
+}
+
+impl Run for MakeDirectory {
+    fn run(self, init: &mut Init) -> Result<()> {
+        tree::make_directory(init.top(&self.path)?, self.path.path).map(close)
+    }
+}
+
+/// After pivot_root(".", ".") the old root lies on the new one, where "." is it (pivot_root(2)).
+impl Run for Pivot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        fchdir(init.root())?;
+        pivot_root(DOT, DOT)?;
+        if self.cut_propagation != 0 {
+            mount_flags(DOT, self.cut_propagation)?;
+        }
+        umount(DOT, MNT_DETACH)?;
+        chdir(SLASH)
+    }
+}
+
+impl Run for Chroot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        fchdir(init.root())?;
+        chroot(DOT)
+    }
+}
+
+impl Run for RootReadonly {
+    fn run(self, init: &mut Init) -> Result<()> {
+        mounts::readonly_root(init.proc(), init.root())
+    }
+}
+
+impl Run for HideHost {
+    fn run(self, _: &mut Init) -> Result<()> {
+        let mut index = 0;
+        while let Some(path) = self.paths.get(index)? {
+            mounts::hide_host(path)?;
+            index += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Run for MoveRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        fchdir(init.root())?;
+        attach_at(init.root(), SLASH)?;
+        chroot(DOT)?;
+        chdir(SLASH)
+    }
+}
