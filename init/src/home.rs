@@ -51,10 +51,11 @@ fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut
         let count = read(&mut buffer)?;
         total += count;
         for &byte in &buffer[..count] {
-            match line.take(byte, into) {
-                true if line.is_of(uid, into) => return Ok(Some(line.len)),
-                true => line = Line::default(),
-                false => {}
+            if line.take(byte, into) {
+                if line.is_of(uid, into) {
+                    return Ok(Some(line.len));
+                }
+                line = Line::default();
             }
         }
         if count == 0 {

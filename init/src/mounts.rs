@@ -258,10 +258,7 @@ pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
 /// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).
 fn mask_file(target: i32) -> Result<()> {
     let null = open_tree(AT_FDCWD, Str::literal(c"/dev/null"), OPEN_TREE_CLONE)?;
-    let result = match is_device(&stat(null)?, S_IFCHR, 1, 3) {
-        true => attach(null, target),
-        false => Err(ENODEV),
-    };
+    let result = if is_device(&stat(null)?, S_IFCHR, 1, 3) { attach(null, target) } else { Err(ENODEV) };
     close(null);
     result
 }
