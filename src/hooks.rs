@@ -103,7 +103,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
         channel.go()?;
     }
     channel.executed(deadline)?;
-    Ok(channel.finish().0)
+    Ok(channel.finish().child)
 }
 
 /// Standard input that needs no writer: the hook may read it or not, and nobody waits or gets SIGPIPE.

@@ -36,7 +36,7 @@ pub mod stats;
 pub use cgroup::Manager;
 pub use container::delete::Force;
 pub use container::signal::Recipients;
-pub use container::{Container, Status, VethNames, explain};
+pub use container::{Container, Status, VethNames, explain, explain_with};
 pub use error::{Code, Error, Result, Stage};
 pub use events::{Events, Level, Occurred};
 pub use features::json as features_json;

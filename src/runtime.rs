@@ -69,7 +69,7 @@ pub enum Rootless {
 }
 
 impl Rootless {
-    fn holds(self) -> Result<bool> {
+    pub(crate) fn holds(self) -> Result<bool> {
         match self {
             Rootless::No => Ok(false),
             Rootless::Yes => Ok(true),

@@ -95,11 +95,6 @@ impl Layout {
         layout.paths.insert(UNIFIED.to_owned(), place);
         Ok(Some(layout))
     }
-
-    /// Whether there is a v2 cgroup, into which a process can be spawned.
-    pub fn has_unified(&self) -> bool {
-        self.paths.contains_key(UNIFIED)
-    }
 }
 
 /// Plans the cgroups from the host's current mounts; creates nothing.

@@ -92,6 +92,9 @@ pub trait Cgroup: Send + Sync {
     /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
     fn attach_needed(&self) -> bool;
 
+    /// Whether [`Cgroup::spawn_dir`] has a directory once the cgroup is created.
+    fn has_spawn_dir(&self) -> bool;
+
     /// The v2 directory for `CLONE_INTO_CGROUP`, where there is a v2 tree.
     fn spawn_dir(&self) -> Result<Option<OwnedFd>>;
 

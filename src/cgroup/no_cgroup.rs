@@ -51,6 +51,10 @@ impl Cgroup for NoCgroup {
         false
     }
 
+    fn has_spawn_dir(&self) -> bool {
+        false
+    }
+
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
         Ok(None)
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::start::plan_again;
 use super::{Container, Record, Status, status};
 use crate::cgroup::Cgroup;
 use crate::criu::message::{Kind, Options, Request};
@@ -220,7 +219,7 @@ impl Dump<'_> {
             log_file: Some(self.log_name().into()),
             page_server: options.page_server.map(criu::PageServer::message),
             notify: Some(true),
-            root: Some(self.record.rootfs.to_string_lossy().into_owned()),
+            root: Some(self.record.inputs.rootfs.to_string_lossy().into_owned()),
             parent_images: self.parent()?,
             track_memory: options.tracks_memory().then_some(true),
             auto_dedup: Some(options.auto_dedup),
@@ -239,7 +238,7 @@ impl Dump<'_> {
     }
 
     fn externals(&self) -> Result<Externals> {
-        Externals::of(&plan_again(self.config, self.record, self.cgroup)?)
+        Externals::of(&self.record.plan(self.config)?)
     }
 
     /// As CRIU takes it: it becomes a symlink in the image directory.
@@ -260,7 +259,7 @@ impl Dump<'_> {
         let text = identity::read_proc(&format!("{}/cgroup", init.pid))?.unwrap_or_default();
         let own = |line: &str| {
             let (names, place) = line.split_once(':')?.1.split_once(':')?;
-            let directory = self.record.cgroup.paths.get(names.split(',').next()?)?;
+            let directory = self.record.inputs.cgroup.paths.get(names.split(',').next()?)?;
             let below = |place: &Path| {
                 place.parent().is_some() && directory.ends_with(place.strip_prefix("/").unwrap_or(place))
             };
@@ -276,7 +275,7 @@ impl Dump<'_> {
 
     /// The directory whose freezer CRIU uses: the container's own, so that nobody slips away meanwhile.
     fn freezer(&self) -> Option<String> {
-        let paths = &self.record.cgroup.paths;
+        let paths = &self.record.inputs.cgroup.paths;
         let found = paths.get("freezer").or_else(|| paths.get(""));
         found.map(|path| path.to_string_lossy().into_owned())
     }

@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use super::init_handles::{InitHandles, Needs};
 use super::lock::{Lock, LockKind};
+use super::plan_inputs::{self, PlanInputs};
 use super::status::Status;
 use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, id_maps, oci_state, oom_kill, prepare};
-use crate::cgroup::{self, Cgroup, Manager};
+use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::error::{Code, Context, Error, Result};
 use crate::fault;
@@ -19,11 +20,10 @@ use crate::hooks::Place;
 use crate::identity::{self, Identity};
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
-use crate::process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Streams, send_terminal};
-use crate::rdt;
+use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::security::seccomp;
-use crate::spawn::{self, InitChannel, Launch, NewNetwork};
+use crate::spawn::{self, InitChannel, Launch, NewNetwork, Spawned};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
@@ -35,6 +35,23 @@ pub(super) struct Made {
     pub cgroups: bool,
     /// Hooks may have run.
     pub by_hooks: bool,
+}
+
+/// What is made before there is anything of the container.
+struct Prepared {
+    rootfs: PathBuf,
+    /// The namespaces to join, in the order of the plan.
+    joined: Vec<File>,
+    network: Option<NewNetwork>,
+}
+
+/// What the setup of a spawned init needs and changes.
+struct Setup<'a> {
+    plan: &'a Plan,
+    config: &'a Config,
+    cgroup: &'a dyn Cgroup,
+    record: &'a mut Record,
+    made: &'a mut Made,
 }
 
 /// As many descriptors as undoing needs at once.
@@ -55,7 +72,7 @@ impl Container {
         refuse_exec_options(options)?;
         let network = begin_network(config);
         let joined = open_joined(config)?;
-        let rootfs = config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))?;
+        let rootfs = plan_inputs::rootfs(config)?;
 
         children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
@@ -64,7 +81,8 @@ impl Container {
         // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
         let spare = container.directory.spare(SPARE);
         let mut made = Made::default();
-        let result = spare.and_then(|_spare| container.set_up(config, options, (rootfs, &joined, network), &mut made));
+        let result =
+            spare.and_then(|_spare| container.set_up(config, options, Prepared { rootfs, joined, network }, &mut made));
         if let Err(error) = result {
             return Err(container.undo(error, &made));
         }
@@ -116,15 +134,15 @@ impl Container {
         &self,
         config: &Config,
         options: &ProcessOptions,
-        (rootfs, joined, mut network): (PathBuf, &[File], Option<NewNetwork>),
+        Prepared { rootfs, joined, mut network }: Prepared,
         made: &mut Made,
     ) -> Result<()> {
-        let mut record = self.first_record(config, joined, rootfs)?;
+        let mut record = self.first_record(config, options, &joined, rootfs)?;
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         fault::point("create.recorded");
 
-        let cgroup = cgroup::open(&record.cgroup)?;
+        let cgroup = cgroup::open(&record.inputs.cgroup)?;
         cgroup.create()?;
         made.cgroups = !cgroup.created_on_attach();
         fault::point("create.cgroups");
@@ -132,23 +150,7 @@ impl Container {
         fault::point("create.fifo");
 
         let cgroup_dir = cgroup.spawn_dir()?;
-        record.into_cgroup = cgroup_dir.is_some();
-        record.parent_death_signal = options.parent_death_signal;
-        record.inherits_keyring = options.keyring == Keyring::Inherit;
-        record.found_program = options.missing_program == MissingProgram::AtCreate;
-        let plan = plan::create(&plan::Create {
-            config,
-            rootfs: record.rootfs.clone(),
-            layout: &record.cgroup,
-            into_cgroup: cgroup_dir.is_some(),
-            attached_by_host: cgroup.attach_needed(),
-            networks: record.has_networks(),
-            resctrl: record.resctrl.as_ref(),
-            parent_death_signal: options.parent_death_signal,
-            keyring: !record.inherits_keyring,
-            find_program: record.found_program,
-            root: record.root_options,
-        })?;
+        let plan = record.plan(config)?;
         let process = process_of(config)?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
@@ -158,14 +160,15 @@ impl Container {
         }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
-        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined, user_namespaces };
+        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined: &joined, user_namespaces };
         let channel = launch(&plan, &sources, &streams.low, network)?;
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
         // Until the last word: init may be at the end of its work before the limits are there that it is above.
         let killed = |error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config);
-        let channel = self.drive_setup(channel, &plan, config, cgroup.as_ref(), (&mut record, made)).map_err(killed)?;
+        let setup = Setup { plan: &plan, config, cgroup: cgroup.as_ref(), record: &mut record, made };
+        let channel = self.drive_setup(channel, setup).map_err(killed)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?)?;
         fault::point("create.ready");
@@ -177,7 +180,15 @@ impl Container {
     }
 
     /// What there may be to remove, before there is any of it.
-    pub(super) fn first_record(&self, config: &Config, joined: &[File], rootfs: PathBuf) -> Result<Record> {
+    pub(super) fn first_record(
+        &self,
+        config: &Config,
+        options: &ProcessOptions,
+        joined: &[File],
+        rootfs: PathBuf,
+    ) -> Result<Record> {
+        let rootless = self.runtime.is_rootless()?;
+        let inputs = PlanInputs::decide(&self.runtime.settings, rootless, &self.id, config, rootfs, options)?;
         let namespaces = Namespaces::of(config.spec());
         let network = namespaces.joined.iter().position(|joined| joined.kind == LinuxNamespaceType::Network);
         let network = network.and_then(|place| joined.get(place));
@@ -188,36 +199,14 @@ impl Container {
             phase: Phase::Creating,
             owner: Identity::own()?,
             bundle: config.bundle().map(ToOwned::to_owned),
-            rootfs,
             created: humantime::format_rfc3339_nanos(SystemTime::now()).to_string(),
             init: None,
-            cgroup: self.plan_cgroup(config)?,
+            inputs,
             namespaces: namespaces.new_flags | joined,
-            into_cgroup: false,
-            parent_death_signal: 0,
-            inherits_keyring: false,
-            found_program: false,
             external_descriptors: Vec::new(),
-            root_options: self.runtime.settings.root_options,
             checkpoint: None,
             network: network::plan(config, network, self.runtime.setup_deadline())?,
-            resctrl: rdt::plan(config, &self.id)?,
         })
-    }
-
-    fn plan_cgroup(&self, config: &Config) -> Result<cgroup::Layout> {
-        let settings = &self.runtime.settings;
-        let none = std::collections::HashMap::new();
-        let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
-        let layout = match (settings.cgroup_manager, cgroups_path(config)) {
-            (Manager::Files, None) if self.runtime.is_rootless()? => cgroup::plan_permitted(&self.id)?,
-            (manager, path) => cgroup::plan_with(manager, path, &self.id, annotations)?,
-        };
-        if layout.absent && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
-            let problem = "a new pid namespace is needed where there are no cgroups: it ends the container's processes";
-            return Err(Error::config("linux.namespaces", problem));
-        }
-        Ok(layout)
     }
 
     /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
@@ -241,14 +230,8 @@ impl Container {
     }
 
     /// The host's part, from the spawned init to the one that is ready.
-    fn drive_setup<'p>(
-        &self,
-        mut init: InitChannel<'p>,
-        plan: &Plan,
-        config: &Config,
-        cgroup: &dyn Cgroup,
-        (record, made): (&mut Record, &mut Made),
-    ) -> Result<InitChannel<'p>> {
+    fn drive_setup<'p>(&self, mut init: InitChannel<'p>, setup: Setup) -> Result<InitChannel<'p>> {
+        let Setup { plan, config, cgroup, record, made } = setup;
         let deadline = self.runtime.setup_deadline();
         if plan.forks() {
             init.adopt(deadline)?;
@@ -295,7 +278,9 @@ impl Container {
 
     /// Makes its place in resctrl, and records what of it is not the container's to remove.
     pub(super) fn make_resctrl(&self, config: &Config, record: &mut Record) -> Result<()> {
-        let Some((group, rdt)) = record.resctrl.as_mut().zip(intel_rdt::of(config.spec())) else { return Ok(()) };
+        let Some((group, rdt)) = record.inputs.resctrl.as_mut().zip(intel_rdt::of(config.spec())) else {
+            return Ok(());
+        };
         let made = group.make(&intel_rdt::writes(rdt), self.runtime.lock_deadline());
         self.directory.write(record)?;
         made
@@ -370,7 +355,7 @@ impl Container {
         self.directory.commit()?;
         fault::point("create.committed");
         init.go()?;
-        let (child, master) = init.finish();
+        let Spawned { child, terminal: master } = init.finish();
         let process = Process::init(child.into(), self.directory.path(), stdio);
         Ok(process.with_terminal(master.filter(|_| terminal)))
     }

@@ -72,7 +72,7 @@ impl Container {
         let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
         let manager = self.runtime.settings.cgroup_manager;
         let resctrl = rdt::locate(&config, &self.id);
-        Ok(Record { resctrl, ..Record::placeholder(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?) })
+        Ok(Record::placeholder(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?, resctrl))
     }
 
     /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
@@ -94,7 +94,7 @@ impl Container {
         network::take_down(record.network.as_ref(), &self.network_pin(), self.runtime.setup_deadline())?;
         cgroup.remove(self.runtime.cgroup_deadline())?;
         fault::point("delete.cgroups");
-        if let Some(group) = &record.resctrl {
+        if let Some(group) = &record.inputs.resctrl {
             group.remove(self.runtime.lock_deadline())?;
         }
         fault::point("delete.resctrl");

@@ -1,12 +1,13 @@
 //! Exec: a further process in a running container, with its own specification.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
 
 use super::create::process_of;
 use super::init_handles::{InitHandles, Needs};
 use super::oom_kill;
+use super::plan_inputs::Joining;
 use super::prepare;
 use super::store::Record;
 use super::{Container, Status};
@@ -14,12 +15,18 @@ use crate::cgroup::{self, Cgroup};
 use crate::children;
 use crate::error::{Code, Error, Result};
 use crate::fault;
-use crate::plan::{self, Descriptor, Join, Plan, Step};
+use crate::plan::{Descriptor, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
-use crate::security::{labels, seccomp};
-use crate::spawn::{self, Child, Launch};
-use crate::spec::namespaces::Namespaces;
+use crate::security::labels;
+use crate::spawn::{self, Launch, Spawned};
 use crate::spec::{Config, capabilities, oci};
+
+/// What a process joins.
+pub(super) struct JoinTarget<'a> {
+    pub record: &'a Record,
+    pub config: &'a Config,
+    pub status: Status,
+}
 
 impl Container {
     /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
@@ -47,9 +54,14 @@ impl Container {
         let config = self.config(&record)?;
         labels::check_host(process, "")?;
         let process = &completed(process, process_of(config)?);
-        let cgroup =
-            if options.cgroups.is_empty() { cgroup } else { cgroup::open(&record.cgroup.below(&options.cgroups)?)? };
-        let plan = self.join_plan(config, &record, process, options.parent_death_signal)?;
+        let cgroup = if options.cgroups.is_empty() {
+            cgroup
+        } else {
+            cgroup::open(&record.inputs.cgroup.below(&options.cgroups)?)?
+        };
+        let joining =
+            Joining { process, namespaces: record.namespaces, parent_death_signal: options.parent_death_signal };
+        let plan = record.inputs.join_plan(config, &joining)?;
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
@@ -57,45 +69,25 @@ impl Container {
         if !in_user_namespace {
             capabilities::report_withheld(process);
         }
-        let join = |cgroup: &dyn Cgroup| self.join(&plan, &record, (config, status), cgroup, &streams.low);
+        let target = JoinTarget { record: &record, config, status };
+        let join = |cgroup: &dyn Cgroup| self.join(&plan, &target, cgroup, &streams.low);
         let joined = join(cgroup.as_ref()).or_else(|error| match beside_init(&record, options, &error)? {
             Some(cgroup) => join(cgroup.as_ref()),
             None => Err(error),
         });
-        let (child, master) = joined
+        let Spawned { child, terminal } = joined
             .map_err(|error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config))
             .map_err(|error| self.unless_ended(error))?;
         let stdio = std::mem::take(&mut streams.ours);
         let process = Process::new(child.pid, child.pidfd, stdio);
         children::keep(self.directory.path(), process.end());
-        match (&options.console_socket, master) {
-            (Some(socket), Some(master)) => {
-                send_terminal(socket, &master).inspect_err(|_| process.kill_and_reap())?;
+        match (&options.console_socket, terminal) {
+            (Some(socket), Some(terminal)) => {
+                send_terminal(socket, &terminal).inspect_err(|_| process.kill_and_reap())?;
                 Ok(process)
             }
-            (_, master) => Ok(process.with_terminal(master)),
+            (_, terminal) => Ok(process.with_terminal(terminal)),
         }
-    }
-
-    fn join_plan(
-        &self,
-        config: &Config,
-        record: &Record,
-        process: &oci::Process,
-        parent_death_signal: i32,
-    ) -> Result<Plan> {
-        let filter = seccomp::filter(config.spec())?;
-        Ok(plan::join(&Join {
-            process,
-            linux: config.spec().linux().as_ref(),
-            filter: filter.as_ref(),
-            namespaces: record.namespaces,
-            into_cgroup: record.into_cgroup,
-            resctrl: record.resctrl.as_ref(),
-            parent_death_signal,
-            keyring: !record.inherits_keyring,
-            own_root: Namespaces::of(config.spec()).is_joined(oci::LinuxNamespaceType::Mount),
-        }))
     }
 
     /// A startContainer hook runs as the container's process would: its program lies in the image, so it gets no more
@@ -105,7 +97,8 @@ impl Container {
         process.set_terminal(None);
         process.set_env(hook.env().clone());
         process.set_exec_cpu_affinity(None);
-        let mut plan = self.join_plan(config, record, &process, libc::SIGKILL)?;
+        let joining = Joining { process: &process, namespaces: record.namespaces, parent_death_signal: libc::SIGKILL };
+        let mut plan = record.inputs.join_plan(config, &joining)?;
         // A hook's environment is what its entry says.
         plan.steps.retain(|step| !matches!(step, Step::Home(_)));
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
@@ -116,15 +109,9 @@ impl Container {
         Ok(plan)
     }
 
-    /// Starts a join plan and returns the process once it has executed, and its terminal.
-    pub(super) fn join(
-        &self,
-        plan: &Plan,
-        record: &Record,
-        (config, status): (&Config, Status),
-        cgroup: &dyn Cgroup,
-        low: &[RawFd],
-    ) -> Result<(Child, Option<OwnedFd>)> {
+    /// Starts a join plan and returns the process once it has executed.
+    pub(super) fn join(&self, plan: &Plan, target: &JoinTarget, cgroup: &dyn Cgroup, low: &[RawFd]) -> Result<Spawned> {
+        let JoinTarget { record, config, status } = *target;
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
         let init = record.init.as_ref().ok_or_else(ended)?;
         let needs = Needs {
@@ -132,7 +119,7 @@ impl Container {
             root: plan.descriptors.contains(&Descriptor::ContainerRoot),
         };
         let inside = InitHandles::open(&init.identity, needs)?.ok_or_else(ended)?;
-        let cgroup_dir = if record.into_cgroup { cgroup.spawn_dir()? } else { None };
+        let cgroup_dir = cgroup.spawn_dir()?;
         let open = |descriptor: &Descriptor| match descriptor {
             Descriptor::Cgroup => cgroup_dir.as_ref().map_or(-1, |fd| fd.as_raw_fd()),
             other => inside.find(other),
@@ -164,7 +151,7 @@ fn beside_init(record: &Record, options: &ProcessOptions, error: &Error) -> Resu
     // The second is how cgroups answer in which only threads may be.
     let occupied = matches!(error.errno, Some(Errno::EBUSY | Errno::EOPNOTSUPP));
     let Some(init) = record.init.as_ref().filter(|_| occupied && options.cgroups.is_empty()) else { return Ok(None) };
-    record.cgroup.where_init_is(init.identity.pid)?.map(|layout| cgroup::open(&layout)).transpose()
+    record.inputs.cgroup.where_init_is(init.identity.pid)?.map(|layout| cgroup::open(&layout)).transpose()
 }
 
 /// What a process leaves out of its confinement is the container's, never the caller's.

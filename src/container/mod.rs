@@ -13,6 +13,7 @@ mod notify;
 mod oci_state;
 mod oom_kill;
 mod pause;
+mod plan_inputs;
 mod prepare;
 mod restore;
 mod set;
@@ -37,7 +38,7 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
 use crate::stats::Meter;
-pub use explain::explain;
+pub use explain::{explain, explain_with};
 pub use network::VethNames;
 pub use status::Status;
 use store::{Directory, Phase, Record};
@@ -91,7 +92,8 @@ impl Container {
     }
 
     fn config(&self, record: &Record) -> Result<&Config> {
-        let parse = || Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs);
+        let parse =
+            || Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.inputs.rootfs);
         self.config.get_or_try_init(parse)
     }
 
@@ -104,7 +106,7 @@ impl Container {
     }
 
     fn cgroup(&self, record: &Record) -> Result<Box<dyn Cgroup>> {
-        cgroup::open(&record.cgroup)
+        cgroup::open(&record.inputs.cgroup)
     }
 
     /// The state at this moment, asked of the kernel.

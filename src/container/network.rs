@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 
-use super::{Container, Record};
+use super::Container;
 use crate::error::{Code, Error, Result};
 use crate::network::{self, Counters, Interface, Journal, PairRecord, Pin};
 use crate::spawn;
@@ -113,11 +113,4 @@ fn put_counters(fields: &mut Map<String, Value>, counters: Counters) {
         ("sentDropped", counters.sent_dropped),
     ];
     fields.extend(members.map(|(name, number)| (name.to_owned(), json!(number))));
-}
-
-impl Record {
-    /// init waits for the host to make links.
-    pub(super) fn has_networks(&self) -> bool {
-        self.network.is_some()
-    }
 }

@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
-use super::start::plan_again;
 use super::store::{Init, Record, check_id};
-use super::{Container, Status};
+use super::{Container, Status, plan_inputs};
 use crate::cgroup::{self, Cgroup};
 use crate::children::{self, ChildExit};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
@@ -23,12 +22,12 @@ use crate::criu::{
     self, CgroupMode, CriuLog, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start, Swrk,
 };
 use crate::deadline::Deadline;
-use crate::error::{Code, Context, Error, Result, Stage};
+use crate::error::{Code, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
 use crate::identity::{self, Identity};
 use crate::network;
-use crate::process::{Process, Stdio, Streams, send_terminal};
+use crate::process::{Process, ProcessOptions, Stdio, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::spawn::ExitStatus;
 use crate::spec::hooks::Kind as Hook;
@@ -63,7 +62,7 @@ impl Container {
         options.process.check(terminal)?;
         check_streams(&descriptors, options, terminal)?;
         let joined = open_joined(config)?;
-        let rootfs = config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))?;
+        let rootfs = plan_inputs::rootfs(config)?;
         let deadline = Deadline::after(options.patience());
         let program = criu::program(runtime.inner.settings.criu.as_deref())?;
         let needs = criu::Needs { lazy_pages: options.lazy_pages, ..criu::Needs::default() };
@@ -160,11 +159,11 @@ const LOG: &str = "restore.log";
 impl Work<'_> {
     fn run(&mut self, program: &std::path::Path, rootfs: PathBuf) -> Result<()> {
         let container = self.container;
-        let mut record = container.first_record(self.config, self.joined, rootfs)?;
+        let mut record = container.first_record(self.config, &ProcessOptions::default(), self.joined, rootfs)?;
         container.directory.write_config(self.config.json())?;
         container.directory.write(&record)?;
         fault::point("restore.recorded");
-        let cgroup = cgroup::open(&record.cgroup)?;
+        let cgroup = cgroup::open(&record.inputs.cgroup)?;
         cgroup.create()?;
         self.made.cgroups = !cgroup.created_on_attach();
         let limits = resources(self.config.spec());
@@ -178,14 +177,13 @@ impl Work<'_> {
 
         let work = container.work_folder(self.options.work.as_deref())?;
         let cgroup_dir = cgroup.spawn_dir()?;
-        record.into_cgroup = cgroup_dir.is_some();
-        let plan = plan_again(self.config, &record, cgroup.as_ref())?;
+        let plan = record.plan(self.config)?;
         let mut streams = Streams::open(&self.options.process, self.terminal)?;
         let inherited = self.inherited(&streams)?;
         let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();
         let sources = Externals::of(&plan)?.of_host()?;
-        let propagation = Propagation::of(self.images, &sources, &record.rootfs)?;
-        let mut root = criu::Root::of(&plan, &record.rootfs)?;
+        let propagation = Propagation::of(self.images, &sources, &record.inputs.rootfs)?;
+        let mut root = criu::Root::of(&plan, &record.inputs.rootfs)?;
         let images = self.images.plain_path()?;
         for (name, table) in &propagation.tables {
             root.show_instead(work.write_instead(name, table)?, images.join(name));
@@ -217,7 +215,7 @@ impl Work<'_> {
             cgroup.attach(pid)?;
         }
         container.make_resctrl(self.config, &mut record)?;
-        if let Some(group) = &record.resctrl {
+        if let Some(group) = &record.inputs.resctrl {
             group.join(pid)?; // and what CRIU forks
         }
         let folders = [self.images.seen_by(pid)?, work.seen_by(pid)?];
@@ -296,10 +294,10 @@ impl Work<'_> {
             log_level: Some(criu::LOG_LEVEL),
             log_file: Some(LOG.into()),
             notify: Some(true),
-            root: Some(record.rootfs.to_string_lossy().into_owned()),
+            root: Some(record.inputs.rootfs.to_string_lossy().into_owned()),
             auto_dedup: Some(options.auto_dedup),
             veths: if options.empty_network { Vec::new() } else { veths.chain(more).collect() },
-            cgroup_roots: self.cgroup_roots(pid, &record.cgroup.paths)?,
+            cgroup_roots: self.cgroup_roots(pid, &record.inputs.cgroup.paths)?,
             restore_sibling: Some(true),
             inherit_fds: inherit_fds.collect(),
             cgroup_mode: Some(options.cgroup_mode.message().into()),

@@ -32,14 +32,14 @@ impl Container {
         if change.write.devices().is_some() {
             cgroup.set_device_rules(change.write.devices().as_deref())?;
         }
-        if let Some(group) = &record.resctrl {
+        if let Some(group) = &record.inputs.resctrl {
             group.change(&change.shares, journal, self.runtime.lock_deadline())?;
         }
         self.directory.replace_config(change.config.json())
     }
 
     fn saved_config(&self, record: &Record) -> Result<Config> {
-        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.rootfs)
+        Config::from_record(&self.directory.read_config()?, record.bundle.as_deref(), &record.inputs.rootfs)
     }
 }
 

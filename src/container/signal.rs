@@ -27,7 +27,9 @@ impl Container {
         match to {
             // Without a pid namespace of its own the container's processes outlive its init.
             // The others of its pid namespace end with it.
-            Recipients::All if record.cgroup.absent && signal == libc::SIGKILL => self.init_process()?.signal(signal),
+            Recipients::All if record.inputs.cgroup.absent && signal == libc::SIGKILL => {
+                self.init_process()?.signal(signal)
+            }
             Recipients::All if signal == libc::SIGKILL => self.kill_members(cgroup.as_ref()),
             Recipients::All => {
                 // It freezes and thaws, which must not cross a pause.

@@ -6,6 +6,7 @@ use berth_init::wire::{self, MESSAGE_LEN, Message};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
+use super::exec::JoinTarget;
 use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
@@ -64,9 +65,8 @@ impl Container {
 
     fn run_start_hooks(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let plan = |hook: &crate::spec::oci::Hook| self.hook_plan(config, record, hook);
-        let run = |plan: &plan::Plan, low: &[i32]| {
-            self.join(plan, record, (config, Status::Created), cgroup, low).map(|joined| joined.0)
-        };
+        let target = JoinTarget { record, config, status: Status::Created };
+        let run = |plan: &plan::Plan, low: &[i32]| self.join(plan, &target, cgroup, low).map(|joined| joined.child);
         let place = Place::AsProcess { plan: &plan, run: &run };
         self.run_hooks(Kind::StartContainer, config, record, Status::Created, &place)
     }
@@ -105,30 +105,12 @@ impl Container {
     /// The step's name comes from the same plan, made once more: the starter may be another process than the creator.
     fn failure(&self, config: &Config, record: &Record, message: &Message) -> Error {
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
-        let plan = self.cgroup(record).and_then(|cgroup| plan_again(config, record, cgroup.as_ref()));
-        match plan {
+        match record.plan(config) {
             Ok(plan) => spawn::failure(&plan, message),
             Err(_) => Error::system(Errno::from_raw(message.value), "starting the container's program")
                 .with_stage(Stage::Init),
         }
     }
-}
-
-/// The plan that a container was created by.
-pub fn plan_again(config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<plan::Plan> {
-    plan::create(&plan::Create {
-        config,
-        rootfs: record.rootfs.clone(),
-        layout: &record.cgroup,
-        into_cgroup: record.into_cgroup,
-        attached_by_host: cgroup.attach_needed(),
-        networks: record.has_networks(),
-        resctrl: record.resctrl.as_ref(),
-        parent_death_signal: record.parent_death_signal,
-        keyring: !record.inherits_keyring,
-        find_program: record.found_program,
-        root: record.root_options,
-    })
 }
 
 /// One message of init's, or None when its end is closed. With a pidfd, the process ending is an error.

@@ -51,7 +51,7 @@ impl Container {
         report.cpu.throttling.throttled_time = stats.cpu_throttled_ns.unwrap_or(0);
         report.pids = Pids { current: stats.pids_current.unwrap_or(0), limit: stats.pids_limit.unwrap_or(0) };
         cgroup.report(&stats, &mut report)?;
-        if let Some((group, rdt)) = record.resctrl.as_ref().zip(intel_rdt::of(self.config(&record)?.spec())) {
+        if let Some((group, rdt)) = record.inputs.resctrl.as_ref().zip(intel_rdt::of(self.config(&record)?.spec())) {
             report.intel_rdt = rdt::report(group, rdt)?;
         }
         // The host's own interfaces are not the container's.

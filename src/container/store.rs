@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::CheckpointInProgress;
 use super::lock::{Lock, LockKind};
+use super::plan_inputs::PlanInputs;
 use crate::cgroup::Layout;
 use crate::criu;
 use crate::deadline::Deadline;
@@ -27,7 +28,6 @@ use crate::error::{Code, Context, Error, Result};
 use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
-use crate::plan::RootOptions;
 use crate::rdt::Group;
 
 const STATE: &str = "state.json";
@@ -58,62 +58,39 @@ pub struct Record {
     /// Who is creating or deleting it.
     pub owner: Identity,
     pub bundle: Option<PathBuf>,
-    pub rootfs: PathBuf,
     /// RFC 3339.
     pub created: String,
     pub init: Option<Init>,
-    pub cgroup: Layout,
+    #[serde(flatten)]
+    pub(crate) inputs: PlanInputs,
     /// CLONE_NEW… of the namespaces that are not the host's.
     pub namespaces: u64,
-    /// Processes are spawned into the cgroup of the v2 tree.
-    pub into_cgroup: bool,
-    /// As it was asked of create; part of the plan.
-    pub parent_death_signal: i32,
-    /// The same: its processes have the session keyring of who started them.
-    #[serde(default)]
-    pub inherits_keyring: bool,
-    /// The same: create has looked for the program.
-    #[serde(default)]
-    pub found_program: bool,
     /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
     #[serde(default)]
     pub external_descriptors: Vec<String>,
     /// Links of the container, if it has any that are ours to remove.
     #[serde(default)]
     pub(crate) network: Option<Journal>,
-    /// Its place in resctrl, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) resctrl: Option<Group>,
-    /// How it got its root; part of the plan.
-    #[serde(default)]
-    pub root_options: RootOptions,
     /// A checkpoint that somebody is at work on.
     #[serde(default)]
     pub(super) checkpoint: Option<CheckpointInProgress>,
 }
 
 impl Record {
-    /// All that is known is where there may be cgroups.
-    pub fn placeholder(id: &str, cgroup: Layout) -> Record {
+    /// All that is known is where there may be cgroups, and what there may be in resctrl.
+    pub(crate) fn placeholder(id: &str, cgroup: Layout, resctrl: Option<Group>) -> Record {
         Record {
             version: RECORD_VERSION,
             id: id.to_owned(),
             phase: Phase::Deleting,
             owner: Identity { pid: 0, start_time: 0, boot_id: String::new() },
             bundle: None,
-            rootfs: PathBuf::new(),
             created: String::new(),
             init: None,
-            cgroup,
+            inputs: PlanInputs { cgroup, resctrl, ..PlanInputs::default() },
             namespaces: 0,
-            into_cgroup: false,
-            parent_death_signal: 0,
-            inherits_keyring: false,
-            found_program: false,
             external_descriptors: Vec::new(),
             network: None,
-            resctrl: None,
-            root_options: RootOptions::default(),
             checkpoint: None,
         }
     }
@@ -121,7 +98,7 @@ impl Record {
     /// It lives without its creator from here on.
     pub fn mark_created(&mut self) {
         self.phase = Phase::Created;
-        if let Some(group) = &mut self.resctrl {
+        if let Some(group) = &mut self.inputs.resctrl {
             group.mark_created();
         }
     }
@@ -475,7 +452,7 @@ mod tests {
     }
 
     fn record(id: &str) -> Record {
-        Record { phase: Phase::Creating, ..Record::placeholder(id, Layout::default()) }
+        Record { phase: Phase::Creating, ..Record::placeholder(id, Layout::default(), None) }
     }
 
     #[test]

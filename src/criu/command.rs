@@ -36,7 +36,7 @@ pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitSta
     let mut starting =
         spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: spawn::proc()?, network: None })?;
     starting.executed(deadline)?;
-    let child = starting.finish().0;
+    let child = starting.finish().child;
     drop((null, theirs));
     match output.until_end(&child.pidfd, deadline) {
         Ok(Some(status)) => Ok((status, output.text())),

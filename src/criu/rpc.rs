@@ -76,7 +76,7 @@ impl Swrk {
         let mut starting =
             spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: spawn::proc()?, network: None })?;
         starting.executed(deadline)?;
-        let child = Some(starting.finish().0);
+        let child = Some(starting.finish().child);
         Ok(Swrk { child, socket: ours, output, deadline })
     }
 

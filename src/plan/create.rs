@@ -1,6 +1,6 @@
 //! The plan of a container's init, from the first namespace to the program.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
@@ -18,7 +18,7 @@ use crate::spec::{Config, hooks, intel_rdt, mounts, oci};
 pub struct Create<'a> {
     pub config: &'a Config,
     /// The root filesystem without symlinks in its path.
-    pub rootfs: PathBuf,
+    pub rootfs: &'a Path,
     pub layout: &'a Layout,
     /// There is a cgroup to be spawned into, on the v2 tree.
     pub into_cgroup: bool,
@@ -141,7 +141,7 @@ fn push_inside(
     }
     plan.push(Step::Session);
 
-    let root = rootfs::Root { options: create.root, spec, rootfs: &create.rootfs, bind_devices: in_user_namespace };
+    let root = rootfs::Root { options: create.root, spec, rootfs: create.rootfs, bind_devices: in_user_namespace };
     root.push_top(plan, trees)?;
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         if cgroup_mount::is_cgroup(mount) {

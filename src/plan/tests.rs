@@ -13,7 +13,7 @@ fn plan_of(json: &str) -> Plan {
     let layout = Layout { paths: [(String::new(), "/sys/fs/cgroup/berth-a".into())].into(), ..Layout::default() };
     create(&Create {
         config: &config,
-        rootfs: "/rootfs".into(),
+        rootfs: Path::new("/rootfs"),
         layout: &layout,
         into_cgroup: true,
         attached_by_host: false,

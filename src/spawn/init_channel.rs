@@ -20,6 +20,13 @@ use crate::plan::{Descriptor, Plan};
 /// The detail of an error that names the signal which has ended init.
 pub const SIGNAL: &str = "signal";
 
+/// A process that init has become, and what is known of it.
+pub struct Spawned {
+    pub child: Child,
+    /// The master of the terminal that init has made.
+    pub terminal: Option<OwnedFd>,
+}
+
 /// A berth-init under way. Dropped, it is killed and reaped.
 pub struct InitChannel<'p> {
     plan: &'p Plan,
@@ -130,8 +137,8 @@ impl<'p> InitChannel<'p> {
     }
 
     /// The process is on its own now; what is known of it goes to the caller.
-    pub fn finish(mut self) -> (Child, Option<OwnedFd>) {
-        (self.child.take().expect("taken only here"), self.terminal.take())
+    pub fn finish(mut self) -> Spawned {
+        Spawned { child: self.child.take().expect("taken only here"), terminal: self.terminal.take() }
     }
 
     fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {

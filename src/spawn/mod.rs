@@ -25,7 +25,7 @@ use once_cell::sync::OnceCell;
 
 pub use clone::Child;
 pub use image::identity as init_image;
-pub use init_channel::{InitChannel, SIGNAL, failure, parse, start};
+pub use init_channel::{InitChannel, SIGNAL, Spawned, failure, parse, start};
 pub use network::NewNetwork;
 pub use seccomp_diagnosis::check_executed;
 pub use wait::{ExitStatus, Look, look, wait, wait_with};

@@ -165,6 +165,10 @@ impl Cgroup for Scope {
         true
     }
 
+    fn has_spawn_dir(&self) -> bool {
+        false
+    }
+
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
         Ok(None)
     }

@@ -213,6 +213,10 @@ impl Cgroup for Hierarchies {
         true
     }
 
+    fn has_spawn_dir(&self) -> bool {
+        self.unified.is_some()
+    }
+
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
         self.unified.as_ref().map_or(Ok(None), Cgroup::spawn_dir)
     }

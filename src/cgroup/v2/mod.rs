@@ -163,6 +163,10 @@ impl Cgroup for Tree {
         false
     }
 
+    fn has_spawn_dir(&self) -> bool {
+        true
+    }
+
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
         kernfs::open_dir(&self.path).map(Some)
     }

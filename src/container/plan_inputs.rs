@@ -1,0 +1,132 @@
+//! What the plans of a container are made from, beside its configuration. Decided once, before anything of the container
+//! is made, and part of its record: create, start, exec, checkpoint and restore make their plans from the same inputs,
+//! and so does explain, which records nothing.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::create::cgroups_path;
+use super::store::Record;
+use crate::cgroup::{self, Layout, Manager};
+use crate::error::{Context, Error, Result};
+use crate::plan::{self, Join, Plan, RootOptions};
+use crate::process::{Keyring, MissingProgram, ProcessOptions};
+use crate::rdt::{self, Group};
+use crate::runtime::Settings;
+use crate::security::seccomp;
+use crate::spec::Config;
+use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::{self, LinuxNamespaceType};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct PlanInputs {
+    /// The root filesystem, without symlinks in its path.
+    pub rootfs: PathBuf,
+    pub cgroup: Layout,
+    /// Its group in resctrl, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<Group>,
+    /// As create was asked for it.
+    pub parent_death_signal: i32,
+    /// The container's processes have the session keyring of whoever starts them.
+    #[serde(default)]
+    pub inherits_keyring: bool,
+    /// A program that is missing was an error of create.
+    #[serde(default)]
+    pub found_program: bool,
+    /// How the container gets its root filesystem.
+    #[serde(default)]
+    pub root_options: RootOptions,
+}
+
+/// A process that joins a container.
+pub(crate) struct Joining<'a> {
+    pub process: &'a oci::Process,
+    /// CLONE_NEW… of the namespaces that differ from the host's.
+    pub namespaces: u64,
+    pub parent_death_signal: i32,
+}
+
+/// The path of a container's root filesystem without symlinks.
+pub(crate) fn rootfs(config: &Config) -> Result<PathBuf> {
+    config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))
+}
+
+impl PlanInputs {
+    /// Decides where on this host a container with this id is going to be. Makes nothing.
+    pub fn decide(
+        settings: &Settings,
+        rootless: bool,
+        id: &str,
+        config: &Config,
+        rootfs: PathBuf,
+        options: &ProcessOptions,
+    ) -> Result<PlanInputs> {
+        Ok(PlanInputs {
+            rootfs,
+            cgroup: plan_cgroup(settings.cgroup_manager, rootless, id, config)?,
+            resctrl: rdt::plan(config, id)?,
+            parent_death_signal: options.parent_death_signal,
+            inherits_keyring: options.keyring == Keyring::Inherit,
+            found_program: options.missing_program == MissingProgram::AtCreate,
+            root_options: settings.root_options,
+        })
+    }
+
+    /// The plan of the container's init. `networks`: the host makes links in its network namespace.
+    pub fn plan(&self, config: &Config, networks: bool) -> Result<Plan> {
+        let cgroup = cgroup::open(&self.cgroup)?;
+        plan::create(&plan::Create {
+            config,
+            rootfs: &self.rootfs,
+            layout: &self.cgroup,
+            into_cgroup: cgroup.has_spawn_dir(),
+            attached_by_host: cgroup.attach_needed(),
+            networks,
+            resctrl: self.resctrl.as_ref(),
+            parent_death_signal: self.parent_death_signal,
+            keyring: !self.inherits_keyring,
+            find_program: self.found_program,
+            root: self.root_options,
+        })
+    }
+
+    /// The plan of a further process.
+    pub fn join_plan(&self, config: &Config, joining: &Joining) -> Result<Plan> {
+        let filter = seccomp::filter(config.spec())?;
+        Ok(plan::join(&Join {
+            process: joining.process,
+            linux: config.spec().linux().as_ref(),
+            filter: filter.as_ref(),
+            namespaces: joining.namespaces,
+            into_cgroup: cgroup::open(&self.cgroup)?.has_spawn_dir(),
+            resctrl: self.resctrl.as_ref(),
+            parent_death_signal: joining.parent_death_signal,
+            keyring: !self.inherits_keyring,
+            own_root: Namespaces::of(config.spec()).is_joined(LinuxNamespaceType::Mount),
+        }))
+    }
+}
+
+impl Record {
+    /// The plan that the container was created by.
+    pub(super) fn plan(&self, config: &Config) -> Result<Plan> {
+        // The networks of a configuration are not in its text, from which it is read again.
+        self.inputs.plan(config, self.network.is_some())
+    }
+}
+
+fn plan_cgroup(manager: Manager, rootless: bool, id: &str, config: &Config) -> Result<Layout> {
+    let none = std::collections::HashMap::new();
+    let annotations = config.spec().annotations().as_ref().unwrap_or(&none);
+    let layout = match (manager, cgroups_path(config)) {
+        (Manager::Files, None) if rootless => cgroup::plan_permitted(id)?,
+        (manager, path) => cgroup::plan_with(manager, path, id, annotations)?,
+    };
+    if layout.absent && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
+        let problem = "a new pid namespace is needed where there are no cgroups: it ends the container's processes";
+        return Err(Error::config("linux.namespaces", problem));
+    }
+    Ok(layout)
+}
