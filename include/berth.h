@@ -1155,6 +1155,19 @@ int32_t berth_runtime_list_json(const struct berth_runtime *runtime,
                                 struct berth_error **error);
 
 /**
+ * List every step of berth_container_create with this runtime, configuration and options, without executing one: the same
+ * steps, in the same number and order. The JSON is that of berth_config_explain_json, which assumes default options.
+ *
+ * `options` is optional. Release `json` with berth_string_free. Errors: as berth_config_validate; BERTH_E_CONSOLE_EXISTS
+ * and BERTH_E_INVALID_ARGUMENT as berth_container_create.
+ */
+int32_t berth_runtime_explain_json(const struct berth_runtime *runtime,
+                                   const struct berth_config *config,
+                                   const struct berth_process_options *options,
+                                   char **json,
+                                   struct berth_error **error);
+
+/**
  * Remove containers whose creating or deleting process was killed: their processes, cgroups and state. Complete
  * containers, and those that another process is creating or deleting, stay. Call it when a supervisor starts;
  * berth_container_delete with BERTH_DELETE_FORCE does the same for one id.

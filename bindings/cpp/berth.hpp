@@ -957,6 +957,12 @@ public:
     }
     /** Returns the states of all containers, sorted by id: an array of Container::state_json. */
     Outcome<std::string> list_json() const { return detail::ask<char *>(detail::text, berth_runtime_list_json, get()); }
+    /** Lists every step of create with this configuration and these options, without executing one. */
+    Outcome<std::string> explain_json(const Config &config, const ProcessOptions &options = {}) const {
+        if (auto wrong = detail::RawOptions::wrong(options)) return detail::failed<std::string>(*wrong);
+        const detail::RawOptions raw(options);
+        return detail::ask<char *>(detail::text, berth_runtime_explain_json, get(), config.get(), raw.get());
+    }
     /** Removes containers whose creating or deleting process was killed; returns their ids as a JSON array. */
     Outcome<std::string> recover() const { return detail::ask<char *>(detail::text, berth_runtime_recover, get()); }
 

@@ -138,6 +138,33 @@ func (r *Runtime) ListJSON() (string, error) {
 	return taken(text), nil
 }
 
+// ExplainJSON lists every step of [Runtime.Create] with this configuration and these options, without executing one.
+// [Config.ExplainJSON] assumes default options.
+func (r *Runtime) ExplainJSON(config *Config, options *ProcessOptions) (string, error) {
+	var owned memory
+	defer owned.release()
+	settings, err := cProcessOptions(options, &owned)
+	if err != nil {
+		return "", err
+	}
+	pointer, err := r.handle.acquire("runtime")
+	if err != nil {
+		return "", err
+	}
+	defer r.handle.release()
+	spec, err := config.handle.acquire("config")
+	if err != nil {
+		return "", err
+	}
+	defer config.handle.release()
+	var text *C.char
+	var raw *C.berth_error
+	if err := check(C.berth_runtime_explain_json(pointer, spec, settings, &text, &raw), raw); err != nil {
+		return "", err
+	}
+	return taken(text), nil
+}
+
 // Recover removes containers whose creating or deleting process was killed, and returns their ids. Blocks until they
 // are removed, at most the cgroup timeout for each.
 func (r *Runtime) Recover() ([]string, error) {

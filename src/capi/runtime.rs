@@ -5,7 +5,9 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use super::boundary::{call, infallible};
+use super::config::berth_config;
 use super::error::berth_error;
+use super::process_options::{self, berth_process_options};
 use super::sized::{self, Grows};
 use super::{args, memory};
 use crate::cgroup::Manager;
@@ -204,6 +206,29 @@ pub extern "C" fn berth_runtime_list_json(
     call(error, || {
         let slot = args::out_pointer(json, "json")?;
         memory::give_text(slot, &args::handle(runtime, "runtime")?.0.states_json()?)
+    })
+}
+
+/// List every step of berth_container_create with this runtime, configuration and options, without executing one: the same
+/// steps, in the same number and order. The JSON is that of berth_config_explain_json, which assumes default options.
+///
+/// `options` is optional. Release `json` with berth_string_free. Errors: as berth_config_validate; BERTH_E_CONSOLE_EXISTS
+/// and BERTH_E_INVALID_ARGUMENT as berth_container_create.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn berth_runtime_explain_json(
+    runtime: Option<&berth_runtime>,
+    config: Option<&berth_config>,
+    options: *const berth_process_options,
+    json: Option<&mut MaybeUninit<*mut c_char>>,
+    error: Option<&mut MaybeUninit<*mut berth_error>>,
+) -> i32 {
+    call(error, || {
+        let slot = args::out_pointer(json, "json")?;
+        let runtime = &args::handle(runtime, "runtime")?.0;
+        let config = &args::handle(config, "config")?.0;
+        // SAFETY: berth.h asks for NULL or options.
+        let options = unsafe { process_options::read(options) }?;
+        memory::give_text(slot, &runtime.explain(config, &options)?)
     })
 }
 

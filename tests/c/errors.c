@@ -46,6 +46,9 @@ static void null_is_named(berth_container *container, berth_process *process, be
     NULLED("runtime", berth_runtime_new(NULL, NULL, &error));
     NULLED("runtime", berth_runtime_list_json(NULL, &json, &error));
     NULLED("json", berth_runtime_list_json(runtime, NULL, &error));
+    NULLED("runtime", berth_runtime_explain_json(NULL, config, NULL, &json, &error));
+    NULLED("config", berth_runtime_explain_json(runtime, NULL, NULL, &json, &error));
+    NULLED("json", berth_runtime_explain_json(runtime, config, NULL, NULL, &error));
     NULLED("runtime", berth_runtime_recover(NULL, &json, &error));
 
     NULLED("bundle", berth_config_from_bundle(NULL, &c, &error));

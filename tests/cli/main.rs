@@ -6,6 +6,7 @@ mod common;
 mod documents;
 mod errors;
 mod exec;
+mod explain;
 mod foreground;
 mod life;
 mod notify;

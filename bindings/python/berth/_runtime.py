@@ -107,6 +107,20 @@ class RuntimeHandle(Handle):
         states: List[Dict[str, Any]] = self._json(self._c.berth_runtime_list_json)
         return states
 
+    def explain(self, config: Config, *, options: Optional[ProcessOptions] = None) -> Dict[str, Any]:
+        """The plan by which this runtime would create a container: the same steps, in the same order. Makes nothing.
+
+        :meth:`Config.explain` gives it for default options. Names of steps may change between versions.
+
+        :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`.
+        """
+        if not isinstance(config, Config):
+            raise TypeError(f"config must be a berth.Config, not {type(config).__name__}")
+        made = process_options(self._library, (None, None, None), options)
+        with config._held() as held:
+            plan: Dict[str, Any] = self._json(self._c.berth_runtime_explain_json, held, byref(made))
+        return plan
+
     def _recover(self) -> List[str]:
         ids: List[str] = self._json(self._c.berth_runtime_recover)
         return ids

@@ -315,6 +315,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_runtime_new": (c_int32, [POINTER(berth_runtime_options), POINTER(POINTER(berth_runtime)), POINTER(POINTER(berth_error))]),
     "berth_runtime_free": (None, [POINTER(berth_runtime)]),
     "berth_runtime_list_json": (c_int32, [POINTER(berth_runtime), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
+    "berth_runtime_explain_json": (c_int32, [POINTER(berth_runtime), POINTER(berth_config), POINTER(berth_process_options), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_runtime_recover": (c_int32, [POINTER(berth_runtime), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_config_from_bundle": (c_int32, [c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
     "berth_config_from_file": (c_int32, [c_char_p, c_char_p, POINTER(POINTER(berth_config)), POINTER(POINTER(berth_error))]),
@@ -394,6 +395,7 @@ class Functions:
     berth_runtime_new: Function
     berth_runtime_free: Function
     berth_runtime_list_json: Function
+    berth_runtime_explain_json: Function
     berth_runtime_recover: Function
     berth_config_from_bundle: Function
     berth_config_from_file: Function

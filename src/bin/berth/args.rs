@@ -174,8 +174,9 @@ impl Verb {
     /// Checks that the descriptors to be passed on are open.
     pub fn check_descriptors(&self) -> Result<(), Failure> {
         match self {
-            Verb::Create(verb) => verb.create.descriptors.check(),
-            Verb::Run(verb) => verb.create.descriptors.check(),
+            Verb::Create(verb) => verb.create.setup.descriptors.check(),
+            Verb::Run(verb) => verb.create.setup.descriptors.check(),
+            Verb::Explain(verb) => verb.setup.descriptors.check(),
             Verb::Exec(verb) => verb.descriptors.check(),
             _ => Ok(()),
         }

@@ -1,10 +1,10 @@
 //! `berth create`, and what it shares with `berth run`.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use berth::spec::Config;
-use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Runtime, Stdio};
+use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Runtime, Settings, Stdio};
 use clap::Args;
 use serde_json::Value;
 
@@ -31,9 +31,8 @@ pub struct Creation {
     /// Path of the bundle, a directory with config.json and a root filesystem
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// Use this file instead of the bundle's config.json
-    #[arg(short = 'f', long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub setup: Setup,
     /// Send the terminal's master to this unix socket
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
@@ -43,6 +42,14 @@ pub struct Creation {
     /// Write the pid of the container's init to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
+}
+
+/// What the plan of a container depends on, apart from its bundle. `berth explain` takes it, too.
+#[derive(Args)]
+pub struct Setup {
+    /// Use this file instead of the bundle's config.json
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Do not use pivot_root(2), for a root filesystem on an initial ramdisk
     #[arg(long)]
     no_pivot: bool,
@@ -71,23 +78,7 @@ impl Creation {
     }
 
     pub fn config(&self, offer: Option<&Offer>) -> Result<Config, Failure> {
-        let config = match &self.config {
-            Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
-            None => Config::from_bundle(&self.bundle)?,
-        };
-        let more = self.descriptors.environment();
-        if more.is_empty() && offer.is_none() {
-            return Ok(config);
-        }
-        let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
-        match &mut json["process"]["env"] {
-            Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
-            env => *env = more.into(),
-        }
-        if let Some(offer) = offer {
-            offer.add_to(&mut json);
-        }
-        Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
+        self.setup.config(&self.bundle, offer)
     }
 
     /// Checks that a terminal has a recipient.
@@ -105,13 +96,10 @@ impl Creation {
     ) -> Result<(Container, PidFile), Failure> {
         let options = ProcessOptions {
             stdio,
-            extra_fds: self.descriptors.numbers(),
             console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
-            keyring: if self.no_new_keyring { Keyring::Inherit } else { Keyring::New },
-            missing_program: MissingProgram::AtCreate,
-            ..ProcessOptions::default()
+            ..self.setup.process_options()
         };
-        let runtime = self.runtime(global)?;
+        let runtime = Runtime::new(self.setup.settings(global)?)?;
         let made = offer.map(Offer::make).transpose()?.unwrap_or(false);
         let created = Container::create(&runtime, &self.id, config, &options).map_err(Failure::from);
         let told = created.and_then(|container| match self.announce(&container) {
@@ -121,18 +109,49 @@ impl Creation {
         told.inspect_err(|_| offer.filter(|_| made).into_iter().for_each(Offer::take_back))
     }
 
-    fn runtime(&self, global: &Global) -> Result<Runtime, Failure> {
-        let mut settings = host::settings(global)?;
-        settings.root_options.no_pivot = self.no_pivot;
-        Ok(Runtime::new(settings)?)
-    }
-
     fn announce(&self, container: &Container) -> Result<PidFile, Failure> {
         let init = container.init_process()?;
         if let Some(socket) = &self.pidfd_socket {
             send_pidfd(socket, init.pidfd().as_fd())?;
         }
         PidFile::write(self.pid_file.as_deref(), init.pid())
+    }
+}
+
+impl Setup {
+    pub fn config(&self, bundle: &Path, offer: Option<&Offer>) -> Result<Config, Failure> {
+        let config = match &self.config {
+            Some(file) => Config::from_file(bundle, &bundle.join(file))?,
+            None => Config::from_bundle(bundle)?,
+        };
+        let more = self.descriptors.environment();
+        if more.is_empty() && offer.is_none() {
+            return Ok(config);
+        }
+        let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
+        match &mut json["process"]["env"] {
+            Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
+            env => *env = more.into(),
+        }
+        if let Some(offer) = offer {
+            offer.add_to(&mut json);
+        }
+        Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
+    }
+
+    pub fn settings(&self, global: &Global) -> Result<Settings, Failure> {
+        let mut settings = host::settings(global)?;
+        settings.root_options.no_pivot = self.no_pivot;
+        Ok(settings)
+    }
+
+    pub fn process_options(&self) -> ProcessOptions {
+        ProcessOptions {
+            extra_fds: self.descriptors.numbers(),
+            keyring: if self.no_new_keyring { Keyring::Inherit } else { Keyring::New },
+            missing_program: MissingProgram::AtCreate,
+            ..ProcessOptions::default()
+        }
     }
 }
 

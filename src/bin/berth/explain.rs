@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use berth::spec::Config;
 use clap::Args;
 use serde_json::Value;
 
 use crate::args::Global;
+use crate::create::Setup;
 use crate::failure::Failure;
 use crate::{Outcome, table};
 
@@ -15,21 +15,17 @@ pub struct Explain {
     /// Path of the bundle, a directory with config.json and a root filesystem
     #[arg(value_name = "BUNDLE", default_value = ".", hide_default_value = true)]
     bundle: PathBuf,
-    /// Use this file instead of the bundle's config.json
-    #[arg(short = 'f', long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub setup: Setup,
     /// Print the plan as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Explain {
-    pub fn run(self, _: &Global) -> Outcome {
-        let config = match &self.config {
-            Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
-            None => Config::from_bundle(&self.bundle)?,
-        };
-        let json = berth::explain(&config)?;
+    pub fn run(self, global: &Global) -> Outcome {
+        let config = self.setup.config(&self.bundle, None)?;
+        let json = berth::explain_with(&self.setup.settings(global)?, &config, &self.setup.process_options())?;
         if self.json {
             println!("{json}");
             return Ok(0);

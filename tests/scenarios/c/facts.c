@@ -259,6 +259,22 @@ static void explain(void) {
     is_listed(NULL, NULL);
 }
 
+static void explain_runtime(void) {
+    berth_config *config = new_config("true", 0);
+    berth_process_options options;
+    char *json;
+    berth_process_options_init(&options, sizeof options);
+    options.flags = BERTH_PROCESS_FIND_PROGRAM;
+    OK(berth_runtime_explain_json(runtime, config, &options, &json, &error));
+    CHECK(strstr(json, "\"FindProgram\""));
+    berth_string_free(json);
+    OK(berth_runtime_explain_json(runtime, config, NULL, &json, &error));
+    CHECK(strstr(json, "\"/proc\"") && !strstr(json, "\"FindProgram\""));
+    berth_string_free(json);
+    berth_config_free(config);
+    is_listed(NULL, NULL);
+}
+
 static void library(void) {
     CHECK(strchr(berth_version(), '.'));
     CHECK(berth_abi_version() >= BERTH_ABI_VERSION);

@@ -78,6 +78,7 @@ static const struct {
     {"state-json", state_json},
     {"config-json", config_json},
     {"explain", explain},
+    {"explain-runtime", explain_runtime},
     {"library", library},
     {"log", log_lines},
     {"checkpoint-restore", checkpoint_restore},

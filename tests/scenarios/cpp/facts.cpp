@@ -151,6 +151,14 @@ static void explain(Place &place) {
     CHECK(place.runtime.list_json() == "[]");
 }
 
+static void explain_runtime(Place &place) {
+    berth::ProcessOptions options;
+    options.find_program = true;
+    CHECK(contains(place.runtime.explain_json(config("true"), options), R"("FindProgram")"));
+    CHECK(!contains(place.runtime.explain_json(config("true")), R"("FindProgram")"));
+    CHECK(place.runtime.list_json() == "[]");
+}
+
 static void library(Place &) {
     CHECK(contains(berth::version(), "."));
     CHECK(berth::abi_version() >= berth::header_abi_version);
@@ -204,6 +212,7 @@ const Scenarios fact_scenarios{
     {"state-json", state_json},
     {"config-json", config_is_kept},
     {"explain", explain},
+    {"explain-runtime", explain_runtime},
     {"library", library},
     {"log", log},
 };

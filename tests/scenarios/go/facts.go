@@ -27,6 +27,7 @@ var factScenarios = []scenario{
 	{"state-json", stateJSON},
 	{"config-json", configJSON},
 	{"explain", explain},
+	{"explain-runtime", explainRuntime},
 	{"library", library},
 	{"log", logLines},
 }
@@ -220,6 +221,15 @@ func configJSON(p *place) {
 func explain(p *place) {
 	text := value(config(spec("true")).ExplainJSON())
 	check(len(decoded(text, nil)["steps"].([]any)) > 0 && strings.Contains(text, `"/proc"`), "%s", text)
+	check(ids(p) == "", "none is made")
+}
+
+func explainRuntime(p *place) {
+	const step = `"FindProgram"`
+	text := value(p.ExplainJSON(config(spec("true")), &berth.ProcessOptions{FindProgram: true}))
+	check(strings.Contains(text, step), "%s", text)
+	text = value(p.ExplainJSON(config(spec("true")), nil))
+	check(!strings.Contains(text, step), "%s", text)
 	check(ids(p) == "", "none is made")
 }
 

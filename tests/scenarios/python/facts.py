@@ -163,6 +163,18 @@ def explain(world):
     check.assertEqual(world.runtime.list(), [])
 
 
+@scenario("explain-runtime")
+def explain_runtime(world):
+    def steps(**options):
+        with config_of("true") as config:
+            plan = world.runtime.explain(config, options=berth.ProcessOptions(**options))
+        return [step["op"] for step in plan["steps"]]
+
+    check.assertIn("FindProgram", steps(find_program=True))
+    check.assertNotIn("FindProgram", steps())
+    check.assertEqual(world.runtime.list(), [])
+
+
 @scenario("library")
 def library(_world):
     check.assertRegex(berth.version(), r"^\d+\.\d+\.\d+$")

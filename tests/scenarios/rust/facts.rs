@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth::spec::Config;
-use berth::{Code, Container, Force, Level, Recipients, Runtime, Settings, Status};
+use berth::{Code, Container, Force, Level, MissingProgram, ProcessOptions, Recipients, Runtime, Settings, Status};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ pub const ALL: &[Scenario] = &[
     ("state-json", state_json),
     ("config-json", config_json),
     ("explain", explain),
+    ("explain-runtime", explain_runtime),
     ("log", log),
 ];
 
@@ -179,6 +180,16 @@ fn config_json(host: &Host) {
 fn explain(host: &Host) {
     let text = berth::explain(&host.config(&shell("true"))).unwrap();
     assert!(text.contains("\"steps\":[") && text.contains("\"/proc\""), "{text}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+fn explain_runtime(host: &Host) {
+    let config = host.config(&shell("true"));
+    let looks = |missing_program| {
+        let options = ProcessOptions { missing_program, ..ProcessOptions::default() };
+        host.runtime.explain(&config, &options).unwrap().contains("FindProgram")
+    };
+    assert!(looks(MissingProgram::AtCreate) && !looks(MissingProgram::AtStart));
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
