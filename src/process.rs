@@ -191,16 +191,23 @@ impl Streams {
 
     /// Gives the new pipes to the process's user, as the host has it, so that the process can open them again through
     /// /proc/self/fd.
-    pub fn give(&self, (uid, gid): (u32, u32)) -> Result<()> {
-        if (uid, gid) == (0, 0) {
+    pub(crate) fn give(&self, Owner { uid, gid }: Owner) -> Result<()> {
+        if uid == 0 && gid == 0 {
             return Ok(());
         }
         for pipe in &self.pipes {
-            let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            fchown(pipe.as_fd(), owner.0, owner.1).context(|| format!("giving a pipe to uid {uid}"))?;
+            fchown(pipe.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .context(|| format!("giving a pipe to uid {uid}"))?;
         }
         Ok(())
     }
+}
+
+/// A user and a group, as the host has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub uid: u32,
+    pub gid: u32,
 }
 
 /// A process: the container's init, or one that was executed beside it. Thread-safe; clones are the same process.

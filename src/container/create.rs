@@ -20,7 +20,7 @@ use crate::hooks::Place;
 use crate::identity::{self, Identity};
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
-use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
+use crate::process::{Owner, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::security::seccomp;
 use crate::spawn::{self, InitChannel, Launch, NewNetwork, Spawned};
@@ -221,11 +221,11 @@ impl Container {
 
     /// The user of a container that has its part of the cgroup tree read-write becomes its owner.
     pub(super) fn delegate(&self, config: &Config, cgroup: &dyn Cgroup, pid: i32) -> Result<()> {
-        if !plan::delegates_cgroup(config.spec()) {
+        if !plan::delegates_cgroup(config) {
             return Ok(());
         }
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        let (uid, _) = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
+        let Owner { uid, .. } = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
         if uid == nix::unistd::geteuid().as_raw() { Ok(()) } else { cgroup.delegate_to(uid) }
     }
 

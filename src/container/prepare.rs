@@ -6,6 +6,7 @@ use super::id_maps::write_proc;
 use crate::error::{Context, Result};
 use crate::identity;
 use crate::plan::HostAction;
+use crate::process::Owner;
 use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
 
@@ -82,16 +83,16 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
 
 /// The host's uid and gid of a process's user. In a user namespace, whose maps may be another container's, the kernel is
 /// asked through `pid`, which is in it; ids that are not mapped stay as they are.
-pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<(u32, u32)> {
+pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Owner> {
     let (uid, gid) = (process.user().uid(), process.user().gid());
     if !in_user_namespace {
-        return Ok((uid, gid));
+        return Ok(Owner { uid, gid });
     }
     let host = |file: &str, id: u32| -> Result<u32> {
         let map = identity::read_proc(&format!("{pid}/{file}"))?.unwrap_or_default();
         Ok(map.lines().find_map(|line| in_range(line, id)).unwrap_or(id))
     };
-    Ok((host("uid_map", uid)?, host("gid_map", gid)?))
+    Ok(Owner { uid: host("uid_map", uid)?, gid: host("gid_map", gid)? })
 }
 
 /// By a line of /proc/<pid>/uid_map: the first id inside, the first outside, and how many (user_namespaces(7)).

@@ -10,9 +10,10 @@ use crate::cgroup::Layout;
 use crate::error::{Code, Error, Result};
 use crate::rdt::Group;
 use crate::security::{labels, seccomp};
+use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
-use crate::spec::{Config, hooks, intel_rdt, mounts, oci};
+use crate::spec::{Config, hooks, intel_rdt, oci};
 
 /// What a plan is made from, beside the configuration.
 pub struct Create<'a> {
@@ -141,22 +142,27 @@ fn push_inside(
     }
     plan.push(Step::Session);
 
-    let root = rootfs::Root { options: create.root, spec, rootfs: create.rootfs, bind_devices: in_user_namespace };
+    let root = rootfs::Root {
+        options: create.root,
+        config: create.config,
+        rootfs: create.rootfs,
+        bind_devices: in_user_namespace,
+    };
     root.push_top(plan, trees)?;
-    for (index, mount) in spec.mounts().iter().flatten().enumerate() {
-        if cgroup_mount::is_cgroup(mount) {
+    for entry in create.config.mounts() {
+        if cgroup_mount::is_cgroup(entry.mount) {
             attach.push(plan);
-            cgroup_mount::push(plan, trees, create.layout, mount, index, namespaces.has(Kind::Cgroup))?;
+            cgroup_mount::push(plan, trees, create.layout, entry, namespaces.has(Kind::Cgroup))?;
         } else {
-            if !is_without_network(mount) {
+            if !is_without_network(entry) {
                 network.push(plan);
             }
-            root.push_mount(plan, trees, mount, index)?;
+            root.push_mount(plan, trees, entry);
         }
     }
     attach.push(plan);
     network.push(plan);
-    root.push_devices(plan, trees)?;
+    root.push_devices(plan, trees);
     if let Some(process) = spec.process() {
         process::push_terminal(plan, process, root.owns_dev());
     }
@@ -238,9 +244,9 @@ impl NewNetwork {
 
 /// Mounts that are the same in every network namespace. sysfs shows its devices, others (NFS, 9p) send through it, and
 /// the source of a bind mount may be the mounting process's own /proc/net.
-fn is_without_network(mount: &oci::Mount) -> bool {
+fn is_without_network(entry: MountEntry) -> bool {
     const LOCAL: [&str; 4] = ["proc", "tmpfs", "devpts", "mqueue"];
-    !mounts::is_bind(mount) && mount.typ().as_deref().is_some_and(|kind| LOCAL.contains(&kind))
+    !entry.is_bind() && entry.mount.typ().as_deref().is_some_and(|kind| LOCAL.contains(&kind))
 }
 
 /// As /proc/self/timens_offsets takes them (time_namespaces(7)).

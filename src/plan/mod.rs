@@ -152,9 +152,16 @@ impl IdMaps {
 struct BindSource {
     path: PathBuf,
     recursive: bool,
-    /// The user namespace that maps owners in it, and whether in the mounts below too.
-    id_map: Option<(Slot, bool)>,
+    id_map: Option<TreeIdMap>,
     entry: Entry,
+}
+
+/// How the owners in a tree are mapped.
+struct TreeIdMap {
+    /// The slot of the user namespace with the mappings.
+    namespace: Slot,
+    /// In the mounts below, too.
+    recursive: bool,
 }
 
 impl BindSource {
@@ -178,7 +185,7 @@ impl TreeOpener {
         let slot = plan.slot(Descriptor::ByInit);
         let steps = if self.open_early { &mut self.early } else { &mut plan.steps };
         steps.push(Step::OpenTree { path: path.clone(), recursive, own_propagation: self.open_early, slot, entry });
-        if let Some((namespace, recursive)) = id_map {
+        if let Some(TreeIdMap { namespace, recursive }) = id_map {
             steps.push(Step::IdMap { path, recursive, tree: slot, namespace, entry });
         }
         slot

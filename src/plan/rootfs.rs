@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, TreeOpener};
+use super::{Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, TreeIdMap, TreeOpener};
 use crate::error::{Context, Result};
+use crate::spec::Config;
 use crate::spec::mount_options::{self, Extent, MountOptions};
-use crate::spec::mounts;
+use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 
@@ -41,14 +42,29 @@ pub struct RootOptions {
 
 pub struct Root<'a> {
     pub options: RootOptions,
-    pub spec: &'a Spec,
+    pub config: &'a Config,
     /// Without symlinks in it.
     pub rootfs: &'a Path,
     /// A user namespace may not make device nodes: the host's are bound.
     pub bind_devices: bool,
 }
 
+/// A device node or a FIFO in the container's /dev.
+struct Node<'a> {
+    path: &'a Path,
+    /// With the type of the file.
+    mode: u32,
+    major: u32,
+    minor: u32,
+    uid: u32,
+    gid: u32,
+}
+
 impl Root<'_> {
+    fn spec(&self) -> &Spec {
+        self.config.spec()
+    }
+
     /// Cuts the namespace's mounts off from the host's, and mounts the root filesystem.
     pub fn push_top(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if !self.has_own_mounts() {
@@ -66,8 +82,8 @@ impl Root<'_> {
             }
             _ => plan.push(Step::Propagation { path: "/".into(), flags: libc::MS_SLAVE | libc::MS_REC }),
         }
-        let maps = IdMaps::of(self.spec).filter(|_| self.options.id_mapped);
-        let id_map = maps.map(|maps| (plan.user_namespace(maps), false));
+        let maps = IdMaps::of(self.spec()).filter(|_| self.options.id_mapped);
+        let id_map = maps.map(|maps| TreeIdMap { namespace: plan.user_namespace(maps), recursive: false });
         let wanted = BindSource { path: self.rootfs.to_owned(), recursive: true, id_map, entry: None };
         let slot = trees.open(plan, wanted);
         plan.push(Step::AttachRoot { slot, path: self.rootfs.to_owned() });
@@ -81,37 +97,35 @@ impl Root<'_> {
         if !own.uids.is_empty() {
             return Some(plan.user_namespace(own));
         }
-        if let Some(maps) = IdMaps::of(self.spec) {
+        if let Some(maps) = IdMaps::of(self.spec()) {
             return Some(plan.user_namespace(maps));
         }
-        let joined = Namespaces::of(self.spec).joined;
+        let joined = Namespaces::of(self.spec()).joined;
         let place = joined.iter().position(|joined| joined.kind == LinuxNamespaceType::User)?;
         Some(plan.slot(Descriptor::Joined(place)))
     }
 
     fn has_own_mounts(&self) -> bool {
-        Namespaces::of(self.spec).is_new(LinuxNamespaceType::Mount)
+        Namespaces::of(self.spec()).is_new(LinuxNamespaceType::Mount)
     }
 
     fn propagation(&self) -> Option<u64> {
-        let name = self.spec.linux().as_ref()?.rootfs_propagation().as_ref()?;
+        let name = self.spec().linux().as_ref()?.rootfs_propagation().as_ref()?;
         mount_options::propagation(name)
     }
 
-    fn mounts(&self) -> &[Mount] {
-        self.spec.mounts().as_deref().unwrap_or_default()
-    }
-
-    pub fn push_mount(&self, plan: &mut Plan, trees: &mut TreeOpener, mount: &Mount, index: usize) -> Result<()> {
-        let mut options = mounts::options(mount, index)?;
+    pub fn push_mount(&self, plan: &mut Plan, trees: &mut TreeOpener, given: MountEntry) {
+        let MountEntry { index, mount, options } = given;
+        let mut options = options.clone();
         let target = mount.destination().clone();
         let entry = Some(index);
         let readonly = options.attr_set & mount_options::MOUNT_ATTR_RDONLY;
         if options.copy_up || self.made_readonly_later(&target, &options) {
             options.attr_set &= !mount_options::MOUNT_ATTR_RDONLY;
         }
-        let id_map =
-            options.idmap.and_then(|extent| Some((self.mount_maps(plan, mount)?, extent == Extent::Recursive)));
+        let id_map = options.idmap.and_then(|extent| {
+            Some(TreeIdMap { namespace: self.mount_maps(plan, mount)?, recursive: extent == Extent::Recursive })
+        });
         match (options.bind, options.remount) {
             (_, true) => push_remount(plan, &options, &target, entry),
             (Some(bind), _) => {
@@ -122,7 +136,7 @@ impl Root<'_> {
                 plan.push(Step::Attach { slot, source: path, target: target.clone(), attributes, entry });
             }
             (None, _) => {
-                let id_map = id_map.map(|(slot, _)| slot);
+                let id_map = id_map.map(|map| map.namespace);
                 plan.push(new_filesystem(mount, &options, target.clone(), id_map, entry));
                 if let Some(flags) = options.versions_flags() {
                     plan.push(Step::CountVersions { target: target.clone(), flags, entry });
@@ -136,7 +150,6 @@ impl Root<'_> {
         for flags in options.propagation {
             plan.push(Step::MountPropagation { target: target.clone(), flags, entry });
         }
-        Ok(())
     }
 
     /// A read-only /dev must be filled first.
@@ -151,15 +164,16 @@ impl Root<'_> {
         if !self.has_own_mounts() {
             return false;
         }
-        !self.mounts().iter().rfind(|mount| on_dev(mount)).is_some_and(mounts::is_bind)
+        !self.config.mounts().rfind(|entry| on_dev(entry.mount)).is_some_and(|entry| entry.is_bind())
     }
 
-    pub fn push_devices(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
+    pub fn push_devices(&self, plan: &mut Plan, trees: &mut TreeOpener) {
         if self.owns_dev() {
             let listed = self.listed_devices();
             for (path, major, minor) in DEFAULT_DEVICES {
                 if !listed.iter().any(|device| device.path() == Path::new(path)) {
-                    self.push_device(plan, trees, Path::new(path), libc::S_IFCHR | 0o666, (major, minor), (0, 0));
+                    let mode = libc::S_IFCHR | 0o666;
+                    self.push_device(plan, trees, Node { path: Path::new(path), mode, major, minor, uid: 0, gid: 0 });
                 }
             }
             for device in listed {
@@ -168,38 +182,35 @@ impl Root<'_> {
                     LinuxDeviceType::P => libc::S_IFIFO,
                     _ => libc::S_IFCHR,
                 };
-                let mode = kind | (device.file_mode().unwrap_or(0o666) & 0o7777);
-                let number = (device.major() as u32, device.minor() as u32);
-                let owner = (device.uid().unwrap_or(0), device.gid().unwrap_or(0));
-                self.push_device(plan, trees, device.path(), mode, number, owner);
+                let node = Node {
+                    path: device.path(),
+                    mode: kind | (device.file_mode().unwrap_or(0o666) & 0o7777),
+                    major: device.major() as u32,
+                    minor: device.minor() as u32,
+                    uid: device.uid().unwrap_or(0),
+                    gid: device.gid().unwrap_or(0),
+                };
+                self.push_device(plan, trees, node);
             }
             for (name, target) in DEFAULT_LINKS {
                 plan.push(Step::Symlink { parent: "/dev".into(), name: name.into(), target: target.into() });
             }
         }
-        for (index, mount) in self.mounts().iter().enumerate().filter(|(_, mount)| on_dev(mount)) {
-            if self.made_readonly_later(mount.destination(), &mounts::options(mount, index)?) {
+        for MountEntry { index, mount, options } in self.config.mounts().filter(|entry| on_dev(entry.mount)) {
+            if self.made_readonly_later(mount.destination(), options) {
                 let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
                 let target = mount.destination().clone();
                 plan.push(Step::Remount { target, attributes, entry: Some(index) });
             }
         }
-        Ok(())
     }
 
     fn listed_devices(&self) -> &[LinuxDevice] {
-        self.spec.linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default()
+        self.spec().linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default()
     }
 
-    fn push_device(
-        &self,
-        plan: &mut Plan,
-        trees: &mut TreeOpener,
-        path: &Path,
-        mode: u32,
-        device: (u32, u32),
-        (uid, gid): (u32, u32),
-    ) {
+    fn push_device(&self, plan: &mut Plan, trees: &mut TreeOpener, node: Node) {
+        let Node { path, mode, major, minor, uid, gid } = node;
         if self.bind_devices && mode & libc::S_IFMT != libc::S_IFIFO {
             let slot = trees.open(plan, BindSource::single(path));
             let (source, target) = (path.to_owned(), path.to_owned());
@@ -208,12 +219,12 @@ impl Root<'_> {
         }
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let device = if mode & libc::S_IFMT == libc::S_IFIFO { (0, 0) } else { device };
+        let device = if mode & libc::S_IFMT == libc::S_IFIFO { (0, 0) } else { (major, minor) };
         plan.push(Step::MakeNode { parent, name, mode, device, uid, gid });
     }
 
     pub fn push_masks(&self, plan: &mut Plan) {
-        let Some(linux) = self.spec.linux() else { return };
+        let Some(linux) = self.spec().linux() else { return };
         for path in linux.masked_paths().iter().flatten() {
             plan.push(Step::Mask(path.into()));
         }
@@ -224,10 +235,10 @@ impl Root<'_> {
 
     /// The working directory, and the move into the root.
     pub fn push_bottom(&self, plan: &mut Plan) -> Result<()> {
-        if let Some(process) = self.spec.process() {
+        if let Some(process) = self.spec().process() {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
         }
-        let readonly = self.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
+        let readonly = self.spec().root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
         if !self.has_own_mounts() {
             plan.push(Step::Chroot);
             return Ok(());

@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::namespaces::{self, Namespaces};
-use super::{Config, hooks, mounts};
+use super::{Config, hooks};
 use crate::error::{Error, Result, reason};
 use crate::security::{labels, seccomp};
 
@@ -33,11 +33,11 @@ pub(super) fn check(config: &Config) -> Result<()> {
     labels::check_host_mounts(config.spec())?;
     crate::network::check(config)?;
     crate::rdt::check(config.spec())?;
-    for (index, mount) in config.spec().mounts().iter().flatten().enumerate() {
-        if mounts::is_bind(mount)
-            && let Some(source) = mount.source()
+    for entry in config.mounts() {
+        if entry.is_bind()
+            && let Some(source) = entry.mount.source()
         {
-            let path = format!("mounts[{index}].source");
+            let path = format!("mounts[{}].source", entry.index);
             source.metadata().map_err(|error| fault(&path, source, &error, "a file or directory to bind"))?;
         }
     }

@@ -44,7 +44,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Context, Error, Result};
+use mount_options::MountOptions;
+use mounts::MountEntry;
 use networks::Networks;
+use validate::Normalized;
 
 pub use change::Change;
 pub use oci_spec::runtime as oci;
@@ -62,6 +65,8 @@ pub struct Config {
     json: String,
     bundle: Option<PathBuf>,
     rootfs: PathBuf,
+    /// Of each entry of `mounts`.
+    mount_options: Vec<MountOptions>,
     networks: Networks,
     /// See [`capabilities::report`].
     unknown_capabilities: Vec<String>,
@@ -101,9 +106,9 @@ impl Config {
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
         let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        let (spec, rootfs, unknown_capabilities) = checked;
+        let Checked { spec, normalized: Normalized { rootfs, mount_options }, unknown_capabilities } = checked;
         let networks = Networks::default();
-        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, networks, unknown_capabilities })
+        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, mount_options, networks, unknown_capabilities })
     }
 
     /// The same configuration with networks and routes, which `config.json` has no place for (docs/networks.md).
@@ -146,6 +151,13 @@ impl Config {
         &self.spec
     }
 
+    /// The entries of `mounts` with their parsed options, in their order.
+    pub fn mounts(&self) -> impl DoubleEndedIterator<Item = MountEntry<'_>> + ExactSizeIterator {
+        let mounts = self.spec.mounts().as_deref().unwrap_or_default();
+        let entries = mounts.iter().zip(&self.mount_options).enumerate();
+        entries.map(|(index, (mount, options))| MountEntry { index, mount, options })
+    }
+
     pub fn networks(&self) -> &Networks {
         &self.networks
     }
@@ -165,7 +177,11 @@ impl Config {
     }
 }
 
-type Checked = (oci::Spec, PathBuf, Vec<String>);
+struct Checked {
+    spec: oci::Spec,
+    normalized: Normalized,
+    unknown_capabilities: Vec<String>,
+}
 
 fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Checked> {
     let mut unknown_capabilities = Vec::new();
@@ -181,8 +197,8 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     }
     intel_rdt::respell(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
-    let rootfs = validate::normalize(&mut spec, bundle, rootfs)?;
-    Ok((spec, rootfs, unknown_capabilities))
+    let normalized = validate::normalize(&mut spec, bundle, rootfs)?;
+    Ok(Checked { spec, normalized, unknown_capabilities })
 }
 
 /// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.

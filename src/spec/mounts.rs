@@ -26,9 +26,25 @@ const HARMLESS_IN_PROC: [&str; 10] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
+/// An entry of `mounts`, with its options as they were parsed when the configuration was read.
+#[derive(Clone, Copy, Debug)]
+pub struct MountEntry<'a> {
+    /// Its place in the array.
+    pub index: usize,
+    pub mount: &'a oci::Mount,
+    pub options: &'a MountOptions,
+}
+
+impl MountEntry<'_> {
+    /// Whether the options say so, or the type does.
+    pub fn is_bind(&self) -> bool {
+        self.options.bind.is_some()
+    }
+}
+
 /// The options of `mounts[index]`, with what its type implies: `bind` may be said by the type alone, and
 /// `ro` of a file system on a block device goes to the superblock as well.
-pub fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
+fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     let given = mount.options().as_deref().unwrap_or_default();
     let mut parsed = mount_options::parse(given, format_args!("mounts[{index}].options"))?;
     let kind = mount.typ().as_deref().unwrap_or_default();
@@ -51,20 +67,14 @@ pub fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     Ok(parsed)
 }
 
-/// Whether options say so, or the type does.
-pub fn is_bind(mount: &oci::Mount) -> bool {
-    let says = |option: &String| matches!(option.as_str(), "bind" | "rbind");
-    mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(says)
-}
-
 /// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
-/// the source of a bind mount absolute (it is relative to the bundle).
+/// the source of a bind mount absolute (it is relative to the bundle). Returns its options.
 pub(super) fn normalize(
     mount: &mut oci::Mount,
     index: usize,
     bundle: Option<&Path>,
     namespaces: &Namespaces,
-) -> Result<()> {
+) -> Result<MountOptions> {
     let at = |name: &str| format!("mounts[{index}].{name}");
     let parsed = options(mount, index)?;
 
@@ -88,9 +98,10 @@ pub(super) fn normalize(
         ));
     }
     if parsed.bind.is_some() {
-        settle_bind(mount, index, &parsed, bundle)
+        settle_bind(mount, index, &parsed, bundle)?;
+        Ok(parsed)
     } else if parsed.remount {
-        Ok(())
+        Ok(parsed)
     } else if kind.is_empty() || kind == "none" {
         Err(Error::config(
             &at("type"),
@@ -99,7 +110,7 @@ pub(super) fn normalize(
     } else if kind.contains('/') || kind.len() > 64 {
         Err(Error::config(&at("type"), format!("{kind:?} is not a file system type; expected one like \"tmpfs\"")))
     } else {
-        Ok(())
+        Ok(parsed)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::mount_options::MountOptions;
 use super::namespaces::{self, Namespaces};
 use super::{
     devices, hooks, idmap, intel_rdt, labels, memory_policy, mounts, net_devices, oci, paths, resources, seccomp,
@@ -9,8 +10,15 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// Checks all fields, makes the paths of mounts plain, and answers the root file system.
-pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<PathBuf> {
+/// What is known of a document that has been checked.
+pub(super) struct Normalized {
+    pub rootfs: PathBuf,
+    /// Of each entry of `mounts`.
+    pub mount_options: Vec<MountOptions>,
+}
+
+/// Checks all fields and makes the paths of mounts plain.
+pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Normalized> {
     check_version(spec.version())?;
     let rootfs = root(spec, bundle, rootfs)?;
     namespaces::check(spec)?;
@@ -18,9 +26,9 @@ pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Opt
     if let Some(process) = spec.process() {
         validate_process::check(process, "process.")?;
     }
-    for (index, mount) in spec.mounts_mut().iter_mut().flatten().enumerate() {
-        mounts::normalize(mount, index, bundle, &namespaces)?;
-    }
+    let mounts = spec.mounts_mut().iter_mut().flatten().enumerate();
+    let mount_options =
+        mounts.map(|(index, mount)| mounts::normalize(mount, index, bundle, &namespaces)).collect::<Result<_>>()?;
     hooks::check(spec)?;
     if let Some(annotations) = spec.annotations()
         && annotations.contains_key("")
@@ -45,7 +53,7 @@ pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Opt
     idmap::check(spec, &namespaces)?;
     net_devices::check(spec, &namespaces)?;
     sysctl::check(spec, &namespaces)?;
-    Ok(rootfs)
+    Ok(Normalized { rootfs, mount_options })
 }
 
 fn root(spec: &oci::Spec, bundle: Option<&Path>, given: Option<PathBuf>) -> Result<PathBuf> {

@@ -108,9 +108,9 @@ class RuntimeHandle(Handle):
         return states
 
     def explain(self, config: Config, *, options: Optional[ProcessOptions] = None) -> Dict[str, Any]:
-        """The plan by which this runtime would create a container: the same steps, in the same order. Makes nothing.
+        """Lists every step of :meth:`Runtime.create` with this configuration and these options, without executing one.
 
-        :meth:`Config.explain` gives it for default options. Names of steps may change between versions.
+        :meth:`Config.explain` assumes default options. Names of steps may change between versions.
 
         :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`.
         """
