@@ -89,7 +89,7 @@ impl Plan {
         if offset == 0 || offset >= self.header.len {
             return Err(EPROTO);
         }
-        // SAFETY: within the block, which the host ends with a NUL byte.
+        // SAFETY: within the block, which the caller ends with a NUL byte.
         Ok(unsafe { Path::new(self.base.add(offset as usize)) })
     }
 

@@ -124,7 +124,7 @@ pub fn exec(step: &steps::Exec) -> Errno {
     if let Some(file) = step.file {
         return execve(file.as_ptr(), argv, envp);
     }
-    // SAFETY: validated by the host: argv has at least one entry.
+    // SAFETY: validated by the caller: argv has at least one entry.
     let name = unsafe { Str::new(*argv) };
     if name.bytes().contains(&b'/') {
         return execve(name.as_ptr(), argv, envp);

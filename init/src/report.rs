@@ -1,4 +1,4 @@
-//! What init says: to the host over the control socket, later to the starter over exec.fifo.
+//! What init says: to the caller over the control socket, later to the starter over exec.fifo.
 
 use super::sys::{self, EPROTO, Errno, Result};
 use super::wire::{self, MESSAGE_LEN, MESSAGE_TEXT, Message};
@@ -32,7 +32,7 @@ impl Report {
         let _ = self.send(wire::FAILED, errno.0, None);
     }
 
-    /// Waits for the host's word. The socket closing means that the host is gone: there is nothing left to do.
+    /// Waits for the caller's answer. If the socket closes, the caller is gone, and so is the reason to go on.
     pub fn wait_for_go(&self) -> Result<()> {
         let mut word = [0u8; 1];
         match sys::read(self.fd, &mut word)? {

@@ -100,7 +100,7 @@ fn prctl(option: u32, value: usize) -> Result<()> {
     super::sys::prctl(option, value, 0).map(|_| ())
 }
 
-/// Brings the descriptors into order: what the host leaked is closed, 0, 1, 2 and the extra ones are in place, and
+/// Brings the descriptors into order: what the caller left open is closed, 0, 1, 2 and the extra ones are in place, and
 /// all slots lie above them and close on exec.
 pub fn arrange_descriptors(plan: Plan) -> Result<()> {
     let (keep, low, slots) = (plan.keep()?, plan.low()?, plan.slots()?);

@@ -266,6 +266,14 @@ macro_rules! views {
             }
         )*
 
+        /// Reads the next step without running it: so tests know that it can be read.
+        pub fn read_next(words: &mut Words) -> Result<Op> {
+            match words.next()? {
+                $($name::NUMBER => $name::read(words).map(|_| Op::$name),)*
+                _ => Err(EPROTO),
+            }
+        }
+
         /// Runs the next step.
         pub fn run_next(words: &mut Words, init: &mut Init) -> Result<()> {
             match words.next()? {

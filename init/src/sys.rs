@@ -271,7 +271,7 @@ fn default_action() -> kernel::kernel_sigaction {
     unsafe { core::mem::zeroed() }
 }
 
-/// Every signal to its default action and unblocked, whatever the host's thread had.
+/// Every signal to its default action and unblocked, whatever the caller's thread had.
 pub fn reset_signals() {
     let default = default_action();
     for signal in 1..=64 {

@@ -7,7 +7,7 @@ use super::sys::*;
 use super::tree::{self, Top};
 use super::{steps, wire};
 
-/// Opens a terminal in the devpts of the container, sends its master to the host, and takes the other side as
+/// Opens a terminal in the devpts of the container, sends its master to the caller, and takes the other side as
 /// controlling terminal and standard descriptors.
 pub fn open(report: &Report, multiplexer: Top, dev: Top, step: &steps::Terminal) -> Result<()> {
     let master = open_master(multiplexer, step.multiplexer.path.as_str())?;

@@ -32,7 +32,7 @@ wire_struct! {
         pub low: u32,
         pub low_count: u32,
         /// `[i32; keep_count]`, ascending and without duplicates: all inherited descriptors. Everything else that the
-        /// host leaked is closed before the first step.
+        /// caller left open is closed before the first step.
         pub keep: u32,
         pub keep_count: u32,
     }
@@ -103,7 +103,7 @@ wire_constants! {
     LISTENER_FD = 9;
 }
 
-/// The host's answer: one byte.
+/// The caller's answer: one byte.
 pub const GO: u8 = b'g';
 
 /// Exit status of an init that could not do its work (it has told the reason on its socket).

@@ -237,7 +237,7 @@ impl Block {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use berth_init::fields::{CopyUp, Numbers, Place, Slot, Words};
     use berth_init::plan::{Plan, Refusal};
     use berth_init::steps;
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     /// What init finds in what the planner wrote.
-    fn decoded(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Plan {
+    pub fn decoded(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Plan {
         plan_of(&encode(steps, slots, low).unwrap().bytes).unwrap()
     }
 

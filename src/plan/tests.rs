@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use berth_init::fields::Words;
+use berth_init::steps::read_next;
 use serde_json::json;
 
-use super::{Create, Plan, Step, create};
+use super::{Create, Plan, Program, Step, create, netlink_socket, program};
 use crate::cgroup::Layout;
 use crate::spec::Config;
 
@@ -222,4 +224,48 @@ fn an_entry_of_mounts_is_named_by_its_steps() {
     assert_eq!(plan.user_namespaces.len(), 1);
     let made = plan.explain()["user_namespaces"][0]["text"].clone();
     assert_eq!(made, "making a user namespace with the uids 0 1000 10 and the gids 0 1000 10");
+}
+
+/// The operations that init finds in the bytes of a plan.
+fn read_by_init(plan: &Plan) -> Vec<String> {
+    let decoded = super::encode::tests::decoded(&plan.steps, &[-1; 16], &[]);
+    let mut words = Words::new(decoded);
+    let mut next = |_| format!("{:?}", read_next(&mut words).unwrap());
+    (0..decoded.header().step_count).map(&mut next).collect()
+}
+
+#[test]
+fn init_reads_each_step_as_it_was_packed() {
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 10 }]);
+    let full = with(&[
+        ("/hostname", json!("a")),
+        ("/domainname", json!("b")),
+        ("/hooks", json!({ "createRuntime": [{ "path": "/bin/true" }] })),
+        ("/process/env", json!([])),
+        ("/process/user/additionalGids", json!([1, 2, 3])),
+        ("/process/noNewPrivileges", json!(false)),
+        ("/linux/sysctl", json!({ "net.ipv4.ip_forward": "1" })),
+        ("/linux/personality", json!({ "domain": "LINUX32" })),
+        ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "0-70" })),
+        ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" })),
+        ("/linux/rootfsPropagation", json!("shared")),
+        ("/mounts/-", json!({ "destination": "/a", "type": "bind", "source": "/", "options": ["rbind", "ro", "rslave"] })),
+        ("/mounts/-", json!({ "destination": "/b", "type": "tmpfs", "options": ["tmpcopyup", "ro", "iversion"] })),
+        ("/mounts/-", json!({ "destination": "/b", "options": ["remount", "size=1m", "lazytime"] })),
+    ]);
+    let user = with(&[
+        ("/linux/namespaces/-", json!({ "type": "user" })),
+        ("/linux/namespaces/-", json!({ "type": "time" })),
+        ("/linux/uidMappings", map.clone()),
+        ("/linux/gidMappings", map),
+        ("/linux/timeOffsets", json!({ "boottime": { "secs": 1 } })),
+    ]);
+    let args = ["x".to_owned()];
+    let program = program(&Program { file: "/bin/x", args: &args, env: &[], namespaces: libc::CLONE_NEWNS as u64 });
+    let affinity = Plan { steps: vec![Step::CpuAffinity("0,65".into()), Step::MoveRoot], ..Plan::default() };
+    for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), affinity] {
+        let planned: Vec<String> =
+            plan.steps.iter().map(|step| step.explain()["op"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(read_by_init(&plan), planned);
+    }
 }

@@ -31,7 +31,7 @@ pub fn new_session_keyring() -> Result<()> {
     call!(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
 }
 
-/// Forgets which processors and which realtime policy the host's thread was bound to.
+/// Resets the CPU affinity and a realtime policy that the caller's thread has passed on.
 pub fn reset_scheduling() {
     const REALTIME: [u32; 3] = [kernel::SCHED_FIFO, kernel::SCHED_RR, kernel::SCHED_DEADLINE];
     let all = [u64::MAX; 128];
