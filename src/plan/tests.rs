@@ -249,7 +249,10 @@ fn init_reads_each_step_as_it_was_packed() {
         ("/linux/memoryPolicy", json!({ "mode": "MPOL_BIND", "nodes": "0-70" })),
         ("/linux/seccomp", json!({ "defaultAction": "SCMP_ACT_ALLOW" })),
         ("/linux/rootfsPropagation", json!("shared")),
-        ("/mounts/-", json!({ "destination": "/a", "type": "bind", "source": "/", "options": ["rbind", "ro", "rslave"] })),
+        (
+            "/mounts/-",
+            json!({ "destination": "/a", "type": "bind", "source": "/", "options": ["rbind", "ro", "rslave"] }),
+        ),
         ("/mounts/-", json!({ "destination": "/b", "type": "tmpfs", "options": ["tmpcopyup", "ro", "iversion"] })),
         ("/mounts/-", json!({ "destination": "/b", "options": ["remount", "size=1m", "lazytime"] })),
     ]);
