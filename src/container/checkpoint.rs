@@ -20,6 +20,7 @@ use crate::process::duplicate;
 use crate::spawn::ExitStatus;
 use crate::spec::Config;
 use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::LinuxNamespaceType;
 
 /// A checkpoint under way, as the record has it: whoever comes after a killed host puts back in order what CRIU, which
 /// dies with it, has left.
@@ -48,7 +49,9 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "running or paused")),
         };
         let config = self.config(&record)?;
-        criu::check_namespaces(&Namespaces::of(config.spec()))?;
+        let namespaces = Namespaces::of(config.spec());
+        criu::check_namespaces(&namespaces)?;
+        options.cgroup_mode.check(&namespaces)?;
         let images = ImageDir::make(&options.images, "image directory")?;
         let before = record.clone();
         let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
@@ -202,7 +205,8 @@ impl Dump<'_> {
         let init = self.init()?;
         let kind = if options.pre_dump { Kind::PreDump } else { Kind::Dump };
         let mut external = self.externals()?.of_running(init)?;
-        for joined in &Namespaces::of(self.config.spec()).joined {
+        let namespaces = Namespaces::of(self.config.spec());
+        for joined in &namespaces.joined {
             external.extend(criu::namespace_dumped(joined)?);
         }
         let rpc = Options {
@@ -226,7 +230,8 @@ impl Dump<'_> {
             cgroup_mode: Some(options.cgroup_mode.message().into()),
             cgroup_controllers: self.own_hierarchies(init)?,
             external,
-            empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
+            empty_namespaces: (options.empty_network && namespaces.is_new(LinuxNamespaceType::Network))
+                .then_some(libc::CLONE_NEWNET as u32),
             freeze_cgroup: self.freezer(),
             lazy_pages: Some(options.lazy_pages),
             orphan_pts_master: Some(true),

@@ -255,7 +255,8 @@ impl Container {
             id_maps::write(init.pid(), &maps, self.runtime.settings.setup_timeout)?;
         }
         self.delegate(config, cgroup, init.pid())?;
-        network::set_up(config, record.network.as_mut(), init.pid(), &self.network_pin(), deadline)?;
+        let namespace = || network::of_process(init.pid());
+        network::set_up(config, record.network.as_mut(), namespace, &self.network_pin(), deadline)?;
         if plan.forks() || plan.waits_for(Barrier::Attached) {
             init.go()?;
         }

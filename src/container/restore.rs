@@ -19,7 +19,8 @@ use crate::cgroup::{self, Cgroup};
 use crate::children::{self, ChildExit};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
-    self, CgroupMode, CriuLog, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start, Swrk,
+    self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start,
+    Swrk,
 };
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
@@ -54,10 +55,7 @@ impl Container {
         if namespaces.is_new(LinuxNamespaceType::User) {
             images.check_searchable()?;
         }
-        if options.cgroup_mode == CgroupMode::Ignore && namespaces.is_new(LinuxNamespaceType::Cgroup) {
-            let message = "the cgroup mode \"ignore\" makes no cgroup namespace, but the configuration has one";
-            return Err(Error::invalid_argument(message));
-        }
+        options.cgroup_mode.check(&namespaces)?;
         let terminal = process_of(config)?.terminal().unwrap_or(false);
         options.process.check(terminal)?;
         check_streams(&descriptors, options, terminal)?;
@@ -263,7 +261,7 @@ impl Work<'_> {
 
     fn request(
         &self,
-        sources: &[(PathBuf, PathBuf)],
+        sources: &[ExternalSource],
         record: &Record,
         [images, work]: &[OwnedFd; 2],
         inherited: &[(String, RawFd)],
@@ -296,13 +294,13 @@ impl Work<'_> {
             notify: Some(true),
             root: Some(record.inputs.rootfs.to_string_lossy().into_owned()),
             auto_dedup: Some(options.auto_dedup),
-            veths: if options.empty_network { Vec::new() } else { veths.chain(more).collect() },
+            veths: if self.network_is_dumped() { veths.chain(more).collect() } else { Vec::new() },
             cgroup_roots: self.cgroup_roots(pid, &record.inputs.cgroup.paths)?,
             restore_sibling: Some(true),
             inherit_fds: inherit_fds.collect(),
             cgroup_mode: Some(options.cgroup_mode.message().into()),
-            external: sources.iter().map(criu::restored).collect(),
-            empty_namespaces: options.empty_network.then_some(libc::CLONE_NEWNET as u32),
+            external: sources.iter().map(ExternalSource::text).collect(),
+            empty_namespaces: self.has_empty_network().then_some(libc::CLONE_NEWNET as u32),
             join_namespaces: join.collect(),
             lazy_pages: Some(options.lazy_pages),
             orphan_pts_master: Some(true),
@@ -357,6 +355,7 @@ impl Work<'_> {
                 // Known to whoever deletes it, from here on.
                 record.init = Some(restored_init(pid)?);
                 self.container.directory.write(record)?;
+                self.set_up_network(pid, record)?;
                 self.made.by_hooks = true;
                 for kind in [Hook::Prestart, Hook::CreateRuntime] {
                     self.container.run_hooks(kind, self.config, record, Status::Creating, &Place::Host)?;
@@ -364,7 +363,7 @@ impl Work<'_> {
                 Ok(())
             }
             ("network-unlock", _) => match &record.network {
-                Some(journal) if !self.options.empty_network => network::adopt(journal),
+                Some(journal) if self.network_is_dumped() => network::adopt(journal),
                 _ => Ok(()),
             },
             ("orphan-pts-master", _) => {
@@ -399,6 +398,36 @@ impl Work<'_> {
                 })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The container has a new network namespace, and it starts empty.
+    fn has_empty_network(&self) -> bool {
+        self.options.empty_network && self.namespaces.is_new(LinuxNamespaceType::Network)
+    }
+
+    fn joined_network(&self) -> Option<&File> {
+        let mut joined = self.namespaces.joined.iter().zip(self.joined);
+        joined.find(|(joined, _)| joined.kind == LinuxNamespaceType::Network).map(|(_, file)| file)
+    }
+
+    /// CRIU makes its links from the images.
+    fn network_is_dumped(&self) -> bool {
+        !self.options.empty_network && self.joined_network().is_none()
+    }
+
+    /// What the images do not have of the network is made as create makes it.
+    fn set_up_network(&self, pid: i32, record: &mut Record) -> Result<()> {
+        let (pin, deadline) = (self.container.network_pin(), self.container.runtime.setup_deadline());
+        let journal = record.network.as_mut();
+        match self.joined_network() {
+            Some(file) => {
+                let duplicate = || file.try_clone().map(OwnedFd::from);
+                let namespace = || duplicate().map_err(|error| Error::io(&error, "duplicating a network namespace"));
+                network::set_up(self.config, journal, namespace, &pin, deadline)
+            }
+            None if self.has_empty_network() => network::set_up_empty(journal, pid, &pin, deadline),
+            None => Ok(()),
         }
     }
 

@@ -104,16 +104,19 @@ impl Externals {
     }
 
     /// For a restore: what each name stands for.
-    pub fn of_host(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
+    pub fn of_host(&self) -> Result<Vec<ExternalSource>> {
         let table = identity::read_proc("self/mountinfo")?.unwrap_or_default();
         let points: BTreeSet<PathBuf> = table.lines().filter_map(mount_point).map(|(_, point)| point).collect();
         let mut externals = Vec::new();
         for bound in &self.bound {
-            externals.push((bound.target.clone(), bound.source.clone()));
-            let below = points.iter().filter(|point| bound.recursive && point.starts_with(&bound.source));
-            for point in below.filter(|point| **point != bound.source) {
-                let suffix = point.strip_prefix(&bound.source).unwrap_or(Path::new(""));
-                externals.push((bound.target.join(suffix), point.clone()));
+            // Mount points and CRIU's own comparisons know no "x/..", "." and symlinks.
+            let source = bound.source.canonicalize().unwrap_or_else(|_| bound.source.clone());
+            let below = points.iter().filter(|point| bound.recursive && point.starts_with(&source));
+            let below: Vec<&PathBuf> = below.filter(|point| **point != source).collect();
+            externals.push(ExternalSource { name: bound.target.clone(), source: source.clone() });
+            for point in below {
+                let suffix = point.strip_prefix(&source).unwrap_or(Path::new(""));
+                externals.push(ExternalSource { name: bound.target.join(suffix), source: point.clone() });
             }
         }
         Ok(externals)
@@ -124,9 +127,20 @@ fn dumped(point: &Path, name: &Path) -> String {
     format!("mnt[{}]:{}", point.display(), name.display())
 }
 
-/// As CRIU wants it.
-pub fn restored((name, source): &(PathBuf, PathBuf)) -> String {
-    format!("mnt[{}]:{}", name.display(), source.display())
+/// What an external mount stands for at a restore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalSource {
+    /// What the images call it.
+    pub name: PathBuf,
+    /// On the host, without symlinks.
+    pub source: PathBuf,
+}
+
+impl ExternalSource {
+    /// As CRIU wants it.
+    pub fn text(&self) -> String {
+        format!("mnt[{}]:{}", self.name.display(), self.source.display())
+    }
 }
 
 /// Of a line of mountinfo (proc_pid_mountinfo(5)) the mount's id and where it is.
@@ -243,7 +257,8 @@ mod tests {
 
     #[test]
     fn names_are_the_configurations_and_sources_the_hosts() {
-        let found: Vec<String> = Externals::of(&plan()).unwrap().of_host().unwrap().iter().map(restored).collect();
+        let found: Vec<String> =
+            Externals::of(&plan()).unwrap().of_host().unwrap().iter().map(ExternalSource::text).collect();
         assert_eq!(found[0], "mnt[/data]:/srv/a b");
         assert_eq!(found[1], "mnt[/deep]:/proc");
         assert_eq!(found.last().unwrap(), "mnt[/proc/kcore]:/dev/null");

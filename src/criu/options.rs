@@ -9,7 +9,8 @@ use super::message;
 use crate::error::{Error, Result};
 use crate::process::ProcessOptions;
 use crate::security::labels::{self, Module};
-use crate::spec::oci;
+use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::{self, LinuxNamespaceType};
 
 /// How long CRIU may take if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -34,6 +35,15 @@ pub enum CgroupMode {
 }
 
 impl CgroupMode {
+    /// Whether a container with these namespaces can be dumped, and restored, in this mode.
+    pub(crate) fn check(self, namespaces: &Namespaces) -> Result<()> {
+        if self == CgroupMode::Ignore && namespaces.is_new(LinuxNamespaceType::Cgroup) {
+            let message = "the cgroup mode \"ignore\" makes no cgroup namespace, but the configuration has one";
+            return Err(Error::invalid_argument(message));
+        }
+        Ok(())
+    }
+
     pub(crate) fn message(self) -> message::CgroupMode {
         match self {
             CgroupMode::Soft => message::CgroupMode::Soft,

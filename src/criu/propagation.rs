@@ -19,7 +19,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::Mode;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use super::ImageDir;
+use super::{ExternalSource, ImageDir};
 use crate::error::{Context, Result};
 use crate::identity;
 use crate::spawn;
@@ -62,7 +62,7 @@ pub struct Propagation {
 impl Propagation {
     /// By the images and the sources that the configuration has for the names in them. A table that is none is left to CRIU,
     /// which says what is wrong with it.
-    pub fn of(images: &ImageDir, sources: &[(PathBuf, PathBuf)], root: &Path) -> Result<Propagation> {
+    pub fn of(images: &ImageDir, sources: &[ExternalSource], root: &Path) -> Result<Propagation> {
         let mut tables = Vec::new();
         for name in images.names()? {
             let Some(name) = name.to_str().ok().filter(|name| name.starts_with("mountpoints-")) else { continue };
@@ -73,7 +73,7 @@ impl Propagation {
             }
         }
         let sources: BTreeMap<&Path, &Path> =
-            sources.iter().map(|(name, source)| (name.as_path(), source.as_path())).collect();
+            sources.iter().map(|external| (external.name.as_path(), external.source.as_path())).collect();
         let source = |entry: &Entry| match text(&entry.name) {
             name if !name.as_os_str().is_empty() => sources.get(name).copied(),
             _ if entry.point == b"/" => Some(root),

@@ -12,39 +12,61 @@ use crate::plan::{Attributes, Descriptor, Plan, Step};
 
 pub struct Root {
     path: PathBuf,
-    /// Mount points that are not there, and whether they are to be directories.
-    missing: Vec<(PathBuf, bool)>,
-    /// Files that are to be seen in the place of others.
-    instead: Vec<(PathBuf, PathBuf)>,
+    missing: Vec<MissingPoint>,
+    instead: Vec<Replacement>,
+}
+
+/// A mount point that is not there.
+#[derive(Debug, PartialEq)]
+struct MissingPoint {
+    /// The source of the bind mount on which it lies. None: the root filesystem.
+    source: Option<PathBuf>,
+    /// From there.
+    path: PathBuf,
+    directory: bool,
+}
+
+/// A file that is to be seen in the place of another.
+struct Replacement {
+    file: PathBuf,
+    of: PathBuf,
+}
+
+/// A mount of the container, where others may lie.
+struct Covering<'a> {
+    target: &'a Path,
+    /// Where its content is on the host, if it is a bind mount.
+    source: Option<&'a Path>,
 }
 
 impl Root {
     /// By the plan of the container: create would make the missing ones, too.
     pub fn of(plan: &Plan, path: &Path) -> Result<Root> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = open(path, flags, Mode::empty()).context(|| format!("opening {}", path.display()))?;
-        let mut covered: Vec<&Path> = Vec::new();
+        let mut covering: Vec<Covering> = Vec::new();
         let mut missing = Vec::new();
         for step in &plan.steps {
-            let (target, directory) = match step {
-                Step::Mount { target, .. } => (target, true),
-                Step::Attach { source, target, .. } => (target, source.is_dir()),
+            let (target, source) = match step {
+                Step::Mount { target, .. } => (target, None),
+                Step::Attach { source, target, .. } => (target, Some(source.as_path())),
                 _ => continue,
             };
-            // What lies on another mount is there when that is: CRIU restores its content, or it is the host's.
-            let below = covered.iter().any(|mount| target != mount && target.starts_with(mount));
-            covered.push(target);
-            if below {
-                continue;
-            }
-            let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-            let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-            match openat2(&root, target, how) {
-                Ok(_) => {}
-                Err(Errno::ENOENT) => missing.push((target.clone(), directory)),
-                Err(errno) => {
-                    return Err(errno).context(|| format!("looking for the mount point {}", target.display()));
+            let directory = source.is_none_or(Path::is_dir);
+            let below = covering.iter().filter(|mount| target != mount.target && target.starts_with(mount.target));
+            let place = match below.max_by_key(|mount| mount.target.as_os_str().len()) {
+                None => Some((None, target.as_path())),
+                // A new filesystem: CRIU restores its content.
+                Some(Covering { source: None, .. }) => None,
+                // The host's, of which nothing is in the images.
+                Some(Covering { source: Some(source), target: point }) => {
+                    target.strip_prefix(point).ok().map(|rest| (Some(*source), rest))
                 }
+            };
+            covering.push(Covering { target, source });
+            let Some((source, point)) = place else { continue };
+            if is_missing(source.unwrap_or(path), point)
+                .context(|| format!("looking for the mount point {}", target.display()))?
+            {
+                missing.push(MissingPoint { source: source.map(Path::to_owned), path: point.to_owned(), directory });
             }
         }
         Ok(Root { path: path.to_owned(), missing, instead: Vec::new() })
@@ -52,7 +74,7 @@ impl Root {
 
     /// A file of the host in the place of another.
     pub fn show_instead(&mut self, file: PathBuf, of: PathBuf) {
-        self.instead.push((file, of));
+        self.instead.push(Replacement { file, of });
     }
 
     /// In CRIU's mount namespace the root is bound on its own place; the host sees nothing of it.
@@ -62,26 +84,43 @@ impl Root {
             let slot = plan.slot(Descriptor::ByInit);
             (slot, Step::OpenTree { path: path.to_owned(), recursive, own_propagation: false, slot, entry: None })
         };
-        for (file, of) in &self.instead {
+        for Replacement { file, of } in &self.instead {
             let (slot, open) = tree(file, false);
             let (source, attributes) = (file.clone(), Attributes::default());
             steps.extend([open, Step::Attach { slot, source, target: of.clone(), attributes, entry: None }]);
         }
         let (slot, open) = tree(&self.path, true);
         steps.extend([open, Step::AttachRoot { slot, path: self.path.clone() }]);
-        for (target, directory) in &self.missing {
-            match (directory, target.parent(), target.file_name()) {
+        // Those in the root filesystem first: it is the root from here on.
+        let (inside, outside): (Vec<_>, Vec<_>) = self.missing.iter().partition(|missing| missing.source.is_none());
+        for MissingPoint { source, path, directory } in inside.into_iter().chain(outside) {
+            if let Some(source) = source {
+                // Symlinks in there must not lead out of it, to the host's own directories.
+                steps.push(Step::OpenRoot(source.clone()));
+            }
+            match (directory, path.parent(), path.file_name()) {
                 (false, Some(parent), Some(name)) => steps.push(Step::MakeNode {
-                    parent: parent.to_owned(),
+                    parent: Path::new("/").join(parent),
                     name: name.to_string_lossy().into_owned(),
                     mode: libc::S_IFREG | 0o600,
                     device: (0, 0),
                     uid: 0,
                     gid: 0,
                 }),
-                _ => steps.push(Step::MakeDirectory(target.clone())),
+                _ => steps.push(Step::MakeDirectory(Path::new("/").join(path))),
             }
         }
         steps
+    }
+}
+
+/// Whether there is nothing at `point` beneath `root`, a directory of the host.
+fn is_missing(root: &Path, point: &Path) -> nix::Result<bool> {
+    let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    match openat2(&root, point, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve)) {
+        Ok(_) => Ok(false),
+        Err(Errno::ENOENT) => Ok(true),
+        Err(errno) => Err(errno),
     }
 }

@@ -88,11 +88,12 @@ fn names(socket: &mut Socket) -> Result<Vec<String>> {
 pub(crate) fn set_up(
     config: &Config,
     journal: Option<&mut Journal>,
-    pid: i32,
+    namespace: impl FnOnce() -> Result<OwnedFd>,
     pin: &Pin,
     deadline: Deadline,
 ) -> Result<()> {
-    let mut work = journal.map(|journal| Work::open(config.networks(), journal, pid, pin, deadline)).transpose()?;
+    let open = |journal| Work::open(config.networks(), journal, namespace()?, pin, deadline);
+    let mut work = journal.map(open).transpose()?;
     if let Some(work) = &mut work {
         work.hold()?;
     }
@@ -112,6 +113,17 @@ pub(crate) fn set_up(
     Ok(())
 }
 
+/// For a restore into a new and empty network namespace, that of `pid`: brings loopback up and moves devices in, as a create
+/// does. The images have nothing of them.
+pub(crate) fn set_up_empty(journal: Option<&mut Journal>, pid: i32, pin: &Pin, deadline: Deadline) -> Result<()> {
+    let (networks, mut none) = (Networks::default(), Journal::default());
+    let mut work = Work::open(&networks, journal.unwrap_or(&mut none), of_process(pid)?, pin, deadline)?;
+    let loopback = existing(&mut work.inside, "lo")?;
+    link::set_up(&mut work.inside, &loopback, true)?;
+    work.hold()?;
+    work.move_devices()
+}
+
 /// Both sides of a network that is being made.
 struct Work<'a> {
     networks: &'a Networks,
@@ -126,11 +138,10 @@ impl Work<'_> {
     fn open<'a>(
         networks: &'a Networks,
         journal: &'a mut Journal,
-        pid: i32,
+        namespace: OwnedFd,
         pin: &'a Pin,
         deadline: Deadline,
     ) -> Result<Work<'a>> {
-        let namespace = of_process(pid)?;
         let inside = namespace::socket(namespace.as_fd(), deadline)?;
         Ok(Work { networks, journal, pin, namespace, host: Socket::host()?, inside })
     }

@@ -136,3 +136,67 @@ fn mounts_of_its_own_come_back_with_their_propagation() {
     assert_eq!(exec_shell(&restored, "cat /mnt/a/file"), "kept\n");
     end(restored);
 }
+
+/// Mount points on a bind mount lie in its source, which the images do not have: create made them, and a restore does.
+#[test]
+fn mount_points_inside_other_mounts_are_made_again() {
+    let host = host();
+    let data = host.data();
+    let (outer, inner) = (host.make_dir("outer"), host.make_dir("inner"));
+    let file = host.path("file");
+    std::fs::write(&file, "content").unwrap();
+    let mut config = counter(&data);
+    push_mount(&mut config, bind(&outer, "/mnt", &["bind"]));
+    push_mount(&mut config, bind(&inner, "/mnt/for/nested", &["bind"]));
+    push_mount(&mut config, bind(&file, "/mnt/file", &["bind"]));
+    host.dumped(&config, &data, &into(&host.images("images")));
+    std::fs::remove_dir_all(outer.join("for")).unwrap();
+    std::fs::remove_file(outer.join("file")).unwrap();
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    assert!(outer.join("for/nested").is_dir() && outer.join("file").is_file());
+    assert_eq!(exec_shell(&restored, "cat /mnt/file; ls /mnt"), "contentfile\nfor\n");
+    end(restored);
+}
+
+/// What lies in a source may have become a symlink meanwhile: nothing is made where it leads on the host.
+#[test]
+fn a_mount_point_is_not_made_where_a_symlink_leads_on_the_host() {
+    let host = host();
+    let data = host.data();
+    let (outer, inner, trap) = (host.make_dir("outer"), host.make_dir("inner"), host.make_dir("trap"));
+    let mut config = counter(&data);
+    push_mount(&mut config, bind(&outer, "/mnt", &["bind"]));
+    push_mount(&mut config, bind(&inner, "/mnt/for/nested", &["bind"]));
+    host.dumped(&config, &data, &into(&host.images("images")));
+    std::fs::remove_dir_all(outer.join("for")).unwrap();
+    std::os::unix::fs::symlink(&trap, outer.join("for")).unwrap();
+    if let Ok(restored) = host.restore(&config, &from(&host.images("images"))) {
+        end(restored);
+    }
+    assert_eq!(std::fs::read_dir(&trap).unwrap().count(), 0);
+}
+
+#[test]
+fn sources_are_found_however_they_are_written() {
+    let host = host();
+    for (index, source) in ["./data", "data/", "x/../data", "x/.././data/.", "."].into_iter().enumerate() {
+        let bundle = host.make_dir(&format!("bundle-{index}"));
+        let data = if source == "." { bundle.clone() } else { bundle.join("data") };
+        std::fs::create_dir(bundle.join("x")).unwrap();
+        std::fs::create_dir_all(&data).unwrap();
+        let mut config = with_source(&counter(&data), Path::new(source));
+        config["root"]["path"] = json!(rootfs());
+        host.write_config(&bundle, &config);
+        let config = berth::spec::Config::from_bundle(&bundle).unwrap();
+        let container = berth::Container::run(&host.runtime, &unique("s"), &config, &quiet()).unwrap();
+        counts_on(&data);
+        let images = host.images(&format!("images-{index}"));
+        checkpoint(&container, &into(&images));
+        end(container);
+        let restored = berth::Container::restore(&host.runtime, &unique("s"), &config, &from(&images))
+            .unwrap_or_else(|error| panic!("{source}: {error}\n{}", told(&error)));
+        counts_on(&data);
+        end(restored);
+    }
+}

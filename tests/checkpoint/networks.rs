@@ -258,3 +258,26 @@ fn joined_namespaces_are_joined_again() {
     end(restored);
     end(keeper);
 }
+
+/// The images have nothing of a joined namespace, and the device went back to the host with the dumped container.
+#[test]
+fn a_device_comes_back_into_a_joined_namespace() {
+    own_network();
+    ip("link add berthdev type veth peer name berthpeer");
+    let host = host();
+    let data = host.data();
+    let keeper = host.run(&sleeper(), &quiet()).unwrap();
+    let mut config = crate::support::counter(&data);
+    join_namespace(&mut config, "network", proc_of(&keeper, "ns/net").to_str().unwrap());
+    config["linux"]["netDevices"] = json!({ "berthdev": { "name": "eth5" } });
+    let there = || exec_shell(&keeper, "cat /proc/net/dev").contains("eth5:");
+    host.dumped(&config, &data, &into(&host.images("images")));
+    assert!(!there());
+    let restored = host.restored(&config, &host.images("images"));
+    counts_on(&data);
+    assert!(there());
+    end(restored);
+    assert!(!there());
+    end(keeper);
+    assert_eq!(links(), ["berthdev", "berthpeer", "lo"]);
+}

@@ -287,6 +287,12 @@ fn cgroups_below_the_containers_own_come_back() {
     counts_on(&data);
     let place = |container: &Container| std::fs::read_to_string(proc_of(container, "cgroup")).unwrap();
     let nested = place(&container).contains("/inner");
+    // It could not be restored: that is said while the container runs.
+    let ignore = CheckpointOptions { cgroup_mode: CgroupMode::Ignore, ..into(&host.images("refused")) };
+    let error = container.checkpoint(&ignore).unwrap_err();
+    assert_eq!(error.code, Code::InvalidArgument, "{error}");
+    assert!(!host.images("refused").exists());
+    counts_on(&data);
     checkpoint(&container, &into(&host.images("images")));
     end(container);
     let files = Files::of(&data);
