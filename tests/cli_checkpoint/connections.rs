@@ -125,7 +125,7 @@ fn ext_unix_sk_keeps_sockets_that_lead_out() {
 }
 
 #[test]
-fn empty_ns_leaves_the_network_behind() {
+fn links_that_are_not_libberths_are_left_behind_with_and_without_empty_ns() {
     let place = Place::new(|data| {
         let mut config = shell("ip link add mine type bridge && echo > /data/made; exec sleep 1000");
         set_capabilities(&mut config, &["CAP_NET_ADMIN", "CAP_KILL"]);
@@ -134,10 +134,11 @@ fn empty_ns_leaves_the_network_behind() {
     });
     eventually("it has its link", || place.data.join("made").exists());
     let links = || place.cli.ok(&["exec", "c1", "ls", "/sys/class/net"]);
-    place.checkpoint("whole", &["--leave-running"]);
-    place.checkpoint("empty", &["--empty-ns", "network"]);
-    place.restore("whole", &[]);
     assert_eq!(links(), "lo\nmine\n");
+    place.checkpoint("default", &["--leave-running"]);
+    place.checkpoint("empty", &["--empty-ns", "network"]);
+    place.restore("default", &[]);
+    assert_eq!(links(), "lo\n");
     place.delete();
     place.restore("empty", &["--empty-ns", "network"]);
     assert_eq!(links(), "lo\n");

@@ -17,6 +17,7 @@ mod programs;
 
 mod cgroups;
 mod connections;
+mod environment;
 mod kept;
 mod life;
 mod memory;

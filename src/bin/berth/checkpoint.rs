@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use berth::criu::{CheckpointOptions, NetworkLock, PageServer};
 use berth::{Force, Settings};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use crate::args::Global;
-use crate::images::Images;
+use crate::images::{CRIU_CONFIG, Images, criu_config};
 use crate::{Outcome, host};
 
 #[derive(Args)]
@@ -57,6 +58,9 @@ impl Checkpoint {
         let settings = Settings { criu: host::criu(global), ..host::settings(global)? };
         let container = host::container_with(settings, &self.id)?;
         let images = &self.images;
+        let config: Value = serde_json::from_str(&container.config_json()?).unwrap_or_default();
+        // As runc has it: hooks, or whoever has made a network, make it again. libberth's own links are in the images.
+        let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();
         container.checkpoint(&CheckpointOptions {
             images: images.folder()?,
             work: images.work()?,
@@ -73,7 +77,8 @@ impl Checkpoint {
             external_unix_sockets: images.ext_unix_sk,
             file_locks: images.file_locks,
             link_remap: self.link_remap,
-            empty_network: images.empty_network(),
+            empty_network,
+            config_file: criu_config(config["annotations"][CRIU_CONFIG].as_str()),
             cgroup_mode: images.cgroup_mode(),
             network_lock: match self.network_lock {
                 Lock::Nftables => NetworkLock::Nftables,

@@ -58,6 +58,18 @@ enum EmptyNamespace {
     Network,
 }
 
+/// CRIU's file of options, as runc and crun choose it: the annotation "org.criu.config", none if that is empty, otherwise
+/// the first of the runtime's own files that is there.
+pub fn criu_config(annotation: Option<&str>) -> Option<PathBuf> {
+    const FILES: [&str; 2] = ["/etc/criu/runc.conf", "/etc/criu/crun.conf"];
+    match annotation {
+        Some(file) => Some(file.into()).filter(|_| !file.is_empty()),
+        None => FILES.into_iter().map(PathBuf::from).find(|file| file.is_file()),
+    }
+}
+
+pub const CRIU_CONFIG: &str = "org.criu.config";
+
 impl Images {
     pub fn folder(&self) -> Result<PathBuf, Failure> {
         host::absolute(self.image_path.as_deref().unwrap_or("checkpoint".as_ref()))
@@ -71,6 +83,16 @@ impl Images {
         self.empty_ns.contains(&EmptyNamespace::Network)
     }
 
+    /// Whether the images have nothing of a network namespace: the tables of its links are empty.
+    pub fn have_no_network(&self) -> Result<bool, Failure> {
+        // CRIU's two magic numbers.
+        const HEADER: u64 = 8;
+        let folder = self.folder()?;
+        let Ok(entries) = std::fs::read_dir(folder) else { return Ok(false) };
+        let tables = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("netdev-"));
+        Ok(tables.map(|table| table.metadata().map_or(0, |found| found.len())).all(|length| length <= HEADER))
+    }
+
     pub fn cgroup_mode(&self) -> CgroupMode {
         match self.manage_cgroups_mode {
             Mode::Soft => CgroupMode::Soft,
@@ -80,5 +102,16 @@ impl Images {
             Mode::None => CgroupMode::None,
             Mode::Props => CgroupMode::Properties,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_annotation_takes_the_place_of_the_usual_files() {
+        assert_eq!(criu_config(Some("/srv/criu.conf")), Some("/srv/criu.conf".into()));
+        assert_eq!(criu_config(Some("")), None, "an empty one means none at all");
     }
 }

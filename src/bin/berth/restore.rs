@@ -10,7 +10,7 @@ use clap::Args;
 use crate::args::Global;
 use crate::create::{check_terminal, has_terminal, take_back};
 use crate::failure::Failure;
-use crate::images::Images;
+use crate::images::{CRIU_CONFIG, Images, criu_config};
 use crate::session::{self, Session};
 use crate::streams::PidFile;
 use crate::{Outcome, host};
@@ -93,6 +93,7 @@ impl Restore {
         let mut settings = Settings { criu: host::criu(global), ..host::settings(global)? };
         settings.root_options.no_pivot = self.no_pivot;
         let images = &self.images;
+        let annotations = config.spec().annotations().as_ref();
         let options = RestoreOptions {
             images: images.folder()?,
             work: images.work()?,
@@ -108,7 +109,8 @@ impl Restore {
             file_locks: images.file_locks,
             auto_dedup: images.auto_dedup,
             lazy_pages: images.lazy_pages,
-            empty_network: images.empty_network(),
+            empty_network: images.empty_network() || images.have_no_network()?,
+            config_file: criu_config(annotations.and_then(|named| named.get(CRIU_CONFIG)).map(String::as_str)),
             cgroup_mode: images.cgroup_mode(),
             lsm_profile: self.lsm_profile.clone(),
             lsm_mount_context: self.lsm_mount_context.clone(),
