@@ -6,6 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 use serde_json::{Map, Value};
 
+/// What calls of the library return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The stable error codes of the C ABI. Numbers never change: append, never renumber.
@@ -117,6 +118,7 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The stage as a word: "host", "init", "hook" or "criu".
     pub fn name(self) -> &'static str {
         match self {
             Stage::Host => "host",
@@ -127,11 +129,15 @@ impl Stage {
     }
 }
 
+/// A failure, with all that is known of it. It is shown as its message.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
+    /// What kind of failure it is.
     pub code: Code,
+    /// The kernel's reason, where there was one.
     pub errno: Option<Errno>,
+    /// Which process failed.
     pub stage: Stage,
     /// One sentence without a newline.
     pub message: String,
@@ -140,6 +146,7 @@ pub struct Error {
 }
 
 impl Error {
+    /// An error of the calling process. A line break in `message` becomes a space.
     pub fn new(code: Code, message: impl Into<String>) -> Error {
         let message: String = message.into();
         let message = if message.contains(['\n', '\r']) { message.replace(['\n', '\r'], " ") } else { message };
@@ -160,6 +167,7 @@ impl Error {
         }
     }
 
+    /// A parameter that is malformed or out of range.
     pub fn invalid_argument(message: impl Into<String>) -> Error {
         Error::new(Code::InvalidArgument, message)
     }
@@ -174,16 +182,19 @@ impl Error {
         Error::new(Code::Unsupported, format!("{path}: {what}")).detail("json_path", path)
     }
 
+    /// Adds the kernel's reason.
     pub fn with_errno(mut self, errno: Errno) -> Error {
         self.errno = Some(errno);
         self
     }
 
+    /// Says which process failed.
     pub fn with_stage(mut self, stage: Stage) -> Error {
         self.stage = stage;
         self
     }
 
+    /// Adds a fact to [`Error::detail`].
     pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Error {
         self.detail.insert(key.to_owned(), value.into());
         self
@@ -209,6 +220,7 @@ pub fn reason(errno: Errno) -> String {
 
 /// Adds the operation to a bare errno or an I/O error: `result.context(|| …)`.
 pub trait Context<T> {
+    /// The error says what was being done, and why it failed: "opening /x: no such file or directory".
     fn context<D: fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
 }
 

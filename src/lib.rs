@@ -8,11 +8,11 @@
 mod capi;
 pub mod cgroup;
 mod children;
-pub mod container;
+mod container;
 pub mod criu;
 mod deadline;
 pub mod error;
-pub mod events;
+mod events;
 #[cfg(feature = "fault-points")]
 pub mod fault;
 #[cfg(not(feature = "fault-points"))]

@@ -23,6 +23,7 @@ pub enum Stdio {
     /// Where the caller's own leads.
     #[default]
     Inherit,
+    /// To /dev/null.
     Null,
     /// This descriptor of the caller's, which stays the caller's.
     Fd(RawFd),
@@ -76,6 +77,7 @@ pub enum MissingProgram {
 /// What exec makes of a container that is paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paused {
+    /// It is an error ([`Code::Paused`]).
     #[default]
     Refuse,
     /// The process begins when the container is resumed, and the call returns then, or with the setup timeout.
@@ -294,6 +296,7 @@ impl Process {
         }
     }
 
+    /// Sends a signal (pidfd_send_signal(2)); 0 only asks whether the process is there. [`Code::NotRunning`] if it has ended.
     pub fn signal(&self, signal: i32) -> Result<()> {
         // Before it is sent: who waits in another thread sees the end at once.
         if signal == libc::SIGKILL {

@@ -18,6 +18,7 @@ use crate::plan::RootOptions;
 /// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
 pub const DEFAULT_ROOT: &str = "/run/berth";
 
+/// How a runtime works.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The state root. Made if missing.
@@ -60,8 +61,10 @@ impl Default for Settings {
 /// unless their configuration asks for more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rootless {
+    /// Every container has cgroups of its own.
     #[default]
     No,
+    /// Containers do without those that the caller may not make.
     Yes,
     /// As the caller is when the first container is created: without root, or the root of a user namespace, whose cgroups may
     /// be somebody else's.
@@ -78,6 +81,7 @@ impl Rootless {
     }
 }
 
+/// A state root with containers. Clones are the same runtime.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) inner: Arc<Inner>,
@@ -91,11 +95,14 @@ pub(crate) struct Inner {
 }
 
 impl Runtime {
+    /// Opens a runtime, and makes its state root if it is missing. Fails if that belongs to another user, or others may write
+    /// to it.
     pub fn new(settings: Settings) -> Result<Runtime> {
         let root = Root::open(&settings.root)?;
         Ok(Runtime { inner: Arc::new(Inner { settings, root, rootless: OnceCell::new() }) })
     }
 
+    /// The directory where the states of the containers are.
     pub fn root(&self) -> &Path {
         &self.inner.settings.root
     }

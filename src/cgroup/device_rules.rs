@@ -8,29 +8,44 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 use crate::error::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The kinds of device nodes that a rule tells apart.
 pub enum Kind {
+    /// Block devices.
     Block,
+    /// Character devices.
     Char,
 }
 
 /// A set of access bits, with the kernel's numbers for cgroup device programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access(pub u8);
+pub struct Access(
+    /// BPF_DEVCG_ACC_… of linux/bpf.h.
+    pub u8,
+);
 
 impl Access {
+    /// To make a node (mknod(2)).
     pub const MKNOD: Access = Access(1);
+    /// To open for reading.
     pub const READ: Access = Access(2);
+    /// To open for writing.
     pub const WRITE: Access = Access(4);
+    /// All three.
     pub const ALL: Access = Access(7);
 }
 
 /// Devices of a kind; `None` stands for every kind, major or minor number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// Whether the rule grants the access or denies it.
     pub allow: bool,
+    /// The kind of the devices.
     pub kind: Option<Kind>,
+    /// Their major number.
     pub major: Option<u32>,
+    /// Their minor number.
     pub minor: Option<u32>,
+    /// The accesses that the rule is about.
     pub access: Access,
 }
 
@@ -116,6 +131,7 @@ type Key = (Kind, Option<u32>, Option<u32>);
 /// The cgroup v1 form: one default for all devices, and exceptions from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceptions {
+    /// What holds for devices that no entry names.
     pub allow_others: bool,
     entries: BTreeMap<Key, u8>,
 }
@@ -159,6 +175,7 @@ impl Exceptions {
         Ok(())
     }
 
+    /// The entries as lines of devices.allow or devices.deny.
     pub fn lines(&self) -> Vec<String> {
         self.entries.iter().map(|(key, access)| line(*key, *access)).collect()
     }

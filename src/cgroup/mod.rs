@@ -8,7 +8,7 @@ pub mod device_filter;
 pub mod device_rules;
 mod hierarchy;
 mod hugetlb;
-pub mod journal;
+pub(crate) mod journal;
 pub(crate) mod kernfs;
 mod layout;
 mod limit;
@@ -102,6 +102,7 @@ pub trait Cgroup: Send + Sync {
     /// included, they run.
     fn freeze(&self, deadline: Instant) -> Result<()>;
 
+    /// Lets all processes go on, and returns when the kernel says that none is stopped.
     fn thaw(&self, deadline: Instant) -> Result<()>;
 
     /// Whether this cgroup was told to freeze; `false` when it is gone. A frozen ancestor does not count:
@@ -130,6 +131,7 @@ pub trait Cgroup: Send + Sync {
     /// Adds to a report what `stats`, of the same moment, do not have.
     fn report(&self, stats: &Stats, report: &mut Report) -> Result<()>;
 
+    /// Reads what is measured, once. To read again and again, keep a [`Cgroup::meter`].
     fn stats(&self) -> Result<Stats> {
         self.meter()?.read()
     }

@@ -23,6 +23,7 @@ use crate::spec::hooks::Kind;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What delete does with a container that is not stopped.
 pub enum Force {
     /// Refuses a container that is not stopped.
     #[default]

@@ -82,6 +82,7 @@ impl Container {
         }
     }
 
+    /// The id, as it was given to create or load.
     pub fn id(&self) -> &str {
         &self.id
     }

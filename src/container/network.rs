@@ -17,6 +17,7 @@ pub struct VethNames {
     pub name: String,
     /// On the host.
     pub host_name: String,
+    /// The bridge of the host that it is on, if it is on one.
     pub bridge: Option<String>,
 }
 

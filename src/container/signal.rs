@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Result};
 /// Who gets a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recipients {
+    /// The container's init.
     #[default]
     Init,
     /// Every process in the container's cgroups.

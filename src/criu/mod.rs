@@ -29,7 +29,7 @@ pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageSe
 pub(crate) use propagation::Propagation;
 pub(crate) use root::Root;
 pub(crate) use rpc::{FIRST_INHERITED, Notice, Start, Swrk};
-pub use version::Version;
+pub(crate) use version::Version;
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};

@@ -82,7 +82,9 @@ impl NetworkLock {
 /// Where `criu page-server`, or for lazy pages `criu lazy-pages`, is or will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageServer {
+    /// Its address: of another host, or for lazy pages the one of this host to listen on.
     pub address: IpAddr,
+    /// Its TCP port.
     pub port: u16,
 }
 
@@ -116,17 +118,21 @@ pub struct CheckpointOptions {
     pub status_fd: Option<RawFd>,
     /// Its terminal or session are the caller's.
     pub shell_job: bool,
+    /// Established TCP connections are dumped, instead of being an error. The restore needs the same option.
     pub tcp_established: bool,
     /// Connections that are not established yet are left out, instead of being an error.
     pub tcp_skip_in_flight: bool,
     /// Unix sockets whose other end is outside of the container.
     pub external_unix_sockets: bool,
+    /// File locks are dumped, instead of being an error. The restore needs the same option.
     pub file_locks: bool,
     /// Open files without a name get one for the time of the checkpoint.
     pub link_remap: bool,
     /// What is in its network namespace is not dumped: a restore begins with an empty one.
     pub empty_network: bool,
+    /// What is dumped of cgroups that the container has made below its own.
     pub cgroup_mode: CgroupMode,
+    /// What holds back the packets of connections while the container stands still.
     pub network_lock: NetworkLock,
     /// A file of CRIU's options, which overrule all others.
     pub config_file: Option<PathBuf>,
@@ -166,24 +172,32 @@ pub struct VethPair {
 /// How a container is to be made from images.
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
+    /// The directory of the images.
     pub images: PathBuf,
     /// As for a checkpoint.
     pub work: Option<PathBuf>,
     /// Where the container's standard streams lead that were pipes, and its terminal's master. A stream that was no pipe
     /// is as it was: it must be left at its default, or be null.
     pub process: ProcessOptions,
+    /// Needed where the dump had it: its terminal or session are the caller's.
     pub shell_job: bool,
+    /// Needed where the dump had it: established TCP connections go on.
     pub tcp_established: bool,
     /// Established connections are restored as closed ones.
     pub tcp_close: bool,
+    /// Needed where the dump had it: Unix sockets whose other end is outside of the container.
     pub external_unix_sockets: bool,
+    /// Needed where the dump had it: file locks are taken again.
     pub file_locks: bool,
+    /// Pages are removed from the images as soon as they are restored.
     pub auto_dedup: bool,
     /// Memory is asked for when it is used, of a `criu lazy-pages` that works in the same work directory.
     pub lazy_pages: bool,
+    /// Needed where the dump had it: the network namespace begins empty.
     pub empty_network: bool,
     /// Pairs beside those of the configuration's networks.
     pub veth_pairs: Vec<VethPair>,
+    /// What becomes of cgroups that the container has made below its own, and of their values.
     pub cgroup_mode: CgroupMode,
     /// Instead of the container's own cgroups, which must contain them.
     pub cgroup_roots: Vec<CgroupRoot>,
@@ -191,7 +205,9 @@ pub struct RestoreOptions {
     pub lsm_profile: Option<String>,
     /// An SELinux label for mounts.
     pub lsm_mount_context: Option<String>,
+    /// A file of CRIU's options, which overrule all others.
     pub config_file: Option<PathBuf>,
+    /// How long CRIU may take. None: ten minutes.
     pub timeout: Option<Duration>,
 }
 

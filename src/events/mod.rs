@@ -32,6 +32,7 @@ pub enum Level {
 }
 
 impl Level {
+    /// All levels, the lowest first.
     pub const ALL: [Level; 3] = [Level::Low, Level::Medium, Level::Critical];
 
     /// Returns the name that cgroup v1 uses.
@@ -58,6 +59,7 @@ impl Level {
 /// What has happened since the previous read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Occurred {
+    /// How often.
     pub count: u64,
     /// Whether the container's init has ended: no more events follow.
     pub ended: bool,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::spec::{self, capabilities, hooks, memory_policy, mount_options, namespaces, seccomp};
 
+/// The features document of the OCI runtime specification (features.md), as JSON text.
 pub fn json() -> String {
     let (oldest, newest) = spec::VERSIONS;
     let document = json!({

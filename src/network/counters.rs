@@ -12,10 +12,15 @@ use crate::error::Result;
 /// An interface and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
+    /// Its name in its network namespace.
     pub name: String,
+    /// Whether it is set up (IFF_UP).
     pub up: bool,
+    /// Its hardware address; None for one that is not of Ethernet.
     pub mac: Option<Mac>,
+    /// The largest packet that it carries, in bytes.
     pub mtu: u32,
+    /// What it has carried.
     pub counters: Counters,
 }
 
@@ -28,7 +33,7 @@ impl From<Link> for Interface {
 
 impl Counters {
     /// As the other end of a pair sees it.
-    pub fn seen_from_the_other_end(self) -> Counters {
+    pub(crate) fn seen_from_the_other_end(self) -> Counters {
         Counters {
             received_packets: self.sent_packets,
             sent_packets: self.received_packets,

@@ -17,7 +17,10 @@ use crate::error::Result;
 
 /// A hardware address of Ethernet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mac(pub [u8; 6]);
+pub struct Mac(
+    /// Its bytes in the order in which they are written and sent.
+    pub [u8; 6],
+);
 
 impl fmt::Display for Mac {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -26,16 +29,24 @@ impl fmt::Display for Mac {
     }
 }
 
-/// What a link has carried, from its own point of view.
+/// What a link has carried, from its own point of view (rtnetlink(7), IFLA_STATS64).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Packets that came in.
     pub received_packets: u64,
+    /// Packets that went out.
     pub sent_packets: u64,
+    /// Bytes that came in.
     pub received_bytes: u64,
+    /// Bytes that went out.
     pub sent_bytes: u64,
+    /// Packets that came in damaged.
     pub received_errors: u64,
+    /// Packets that could not be sent.
     pub sent_errors: u64,
+    /// Packets that came in and were dropped, for want of memory or because nobody wanted them.
     pub received_dropped: u64,
+    /// Packets that were dropped before they were sent.
     pub sent_dropped: u64,
 }
 

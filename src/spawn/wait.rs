@@ -13,8 +13,15 @@ use crate::error::{Code, Context, Error, Result};
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
+    /// By itself, with this exit status.
     Exited(i32),
-    Signaled { signal: i32, core_dumped: bool },
+    /// By a signal.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+        /// Whether it left a core dump.
+        core_dumped: bool,
+    },
 }
 
 impl ExitStatus {
@@ -27,6 +34,7 @@ impl ExitStatus {
         }
     }
 
+    /// How it ended, as the end of a sentence: "exited with status 1".
     pub fn describe(self) -> String {
         match self {
             ExitStatus::Exited(code) => format!("exited with status {code}"),

@@ -26,7 +26,7 @@ impl Config {
     /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
     /// the configuration (`linux.resources.memory.limit`): often it is the two together that make no sense, and the
     /// kernel's refusals name the same.
-    pub fn with_resources(&self, json: &str) -> Result<Change> {
+    pub(crate) fn with_resources(&self, json: &str) -> Result<Change> {
         bounded(json.len() as u64, "the resources")?;
         self.changed(json).map_err(concise)
     }

@@ -20,22 +20,22 @@ mod shape;
 mod validate;
 mod validate_process;
 
-pub mod net_devices;
-pub mod networks;
+pub(crate) mod net_devices;
+pub(crate) mod networks;
 
-pub mod capabilities;
-pub mod hooks;
-pub mod idmap;
-pub mod intel_rdt;
-pub mod memory_policy;
+pub(crate) mod capabilities;
+pub(crate) mod hooks;
+pub(crate) mod idmap;
+pub(crate) mod intel_rdt;
+pub(crate) mod memory_policy;
 pub mod mount_options;
-pub mod mounts;
-pub mod namespaces;
-pub mod number_list;
-pub mod rlimits;
-pub mod scheduling;
-pub mod seccomp;
-pub mod sysctl;
+pub(crate) mod mounts;
+pub(crate) mod namespaces;
+pub(crate) mod number_list;
+pub(crate) mod rlimits;
+pub(crate) mod scheduling;
+pub(crate) mod seccomp;
+pub(crate) mod sysctl;
 
 use std::fs::File;
 use std::io::Read;
@@ -49,7 +49,7 @@ use mounts::MountEntry;
 use networks::Networks;
 use validate::Normalized;
 
-pub use change::Change;
+pub(crate) use change::Change;
 pub use oci_spec::runtime as oci;
 
 /// The oldest and the newest version of the specification whose fields are known.
@@ -119,7 +119,7 @@ impl Config {
     }
 
     /// Tells the log what of the configuration cannot be granted here, which is no error.
-    pub fn report(&self) {
+    pub(crate) fn report(&self) {
         if let Some(process) = self.spec.process() {
             capabilities::report(&self.unknown_capabilities, process);
             if !namespaces::Namespaces::of(&self.spec).has(oci::LinuxNamespaceType::User) {
@@ -152,13 +152,13 @@ impl Config {
     }
 
     /// The entries of `mounts` with their parsed options, in their order.
-    pub fn mounts(&self) -> impl DoubleEndedIterator<Item = MountEntry<'_>> + ExactSizeIterator {
+    pub(crate) fn mounts(&self) -> impl DoubleEndedIterator<Item = MountEntry<'_>> + ExactSizeIterator {
         let mounts = self.spec.mounts().as_deref().unwrap_or_default();
         let entries = mounts.iter().zip(&self.mount_options).enumerate();
         entries.map(|(index, (mount, options))| MountEntry { index, mount, options })
     }
 
-    pub fn networks(&self) -> &Networks {
+    pub(crate) fn networks(&self) -> &Networks {
         &self.networks
     }
 
@@ -167,6 +167,7 @@ impl Config {
         &self.json
     }
 
+    /// The absolute path of the bundle that the configuration was read from; None without one.
     pub fn bundle(&self) -> Option<&Path> {
         self.bundle.as_deref()
     }
@@ -202,7 +203,7 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
 }
 
 /// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.
-pub fn implements(path: &str) -> bool {
+pub(crate) fn implements(path: &str) -> bool {
     shape::implements(&schema::CONFIG, path)
 }
 

@@ -6,18 +6,19 @@ use std::fmt::Display;
 
 use crate::error::{Error, Result};
 
-pub const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
-pub const MOUNT_ATTR_NOSUID: u64 = 0x0000_0002;
-pub const MOUNT_ATTR_NODEV: u64 = 0x0000_0004;
-pub const MOUNT_ATTR_NOEXEC: u64 = 0x0000_0008;
+pub(crate) const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
+pub(crate) const MOUNT_ATTR_NOSUID: u64 = 0x0000_0002;
+pub(crate) const MOUNT_ATTR_NODEV: u64 = 0x0000_0004;
+pub(crate) const MOUNT_ATTR_NOEXEC: u64 = 0x0000_0008;
 /// The access time setting is a number in these bits, not a flag: set one only with all of them cleared.
-pub const MOUNT_ATTR__ATIME: u64 = 0x0000_0070;
-pub const MOUNT_ATTR_RELATIME: u64 = 0x0000_0000;
-pub const MOUNT_ATTR_NOATIME: u64 = 0x0000_0010;
-pub const MOUNT_ATTR_STRICTATIME: u64 = 0x0000_0020;
-pub const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
-pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
+pub(crate) const MOUNT_ATTR__ATIME: u64 = 0x0000_0070;
+pub(crate) const MOUNT_ATTR_RELATIME: u64 = 0x0000_0000;
+pub(crate) const MOUNT_ATTR_NOATIME: u64 = 0x0000_0010;
+pub(crate) const MOUNT_ATTR_STRICTATIME: u64 = 0x0000_0020;
+pub(crate) const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
+pub(crate) const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 
+/// How far down the tree of mounts an option reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// `bind`, `idmap`: the mount alone.
@@ -26,18 +27,23 @@ pub enum Extent {
     Recursive,
 }
 
+/// The options of one mount, sorted by the system call that takes them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MountOptions {
+    /// What is bound is the source, alone or with what is mounted below it. None: a new mount.
     pub bind: Option<Extent>,
     /// MOUNT_ATTR_… for mount_setattr(2) on the mount itself.
     pub attr_set: u64,
+    /// MOUNT_ATTR_… that are taken away from the mount itself.
     pub attr_clear: u64,
     /// The same with AT_RECURSIVE.
     pub rec_attr_set: u64,
+    /// MOUNT_ATTR_… that are taken away from it and all mounts below it.
     pub rec_attr_clear: u64,
     /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, each perhaps with MS_REC, in the given order
     /// (`slave` then `shared` is both).
     pub propagation: Vec<u64>,
+    /// What is mounted at the destination gets other options, and nothing is mounted.
     pub remount: bool,
     /// The owners of files are mapped.
     pub idmap: Option<Extent>,

@@ -41,6 +41,7 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// One that reads nothing yet.
     pub fn new() -> Meter {
         // Larger than the longest usual file; a longer one makes the buffer grow once.
         Meter { files: Vec::new(), buffer: vec![0; 8192], counted: 0 }
@@ -56,6 +57,7 @@ impl Meter {
         Ok(())
     }
 
+    /// Whether the host has none of the files.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }

@@ -42,11 +42,6 @@ impl Prefix {
             && (Prefix::bits(address).0 ^ Prefix::bits(self.address).0) & Prefix::mask(self.length) == 0
     }
 
-    /// Only this one address.
-    pub fn is_single(&self) -> bool {
-        u32::from(self.length) == Prefix::bits(self.address).1
-    }
-
     /// The destination of everything that has no other route.
     pub fn everywhere(like: IpAddr) -> Prefix {
         Prefix {
@@ -172,7 +167,6 @@ mod tests {
         assert!(!of("10.1.2.3/16").contains("10.2.0.1".parse().unwrap()));
         assert!(!of("0.0.0.0/0").contains("::1".parse().unwrap()));
         assert!(of("::/0").contains("fd00::1".parse().unwrap()));
-        assert!(of("10.0.0.1/32").is_single() && of("fd00::1/128").is_single() && !of("fd00::1/32").is_single());
     }
 
     #[test]
