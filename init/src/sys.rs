@@ -6,8 +6,12 @@ use super::arch;
 
 /// An errno, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
+pub struct Errno(
+    /// Its number in errno(3).
+    pub i32,
+);
 
+/// What system calls return.
 pub type Result<T> = core::result::Result<T, Errno>;
 
 fn check(result: isize) -> Result<usize> {
@@ -47,20 +51,25 @@ pub use socket::*;
 pub struct Str(*const u8);
 
 impl Str {
+    /// The string that begins at `start`.
+    ///
     /// # Safety
     /// `start` must be NUL-terminated memory that outlives the value.
     pub unsafe fn new(start: *const u8) -> Str {
         Str(start)
     }
 
+    /// A string of the program itself.
     pub const fn literal(text: &'static core::ffi::CStr) -> Str {
         Str(text.as_ptr() as *const u8)
     }
 
+    /// The address of its first byte, for a system call.
     pub fn as_ptr(self) -> *const u8 {
         self.0
     }
 
+    /// Its bytes without the NUL.
     pub fn bytes(self) -> &'static [u8] {
         let mut len = 0;
         // SAFETY: NUL-terminated by the promise of `new`; the memory stays for the life of the process.
@@ -73,10 +82,14 @@ impl Str {
     }
 }
 
+/// The empty path, for calls with AT_EMPTY_PATH.
 pub const EMPTY: Str = Str::literal(c"");
+/// "."
 pub const DOT: Str = Str::literal(c".");
+/// "/"
 pub const SLASH: Str = Str::literal(c"/");
 
+/// Opens a path below `dir`, as `resolve` (RESOLVE_…) allows (openat2(2)), with close-on-exec.
 pub fn openat2(dir: i32, path: Str, flags: u64, mode: u32, resolve: u64) -> Result<i32> {
     let how = kernel::open_how { flags: flags | O_CLOEXEC, mode: mode as u64, resolve };
     // EAGAIN: somebody renamed or mounted during a scoped walk (openat2(2)). The walk is repeated, not for ever.
@@ -90,6 +103,7 @@ pub fn openat2(dir: i32, path: Str, flags: u64, mode: u32, resolve: u64) -> Resu
     }
 }
 
+/// Opens a path below `dir` (openat(2)), with close-on-exec.
 pub fn openat(dir: i32, path: Str, flags: u64, mode: u32) -> Result<i32> {
     loop {
         match call!(__NR_openat, dir, path.as_ptr(), flags | O_CLOEXEC, mode) {
@@ -105,14 +119,17 @@ pub fn exists(path: *const u8) -> Result<()> {
     call!(__NR_faccessat, AT_FDCWD, path, F_OK).map(|_| ())
 }
 
+/// Closes a descriptor.
 pub fn close(fd: i32) {
     let _ = call!(__NR_close, fd);
 }
 
+/// Closes all descriptors from `first` to `last`, both included.
 pub fn close_range(first: u32, last: u32) -> Result<()> {
     call!(__NR_close_range, first, last, 0).map(|_| ())
 }
 
+/// Copies a descriptor to the lowest free number that is not below `lowest`, with close-on-exec.
 pub fn dup_from(fd: i32, lowest: i32) -> Result<i32> {
     call!(__NR_fcntl, fd, kernel::F_DUPFD_CLOEXEC, lowest).map(|fd| fd as i32)
 }
@@ -129,6 +146,7 @@ pub fn pipe() -> Result<(i32, i32)> {
     Ok((ends[0], ends[1]))
 }
 
+/// Writes as write(2) does: perhaps not all of it.
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     loop {
         match call!(__NR_write, fd, bytes.as_ptr(), bytes.len()) {
@@ -138,6 +156,7 @@ pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     }
 }
 
+/// Reads as read(2) does: perhaps less than there is room for; 0 at the end.
 pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     loop {
         match call!(__NR_read, fd, into.as_mut_ptr(), into.len()) {
@@ -147,8 +166,10 @@ pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// What statx(2) tells.
 pub type Statx = kernel::statx;
 
+/// The status of what a descriptor refers to.
 pub fn stat(fd: i32) -> Result<Statx> {
     // SAFETY: all-zero is a valid statx, and the kernel fills it.
     let mut out: Statx = unsafe { core::mem::zeroed() };
@@ -161,6 +182,7 @@ pub fn file_type(found: &Statx) -> u32 {
     found.stx_mode as u32 & S_IFMT
 }
 
+/// Whether it is a device node of this type (S_IFCHR) and number.
 pub fn is_device(found: &Statx, kind: u32, major: u32, minor: u32) -> bool {
     file_type(found) == kind && found.stx_rdev_major == major && found.stx_rdev_minor == minor
 }
@@ -173,6 +195,7 @@ pub struct Filesystem {
     pub flags: u64,
 }
 
+/// Asks for the filesystem that a descriptor is on.
 pub fn filesystem(fd: i32) -> Result<Filesystem> {
     // SAFETY: all-zero is a valid statfs, and the kernel fills it.
     let mut out: kernel::statfs = unsafe { core::mem::zeroed() };
@@ -180,22 +203,27 @@ pub fn filesystem(fd: i32) -> Result<Filesystem> {
     Ok(Filesystem { kind: out.f_type as u64, flags: out.f_flags as u64 })
 }
 
+/// Makes a directory in `dir` (mkdirat(2)).
 pub fn mkdirat(dir: i32, name: Str, mode: u32) -> Result<()> {
     call!(__NR_mkdirat, dir, name.as_ptr(), mode).map(|_| ())
 }
 
+/// Makes a node in `dir` (mknodat(2)); `mode` has its type, too.
 pub fn mknodat(dir: i32, name: Str, mode: u32, device: u64) -> Result<()> {
     call!(__NR_mknodat, dir, name.as_ptr(), mode, device).map(|_| ())
 }
 
+/// Makes a symbolic link in `dir` that leads to `target`.
 pub fn symlinkat(target: Str, dir: i32, name: Str) -> Result<()> {
     call!(__NR_symlinkat, target.as_ptr(), dir, name.as_ptr()).map(|_| ())
 }
 
+/// Reads where a symbolic link leads; returns the length, without a NUL.
 pub fn readlinkat(dir: i32, name: Str, into: &mut [u8]) -> Result<usize> {
     call!(__NR_readlinkat, dir, name.as_ptr(), into.as_mut_ptr(), into.len())
 }
 
+/// Removes a name from `dir`; with AT_REMOVEDIR a directory.
 pub fn unlinkat(dir: i32, name: Str, flags: u32) -> Result<()> {
     call!(__NR_unlinkat, dir, name.as_ptr(), flags).map(|_| ())
 }
@@ -235,26 +263,32 @@ pub fn sendfile(to: i32, from: i32, count: usize) -> Result<usize> {
     }
 }
 
+/// Changes the permissions of a path below `dir`; follows a symbolic link.
 pub fn chmod_at(dir: i32, path: Str, mode: u32) -> Result<()> {
     call!(__NR_fchmodat, dir, path.as_ptr(), mode).map(|_| ())
 }
 
+/// Makes `path` the root of this process.
 pub fn chroot(path: Str) -> Result<()> {
     call!(__NR_chroot, path.as_ptr()).map(|_| ())
 }
 
+/// Makes `path` the working directory.
 pub fn chdir(path: Str) -> Result<()> {
     call!(__NR_chdir, path.as_ptr()).map(|_| ())
 }
 
+/// Makes the directory behind a descriptor the working directory.
 pub fn fchdir(fd: i32) -> Result<()> {
     call!(__NR_fchdir, fd).map(|_| ())
 }
 
+/// Reads the path of the working directory; returns its length with the NUL.
 pub fn getcwd(into: &mut [u8]) -> Result<usize> {
     call!(__NR_getcwd, into.as_mut_ptr(), into.len())
 }
 
+/// A request to a device (ioctl(2)); `argument` is a number or the address of what the request asks for.
 pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
     call!(__NR_ioctl, fd, request, argument)
 }
@@ -282,6 +316,7 @@ pub fn reset_signals() {
     let _ = call!(__NR_rt_sigprocmask, kernel::SIG_SETMASK, &raw const none, 0, size_of_val(&none));
 }
 
+/// Executes a program. Returns only if that fails, with the reason.
 pub fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> Errno {
     match call!(__NR_execve, path, argv, envp) {
         Err(errno) => errno,
@@ -295,6 +330,7 @@ pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
     call!(__NR_mmap, 0, len, protection, flags, fd, 0).map(|at| at as *mut u8)
 }
 
+/// Ends the process.
 pub fn exit(status: i32) -> ! {
     loop {
         let _ = call!(__NR_exit_group, status);

@@ -61,6 +61,8 @@ core::arch::global_asm!(
     "ud2",
 );
 
+/// memcpy(3), without a libc.
+///
 /// # Safety
 /// As for memcpy(3).
 #[cfg(any(berth_init, test))]
@@ -70,6 +72,8 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     unsafe { asm!("rep movsb", inout("rdi") to => _, inout("rsi") from => _, inout("rcx") len => _, options(nostack)) };
 }
 
+/// memset(3), without a libc.
+///
 /// # Safety
 /// As for memset(3).
 #[cfg(any(berth_init, test))]

@@ -4,7 +4,8 @@ use super::Errno;
 
 macro_rules! constants {
     ($from:ident as $type:ident: $($name:ident)*) => {
-        $(pub const $name: $type = constants!(@ $type linux_raw_sys::$from::$name);)*
+        $(#[doc = concat!("The kernel's ", stringify!($name), ".")]
+        pub const $name: $type = constants!(@ $type linux_raw_sys::$from::$name);)*
     };
     (@ Errno $value:expr) => { Errno($value as i32) };
     (@ $type:ident $value:expr) => { $value as $type };

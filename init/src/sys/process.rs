@@ -5,22 +5,27 @@ use linux_raw_sys::ptrace;
 
 use super::*;
 
+/// Joins the namespace behind a descriptor; `kind` is its CLONE_NEW… flag, or the flags of several behind a pidfd.
 pub fn setns(fd: i32, kind: u64) -> Result<()> {
     call!(__NR_setns, fd, kind).map(|_| ())
 }
 
+/// Goes into new namespaces (CLONE_NEW…).
 pub fn unshare(flags: u64) -> Result<()> {
     call!(__NR_unshare, flags).map(|_| ())
 }
 
+/// Sets the host name of the UTS namespace.
 pub fn sethostname(name: &[u8]) -> Result<()> {
     call!(__NR_sethostname, name.as_ptr(), name.len()).map(|_| ())
 }
 
+/// Sets the NIS domain name of the UTS namespace.
 pub fn setdomainname(name: &[u8]) -> Result<()> {
     call!(__NR_setdomainname, name.as_ptr(), name.len()).map(|_| ())
 }
 
+/// Makes this process the leader of a new session.
 pub fn setsid() -> Result<()> {
     call!(__NR_setsid).map(|_| ())
 }
@@ -42,15 +47,18 @@ pub fn reset_scheduling() {
     }
 }
 
+/// Sets the limits of a resource (RLIMIT_…).
 pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
     let limit = kernel::rlimit64 { rlim_cur: soft, rlim_max: hard };
     call!(__NR_prlimit64, 0, resource, &raw const limit, 0).map(|_| ())
 }
 
+/// An operation on this process (prctl(2)).
 pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
     call!(__NR_prctl, option, a, b, 0, 0)
 }
 
+/// Sets the supplementary groups: `count` ids.
 pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
     call!(__NR_setgroups, count, groups).map(|_| ())
 }
@@ -60,10 +68,12 @@ pub fn group_count() -> Result<usize> {
     call!(__NR_getgroups, 0, 0)
 }
 
+/// Sets the real, effective and saved user id.
 pub fn setresuid(uid: u32) -> Result<()> {
     call!(__NR_setresuid, uid, uid, uid).map(|_| ())
 }
 
+/// Sets the real, effective and saved group id.
 pub fn setresgid(gid: u32) -> Result<()> {
     call!(__NR_setresgid, gid, gid, gid).map(|_| ())
 }
@@ -81,6 +91,7 @@ pub fn capget() -> Result<(u64, u64)> {
     Ok((whole(data[0].permitted, data[1].permitted), whole(data[0].inheritable, data[1].inheritable)))
 }
 
+/// Sets the capabilities: bit N stands for capability N.
 pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     let mut header = CAP_HEADER;
     let data = [0, 32].map(|shift| kernel::__user_cap_data_struct {
@@ -91,6 +102,7 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     call!(__NR_capset, &raw mut header, data.as_ptr()).map(|_| ())
 }
 
+/// Sets the file mode creation mask.
 pub fn umask(mask: u64) {
     let _ = call!(__NR_umask, mask);
 }
@@ -123,6 +135,7 @@ pub fn set_affinity(words: usize, mask: *const u32) -> Result<()> {
     call!(__NR_sched_setaffinity, 0, words * 4, mask).map(|_| ())
 }
 
+/// Sets the execution domain (personality(2)).
 pub fn personality(persona: u64) -> Result<()> {
     call!(__NR_personality, persona).map(|_| ())
 }

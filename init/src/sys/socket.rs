@@ -7,6 +7,7 @@ use linux_raw_sys::net::{self, cmsghdr, msghdr};
 
 use super::*;
 
+/// A socket with close-on-exec.
 pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<i32> {
     call!(__NR_socket, family, kind | O_CLOEXEC as i32, protocol).map(|fd| fd as i32)
 }
