@@ -283,8 +283,10 @@ fn descriptors_of_init() {
             config["linux"]["gidMappings"] = map;
         }
         // A descriptor that the host leaks.
+        // SAFETY: the path is a string.
         let leaked = unsafe { libc::open(c"/etc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY) };
         let container = host.create(&config, &quiet()).unwrap();
+        // SAFETY: the descriptor is this test's own.
         unsafe { libc::close(leaked) };
         let pid = container.init_process().unwrap().pid();
         // It still is on its way to the fifo when create returns.

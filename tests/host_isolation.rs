@@ -235,6 +235,7 @@ fn storm(args: &[String]) {
         // Eight own children wait here for their parent: the library has not taken them.
         for _ in 0..8 {
             let mut status = 0;
+            // SAFETY: `status` is room for one.
             assert!(unsafe { libc::waitpid(-1, &mut status, 0) } > 0);
             assert_eq!(libc::WEXITSTATUS(status), 11);
         }
@@ -259,6 +260,7 @@ fn closed(args: &[String]) {
         let _ = writeln!(&hook_errors, "{info}");
     }));
     (0..3).for_each(|fd| {
+        // SAFETY: this process uses the standard streams no more.
         unsafe { libc::close(fd) };
     });
     let runtime = runtime(args);
@@ -294,12 +296,14 @@ fn few(args: &[String]) {
     for fd in 0..=highest {
         // Holes would be free numbers.
         if !before.descriptors.contains_key(&(fd as i32)) {
+            // SAFETY: the number is free, so nobody's descriptor is closed.
             unsafe { libc::dup2(2, fd as i32) };
         }
     }
     let full = descriptors();
     let limit = |free: u64| {
         let limit = libc::rlimit { rlim_cur: highest + 1 + free, rlim_max: 4096 };
+        // SAFETY: `limit` is the struct that the call reads.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
     };
     let with = |free: u64, act: &mut dyn FnMut() -> berth::Result<()>| {
@@ -369,6 +373,7 @@ fn forker(args: &[String]) {
                 }
                 // SAFETY: the child waits until its parent closes the pipe.
                 match unsafe { libc::fork() } {
+                    // SAFETY: only what is safe after fork(2) is called, and the process ends there.
                     0 => unsafe {
                         libc::close(other);
                         libc::read(end, (&mut 0u8) as *mut u8 as *mut libc::c_void, 1);
@@ -393,6 +398,7 @@ fn forker(args: &[String]) {
     drop(writer);
     assert!(!children.is_empty());
     for pid in children {
+        // SAFETY: no status is asked for.
         assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) }, pid);
     }
 }
@@ -452,6 +458,7 @@ fn unheard(args: &[String]) {
         let pidfd = container.pidfd().unwrap();
         drop(container);
         let mut polled = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: `polled` is one entry.
         assert_eq!(unsafe { libc::poll(&mut polled, 1, 60_000) }, 1, "it ends");
     }
     for round in 0..ids.len() {

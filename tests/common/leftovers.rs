@@ -35,6 +35,7 @@ pub fn no_orphan_stays() {
         if Instant::now() > deadline {
             let told: Vec<String> = left.iter().map(|pid| describe(*pid)).collect();
             for pid in &left {
+                // SAFETY: no memory is involved.
                 unsafe { libc::kill(*pid, libc::SIGKILL) };
             }
             panic!("processes are left: {told:?}");
@@ -67,6 +68,7 @@ pub fn sweep(part: &str) {
             let _ = std::fs::write(dir.join("freezer.state"), "THAWED");
             let pids = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
             for pid in pids.lines().filter_map(|line| line.parse().ok()) {
+                // SAFETY: no memory is involved.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
             let _ = std::fs::remove_dir(dir);
@@ -75,6 +77,7 @@ pub fn sweep(part: &str) {
             return;
         }
         // The orphans among them are ours to reap.
+        // SAFETY: no status is asked for.
         while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
         std::thread::sleep(Duration::from_millis(10));
     }

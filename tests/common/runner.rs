@@ -43,11 +43,13 @@ pub fn main(tests: &[Test], hosts: &[Host]) {
 
 /// Orphans of killed hosts come to this process, which reaps them as a good pid 1 does; the real one may take its time.
 fn reaper(args: &[String]) -> i32 {
+    // SAFETY: a call with numbers only.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
     let mut tests = Command::new(std::env::current_exe().unwrap());
     let tests = tests.arg("--tests").args(args).spawn().unwrap().id() as i32;
     loop {
         let mut status = 0;
+        // SAFETY: `status` is room for one.
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
         if pid == tests || pid < 0 {
             super::leftovers::sweep(&format!("-{tests}-"));
