@@ -13,6 +13,7 @@ pub trait Field {
     /// What its words are, for the hash of the layout.
     const LAYOUT: &str;
 
+    /// Reads the words of one field.
     fn read(words: &mut Words) -> Result<Self::View>;
 }
 
@@ -23,10 +24,12 @@ pub struct Words {
 }
 
 impl Words {
+    /// Begins at the first step.
     pub fn new(plan: Plan) -> Words {
         Words { plan, at: plan.header().steps }
     }
 
+    /// The next word.
     #[expect(clippy::should_implement_trait)] // there is no end to tell: a plan says how many steps it has
     #[inline(never)] // as below: called for every field
     pub fn next(&mut self) -> Result<u64> {
@@ -49,7 +52,10 @@ impl Words {
 
 /// A place in the table of descriptors that init keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(pub usize);
+pub struct Slot(
+    /// Its index in the table.
+    pub usize,
+);
 
 /// In the place of a slot: none.
 pub const NO_SLOT: u64 = u64::MAX;
@@ -57,9 +63,13 @@ pub const NO_SLOT: u64 = u64::MAX;
 /// Attributes (MOUNT_ATTR_…) to set and to clear: of one mount, and of each mount of its tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
+    /// Set on the mount itself.
     pub set: u64,
+    /// Cleared on the mount itself.
     pub clear: u64,
+    /// Set on the mount and all below it.
     pub tree_set: u64,
+    /// Cleared on the mount and all below it.
     pub tree_clear: u64,
 }
 
@@ -75,8 +85,10 @@ pub enum Barrier {
 /// Whether what the target has is copied into a new tmpfs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CopyUp {
+    /// Nothing is copied.
     #[default]
     No,
+    /// The content is copied.
     Content,
     /// And the target's own owner and mode.
     ContentAndOwner,
@@ -89,13 +101,16 @@ pub struct Place {
     pub base: Option<Slot>,
     /// No symlink is followed on it.
     pub strict: bool,
+    /// The path from there.
     pub path: Path,
 }
 
 /// Numbers of 32 bits.
 #[derive(Clone, Copy)]
 pub struct Numbers {
+    /// The first of them.
     pub start: *const u32,
+    /// How many there are.
     pub count: usize,
 }
 
@@ -115,6 +130,7 @@ impl Strings {
 
 /// Instructions of a filter (struct sock_filter).
 pub struct FilterView {
+    /// Two numbers for each instruction.
     pub instructions: Numbers,
     /// SECCOMP_FILTER_FLAG_…
     pub flags: u64,
@@ -124,7 +140,9 @@ pub struct FilterView {
 
 /// Room for HOME=, a path and its end.
 pub struct HomeRoom {
+    /// The user whose home is looked for.
     pub uid: u32,
+    /// It begins with HOME= already.
     pub room: &'static mut [u8],
 }
 

@@ -52,7 +52,7 @@ macro_rules! wire_struct {
         pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
 
         impl $name {
-            pub const LAYOUT: &str = stringify!($name { $($field: $type,)* });
+            pub(crate) const LAYOUT: &str = stringify!($name { $($field: $type,)* });
         }
     };
 }
@@ -61,7 +61,7 @@ macro_rules! wire_struct {
 macro_rules! wire_constants {
     ($all:ident: $type:ty; $($(#[$meta:meta])* $name:ident = $value:literal;)*) => {
         $($(#[$meta])* pub const $name: $type = $value;)*
-        pub const $all: &str = stringify!($($name = $value;)*);
+        pub(crate) const $all: &str = stringify!($($name = $value;)*);
     };
 }
 

@@ -7,6 +7,7 @@ use super::wire::{Header, MAGIC};
 /// Why bytes are no plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// They are cut off or changed.
     Damaged,
     /// It has the layout of another build.
     OtherBuild,
@@ -20,6 +21,8 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Takes a block of memory as a plan, if it is one.
+    ///
     /// # Safety
     /// `base` must be 8-byte aligned, private, writable memory of `len` bytes that is never freed.
     pub unsafe fn new(base: *mut u8, len: usize) -> core::result::Result<Plan, Refusal> {
@@ -40,6 +43,7 @@ impl Plan {
         Ok(Plan { base, header })
     }
 
+    /// What the plan begins with.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -85,6 +89,7 @@ impl Plan {
         self.text_mut(offset).map(|path| path.as_str())
     }
 
+    /// As [`Plan::text`], to be cut while it is walked.
     pub fn text_mut(&self, offset: u32) -> Result<Path> {
         if offset == 0 || offset >= self.header.len {
             return Err(EPROTO);
@@ -100,6 +105,7 @@ impl Plan {
         Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
     }
 
+    /// The first of `count` numbers of 32 bits.
     pub fn u32_array(&self, offset: u32, count: usize) -> Result<*const u32> {
         self.table::<u32>(offset, count as u32).map(|start| start as *const u32)
     }
@@ -135,12 +141,15 @@ impl Plan {
 pub struct Path(*mut u8);
 
 impl Path {
+    /// The path that begins at `start`.
+    ///
     /// # Safety
     /// `start` must be NUL-terminated, writable memory that stays for the life of the process.
     pub unsafe fn new(start: *mut u8) -> Path {
         Path(start)
     }
 
+    /// The whole path.
     pub fn as_str(self) -> Str {
         // SAFETY: the promise of `new`.
         unsafe { Str::new(self.0) }

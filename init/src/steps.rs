@@ -243,16 +243,17 @@ macro_rules! views {
         /// The number of each step: its place among the definitions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u32)]
-        pub enum Op { $($name,)* }
+        pub enum Op { $($(#[$doc])* $name,)* }
 
         $(
             $(#[$doc])*
             pub struct $name {
-                $(pub $only: <$only_kind as Field>::View,)?
-                $($(pub $field: <$kind as Field>::View,)*)?
+                $(#[doc = concat!("Of the kind `", stringify!($only_kind), "`.")] pub $only: <$only_kind as Field>::View,)?
+                $($(#[doc = concat!("Of the kind `", stringify!($kind), "`.")] pub $field: <$kind as Field>::View,)*)?
             }
 
             impl $name {
+                /// Its number in a plan.
                 pub const NUMBER: u64 = Op::$name as u64;
 
                 /// The step behind its number.

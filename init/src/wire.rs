@@ -16,6 +16,7 @@ pub const MAX_PLAN: usize = 16 << 20;
 wire_struct! {
     /// The first three fields stay where they are in all builds.
     pub struct Header {
+        /// [`MAGIC`].
         pub magic: u32,
         /// Bytes of the whole block.
         pub len: u32,
@@ -24,21 +25,26 @@ wire_struct! {
         pub layout: u64,
         /// The words of the steps, which are as many as `step_count`.
         pub steps: u32,
+        /// How many steps there are.
         pub step_count: u32,
         /// `[i32; slot_count]`: the descriptor inherited for each slot; -1 for slots that init fills itself.
         pub slots: u32,
+        /// How many slots there are.
         pub slot_count: u32,
         /// `[i32; low_count]`: what becomes descriptor 0, 1, 2 and, after them, the extra descriptors.
         pub low: u32,
+        /// How many descriptors there are in `low`.
         pub low_count: u32,
         /// `[i32; keep_count]`, ascending and without duplicates: all inherited descriptors. Everything else that the
         /// caller left open is closed before the first step.
         pub keep: u32,
+        /// How many descriptors there are in `keep`.
         pub keep_count: u32,
     }
 }
 
 impl Header {
+    /// The header as it stands in the block.
     pub fn bytes(&self) -> [u8; size_of::<Header>()] {
         const { assert!(size_of::<Header>() == 48, "there is no padding") };
         // SAFETY: plain data without padding.
@@ -63,6 +69,7 @@ wire_constants! {
 wire_struct! {
     /// What init tells the caller, as one datagram. Descriptors come along as SCM_RIGHTS.
     pub struct Message {
+        /// Which message it is: [`REACHED`] and so on.
         pub kind: u32,
         /// The step at work.
         pub step: u32,
@@ -75,10 +82,12 @@ wire_struct! {
     }
 }
 
+/// Bytes of a [`Message`].
 pub const MESSAGE_LEN: usize = core::mem::size_of::<Message>();
 
 wire_constants! {
     SIZES: usize;
+    /// Bytes of the text of a [`Message`].
     MESSAGE_TEXT = 240;
 }
 
@@ -90,10 +99,12 @@ wire_constants! {
     CHILD = 2;
     /// The terminal's master comes along.
     TERMINAL = 3;
+    /// The container is set up.
     READY = 4;
     /// execve comes next. The reading end of a pipe comes along, whose other end only init has: it closing, without
     /// `Failed` before, means that it worked.
     EXECUTING = 5;
+    /// The step failed; init ends.
     FAILED = 6;
     /// On exec.fifo only: somebody waited here and has been released.
     RELEASED = 7;
