@@ -1,8 +1,8 @@
-"""libberth: Linux containers from inside your own program.
+"""libberth: a Linux container runtime as a library.
 
-A :class:`Runtime` is a state root with containers; a :class:`Container` is made from a checked :class:`Config`, started,
-and deleted; a :class:`Process` is its init, or one more in it. All four are handles: context managers that give the
-handle back and touch nothing else. :func:`deleting` is for a container that is to be gone at the end. ::
+A :class:`Runtime` is a state root with its containers; a :class:`Container` is created from a validated :class:`Config`,
+started and deleted; a :class:`Process` is its init, or an exec'd one. All four are handles and context managers, which
+release only the handle. :func:`deleting` deletes the container at the end of a block. ::
 
     import berth
 
@@ -13,9 +13,9 @@ handle back and touch nothing else. :func:`deleting` is for a container that is 
         with berth.deleting(runtime.run("hello", config, stdout=berth.PIPE)) as container:
             print(container.init.stdout.read(), container.wait())
 
-What fails raises an :class:`Error`, each code of the C ABI its own subclass. Times are in seconds. Everything may be used
-from any thread; :mod:`berth.aio` is for asyncio. Every call may raise :class:`InvalidArgument`, :class:`System` (the kernel
-refused) and :class:`Internal` (a defect of libberth); other errors are listed at each.
+A failed call raises an :class:`Error`; each code of the C ABI has its own subclass. Times are in seconds. All objects may
+be used from any thread; :mod:`berth.aio` is for asyncio. Every call may raise :class:`InvalidArgument`, :class:`System` (a
+system call failed) and :class:`Internal` (a defect of libberth); other errors are listed at each method.
 
 "OCI" is the Open Container Initiative's runtime specification, https://github.com/opencontainers/runtime-spec.
 """

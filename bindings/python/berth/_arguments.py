@@ -1,4 +1,4 @@
-"""Python's values as C takes them. What ctypes would cut off in silence is refused here."""
+"""Converts Python values to C. Refuses what ctypes would silently truncate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOR_EVER = -1
 
 
 class HasFileno(Protocol):
-    """A file, a socket, and whatever else has a descriptor."""
+    """An object with a descriptor, like a file or a socket."""
 
     def fileno(self) -> int:
         """The descriptor."""

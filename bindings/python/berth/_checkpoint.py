@@ -1,4 +1,4 @@
-"""Checkpoint and restore: what there is to say about them."""
+"""Options of checkpoint and restore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._streams import ProcessOptions, Stream, process_options
 
 
 class CgroupMode(Constant):
-    """What becomes of cgroups that the container has made below its own, and of their values, at a restore
+    """How a restore handles cgroups that the container has created below its own, and their values
     (``BERTH_CGROUP_MODE_...``). The container's own cgroups and limits are always those of the configuration.
     """
 
@@ -34,8 +34,8 @@ class CgroupMode(Constant):
 
 
 class NetworkLock(Constant):
-    """What holds back the packets of TCP connections while the container stands still (``BERTH_NETWORK_LOCK_...``). A restore
-    ends what its images were made with.
+    """How packets of TCP connections are blocked during a dump (``BERTH_NETWORK_LOCK_...``). A restore ends the block that
+    its images were dumped with.
     """
 
     #: The kernel's nftables, by CRIU itself.
@@ -48,7 +48,7 @@ class NetworkLock(Constant):
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointOptions:
-    """How a container is to be dumped."""
+    """Options of a checkpoint."""
 
     #: The directory for CRIU's log and the other files of its work; made if missing. None: one in the container's state.
     work: Optional[StrPath] = None
@@ -94,7 +94,7 @@ class CheckpointOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RestoreOptions:
-    """How a container is to be restored."""
+    """Options of a restore."""
 
     #: As in :class:`CheckpointOptions`.
     work: Optional[StrPath] = None
@@ -211,7 +211,7 @@ def restore_options(
 def _fill(
     made: Any, images: StrPath, wanted: Union[CheckpointOptions, RestoreOptions], flags: Mapping[str, int]
 ) -> None:
-    """What both have."""
+    """Fills the members that both options have."""
     made.images = _arguments.path(images, "images")
     made.work = _arguments.optional_path(wanted.work, "work")
     made.config_file = _arguments.optional_path(wanted.config_file, "config_file")

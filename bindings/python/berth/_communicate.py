@@ -1,4 +1,4 @@
-"""A process's input written and its output read at once, so that no full pipe stops either side."""
+"""Writes a process's input and reads its output concurrently, so that no full pipe blocks either side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checked configurations."""
+"""Validated configurations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._library import StrPath, library
 
 
 def default_spec() -> Dict[str, Any]:
-    """The configuration to begin with, as a dictionary to change: the one that ``runc spec`` writes.
+    """Returns a default configuration as a dictionary: the one that ``runc spec`` writes.
 
     A shell on a terminal, in new namespaces, with a read-only root filesystem at "rootfs".
     """
@@ -22,8 +22,8 @@ def default_spec() -> Dict[str, Any]:
 
 
 def default_rootless_spec(uid: int, gid: int) -> Dict[str, Any]:
-    """The same for a caller without privileges, as ``runc spec --rootless`` writes it: in a user namespace whose root is
-    ``uid`` and ``gid`` of the host, with the host's network, and without limits.
+    """Returns a default configuration for an unprivileged caller, as ``runc spec --rootless`` writes it: a user namespace
+    whose root is ``uid`` and ``gid`` of the host, with the host's network, and without limits.
     """
     loaded = library()
     high = 2**32 - 1
@@ -33,19 +33,19 @@ def default_rootless_spec(uid: int, gid: int) -> Dict[str, Any]:
 
 
 class Config(Handle):
-    """A checked OCI configuration (config.json). Immutable; one can serve many containers."""
+    """A validated OCI configuration (config.json). Immutable; one configuration can be used for many containers."""
 
     _free = "berth_config_free"
 
     @classmethod
     def from_bundle(cls, bundle: StrPath, file: Optional[StrPath] = None) -> Config:
-        """Reads config.json, or another ``file``, in the directory ``bundle`` (OCI "Filesystem Bundle").
+        """Reads config.json, or another ``file``, from the directory ``bundle`` (OCI "Filesystem Bundle").
 
-        Relative paths in it are relative to the bundle. The text is checked as :meth:`from_json` says.
+        Relative paths in it are relative to the bundle. The document is validated as by :meth:`from_json`.
 
-        :raises ConfigInvalid: something in it is wrong.
-        :raises Unsupported: it asks for what this version does not do.
-        :raises System: with ENOENT, there is no such file.
+        :raises ConfigInvalid: it is invalid.
+        :raises Unsupported: this version does not support it.
+        :raises System: with ENOENT, the file does not exist.
         """
         loaded = library()
         config = POINTER(raw.berth_config)()
@@ -59,15 +59,15 @@ class Config(Handle):
 
     @classmethod
     def from_json(cls, spec: Document, rootfs: Optional[StrPath] = None) -> Config:
-        """Takes a configuration (OCI "Configuration"), a dictionary or its text.
+        """Parses a configuration (OCI "Configuration"), a dictionary or JSON text.
 
-        It is checked at once and in full, without a look at the host: types, bounds, names, contradictions. Without a
+        It is validated completely, without accessing the host: types, bounds, names, contradictions. Without a
         bundle the paths in it are absolute.
 
-        :param rootfs: a directory to be used instead of ``root.path``.
-        :raises ConfigInvalid: something is wrong; the message begins with the JSON path of the field, which is
+        :param rootfs: a directory to use instead of ``root.path``.
+        :raises ConfigInvalid: it is invalid; the message begins with the JSON path of the field, which is
             :attr:`Error.json_path`, too.
-        :raises Unsupported: it asks for what this version does not do. Nothing is silently ignored.
+        :raises Unsupported: this version does not support it. Nothing is silently ignored.
         """
         loaded = library()
         config = POINTER(raw.berth_config)()
@@ -77,11 +77,11 @@ class Config(Handle):
         return cls(loaded, config)
 
     def with_networks(self, networks: Document) -> Config:
-        """The same configuration with networks and routes, which config.json has no place for: a new object.
+        """Returns a copy of the configuration with networks and routes, which config.json cannot express.
 
         :param networks: a dictionary, or its text, with the lists "networks" (of type "loopback" or "veth") and
             "routes"; docs/networks.md has their members. They replace those that this configuration may have.
-        :raises ConfigInvalid: something is wrong, with the JSON path in ``networks``, like "networks[0].address".
+        :raises ConfigInvalid: with the JSON path in ``networks``, like "networks[0].address".
         """
         config = POINTER(raw.berth_config)()
         text = _arguments.document(networks, "networks")
@@ -89,8 +89,8 @@ class Config(Handle):
         return type(self)(self._library, config)
 
     def validate(self) -> None:
-        """Asks the host for what the configuration names: root filesystem, namespaces to join, hooks, sources of bind
-        mounts, bridges, devices. Changes nothing. Creating does the same first.
+        """Checks what the configuration refers to on the host: root filesystem, namespaces to join, hooks, sources of bind
+        mounts, bridges, devices. Changes nothing. Create makes the same checks first.
 
         :raises ConfigInvalid, Unsupported: as :meth:`from_json`.
         """
@@ -108,6 +108,6 @@ class Config(Handle):
         return plan
 
     def to_json(self) -> str:
-        """The text that the configuration was made from."""
+        """Returns the text that the configuration was made from."""
         with self._held() as pointer:
             return self._library.text(self._c.berth_config_to_json, pointer)

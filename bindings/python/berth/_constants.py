@@ -6,7 +6,7 @@ import enum
 
 
 class Constant(enum.IntEnum):
-    """A number of the C ABI with a name, which is what it prints as: "running"."""
+    """A constant of the C ABI with a name, as which it prints: "running"."""
 
     def __str__(self) -> str:
         return self.name.lower()

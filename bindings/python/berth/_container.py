@@ -1,4 +1,4 @@
-"""A container: its life, and what there is to know of it."""
+"""Containers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._streams import ProcessOptions, Stream, process_options
 
 
 class Status(Constant):
-    """Where a container is in its life (OCI "State"; *paused* is libberth's)."""
+    """The status of a container (OCI "State"; *paused* is libberth's addition)."""
 
     #: Somebody is at work on creating it.
     CREATING = raw.BERTH_STATUS_CREATING
@@ -41,7 +41,7 @@ ProcessSpec = Union[Document, Sequence[str]]
 
 
 class ContainerHandle(Handle):
-    """What :class:`berth.Container` and :class:`berth.aio.Container` share: questions that do not block."""
+    """Queries that :class:`berth.Container` and :class:`berth.aio.Container` share and that do not block."""
 
     _free = "berth_container_free"
 
@@ -61,7 +61,7 @@ class ContainerHandle(Handle):
         return f"<{type(self).__module__}.{type(self).__name__} {self._id!r}{' closed' if self.closed else ''}>"
 
     def status(self) -> Status:
-        """The status at this moment. The kernel is asked each time: others may have changed it.
+        """Returns the current status, computed from the kernel's state on each call.
 
         :raises NotFound: the container was deleted.
         """
@@ -70,7 +70,7 @@ class ContainerHandle(Handle):
         return Status(status.value)
 
     def state(self) -> Dict[str, Any]:
-        """The state: OCI "State" (ociVersion, id, status, pid, bundle, annotations), and beside it rootfs, created,
+        """Returns the state: OCI "State" (ociVersion, id, status, pid, bundle, annotations) with rootfs, created,
         initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The status may also be "paused".
 
         :raises NotFound: the container was deleted.
@@ -79,7 +79,7 @@ class ContainerHandle(Handle):
         return state
 
     def config(self) -> Dict[str, Any]:
-        """The configuration that it was created from, with the limits that :meth:`Container.set` has changed.
+        """Returns the configuration that it was created from, with the limits that :meth:`Container.set` has changed.
 
         :raises NotFound: the container was deleted.
         """
@@ -87,7 +87,7 @@ class ContainerHandle(Handle):
         return config
 
     def pids(self) -> List[int]:
-        """The ids of all processes in the container's cgroups, in the caller's pid namespace, in ascending order.
+        """Returns the ids of all processes in the container's cgroups, in the caller's pid namespace, in ascending order.
 
         :raises NotFound, NotRunning: there is no such container; it has no processes any more.
         """
@@ -99,9 +99,9 @@ class ContainerHandle(Handle):
             self._c.berth_pids_free(pids)
 
     def stats(self) -> Stats:
-        """What the container has used so far (cgroups(7)).
+        """Reads the container's resource usage (cgroups(7)).
 
-        Made to be called often: the first call opens the files that are read (up to 25 descriptors, closed with this
+        Designed for frequent calls: the first call opens the files that are read (up to 25 descriptors, closed with this
         handle), and later calls read them again. All handles together keep at most a quarter of RLIMIT_NOFILE; the
         others open the files each time.
 
@@ -112,7 +112,7 @@ class ContainerHandle(Handle):
         return stats(found)
 
     def stats_json(self) -> Dict[str, Any]:
-        """Everything that is known of the usage, as the object that runc's "events --stats" gives as "data".
+        """Returns all statistics in the format of "data" in runc's "events --stats".
 
         :raises NotFound, NotRunning: as :meth:`stats`.
         """
@@ -120,7 +120,7 @@ class ContainerHandle(Handle):
         return usage
 
     def pidfd(self) -> int:
-        """A new descriptor, the caller's to close, that polls readable when the container's init has ended.
+        """Returns a new descriptor, which the caller closes, that polls readable when the container's init has ended.
 
         The kernel keeps init of a pid namespace from ending as long as a process in it is a zombie, which executed
         processes are until their status is taken: by :meth:`Process.wait`, or by any call on the container. So whoever
@@ -134,14 +134,14 @@ class ContainerHandle(Handle):
         return fd.value
 
     def oom_killed(self) -> bool:
-        """Whether the kernel's OOM killer has ended init: to be asked after waiting and before deleting.
+        """Whether the kernel's OOM killer has ended init. Call it after waiting and before deleting.
 
         True if init ended by SIGKILL, processes of the container were OOM-killed, and no SIGKILL was sent through this
         handle. The kernel counts by cgroup: where another process of the container was OOM-killed before, a SIGKILL from
         outside of this handle is taken for one more.
 
         :raises Timeout: init has not ended.
-        :raises StatusUnknown: nobody can say how it has ended.
+        :raises StatusUnknown: its status is not available.
         :raises Unsupported: the kernel does not count (cgroup v1 before Linux 4.13, or no memory controller).
         :raises NotFound: the container was deleted.
         """
@@ -165,7 +165,7 @@ class ContainerHandle(Handle):
         self._call(self._c.berth_container_set, _arguments.document(resources, "resources"))
 
     def _exec(self, process: ProcessSpec, options: raw.berth_process_options) -> Any:
-        """Gives a pointer to a process."""
+        """Returns a pointer to a process."""
         if not isinstance(process, (str, dict)) and isinstance(process, Sequence):
             process = self._process_with(process)
         started = POINTER(raw.berth_process)()
@@ -174,7 +174,7 @@ class ContainerHandle(Handle):
         return started
 
     def _process_with(self, args: Sequence[str]) -> Dict[str, Any]:
-        """The container's own process with other arguments and no terminal."""
+        """Returns the container's own process with other arguments and without a terminal."""
         process: Dict[str, Any] = self.config()["process"]
         process.pop("consoleSize", None)
         process.update(args=list(args), terminal=False)
@@ -184,7 +184,7 @@ class ContainerHandle(Handle):
         self._call(self._c.berth_container_checkpoint, byref(options))
 
     def _init_process(self) -> Any:
-        """Gives a pointer to a process."""
+        """Returns a pointer to a process."""
         process = POINTER(raw.berth_process)()
         self._call(self._c.berth_container_init_process, byref(process))
         return process
@@ -207,20 +207,20 @@ class ContainerHandle(Handle):
 
 
 class Container(ContainerHandle):
-    """A handle on one container. Several, also of several programs, may mean the same.
+    """A handle of one container. Several, also in several processes, may refer to the same container.
 
-    As a context manager it is closed at the end: the container is not touched. See :func:`berth.deleting` for one that
-    is to be gone at the end.
+    As a context manager it is closed at the end; the container is not affected. :func:`berth.deleting` deletes the
+    container at the end.
 
-    Calls that start, stop, freeze or change a container take turns with all others on it, in whatever program. One
-    that has to wait too long (``lock_timeout`` of :class:`Runtime`) raises :class:`Busy`.
+    Calls that start, stop, freeze or change a container hold its lock, across all processes. A call that cannot get it
+    in time (``lock_timeout`` of :class:`Runtime`) raises :class:`Busy`.
     """
 
     _init: Optional[Process] = None
 
     @property
     def init(self) -> Process:
-        """The container's init: for its pipes and terminal, which are with the handle that created the container.
+        """The container's init, for its pipes and terminal, which belong to the handle that created the container.
 
         Closed with this handle.
 
@@ -238,7 +238,7 @@ class Container(ContainerHandle):
         super().close()
 
     def start(self) -> None:
-        """Starts a created container (OCI "start"), and returns when its program runs. Any program may do it.
+        """Starts a created container (OCI "start") and returns when its program runs. Any process may call it.
 
         Blocks for the time of the startContainer and poststart hooks. If its program cannot be executed the container is
         stopped; if a poststart hook fails it is killed.
@@ -258,18 +258,18 @@ class Container(ContainerHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Process:
-        """Executes a further process in the container, and returns when its program runs.
+        """Executes another process in the container and returns when its program runs.
 
         The container must be running or created. Blocks at most the setup timeout. The process is a child of this
         program.
 
-        :param process: an OCI "process" object, a dictionary or its text; what it leaves out of capabilities and the like
-            is the container's own. Or a list of arguments: then all else, but a terminal, is as init's process has it.
+        :param process: an OCI "process" object, a dictionary or its text; capabilities and other security settings
+            that it omits are the container's own. Or a list of arguments: the rest, except a terminal, is as for init.
         :param stdin, stdout, stderr, options: as :meth:`Runtime.create`.
-        :raises NotRunning, Paused, NotFound: the container is not in a state to do so.
+        :raises NotRunning, Paused, NotFound: the container is in the wrong state.
         :raises ConfigInvalid, Unsupported: with the JSON path in ``process``, like "args[0]".
         :raises ConsoleExists: streams are given although the process has a terminal.
-        :raises System: at ``Stage.INIT`` with ENOENT, there is no such program.
+        :raises System: at ``Stage.INIT`` with ENOENT, the program does not exist.
         :raises Timeout: it was not started in time.
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
@@ -283,16 +283,16 @@ class Container(ContainerHandle):
         cgroup timeout.
 
         :param signal: its number, as in :mod:`signal`.
-        :raises NotRunning, NotFound: there is no init to take it; the container was deleted.
+        :raises NotRunning, NotFound: init has ended; the container was deleted.
         :raises Timeout, Busy: with ``all``.
-        :raises InvalidArgument: there is no such signal.
+        :raises InvalidArgument: unknown signal.
         """
         self._signal(signal, all)
 
     def pause(self) -> None:
-        """Freezes all processes of a running or created container, and returns when the kernel says that they are.
+        """Freezes all processes of a running or created container and returns when the kernel reports that they are frozen.
 
-        Blocks at most the cgroup timeout; if they cannot be frozen by then, they run on.
+        Blocks at most the cgroup timeout; if they cannot be frozen by then, they keep running.
 
         :raises Paused: it is already.
         :raises NotRunning, NotFound, Timeout, Busy:
@@ -300,14 +300,14 @@ class Container(ContainerHandle):
         self._call(self._c.berth_container_pause)
 
     def resume(self) -> None:
-        """Lets a paused container go on. Blocks as :meth:`pause`.
+        """Resumes a paused container. Blocks as :meth:`pause`.
 
         :raises NotPaused, NotFound, Timeout, Busy:
         """
         self._call(self._c.berth_container_resume)
 
     def set(self, resources: Document) -> None:
-        """Changes the limits of a container that is running, created or paused.
+        """Updates the limits of a running, created or paused container.
 
         What is given takes the place of what was set, member by member, lists as a whole; what is not given stays. The
         change is saved: :meth:`config` has it. If anything fails, what was written before is taken back.
@@ -331,7 +331,7 @@ class Container(ContainerHandle):
         After an error the container goes on as before, or is paused as before.
 
         :param images: the directory for them; made if missing.
-        :raises Criu: with its first errors and advice in the message; ``detail["log"]`` is the end of its log,
+        :raises Criu: with its first errors and a remedy in the message; ``detail["log"]`` is the end of its log,
             ``detail["log_file"]`` where all of it is.
         :raises Timeout: CRIU took too long and was killed.
         :raises Unsupported: there is no CRIU, the kernel lacks what the options need, or the container has something that
@@ -341,13 +341,13 @@ class Container(ContainerHandle):
         self._checkpoint(checkpoint_options(self._library, images, options))
 
     def wait(self, timeout: Optional[float] = None) -> ExitStatus:
-        """Waits until the container's init has ended, and tells how. Holds nobody else up. Ctrl-C ends it.
+        """Waits until the container's init has ended and returns how. Ctrl-C interrupts it.
 
-        A handle that has seen init end tells it also after the container was deleted.
+        A handle that has seen init end returns its status also after the container was deleted.
 
         :param timeout: in seconds; None for ever, 0 not at all.
         :raises Timeout: it has not ended yet.
-        :raises StatusUnknown: it has ended, and nobody can say how.
+        :raises StatusUnknown: it has ended, and its status is not available.
         :raises NotFound: the container was deleted.
         """
         return _waiting.wait(self._wait_ms, timeout)

@@ -58,7 +58,7 @@ class Events(EventsHandle):
     """
 
     def read(self, timeout: Optional[float] = None) -> Occurred:
-        """Takes what has happened since the last call; waits until something has. Ctrl-C ends it.
+        """Returns the events since the last call and waits for one. Ctrl-C ends it.
 
         With several threads in here each event goes to one of them. When init ends, the last events come with or
         before ``ended``.

@@ -54,7 +54,7 @@ class ProcessHandle(Handle):
 
         :param signal: its number, as in :mod:`signal`.
         :raises NotRunning: the process has ended.
-        :raises InvalidArgument: there is no such signal.
+        :raises InvalidArgument: unknown signal.
         """
         self._call(self._c.berth_process_signal, _arguments.number(signal, "signal"))
 
@@ -154,7 +154,7 @@ class Process(ProcessHandle):
 
         :param timeout: in seconds; None for ever, 0 not at all.
         :raises Timeout: it has not ended yet.
-        :raises StatusUnknown: it has ended, and nobody can say how: somebody else has taken its status.
+        :raises StatusUnknown: it has ended, and its status is not available.
         """
         return _waiting.wait(self._wait_ms, timeout)
 

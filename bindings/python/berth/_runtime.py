@@ -1,4 +1,4 @@
-"""A state root with containers."""
+"""State roots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._streams import ProcessOptions, Stream, process_options
 
 
 class CgroupManager(Constant):
-    """Who makes the cgroups of containers (``BERTH_CGROUP_MANAGER_...``)."""
+    """The manager of containers' cgroups (``BERTH_CGROUP_MANAGER_...``)."""
 
     #: The library, in the cgroup filesystems. linux.cgroupsPath is a path.
     FILES = raw.BERTH_CGROUP_MANAGER_FILES
@@ -51,7 +51,7 @@ class RuntimeHandle(Handle):
         rootless_auto: bool = False,
         criu: Optional[StrPath] = None,
     ) -> None:
-        """Opens a runtime. Makes the state root if it is missing, and nothing else; containers that are there can be
+        """Opens a runtime. Creates the state root if it is missing and changes nothing else; existing containers can be
         loaded. Several runtimes, also of several programs, may share one state root.
 
         Times are in seconds; 0 is the default.
@@ -59,11 +59,11 @@ class RuntimeHandle(Handle):
         :param state_root: where the state of the containers is kept, an absolute path of a directory for the caller alone.
             Default: "/run/berth". It should not outlive a reboot, because the containers do not.
         :param setup_timeout: how long init may take to set a container up, without the time of hooks. Default: 60 s.
-        :param lock_timeout: how long a call waits for others at work on the same container, before it raises
+        :param lock_timeout: how long a call waits for the container's lock before it raises
             :class:`Busy`. Default: 30 s.
         :param hook_timeout: how long a hook may run that has no timeout of its own. Default: 60 s.
         :param cgroup_timeout: how long freezing, killing and removing may take. Default: 30 s.
-        :param cgroup_manager: who makes the cgroups of containers that are created.
+        :param cgroup_manager: the cgroup manager for new containers.
         :param systemd_annotations: annotations "org.systemd.property...." of a configuration become properties of its
             scope. Not for configurations that come from others: properties can reach beyond the container.
         :param no_pivot: containers that are created get their root by chroot(2), not by pivot_root(2): for hosts whose
@@ -76,7 +76,7 @@ class RuntimeHandle(Handle):
         :param rootless_auto: the same if the caller, when the first container is created, is not root, or is the root of a
             user namespace.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
-        :raises System: with EACCES, the state root belongs to somebody else or others may write to it.
+        :raises System: with EACCES, the state root belongs to another user or others may write to it.
         """
         loaded = library()
         options = raw.berth_runtime_options()
@@ -100,9 +100,9 @@ class RuntimeHandle(Handle):
         super().__init__(loaded, runtime)
 
     def list(self) -> List[Dict[str, Any]]:
-        """The states of all containers below the state root, sorted by id; each as :meth:`Container.state` has it.
+        """Returns the states of all containers of the state root, sorted by id, each as :meth:`Container.state`.
 
-        A container that is deleted meanwhile is left out. Does not wait for others at work on a container.
+        Omits containers that are deleted in the meantime. Takes no locks.
         """
         states: List[Dict[str, Any]] = self._json(self._c.berth_runtime_list_json)
         return states
@@ -130,7 +130,7 @@ class RuntimeHandle(Handle):
         return found
 
     def _make(self, function: raw.Function, id: str, config: Config, options: Any) -> Any:
-        """Creates, runs or restores; gives a pointer to a container."""
+        """Creates, runs or restores a container; returns a pointer to it."""
         if not isinstance(config, Config):
             raise TypeError(f"config must be a berth.Config, not {type(config).__name__}")
         container = POINTER(raw.berth_container)()
@@ -139,16 +139,16 @@ class RuntimeHandle(Handle):
         return container
 
     def _load(self, id: str) -> Any:
-        """Gives a pointer to a container."""
+        """Returns a pointer to a container."""
         container = POINTER(raw.berth_container)()
         self._call(self._c.berth_container_load, _arguments.text(id, "id"), byref(container))
         return container
 
 
 class Runtime(RuntimeHandle):
-    """A state root with containers.
+    """A state root with its containers.
 
-    As a context manager it is closed at the end. Its containers, and the handles on them, live on.
+    As a context manager it is closed at the end. Its containers and their handles are not affected.
     """
 
     def create(
@@ -161,7 +161,7 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Container:
-        """Creates a container (OCI "create"): all is set up, and its init waits for :meth:`Container.start`.
+        """Creates a container (OCI "create"); its init waits for :meth:`Container.start`.
 
         Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
         Init is a child of this program. Whether it has a terminal is said by its configuration (process.terminal);
@@ -191,7 +191,7 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Container:
-        """Creates and starts a container in one. After an error nothing is left.
+        """Creates and starts a container. After an error nothing is left behind.
 
         Parameters as :meth:`create`; raises as that and :meth:`Container.start`.
         """
@@ -209,13 +209,13 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[RestoreOptions] = None,
     ) -> Container:
-        """Makes a container from the images of a checkpoint. Its processes go on where they were.
+        """Restores a container from the images of a checkpoint. Its processes continue where they were.
 
         Runs the prestart and createRuntime hooks when the namespaces are there, and no others. Blocks until the processes
         run. After an error nothing is left.
 
-        Images are data that CRIU, which is root, acts upon: take them only from those whom you would let run the container.
-        What goes beyond the configuration is an error before anything runs.
+        CRIU processes images as root: restore only images from sources that you would allow to run the container. Whatever
+        exceeds the configuration is an error before anything runs.
 
         :param id: must be free: a stopped container of the same id is deleted first.
         :param config: what the container may be and do: namespaces, mounts, cgroups, limits, networks and hooks are taken
@@ -223,7 +223,7 @@ class Runtime(RuntimeHandle):
         :param images: the directory with the checkpoint.
         :param stdin, stdout, stderr: where standard streams lead that were pipes, as in :meth:`create`. A stream that was
             no pipe is as it was, and must be left at None.
-        :raises InvalidArgument: a stream is to be led elsewhere that was no pipe.
+        :raises InvalidArgument: a stream that was not a pipe is to be replaced.
         :raises System: with ENOENT, the directory holds no checkpoint.
         :raises Criu, Timeout, Unsupported: as :meth:`Container.checkpoint`. And all that :meth:`create` raises.
         """
@@ -231,7 +231,7 @@ class Runtime(RuntimeHandle):
         return Container(self._library, self._make(self._c.berth_container_restore, id, config, made))
 
     def criu_check(self) -> Dict[str, Any]:
-        """What CRIU can do here: "path", "version", "usable" (whether libberth can work with that version), "kernel"
+        """Returns what CRIU supports on this host: "path", "version", "usable" (whether libberth can work with that version), "kernel"
         ("supported", and in "says" the lines of CRIU's own check), and "features" ("memoryTracking", "lazyPages",
         "pidfdStore"). Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
 
@@ -241,7 +241,7 @@ class Runtime(RuntimeHandle):
         return self._criu_check()
 
     def load(self, id: str) -> Container:
-        """A handle on a container that exists, made by this or any other program.
+        """Opens a container that this or another process has created.
 
         :raises NotFound, IdInvalid:
         """

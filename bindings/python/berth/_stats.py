@@ -1,4 +1,4 @@
-"""Numbers: what a container has used, and how a process has ended."""
+"""Resource usage and exit statuses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NOTHING = 2**64 - 1
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    """What a container has used so far (:meth:`Container.stats`).
+    """Resource usage of a container (:meth:`Container.stats`).
 
-    None is what the host does not offer, and a limit that there is not. Names that end in ``_ns`` are times in
+    A member is None if the host does not provide it, or if there is no limit. Names that end in ``_ns`` are times in
     nanoseconds; memory, swap and ``io_..._bytes`` are bytes; all others are counts.
     """
 
@@ -79,7 +79,7 @@ def stats(found: raw.berth_stats) -> Stats:
 
 @dataclasses.dataclass(frozen=True)
 class ExitStatus:
-    """How a process has ended: by itself, then ``code`` is its exit status, or by a signal. The other one is None."""
+    """How a process has ended: ``code`` is its exit status if it exited, ``signal`` the signal that killed it. The other is None."""
 
     code: Optional[int]
     signal: Optional[int] = None
@@ -87,7 +87,7 @@ class ExitStatus:
 
     @property
     def returncode(self) -> int:
-        """As :mod:`subprocess` has it: the exit status, or the negative number of the signal."""
+        """The exit status, or the negative signal number, as in :mod:`subprocess`."""
         return self.code if self.code is not None else -(self.signal or 0)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""How a process is started: where its standard streams lead, and what else there is to say."""
+"""Standard streams and options of a process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _stream(value: Stream, parameter: str) -> raw.berth_stream:
 
 @dataclasses.dataclass(frozen=True)
 class ProcessOptions:
-    """How a process is to be started, beside its specification and its standard streams."""
+    """Options for starting a process, in addition to its specification and standard streams."""
 
     #: Descriptors or files that become the process's 3, 4 and so on.
     extra_fds: Sequence[Union[int, HasFileno]] = ()
@@ -52,7 +52,7 @@ class ProcessOptions:
     #: With exec: in a container that is paused the process begins when that is resumed, and the call returns then, or
     #: raises :class:`Timeout` after the setup timeout.
     wait_while_paused: bool = False
-    #: When a container is created: that fails (:class:`System` with ENOENT) if there is no such program. Without it only
+    #: When a container is created: that fails (:class:`System` with ENOENT) if the program does not exist. Without it only
     #: starting does: until then hooks may bring the program.
     find_program: bool = False
     #: With exec: cgroups below the container's own that the process is put into, each "path", in all hierarchies, or
@@ -98,10 +98,10 @@ def close_pipe(file: IO[bytes]) -> None:
 
 
 class Terminal(io.FileIO):
-    """The master of a process's terminal, unbuffered: what is written is typed, what is shown can be read.
+    """The master of a process's terminal, unbuffered: writing types input, reading returns output.
 
-    Reading blocks until something is shown. When no process has the terminal open any more, it gives b"", as at the end of
-    other files (where the kernel says EIO).
+    Reading blocks until there is output. When no process has the terminal open any more, it returns b"", as at the end of
+    other files (where the kernel returns EIO).
     """
 
     def __init__(self, fd: int) -> None:

@@ -1,4 +1,4 @@
-"""Which package this is, and which library it uses."""
+"""Versions of the package and of the library."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def abi_version() -> int:
 
 
 def has_feature(name: str) -> bool:
-    """Whether the library can do something ("exec", "cgroup-v2", "checkpoint", ...; include/berth.h lists the names).
+    """Whether the library has a feature ("exec", "cgroup-v2", "checkpoint", ...; include/berth.h lists the names).
 
-    What the host's kernel offers is another question, which the calls themselves answer.
+    The host's kernel may still lack what the feature needs; the calls report that.
     """
     return bool(library().functions.berth_has_feature(_arguments.text(name, "name")))
 
 
 def features() -> Dict[str, Any]:
-    """What a configuration may say, as the features document of the OCI runtime specification: versions, hooks, mount options,
-    namespaces, capabilities and so on that :meth:`Config.from_json` accepts.
+    """Returns the features document of the OCI runtime specification: the versions, hooks, mount options, namespaces,
+    capabilities and so on that :meth:`Config.from_json` accepts.
 
-    It is about this library; the kernel may lack a thing all the same, and :meth:`Runtime.create` then raises.
+    It describes this library; :meth:`Runtime.create` raises where the kernel lacks a feature.
     """
     loaded = library()
     document: Dict[str, Any] = loaded.json(loaded.functions.berth_features_json)
@@ -43,6 +43,6 @@ def features() -> Dict[str, Any]:
 
 
 def strerror(code: int) -> str:
-    """A few words for an error's code; 0 is "success"."""
+    """Describes an error code; 0 is "success"."""
     text: bytes = library().functions.berth_strerror(_arguments.number(code, "code"))
     return text.decode()

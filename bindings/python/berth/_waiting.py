@@ -1,4 +1,4 @@
-"""Waiting that Ctrl-C ends."""
+"""Waits that Ctrl-C interrupts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLICE_MS = 200
 
 
 def wait(call: Callable[[int], T], timeout: Optional[float]) -> T:
-    """Calls with a time in milliseconds until the result is there or ``timeout``, in seconds, is over."""
+    """Calls a function with a time in milliseconds until it has a result or ``timeout``, in seconds, is over."""
     left = _arguments.timeout(timeout)
     if threading.current_thread() is not threading.main_thread():
         return call(left)

@@ -1,4 +1,4 @@
-"""The same for :mod:`asyncio`: nothing here holds up the event loop.
+"""The classes of :mod:`berth` for :mod:`asyncio`: no call blocks the event loop.
 
 Waiting (for the end of a container or a process, for events, for output) is done by the loop itself, on descriptors.
 Calls that take their time (create, start, exec, delete, ...) run in the loop's default executor; one that is cancelled
@@ -43,9 +43,9 @@ T = TypeVar("T")
 
 
 async def _blocking(function: Callable[..., T], *arguments: Any, undo: Optional[Callable[[T], object]] = None) -> T:
-    """Runs a call that blocks in the loop's executor.
+    """Runs a blocking call in the loop's executor.
 
-    It cannot be cut short: whoever cancels has to wait for its end, and what it gave out then goes to ``undo``.
+    It cannot be interrupted: cancelling waits for its end and passes its result to ``undo``.
     """
     loop = asyncio.get_running_loop()
     call = loop.run_in_executor(None, functools.partial(function, *arguments))
@@ -78,7 +78,7 @@ class _Readable:
         self._waiters: Set[asyncio.Future[None]] = set()
 
     async def wait(self, timeout: Optional[float]) -> None:
-        """Until it is readable, or was closed, or the time, in seconds, is over."""
+        """Waits until it is readable or closed, or the time, in seconds, is over."""
         if self._fd < 0:
             return
         if not self._waiters:
@@ -117,7 +117,7 @@ class _Readable:
 
 
 class _Watched(Handle):
-    """A handle with a descriptor that becomes readable when there is something to look at."""
+    """A handle with a descriptor that becomes readable when its state may have changed."""
 
     _readable: Optional[_Readable] = None
 
@@ -154,7 +154,7 @@ _LOOK_S = 1.0
 
 
 class _StreamProtocol(asyncio.StreamReaderProtocol):
-    """Takes the end of a terminal, which is EIO, as the end of the file."""
+    """Treats EIO, the end of a terminal, as end of file."""
 
     def connection_lost(self, error: Optional[Exception]) -> None:
         ended = isinstance(error, OSError) and error.errno == errno.EIO
@@ -178,7 +178,7 @@ async def _writer(fd: int) -> Tuple[asyncio.StreamWriter, asyncio.BaseTransport]
 class Process(_Watched, ProcessHandle):
     """A process: a container's init (:attr:`Container.init`), or one that :meth:`Container.exec` has started.
 
-    Closing it closes its streams, too; the process runs on.
+    Closing it closes its streams, too; the process keeps running.
 
     :ivar stdin: the pipe to its standard input; None unless it was started with ``stdin=PIPE``.
     :ivar stdout: the pipe from its standard output; None without ``stdout=PIPE``.
@@ -198,7 +198,7 @@ class Process(_Watched, ProcessHandle):
         return self.pidfd()
 
     async def _connect(self) -> None:
-        """Makes streams of the pipes."""
+        """Creates streams from the pipes."""
         stdin, stdout, stderr = self._take_stdio()
         if stdin >= 0:
             self.stdin = self._keep(await _writer(stdin))
@@ -212,7 +212,7 @@ class Process(_Watched, ProcessHandle):
         return made[0]
 
     async def open_terminal(self) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The master of the process's terminal, to read and to write; at the end it is at its end of file.
+        """Returns the master of the process's terminal, to read and to write, with an end of file at its end.
 
         Closed with this handle. :attr:`terminal` is the same as a file that blocks.
 
@@ -233,9 +233,9 @@ class Process(_Watched, ProcessHandle):
         return stdout, stderr
 
     async def wait(self) -> ExitStatus:
-        """Waits until the process has ended, and tells how. May be called again, and by several tasks at once.
+        """Waits until the process has ended and returns how. May be called repeatedly, and by several tasks at once.
 
-        :raises StatusUnknown: it has ended, and nobody can say how: somebody else has taken its status.
+        :raises StatusUnknown: it has ended, and its status is not available.
         """
         return await _end(self, self._look)
 
@@ -245,7 +245,7 @@ class Process(_Watched, ProcessHandle):
         super().close()
 
     async def _reap(self) -> None:
-        """Takes the status when there is one, whoever else asks for it."""
+        """Reads the status when it is available."""
         try:
             await self.wait()
         except Error:
@@ -253,7 +253,7 @@ class Process(_Watched, ProcessHandle):
             pass
 
     def _discard(self) -> None:
-        """For a process that nobody gets; blocks."""
+        """Kills a process whose handle nobody receives; blocks."""
         try:
             self.signal(signals.SIGKILL)
             self._wait_ms(1000)
@@ -294,7 +294,7 @@ class Events(_Watched, EventsHandle):
         return self.dup()
 
     def _free_pointer(self, free: raw.Function, pointer: Any) -> None:
-        """In a thread: the kernel takes its time to end a subscription to pressure, tens of milliseconds."""
+        """Runs in a thread: the kernel needs tens of milliseconds to end a pressure subscription."""
         try:
             asyncio.get_running_loop().run_in_executor(None, free, pointer)
         except RuntimeError:
@@ -302,7 +302,7 @@ class Events(_Watched, EventsHandle):
             free(pointer)
 
     async def read(self) -> Occurred:
-        """Takes what has happened since the last call; waits until something has.
+        """Returns the events since the last call and waits for one.
 
         With several tasks in here each event goes to one of them. When init ends, the last events come with or before
         ``ended``.
@@ -326,7 +326,7 @@ class Events(_Watched, EventsHandle):
 
 
 class Container(_Watched, ContainerHandle):
-    """A handle on one container; see :class:`berth.Container`. Closing it does not touch the container."""
+    """A handle of one container; see :class:`berth.Container`. Closing it does not affect the container."""
 
     _init: Optional[Process] = None
 
@@ -339,7 +339,7 @@ class Container(_Watched, ContainerHandle):
 
     @property
     def init(self) -> Process:
-        """The container's init: for its pipes and terminal, which are with the handle that created the container.
+        """The container's init, for its pipes and terminal, which belong to the handle that created the container.
 
         Closed with this handle.
 
@@ -357,7 +357,7 @@ class Container(_Watched, ContainerHandle):
         super().close()
 
     def _discard(self) -> None:
-        """For a container that nobody gets; blocks."""
+        """Deletes a container whose handle nobody receives; blocks."""
         self._delete(force=True)
         self.close()
 
@@ -374,7 +374,7 @@ class Container(_Watched, ContainerHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Process:
-        """Executes a further process in it: see :meth:`berth.Container.exec`.
+        """Executes another process in it: see :meth:`berth.Container.exec`.
 
         Its status is taken when it has ended, also if nobody waits for it. Cancelled, the process is killed. The thread
         that starts it is one of the loop's executor: mind that with ``options.parent_death_signal``.
@@ -400,20 +400,20 @@ class Container(_Watched, ContainerHandle):
         await _blocking(self._call, self._c.berth_container_pause)
 
     async def resume(self) -> None:
-        """Lets it go on: see :meth:`berth.Container.resume`."""
+        """Resumes it: see :meth:`berth.Container.resume`."""
         await _blocking(self._call, self._c.berth_container_resume)
 
     async def set(self, resources: Document) -> None:
-        """Changes its limits: see :meth:`berth.Container.set`."""
+        """Updates its limits: see :meth:`berth.Container.set`."""
         await _blocking(self._set, resources)
 
     async def wait(self) -> ExitStatus:
-        """Waits until its init has ended, and tells how. May be called again, and by several tasks at once.
+        """Waits until its init has ended and returns how. May be called repeatedly, and by several tasks at once.
 
         For a deadline: :func:`asyncio.wait_for`. A handle that has seen init end tells it also after the container was
         deleted.
 
-        :raises StatusUnknown: it has ended, and nobody can say how.
+        :raises StatusUnknown: it has ended, and its status is not available.
         :raises NotFound: the container was deleted.
         """
         return await _end(self, _LOOK_S)
@@ -423,19 +423,19 @@ class Container(_Watched, ContainerHandle):
         await _blocking(self._checkpoint, checkpoint_options(self._library, images, options))
 
     async def delete(self, *, force: bool = False) -> None:
-        """Removes it: see :meth:`berth.Container.delete`."""
+        """Deletes it: see :meth:`berth.Container.delete`."""
         await _blocking(self._delete, force)
 
     async def interfaces(self, *, inside: bool = False) -> Dict[str, Any]:
-        """What its networks have carried: see :meth:`berth.Container.interfaces`."""
+        """Returns the counters of its networks: see :meth:`berth.Container.interfaces`."""
         return await _blocking(self._interfaces, inside)
 
     def notify_oom(self) -> Events:
-        """Subscribes to its running out of memory: see :meth:`berth.Container.notify_oom`."""
+        """Subscribes to out-of-memory events: see :meth:`berth.Container.notify_oom`."""
         return Events(self._library, self._notify_oom())
 
     def notify_memory_pressure(self, level: Pressure) -> Events:
-        """Subscribes to memory's being hard to get: see :meth:`berth.Container.notify_memory_pressure`."""
+        """Subscribes to memory pressure: see :meth:`berth.Container.notify_memory_pressure`."""
         return Events(self._library, self._notify_memory_pressure(level))
 
 
@@ -448,7 +448,7 @@ async def _connected(process: Process, owner: T, *, undo: Callable[[T], object])
 
 
 class Runtime(RuntimeHandle):
-    """A state root with containers; see :class:`berth.Runtime`, also for the parameters. Closing it touches none."""
+    """A state root with its containers; see :class:`berth.Runtime`, also for the parameters. Closing it affects no container."""
 
     async def create(
         self,
@@ -478,7 +478,7 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Container:
-        """Creates and starts a container in one: see :meth:`create`."""
+        """Creates and starts a container: see :meth:`create`."""
         made = process_options(self._library, (stdin, stdout, stderr), options)
         return await self._made(self._c.berth_container_run, id, config, made, made)
 
@@ -493,12 +493,12 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[RestoreOptions] = None,
     ) -> Container:
-        """Makes a container from the images of a checkpoint: see :meth:`berth.Runtime.restore`. Cancelled, it is deleted."""
+        """Restores a container from the images of a checkpoint: see :meth:`berth.Runtime.restore`. Cancelled, it is deleted."""
         made = restore_options(self._library, images, (stdin, stdout, stderr), options)
         return await self._made(self._c.berth_container_restore, id, config, made, made.process.contents)
 
     async def criu_check(self) -> Dict[str, Any]:
-        """What CRIU can do here: see :meth:`berth.Runtime.criu_check`."""
+        """Returns what CRIU supports on this host: see :meth:`berth.Runtime.criu_check`."""
         return await _blocking(self._criu_check)
 
     async def _made(
@@ -513,11 +513,11 @@ class Runtime(RuntimeHandle):
         return container
 
     def load(self, id: str) -> Container:
-        """A handle on a container that exists: see :meth:`berth.Runtime.load`."""
+        """Opens an existing container: see :meth:`berth.Runtime.load`."""
         return Container(self._library, self._load(id))
 
     async def recover(self) -> List[str]:
-        """Takes back what killed programs have left behind: see :meth:`berth.Runtime.recover`."""
+        """Removes what killed processes have left behind: see :meth:`berth.Runtime.recover`."""
         return await _blocking(self._recover)
 
 
