@@ -114,12 +114,18 @@ fn a_file_is_bound_on_a_file_whose_target_is_made() {
 #[test]
 fn rbind_takes_the_mounts_below_and_bind_does_not() {
     let host = Host::new();
-    for (option, expected) in [("rbind", "tmpfs\n"), ("bind", "none\n")] {
+    let options: [(&[&str], &str); 4] = [
+        (&["rbind"], "tmpfs\n"),
+        (&["bind"], "none\n"),
+        (&["bind", "rbind"], "tmpfs\n"),
+        (&["rbind", "bind"], "tmpfs\n"),
+    ];
+    for (options, expected) in options {
         let mut config = shell("grep -q ' /mnt/shm ' /proc/self/mountinfo && echo tmpfs || echo none");
-        push_mount(&mut config, bind(Path::new("/dev"), "/mnt", &[option]));
+        push_mount(&mut config, bind(Path::new("/dev"), "/mnt", options));
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
         if table.lines().any(|line| line.split(' ').nth(4) == Some("/dev/shm")) {
-            assert_eq!(host.stdout_of(&config), expected, "{option}");
+            assert_eq!(host.stdout_of(&config), expected, "{options:?}");
         }
     }
 }
@@ -259,7 +265,7 @@ fn a_mount_target_behind_a_symlink_of_the_image_stays_inside() {
         push_mount(&mut config, bind(&source, &format!("/{name}/sub"), &["bind"]));
         let bundle = host.bundle(&name, &config);
         symlink(&link, bundle.join("rootfs").join(&name)).unwrap();
-        // A dangling link is an error, so what it means inside is there.
+        // What it means inside is there; a link that dangles is the next test's.
         fs::create_dir_all(bundle.join("rootfs").join(real.trim_start_matches('/'))).unwrap();
         assert_eq!(in_bundle(&host, &bundle).unwrap(), "bound", "{name}");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
@@ -272,13 +278,201 @@ fn a_mount_target_behind_a_dangling_symlink_makes_nothing_outside() {
     let source = host.make_dir("source");
     let outside = host.make_dir("outside");
     let link = outside.join("victim").display().to_string();
-    let mut config = shell("true");
+    let mut config = shell(&format!("cat {link}/sub/mark"));
+    fs::write(source.join("mark"), "bound").unwrap();
     push_mount(&mut config, bind(&source, "/link/sub", &["bind"]));
     let bundle = host.bundle("b", &config);
     symlink(&link, bundle.join("rootfs/link")).unwrap();
-    let error = in_bundle(&host, &bundle).unwrap_err();
-    assert!(error.message.contains("/link/sub"), "{error}");
+    assert_eq!(in_bundle(&host, &bundle).unwrap(), "bound");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+/// Images have such links: to what a package or a daemon makes later.
+#[test]
+fn a_mount_on_a_dangling_symlink_makes_what_is_missing() {
+    let host = Host::new();
+    let (file, directory) = (host.make_dir("files").join("file"), host.make_dir("directory"));
+    fs::write(&file, "file").unwrap();
+    fs::write(directory.join("in"), "in").unwrap();
+    let links = [
+        ("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
+        ("etc/localtime", "/usr/share/zoneinfo/Asia/X"),
+        ("var/run", "/nowhere/run"),
+        ("var/lock", "gone/../../../../../up/lock"),
+        ("etc/chain", "chain2"),
+        ("etc/chain2", "/etc/chain3/deep/er"),
+        ("srv/device", "../made/device"),
+    ];
+    let script = "cat /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf /etc/localtime /up/lock/in /etc/chain/in; echo;                   grep -c ' /nowhere/run/x ' /proc/self/mountinfo; ls -d /var/gone 2>/dev/null; \
+                  grep ' /up/lock ' /proc/self/mountinfo | grep -c ro,; stat -c %F /made/device /work/dir; pwd";
+    let mut config = shell(script);
+    push_mount(&mut config, bind(&file, "/etc/resolv.conf", &["rbind", "ro"]));
+    push_mount(&mut config, bind(&file, "/etc/localtime", &["bind"]));
+    push_mount(&mut config, json!({ "destination": "/var/run/x", "type": "tmpfs", "source": "tmpfs" }));
+    push_mount(&mut config, bind(&directory, "/var/lock", &["bind", "rprivate"]));
+    push_mount(&mut config, bind(&directory, "/var/lock", &["bind", "remount", "ro"]));
+    push_mount(&mut config, bind(&directory, "/etc/chain", &["bind"]));
+    config["linux"]["devices"] = json!([{ "type": "p", "path": "/srv/device", "fileMode": 0o600 }]);
+    config["process"]["cwd"] = json!("/etc/workdir");
+    writable(&mut config);
+    for in_user_namespace in [false, true] {
+        if in_user_namespace {
+            with_user_namespace(&mut config);
+        }
+        let bundle = host.bundle(&unique("b"), &config);
+        let root = bundle.join("rootfs");
+        for directory in ["etc", "var", "srv"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        for (link, target) in links {
+            let _ = fs::remove_file(root.join(link));
+            let _ = fs::remove_dir_all(root.join(link));
+            symlink(target, root.join(link)).unwrap();
+        }
+        symlink("/work/dir", root.join("etc/workdir")).unwrap();
+        if in_user_namespace {
+            let owner = format!("{ID_BASE}:{ID_BASE}");
+            assert!(std::process::Command::new("chown").args(["-Rh", &owner]).arg(&root).status().unwrap().success());
+        }
+        let text = in_bundle(&host, &bundle).unwrap_or_else(|error| panic!("{in_user_namespace}: {error}"));
+        assert_eq!(text, "filefilefileinin\n1\n1\nfifo\ndirectory\n/work/dir\n", "user namespace: {in_user_namespace}");
+    }
+}
+
+#[test]
+fn a_file_on_a_directory_and_a_directory_on_a_file_are_refused_by_name() {
+    let host = Host::new();
+    let (file, directory) = (host.make_dir("files").join("file"), host.make_dir("directory"));
+    fs::write(&file, "").unwrap();
+    for (source, destination) in [(&file, "/mnt"), (&directory, "/bin/busybox")] {
+        let mut config = shell("true");
+        push_mount(&mut config, bind(source, destination, &["bind"]));
+        let error = host.create(&config, &quiet()).unwrap_err();
+        assert_eq!(error.errno, Some(nix::errno::Errno::ENOTDIR), "{error}");
+        assert!(error.message.contains(&format!("on {destination}: not a directory")), "{error}");
+    }
+}
+
+#[test]
+fn a_refused_symlink_is_called_by_that_name() {
+    let host = Host::new();
+    let bundle = host.bundle("b", &shell("true"));
+    fs::remove_dir_all(bundle.join("rootfs/sys")).unwrap();
+    symlink("opt", bundle.join("rootfs/sys")).unwrap();
+    let error = in_bundle(&host, &bundle).unwrap_err();
+    assert!(error.message.contains("on /sys: a symbolic link of the image"), "{error}");
+    assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP));
+}
+
+/// Entries are mounted in their order.
+#[test]
+fn a_bind_source_may_be_what_an_earlier_entry_mounts() {
+    let host = Host::new();
+    let source = host.make_dir("source");
+    fs::write(source.join("f"), "here").unwrap();
+    fs::create_dir_all(source.join("deep/er")).unwrap();
+    for in_user_namespace in [false, true] {
+        let mut config =
+            shell("cat /final /again/f /tree/deep/er/g; grep -c ' /own tmpfs\\| /own .* tmpfs ' /proc/self/mountinfo");
+        writable(&mut config);
+        if in_user_namespace {
+            with_user_namespace(&mut config);
+        }
+        let bundle = host.bundle(&unique("b"), &config);
+        let root = bundle.join("rootfs");
+        fs::create_dir_all(root.join("image")).unwrap();
+        fs::write(root.join("image/g"), "image").unwrap();
+        fs::create_dir(root.join("a")).unwrap();
+        symlink("a", root.join("link")).unwrap();
+        push_mount(&mut config, bind(&source, "/a", &["rbind"]));
+        push_mount(&mut config, bind(&root.join("image"), "/a/deep/er", &["bind"]));
+        push_mount(&mut config, bind(&root.join("a/f"), "/final", &["bind"]));
+        push_mount(&mut config, bind(&root.join("link"), "/again", &["bind", "ro"]));
+        push_mount(&mut config, bind(&root.join("a"), "/tree", &["rbind"]));
+        push_mount(&mut config, json!({ "destination": "/b", "type": "tmpfs", "source": "tmpfs" }));
+        push_mount(&mut config, bind(Path::new("rootfs/b"), "/own", &["bind"]));
+        host.write_config(&bundle, &config);
+        if in_user_namespace {
+            let owner = format!("{ID_BASE}:{ID_BASE}");
+            assert!(std::process::Command::new("chown").args(["-Rh", &owner]).arg(&root).status().unwrap().success());
+        }
+        let text = in_bundle(&host, &bundle).unwrap_or_else(|error| panic!("{in_user_namespace}: {error}"));
+        assert_eq!(text, "herehereimage1\n", "user namespace: {in_user_namespace}");
+    }
+}
+
+#[test]
+fn a_bind_source_in_the_image_is_not_led_out_of_it() {
+    let host = Host::new();
+    let outside = host.make_dir("outside");
+    fs::write(outside.join("secret"), "secret").unwrap();
+    let mut config = shell("true");
+    let bundle = host.bundle("b", &config);
+    symlink(&outside, bundle.join("rootfs/image-link")).unwrap();
+    symlink("/proc", bundle.join("rootfs/p")).unwrap();
+    push_mount(&mut config, bind(&bundle.join("rootfs/image-link"), "/final", &["bind"]));
+    host.write_config(&bundle, &config);
+    let error = in_bundle(&host, &bundle).unwrap_err();
+    assert_eq!(error.errno, Some(nix::errno::Errno::ENOENT), "{error}");
+    assert!(
+        error.message.contains("/image-link of the root filesystem") && error.message.contains("mounts["),
+        "{error}"
+    );
+    config["mounts"].as_array_mut().unwrap().pop();
+    push_mount(&mut config, bind(&bundle.join("rootfs/p"), "/final", &["rbind"]));
+    host.write_config(&bundle, &config);
+    let error = in_bundle(&host, &bundle).unwrap_err();
+    assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+/// A mount of the host that is shared, whatever the host's own root is.
+struct Shared(std::path::PathBuf);
+
+impl Shared {
+    fn new(host: &Host) -> Shared {
+        let path = host.make_dir("shared");
+        for arguments in [vec!["-t", "tmpfs", "tmpfs"], vec!["--make-shared"]] {
+            let mount = std::process::Command::new("mount").args(arguments).arg(&path).status().unwrap();
+            assert!(mount.success());
+        }
+        fs::create_dir(path.join("in")).unwrap();
+        Shared(path)
+    }
+
+    fn mounts(&self) -> usize {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        table.lines().filter(|line| line.contains(&format!("{}/in ", self.0.display()))).count()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-R").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn mounts_made_in_a_shared_bind_reach_the_host_where_root_and_mount_say_so() {
+    for no_pivot in [false, true] {
+        for (root, option, expected) in [
+            ("rshared", "rshared", 1),
+            ("shared", "shared", 1),
+            ("shared", "rslave", 0),
+            ("rslave", "rshared", 0),
+            ("", "rshared", 0),
+        ] {
+            let host = Host::with(|settings| settings.root_options.no_pivot = no_pivot);
+            let shared = Shared::new(&host);
+            let mut config = shell("mount -t tmpfs x /mnt/in && echo seen >/mnt/in/f; echo done");
+            config["linux"]["rootfsPropagation"] = json!(root);
+            set_capabilities(&mut config, &["CAP_SYS_ADMIN"]);
+            push_mount(&mut config, bind(&shared.0, "/mnt", &["rbind", option]));
+            assert_eq!(host.stdout_of(&config), "done\n");
+            assert_eq!(shared.mounts(), expected, "{root}, {option}, without pivot: {no_pivot}");
+            assert_eq!(shared.0.join("in/f").exists(), expected == 1, "{root}, {option}");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::copy;
 use super::fields::{Attributes, CopyUp, Strings};
+use super::options::{self, Options};
 use super::plan::Path;
 use super::report::Report;
 use super::steps;
@@ -20,7 +21,11 @@ pub struct Mounter<'a> {
 impl Mounter<'_> {
     /// A new filesystem on its target. Returns the mount.
     pub fn mount(&mut self, step: &steps::Mount, path: Path, id_map: Option<i32>) -> Result<i32> {
-        let filesystem = self.new_filesystem(step)?;
+        let mode = if keeps_mode(step)? { self.covered_mode(path)? } else { None };
+        if options::too_long(step)? {
+            return self.mount_by_path(step, path, mode);
+        }
+        let filesystem = self.new_filesystem(step, mode)?;
         if let Some(namespace) = id_map {
             map_owners(filesystem, false, namespace)?;
         }
@@ -33,9 +38,37 @@ impl Mounter<'_> {
         result.map(|()| filesystem)
     }
 
+    /// By mount(2), which takes longer options.
+    fn mount_by_path(&mut self, step: &steps::Mount, path: Path, mode: Option<u32>) -> Result<i32> {
+        if step.id_map.is_some() || step.copy_up != CopyUp::No {
+            return Err(ENAMETOOLONG); // that is done before a filesystem is attached
+        }
+        let mut given = Options::new();
+        given.collect(step, mode)?;
+        let source = step.source.unwrap_or(step.kind);
+        let flags = as_mount_flags(step.attributes) | given.flags;
+        let target = tree::make_directory(self.top, path)?;
+        let result = self.check_target(target).and_then(|()| {
+            at_descriptor(self.proc, target, |at| mount_filesystem(source, at, step.kind, flags, given.text()))
+        });
+        close(target);
+        result?;
+        tree::find(self.top, path.as_str(), O_PATH)
+    }
+
+    /// The mode of the directory that will be covered, if there is one.
+    fn covered_mode(&self, path: Path) -> Result<Option<u32>> {
+        let Some(target) = existing(tree::find(self.top, path.as_str(), O_PATH | O_DIRECTORY))? else {
+            return Ok(None);
+        };
+        let found = stat(target);
+        close(target);
+        found.map(|found| Some(found.stx_mode as u32 & 0o7777))
+    }
+
     /// New options of the filesystem that is mounted on a path.
     pub fn reconfigure(&mut self, path: Path, options: Strings) -> Result<()> {
-        let target = tree::open(self.top, path.as_str(), O_PATH)?;
+        let target = tree::find(self.top, path.as_str(), O_PATH)?;
         let context = fspick(target);
         close(target);
         let context = context?;
@@ -56,9 +89,9 @@ impl Mounter<'_> {
         }
     }
 
-    fn new_filesystem(&mut self, step: &steps::Mount) -> Result<i32> {
+    fn new_filesystem(&mut self, step: &steps::Mount, mode: Option<u32>) -> Result<i32> {
         let context = fsopen(step.kind)?;
-        let result = configure(context, step).and_then(|()| fsmount(context, step.attributes));
+        let result = configure(context, step, mode).and_then(|()| fsmount(context, step.attributes));
         if result.is_err() {
             self.report.take_log(context);
         }
@@ -81,21 +114,27 @@ impl Mounter<'_> {
     /// A directory for a tree that is one, a file for a file.
     fn target_for(&self, tree: i32, path: Path) -> Result<i32> {
         if file_type(&stat(tree)?) == S_IFDIR {
-            tree::make_directory(self.top, path)
-        } else {
-            tree::make_file(self.top, path)
+            return tree::make_directory(self.top, path);
+        }
+        let target = tree::make_file(self.top, path)?;
+        match stat(target) {
+            Ok(found) if file_type(&found) != S_IFDIR => Ok(target),
+            found => {
+                close(target);
+                Err(found.err().unwrap_or(ENOTDIR))
+            }
         }
     }
 
     pub fn flags(&self, path: Path, flags: u64) -> Result<()> {
-        let target = tree::open(self.top, path.as_str(), O_PATH)?;
+        let target = tree::find(self.top, path.as_str(), O_PATH)?;
         let result = at_descriptor(self.proc, target, |path| mount_flags(path, flags));
         close(target);
         result
     }
 
     pub fn remount(&self, path: Path, attributes: Attributes) -> Result<()> {
-        let target = tree::open(self.top, path.as_str(), O_PATH)?;
+        let target = tree::find(self.top, path.as_str(), O_PATH)?;
         let result = match attributes.set_on(target) {
             Err(ENOSYS | EPERM) => attributes.remount(self.proc, target),
             other => other,
@@ -149,7 +188,25 @@ impl Mounter<'_> {
     }
 }
 
-fn configure(context: i32, step: &steps::Mount) -> Result<()> {
+/// Whether a new filesystem has the mode of the directory that it covers: a tmpfs of which nobody says otherwise, whose own
+/// default is 1777.
+fn keeps_mode(step: &steps::Mount) -> Result<bool> {
+    let mut index = 0;
+    while let Some(key) = step.options.get(index)? {
+        if key.bytes() == b"mode" {
+            return Ok(false);
+        }
+        index += 2;
+    }
+    Ok(step.kind.bytes() == b"tmpfs" && step.copy_up != CopyUp::ContentAndOwner)
+}
+
+fn configure(context: i32, step: &steps::Mount, mode: Option<u32>) -> Result<()> {
+    if let Some(mode) = mode {
+        let digits = options::octal(mode);
+        // SAFETY: NUL-terminated, and it lives until the call has returned.
+        fsconfig_string(context, Str::literal(c"mode"), unsafe { Str::new(digits.as_ptr()) })?;
+    }
     if let Some(source) = step.source {
         fsconfig_string(context, Str::literal(c"source"), source)?;
     }
@@ -221,6 +278,20 @@ pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
 /// A clone of the mounts at a path of the host.
 pub fn open_host_tree(path: Str, recursive: bool) -> Result<i32> {
     open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })
+}
+
+/// A clone of the mounts at a path beneath the root filesystem. Not of a procfs that a symlink of the image leads to.
+pub fn open_tree_beneath(root: i32, path: Str, recursive: bool) -> Result<i32> {
+    let found = tree::open(Top { fd: root, strict: false }, path, O_PATH)?;
+    let flags = OPEN_TREE_CLONE | AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+    let named = path.bytes().strip_prefix(b"/proc").is_some_and(|rest| matches!(rest.first(), None | Some(b'/')));
+    let result = match filesystem(found) {
+        Ok(on) if on.kind == PROC_SUPER_MAGIC && !named => Err(ELOOP),
+        Ok(_) => open_tree(found, EMPTY, flags),
+        Err(errno) => Err(errno),
+    };
+    close(found);
+    result
 }
 
 /// Attaches the root filesystem at its own path. In a user namespace the way there may be closed; then it lies on the last

@@ -74,6 +74,13 @@ macro_rules! steps {
         /// groups.
         OpenTree { path: HostPath, recursive: bool, own_propagation: bool, slot: Slot; entry: EntryOfMounts }
             => "opening the mounts at {path} of the host";
+        /// The same of a path beneath the root filesystem, which is this directory of the host until it is attached. `mounted`:
+        /// an earlier mount of the container brings what is there.
+        OpenInnerTree {
+            rootfs: HostPath, path: HostPath, recursive: bool, own_propagation: bool, slot: Slot;
+            mounted: bool, entry: EntryOfMounts
+        }
+            => "opening the mounts at {path} of the root filesystem";
         /// Maps the owners of files in an unattached tree by a user namespace.
         IdMap { recursive: bool, tree: Slot, namespace: Slot; path: HostPath, entry: EntryOfMounts }
             => "mapping the owners in the mounts at {path}";

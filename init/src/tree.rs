@@ -2,12 +2,14 @@
 //!
 //! Every look-up is one openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's descriptor, so a symlink
 //! of the image leads to another place inside the image or nowhere. What is made is made by a single name in a
-//! directory held open.
+//! directory held open. Of a path that is not there (a symlink that dangles) `resolve` tells where it leads, and it is made
+//! along that, through no symlink.
 //!
 //! Where the kernel's own filesystems belong (/dev, /proc, /sys) symlinks are not followed at all: a mount of procfs that
 //! landed elsewhere would escape its masks.
 
 use super::plan::Path;
+use super::resolve::{Resolved, resolve};
 use super::sys::*;
 
 const INSIDE: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -21,8 +23,25 @@ pub struct Top {
     pub strict: bool,
 }
 
+impl Top {
+    fn strictly(self) -> Top {
+        Top { strict: true, ..self }
+    }
+}
+
 pub fn open(top: Top, path: Str, flags: u64) -> Result<i32> {
     openat2(top.fd, path, flags, 0, if top.strict { INSIDE | RESOLVE_NO_SYMLINKS } else { INSIDE })
+}
+
+/// What is at `path`, also behind a symlink that has `..` after what is missing.
+pub fn find(top: Top, path: Str, flags: u64) -> Result<i32> {
+    match open(top, path, flags) {
+        Err(ENOENT) => {}
+        other => return other,
+    }
+    let mut resolved = Resolved::new();
+    resolve(top, path, None, &mut resolved)?;
+    open(top.strictly(), resolved.path().as_str(), flags)
 }
 
 /// The directory `path`, made with its parents where it is missing.
@@ -31,6 +50,13 @@ pub fn make_directory(top: Top, path: Path) -> Result<i32> {
         Err(ENOENT) => {}
         other => return other,
     }
+    let mut resolved = Resolved::new();
+    resolve(top, path.as_str(), None, &mut resolved)?;
+    make_along(top.strictly(), resolved.path())
+}
+
+/// The same of a path without symlinks.
+fn make_along(top: Top, path: Path) -> Result<i32> {
     let bytes = path.as_str().bytes();
     let mut parent = top.fd;
     let mut at = 0;
@@ -53,7 +79,6 @@ pub fn make_directory(top: Top, path: Path) -> Result<i32> {
 /// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`; made if it is missing.
 fn descend(top: Top, parent: i32, prefix: Path, start: usize) -> Result<i32> {
     match mkdirat(parent, prefix.from(start), 0o755) {
-        // What is there already may be a symlink, to be followed from the top.
         Ok(()) | Err(EEXIST) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY),
         // Where nothing can be made a directory may be, and ENOENT was for a later one.
         Err(errno) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY).map_err(|_| errno),
@@ -85,7 +110,9 @@ pub fn make_file(top: Top, path: Path) -> Result<i32> {
         Err(ENOENT) => {}
         other => return other,
     }
-    in_parent(top, path, make_file_at)
+    let mut resolved = Resolved::new();
+    resolve(top, path.as_str(), None, &mut resolved)?;
+    in_parent(top.strictly(), resolved.path(), make_file_at)
 }
 
 /// The regular or device file `name` in `parent` itself, never what a symlink of this name points to.
@@ -118,8 +145,30 @@ pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>)
     result
 }
 
+/// A device node to be made.
+#[derive(Clone, Copy)]
+pub struct Node {
+    pub mode: u32,
+    /// Major and minor.
+    pub device: (u32, u32),
+    /// User and group.
+    pub owner: (u32, u32),
+}
+
+/// Makes the device node `name` in the directory `parent`, or where a symlink of that name leads to.
+pub fn make_node(proc: i32, top: Top, parent: Path, name: Str, node: Node) -> Result<()> {
+    match in_directory(top, parent, |parent| make_node_at(proc, parent, name, node)) {
+        Err(ELOOP) => {}
+        other => return other,
+    }
+    let mut resolved = Resolved::new();
+    resolve(top, parent.as_str(), Some(name), &mut resolved)?;
+    in_parent(top.strictly(), resolved.path(), |parent, name| make_node_at(proc, parent, name, node))
+}
+
 /// Makes a device node in `parent`; one that is there already must be the same device.
-pub fn make_node(proc: i32, parent: i32, name: Str, mode: u32, device: (u32, u32), owner: (u32, u32)) -> Result<()> {
+fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
+    let Node { mode, device, owner } = node;
     let made = match mknodat(parent, name, mode, device_number(device.0, device.1)) {
         Ok(()) => true,
         Err(EEXIST) => false,
@@ -128,15 +177,18 @@ pub fn make_node(proc: i32, parent: i32, name: Str, mode: u32, device: (u32, u32
     if made && owner == (0, 0) {
         return Ok(()); // umask is 0, so the mode is what was asked
     }
-    let node = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
-    let result = stat(node).and_then(|found| {
+    let there = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
+    let result = stat(there).and_then(|found| {
+        if file_type(&found) == S_IFLNK {
+            return Err(ELOOP);
+        }
         if !is_device(&found, mode & S_IFMT, device.0, device.1) {
             return Err(EEXIST);
         }
-        chown(node, owner.0, owner.1)?;
-        if made { Ok(()) } else { chmod_fd(proc, node, mode & 0o7777) }
+        chown(there, owner.0, owner.1)?;
+        if made { Ok(()) } else { chmod_fd(proc, there, mode & 0o7777) }
     });
-    close(node);
+    close(there);
     result
 }
 
@@ -278,13 +330,75 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "makes system calls")]
-    fn a_dangling_or_looping_symlink_is_an_error() {
+    fn a_looping_symlink_is_an_error() {
         let root = root();
-        std::os::unix::fs::symlink("nowhere", root.inside("dangling")).unwrap();
         std::os::unix::fs::symlink("loop", root.inside("loop")).unwrap();
-        assert_eq!(make_directory(root.top(), path("/dangling/x")), Err(ENOENT));
         assert_eq!(make_directory(root.top(), path("/loop/x")), Err(ELOOP));
         assert_eq!(make_file(root.top(), path("/loop")), Err(ELOOP));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
+    fn what_a_dangling_symlink_leads_to_is_made_inside() {
+        use std::os::unix::fs::symlink;
+        let links = [
+            ("nowhere", "nowhere"),
+            ("/not/there", "not/there"),
+            ("../../../up", "up"),
+            ("missing/../beside", "beside"),
+            ("real/../there/./deep//er/", "there/deep/er"),
+            ("second", "third/from/second"),
+            ("/..", ""),
+        ];
+        for (target, leads_to) in links {
+            for below in ["", "/x", "/x/y"] {
+                let root = root();
+                std::fs::create_dir(root.inside("real")).unwrap();
+                symlink("third/from/second", root.inside("second")).unwrap();
+                symlink(target, root.inside("link")).unwrap();
+                let at = format!("/link{below}");
+                let expected = root.inside(format!("{leads_to}{below}").trim_start_matches('/'));
+                if leads_to.is_empty() && below.is_empty() {
+                    continue; // the root itself
+                }
+                close(make_directory(root.top(), path(&at)).unwrap());
+                assert!(expected.is_dir(), "{target}{below}");
+                close(find(root.top(), path(&at).as_str(), O_PATH).unwrap());
+                close(make_file(root.top(), path(&format!("{at}/f"))).unwrap());
+                assert!(expected.join("f").is_file(), "{target}{below}");
+                assert!(root.outside_is_empty() && !root.inside("missing").exists(), "{target}{below}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
+    fn a_file_is_made_where_a_dangling_symlink_of_its_name_leads_to() {
+        let root = root();
+        std::os::unix::fs::symlink("../run/resolve/stub.conf", root.inside("resolv.conf")).unwrap();
+        close(make_file(root.top(), path("/resolv.conf")).unwrap());
+        assert!(root.inside("run/resolve/stub.conf").is_file());
+        let strict = Top { strict: true, ..root.top() };
+        std::os::unix::fs::symlink("elsewhere", root.inside("other")).unwrap();
+        assert_eq!(make_file(strict, path("/other")), Err(ELOOP));
+        assert_eq!(make_directory(strict, path("/other/x")), Err(ELOOP));
+        assert!(root.outside_is_empty() && !root.inside("elsewhere").exists());
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
+    fn a_link_chain_that_dangles_has_an_end() {
+        let root = root();
+        for index in 0..60 {
+            std::os::unix::fs::symlink(format!("link{}", index + 1), root.inside(&format!("link{index}"))).unwrap();
+        }
+        assert_eq!(make_directory(root.top(), path("/link0")), Err(ELOOP));
+        close(make_directory(root.top(), path("/link21")).unwrap());
+        assert!(root.inside("link60").is_dir());
+        // Together they are longer than a path may be.
+        let long = "d/".repeat(1500);
+        std::os::unix::fs::symlink(format!("{long}b"), root.inside("a")).unwrap();
+        assert_eq!(make_directory(root.top(), path(&format!("/a/{long}"))), Err(ENAMETOOLONG));
     }
 
     #[test]
@@ -325,8 +439,24 @@ mod tests {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
         std::fs::write(root.inside("null"), "").unwrap();
-        let made = make_node(proc.as_raw_fd(), root.fd(), Str::literal(c"null"), S_IFCHR | 0o666, (1, 3), (0, 0));
+        let node = Node { mode: S_IFCHR | 0o666, device: (1, 3), owner: (0, 0) };
+        let made = make_node(proc.as_raw_fd(), root.top(), path("/"), Str::literal(c"null"), node);
         assert_eq!(made, Err(EEXIST));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "makes system calls")]
+    fn a_node_is_made_where_a_symlink_of_its_name_leads_to() {
+        let root = root();
+        let proc = std::fs::File::open("/proc").unwrap();
+        std::os::unix::fs::symlink("/far/away", root.inside("pipe")).unwrap();
+        let node = Node { mode: libc::S_IFIFO | 0o600, device: (0, 0), owner: (0, 0) };
+        let make = |top| make_node(proc.as_raw_fd(), top, path("/"), Str::literal(c"pipe"), node);
+        assert_eq!(make(root.top().strictly()), Err(ELOOP));
+        make(root.top()).unwrap();
+        make(root.top()).unwrap();
+        assert!(std::os::unix::fs::FileTypeExt::is_fifo(&root.inside("far/away").metadata().unwrap().file_type()));
+        assert!(root.outside_is_empty());
     }
 
     #[test]

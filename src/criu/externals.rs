@@ -43,11 +43,19 @@ impl Externals {
     /// An error if there is something among them that CRIU would restore as something else.
     pub fn of(plan: &Plan) -> Result<Externals> {
         let mut recursive = BTreeMap::new();
+        let mut inner = BTreeSet::new();
         let mut found = Externals { bound: Vec::new(), own: BTreeSet::new() };
         for step in &plan.steps {
             match step {
-                Step::OpenTree { slot, recursive: whole, .. } => {
+                Step::OpenInnerTree { slot, mounted: true, .. } => {
+                    inner.insert(slot.0);
+                }
+                Step::OpenTree { slot, recursive: whole, .. } | Step::OpenInnerTree { slot, recursive: whole, .. } => {
                     recursive.insert(slot.0, *whole);
+                }
+                // A part of another mount of the container.
+                Step::Attach { slot, target, .. } if inner.contains(&slot.0) => {
+                    found.own.insert(target.clone());
                 }
                 Step::Attach { slot, source, target, .. } => found.bound.push(Bound {
                     target: target.clone(),

@@ -1,6 +1,7 @@
 //! The root filesystem of a container that is to be restored, as CRIU wants it: a mount point, with a place for each
 //! mount.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -36,7 +37,19 @@ struct Replacement {
 struct Covering<'a> {
     target: &'a Path,
     /// Where its content is on the host, if it is a bind mount.
-    source: Option<&'a Path>,
+    source: Option<PathBuf>,
+}
+
+impl Covering<'_> {
+    /// Where on the host something lies that is bound from a path in the container; none if that is on a filesystem of its
+    /// own.
+    fn on_host(covering: &[Covering], path: &Path, source: &Path) -> Option<PathBuf> {
+        let below = |mount: &Covering| Some((path.strip_prefix(mount.target).ok()?.to_owned(), mount.source.clone()));
+        match covering.iter().rev().find_map(below) {
+            Some((rest, source)) => source.map(|source| source.join(rest)),
+            None => Some(source.to_owned()),
+        }
+    }
 }
 
 impl Root {
@@ -44,13 +57,22 @@ impl Root {
     pub fn of(plan: &Plan, path: &Path) -> Result<Root> {
         let mut covering: Vec<Covering> = Vec::new();
         let mut missing = Vec::new();
+        // Sources that lie on mounts of the container, by slot.
+        let mut inner = BTreeMap::new();
         for step in &plan.steps {
             let (target, source) = match step {
+                Step::OpenInnerTree { slot, path, mounted: true, .. } => {
+                    inner.insert(slot.0, path);
+                    continue;
+                }
                 Step::Mount { target, .. } => (target, None),
-                Step::Attach { source, target, .. } => (target, Some(source.as_path())),
+                Step::Attach { slot, source, target, .. } => match inner.get(&slot.0) {
+                    Some(path) => (target, Covering::on_host(&covering, path, source)),
+                    None => (target, Some(source.clone())),
+                },
                 _ => continue,
             };
-            let directory = source.is_none_or(Path::is_dir);
+            let directory = source.as_deref().is_none_or(Path::is_dir);
             let below = covering.iter().filter(|mount| target != mount.target && target.starts_with(mount.target));
             let place = match below.max_by_key(|mount| mount.target.as_os_str().len()) {
                 None => Some((None, target.as_path())),
@@ -58,15 +80,15 @@ impl Root {
                 Some(Covering { source: None, .. }) => None,
                 // The host's, of which nothing is in the images.
                 Some(Covering { source: Some(source), target: point }) => {
-                    target.strip_prefix(point).ok().map(|rest| (Some(*source), rest))
+                    target.strip_prefix(point).ok().map(|rest| (Some(source.clone()), rest))
                 }
             };
             covering.push(Covering { target, source });
             let Some((source, point)) = place else { continue };
-            if is_missing(source.unwrap_or(path), point)
+            if is_missing(source.as_deref().unwrap_or(path), point)
                 .context(|| format!("looking for the mount point {}", target.display()))?
             {
-                missing.push(MissingPoint { source: source.map(Path::to_owned), path: point.to_owned(), directory });
+                missing.push(MissingPoint { source, path: point.to_owned(), directory });
             }
         }
         Ok(Root { path: path.to_owned(), missing, instead: Vec::new() })

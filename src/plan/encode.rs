@@ -47,6 +47,11 @@ pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded>
 /// Where the kernel's own filesystems belong.
 const KERNEL_MOUNTS: [&str; 3] = ["/dev", "/proc", "/sys"];
 
+/// Whether a path in the container is one of them or below.
+pub fn in_kernel_mounts(path: &Path) -> bool {
+    KERNEL_MOUNTS.iter().any(|top| below(path, Path::new(top)).is_some())
+}
+
 /// Whether symlinks on the way are followed, inside the root filesystem.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Links {
@@ -117,8 +122,7 @@ impl Packer {
     /// A path in the container, from the mount that it begins at.
     pub fn place(&mut self, path: &Path, links: Links) {
         let (base, rest) = self.anchors.find(path);
-        let in_kernel_mounts = || KERNEL_MOUNTS.iter().any(|top| below(path, Path::new(top)).is_some());
-        let strict = links == Links::Refused && base == NO_SLOT && in_kernel_mounts();
+        let strict = links == Links::Refused && base == NO_SLOT && in_kernel_mounts(path);
         let rest = self.block.text(rest);
         self.words.extend([u64::from(strict), base, rest.into()]);
     }

@@ -151,9 +151,21 @@ impl IdMaps {
 /// A tree of the host that is wanted.
 struct BindSource {
     path: PathBuf,
+    /// It lies beneath the root filesystem.
+    inside: Option<Inside>,
     recursive: bool,
     id_map: Option<TreeIdMap>,
     entry: Entry,
+}
+
+/// Where a path of the host lies beneath the root filesystem.
+struct Inside {
+    /// The root filesystem, a path of the host.
+    rootfs: PathBuf,
+    /// From there.
+    path: PathBuf,
+    /// What is there is, or lies in, what an earlier mount brings.
+    mounted: bool,
 }
 
 /// How the owners in a tree are mapped.
@@ -167,12 +179,13 @@ struct TreeIdMap {
 impl BindSource {
     /// One mount as it is.
     fn single(path: &std::path::Path) -> BindSource {
-        BindSource { path: path.to_owned(), recursive: false, id_map: None, entry: None }
+        BindSource { path: path.to_owned(), inside: None, recursive: false, id_map: None, entry: None }
     }
 }
 
 /// Adds steps that open and attach the trees of the host. They are opened where the host's paths and privileges
-/// still are: before init leaves its user namespace, or right when they are needed.
+/// still are: before init leaves its user namespace, or right when they are needed, which is what those want that a mount
+/// of the container brings.
 #[derive(Default)]
 struct TreeOpener {
     early: Vec<Step>,
@@ -181,10 +194,16 @@ struct TreeOpener {
 
 impl TreeOpener {
     fn open(&mut self, plan: &mut Plan, wanted: BindSource) -> Slot {
-        let BindSource { path, recursive, id_map, entry } = wanted;
+        let BindSource { path, inside, recursive, id_map, entry } = wanted;
         let slot = plan.slot(Descriptor::ByInit);
-        let steps = if self.open_early { &mut self.early } else { &mut plan.steps };
-        steps.push(Step::OpenTree { path: path.clone(), recursive, own_propagation: self.open_early, slot, entry });
+        let early = self.open_early && !inside.as_ref().is_some_and(|inside| inside.mounted);
+        let steps = if early { &mut self.early } else { &mut plan.steps };
+        steps.push(match inside {
+            None => Step::OpenTree { path: path.clone(), recursive, own_propagation: early, slot, entry },
+            Some(Inside { rootfs, path, mounted }) => {
+                Step::OpenInnerTree { rootfs, path, recursive, own_propagation: early, slot, mounted, entry }
+            }
+        });
         if let Some(TreeIdMap { namespace, recursive }) = id_map {
             steps.push(Step::IdMap { path, recursive, tree: slot, namespace, entry });
         }

@@ -1,16 +1,23 @@
 //! The root filesystem: mounts, devices, masks, and the move into it.
 
+use std::collections::BTreeSet;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot, Step, TreeIdMap, TreeOpener};
+use super::{
+    Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Inside, Plan, Slot, Step, TreeIdMap, TreeOpener,
+};
 use crate::error::{Context, Result};
 use crate::spec::Config;
 use crate::spec::mount_options::{self, Extent, MountOptions};
 use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
+use crate::spec::paths;
 
 /// What the specification promises to each container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -84,7 +91,7 @@ impl Root<'_> {
         }
         let maps = IdMaps::of(self.spec()).filter(|_| self.options.id_mapped);
         let id_map = maps.map(|maps| TreeIdMap { namespace: plan.user_namespace(maps), recursive: false });
-        let wanted = BindSource { path: self.rootfs.to_owned(), recursive: true, id_map, entry: None };
+        let wanted = BindSource { path: self.rootfs.to_owned(), inside: None, recursive: true, id_map, entry: None };
         let slot = trees.open(plan, wanted);
         plan.push(Step::AttachRoot { slot, path: self.rootfs.to_owned() });
         Ok(())
@@ -130,7 +137,9 @@ impl Root<'_> {
             (_, true) => push_remount(plan, &options, &target, entry),
             (Some(bind), _) => {
                 let path = mount.source().clone().unwrap_or_default();
-                let wanted = BindSource { path: path.clone(), recursive: bind == Extent::Recursive, id_map, entry };
+                let inside = self.inside(&path, index);
+                let recursive = bind == Extent::Recursive;
+                let wanted = BindSource { path: path.clone(), inside, recursive, id_map, entry };
                 let slot = trees.open(plan, wanted);
                 let attributes = attributes(&options);
                 plan.push(Step::Attach { slot, source: path, target: target.clone(), attributes, entry });
@@ -150,6 +159,20 @@ impl Root<'_> {
         for flags in options.propagation {
             plan.push(Step::MountPropagation { target: target.clone(), flags, entry });
         }
+    }
+
+    /// Where the source of the bind mount `mounts[index]` lies beneath the root filesystem, if it does.
+    fn inside(&self, source: &Path, index: usize) -> Option<Inside> {
+        let path = paths::beneath(self.rootfs, source)?;
+        let real = real_path_beneath(self.rootfs, &path);
+        // What is missing may be behind a symlink to an earlier mount.
+        let mounted = real.is_none_or(|real| {
+            self.config.mounts().take(index).map(|entry| entry.mount.destination()).any(|destination| {
+                let covered = real_path_beneath(self.rootfs, destination);
+                real.starts_with(covered.as_deref().unwrap_or(destination))
+            })
+        });
+        Some(Inside { rootfs: self.rootfs.to_owned(), path, mounted })
     }
 
     /// A read-only /dev must be filled first.
@@ -249,11 +272,14 @@ impl Root<'_> {
         let shared = self.propagation().filter(|flags| flags & libc::MS_SHARED != 0);
         let cut_propagation = if shared.is_some() { libc::MS_SLAVE | libc::MS_REC } else { 0 };
         if self.options.no_pivot {
+            let revealing = revealing_mounts(self.rootfs)?;
             if cut_propagation != 0 {
                 // What is taken away here must stay on the host.
-                plan.push(Step::Propagation { path: "/".into(), flags: cut_propagation });
+                for (path, flags) in cut_for_hiding(&revealing)? {
+                    plan.push(Step::Propagation { path, flags });
+                }
             }
-            plan.push(Step::HideHost(revealing_mounts(self.rootfs)?));
+            plan.push(Step::HideHost(revealing));
             plan.push(Step::MoveRoot);
         } else {
             plan.push(Step::Pivot { cut_propagation });
@@ -268,6 +294,16 @@ impl Root<'_> {
 /// A later change of a mount, and of its filesystem where options of the filesystem are given.
 fn on_dev(mount: &Mount) -> bool {
     mount.destination() == Path::new("/dev")
+}
+
+/// A path in the root filesystem without its symlinks, if there is something.
+fn real_path_beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let root = open(rootfs, flags | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
+    let found = openat2(root, path, how).ok()?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()?;
+    Some(Path::new("/").join(real.strip_prefix(rootfs).ok()?))
 }
 
 fn push_remount(plan: &mut Plan, options: &MountOptions, target: &Path, entry: Entry) {
@@ -348,12 +384,34 @@ fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What has to be cut off from the host before mounts can be taken away, and the root be moved onto "/": the mounts that
+/// they are mounted on, and no other, since mounts of the container may be shared with the host on purpose. A mount on a
+/// mount of the same path cannot be named; then it is all of them.
+fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
+    let points = mount_points()?;
+    if hidden.iter().any(|path| points.iter().filter(|point| *point == path).count() > 1) {
+        return Ok(vec![("/".into(), libc::MS_SLAVE | libc::MS_REC)]);
+    }
+    let parents = hidden.iter().map(|path| longest(&points, path.parent().unwrap_or(path)));
+    let parents: BTreeSet<PathBuf> = parents.chain([PathBuf::from("/")]).collect();
+    Ok(parents.into_iter().map(|path| (path, libc::MS_SLAVE)).collect())
+}
+
 /// The mount of the caller's namespace in which a path lies.
 fn mount_point_of(path: &Path) -> Result<PathBuf> {
+    Ok(longest(&mount_points()?, path))
+}
+
+fn mount_points() -> Result<Vec<PathBuf>> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").context(|| "reading /proc/self/mountinfo")?;
-    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(|field| PathBuf::from(unescape(field)));
-    let longest = points.filter(|point| path.starts_with(point)).max_by_key(|point| point.as_os_str().len());
-    Ok(longest.unwrap_or_else(|| "/".into()))
+    let fields = table.lines().filter_map(|line| line.split(' ').nth(4));
+    Ok(fields.map(|field| unescape(field).into()).collect())
+}
+
+/// Of mount points the one in which a path lies.
+fn longest(points: &[PathBuf], path: &Path) -> PathBuf {
+    let holding = points.iter().filter(|point| path.starts_with(point));
+    holding.max_by_key(|point| point.as_os_str().len()).cloned().unwrap_or_else(|| "/".into())
 }
 
 /// proc(5): space, tab, newline and backslash are written in octal.

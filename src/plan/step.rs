@@ -4,7 +4,7 @@ use berth_init::fields::*;
 use berth_init::steps::Op;
 use serde_json::{Map, Value};
 
-use super::encode::Packer;
+use super::encode::{Packer, in_kernel_mounts};
 use super::field::{Explain, FieldValue, Held, Pack};
 
 /// What a descriptor slot holds when init begins.
@@ -124,6 +124,27 @@ impl Step {
             fields.insert("json_path".into(), path.into());
         }
         Value::Object(fields)
+    }
+
+    /// What ELOOP means to a step with a path in the container, where the kernel's words would mislead.
+    pub fn refused_link(&self) -> Option<&'static str> {
+        let path = match self {
+            Step::Mount { target, .. }
+            | Step::Attach { target, .. }
+            | Step::MountPropagation { target, .. }
+            | Step::Remount { target, .. }
+            | Step::CountVersions { target, .. }
+            | Step::Reconfigure { target, .. } => target,
+            Step::OpenInnerTree { path, .. } => path,
+            Step::MakeNode { parent, .. } | Step::Symlink { parent, .. } => parent,
+            Step::Terminal { dev, .. } => dev,
+            _ => return None,
+        };
+        Some(if in_kernel_mounts(path) {
+            "a symbolic link of the image lies on the way, and none is followed at /dev, /proc and /sys"
+        } else {
+            "symbolic links of the image lead in a circle or to a proc filesystem"
+        })
     }
 
     /// The entry of the configuration that asks for the step, where that is not plain from its words.

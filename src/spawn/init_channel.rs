@@ -15,7 +15,7 @@ use super::clone::{self, Child};
 use super::{ExitStatus, NewNetwork, seccomp_diagnosis, wait};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage, reason};
-use crate::plan::{Descriptor, Plan};
+use crate::plan::{Descriptor, Plan, Step};
 
 /// The detail of an error that names the signal which has ended init.
 pub const SIGNAL: &str = "signal";
@@ -263,9 +263,11 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
     let position =
         place.iter().cloned().chain([format!("step {} of {count}", index + 1)]).collect::<Vec<_>>().join(", ");
     let said = kernel_words(message);
-    let because = match &said {
-        Some(said) => format!("{} ({said})", reason(errno)),
-        None => reason(errno),
+    let refused_link = || plan.steps.get(index).filter(|_| errno == Errno::ELOOP).and_then(Step::refused_link);
+    let because = match (&said, refused_link()) {
+        (Some(said), _) => format!("{} ({said})", reason(errno)),
+        (None, Some(refused)) => refused.to_owned(),
+        (None, None) => reason(errno),
     };
     let filtered = seccomp_diagnosis::seccomp_hint(plan, index, errno);
     let mut error = Error::new(Code::System, format!("{act}: {because} ({position}){filtered}"))

@@ -9,8 +9,9 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, fstatfs};
 
+use super::mounts::MountEntry;
 use super::namespaces::{self, Namespaces};
-use super::{Config, hooks};
+use super::{Config, hooks, paths};
 use crate::error::{Error, Result, reason};
 use crate::security::{labels, seccomp};
 
@@ -33,13 +34,23 @@ pub(super) fn check(config: &Config) -> Result<()> {
     labels::check_host_mounts(config.spec())?;
     crate::network::check(config)?;
     crate::rdt::check(config.spec())?;
-    for entry in config.mounts() {
-        if entry.is_bind()
-            && let Some(source) = entry.mount.source()
+    check_bind_sources(config)
+}
+
+/// Entries are mounted in their order: what lies beneath the root filesystem, or in a directory that an earlier entry may
+/// share with the container, is looked up when its turn comes.
+fn check_bind_sources(config: &Config) -> Result<()> {
+    let mut earlier: Vec<&Path> = Vec::new();
+    for entry in config.mounts().filter(MountEntry::is_bind) {
+        let Some(source) = entry.mount.source() else { continue };
+        if let Err(error) = source.metadata()
+            && !earlier.iter().any(|shared| source.starts_with(shared))
+            && paths::beneath(config.rootfs(), source).is_none()
         {
             let path = format!("mounts[{}].source", entry.index);
-            source.metadata().map_err(|error| fault(&path, source, &error, "a file or directory to bind"))?;
+            return Err(fault(&path, source, &error, "a file or directory to bind"));
         }
+        earlier.push(source);
     }
     Ok(())
 }

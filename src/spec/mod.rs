@@ -12,7 +12,7 @@ mod devices;
 mod document;
 mod host;
 mod labels;
-mod paths;
+pub(crate) mod paths;
 mod resources;
 mod rootless;
 mod schema;

@@ -83,8 +83,19 @@ enum Change {
     Set(u64),
     Clear(u64),
     Atime(u64),
-    /// `norelatime`, `nostrictatime`: takes back an earlier option.
+    /// `norelatime`, `nostrictatime`, `atime`: takes back an earlier option.
     NotAtime(u64),
+    /// `diratime`: the same.
+    TakeBack(u64),
+}
+
+/// Of several settings of access times the one that counts in mount(2), whatever their order.
+fn rank(atime: u64) -> u32 {
+    match atime {
+        MOUNT_ATTR_STRICTATIME => 2,
+        MOUNT_ATTR_NOATIME => 1,
+        _ => 0,
+    }
 }
 
 const ATTRIBUTES: [&str; 18] = [
@@ -124,7 +135,7 @@ fn attribute(name: &str) -> Option<Change> {
         "symfollow" => Change::Clear(MOUNT_ATTR_NOSYMFOLLOW),
         "noatime" => Change::Atime(MOUNT_ATTR_NOATIME),
         "strictatime" => Change::Atime(MOUNT_ATTR_STRICTATIME),
-        // The kernel's default since 2.6.30, which is what `atime` asks for.
+        // `atime` asks for the kernel's default, which is relatime since 2.6.30.
         "atime" | "relatime" => Change::Atime(MOUNT_ATTR_RELATIME),
         "norelatime" => Change::NotAtime(MOUNT_ATTR_RELATIME),
         "nostrictatime" => Change::NotAtime(MOUNT_ATTR_STRICTATIME),
@@ -132,10 +143,20 @@ fn attribute(name: &str) -> Option<Change> {
     })
 }
 
+/// The same of one mount, for mount(2), where the absence of a flag is all that `atime` and `diratime` can say: a mount has
+/// what its source has.
+fn attribute_of_one(name: &str) -> Option<Change> {
+    match name {
+        "atime" => Some(Change::NotAtime(MOUNT_ATTR_NOATIME)),
+        "diratime" => Some(Change::TakeBack(MOUNT_ATTR_NODIRATIME)),
+        _ => attribute(name),
+    }
+}
+
 impl Change {
     fn bits(&self) -> u64 {
         match self {
-            Change::Set(bit) | Change::Clear(bit) => *bit,
+            Change::Set(bit) | Change::Clear(bit) | Change::TakeBack(bit) => *bit,
             Change::Atime(_) | Change::NotAtime(_) => MOUNT_ATTR__ATIME,
         }
     }
@@ -150,7 +171,14 @@ impl Change {
                 *set &= !bit;
                 *clear |= bit;
             }
+            Change::TakeBack(bit) => *set &= !bit,
             Change::Atime(value) => {
+                let chosen = *clear & MOUNT_ATTR__ATIME != 0;
+                let value = if chosen && rank(*set & MOUNT_ATTR__ATIME) > rank(value) {
+                    *set & MOUNT_ATTR__ATIME
+                } else {
+                    value
+                };
                 *set = *set & !MOUNT_ATTR__ATIME | value;
                 *clear |= MOUNT_ATTR__ATIME;
             }
@@ -232,7 +260,7 @@ impl MountOptions {
     fn take(&mut self, option: &str, path: &dyn Fn() -> String) -> Result<()> {
         if let Some(flags) = propagation(option) {
             self.propagation.push(flags);
-        } else if let Some(change) = attribute(option) {
+        } else if let Some(change) = attribute_of_one(option) {
             change.apply(&mut self.attr_set, &mut self.attr_clear);
         } else if let Some(change) = option.strip_prefix('r').and_then(attribute) {
             // The mount itself is of the tree, too.
@@ -249,7 +277,8 @@ impl MountOptions {
             return Err(Error::config(&path(), message));
         } else {
             match option {
-                "bind" => self.bind = Some(Extent::Single),
+                // Each is a flag: `bind` after `rbind` takes nothing back (mount(8), runc and crun).
+                "bind" => self.bind = self.bind.or(Some(Extent::Single)),
                 "rbind" => self.bind = Some(Extent::Recursive),
                 "remount" => self.remount = true,
                 "idmap" => self.idmap = Some(Extent::Single),
@@ -319,6 +348,8 @@ mod tests {
         assert_eq!(of(&["rw", "ro"]).attr_set, MOUNT_ATTR_RDONLY);
         assert_eq!(of(&["rw", "ro"]).attr_clear, 0);
         assert_eq!(of(&["bind", "rbind"]).bind, Some(Extent::Recursive));
+        assert_eq!(of(&["rbind", "bind"]).bind, Some(Extent::Recursive));
+        assert_eq!(of(&["bind"]).bind, Some(Extent::Single));
         assert_eq!(of(&["sync", "async", "dirsync"]).sb_flags, ["async", "dirsync"]);
     }
 
@@ -335,12 +366,17 @@ mod tests {
 
     #[test]
     fn access_time_is_a_number_in_a_field() {
-        let options = of(&["noatime", "strictatime"]);
-        assert_eq!(options.attr_set, MOUNT_ATTR_STRICTATIME);
-        assert_eq!(options.attr_clear, MOUNT_ATTR__ATIME);
+        // As flags of mount(2), which have no order.
+        for options in [["noatime", "strictatime"], ["strictatime", "noatime"], ["strictatime", "relatime"]] {
+            assert_eq!(of(&options).attr_set, MOUNT_ATTR_STRICTATIME);
+            assert_eq!(of(&options).attr_clear, MOUNT_ATTR__ATIME);
+        }
         let options = of(&["nosuid", "noatime", "relatime"]);
-        assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID);
-        assert_eq!(options.attr_clear, MOUNT_ATTR__ATIME);
+        assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME);
+        assert_eq!(of(&["relatime"]).attr_clear, MOUNT_ATTR__ATIME);
+        assert_eq!(of(&["noatime", "atime"]), MountOptions::default());
+        assert_eq!(of(&["nodiratime", "diratime"]), MountOptions::default());
+        assert_eq!(of(&["strictatime", "atime"]).attr_set, MOUNT_ATTR_STRICTATIME);
         assert_eq!(of(&["strictatime", "nostrictatime"]), MountOptions::default());
         assert_eq!(of(&["strictatime", "norelatime"]).attr_set, MOUNT_ATTR_STRICTATIME);
         assert_eq!(of(&["rnoatime"]).rec_attr_clear, MOUNT_ATTR__ATIME);

@@ -1,7 +1,9 @@
 //! The rules for paths that stand in a config. `at` is where they stand, spelled out only for an error.
 
 use std::fmt::Display;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -59,6 +61,29 @@ pub(super) fn inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
     Ok(plain)
 }
 
+/// What `path`, a path of the host, is called within the directory `rootfs`, if it lies there: by its own names, whatever
+/// symlinks there are in front of the directory. Everything lies in a root filesystem that is "/"; that is the host.
+pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
+    let same = |about: &Metadata, other: &Metadata| (about.dev(), about.ino()) == (other.dev(), other.ino());
+    let root = rootfs.metadata().ok()?;
+    if same(&root, &Path::new("/").metadata().ok()?) {
+        return None;
+    }
+    let mut directories: Vec<&Path> = path.ancestors().collect();
+    directories.reverse();
+    for directory in directories {
+        // What is mounted or linked elsewhere under another name is another place.
+        let is_root =
+            same(&directory.metadata().ok()?, &root) && directory.canonicalize().ok()? == rootfs.canonicalize().ok()?;
+        if is_root {
+            let rest = path.strip_prefix(directory).ok()?;
+            let plain = rest.components().all(|component| component != Component::ParentDir);
+            return plain.then(|| Path::new("/").join(rest));
+        }
+    }
+    None
+}
+
 /// Whether the path is what [`inside`] makes of one, as almost all are.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
@@ -69,6 +94,28 @@ fn is_plain(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_beneath_a_root_filesystem_has_a_path_in_it() {
+        let dir = tempfile::Builder::new().prefix("berth-paths-").tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("b/rootfs/a")).unwrap();
+        std::os::unix::fs::symlink("b", at("link")).unwrap();
+        std::os::unix::fs::symlink("/etc", at("b/rootfs/etc")).unwrap();
+        let root = at("b/rootfs");
+        for (path, inside) in [
+            ("b/rootfs/a/not/there", Some("/a/not/there")),
+            ("link/rootfs/etc/passwd", Some("/etc/passwd")),
+            ("b/rootfs", Some("/")),
+            ("b/rootfs/../x", None),
+            ("b/rootfs-2/x", None),
+            ("b", None),
+        ] {
+            assert_eq!(beneath(&root, &at(path)), inside.map(PathBuf::from), "{path}");
+        }
+        assert_eq!(beneath(Path::new("/"), &at("b")), None);
+        assert_eq!(beneath(&at("missing"), &at("b")), None);
+    }
 
     #[test]
     fn a_path_inside_gets_its_shortest_spelling() {

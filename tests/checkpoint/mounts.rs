@@ -200,3 +200,37 @@ fn sources_are_found_however_they_are_written() {
         end(restored);
     }
 }
+
+/// The image has a link to what the first life has made, and a mount that shows a part of another.
+#[test]
+fn mounts_on_dangling_symlinks_and_of_earlier_mounts_come_back() {
+    let host = host();
+    let data = host.data();
+    let file = host.make_dir("files").join("file");
+    std::fs::write(&file, "file").unwrap();
+    std::fs::create_dir(data.join("part")).unwrap();
+    std::fs::write(data.join("part/in"), "part").unwrap();
+    let images = host.images("images");
+    let root = |name: &str| {
+        let root = host.make_dir(name).join("rootfs");
+        assert!(Command::new("cp").arg("-a").arg(rootfs()).arg(&root).status().unwrap().success());
+        std::fs::create_dir_all(root.join("srv")).unwrap();
+        std::os::unix::fs::symlink("../run/made/file", root.join("srv/link")).unwrap();
+        let mut config = counter(&data);
+        writable(&mut config);
+        push_mount(&mut config, bind(&file, "/srv/link", &["bind", "ro"]));
+        push_mount(&mut config, bind(&root.join("data/part"), "/srv/part", &["bind"]));
+        berth::spec::Config::from_json(&config.to_string(), Some(&root)).unwrap()
+    };
+    let look = |container: &berth::Container| exec_shell(container, "cat /srv/link /run/made/file /srv/part/in");
+    let container = berth::Container::run(&host.runtime, &unique("c"), &root("first"), &quiet()).unwrap();
+    counts_on(&data);
+    assert_eq!(look(&container), "filefilepart");
+    checkpoint(&container, &into(&images));
+    end(container);
+    let restored = berth::Container::restore(&host.runtime, &unique("r"), &root("second"), &from(&images))
+        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    counts_on(&data);
+    assert_eq!(look(&restored), "filefilepart");
+    end(restored);
+}

@@ -15,6 +15,14 @@ impl Init {
         })
     }
 
+    fn keep_tree(&mut self, slot: Slot, tree: i32, recursive: bool, own_propagation: bool) -> Result<()> {
+        self.fill(slot, tree)?;
+        if own_propagation && !mounts::cut_off(tree, recursive)? {
+            self.cut_off_later = true;
+        }
+        Ok(())
+    }
+
     /// Trees that could not be cut off from the host's mounts before they were mounted.
     fn cut_off(&self, tree: i32) -> Result<()> {
         if self.cut_off_later { mounts::cut_off_mounted(self.proc(), tree) } else { Ok(()) }
@@ -30,11 +38,22 @@ impl Run for Propagation {
 impl Run for OpenTree {
     fn run(self, init: &mut Init) -> Result<()> {
         let tree = mounts::open_host_tree(self.path.as_str(), self.recursive)?;
-        init.fill(self.slot, tree)?;
-        if self.own_propagation && !mounts::cut_off(tree, self.recursive)? {
-            init.cut_off_later = true;
-        }
-        Ok(())
+        init.keep_tree(self.slot, tree, self.recursive, self.own_propagation)
+    }
+}
+
+impl Run for OpenInnerTree {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let path = self.path.as_str();
+        let tree = if init.root() >= 0 {
+            mounts::open_tree_beneath(init.root(), path, self.recursive)?
+        } else {
+            let directory = openat(AT_FDCWD, self.rootfs.as_str(), O_PATH | O_DIRECTORY, 0)?;
+            let tree = mounts::open_tree_beneath(directory, path, self.recursive);
+            close(directory);
+            tree?
+        };
+        init.keep_tree(self.slot, tree, self.recursive, self.own_propagation)
     }
 }
 
@@ -133,9 +152,8 @@ impl Run for ReadonlyPath {
 
 impl Run for MakeNode {
     fn run(self, init: &mut Init) -> Result<()> {
-        let proc = init.proc();
-        let make = |parent| tree::make_node(proc, parent, self.name, self.mode, self.device, (self.uid, self.gid));
-        tree::in_directory(init.top(&self.parent)?, self.parent.path, make)
+        let node = tree::Node { mode: self.mode, device: self.device, owner: (self.uid, self.gid) };
+        tree::make_node(init.proc(), init.top(&self.parent)?, self.parent.path, self.name, node)
     }
 }
 
@@ -152,11 +170,15 @@ impl Run for MakeDirectory {
     }
 }
 
-/// After pivot_root(".", ".") the old root lies on the new one, where "." is it (pivot_root(2)).
+/// After pivot_root(".", ".") the old root lies on the new one (pivot_root(2)). It alone is cut off from the host before it is
+/// taken away: mounts of the container may be shared with the host on purpose.
 impl Run for Pivot {
     fn run(self, init: &mut Init) -> Result<()> {
+        let old = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
         fchdir(init.root())?;
         pivot_root(DOT, DOT)?;
+        fchdir(old)?;
+        close(old);
         if self.cut_propagation != 0 {
             mount_flags(DOT, self.cut_propagation)?;
         }

@@ -75,6 +75,11 @@ pub fn mount_flags(target: Str, flags: u64) -> Result<()> {
     call!(__NR_mount, 0, target.as_ptr(), 0, flags, 0).map(|_| ())
 }
 
+/// mount(2) of a new filesystem.
+pub fn mount_filesystem(source: Str, target: Str, kind: Str, flags: u64, data: Str) -> Result<()> {
+    call!(__NR_mount, source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr()).map(|_| ())
+}
+
 /// Moves the root mount onto `old` and makes `new` the root (pivot_root(2)).
 pub fn pivot_root(new: Str, old: Str) -> Result<()> {
     call!(__NR_pivot_root, new.as_ptr(), old.as_ptr()).map(|_| ())
