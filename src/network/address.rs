@@ -40,6 +40,16 @@ const IFA_F_NOPREFIXROUTE: u32 = 0x200;
 /// struct ifaddrmsg
 const HEADER: usize = 8;
 
+/// Of linux/rtnetlink.h.
+const RT_SCOPE_UNIVERSE: u8 = 0;
+
+impl Address {
+    /// Valid everywhere: what the specification wants moved with a device. Others mean something on this host alone.
+    pub fn is_global(&self) -> bool {
+        self.scope == RT_SCOPE_UNIVERSE
+    }
+}
+
 impl From<&Prefix> for Address {
     fn from(prefix: &Prefix) -> Address {
         let broadcast = match prefix.address {

@@ -89,7 +89,8 @@ pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord
     let link = existing(inside, &record.name)?;
     record.index = Some(link.index);
     link::set_up(inside, &link, true)?;
-    record.addresses.iter().try_for_each(|address| address::add(inside, link.index, &record.name, address))
+    let mut global = record.addresses.iter().filter(|address| address.is_global());
+    global.try_for_each(|address| address::add(inside, link.index, &record.name, address))
 }
 
 /// The device among the links of the container's namespace. Its index is what the container cannot change; its kind

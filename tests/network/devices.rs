@@ -64,6 +64,26 @@ fn a_device_is_moved_in_and_back() {
     ip("link delete berthdev");
 }
 
+/// The specification: addresses with global scope go with the device. Others are the host's, and are there again.
+#[test]
+fn only_addresses_of_global_scope_go_with_it() {
+    with_device();
+    ip("addr add 10.7.0.1/24 scope link dev berthdev");
+    ip("addr add 10.8.0.1/32 scope host dev berthdev");
+    let local = || ip("addr show berthdev").matches("scope ").count();
+    let before = local();
+    let host = Host::new();
+    let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
+    let inside = exec_shell(&container, "ip addr show net0");
+    assert!(inside.contains("inet 10.5.0.1/24"), "{inside}");
+    assert!(!inside.contains("10.7.0.1") && !inside.contains("10.8.0.1"), "{inside}");
+    container.delete(Force::Kill).unwrap();
+    let back = ip("addr show berthdev");
+    assert!(back.contains("inet 10.7.0.1/24") && back.contains("inet 10.8.0.1/32"), "{back}");
+    eventually("all addresses are back", || local() == before);
+    ip("link delete berthdev");
+}
+
 #[test]
 fn it_comes_back_from_a_container_that_ended_by_itself() {
     with_device();
