@@ -11,11 +11,15 @@ use crate::cgroup::Layout;
 use crate::spec::Config;
 
 fn plan_of(json: &str) -> Plan {
-    let config = Config::from_json(json, Some(Path::new("/rootfs"))).unwrap();
+    plan_for(json, Path::new("/rootfs"))
+}
+
+fn plan_for(json: &str, rootfs: &Path) -> Plan {
+    let config = Config::from_json(json, Some(rootfs)).unwrap();
     let layout = Layout { paths: [(String::new(), "/sys/fs/cgroup/berth-a".into())].into(), ..Layout::default() };
     create(&Create {
         config: &config,
-        rootfs: Path::new("/rootfs"),
+        rootfs,
         layout: &layout,
         into_cgroup: true,
         attached_by_host: false,
@@ -88,6 +92,35 @@ fn in_a_user_namespace_the_hosts_trees_are_opened_while_still_outside() {
     assert_eq!(position(&plan, "becoming root of the user namespace"), fork + 2);
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::MakeNode { .. })), "device nodes cannot be made there");
     assert_eq!(plan.clone_flags, 0);
+}
+
+/// A source beneath the root filesystem is looked up from there, and in its turn if a mount of the container brings it.
+#[test]
+fn a_source_that_an_earlier_mount_brings_is_opened_after_it() {
+    let dir = tempfile::Builder::new().prefix("berth-plan-").tempdir().unwrap();
+    let rootfs = dir.path().canonicalize().unwrap();
+    std::fs::create_dir_all(rootfs.join("a")).unwrap();
+    std::fs::create_dir(rootfs.join("b")).unwrap();
+    std::os::unix::fs::symlink("/a", rootfs.join("link")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    let map = json!([{ "containerID": 0, "hostID": 100000, "size": 65536 }]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    let bind =
+        |source: &Path, destination: &str| json!({ "type": "bind", "source": source, "destination": destination });
+    config["mounts"] = json!([
+        bind(Path::new("/etc"), "/a"),
+        bind(&rootfs.join("a/hosts"), "/hosts"),
+        bind(&rootfs.join("link"), "/again"),
+        bind(&rootfs.join("b"), "/c"),
+    ]);
+    let plan = plan_for(&config.to_string(), &rootfs);
+    let fork = position(&plan, "forking into the new namespaces: user");
+    let opened = |path: &str| position(&plan, &format!("opening the mounts at {path} "));
+    let attached = position(&plan, "bind mounting /etc on /a");
+    assert!(opened("/etc") < fork && opened("/b") < fork, "with the caller's privileges");
+    assert!(fork < attached && attached < opened("/a/hosts") && attached < opened("/link"), "{}", words(&plan));
 }
 
 #[test]

@@ -77,8 +77,10 @@ pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
             same(&directory.metadata().ok()?, &root) && directory.canonicalize().ok()? == rootfs.canonicalize().ok()?;
         if is_root {
             let rest = path.strip_prefix(directory).ok()?;
-            let plain = rest.components().all(|component| component != Component::ParentDir);
-            return plain.then(|| Path::new("/").join(rest));
+            // With `..` in it the way may lead out, and perhaps in again.
+            if rest.components().all(|component| component != Component::ParentDir) {
+                return Some(Path::new("/").join(rest));
+            }
         }
     }
     None
@@ -108,6 +110,8 @@ mod tests {
             ("link/rootfs/etc/passwd", Some("/etc/passwd")),
             ("b/rootfs", Some("/")),
             ("b/rootfs/../x", None),
+            ("b/rootfs/../rootfs/a/x", Some("/a/x")),
+            ("b/rootfs/a/../../../b/rootfs/x", Some("/x")),
             ("b/rootfs-2/x", None),
             ("b", None),
         ] {

@@ -141,6 +141,15 @@ fn exchange(a: &Path, b: &Path) {
     unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, a.as_ptr(), libc::AT_FDCWD, b.as_ptr(), 2) };
 }
 
+/// Ends the swapping also where the test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// CVE-2021-30465, CVE-2025-31133: another container with the same volume puts a symlink where a mount is about to go.
 #[test]
 fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside() {
@@ -152,13 +161,6 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
     symlink(&outside.path, shared.join("b")).unwrap();
     symlink(&outside.path, shared.join("c")).unwrap();
     let over = AtomicBool::new(false);
-    /// Ends the swapping also where the test fails.
-    struct Ends<'a>(&'a AtomicBool);
-    impl Drop for Ends<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let (mut mounted, mut refused) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -179,6 +181,55 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
             );
             push_mount(&mut config, json!({ "destination": "/shared/a/inner", "type": "tmpfs", "source": "tmpfs" }));
             push_mount(&mut config, json!({ "destination": "/shared/a/made", "type": "tmpfs", "source": "tmpfs" }));
+            let image = host.bundle(&unique("image"), &config);
+            let config = Config::from_bundle(&image).unwrap();
+            match Container::create(&host.runtime, &unique("swap"), &config, &quiet()) {
+                Ok(container) => {
+                    mounted += 1;
+                    container.delete(Force::Kill).unwrap();
+                }
+                Err(_) => refused += 1,
+            }
+            outside.unchanged(&format!("round {round}"));
+            std::fs::remove_dir_all(&image).unwrap();
+        }
+    });
+    println!("{mounted} mounted, {refused} refused");
+}
+
+/// A dangling symlink is followed by a walk of our own, and what it names is made: while somebody exchanges each part of it.
+#[test]
+fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
+    let host = Host::new();
+    let outside = Outside::new(&host);
+    let shared = host.make_dir("shared");
+    let file = host.make_dir("files").join("file");
+    std::fs::write(&file, "file").unwrap();
+    std::fs::create_dir(shared.join("way")).unwrap();
+    // From the host's view these lead out; one by as many ".." as there can be.
+    symlink(&outside.path, shared.join("trap")).unwrap();
+    symlink("way/made/deep", shared.join("link")).unwrap();
+    symlink(format!("{}{}/not/there", "../".repeat(20), outside.path.display()), shared.join("other")).unwrap();
+    let over = AtomicBool::new(false);
+    let (mut mounted, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                exchange(&shared.join("way"), &shared.join("trap"));
+                exchange(&shared.join("link"), &shared.join("other"));
+                // What has been made dangles again.
+                let _ = std::fs::remove_dir_all(shared.join("way/made"));
+            }
+        });
+        let _ends = Ends(&over);
+        for round in 0..if in_vm() { 10 } else { 30 } {
+            let mut config = shell("exit 0");
+            config["root"]["readonly"] = json!(false);
+            config["linux"]["devices"] =
+                json!([{ "type": "p", "path": "/shared/link/pipe", "major": 0, "minor": 0, "uid": 0, "gid": 0 }]);
+            push_mount(&mut config, bind(&shared, "/shared", &["bind"]));
+            push_mount(&mut config, json!({ "destination": "/shared/link/inner", "type": "tmpfs", "source": "tmpfs" }));
+            push_mount(&mut config, bind(&file, "/shared/link/a/file", &["bind"]));
             let image = host.bundle(&unique("image"), &config);
             let config = Config::from_bundle(&image).unwrap();
             match Container::create(&host.runtime, &unique("swap"), &config, &quiet()) {
