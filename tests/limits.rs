@@ -143,6 +143,7 @@ fn no_processes_beside_init_are_a_limit_too() {
     }
     let host = Host::new();
     let mut config = shell("sleep 0 || echo; exit 3");
+    config["ociVersion"] = "1.3.0".into();
     with_resources(&mut config, "pids", json!({ "limit": 0 }));
     let container = host.create(&config, &piped()).unwrap();
     assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "0");
@@ -154,6 +155,13 @@ fn no_processes_beside_init_are_a_limit_too() {
     // Not said, it is no limit.
     with_resources(&mut config, "pids", json!({}));
     assert_eq!(host.output(&config).1, ExitStatus::Exited(3));
+    // Before 1.3 those wrote 0 who wanted no limit.
+    config["ociVersion"] = "1.0.2".into();
+    with_resources(&mut config, "pids", json!({ "limit": 0 }));
+    let container = host.run(&config, &quiet()).unwrap();
+    assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "max");
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(3));
+    container.delete(Force::No).unwrap();
 }
 
 #[test]

@@ -173,7 +173,7 @@ markers! {
     HostPaths
     /// A path in the container, where no symlink is followed below the places of the kernel's own filesystems.
     Target
-    /// The same: another mount lies there from now on.
+    /// The same: another mount lies there from now on; a procfs is kept open.
     BindTarget
     /// The same, of a new filesystem; one in the place of the kernel's own is kept open.
     NewMountTarget
@@ -258,7 +258,7 @@ kinds! {
     Program => Str, "text", words => words.text().map(Path::as_str);
 
     Target => Place, "strict base text", words => place(words);
-    BindTarget => Place, "strict base text", words => place(words);
+    BindTarget => (Place, Option<Slot>), "strict base text kept", words => Ok((place(words)?, optional_slot(words)?));
     ImagePath => Place, "strict base text", words => place(words);
     Parent => Place, "strict base text", words => place(words);
     NewMountTarget => (Place, Option<Slot>), "strict base text kept", words => Ok((place(words)?, optional_slot(words)?));

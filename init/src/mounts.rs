@@ -100,8 +100,12 @@ impl Mounter<'_> {
     }
 
     /// A tree opened before, on its target.
-    pub fn attach(&self, tree: i32, path: Path, attributes: Attributes) -> Result<()> {
-        let target = self.target_for(tree, path)?;
+    pub fn attach(&self, tree: i32, path: Path, nofollow: bool, attributes: Attributes) -> Result<()> {
+        let target = if nofollow {
+            tree::in_parent(self.top, path, |parent, name| target_itself(tree, parent, name))?
+        } else {
+            self.target_for(tree, path)?
+        };
         let result = match self.check_target(target).and_then(|()| attributes.set_on(tree)) {
             Err(ENOSYS | EPERM) => attach(tree, target).and_then(|()| attributes.remount(self.proc, tree)),
             Err(errno) => Err(errno),
@@ -227,6 +231,19 @@ fn set_options(context: i32, options: Strings) -> Result<()> {
     Ok(())
 }
 
+/// As [`Mounter::target_for`], of one name, which may be a symlink.
+fn target_itself(tree: i32, parent: i32, name: Str) -> Result<i32> {
+    match openat(parent, name, O_PATH | O_NOFOLLOW, 0) {
+        Err(ENOENT) => {}
+        other => return other,
+    }
+    if file_type(&stat(tree)?) == S_IFDIR {
+        mkdirat(parent, name, 0o755)?;
+        return openat(parent, name, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
+    }
+    tree::make_file_at(parent, name)
+}
+
 /// What the target has, into the filesystem that will cover it.
 fn copy_up(target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
     if what == CopyUp::No {
@@ -276,8 +293,32 @@ pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
 }
 
 /// A clone of the mounts at a path of the host.
-pub fn open_host_tree(path: Str, recursive: bool) -> Result<i32> {
-    open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | if recursive { AT_RECURSIVE } else { 0 })
+pub fn open_host_tree(path: Str, recursive: bool, nofollow: bool) -> Result<i32> {
+    let recursive = if recursive { AT_RECURSIVE } else { 0 };
+    let nofollow = if nofollow { AT_SYMLINK_NOFOLLOW } else { 0 };
+    open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | recursive | nofollow)
+}
+
+/// A device that is bound in the place of a node is the one that was asked for.
+pub fn check_device(tree: i32, step: &steps::CheckDevice) -> Result<()> {
+    if !is_device(&stat(tree)?, step.kind, step.device.0, step.device.1) {
+        return Err(ENODEV);
+    }
+    if !step.own {
+        return Ok(());
+    }
+    match mount_setattr(tree, false, 0, MOUNT_ATTR_NODEV, 0) {
+        Err(ENOSYS) => Ok(()), // before Linux 5.12 it is as the mount of the state directory has it
+        other => other,
+    }
+}
+
+/// What lies on /proc must be a whole procfs: sysctls and labels of a part of one, or of a false one, would be written
+/// elsewhere (CVE-2019-16884).
+pub fn check_procfs(tree: i32) -> Result<()> {
+    const PROC_ROOT_INO: u64 = 1;
+    let whole = filesystem(tree)?.kind == PROC_SUPER_MAGIC && stat(tree)?.stx_ino == PROC_ROOT_INO;
+    if whole { Ok(()) } else { Err(EPERM) }
 }
 
 /// A clone of the mounts at a path beneath the root filesystem. Not of a procfs that a symlink of the image leads to.

@@ -71,8 +71,10 @@ macro_rules! steps {
         Propagation { path: HostPath, flags: PropagationFlags }
             => "making {path} {flags}";
         /// Clones the mounts at a path of the host into a slot. `own_propagation` cuts the clone off from the host's peer
-        /// groups.
-        OpenTree { path: HostPath, recursive: bool, own_propagation: bool, slot: Slot; entry: EntryOfMounts }
+        /// groups; `nofollow` clones a symlink itself.
+        OpenTree {
+            path: HostPath, recursive: bool, nofollow: bool, own_propagation: bool, slot: Slot; entry: EntryOfMounts
+        }
             => "opening the mounts at {path} of the host";
         /// The same of a path beneath the root filesystem, which is this directory of the host until it is attached. `mounted`:
         /// an earlier mount of the container brings what is there.
@@ -81,6 +83,13 @@ macro_rules! steps {
             mounted: bool, entry: EntryOfMounts
         }
             => "opening the mounts at {path} of the root filesystem";
+        /// Fails unless the tree that was opened is this device (`kind`: S_IFCHR or S_IFBLK). `own`: the caller has made it for
+        /// the container, and it is a device even where the host's mount says nodev.
+        CheckDevice { tree: Slot, kind: u32, device: Device, own: bool; path: HostPath }
+            => "checking that {path} is the device {device}";
+        /// Fails unless the tree that was opened is a whole procfs.
+        CheckProcfs { tree: Slot; path: HostPath, entry: EntryOfMounts }
+            => "checking that {path} is a procfs";
         /// Maps the owners of files in an unattached tree by a user namespace.
         IdMap { recursive: bool, tree: Slot, namespace: Slot; path: HostPath, entry: EntryOfMounts }
             => "mapping the owners in the mounts at {path}";
@@ -99,8 +108,10 @@ macro_rules! steps {
             copy_up: CopyUp, id_map: Option<Slot>; entry: EntryOfMounts
         } shows(type = kind, source = source, target = target, attributes = attributes, options = options)
             => "mounting {kind} on {target}{copy_up}";
-        /// Attaches a tree that was opened.
-        Attach { slot: Slot, target: BindTarget, attributes: Attributes; source: HostPath, entry: EntryOfMounts }
+        /// Attaches a tree that was opened. `nofollow`: onto a symlink itself.
+        Attach {
+            slot: Slot, target: BindTarget, nofollow: bool, attributes: Attributes; source: HostPath, entry: EntryOfMounts
+        }
             shows(source = source, target = target, attributes = attributes)
             => "bind mounting {source} on {target}";
         /// Sets the propagation of one mount.

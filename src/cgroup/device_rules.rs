@@ -63,8 +63,9 @@ impl Rule {
 }
 
 /// The devices that every container may use whatever its rules say, as in other OCI runtimes: creating (not opening)
-/// any node, the memory devices, and the container's own terminals.
-const ALWAYS: [Rule; 11] = [
+/// any node, the memory devices, the container's own terminals, and tunnels, which act in the network namespace that opens
+/// them.
+const ALWAYS: [Rule; 12] = [
     Rule::allow(Kind::Char, None, None, Access::MKNOD),
     Rule::allow(Kind::Block, None, None, Access::MKNOD),
     Rule::allow(Kind::Char, Some(1), Some(3), Access::ALL), // null
@@ -76,6 +77,7 @@ const ALWAYS: [Rule; 11] = [
     Rule::allow(Kind::Char, Some(5), Some(1), Access::ALL), // console
     Rule::allow(Kind::Char, Some(5), Some(2), Access::ALL), // ptmx
     Rule::allow(Kind::Char, Some(136), None, Access::ALL),  // pts/*
+    Rule::allow(Kind::Char, Some(10), Some(200), Access::ALL), // net/tun
 ];
 
 /// Returns the complete list in order of application, later rules winning: deny everything, then the configuration's
@@ -258,8 +260,8 @@ mod tests {
         let folded = Exceptions::fold(&complete(None).unwrap()).unwrap();
         assert!(!folded.allow_others);
         let lines = folded.lines();
-        assert_eq!(lines.len(), 11);
-        for line in ["b *:* m", "c *:* m", "c 1:3 rwm", "c 136:* rwm"] {
+        assert_eq!(lines.len(), 12);
+        for line in ["b *:* m", "c *:* m", "c 1:3 rwm", "c 136:* rwm", "c 10:200 rwm"] {
             assert!(lines.iter().any(|present| present == line), "{lines:?}");
         }
     }

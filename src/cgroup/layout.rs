@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::hierarchy::{self, Mount, UNIFIED};
 use super::systemd::{Unit, annotated};
 use super::{kernfs, members, mount_table, v1, v2};
 use crate::error::{Code, Error, Result};
+use crate::spec::paths::lexical;
 
 /// The layout as the state file records it, before anything is created: if the creator dies, removal by this record
 /// leaves nothing behind.
@@ -20,8 +21,12 @@ pub struct Layout {
     /// a mount are listed each), `name=…` for named v1 hierarchies, and the empty name for the v2 hierarchy.
     pub paths: BTreeMap<String, PathBuf>,
     /// The directories that creation makes: missing parents and leaves, in the order of creation. Removal always
-    /// removes the leaves (all of `paths`), and parents only if they are unused.
+    /// removes the leaves (all of `paths`, without `kept`), and parents only if they are unused.
     pub made: Vec<PathBuf>,
+    /// Leaves that existed before, without processes: made for the container by an orchestrator, or left by a crash.
+    /// Removal removes what is below them and leaves them in place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<PathBuf>,
     /// The scope, if systemd manages the cgroup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Unit>,
@@ -47,8 +52,17 @@ pub enum Manager {
 }
 
 impl Layout {
+    /// Takes a leaf that exists, unless processes use it.
+    fn keep(&mut self, leaf: PathBuf) -> Result<()> {
+        match in_use(&leaf)? {
+            None => self.kept.push(leaf),
+            Some(problem) => return Err(taken(&leaf, &problem)),
+        }
+        Ok(())
+    }
+
     /// Returns each leaf once.
-    pub(super) fn leaves(&self) -> Vec<PathBuf> {
+    pub(crate) fn leaves(&self) -> Vec<PathBuf> {
         self.paths.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -103,12 +117,12 @@ impl Layout {
 /// taken below each hierarchy's mount. A relative one is taken below the caller's own cgroup; on a pure v2 host
 /// beside it, as runc does, because a v2 cgroup that has processes (the caller) cannot hand controllers down.
 ///
-/// Refuses a leaf that exists.
+/// Uses a leaf that exists if no process is in it, and leaves it in place at removal.
 pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
     let mut layout = locate(cgroups_path, id)?;
     for leaf in layout.leaves() {
         match missing(&leaf)? {
-            none if none.is_empty() => return Err(existing(&leaf)?),
+            none if none.is_empty() => layout.keep(leaf)?,
             missing => layout.made.extend(missing),
         }
     }
@@ -166,7 +180,11 @@ pub fn plan_permitted(id: &str) -> Result<Layout> {
         return of_caller();
     }
     for leaf in layout.leaves() {
-        if kernfs::exists(&leaf)? { return Err(existing(&leaf)?) } else { layout.made.push(leaf) }
+        if kernfs::exists(&leaf)? {
+            layout.keep(leaf)?;
+        } else {
+            layout.made.push(leaf);
+        }
     }
     Ok(layout)
 }
@@ -198,7 +216,7 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
         return Err(Error::new(Code::Unsupported, message));
     };
     let paths = BTreeMap::from([(UNIFIED.to_owned(), mount.point.join(unit.place()?))]);
-    Ok(Layout { paths, made: Vec::new(), scope: Some(unit), absent: false })
+    Ok(Layout { paths, scope: Some(unit), ..Layout::default() })
 }
 
 /// Returns the caller's cgroups, for mounts that show a container its cgroups.
@@ -260,14 +278,11 @@ fn checked(path: &Path) -> Result<(bool, PathBuf)> {
     if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
         return refuse("has a NUL or newline, which no cgroup's name can have");
     }
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) if name.len() > 255 => return refuse("has a component longer than 255 bytes"),
-            Component::Normal(name) => plain.push(name),
-            Component::ParentDir => return refuse("has \"..\", which could leave its hierarchy"),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
+    // As runc has it: `..` goes up to the root of the path and no further, so it never leaves what the path is below.
+    let plain = lexical(path);
+    let plain = plain.strip_prefix("/").unwrap_or(&plain).to_owned();
+    if plain.iter().any(|name| name.len() > 255) {
+        return refuse("has a component longer than 255 bytes");
     }
     if plain.as_os_str().is_empty() {
         return refuse("names a cgroup that is not the container's own: a path like \"/group/name\" is needed");
@@ -298,20 +313,28 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-/// Why a leaf that is there already is not taken, even if it is empty: it may be a stopped container's, whose removal
-/// would kill whoever has moved in.
-pub(super) fn existing(leaf: &Path) -> Result<Error> {
+/// Why a leaf that is there already is not taken: whoever is in it would be limited, and killed with the container.
+fn in_use(leaf: &Path) -> Result<Option<String>> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
-    let problem = if !pids.is_empty() {
-        format!("has processes in it: {}", members::describe(&pids))
-    } else if v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)? {
-        "is frozen".to_owned()
-    } else {
-        "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned()
-    };
+    if !pids.is_empty() {
+        return Ok(Some(format!("has processes in it: {}", members::describe(&pids))));
+    }
+    let frozen = v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)?;
+    Ok(frozen.then(|| "is frozen".to_owned()))
+}
+
+/// Why a leaf that was to be new is not taken, even if it is empty: another creator may have made it a moment ago, and
+/// systemd's scopes are its own.
+pub(super) fn existing(leaf: &Path) -> Result<Error> {
+    let problem = in_use(leaf)?
+        .unwrap_or_else(|| "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned());
+    Ok(taken(leaf, &problem))
+}
+
+fn taken(leaf: &Path, problem: &str) -> Error {
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
-    Ok(error.with_errno(nix::errno::Errno::EEXIST))
+    error.with_errno(nix::errno::Errno::EEXIST)
 }
 
 #[cfg(test)]
@@ -358,9 +381,15 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_could_leave_or_name_nothing_are_refused() {
+    fn two_dots_never_leave_what_a_path_is_below() {
+        assert_eq!(at(false, Some("/../../a/../b")).unwrap(), ["=/cg/b"]);
+        assert_eq!(at(false, Some("../../b")).unwrap(), ["=/cg/user/b"]);
+    }
+
+    #[test]
+    fn paths_that_name_nothing_are_refused() {
         let long = "x".repeat(256);
-        for path in ["", "/", ".", "/a/../b", "..", "a/..", "/a\0b", "/a\nb", &long] {
+        for path in ["", "/", ".", "..", "/..", "a/..", "/a/../..", "/a\0b", "/a\nb", &long] {
             let error = at(true, Some(path)).unwrap_err();
             assert_eq!(error.code, Code::ConfigInvalid, "{path:?}");
             assert!(error.message.starts_with("linux.cgroupsPath: "), "{error}");

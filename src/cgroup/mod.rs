@@ -156,7 +156,9 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
         Some(path) if layout.scope.is_some() => {
             Box::new(systemd::Scope::new(path.clone(), layout.scope.clone().unwrap_or_default()))
         }
-        Some(path) if layout.paths.len() == 1 => Box::new(v2::Tree::new(path.clone(), layout.made.clone())),
+        Some(path) if layout.paths.len() == 1 => {
+            Box::new(v2::Tree::new(path.clone(), layout.made.clone(), layout.kept.clone()))
+        }
         _ => Box::new(v1::Hierarchies::new(layout)),
     })
 }
@@ -177,18 +179,24 @@ pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Resul
     allowed.map_err(|error| journal.undo_after(error))
 }
 
-/// Makes leaves that nobody else has; after an error those that were made are gone again, and the parents in `made`.
-fn make_all(leaves: &[&Path], made: &[PathBuf]) -> Result<()> {
-    for (index, leaf) in leaves.iter().enumerate() {
-        make(leaf).inspect_err(|_| unmake(leaves, index, made))?;
+/// Makes leaves that nobody else has, without those in `kept`, which are there; after an error those that were made are gone
+/// again, and the parents in `made`.
+fn make_all(leaves: &[&Path], made: &[PathBuf], kept: &[PathBuf]) -> Result<()> {
+    for (index, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| !is_among(leaf, kept)) {
+        make(leaf).inspect_err(|_| unmake(leaves, index, made, kept))?;
     }
     Ok(())
 }
 
+fn is_among(leaf: &Path, list: &[PathBuf]) -> bool {
+    list.iter().any(|path| path == leaf)
+}
+
 /// Takes back what was made a moment ago: the first leaves, and parents that nobody uses.
-fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf]) {
+fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf], kept: &[PathBuf]) {
     let parents = made.iter().rev().map(PathBuf::as_path).filter(|path| !leaves.contains(path));
-    for directory in leaves[..count].iter().copied().chain(parents) {
+    let new = leaves[..count].iter().copied().filter(|leaf| !is_among(leaf, kept));
+    for directory in new.chain(parents) {
         let _ = kernfs::remove_dir(directory);
     }
 }
@@ -219,12 +227,14 @@ fn make(leaf: &Path) -> Result<()> {
     Err(Error::new(Code::System, problem).with_errno(Errno::ENOENT))
 }
 
-/// Removes leaves with all below them, then those parents of `made` that are empty.
-fn remove(leaves: &[PathBuf], made: &[PathBuf], deadline: Instant) -> Result<()> {
+/// Removes leaves with all below them (of those in `kept` only what is below), then those parents of `made` that are empty.
+fn remove(leaves: &[PathBuf], made: &[PathBuf], kept: &[PathBuf], deadline: Instant) -> Result<()> {
     // One that is busy does not keep the others from being removed.
     let mut first_error = None;
     for leaf in leaves {
-        if let Err(error) = tree::remove(leaf, deadline) {
+        let is_kept = is_among(leaf, kept);
+        let removed = if is_kept { tree::remove_below(leaf, deadline) } else { tree::remove(leaf, deadline) };
+        if let Err(error) = removed {
             let mut pids = BTreeSet::new();
             let error = match members::collect(leaf, &mut pids) {
                 Ok(()) if !pids.is_empty() => {

@@ -94,9 +94,18 @@ pub fn file(dir: BorrowedFd, name: &str, flags: OFlag) -> Result<Option<OwnedFd>
 /// Removes a cgroup and everything below it, and keeps trying until the deadline while the kernel says that it
 /// is busy: a killed process leaves its cgroup a moment after it has died. Missing is success.
 pub fn remove(top: &Path, deadline: Instant) -> Result<()> {
+    until_gone(deadline, || remove_once(top))
+}
+
+/// The same, but the cgroup itself stays.
+pub fn remove_below(top: &Path, deadline: Instant) -> Result<()> {
+    until_gone(deadline, || remove_children(top).map(drop))
+}
+
+fn until_gone(deadline: Instant, remove: impl Fn() -> Result<()>) -> Result<()> {
     let mut backoff = Backoff::until(deadline);
     loop {
-        let error = match remove_once(top) {
+        let error = match remove() {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -114,6 +123,17 @@ fn remove_once(top: &Path) -> Result<()> {
         Err(error) if kernfs::is_gone(&error) => return Ok(()),
         result => return result,
     };
+    if !remove_children(top)? {
+        return Err(error);
+    }
+    match kernfs::remove_dir(top) {
+        Err(error) if kernfs::is_gone(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether there were any.
+fn remove_children(top: &Path) -> Result<bool> {
     let mut children = false;
     walk(
         top,
@@ -129,11 +149,5 @@ fn remove_once(top: &Path) -> Result<()> {
             }
         },
     )?;
-    if !children {
-        return Err(error);
-    }
-    match kernfs::remove_dir(top) {
-        Err(error) if kernfs::is_gone(&error) => Ok(()),
-        result => result,
-    }
+    Ok(children)
 }

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use nix::errno::Errno;
+
 use super::init_handles::{InitHandles, Needs};
 use super::lock::{Lock, LockKind};
 use super::plan_inputs::{self, PlanInputs};
@@ -72,6 +74,7 @@ impl Container {
         refuse_exec_options(options)?;
         let network = begin_network(config);
         let joined = open_joined(config)?;
+        id_maps::check_joined(config, &joined, runtime.inner.settings.setup_timeout)?;
         let rootfs = plan_inputs::rootfs(config)?;
 
         children::reap_some();
@@ -140,6 +143,7 @@ impl Container {
         let mut record = self.first_record(config, options, &joined, rootfs)?;
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
+        self.refuse_shared_cgroup(&record)?;
         fault::point("create.recorded");
 
         let cgroup = cgroup::open(&record.inputs.cgroup)?;
@@ -151,6 +155,7 @@ impl Container {
 
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(config)?;
+        self.directory.make_devices(&plan.host_nodes)?;
         let process = process_of(config)?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
@@ -207,6 +212,24 @@ impl Container {
             checkpoint: None,
             network: network::plan(config, network, self.runtime.setup_deadline())?,
         })
+    }
+
+    /// A cgroup that was there before may be that of a stopped container, whose removal would kill this one. Asked when this
+    /// one is recorded: of two that find the same cgroup at the same time at least one sees the other.
+    pub(super) fn refuse_shared_cgroup(&self, record: &Record) -> Result<()> {
+        if record.inputs.cgroup.kept.is_empty() {
+            return Ok(());
+        }
+        let leaves = record.inputs.cgroup.leaves();
+        for id in self.runtime.root.ids()?.into_iter().filter(|id| *id != self.id) {
+            let other = self.runtime.directory(&id).and_then(|directory| directory.read());
+            let Some(other) = other.ok().flatten().filter(|other| !other.inputs.cgroup.absent) else { continue };
+            if let Some(leaf) = other.inputs.cgroup.leaves().into_iter().find(|leaf| leaves.contains(leaf)) {
+                let problem = format!("cgroup {} exists already and is container {id:?}'s", leaf.display());
+                return Err(Error::new(Code::System, problem).with_errno(Errno::EEXIST));
+            }
+        }
+        Ok(())
     }
 
     /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,11 +12,15 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid};
 
+use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::hooks;
+use crate::identity;
 use crate::plan::{self, Descriptor, IdMaps};
 use crate::spawn::{self, Launch};
-use crate::spec::oci::{Hook, LinuxIdMapping};
+use crate::spec::Config;
+use crate::spec::namespaces::Namespaces;
+use crate::spec::oci::{Hook, LinuxIdMapping, LinuxNamespaceType};
 
 /// Where the helpers may be: not in PATH, which is the caller's environment.
 const PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
@@ -91,6 +95,77 @@ pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
         .context(|| format!("opening /proc/{path}"))
 }
 
+/// Engines that join a user namespace give the mappings that it has as well (containerd, pods of podman). Others would be
+/// mistaken ones, which nobody can set any more.
+pub fn check_joined(config: &Config, joined: &[File], timeout: Duration) -> Result<()> {
+    let linux = config.spec().linux().as_ref();
+    let list = |maps: Option<&Option<Vec<LinuxIdMapping>>>| maps.cloned().flatten().unwrap_or_default();
+    let given = [list(linux.map(|linux| linux.uid_mappings())), list(linux.map(|linux| linux.gid_mappings()))];
+    let place = Namespaces::of(config.spec()).joined.iter().position(|joined| joined.kind == LinuxNamespaceType::User);
+    let Some(namespace) = place.and_then(|place| joined.get(place)).filter(|_| !given[0].is_empty()) else {
+        return Ok(());
+    };
+    let found = maps_of(namespace, timeout)?;
+    for (name, given, found) in [("uidMappings", &given[0], &found[0]), ("gidMappings", &given[1], &found[1])] {
+        let given = sorted(given.iter().map(|map| [map.container_id(), map.host_id(), map.size()]).collect());
+        if given != *found {
+            let text = |maps: &[[u32; 3]]| {
+                maps.iter()
+                    .map(|[inside, outside, size]| format!("{inside} {outside} {size}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            return Err(Error::config(
+                &format!("linux.{name}"),
+                format!(
+                    "{} is not what the user namespace that is joined has; expected {}, or no mappings",
+                    text(&given),
+                    text(found)
+                ),
+            ));
+        }
+    }
+    log::info!(target: crate::spec::ODDITY, "linux.uidMappings and gidMappings are those of the user namespace that is joined");
+    Ok(())
+}
+
+/// The maps of uids and gids of a user namespace, as they are seen from here.
+fn maps_of(namespace: &File, timeout: Duration) -> Result<[Vec<[u32; 3]>; 2]> {
+    let plan = plan::in_user_namespace();
+    let open = |descriptor: &Descriptor| match descriptor {
+        Descriptor::Joined(0) => namespace.as_raw_fd(),
+        _ => -1,
+    };
+    let mut inside =
+        spawn::start(&plan, Launch { low: &[], open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
+    inside.reached(Deadline::after(timeout))?;
+    let read = |file: &str| -> Result<Vec<[u32; 3]>> {
+        let text = identity::read_proc(&format!("{}/{file}", inside.pid()))?.unwrap_or_default();
+        Ok(sorted(text.lines().filter_map(map_of).collect()))
+    };
+    Ok([read("uid_map")?, read("gid_map")?])
+}
+
+/// A line of /proc/<pid>/uid_map (user_namespaces(7)).
+fn map_of(line: &str) -> Option<[u32; 3]> {
+    let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    numbers.try_into().ok()
+}
+
+/// In the order of the ids inside, and those that go on where another ends as one with it: the kernel has no order, and
+/// nobody can tell the difference.
+fn sorted(mut maps: Vec<[u32; 3]>) -> Vec<[u32; 3]> {
+    maps.sort_unstable();
+    let mut merged: Vec<[u32; 3]> = Vec::new();
+    for [inside, outside, size] in maps {
+        match merged.last_mut() {
+            Some(last) if last[0] + last[2] == inside && last[1] + last[2] == outside => last[2] += size,
+            _ => merged.push([inside, outside, size]),
+        }
+    }
+    merged
+}
+
 /// Writes a file of a process's own directory in /proc.
 pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     let path = format!("{pid}/{name}");
@@ -104,6 +179,14 @@ pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn maps_are_equal_however_they_are_written() {
+        let lines = ["     65536    1065536      65536", "0 1000000 65536", "200000 0 1"];
+        let read: Vec<_> = lines.into_iter().filter_map(map_of).collect();
+        assert_eq!(sorted(read), [[0, 1_000_000, 131_072], [200_000, 0, 1]]);
+        assert_eq!(map_of("0 1"), None);
+    }
 
     #[test]
     fn a_missing_helper_is_named() {

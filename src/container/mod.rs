@@ -1,5 +1,6 @@
 //! The life cycle: one file per verb. [`status`] is the state machine, [`store`] the state directory.
 
+mod any_path;
 mod checkpoint;
 mod create;
 pub(crate) mod delete;

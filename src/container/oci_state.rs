@@ -52,7 +52,7 @@ fn oci(config: &Config, record: &Record, status: Status) -> Map<String, Value> {
     state.insert("status".into(), json!(status.name()));
     let pid = record.init.as_ref().filter(|_| status != Status::Stopped).map_or(0, |init| init.identity.pid);
     state.insert("pid".into(), json!(pid));
-    state.insert("bundle".into(), json!(record.bundle.as_deref().unwrap_or(&record.inputs.rootfs)));
+    state.insert("bundle".into(), json!(record.bundle.as_deref().unwrap_or(&record.inputs.rootfs).to_string_lossy()));
     if let Some(annotations) = config.spec().annotations().as_ref().filter(|annotations| !annotations.is_empty()) {
         let sorted: std::collections::BTreeMap<_, _> = annotations.iter().collect();
         state.insert("annotations".into(), json!(sorted));
@@ -74,7 +74,7 @@ impl Container {
         let config = self.config(&record)?;
         let status = self.status_of(&record, self.cgroup(&record)?.as_ref())?;
         let mut state = oci(config, &record, status);
-        state.insert("rootfs".into(), json!(record.inputs.rootfs));
+        state.insert("rootfs".into(), json!(record.inputs.rootfs.to_string_lossy()));
         state.insert("created".into(), json!(record.created));
         if let Some(init) = record.init.as_ref().filter(|_| status != Status::Stopped) {
             state.insert("initProcessStartTime".into(), json!(init.identity.start_time));

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::any_path;
 use super::create::cgroups_path;
-use super::store::Record;
+use super::store::{DEVICES, Record};
 use crate::cgroup::{self, Layout, Manager};
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Join, Plan, RootOptions};
@@ -22,7 +23,11 @@ use crate::spec::oci::{self, LinuxNamespaceType};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PlanInputs {
     /// The root filesystem, without symlinks in its path.
+    #[serde(with = "any_path")]
     pub rootfs: PathBuf,
+    /// Where the caller makes device nodes for an init that may not.
+    #[serde(default, with = "any_path")]
+    pub device_dir: PathBuf,
     pub cgroup: Layout,
     /// Its group in resctrl, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +70,7 @@ impl PlanInputs {
     ) -> Result<PlanInputs> {
         Ok(PlanInputs {
             rootfs,
+            device_dir: settings.root.join(id).join(DEVICES),
             cgroup: plan_cgroup(settings.cgroup_manager, rootless, id, config)?,
             resctrl: rdt::plan(config, id)?,
             parent_death_signal: options.parent_death_signal,
@@ -89,6 +95,7 @@ impl PlanInputs {
             keyring: !self.inherits_keyring,
             find_program: self.found_program,
             root: self.root_options,
+            device_dir: &self.device_dir,
         })
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
 use super::store::{Init, Record, check_id};
-use super::{Container, Status, plan_inputs};
+use super::{Container, Status, id_maps, plan_inputs};
 use crate::cgroup::{self, Cgroup};
 use crate::children::{self, ChildExit};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
@@ -60,6 +60,7 @@ impl Container {
         options.process.check(terminal)?;
         check_streams(&descriptors, options, terminal)?;
         let joined = open_joined(config)?;
+        id_maps::check_joined(config, &joined, runtime.inner.settings.setup_timeout)?;
         let rootfs = plan_inputs::rootfs(config)?;
         let deadline = Deadline::after(options.patience());
         let program = criu::program(runtime.inner.settings.criu.as_deref())?;
@@ -160,6 +161,7 @@ impl Work<'_> {
         let mut record = container.first_record(self.config, &ProcessOptions::default(), self.joined, rootfs)?;
         container.directory.write_config(self.config.json())?;
         container.directory.write(&record)?;
+        container.refuse_shared_cgroup(&record)?;
         fault::point("restore.recorded");
         let cgroup = cgroup::open(&record.inputs.cgroup)?;
         cgroup.create()?;
@@ -176,6 +178,7 @@ impl Work<'_> {
         let work = container.work_folder(self.options.work.as_deref())?;
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(self.config)?;
+        container.directory.make_devices(&plan.host_nodes)?;
         let mut streams = Streams::open(&self.options.process, self.terminal)?;
         let inherited = self.inherited(&streams)?;
         let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();

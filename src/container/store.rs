@@ -13,11 +13,12 @@ use std::sync::Arc;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, open, openat, renameat, renameat2};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstat, fstatat, makedev, mkdirat, mknodat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
-use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 use serde::{Deserialize, Serialize};
 
+use super::any_path;
 use super::checkpoint::CheckpointInProgress;
 use super::lock::{Lock, LockKind};
 use super::plan_inputs::PlanInputs;
@@ -28,6 +29,7 @@ use crate::error::{Code, Context, Error, Result};
 use crate::fault;
 use crate::identity::Identity;
 use crate::network::Journal;
+use crate::plan::HostNode;
 use crate::rdt::Group;
 
 const STATE: &str = "state.json";
@@ -35,6 +37,8 @@ const STATE_NEW: &str = "state.json.new";
 const CONFIG: &str = "config.json";
 const CONFIG_NEW: &str = "config.json.new";
 pub const FIFO: &str = "exec.fifo";
+/// Nodes that are bound in a user namespace, where init cannot make any.
+pub const DEVICES: &str = "devices";
 const NETWORK_NAMESPACE: &str = "netns";
 const CRIU_WORK: &CStr = c"criu.work";
 /// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
@@ -57,6 +61,7 @@ pub struct Record {
     pub phase: Phase,
     /// Who is creating or deleting it.
     pub owner: Identity,
+    #[serde(with = "any_path::optional")]
     pub bundle: Option<PathBuf>,
     /// RFC 3339.
     pub created: String,
@@ -376,6 +381,33 @@ impl Directory {
         ))
     }
 
+    pub fn devices(&self) -> PathBuf {
+        self.path.join(DEVICES)
+    }
+
+    /// Makes device nodes for a container that binds them, each with the mode and owner that it is to have inside.
+    pub fn make_devices(&self, nodes: &[HostNode]) -> Result<()> {
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let doing = || format!("making {}", self.devices().display());
+        mkdirat(&self.fd, DEVICES, Mode::S_IRWXU).context(doing)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let directory = openat(&self.fd, DEVICES, flags, Mode::empty()).context(doing)?;
+        for node in nodes {
+            let doing = || format!("making the device {}", node.path.display());
+            let name = node.path.file_name().unwrap_or_default();
+            let (kind, mode) = (SFlag::from_bits_truncate(node.mode), Mode::from_bits_truncate(node.mode));
+            let device = makedev(node.device.0.into(), node.device.1.into());
+            let (uid, gid) = (Uid::from_raw(node.owner.0), Gid::from_raw(node.owner.1));
+            mknodat(&directory, name, kind & SFlag::S_IFMT, Mode::empty(), device).context(doing)?;
+            fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW).context(doing)?;
+            // Whatever the caller's umask is.
+            fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(doing)?;
+        }
+        Ok(())
+    }
+
     /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
     /// a user namespace that is joined, whose ids are not known here: the directory keeps everybody else out.
     pub fn make_fifo(&self) -> Result<OwnedFd> {
@@ -425,6 +457,7 @@ impl Directory {
     pub fn remove(&self) -> Result<()> {
         let doing = || format!("removing {}", self.path.join(criu::WORK).display());
         criu::remove_tree(&self.fd, CRIU_WORK).context(doing)?;
+        criu::remove_tree(&self.fd, c"devices").context(|| format!("removing {}", self.devices().display()))?;
         for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }

@@ -241,12 +241,14 @@ mod tests {
             slot: Slot(slot),
             source: source.into(),
             target: target.into(),
+            nofollow: false,
             attributes: Attributes::default(),
             entry: None,
         };
         let open = |slot, recursive| Step::OpenTree {
             path: "/x".into(),
             recursive,
+            nofollow: false,
             own_propagation: false,
             slot: Slot(slot),
             entry: None,

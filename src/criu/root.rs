@@ -104,12 +104,25 @@ impl Root {
         let mut steps = vec![Step::OpenRoot("/".into())];
         let mut tree = |path: &Path, recursive: bool| {
             let slot = plan.slot(Descriptor::ByInit);
-            (slot, Step::OpenTree { path: path.to_owned(), recursive, own_propagation: false, slot, entry: None })
+            (
+                slot,
+                Step::OpenTree {
+                    path: path.to_owned(),
+                    recursive,
+                    nofollow: false,
+                    own_propagation: false,
+                    slot,
+                    entry: None,
+                },
+            )
         };
         for Replacement { file, of } in &self.instead {
             let (slot, open) = tree(file, false);
             let (source, attributes) = (file.clone(), Attributes::default());
-            steps.extend([open, Step::Attach { slot, source, target: of.clone(), attributes, entry: None }]);
+            steps.extend([
+                open,
+                Step::Attach { slot, source, target: of.clone(), nofollow: false, attributes, entry: None },
+            ]);
         }
         let (slot, open) = tree(&self.path, true);
         steps.extend([open, Step::AttachRoot { slot, path: self.path.clone() }]);

@@ -35,6 +35,8 @@ pub struct Create<'a> {
     /// A program that is missing is an error of creating.
     pub find_program: bool,
     pub root: RootOptions,
+    /// Where the host makes device nodes for an init that may not.
+    pub device_dir: &'a Path,
 }
 
 /// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
@@ -65,7 +67,7 @@ pub fn create(create: &Create) -> Result<Plan> {
     push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
-        push_joins(&mut plan, &namespaces, false);
+        push_joins(&mut plan, &namespaces, false, privileged);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         let open = namespaces.is_new(Kind::User) && !privileged;
         plan.push(Step::Fork { flags: namespaces.new_flags & !UNSHARED_BY_INIT, cgroup, open });
@@ -87,8 +89,12 @@ fn is_privileged() -> Result<bool> {
         .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
 }
 
-fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool) {
-    for (index, joined) in namespaces.joined.iter().enumerate() {
+/// A user namespace brings the privileges for those that it owns, and takes away those for all others. Whoever has them for
+/// the user namespace has them for what it owns, too, and so joins it last.
+fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool, privileged: bool) {
+    let mut joined: Vec<_> = namespaces.joined.iter().enumerate().collect();
+    joined.sort_by_key(|(_, joined)| privileged && joined.kind == Kind::User);
+    for (index, joined) in joined {
         let flags = namespaces::flag(joined.kind);
         if (flags & AFTER_FORK != 0) == after_fork {
             let slot = plan.slot(Descriptor::Joined(index));
@@ -123,7 +129,7 @@ fn push_inside(
         pending: (create.attached_by_host || create.networks || early.is_some()) && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
-    push_joins(plan, namespaces, true);
+    push_joins(plan, namespaces, true, false);
     if namespaces.is_new(Kind::Time) {
         // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
@@ -147,6 +153,7 @@ fn push_inside(
         config: create.config,
         rootfs: create.rootfs,
         bind_devices: in_user_namespace,
+        device_dir: create.device_dir,
     };
     root.push_top(plan, trees)?;
     for entry in create.config.mounts() {
@@ -162,10 +169,11 @@ fn push_inside(
     }
     attach.push(plan);
     network.push(plan);
-    root.push_devices(plan, trees);
+    root.push_devices(plan, trees)?;
     if let Some(process) = spec.process() {
         process::push_terminal(plan, process, root.owns_dev());
     }
+    root.push_readonly_dev(plan);
     push_kernel_settings(plan, spec);
 
     if has_hooks_before_pivot(spec) {

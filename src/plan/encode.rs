@@ -132,6 +132,11 @@ impl Packer {
         self.anchors.mounts.retain(|(mount, _)| !mount.starts_with(target));
     }
 
+    /// The slot that keeps a tree that is bound on `target` open: a procfs, which `CheckProcfs` has looked at.
+    pub fn keep_bound(&mut self, target: &Path) {
+        if target == Path::new("/proc") { self.keep(target) } else { self.word(NO_SLOT) }
+    }
+
     /// The slot that keeps the new filesystem on `target` open, if it is one of [`KERNEL_MOUNTS`].
     pub fn keep(&mut self, target: &Path) {
         if !KERNEL_MOUNTS.iter().any(|top| target == Path::new(top)) {
@@ -242,7 +247,7 @@ impl Block {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use berth_init::fields::{CopyUp, Numbers, Place, Slot, Words};
+    use berth_init::fields::{Attributes, CopyUp, Numbers, Place, Slot, Words};
     use berth_init::plan::{Plan, Refusal};
     use berth_init::steps;
 
@@ -313,6 +318,25 @@ pub(super) mod tests {
         assert_eq!((step.uid, step.gid, count), (1, u32::MAX, 2));
         // SAFETY: `read` has checked that two numbers are there.
         assert_eq!(unsafe { [*start, *start.add(1)] }, [3, u32::MAX - 1]);
+    }
+
+    #[test]
+    fn a_procfs_that_is_bound_is_held_open() {
+        let attach = |target: &str| Step::Attach {
+            slot: Slot(4),
+            source: "/proc".into(),
+            target: target.into(),
+            nofollow: false,
+            attributes: Attributes::default(),
+            entry: None,
+        };
+        let plan = decoded(&[attach("/proc"), Step::Mask("/proc/keys".into()), attach("/mnt")], &[-1; 5], &[]);
+        let words = &mut Words::new(plan);
+        let (place, kept) = next!(words, Attach).target;
+        assert_eq!((place.strict, kept), (true, Some(Slot(5))));
+        let masked = next!(words, Mask).path;
+        assert_eq!((masked.base, masked.path.as_str().bytes()), (Some(Slot(5)), &b"/keys"[..]), "on what was bound");
+        assert_eq!(next!(words, Attach).target.1, None);
     }
 
     #[test]

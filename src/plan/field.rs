@@ -168,6 +168,7 @@ packed! {
     BindTarget: (path, packer) => {
         packer.cover(path);
         packer.place(path, Links::Refused);
+        packer.keep_bound(path);
     };
     NewMountTarget: (path, packer) => {
         packer.cover(path);
@@ -209,7 +210,9 @@ macro_rules! explained {
 }
 
 explained! {
-    u32, bool, Text, Option<Text>, HostPath, Target, BindTarget, NewMountTarget, Texts, Environment: value => value;
+    // Paths of the host may have any bytes.
+    HostPath: path => path.to_string_lossy();
+    u32, bool, Text, Option<Text>, Target, BindTarget, NewMountTarget, Texts, Environment: value => value;
     MountAttributes: attributes => attribute_names(*attributes);
     Attributes: attributes => attribute_names(attributes.set | attributes.tree_set);
     MountOptions: options => options.iter().map(option_text).collect::<Vec<_>>();

@@ -92,6 +92,15 @@ pub fn netlink_socket(protocol: i32) -> Plan {
     plan
 }
 
+/// A process that does nothing in the user namespace behind slot `Joined(0)`, and tells when it is there.
+pub fn in_user_namespace() -> Plan {
+    let mut plan = Plan::default();
+    let slot = plan.slot(Descriptor::Joined(0));
+    plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWUSER as u64, what: "the user namespace".into() });
+    plan.push(Step::WaitHost(Barrier::Hooks));
+    plan
+}
+
 /// A process that does nothing until it is killed, in new namespaces (CLONE_NEW… flags) that are wanted for themselves.
 pub fn waiting(namespaces: u64) -> Plan {
     Plan { steps: vec![Step::WaitHost(Barrier::Attached)], clone_flags: namespaces, ..Plan::default() }

@@ -6,6 +6,7 @@ mod create;
 mod encode;
 mod field;
 mod host_action;
+mod host_devices;
 mod join;
 mod process;
 mod rootfs;
@@ -24,7 +25,8 @@ pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
 pub use host_action::HostAction;
-pub use join::{Join, Program, join, netlink_socket, program, waiting};
+pub use host_devices::HostNode;
+pub use join::{Join, Program, in_user_namespace, join, netlink_socket, program, waiting};
 pub use rootfs::RootOptions;
 pub(crate) use rootfs::unescape;
 pub use step::{Descriptor, Entry, Step};
@@ -43,6 +45,8 @@ pub struct Plan {
     pub clone_flags: u64,
     /// What the host does to the process, beside what it does to the container.
     pub host_actions: Vec<HostAction>,
+    /// Device nodes that the host makes before it starts init.
+    pub host_nodes: Vec<HostNode>,
     /// What user namespaces the host makes for mapping owners of files; [`Descriptor::UserNamespace`].
     pub user_namespaces: Vec<IdMaps>,
 }
@@ -123,7 +127,8 @@ impl Plan {
         json!({
             "steps": steps.collect::<Vec<_>>(),
             "user_namespaces": self.user_namespaces.iter().map(IdMaps::explain).collect::<Vec<_>>(),
-            "outside": self.host_actions.iter().map(HostAction::explain).collect::<Vec<_>>(),
+            "outside": self.host_nodes.iter().map(HostNode::explain)
+                .chain(self.host_actions.iter().map(HostAction::explain)).collect::<Vec<_>>(),
         })
     }
 }
@@ -148,13 +153,27 @@ impl IdMaps {
     }
 }
 
+/// A device that is bound in the place of a node.
+#[derive(Clone, Copy)]
+struct BoundDevice {
+    /// S_IFCHR or S_IFBLK.
+    kind: u32,
+    device: (u32, u32),
+    /// The caller has made it for the container.
+    own: bool,
+}
+
 /// A tree of the host that is wanted.
 struct BindSource {
     path: PathBuf,
     /// It lies beneath the root filesystem.
     inside: Option<Inside>,
     recursive: bool,
+    /// If it is a symlink, that is what is wanted.
+    nofollow: bool,
     id_map: Option<TreeIdMap>,
+    /// The device that it must be.
+    device: Option<BoundDevice>,
     entry: Entry,
 }
 
@@ -179,7 +198,15 @@ struct TreeIdMap {
 impl BindSource {
     /// One mount as it is.
     fn single(path: &std::path::Path) -> BindSource {
-        BindSource { path: path.to_owned(), inside: None, recursive: false, id_map: None, entry: None }
+        BindSource {
+            path: path.to_owned(),
+            inside: None,
+            recursive: false,
+            nofollow: false,
+            id_map: None,
+            device: None,
+            entry: None,
+        }
     }
 }
 
@@ -194,16 +221,22 @@ struct TreeOpener {
 
 impl TreeOpener {
     fn open(&mut self, plan: &mut Plan, wanted: BindSource) -> Slot {
-        let BindSource { path, inside, recursive, id_map, entry } = wanted;
+        let BindSource { path, inside, recursive, nofollow, id_map, device, entry } = wanted;
         let slot = plan.slot(Descriptor::ByInit);
         let early = self.open_early && !inside.as_ref().is_some_and(|inside| inside.mounted);
         let steps = if early { &mut self.early } else { &mut plan.steps };
         steps.push(match inside {
-            None => Step::OpenTree { path: path.clone(), recursive, own_propagation: early, slot, entry },
+            None => {
+                let own_propagation = early;
+                Step::OpenTree { path: path.clone(), recursive, nofollow, own_propagation, slot, entry }
+            }
             Some(Inside { rootfs, path, mounted }) => {
                 Step::OpenInnerTree { rootfs, path, recursive, own_propagation: early, slot, mounted, entry }
             }
         });
+        if let Some(BoundDevice { kind, device, own }) = device {
+            steps.push(Step::CheckDevice { tree: slot, kind, device, own, path: path.clone() });
+        }
         if let Some(TreeIdMap { namespace, recursive }) = id_map {
             steps.push(Step::IdMap { path, recursive, tree: slot, namespace, entry });
         }

@@ -9,13 +9,14 @@ use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attributes, BindSource, CopyUp, Descriptor, Entry, IdMaps, Inside, Plan, Slot, Step, TreeIdMap, TreeOpener,
+    Attributes, BindSource, BoundDevice, CopyUp, Descriptor, Entry, HostNode, IdMaps, Inside, Plan, Slot, Step,
+    TreeIdMap, TreeOpener, host_devices,
 };
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::spec::Config;
 use crate::spec::mount_options::{self, Extent, MountOptions};
-use crate::spec::mounts::MountEntry;
-use crate::spec::namespaces::Namespaces;
+use crate::spec::mounts::{self, MountEntry};
+use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 use crate::spec::paths;
 
@@ -54,6 +55,8 @@ pub struct Root<'a> {
     pub rootfs: &'a Path,
     /// A user namespace may not make device nodes: the host's are bound.
     pub bind_devices: bool,
+    /// Where the caller makes nodes that are bound.
+    pub device_dir: &'a Path,
 }
 
 /// A device node or a FIFO in the container's /dev.
@@ -65,6 +68,8 @@ struct Node<'a> {
     minor: u32,
     uid: u32,
     gid: u32,
+    /// Its place in `linux.devices`.
+    index: Option<usize>,
 }
 
 impl Root<'_> {
@@ -91,7 +96,7 @@ impl Root<'_> {
         }
         let maps = IdMaps::of(self.spec()).filter(|_| self.options.id_mapped);
         let id_map = maps.map(|maps| TreeIdMap { namespace: plan.user_namespace(maps), recursive: false });
-        let wanted = BindSource { path: self.rootfs.to_owned(), inside: None, recursive: true, id_map, entry: None };
+        let wanted = BindSource { recursive: true, id_map, ..BindSource::single(self.rootfs) };
         let slot = trees.open(plan, wanted);
         plan.push(Step::AttachRoot { slot, path: self.rootfs.to_owned() });
         Ok(())
@@ -126,6 +131,22 @@ impl Root<'_> {
         let mut options = options.clone();
         let target = mount.destination().clone();
         let entry = Some(index);
+        let mut source = mount.source().clone();
+        if mounts::is_new_sysfs(given) && self.lacks_sysfs() {
+            // As crun does; whoever says "ro" of a new sysfs says it of all of it.
+            source = Some("/sys".into());
+            options.bind = Some(Extent::Recursive);
+            options.rec_attr_set |= options.attr_set;
+        }
+        if options.copy_symlink
+            && options.bind.is_some()
+            && let Some(link) = source.as_deref().and_then(|source| source.read_link().ok())
+        {
+            let parent = target.parent().unwrap_or(Path::new("/")).to_owned();
+            let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            plan.push(Step::Symlink { parent, name, target: link.to_string_lossy().into_owned() });
+            return;
+        }
         let readonly = options.attr_set & mount_options::MOUNT_ATTR_RDONLY;
         if options.copy_up || self.made_readonly_later(&target, &options) {
             options.attr_set &= !mount_options::MOUNT_ATTR_RDONLY;
@@ -136,13 +157,16 @@ impl Root<'_> {
         match (options.bind, options.remount) {
             (_, true) => push_remount(plan, &options, &target, entry),
             (Some(bind), _) => {
-                let path = mount.source().clone().unwrap_or_default();
+                let path = source.unwrap_or_default();
                 let inside = self.inside(&path, index);
-                let recursive = bind == Extent::Recursive;
-                let wanted = BindSource { path: path.clone(), inside, recursive, id_map, entry };
+                let (recursive, nofollow) = (bind == Extent::Recursive, options.source_nofollow);
+                let wanted = BindSource { inside, recursive, nofollow, id_map, entry, ..BindSource::single(&path) };
                 let slot = trees.open(plan, wanted);
-                let attributes = attributes(&options);
-                plan.push(Step::Attach { slot, source: path, target: target.clone(), attributes, entry });
+                if target == Path::new("/proc") {
+                    plan.push(Step::CheckProcfs { tree: slot, path: path.clone(), entry });
+                }
+                let (attributes, nofollow) = (attributes(&options), options.target_nofollow);
+                plan.push(Step::Attach { slot, source: path, target: target.clone(), nofollow, attributes, entry });
             }
             (None, _) => {
                 let id_map = id_map.map(|map| map.namespace);
@@ -175,6 +199,18 @@ impl Root<'_> {
         Some(Inside { rootfs: self.rootfs.to_owned(), path, mounted })
     }
 
+    /// sysfs shows the network namespace, and only who has privileges in the one that owns that may mount it.
+    fn lacks_sysfs(&self) -> bool {
+        use LinuxNamespaceType::{Network, User};
+        let namespaces = Namespaces::of(self.spec());
+        let path = |kind| namespaces.joined.iter().find(|joined| joined.kind == kind).map(|joined| &joined.path);
+        match (path(User), path(Network)) {
+            _ if !namespaces.has(User) || namespaces.is_new(Network) => false,
+            (Some(user), Some(network)) => !namespaces::is_owned_by(network, user),
+            _ => true,
+        }
+    }
+
     /// A read-only /dev must be filled first.
     fn made_readonly_later(&self, target: &Path, options: &MountOptions) -> bool {
         target == Path::new("/dev")
@@ -190,16 +226,17 @@ impl Root<'_> {
         !self.config.mounts().rfind(|entry| on_dev(entry.mount)).is_some_and(|entry| entry.is_bind())
     }
 
-    pub fn push_devices(&self, plan: &mut Plan, trees: &mut TreeOpener) {
+    pub fn push_devices(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if self.owns_dev() {
             let listed = self.listed_devices();
             for (path, major, minor) in DEFAULT_DEVICES {
                 if !listed.iter().any(|device| device.path() == Path::new(path)) {
                     let mode = libc::S_IFCHR | 0o666;
-                    self.push_device(plan, trees, Node { path: Path::new(path), mode, major, minor, uid: 0, gid: 0 });
+                    let node = Node { path: Path::new(path), mode, major, minor, uid: 0, gid: 0, index: None };
+                    self.push_device(plan, trees, node)?;
                 }
             }
-            for device in listed {
+            for (index, device) in listed.iter().enumerate() {
                 let kind = match device.typ() {
                     LinuxDeviceType::B => libc::S_IFBLK,
                     LinuxDeviceType::P => libc::S_IFIFO,
@@ -212,13 +249,19 @@ impl Root<'_> {
                     minor: device.minor() as u32,
                     uid: device.uid().unwrap_or(0),
                     gid: device.gid().unwrap_or(0),
+                    index: Some(index),
                 };
-                self.push_device(plan, trees, node);
+                self.push_device(plan, trees, node)?;
             }
             for (name, target) in DEFAULT_LINKS {
                 plan.push(Step::Symlink { parent: "/dev".into(), name: name.into(), target: target.into() });
             }
         }
+        Ok(())
+    }
+
+    /// When nothing more is made in /dev.
+    pub fn push_readonly_dev(&self, plan: &mut Plan) {
         for MountEntry { index, mount, options } in self.config.mounts().filter(|entry| on_dev(entry.mount)) {
             if self.made_readonly_later(mount.destination(), options) {
                 let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
@@ -232,18 +275,42 @@ impl Root<'_> {
         self.spec().linux().as_ref().and_then(|linux| linux.devices().as_deref()).unwrap_or_default()
     }
 
-    fn push_device(&self, plan: &mut Plan, trees: &mut TreeOpener, node: Node) {
-        let Node { path, mode, major, minor, uid, gid } = node;
+    fn push_device(&self, plan: &mut Plan, trees: &mut TreeOpener, node: Node) -> Result<()> {
+        let Node { path, mode, major, minor, uid, gid, .. } = node;
         if self.bind_devices && mode & libc::S_IFMT != libc::S_IFIFO {
-            let slot = trees.open(plan, BindSource::single(path));
-            let (source, target) = (path.to_owned(), path.to_owned());
-            plan.push(Step::Attach { slot, source, target, attributes: Attributes::default(), entry: None });
-            return;
+            let (source, own) = self.bound_device(plan, &node)?;
+            let device = Some(BoundDevice { kind: mode & libc::S_IFMT, device: (major, minor), own });
+            let slot = trees.open(plan, BindSource { device, ..BindSource::single(&source) });
+            let (target, attributes) = (path.to_owned(), Attributes::default());
+            plan.push(Step::Attach { slot, source, target, nofollow: false, attributes, entry: None });
+            return Ok(());
         }
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let device = if mode & libc::S_IFMT == libc::S_IFIFO { (0, 0) } else { (major, minor) };
         plan.push(Step::MakeNode { parent, name, mode, device, uid, gid });
+        Ok(())
+    }
+
+    /// What is bound in the place of a node, and whether the caller makes it for the container: with the mode and the owner
+    /// that are asked for. A caller that may not do so has a node of the host's, whose mode and owner stay.
+    fn bound_device(&self, plan: &mut Plan, node: &Node) -> Result<(PathBuf, bool)> {
+        let Node { path, mode, major, minor, uid, gid, index } = *node;
+        let Some(index) = index else { return Ok((path.to_owned(), false)) };
+        let owner = host_devices::host_owner(self.spec(), (uid, gid));
+        if let Some(owner) = owner.filter(|_| host_devices::can_make().unwrap_or(false)) {
+            let path = self.device_dir.join(index.to_string());
+            plan.host_nodes.push(HostNode { path: path.clone(), mode, device: (major, minor), owner });
+            return Ok((path, true));
+        }
+        let found = host_devices::find(path, mode & libc::S_IFMT, (major, minor));
+        found.map(|found| (found, false)).ok_or_else(|| {
+            let problem = format!(
+                "{path:?} is device {major}:{minor}, which the host has neither there nor in /dev; expected one that can \
+                 be bound, because in a user namespace none can be made"
+            );
+            Error::config(&format!("linux.devices[{index}]"), problem)
+        })
     }
 
     pub fn push_masks(&self, plan: &mut Plan) {
@@ -363,7 +430,7 @@ pub(super) fn push_bind(
     entry: Entry,
 ) {
     let slot = trees.open(plan, BindSource { entry, ..BindSource::single(source) });
-    plan.push(Step::Attach { slot, source: source.to_owned(), target, attributes, entry });
+    plan.push(Step::Attach { slot, source: source.to_owned(), target, nofollow: false, attributes, entry });
 }
 
 /// Mounts of the caller's namespace that would let a process undo masks, if it found a way out of its root: whole procfs

@@ -29,6 +29,7 @@ fn plan_for(json: &str, rootfs: &Path) -> Plan {
         keyring: true,
         find_program: false,
         root: super::RootOptions::default(),
+        device_dir: Path::new("/state/devices"),
     })
     .unwrap()
 }

@@ -1,10 +1,11 @@
 //! Capability names to the kernel's numbers, and the rules between the five sets.
+//!
+//! config.md, "capabilities": what cannot be mapped to the kernel, or not be granted, is logged as a warning and is no error.
 
 use once_cell::sync::OnceCell;
 use serde_json::Value;
 
 use super::oci;
-use crate::error::{Error, Result};
 use crate::identity;
 
 /// In the order of their numbers in `linux/capability.h`.
@@ -63,8 +64,13 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// A set that is not given is empty, and so are all five of a process without `capabilities`.
+    /// What the kernel can hold of the five sets that are given: it refuses all of them otherwise. A set that is not given
+    /// is empty, and so are all five of a process without `capabilities`.
     pub fn of(process: &oci::Process) -> Sets {
+        Sets::given(process).consistent()
+    }
+
+    fn given(process: &oci::Process) -> Sets {
         let Some(given) = process.capabilities() else { return Sets::default() };
         Sets {
             bounding: mask(given.bounding()),
@@ -72,6 +78,18 @@ impl Sets {
             inheritable: mask(given.inheritable()),
             permitted: mask(given.permitted()),
             ambient: mask(given.ambient()),
+        }
+    }
+
+    /// Without what contradicts another set (capabilities(7)): effective ones are permitted, inheritable ones in the bounding
+    /// set, ambient ones permitted and inheritable.
+    fn consistent(self) -> Sets {
+        let inheritable = self.inheritable & self.bounding;
+        Sets {
+            effective: self.effective & self.permitted,
+            inheritable,
+            ambient: self.ambient & self.permitted & inheritable,
+            ..self
         }
     }
 
@@ -122,14 +140,8 @@ fn last_of_this_kernel() -> u8 {
     *LAST.get_or_init(|| read().unwrap_or(NAMES.len() as u8 - 1))
 }
 
-/// The form that the kernel gives all its names.
-pub(super) fn is_name(text: &str) -> bool {
-    let rest = text.strip_prefix("CAP_").unwrap_or_default();
-    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-}
-
-/// Takes out of a process's document what no kernel that is known here has. The specification wants it told, and no
-/// error: a configuration may be written for a newer kernel.
+/// Takes out of a process's document the names that no kernel that is known here has: those of a newer one, and spellings
+/// that capabilities(7) does not have (`NET_ADMIN`, `cap_net_admin`), which runc passes over as well.
 pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
     let sets = process.get_mut("capabilities").and_then(Value::as_object_mut);
@@ -149,13 +161,26 @@ pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
 
 /// Tells the log which capabilities are not granted: `unknown` ones, and those that this kernel does not have.
 pub fn report(unknown: &[String], process: &oci::Process) {
-    let beyond = Sets::of(process).any() & !Sets::of(process).of_this_kernel().any();
-    let names: Vec<String> = unknown.iter().cloned().chain(names(beyond).map(str::to_owned)).collect();
-    if !names.is_empty() {
+    let given = Sets::given(process);
+    let beyond = given.any() & !given.of_this_kernel().any();
+    let missing: Vec<String> = unknown.iter().cloned().chain(names(beyond).map(str::to_owned)).collect();
+    if !missing.is_empty() {
         log::warn!(
             "capabilities that this kernel or this version of libberth does not know are not granted: {}",
-            names.join(", ")
+            missing.join(", ")
         );
+    }
+    let held = given.consistent();
+    for (set, given, held, lacking) in [
+        ("effective", given.effective, held.effective, "permitted"),
+        ("inheritable", given.inheritable, held.inheritable, "bounding"),
+        ("ambient", given.ambient, held.ambient, "permitted and inheritable"),
+    ] {
+        let dropped: Vec<&str> = names(given & !held).collect();
+        if !dropped.is_empty() {
+            let dropped = dropped.join(", ");
+            log::warn!("capabilities.{set}: {dropped} cannot be had without being {lacking}, and is not granted");
+        }
     }
 }
 
@@ -190,27 +215,6 @@ fn mask(set: &Option<oci::Capabilities>) -> u64 {
     set.iter().flatten().fold(0, |mask, capability| mask | 1 << number(*capability))
 }
 
-pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
-    let sets = Sets::of(process);
-    within(sets.effective, "effective", sets.permitted, "permitted", prefix)?;
-    within(sets.ambient, "ambient", sets.permitted, "permitted", prefix)?;
-    within(sets.ambient, "ambient", sets.inheritable, "inheritable", prefix)?;
-    within(sets.inheritable, "inheritable", sets.bounding, "bounding", prefix)
-}
-
-/// The kernel refuses the sets otherwise, when init can no longer say why.
-fn within(inner: u64, inner_name: &str, outer: u64, outer_name: &str, prefix: &str) -> Result<()> {
-    let outside = inner & !outer;
-    if outside == 0 {
-        return Ok(());
-    }
-    let names: Vec<_> = names(outside).collect();
-    Err(Error::config(
-        &format!("{prefix}capabilities.{inner_name}"),
-        format!("{} is not in capabilities.{outer_name}; the kernel allows only what is in both", names.join(", ")),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,11 +236,20 @@ mod tests {
     }
 
     #[test]
+    fn what_contradicts_another_set_is_not_in_the_sets() {
+        let given =
+            Sets { bounding: 0b0111, effective: 0b1111, permitted: 0b0011, inheritable: 0b1010, ambient: 0b1111 };
+        let held = Sets { effective: 0b0011, inheritable: 0b0010, ambient: 0b0010, ..given };
+        assert_eq!(given.consistent(), held);
+        assert_eq!(held.consistent(), held);
+    }
+
+    #[test]
     fn unknown_names_are_taken_out_and_told_once() {
         let mut process = serde_json::json!({ "capabilities": {
-            "bounding": ["CAP_KILL", "CAP_FLY"], "effective": ["CAP_FLY", "CAP_SWIM"], "ambient": [],
+            "bounding": ["CAP_KILL", "CAP_FLY"], "effective": ["CAP_FLY", "KILL"], "ambient": ["cap_kill"],
         }});
-        assert_eq!(take_unknown(&mut process), ["CAP_FLY", "CAP_SWIM"]);
+        assert_eq!(take_unknown(&mut process), ["CAP_FLY", "KILL", "cap_kill"]);
         let left = serde_json::json!({ "bounding": ["CAP_KILL"], "effective": [], "ambient": [] });
         assert_eq!(process["capabilities"], left);
         assert_eq!(take_unknown(&mut process), [""; 0]);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, bounded, concise, document, intel_rdt, oci, resources, schema, shape};
+use super::{Config, bounded, concise, document, intel_rdt, oci, resources, schema, shape, version};
 use crate::error::{Code, Error, Result};
 
 /// Of the document in a configuration.
@@ -38,11 +38,12 @@ impl Config {
         complete(&mut change);
         let mut whole: Value = serde_json::from_str(self.json())
             .map_err(|error| Error::new(Code::Internal, format!("the configuration is no longer JSON: {error}")))?;
+        let version = version::of(&whole);
         let present = whole["linux"]["resources"].take();
         let present = if present.is_object() { present } else { Value::Object(Map::new()) };
         let merged = merge(present, &change);
         let mut limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
-        resources::respell(&mut limits);
+        resources::respell(&mut limits, version);
         resources::check(&document::typed(&limits)?)?;
         // The two limits of memory are one thing for the kernel.
         if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
@@ -52,7 +53,7 @@ impl Config {
                 }
             }
         }
-        resources::respell(&mut change);
+        resources::respell(&mut change, version);
         let write = document::typed(&change)?;
         whole["linux"]["resources"] = merged;
         let shares = rdt.map(|rdt| share(&mut whole, rdt)).transpose()?.unwrap_or_default();

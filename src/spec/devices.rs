@@ -1,9 +1,8 @@
 //! Device nodes, and the paths that are masked or made read-only.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::oci::{self, LinuxDeviceType};
+use super::oci::{self, LinuxDevice, LinuxDeviceType};
 use super::paths;
 use crate::error::{Error, Result};
 
@@ -12,21 +11,26 @@ pub(super) const MOST_MAJOR: i64 = 4095;
 pub(super) const MOST_MINOR: i64 = 1_048_575;
 
 /// Checks them, and brings their paths into the shortest spelling and their modes to permission bits.
-pub(super) fn normalize(linux: &mut oci::Linux) -> Result<()> {
-    let mut seen: HashMap<PathBuf, usize> = HashMap::new();
+pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> Result<()> {
+    let mut kept: Vec<LinuxDevice> = Vec::new();
     for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
         let at = |name: &str| format!("linux.devices[{index}].{name}");
-        let plain = place(device.path(), &at("path"))?;
-        if let Some(first) = seen.insert(plain.clone(), index) {
-            return Err(Error::config(
-                &at("path"),
-                format!("{plain:?} is the path of linux.devices[{first}] already; expected each path once"),
-            ));
-        }
-        device.set_path(plain);
+        device.set_path(place(device.path(), &at("path"))?);
         check_mode(device, &at("fileMode"))?;
         device.set_file_mode(device.file_mode().map(|mode| mode & 0o7777));
+        // `docker run --device` of a directory and of a device in it lists that device twice.
+        match kept.iter().find(|other| other.path() == device.path()) {
+            None => kept.push(device.clone()),
+            Some(other) if other == device => oddities.push(format!("{} is listed twice", at("path"))),
+            Some(_) => {
+                let plain = device.path();
+                let problem =
+                    format!("{plain:?} is the path of another device, too; expected each path for one device");
+                return Err(Error::config(&at("path"), problem));
+            }
+        }
     }
+    linux.set_devices(linux.devices().as_ref().map(|_| kept));
     let masked = masks(linux.masked_paths(), "linux.maskedPaths")?;
     linux.set_masked_paths(masked);
     let readonly = masks(linux.readonly_paths(), "linux.readonlyPaths")?;

@@ -57,7 +57,30 @@ pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
     list.as_deref().unwrap_or_default()
 }
 
-pub(super) fn check(spec: &oci::Spec) -> Result<()> {
+/// Checks them, and leaves of each variable of their environments the last value.
+pub(super) fn normalize(spec: &mut oci::Spec) -> Result<()> {
+    check(spec)?;
+    let Some(hooks) = spec.hooks_mut() else { return Ok(()) };
+    #[allow(deprecated)]
+    settle(hooks.prestart_mut());
+    settle(hooks.create_runtime_mut());
+    settle(hooks.create_container_mut());
+    settle(hooks.start_container_mut());
+    settle(hooks.poststart_mut());
+    settle(hooks.poststop_mut());
+    Ok(())
+}
+
+fn settle(list: &mut Option<Vec<Hook>>) {
+    for hook in list.iter_mut().flatten() {
+        if let Some(env) = hook.env() {
+            let env = validate_process::last_values(env);
+            hook.set_env(Some(env));
+        }
+    }
+}
+
+fn check(spec: &oci::Spec) -> Result<()> {
     for kind in Kind::ALL {
         for (index, hook) in list(spec, kind).iter().enumerate() {
             let path = format!("hooks.{}[{index}]", kind.name());

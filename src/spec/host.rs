@@ -2,23 +2,27 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::mounts::MountEntry;
 use super::namespaces::{self, Namespaces};
-use super::{Config, hooks, paths};
+use super::{Config, hooks, paths, shape, sysctl};
 use crate::error::{Error, Result, reason};
 use crate::security::{labels, seccomp};
 
 pub(super) fn check(config: &Config) -> Result<()> {
     check_rootfs(config.rootfs())?;
     for joined in Namespaces::of(config.spec()).joined {
-        check_namespace(&joined)?;
+        let namespace = check_namespace(&joined)?;
+        if let Some((_, name)) = sysctl::owners(config.spec()).into_iter().find(|(kind, _)| *kind == joined.kind) {
+            refuse_own(&namespace, &joined, name)?;
+        }
     }
     for kind in hooks::Kind::ALL.into_iter().filter(|kind| kind.path_is_on_host()) {
         for (index, hook) in hooks::list(config.spec(), kind).iter().enumerate() {
@@ -43,11 +47,16 @@ fn check_bind_sources(config: &Config) -> Result<()> {
     let mut earlier: Vec<&Path> = Vec::new();
     for entry in config.mounts().filter(MountEntry::is_bind) {
         let Some(source) = entry.mount.source() else { continue };
-        if let Err(error) = source.metadata()
+        let nofollow = entry.options.copy_symlink || entry.options.source_nofollow;
+        let found = if nofollow { source.symlink_metadata() } else { source.metadata() };
+        let path = format!("mounts[{}].source", entry.index);
+        if found.is_ok() && entry.mount.destination() == Path::new("/proc") {
+            check_procfs(source, &path)?;
+        }
+        if let Err(error) = found
             && !earlier.iter().any(|shared| source.starts_with(shared))
             && paths::beneath(config.rootfs(), source).is_none()
         {
-            let path = format!("mounts[{}].source", entry.index);
             return Err(fault(&path, source, &error, "a file or directory to bind"));
         }
         earlier.push(source);
@@ -69,6 +78,19 @@ fn check_rootfs(rootfs: &Path) -> Result<()> {
     Ok(())
 }
 
+/// On /proc nothing may lie but a whole procfs, from whose masks nothing escapes. init looks again, at what it has opened.
+fn check_procfs(source: &Path, json_path: &str) -> Result<()> {
+    const PROC_ROOT_INO: u64 = 1;
+    let failed = |errno: Errno| fault(json_path, source, &std::io::Error::from(errno), "a procfs");
+    let handle = open(source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let is_procfs = fstatfs(&handle).map_err(failed)?.filesystem_type() == FsType(libc::PROC_SUPER_MAGIC as _);
+    if is_procfs && fstat(&handle).map_err(failed)?.st_ino == PROC_ROOT_INO {
+        return Ok(());
+    }
+    let problem = format!("{source:?} is not the root of a procfs; expected one, because it is bound on /proc");
+    Err(Error::config(json_path, problem))
+}
+
 fn check_hook(path: &Path, json_path: &str) -> Result<()> {
     let found = path.metadata().map_err(|error| fault(json_path, path, &error, "an executable file"))?;
     let mode = std::os::unix::fs::PermissionsExt::mode(&found.permissions());
@@ -78,7 +100,22 @@ fn check_hook(path: &Path, json_path: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_namespace(joined: &namespaces::Joined) -> Result<()> {
+/// A kernel parameter of the caller's own namespace would be changed for the caller.
+fn refuse_own(namespace: &File, joined: &namespaces::Joined, parameter: &str) -> Result<()> {
+    let kind = namespaces::name(joined.kind);
+    let own = format!("self/ns/{}", namespaces::proc_name(joined.kind));
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let own = File::open(Path::new("/proc").join(own)).and_then(|own| own.metadata()).map(identity);
+    let same = own.and_then(|own| Ok(own == identity(namespace.metadata()?)));
+    let json_path = format!("linux.namespaces[{}].path", joined.index);
+    if !same.map_err(|error| fault(&json_path, &joined.path, &error, kind))? {
+        return Ok(());
+    }
+    let problem = format!("{parameter:?} would be set in the caller's own {kind} namespace; expected another one");
+    Err(Error::config(&shape::join("linux.sysctl", parameter), problem))
+}
+
+fn check_namespace(joined: &namespaces::Joined) -> Result<File> {
     let json_path = format!("linux.namespaces[{}].path", joined.index);
     let (path, name) = (joined.path.as_path(), namespaces::name(joined.kind));
     let expected = format!("a {name} namespace, like /proc/<pid>/ns/…");
@@ -92,10 +129,11 @@ fn check_namespace(joined: &namespaces::Joined) -> Result<()> {
     }
     let through = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let file = open(through.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
-    if namespace_type(&File::from(file)).map_err(failed)? != namespaces::flag(joined.kind) {
+    let file = File::from(file);
+    if namespace_type(&file).map_err(failed)? != namespaces::flag(joined.kind) {
         return Err(wrong());
     }
-    Ok(())
+    Ok(file)
 }
 
 fn namespace_type(namespace: &File) -> nix::Result<u64> {

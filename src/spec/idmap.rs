@@ -13,7 +13,11 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     let linux = spec.linux().as_ref();
     let uids = linux.and_then(|linux| linux.uid_mappings().as_deref()).unwrap_or_default();
     let gids = linux.and_then(|linux| linux.gid_mappings().as_deref()).unwrap_or_default();
-    for (path, mappings) in [("linux.uidMappings", uids), ("linux.gidMappings", gids)] {
+    for (path, mappings, other) in [("linux.uidMappings", uids, gids), ("linux.gidMappings", gids, uids)] {
+        if mappings.is_empty() && !other.is_empty() && namespaces.is_joined(LinuxNamespaceType::User) {
+            let other = if path == "linux.uidMappings" { "linux.gidMappings" } else { "linux.uidMappings" };
+            return Err(Error::config(path, format!("is missing beside {other}; expected both or neither")));
+        }
         check_need(path, mappings, namespaces)?;
         check_ranges(path, mappings)?;
     }
@@ -26,9 +30,8 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
 fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) -> Result<()> {
     let problem = match (namespaces.is_new(LinuxNamespaceType::User), mappings.is_empty()) {
         (true, true) => "is missing; expected at least one mapping, because linux.namespaces asks for a user namespace",
-        (false, false) if namespaces.is_joined(LinuxNamespaceType::User) => {
-            "contradicts the user namespace that is joined, which has its mappings; expected none"
-        }
+        // Whether they are the ones that the namespace has is asked of the kernel (`container::id_maps`).
+        (false, false) if namespaces.is_joined(LinuxNamespaceType::User) => return Ok(()),
         (false, false) => {
             "has no user namespace to apply to; expected an entry of type \"user\" in linux.namespaces, or no mappings"
         }

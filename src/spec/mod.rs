@@ -19,6 +19,7 @@ mod schema;
 mod shape;
 mod validate;
 mod validate_process;
+mod version;
 
 pub(crate) mod net_devices;
 pub(crate) mod networks;
@@ -55,6 +56,9 @@ pub use oci_spec::runtime as oci;
 /// The oldest and the newest version of the specification whose fields are known.
 pub const VERSIONS: (&str, &str) = ("1.0.0", "1.3.0");
 
+/// Under this name the log gets what is odd in a configuration and done as other runtimes do it, which say nothing of it.
+pub const ODDITY: &str = "berth::spec::oddity";
+
 /// Far more than any config needs; a bound, because the text may come from anywhere.
 const MOST_BYTES: u64 = 16 << 20;
 
@@ -68,6 +72,8 @@ pub struct Config {
     /// Of each entry of `mounts`.
     mount_options: Vec<MountOptions>,
     networks: Networks,
+    /// What is odd in the document and done as other runtimes do it, for the log.
+    oddities: Vec<String>,
     /// See [`capabilities::report`].
     unknown_capabilities: Vec<String>,
 }
@@ -106,9 +112,11 @@ impl Config {
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
         let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        let Checked { spec, normalized: Normalized { rootfs, mount_options }, unknown_capabilities } = checked;
+        let Checked { spec, normalized: Normalized { rootfs, mount_options }, oddities, unknown_capabilities } =
+            checked;
         let networks = Networks::default();
-        Ok(Config { spec, json: json.to_owned(), bundle, rootfs, mount_options, networks, unknown_capabilities })
+        let json = json.to_owned();
+        Ok(Config { spec, json, bundle, rootfs, mount_options, networks, oddities, unknown_capabilities })
     }
 
     /// The same configuration with networks and routes, which `config.json` has no place for (docs/networks.md).
@@ -118,8 +126,11 @@ impl Config {
         Ok(Config { networks, ..self.clone() })
     }
 
-    /// Tells the log what of the configuration cannot be granted here, which is no error.
+    /// Tells the log what of the configuration is odd, or cannot be granted here, which is no error.
     pub(crate) fn report(&self) {
+        for oddity in &self.oddities {
+            log::warn!(target: ODDITY, "{oddity}");
+        }
         if let Some(process) = self.spec.process() {
             capabilities::report(&self.unknown_capabilities, process);
             if !namespaces::Namespaces::of(&self.spec).has(oci::LinuxNamespaceType::User) {
@@ -181,25 +192,29 @@ impl Config {
 struct Checked {
     spec: oci::Spec,
     normalized: Normalized,
+    oddities: Vec<String>,
     unknown_capabilities: Vec<String>,
 }
 
 fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Checked> {
     let mut unknown_capabilities = Vec::new();
     let mut value = document::fit(json, name, &schema::CONFIG)?;
+    let mut oddities = Vec::new();
+    let version = version::check(&value, &mut oddities)?;
     devices::check_numbers(&value)?;
     if let Some(process) = value.get_mut("process") {
+        validate_process::complete(process);
         scheduling::respell(process);
         scheduling::check_affinity(process, "process.")?;
         unknown_capabilities = capabilities::take_unknown(process);
     }
     if let Some(limits) = value.pointer_mut("/linux/resources") {
-        resources::respell(limits);
+        resources::respell(limits, version);
     }
     intel_rdt::respell(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
-    let normalized = validate::normalize(&mut spec, bundle, rootfs)?;
-    Ok(Checked { spec, normalized, unknown_capabilities })
+    let normalized = validate::normalize(&mut spec, bundle, rootfs, &mut oddities)?;
+    Ok(Checked { spec, normalized, oddities, unknown_capabilities })
 }
 
 /// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.
@@ -213,11 +228,12 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
     bounded(json.len() as u64, "the process")?;
     let checked = || {
         let mut value = document::fit(json, "the process", &schema::PROCESS)?;
+        validate_process::complete(&mut value);
         scheduling::respell(&mut value);
         scheduling::check_affinity(&value, "")?;
         let unknown = capabilities::take_unknown(&mut value);
-        let process: oci::Process = document::typed(&value)?;
-        validate_process::check(&process, "")?;
+        let mut process: oci::Process = document::typed(&value)?;
+        validate_process::normalize(&mut process, "")?;
         capabilities::report(&unknown, &process);
         Ok(process)
     };

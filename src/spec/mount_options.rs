@@ -27,6 +27,17 @@ pub enum Extent {
     Recursive,
 }
 
+/// One range of `idmap=`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdMap {
+    /// Of gids, not of uids.
+    pub gids: bool,
+    /// `@`: the second number is an id of the container, which its user namespace maps.
+    pub relative: bool,
+    /// First id of the filesystem, first id of the mount, and how many.
+    pub range: [u32; 3],
+}
+
 /// The options of one mount, sorted by the system call that takes them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MountOptions {
@@ -47,8 +58,16 @@ pub struct MountOptions {
     pub remount: bool,
     /// The owners of files are mapped.
     pub idmap: Option<Extent>,
+    /// By these, in crun's words ("idmap=uids=0-1000-10;gids=0-1000-10").
+    pub id_maps: Vec<IdMap>,
     /// What the image has at the destination is copied into the new tmpfs.
     pub copy_up: bool,
+    /// crun(1), and podman's `no-dereference`: a source that is a symlink is made again instead of bound.
+    pub copy_symlink: bool,
+    /// crun(1), `src-nofollow`: the last name of the source is not followed if it is a symlink.
+    pub source_nofollow: bool,
+    /// crun(1), `dest-nofollow`: the same of the destination.
+    pub target_nofollow: bool,
     /// Names for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, which does
     /// not touch a superblock that others share; see `mounts::options` for where it is needed.
     pub sb_flags: Vec<String>,
@@ -197,8 +216,21 @@ impl Change {
 const SUPERBLOCK: [(&str, &str); 4] =
     [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
-const OTHERS: [&str; 10] =
-    ["bind", "rbind", "remount", "idmap", "ridmap", "tmpcopyup", "defaults", "silent", "iversion", "noiversion"];
+const OTHERS: [&str; 13] = [
+    "bind",
+    "rbind",
+    "remount",
+    "idmap",
+    "ridmap",
+    "tmpcopyup",
+    "copy-symlink",
+    "src-nofollow",
+    "dest-nofollow",
+    "defaults",
+    "silent",
+    "iversion",
+    "noiversion",
+];
 
 /// Every option that is known by name; others are the filesystem's own.
 pub fn names() -> Vec<String> {
@@ -271,10 +303,12 @@ impl MountOptions {
         } else if let Some((on, off)) = SUPERBLOCK.iter().find(|(on, off)| option == *on || option == *off) {
             self.sb_flags.retain(|flag| flag != on && flag != off);
             self.sb_flags.push(option.to_owned());
-        } else if option.starts_with("idmap=") || option.starts_with("ridmap=") {
-            let message =
-                format!("{option:?} has its mappings elsewhere; expected them in uidMappings and gidMappings");
-            return Err(Error::config(&path(), message));
+        } else if let Some(mappings) = option.strip_prefix("idmap=") {
+            self.idmap = Some(Extent::Single);
+            self.id_maps = id_maps(mappings).ok_or_else(|| bad_id_maps(option, path))?;
+        } else if let Some(mappings) = option.strip_prefix("ridmap=") {
+            self.idmap = Some(Extent::Recursive);
+            self.id_maps = id_maps(mappings).ok_or_else(|| bad_id_maps(option, path))?;
         } else {
             match option {
                 // Each is a flag: `bind` after `rbind` takes nothing back (mount(8), runc and crun).
@@ -284,16 +318,50 @@ impl MountOptions {
                 "idmap" => self.idmap = Some(Extent::Single),
                 "ridmap" => self.idmap = Some(Extent::Recursive),
                 "tmpcopyup" => self.copy_up = true,
+                "copy-symlink" => self.copy_symlink = true,
+                "src-nofollow" => self.source_nofollow = true,
+                "dest-nofollow" => self.target_nofollow = true,
                 "iversion" => self.versions = true,
                 // As with mount(8): it is not asked for, and a filesystem that counts in any case goes on.
                 "noiversion" => self.versions = false,
                 // The first says nothing; the others are about messages in the kernel's log.
                 "defaults" | "silent" | "loud" => {}
+                // What engines write that join options (podman's --systemd).
+                "" => {}
                 _ => self.data.push(file_system_option(option, path)?),
             }
         }
         Ok(())
     }
+}
+
+/// crun(1), "idmap mount options": "uids=" or "gids=" with ranges from-to-count apart by "#", the two apart by ";".
+fn id_maps(text: &str) -> Option<Vec<IdMap>> {
+    let mut maps = Vec::new();
+    for part in text.split(';').filter(|part| !part.is_empty()) {
+        let (name, ranges) = part.split_once('=')?;
+        let gids = match name {
+            "uids" => false,
+            "gids" => true,
+            _ => return None,
+        };
+        for range in ranges.split('#') {
+            let plain = range.strip_prefix('@');
+            let numbers: Option<Vec<u32>> = plain.unwrap_or(range).split('-').map(decimal).collect();
+            maps.push(IdMap { gids, relative: plain.is_some(), range: numbers?.try_into().ok()? });
+        }
+    }
+    let both = [false, true].into_iter().all(|gids| maps.iter().any(|map| map.gids == gids));
+    both.then_some(maps)
+}
+
+fn decimal(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn bad_id_maps(option: &str, path: &dyn Fn() -> String) -> Error {
+    let expected = "expected mappings of both, like \"idmap=uids=0-100000-1000;gids=0-100000-1000\"";
+    Error::config(&path(), format!("{option:?} is not an id map; {expected}"))
 }
 
 fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String, Option<String>)> {
@@ -414,6 +482,27 @@ mod tests {
         }
         for name in ["norelatime", "rnostrictatime", "rro", "tmpcopyup", "ridmap", "loud", "dirsync", "iversion"] {
             assert!(names.iter().any(|known| known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_id_map_may_be_an_option() {
+        let options = of(&["ridmap=uids=0-1-10#@10-11-1;gids=0-100-4294967295"]);
+        let map = |gids, relative, range| IdMap { gids, relative, range };
+        let expected =
+            [map(false, false, [0, 1, 10]), map(false, true, [10, 11, 1]), map(true, false, [0, 100, u32::MAX])];
+        assert_eq!((options.idmap, &options.id_maps[..]), (Some(Extent::Recursive), &expected[..]));
+        for bad in [
+            "uids=0-1-2",
+            "uids=0-1;gids=0-1-1",
+            "uids=0-1-2-3;gids=0-1-1",
+            "uids=a-1-2;gids=0-1-1",
+            "uids=0-1-4294967296;gids=0-1-1",
+            "users=0-1-2",
+            "uids=+0-1-2;gids=0-1-1",
+            "",
+        ] {
+            assert!(parse(&[format!("idmap={bad}")], "options").is_err(), "{bad}");
         }
     }
 

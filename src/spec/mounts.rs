@@ -67,6 +67,11 @@ fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     Ok(parsed)
 }
 
+/// Whether a sysfs of its own is asked for.
+pub fn is_new_sysfs(entry: MountEntry) -> bool {
+    entry.mount.typ().as_deref() == Some("sysfs") && entry.options.bind.is_none() && !entry.options.remount
+}
+
 /// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
 /// the source of a bind mount absolute (it is relative to the bundle). Returns its options.
 pub(super) fn normalize(
@@ -74,9 +79,11 @@ pub(super) fn normalize(
     index: usize,
     bundle: Option<&Path>,
     namespaces: &Namespaces,
+    linux: Option<&oci::Linux>,
 ) -> Result<MountOptions> {
     let at = |name: &str| format!("mounts[{index}].{name}");
     let parsed = options(mount, index)?;
+    take_id_maps(mount, index, &parsed, linux)?;
 
     if mount.destination().as_os_str().is_empty() {
         return Err(Error::config(&at("destination"), "is empty; expected an absolute path in the container"));
@@ -112,6 +119,40 @@ pub(super) fn normalize(
     } else {
         Ok(parsed)
     }
+}
+
+/// Mappings among the options, as crun takes them, become those of the entry.
+fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, linux: Option<&oci::Linux>) -> Result<()> {
+    if parsed.id_maps.is_empty() {
+        return Ok(());
+    }
+    let at = |name: &str| format!("mounts[{index}].{name}");
+    let is_given = |list: &Option<Vec<oci::LinuxIdMapping>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    if is_given(mount.uid_mappings()) || is_given(mount.gid_mappings()) {
+        return Err(Error::config(
+            &at("options"),
+            "has id mappings, and uidMappings has, too; expected one of the two",
+        ));
+    }
+    let container = |gids: bool| {
+        let list = linux.map(|linux| if gids { linux.gid_mappings() } else { linux.uid_mappings() });
+        list.and_then(|list| list.as_deref()).unwrap_or_default()
+    };
+    let mut lists = [Vec::new(), Vec::new()];
+    for map in &parsed.id_maps {
+        let [from, mut to, size] = map.range;
+        if map.relative {
+            to = idmap::to_host(container(map.gids), to).ok_or_else(|| {
+                let name = if map.gids { "linux.gidMappings" } else { "linux.uidMappings" };
+                Error::config(&at("options"), format!("\"@\": {to} is not mapped; expected an id that {name} maps"))
+            })?;
+        }
+        let mapping = oci::LinuxIdMappingBuilder::default().container_id(from).host_id(to).size(size).build();
+        lists[usize::from(map.gids)].push(mapping.map_err(|error| Error::config(&at("options"), error))?);
+    }
+    let [uids, gids] = lists;
+    mount.set_uid_mappings(Some(uids)).set_gid_mappings(Some(gids));
+    Ok(())
 }
 
 fn settle_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
@@ -213,10 +254,11 @@ fn guard_proc(destination: &Path, kind: &str, bind: Option<Extent>, path: &str) 
         return Ok(());
     }
     if destination == Path::new("/proc") {
-        if kind == "proc" && bind.is_none() {
+        // What is bound must be a whole procfs: `host` looks at the source, and init at what it has opened.
+        if kind == "proc" || bind.is_some() {
             return Ok(());
         }
-        return Err(Error::config(path, "only a mount of type \"proc\" may lie on /proc"));
+        return Err(Error::config(path, "only a mount of type \"proc\", or a bound one, may lie on /proc"));
     }
     if HARMLESS_IN_PROC.iter().any(|harmless| destination == Path::new(harmless)) {
         return Ok(());

@@ -1,6 +1,9 @@
 //! Which namespaces a container gets, and which it joins.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::oci::{self, LinuxNamespaceType};
@@ -19,7 +22,7 @@ pub struct Joined {
 pub struct Namespaces {
     /// The CLONE_NEW… flags of those that are made.
     pub new_flags: u64,
-    /// Those that are joined, in the order in which they must be: user first, because it brings the
+    /// Those that are joined, in the order for a caller without privileges: user first, because it brings the
     /// capabilities for the rest; mount last, because it takes the paths of the others away.
     pub joined: Vec<Joined>,
 }
@@ -110,6 +113,22 @@ pub fn name(kind: LinuxNamespaceType) -> &'static str {
         LinuxNamespaceType::Network => "network",
         LinuxNamespaceType::Time => "time",
     }
+}
+
+/// Whether a user namespace owns another namespace. False also where they cannot be looked at.
+pub fn is_owned_by(namespace: &Path, user: &Path) -> bool {
+    let identity = |file: File| file.metadata().map(|found| (found.dev(), found.ino()));
+    let owner = || {
+        let namespace = File::open(namespace)?;
+        // SAFETY: the descriptor is open for the call, and NS_GET_USERNS takes no argument.
+        let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_USERNS) };
+        if answer < 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        // SAFETY: a new descriptor, which nobody else has.
+        identity(File::from(unsafe { OwnedFd::from_raw_fd(answer) }))
+    };
+    owner().is_ok_and(|owner| File::open(user).and_then(identity).is_ok_and(|user| user == owner))
 }
 
 fn list(spec: &oci::Spec) -> &[oci::LinuxNamespace] {

@@ -38,13 +38,18 @@ pub(super) fn absolute(path: &Path, at: impl Display) -> Result<()> {
     bounded(path, at)
 }
 
-/// `..` names a different place before and after symlinks are resolved, so nothing in a container is
-/// named with it.
-pub(super) fn no_parent(path: &Path, at: impl Display) -> Result<()> {
-    if path.components().any(|component| component == Component::ParentDir) {
-        return Err(Error::config(&at.to_string(), format!("{path:?} contains \"..\"; expected a path without it")));
+/// The path in its shortest spelling, with each `..` resolved by its letters alone and never above the root: what runc and
+/// crun make of one. So symlinks do not decide which place in the container is named.
+pub fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir if plain.file_name().is_some() => drop(plain.pop()),
+            Component::ParentDir | Component::CurDir => {}
+            other => plain.push(other),
+        }
     }
-    Ok(())
+    plain
 }
 
 /// A path inside the container, but not its root, in its shortest spelling.
@@ -52,9 +57,8 @@ pub(super) fn inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
     if is_plain(path) {
         return Ok(path.to_owned());
     }
-    no_parent(path, at)?;
     absolute(path, at)?;
-    let plain: PathBuf = path.components().collect();
+    let plain = lexical(path);
     if plain == Path::new("/") {
         return Err(Error::config(&at.to_string(), format!("{path:?} is the root itself; expected a path below it")));
     }
@@ -124,14 +128,23 @@ mod tests {
     #[test]
     fn a_path_inside_gets_its_shortest_spelling() {
         let long = format!("/{}", "n".repeat(NAME_MAX));
-        for (given, plain) in
-            [("/a/b", "/a/b"), ("/a//b/", "/a/b"), ("/./a/.", "/a"), ("/.a/..b", "/.a/..b"), (&long, &long)]
-        {
+        for (given, plain) in [
+            ("/a/b", "/a/b"),
+            ("/a//b/", "/a/b"),
+            ("/./a/.", "/a"),
+            ("/.a/..b", "/.a/..b"),
+            (&long, &long),
+            ("/a/../b/..//c", "/c"),
+            ("/../../a/", "/a"),
+        ] {
             assert_eq!(inside(Path::new(given), "at").unwrap(), Path::new(plain), "{given}");
             assert!(is_plain(Path::new(plain)), "{plain}");
         }
         let deep = "/n".repeat(PATH_MAX / 2);
-        for refused in ["", "a", "/", "//", "/.", "/a/..", "/../a", &format!("{long}n"), &deep] {
+        for relative in [("a/../b", "b"), ("../b", "b"), ("..", ""), ("./a/b/..", "a")] {
+            assert_eq!(lexical(Path::new(relative.0)), Path::new(relative.1), "{relative:?}");
+        }
+        for refused in ["", "a", "/", "//", "/.", "/a/..", "/..", &format!("{long}n"), &deep] {
             assert!(inside(Path::new(refused), "at").is_err(), "{refused}");
             assert!(!is_plain(Path::new(refused)), "{refused}");
         }

@@ -1,18 +1,29 @@
 //! Limits, and the place in the cgroup tree.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::devices::{MOST_MAJOR, MOST_MINOR};
+use super::version::Version;
 use super::{number_list, oci, paths, shape};
 use crate::cgroup::unified;
 use crate::error::{Error, Result};
 
+/// From specification 1.3 on a `pids.limit` of 0 is a limit. Before it was what engines wrote that wanted none (podman up
+/// to 5.4, containerd), and both runc and crun set none.
+const ZERO_PIDS_IS_A_LIMIT: Version = (1, 3);
+
 /// What the crate's types have no room for: a limit of processes that is not given, and huge pages without a limit as Go
-/// writes it. `resources` is a document that fits the table already.
-pub(super) fn respell(resources: &mut Value) {
+/// writes it; and what depends on the version of the configuration. `resources` is a document that fits the table already.
+pub(super) fn respell(resources: &mut Value, version: Version) {
+    if let Some(limit) = resources.pointer_mut("/pids/limit").filter(|limit| limit.is_i64()) {
+        let given = limit.as_i64().unwrap_or_default();
+        if given < 0 || given == 0 && version < ZERO_PIDS_IS_A_LIMIT {
+            *limit = (-1).into();
+        }
+    }
     if let Some(members) = resources.as_object_mut()
         && members.get("pids").is_some_and(|pids| pids.get("limit").is_none())
     {
@@ -33,9 +44,6 @@ pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
     }
     if let Some(cpu) = resources.cpu() {
         check_cpu(cpu, &format!("{prefix}cpu"))?;
-    }
-    if let Some(pids) = resources.pids() {
-        at_least_minus_one(Some(pids.limit()), &format!("{prefix}pids.limit"))?;
     }
     if let Some(io) = resources.block_io() {
         check_block_io(io, &format!("{prefix}blockIO"))?;
@@ -219,13 +227,12 @@ pub(super) fn check_cgroups_path(path: &Path) -> Result<()> {
     if path.as_os_str().is_empty() {
         return Ok(());
     }
-    paths::no_parent(path, AT)?;
     paths::bounded(path, AT)?;
     if path.to_string_lossy().chars().any(char::is_control) {
         return Err(Error::config(AT, format!("{path:?} contains a control character; expected a path without")));
     }
     // Limits, freezing and killing would be everybody's.
-    if !path.components().any(|component| matches!(component, Component::Normal(_))) {
+    if paths::lexical(path).file_name().is_none() {
         return Err(Error::config(AT, format!("{path:?} is the root of the tree; expected a path below it")));
     }
     Ok(())

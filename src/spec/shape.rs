@@ -15,8 +15,6 @@ pub(super) enum Kind {
     Text,
     /// A text out of a list; the first member says what the list is of.
     OneOf(&'static str, &'static [&'static str]),
-    /// A text that a function accepts; the first member says which.
-    Like(&'static str, fn(&str) -> bool),
     /// A whole number between two bounds, both included.
     Int(i128, i128),
     Object(&'static [Field]),
@@ -98,7 +96,6 @@ fn fit_at(value: &mut Value, kind: &Kind, path: &At) -> Result<()> {
         (Kind::Bool, Value::Bool(_)) => Ok(()),
         (Kind::Text, Value::String(text)) => no_nul(text, path),
         (Kind::OneOf(_, values), Value::String(text)) if values.contains(&text.as_str()) => Ok(()),
-        (Kind::Like(_, accepts), Value::String(text)) if accepts(text) => Ok(()),
         (Kind::Int(min, max), Value::Number(number)) if exact(number).is_some_and(|n| (*min..=*max).contains(&n)) => {
             Ok(())
         }
@@ -260,10 +257,10 @@ fn expected(kind: &Kind) -> String {
         Kind::Bool => "true or false".to_owned(),
         Kind::Text => "a string".to_owned(),
         Kind::OneOf(what, values) if values.len() <= 20 => format!("{what}: {}", values.join(", ")),
-        Kind::OneOf(what, _) | Kind::Like(what, _) => (*what).to_owned(),
+        Kind::OneOf(what, _) => (*what).to_owned(),
         Kind::Int(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Object(_) | Kind::Map(_) => "an object".to_owned(),
-        Kind::List(Kind::Text | Kind::OneOf(..) | Kind::Like(..)) => "an array of strings".to_owned(),
+        Kind::List(Kind::Text | Kind::OneOf(..)) => "an array of strings".to_owned(),
         Kind::List(Kind::Int(..)) => "an array of whole numbers".to_owned(),
         Kind::List(_) => "an array of objects".to_owned(),
     }

@@ -1,4 +1,5 @@
-//! Kernel parameters: only those that belong to a namespace the container has for itself.
+//! Kernel parameters: only those that belong to a namespace that is not the caller's own. Whether one that is joined is not,
+//! `host` asks the host.
 
 use super::namespaces::Namespaces;
 use super::oci::{self, LinuxNamespaceType};
@@ -58,12 +59,28 @@ fn owner(file: &str) -> Option<LinuxNamespaceType> {
     }
 }
 
-pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
+/// The namespaces whose parameters are set, each with the first name.
+pub(super) fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
+    let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
+    let mut names: Vec<&str> = parameters.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let mut owners: Vec<(LinuxNamespaceType, &str)> = Vec::new();
+    for name in names {
+        if let Some(kind) = file(name).and_then(|file| owner(&file))
+            && !owners.iter().any(|(known, _)| *known == kind)
+        {
+            owners.push((kind, name));
+        }
+    }
+    owners
+}
+
+pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, oddities: &mut Vec<String>) -> Result<()> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let mut seen = std::collections::HashSet::new();
     // Sorted, so that of several faults always the same one is told.
     let sorted: std::collections::BTreeMap<_, _> = parameters.into_iter().flatten().collect();
-    for key in sorted.keys() {
+    for (key, value) in sorted {
         let path = shape::join("linux.sysctl", key);
         let fault = |problem: String| Err(Error::config(&path, problem));
         let Some(file) = file(key) else {
@@ -78,16 +95,20 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
             Some(_) if file == "kernel/hostname" => {
                 return fault(format!("{key:?} has a field of its own; expected the name in hostname"));
             }
-            Some(_) if file == "kernel/domainname" && spec.domainname().is_some() => {
-                return fault(format!("{key:?} contradicts the field domainname; expected only one of them"));
-            }
-            Some(kind) if !namespaces.is_new(kind) => {
+            Some(kind) if !namespaces.has(kind) => {
                 let name = super::namespaces::name(kind);
                 return fault(format!(
-                    "{key:?} belongs to the {name} namespace, which is not the container's own; expected an entry \
-                     of type {name:?} without a path in linux.namespaces"
+                    "{key:?} belongs to the {name} namespace, which is the caller's own; expected an entry of type \
+                     {name:?} in linux.namespaces"
                 ));
             }
+            Some(_) if file == "kernel/domainname" => match spec.domainname().as_deref() {
+                Some(name) if name == value => oddities.push(format!("{path} says what domainname says")),
+                Some(name) if !name.is_empty() => {
+                    return fault(format!("{value:?} contradicts the field domainname, {name:?}; expected the same"));
+                }
+                _ => {}
+            },
             Some(_) => {}
         }
         if !seen.insert(file) {

@@ -17,19 +17,26 @@ pub(super) struct Normalized {
     pub mount_options: Vec<MountOptions>,
 }
 
-/// Checks all fields and makes the paths of mounts plain.
-pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Normalized> {
-    check_version(spec.version())?;
+/// Checks all fields and makes the paths of mounts plain. What is done although it is odd goes into `oddities`, for the log.
+pub(super) fn normalize(
+    spec: &mut oci::Spec,
+    bundle: Option<&Path>,
+    rootfs: Option<PathBuf>,
+    oddities: &mut Vec<String>,
+) -> Result<Normalized> {
     let rootfs = root(spec, bundle, rootfs)?;
     namespaces::check(spec)?;
     let namespaces = Namespaces::of(spec);
-    if let Some(process) = spec.process() {
-        validate_process::check(process, "process.")?;
+    if let Some(process) = spec.process_mut() {
+        validate_process::normalize(process, "process.")?;
     }
-    let mounts = spec.mounts_mut().iter_mut().flatten().enumerate();
-    let mount_options =
-        mounts.map(|(index, mount)| mounts::normalize(mount, index, bundle, &namespaces)).collect::<Result<_>>()?;
-    hooks::check(spec)?;
+    let mut entries = spec.mounts().clone();
+    let mounts = entries.iter_mut().flatten().enumerate();
+    let mount_options = mounts
+        .map(|(index, mount)| mounts::normalize(mount, index, bundle, &namespaces, spec.linux().as_ref()))
+        .collect::<Result<_>>()?;
+    spec.set_mounts(entries);
+    hooks::normalize(spec)?;
     if let Some(annotations) = spec.annotations()
         && annotations.contains_key("")
     {
@@ -40,7 +47,7 @@ pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Opt
         if let Some(profile) = linux.seccomp() {
             seccomp::check(profile)?;
         }
-        devices::normalize(linux)?;
+        devices::normalize(linux, oddities)?;
         memory_policy::check(linux)?;
         intel_rdt::check(linux)?;
         if let Some(path) = linux.cgroups_path() {
@@ -52,7 +59,7 @@ pub(super) fn normalize(spec: &mut oci::Spec, bundle: Option<&Path>, rootfs: Opt
     }
     idmap::check(spec, &namespaces)?;
     net_devices::check(spec, &namespaces)?;
-    sysctl::check(spec, &namespaces)?;
+    sysctl::check(spec, &namespaces, oddities)?;
     Ok(Normalized { rootfs, mount_options })
 }
 
@@ -77,25 +84,4 @@ fn root(spec: &oci::Spec, bundle: Option<&Path>, given: Option<PathBuf>) -> Resu
     };
     paths::bounded(&path, AT)?;
     Ok(path)
-}
-
-/// SemVer 2.0.0, of the versions whose fields `schema` lists.
-fn check_version(version: &str) -> Result<()> {
-    const EXPECTED: &str = "expected a version from 1.0.0 to 1.3.x";
-    let release = version.split(['-', '+']).next().unwrap_or_default();
-    let numbers: Vec<Option<u64>> = release.split('.').map(number).collect();
-    match numbers.as_slice() {
-        [Some(1), Some(0..=3), Some(_)] => Ok(()),
-        [Some(_), Some(_), Some(_)] => Err(Error::unsupported_field(
-            "ociVersion",
-            format!("{version:?} is not a version this libberth implements; {EXPECTED}"),
-        )),
-        _ => Err(Error::config("ociVersion", format!("{version:?} is not a version; {EXPECTED}"))),
-    }
-}
-
-/// As SemVer writes numbers: digits, without a leading zero.
-fn number(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| plain)
 }

@@ -1,15 +1,48 @@
 //! What a process spec must say, in a config and for exec alike.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use super::{capabilities, labels, oci, paths, rlimits, scheduling};
+use serde_json::{Value, json};
+
+use super::{labels, oci, paths, rlimits, scheduling};
 use crate::error::{Error, Result};
 
 /// The kernel's NGROUPS_MAX.
 const MOST_GROUPS: usize = 65536;
 
-/// `prefix` is `process.` within a config and empty for a document of its own.
-pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
+/// Gives a process's document the members that Go's writers leave out where they are 0. It fits the table already.
+pub(super) fn complete(process: &mut Value) {
+    let zeros = |object: &mut Value, names: &[&str]| {
+        for name in names {
+            if object.get(name).is_none() {
+                object[*name] = 0.into();
+            }
+        }
+    };
+    if process.get("user").is_none() {
+        process["user"] = json!({});
+    }
+    zeros(&mut process["user"], &["uid", "gid"]);
+    if let Some(size) = process.get_mut("consoleSize") {
+        zeros(size, &["height", "width"]);
+    }
+    if let Some(priority) = process.get_mut("ioPriority") {
+        zeros(priority, &["priority"]);
+    }
+}
+
+/// Checks all fields, and leaves of each variable of the environment the last value. `prefix` is `process.` within a config
+/// and empty for a document of its own.
+pub(super) fn normalize(process: &mut oci::Process, prefix: &str) -> Result<()> {
+    check(process, prefix)?;
+    if let Some(env) = process.env() {
+        process.set_env(Some(last_values(env)));
+    }
+    Ok(())
+}
+
+fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     let args = process.args().as_deref().unwrap_or_default();
     match args.first() {
         None => return Err(Error::config(&format!("{prefix}args"), "is empty; expected at least the program")),
@@ -32,7 +65,6 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
         ));
     }
     labels::check_process(process, prefix)?;
-    capabilities::check(process, prefix)?;
     scheduling::check(process, prefix)?;
     rlimits::check(process, prefix)
 }
@@ -61,6 +93,20 @@ fn fits_exec(text: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Of a variable that is given more than once the last value alone, as execve(2) with runc, crun and any shell has it: which
+/// of two a program reads would be left to its C library.
+pub(super) fn last_values(entries: &[String]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in entries.iter().rev() {
+        if seen.insert(entry.split_once('=').map_or(entry.as_str(), |(name, _)| name)) {
+            kept.push(entry.clone());
+        }
+    }
+    kept.reverse();
+    kept
+}
+
 pub(super) fn check_environment(entries: &[String], path: &str) -> Result<()> {
     for (index, entry) in entries.iter().enumerate() {
         fits_exec(entry, &format!("{path}[{index}]"))?;
@@ -72,4 +118,15 @@ pub(super) fn check_environment(entries: &[String], path: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_variable_that_is_given_twice_the_last_value_counts() {
+        let given = ["A=1", "PATH=/x", "B=", "A=2", "AB=A=1", "PATH=/bin"].map(str::to_owned);
+        assert_eq!(last_values(&given), ["B=", "A=2", "AB=A=1", "PATH=/bin"]);
+    }
 }

@@ -42,18 +42,59 @@ fn a_layout_survives_its_record() {
 }
 
 #[test]
-fn parent_directories_in_a_path_are_refused() {
-    let error = cgroup::plan(Some(Path::new("/a/../../b")), "x").unwrap_err();
+fn parent_directories_in_a_path_end_at_its_root() {
+    let layout = cgroup::plan(Some(Path::new("/a/../../b/../berth-c")), "x").unwrap();
+    assert!(layout.paths.values().all(|path| path.ends_with("berth-c") && !path.ends_with("b/berth-c")), "{layout:?}");
+    let error = cgroup::plan(Some(Path::new("/a/../..")), "x").unwrap_err();
     assert_eq!(error.code, Code::ConfigInvalid);
     assert!(error.message.contains("linux.cgroupsPath"), "{error}");
 }
 
 #[test]
-fn a_cgroup_that_is_there_already_is_refused_and_left_as_it_is() {
+fn an_empty_cgroup_that_is_there_already_is_used_and_stays() {
+    let path = format!("/{}/made-before", unique());
+    let Some(group) = Group::at(&path) else { return };
+    let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
+    assert_eq!((&layout.made, layout.kept.len()), (&Vec::new(), group.layout.made.len() - parents(&group)));
+    let cgroup = cgroup::open(&layout).unwrap();
+    cgroup.create().unwrap();
+    for leaf in &layout.kept {
+        std::fs::create_dir(leaf.join("below")).unwrap();
+    }
+    cgroup.remove(soon()).unwrap();
+    assert!(layout.kept.iter().all(|leaf| leaf.is_dir() && !leaf.join("below").exists()));
+    // In one hierarchy only, as a crash may leave it.
+    let one = layout.kept[0].clone();
+    for leaf in &layout.kept[1..] {
+        std::fs::remove_dir(leaf).unwrap();
+    }
+    let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
+    assert_eq!(layout.kept, [one.clone()]);
+    let cgroup = cgroup::open(&layout).unwrap();
+    cgroup.create().unwrap();
+    cgroup.remove(soon()).unwrap();
+    assert!(one.is_dir() && layout.paths.values().all(|leaf| *leaf == one || !leaf.exists()));
+}
+
+/// Directories that were made above the leaves.
+fn parents(group: &Group) -> usize {
+    group.layout.made.iter().filter(|made| !group.layout.paths.values().any(|leaf| leaf == *made)).count()
+}
+
+#[test]
+fn a_frozen_cgroup_that_is_there_already_is_refused() {
+    let path = format!("/{}", unique());
+    let Some(group) = Group::at(&path) else { return };
+    group.cgroup.freeze(soon()).unwrap();
+    let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
+    assert!(error.message.contains("exists already and is frozen"), "{error}");
+    group.cgroup.thaw(soon()).unwrap();
+}
+
+#[test]
+fn a_cgroup_with_processes_is_refused_and_left_as_it_is() {
     let path = format!("/{}", unique());
     let Some(mut group) = Group::at(&path) else { return };
-    let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
-    assert!(error.message.contains("exists already and may be another container's"), "{error}");
     let again = group.layout.clone();
     let pid = group.run("exec sleep 100");
     let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();

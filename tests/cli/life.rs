@@ -269,3 +269,20 @@ fn without_pivoting_the_root_is_moved() {
     let record = std::fs::read_to_string(cli.root().join("c1/state.json")).unwrap();
     assert!(record.contains("\"no_pivot\":true"), "{record}");
 }
+
+/// Engines read standard error as the container's own, and runc and crun say nothing of such configurations.
+#[test]
+fn a_configuration_of_a_later_minor_version_runs_and_only_the_log_tells_of_it() {
+    let cli = Cli::new();
+    let mut config = shell("echo hi");
+    config["ociVersion"] = json!("1.4.0");
+    let device = json!({ "type": "c", "path": "/dev/fuse", "major": 10, "minor": 229 });
+    config["linux"]["devices"] = json!([device, device]);
+    let bundle = cli.bundle(&config);
+    assert_eq!(cli.ok(&["run", "-b", text(&bundle), "c1"]), "hi\n");
+    let log = cli.path("log");
+    assert_eq!(cli.ok(&["--log", text(&log), "run", "-b", text(&bundle), "c2"]), "hi\n");
+    let told = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(told.matches("level=warning").count(), 2, "{told}");
+    assert_eq!(told.matches("is newer than 1.3.0").count(), 1, "{told}");
+}

@@ -37,7 +37,7 @@ impl Run for Propagation {
 
 impl Run for OpenTree {
     fn run(self, init: &mut Init) -> Result<()> {
-        let tree = mounts::open_host_tree(self.path.as_str(), self.recursive)?;
+        let tree = mounts::open_host_tree(self.path.as_str(), self.recursive, self.nofollow)?;
         init.keep_tree(self.slot, tree, self.recursive, self.own_propagation)
     }
 }
@@ -54,6 +54,18 @@ impl Run for OpenInnerTree {
             tree?
         };
         init.keep_tree(self.slot, tree, self.recursive, self.own_propagation)
+    }
+}
+
+impl Run for CheckDevice {
+    fn run(self, init: &mut Init) -> Result<()> {
+        mounts::check_device(init.slot(self.tree)?, &self)
+    }
+}
+
+impl Run for CheckProcfs {
+    fn run(self, init: &mut Init) -> Result<()> {
+        mounts::check_procfs(init.slot(self.tree)?)
     }
 }
 
@@ -105,10 +117,17 @@ impl Run for Mount {
 impl Run for Attach {
     fn run(self, init: &mut Init) -> Result<()> {
         let tree = init.slot(self.slot)?;
-        init.mounter(&self.target)?.attach(tree, self.target.path, self.attributes)?;
+        let (place, kept) = self.target;
+        init.mounter(&place)?.attach(tree, place.path, self.nofollow, self.attributes)?;
         init.cut_off(tree)?;
-        close(tree);
-        init.fill(self.slot, -1)
+        init.fill(self.slot, -1)?;
+        match kept {
+            Some(slot) => init.fill(slot, tree),
+            None => {
+                close(tree);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -201,11 +201,13 @@ impl Exec {
         if self.cap.is_empty() {
             return;
         }
-        // Ambient ones need inheritable ones, which are the container's own decision.
-        let ambient = sets["inheritable"].is_array().then_some("ambient");
-        for set in ["bounding", "effective", "permitted"].into_iter().chain(ambient) {
-            let missing = |cap: &&String| !sets[set].as_array().is_some_and(|set| set.iter().any(|has| has == *cap));
-            let new: Vec<String> = self.cap.iter().filter(missing).cloned().collect();
+        let has = |sets: &Value, set: &str, cap: &str| {
+            sets[set].as_array().is_some_and(|set| set.iter().any(|has| has == cap))
+        };
+        for set in ["bounding", "effective", "permitted", "ambient"] {
+            // Ambient ones must be inheritable, which is the container's own decision.
+            let wanted = |cap: &&String| !has(sets, set, cap) && (set != "ambient" || has(sets, "inheritable", cap));
+            let new: Vec<String> = self.cap.iter().filter(wanted).cloned().collect();
             extend(&mut sets[set], new);
         }
         without_nulls(sets);

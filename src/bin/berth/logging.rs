@@ -63,7 +63,11 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &Record) {
-        self.line(record.level(), &record.args().to_string(), &[]);
+        // runc and crun say nothing of such configurations, and engines read standard error as the container's.
+        let is_for_the_log_alone = record.target() == berth::spec::ODDITY && log::max_level() <= LevelFilter::Warn;
+        if self.file.is_some() || !is_for_the_log_alone {
+            self.line(record.level(), &record.args().to_string(), &[]);
+        }
     }
 
     fn flush(&self) {}

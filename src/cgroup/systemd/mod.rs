@@ -46,7 +46,7 @@ pub struct Scope {
 
 impl Scope {
     pub fn new(path: PathBuf, unit: Unit) -> Scope {
-        Scope { tree: v2::Tree::new(path.clone(), Vec::new()), path, unit }
+        Scope { tree: v2::Tree::new(path.clone(), Vec::new(), Vec::new()), path, unit }
     }
 
     fn bus(&self) -> Result<Bus> {

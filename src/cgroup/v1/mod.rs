@@ -40,7 +40,7 @@ pub struct Hierarchies {
 impl Hierarchies {
     pub fn new(layout: &Layout) -> Hierarchies {
         let mut groups = layout.paths.clone();
-        let unified = groups.remove(UNIFIED).map(|path| v2::Tree::new(path, Vec::new()));
+        let unified = groups.remove(UNIFIED).map(|path| v2::Tree::new(path, Vec::new(), Vec::new()));
         Hierarchies { groups, unified, layout: layout.clone() }
     }
 
@@ -160,10 +160,9 @@ impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
         let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
         leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
-        make_all(&leaves, &self.layout.made)?;
-        self.group("cpuset")
-            .map_or(Ok(()), cpuset::inherit)
-            .inspect_err(|_| unmake(&leaves, leaves.len(), &self.layout.made))
+        let Layout { made, kept, .. } = &self.layout;
+        make_all(&leaves, made, kept)?;
+        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves, leaves.len(), made, kept))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
@@ -218,7 +217,11 @@ impl Cgroup for Hierarchies {
     }
 
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
-        self.unified.as_ref().map_or(Ok(None), Cgroup::spawn_dir)
+        match &self.unified {
+            // See `v2::Tree::spawn_dir`.
+            Some(tree) if self.layout.kept.is_empty() => tree.spawn_dir(),
+            _ => Ok(None),
+        }
     }
 
     fn freeze(&self, deadline: Instant) -> Result<()> {
@@ -339,6 +342,6 @@ impl Cgroup for Hierarchies {
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {
-        super::remove(&self.layout.leaves(), &self.layout.made, deadline)
+        super::remove(&self.layout.leaves(), &self.layout.made, &self.layout.kept, deadline)
     }
 }

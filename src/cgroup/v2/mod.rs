@@ -30,11 +30,13 @@ use crate::stats::{Meter, Stats};
 pub struct Tree {
     path: PathBuf,
     made: Vec<PathBuf>,
+    kept: Vec<PathBuf>,
 }
 
 impl Tree {
-    pub fn new(path: PathBuf, made: Vec<PathBuf>) -> Tree {
-        Tree { path, made }
+    /// `made` and `kept` are those of a layout.
+    pub fn new(path: PathBuf, made: Vec<PathBuf>, kept: Vec<PathBuf>) -> Tree {
+        Tree { path, made, kept }
     }
 
     pub fn path(&self) -> &Path {
@@ -111,8 +113,8 @@ impl Tree {
 
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
-        make_all(&[&self.path], &self.made)?;
-        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path], 1, &self.made))
+        make_all(&[&self.path], &self.made, &self.kept)?;
+        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path], 1, &self.made, &self.kept))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
@@ -160,15 +162,17 @@ impl Cgroup for Tree {
     }
 
     fn attach_needed(&self) -> bool {
-        false
+        !self.kept.is_empty()
     }
 
+    /// A cgroup that existed may have been killed before, and Linux 6.14 and newer kill whoever is spawned into one that was
+    /// (it compares `cgroup.kill`'s count with that of the spawning process's own cgroup).
     fn has_spawn_dir(&self) -> bool {
-        true
+        self.kept.is_empty()
     }
 
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
-        kernfs::open_dir(&self.path).map(Some)
+        if self.kept.is_empty() { kernfs::open_dir(&self.path).map(Some) } else { Ok(None) }
     }
 
     fn freeze(&self, deadline: Instant) -> Result<()> {
@@ -221,7 +225,7 @@ impl Cgroup for Tree {
     }
 
     fn remove(&self, deadline: Instant) -> Result<()> {
-        super::remove(std::slice::from_ref(&self.path), &self.made, deadline)
+        super::remove(std::slice::from_ref(&self.path), &self.made, &self.kept, deadline)
     }
 }
 
@@ -253,7 +257,7 @@ mod tests {
             eprintln!("SKIPPED: needs root and a v2 tree");
             return;
         };
-        let tree = Tree::new(path.clone(), Vec::new());
+        let tree = Tree::new(path.clone(), Vec::new(), Vec::new());
         tree.create().unwrap();
         let procs = path.join("cgroup.procs");
         let script = format!("echo $$ > {}; f() {{ f & }}; f; sleep 100", procs.display());

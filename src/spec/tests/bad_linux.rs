@@ -103,7 +103,8 @@ fn id_mappings() {
             .with("/process/user/additionalGids", "[1, 12]"),
         bad("/linux/uidMappings", ROOT_MAP, "linux.uidMappings", "has no user namespace to apply to"),
         bad("/linux/gidMappings", ROOT_MAP, "linux.gidMappings", "has no user namespace to apply to"),
-        bad("/linux/uidMappings", ROOT_MAP, "linux.uidMappings", "contradicts the user namespace that is joined")
+        bad("/linux/uidMappings", "[]", "linux.uidMappings", "is missing beside linux.gidMappings")
+            .with("/linux/gidMappings", ROOT_MAP)
             .with("/linux/namespaces/-", r#"{"type": "user", "path": "/proc/1/ns/user"}"#),
     ]);
     let many: Vec<_> = (0..341).map(|i| format!(r#"{{"containerID":{i},"hostID":{i},"size":1}}"#)).collect();
@@ -140,14 +141,12 @@ fn sysctls() {
         sysctl(
             r#"{"kernel.domainname": "x"}"#,
             r#"linux.sysctl["kernel.domainname"]"#,
-            "contradicts the field domainname",
+            "contradicts the field domainname, \"d\"; expected the same",
         )
         .with("/domainname", "\"d\""),
         sysctl(r#"{"net.a": "1", "net/a": "1"}"#, r#"linux.sysctl["net/a"]"#, "is given twice"),
         sysctl(r#"{"net.a": "1"}"#, r#"linux.sysctl["net.a"]"#, "belongs to the network namespace")
             .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
-        sysctl(r#"{"net.a": "1"}"#, r#"linux.sysctl["net.a"]"#, "is not the container's own")
-            .with("/linux/namespaces/1/path", "\"/proc/1/ns/net\""),
         sysctl(r#"{"kernel.shmmax": "1"}"#, r#"linux.sysctl["kernel.shmmax"]"#, "belongs to the ipc namespace")
             .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
         sysctl(r#"{"fs.mqueue.msg_max": "1"}"#, r#"linux.sysctl["fs.mqueue.msg_max"]"#, "belongs to the ipc namespace")
@@ -171,7 +170,7 @@ fn devices_and_masks() {
         device(r#"[{"path": "/dev/x", "type": "a", "major": 1, "minor": 1}]"#, "linux.devices[0].type", "c, b, u, p"),
         device(r#"[{"type": "c", "major": 1, "minor": 1}]"#, at, "is required and missing"),
         device(r#"[{"path": "dev/x", "type": "c", "major": 1, "minor": 1}]"#, at, "is not absolute"),
-        device(r#"[{"path": "/dev/../etc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "contains \"..\""),
+        device(r#"[{"path": "/dev/../proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "lies in /proc"),
         device(r#"[{"path": "/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the root itself"),
         device(r#"[{"path": "/dev/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the directory of devices"),
         device(r#"[{"path": "/proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "lies in /proc"),
@@ -203,16 +202,16 @@ fn devices_and_masks() {
         device(r#"[{"path": "/dev/x", "type": "p", "uid": 4294967295}]"#, "linux.devices[0].uid", "0 to 4294967294"),
         device(r#"[{"path": "/dev/x", "type": "p", "gid": -1}]"#, "linux.devices[0].gid", "-1 is not valid"),
         device(
-            r#"[{"path": "/dev/x", "type": "p"}, {"path": "/dev//x", "type": "p"}]"#,
+            r#"[{"path": "/dev/x", "type": "p"}, {"path": "/dev//x", "type": "p", "uid": 1}]"#,
             "linux.devices[1].path",
-            "is the path of linux.devices[0] already",
+            "is the path of another device, too",
         ),
         bad("/linux/maskedPaths", "\"/x\"", "linux.maskedPaths", "expected an array of strings"),
         bad("/linux/maskedPaths", "[\"x\"]", "linux.maskedPaths[0]", "is not absolute"),
-        bad("/linux/maskedPaths", "[\"/x\", \"/a/../b\"]", "linux.maskedPaths[1]", "contains \"..\""),
+        bad("/linux/maskedPaths", "[\"/x\", \"/a/..\"]", "linux.maskedPaths[1]", "is the root itself"),
         bad("/linux/maskedPaths", "[\"/\"]", "linux.maskedPaths[0]", "is the root itself"),
         bad("/linux/readonlyPaths", "[\"\"]", "linux.readonlyPaths[0]", "is not absolute"),
-        bad("/linux/readonlyPaths", "[\"/..\"]", "linux.readonlyPaths[0]", "contains \"..\""),
+        bad("/linux/readonlyPaths", "[\"/..\"]", "linux.readonlyPaths[0]", "is the root itself"),
         bad("/linux/readonlyPaths", "[\"/x\\u0000\"]", "linux.readonlyPaths[0]", "NUL"),
         bad("/linux/rootfsPropagation", "\"public\"", "linux.rootfsPropagation", "private, rprivate, slave"),
         bad("/linux/rootfsPropagation", "1", "linux.rootfsPropagation", "1 is not valid here"),
@@ -224,8 +223,8 @@ fn cgroups() {
     let path = "linux.cgroupsPath";
     all_refused(&[
         bad("/linux/cgroupsPath", "1", path, "expected a string"),
-        bad("/linux/cgroupsPath", "\"/a/../b\"", path, "contains \"..\""),
-        bad("/linux/cgroupsPath", "\"..\"", path, "contains \"..\""),
+        bad("/linux/cgroupsPath", "\"/a/..\"", path, "is the root of the tree"),
+        bad("/linux/cgroupsPath", "\"..\"", path, "is the root of the tree"),
         bad("/linux/cgroupsPath", "\"/\"", path, "is the root of the tree"),
         bad("/linux/cgroupsPath", "\"./\"", path, "is the root of the tree"),
         bad("/linux/cgroupsPath", "\"/a\\nb\"", path, "control character"),
@@ -261,7 +260,6 @@ fn resources() {
         cpu(r#"{"mems": "-1"}"#, "linux.resources.cpu.mems", "is not a list"),
         cpu(r#"{"mems": "+1"}"#, "linux.resources.cpu.mems", "is not a list"),
         bad("/linux/resources/pids", r#"{"limit": "1"}"#, "linux.resources.pids.limit", "\"1\" is not valid"),
-        bad("/linux/resources/pids", r#"{"limit": -2}"#, "linux.resources.pids.limit", "-2 is not a limit"),
         bad("/linux/resources/pids", r#"{"limit": 1.5}"#, "linux.resources.pids.limit", "1.5 is not valid"),
         rule(r#"[{}]"#, "linux.resources.devices[0].allow", "is required and missing"),
         rule(r#"[{"allow": 1}]"#, "linux.resources.devices[0].allow", "expected true or false"),

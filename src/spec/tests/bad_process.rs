@@ -21,12 +21,9 @@ fn identities_are_exact() {
             cases.push(bad(place, value, path, "expected a whole number from 0 to 4294967294"));
         }
         cases.push(bad(place, "true", path, "true is not valid here"));
-        cases.push(bad(place, "null", path, "is required and missing"));
         cases.push(bad(place, "[0]", path, "[0] is not valid here"));
-        cases.push(bad(place, "", path, "is required and missing"));
     }
     cases.extend([
-        bad("/process/user", "", "process.user", "is required and missing"),
         bad("/process/user", "[0, 0]", "process.user", "[0,0] is not valid here; expected an object"),
         bad("/process/user", "\"root\"", "process.user", "expected an object"),
         bad("/process/user/additionalGids", "5", "process.user.additionalGids", "expected an array of whole numbers"),
@@ -84,7 +81,6 @@ fn the_command_and_its_environment() {
         bad("/process/env", format!("[\"A={}\"]", "a".repeat(131070)), "process.env[0]", "expected less than 131072"),
         bad("/process/terminal", "1", "process.terminal", "expected true or false"),
         bad("/process/consoleSize", "[24, 80]", "process.consoleSize", "expected an object"),
-        bad("/process/consoleSize", r#"{"height": 24}"#, "process.consoleSize.width", "is required and missing"),
         bad("/process/consoleSize", r#"{"height": 65536, "width": 1}"#, "process.consoleSize.height", "0 to 65535"),
         bad("/process/consoleSize", r#"{"height": 1, "width": -1}"#, "process.consoleSize.width", "-1 is not valid"),
         bad("/process/noNewPrivileges", "\"yes\"", "process.noNewPrivileges", "expected true or false"),
@@ -113,30 +109,7 @@ fn capabilities() {
     all_refused(&[
         bad("/process/capabilities", "[]", "process.capabilities", "expected an object"),
         bad(set("bounding"), "\"CAP_KILL\"", "process.capabilities.bounding", "expected an array of strings"),
-        bad(set("bounding"), "[\"CAP_fly\"]", "process.capabilities.bounding[0]", "\"CAP_fly\" is not valid here"),
-        bad(set("bounding"), "[\"CAP_\"]", "process.capabilities.bounding[0]", "is not valid"),
-        bad(set("bounding"), "[\"KILL\"]", "process.capabilities.bounding[0]", "like CAP_NET_ADMIN"),
-        bad(set("bounding"), "[\"cap_kill\"]", "process.capabilities.bounding[0]", "\"cap_kill\" is not valid"),
         bad(set("permitted"), "[\"CAP_KILL\", 5]", "process.capabilities.permitted[1]", "5 is not valid"),
-        bad(set("inheritable"), "[\"\"]", "process.capabilities.inheritable[0]", "is not valid"),
-        bad(
-            set("effective"),
-            "[\"CAP_KILL\", \"CAP_SYS_ADMIN\"]",
-            "process.capabilities.effective",
-            "CAP_SYS_ADMIN is not in capabilities.permitted",
-        ),
-        bad(
-            set("ambient"),
-            "[\"CAP_CHOWN\"]",
-            "process.capabilities.ambient",
-            "CAP_CHOWN is not in capabilities.permitted",
-        ),
-        bad(
-            set("ambient"),
-            "[\"CAP_KILL\"]",
-            "process.capabilities.ambient",
-            "CAP_KILL is not in capabilities.inheritable",
-        ),
     ]);
 }
 
@@ -231,7 +204,6 @@ fn io_priorities_and_processors() {
     };
     all_refused(&[
         class("{}", "process.ioPriority.class", "is required and missing"),
-        class(r#"{"class": "IOPRIO_CLASS_BE"}"#, "process.ioPriority.priority", "is required and missing"),
         class(r#"{"class": "BE", "priority": 1}"#, "process.ioPriority.class", "IOPRIO_CLASS_BE"),
         class(r#"{"class": "IOPRIO_CLASS_NONE", "priority": 1}"#, "process.ioPriority.class", "is not valid here"),
         class(r#"{"class": "IOPRIO_CLASS_BE", "priority": 8}"#, "process.ioPriority.priority", "from 0 to 7"),

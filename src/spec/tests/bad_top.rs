@@ -50,7 +50,6 @@ fn the_top_level() {
         bad("/ociVersion", "\"1.02.0\"", "ociVersion", "is not a version"),
         bad("/ociVersion", "\"1.2.x\"", "ociVersion", "is not a version"),
         bad("/ociVersion", "\"v1.2.0\"", "ociVersion", "is not a version"),
-        unsupported("/ociVersion", "\"1.4.0\"", "ociVersion").saying("expected a version from 1.0.0 to 1.3.x"),
         unsupported("/ociVersion", "\"0.9.0\"", "ociVersion").saying("expected a version"),
         unsupported("/ociVersion", "\"2.0.0\"", "ociVersion").saying("expected a version"),
         bad("/root", "", "root", "is required and missing"),

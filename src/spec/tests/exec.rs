@@ -8,6 +8,12 @@ fn a_process_is_checked_with_paths_of_its_own_document() {
     let good = r#"{"user": {"uid": 1, "gid": 2}, "args": ["true"], "cwd": "/"}"#;
     let process = parse_process(good).unwrap();
     assert_eq!((process.user().uid(), process.user().gid()), (1, 2));
+    for user in ["", r#""user": {}, "#] {
+        let process = parse_process(&format!(r#"{{{user}"args": ["true"], "cwd": "/"}}"#)).unwrap();
+        assert_eq!((process.user().uid(), process.user().gid()), (0, 0), "Go leaves out what is 0");
+    }
+    let process = parse_process(r#"{"args": ["true"], "cwd": "/", "env": ["A=1", "B=1", "A=2"]}"#).unwrap();
+    assert_eq!(process.env().as_deref(), Some(&["B=1".to_owned(), "A=2".to_owned()][..]));
 
     let cases = [
         ("/args", "[]", Code::ConfigInvalid, "args", "is empty"),
@@ -15,13 +21,6 @@ fn a_process_is_checked_with_paths_of_its_own_document() {
         ("/cwd", "\"x\"", Code::ConfigInvalid, "cwd", "is not absolute"),
         ("/env", "[\"x\"]", Code::ConfigInvalid, "env[0]", "NAME=value"),
         ("/user/uid", "\"1\"", Code::ConfigInvalid, "user.uid", "\"1\" is not valid here"),
-        (
-            "/capabilities",
-            r#"{"ambient": ["CAP_KILL"]}"#,
-            Code::ConfigInvalid,
-            "capabilities.ambient",
-            "CAP_KILL is not",
-        ),
         (
             "/rlimits",
             r#"[{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]"#,
@@ -93,6 +92,28 @@ fn a_change_of_limits_takes_the_place_of_what_it_gives_and_of_nothing_else() {
         config.with_resources(r#"{"pids": {"limit": 7}}"#).unwrap().write.pids().map(|pids| pids.limit()),
         Some(7)
     );
+}
+
+#[test]
+fn a_limit_of_no_processes_is_one_from_version_1_3_on() {
+    let write = |version: &str, limit: &str| {
+        let resources = format!(r#"{{"pids": {{"limit": {limit}}}}}"#);
+        let config = Config::from_json(&changed(&[("/ociVersion", version), ("/linux/resources", &resources)]), None);
+        let config = config.unwrap();
+        let created = config.spec().linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let created = created.and_then(|resources| resources.pids().as_ref()).map(|pids| pids.limit());
+        let changed = config.with_resources(&resources).unwrap().write.pids().map(|pids| pids.limit());
+        assert_eq!(created, changed, "{version} {limit}");
+        created
+    };
+    for version in ["\"1.0.2-dev\"", "\"1.2.99\""] {
+        assert_eq!(write(version, "0"), Some(-1), "{version}");
+        assert_eq!(write(version, "1"), Some(1), "{version}");
+    }
+    for version in ["\"1.3.0\"", "\"1.10.0\""] {
+        assert_eq!(write(version, "0"), Some(0), "{version}");
+        assert_eq!(write(version, "-5"), Some(-1), "{version}");
+    }
 }
 
 #[test]

@@ -120,9 +120,50 @@ fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
         ("/linux/resources/pids", "{}"),
         ("/linux/resources/hugepageLimits", r#"[{"pageSize": "2MB", "limit": 18446744073709551615}]"#),
     ]);
-    for version in ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.3.99"] {
+    for version in ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.3.99", "1.4.0", "1.12.0-rc.1"] {
         accepted(&[("/ociVersion", &format!("{version:?}"))]);
     }
+}
+
+#[test]
+fn what_others_write_is_taken() {
+    let config = accepted(&[
+        ("/process/user", ""),
+        ("/process/consoleSize", r#"{"height": 3}"#),
+        ("/process/ioPriority", r#"{"class": "IOPRIO_CLASS_BE"}"#),
+        ("/process/env", r#"["PATH=/a", "A=1", "PATH=/b"]"#),
+        ("/process/capabilities/bounding", r#"["CAP_KILL", "CAP_OF_TOMORROW", "KILL", "cap_chown", ""]"#),
+        ("/process/capabilities/ambient", r#"["CAP_KILL"]"#),
+        ("/domainname", "\"d\""),
+        ("/linux/sysctl", r#"{"kernel.domainname": "d", "net.ipv4.ping_group_range": "0 0"}"#),
+        ("/linux/namespaces/1/path", "\"/run/netns/x\""),
+        (
+            "/linux/devices",
+            r#"[{"path": "/dev/../etc/fuse", "type": "c", "major": 10, "minor": 229},
+            {"path": "/etc/./fuse", "type": "c", "major": 10, "minor": 229}]"#,
+        ),
+        ("/linux/maskedPaths", r#"["/a/../b"]"#),
+        ("/linux/cgroupsPath", "\"/../a/../b\""),
+        ("/hooks", r#"{"poststop": [{"path": "/x", "env": ["A=1", "A=2"]}]}"#),
+        ("/mounts/-", r#"{"destination": "/opt/../mnt/y", "type": "tmpfs", "options": ["", "ro", ""]}"#),
+        ("/mounts/-", r#"{"destination": "../x", "type": "tmpfs"}"#),
+    ]);
+    let spec = config.spec();
+    let process = spec.process().as_ref().unwrap();
+    assert_eq!((process.user().uid(), process.user().gid()), (0, 0));
+    assert_eq!(process.env().as_deref(), Some(&["A=1".to_owned(), "PATH=/b".to_owned()][..]));
+    assert_eq!(process.io_priority().map(|given| given.priority()), Some(0));
+    assert_eq!(process.console_size().map(|size| (size.height(), size.width())), Some((3, 0)));
+    assert_eq!((Sets::of(process).bounding, Sets::of(process).ambient), (1 << 5, 0));
+    assert_eq!(config.unknown_capabilities, ["CAP_OF_TOMORROW", "KILL", "cap_chown", ""]);
+    let linux = spec.linux().as_ref().unwrap();
+    let devices = linux.devices().as_ref().unwrap();
+    assert_eq!(devices.iter().map(|device| device.path().as_path()).collect::<Vec<_>>(), [Path::new("/etc/fuse")]);
+    assert_eq!(linux.masked_paths().as_deref(), Some(&["/b".to_owned()][..]));
+    let mounts = spec.mounts().as_ref().unwrap();
+    assert_eq!([mounts[7].destination(), mounts[8].destination()], [Path::new("/mnt/y"), Path::new("/x")]);
+    assert_eq!(hooks::list(spec, hooks::Kind::Poststop)[0].env().as_deref(), Some(&["A=2".to_owned()][..]));
+    assert_eq!(config.oddities.len(), 2, "{:?}", config.oddities);
 }
 
 #[test]

@@ -67,6 +67,34 @@ fn relative_paths_are_relative_to_the_bundle() {
 }
 
 #[test]
+fn only_a_whole_procfs_is_bound_on_proc() {
+    for (source, good) in [("/proc", true), ("/proc/self", false), ("/proc/1", false), ("/tmp", false), ("/sys", false)]
+    {
+        let bind = format!(r#"{{"destination": "/proc", "type": "none", "source": "{source}", "options": ["rbind"]}}"#);
+        let bundle = bundle_with(&[("/mounts/0", &bind)]);
+        let answer = Config::from_bundle(bundle.path()).unwrap().validate();
+        if good {
+            answer.unwrap();
+        } else {
+            let words = "is not the root of a procfs";
+            explains(&answer.unwrap_err(), Code::ConfigInvalid, "mounts[0].source", words).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_parameter_of_the_callers_own_namespace_is_refused_however_it_is_named() {
+    let sysctl = ("/linux/sysctl", r#"{"net.ipv4.ip_forward": "1"}"#);
+    let bundle = bundle_with(&[sysctl, ("/linux/namespaces/1/path", "\"/proc/self/ns/net\"")]);
+    let error = Config::from_bundle(bundle.path()).unwrap().validate().unwrap_err();
+    let path = "linux.sysctl[\"net.ipv4.ip_forward\"]";
+    explains(&error, Code::ConfigInvalid, path, "in the caller's own network namespace").unwrap();
+    // Of another kind of namespace it says nothing.
+    let bundle = bundle_with(&[sysctl, ("/linux/namespaces/2/path", "\"/proc/self/ns/ipc\"")]);
+    Config::from_bundle(bundle.path()).unwrap().validate().unwrap();
+}
+
+#[test]
 fn the_root_file_system_is_a_directory() {
     let bundle = bundle_with(&[]);
     let config = Config::from_bundle(bundle.path()).unwrap();

@@ -1,0 +1,86 @@
+//! Devices in a user namespace, where nobody may make nodes (mknod(2)): what is bound in their place.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{SFlag, major, minor};
+use serde_json::{Value, json};
+
+use crate::error::{Code, Error, Result};
+use crate::identity;
+use crate::spec::idmap;
+use crate::spec::oci::{LinuxIdMapping, Spec};
+
+/// Major and minor number.
+type Device = (u32, u32);
+
+/// A node that the host makes, in the state directory, for an init that may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNode {
+    pub path: PathBuf,
+    /// With its type.
+    pub mode: u32,
+    pub device: Device,
+    /// Ids of the host.
+    pub owner: (u32, u32),
+}
+
+impl HostNode {
+    pub fn explain(&self) -> Value {
+        let (path, (major, minor), (uid, gid)) = (self.path.display(), self.device, self.owner);
+        let mode = self.mode & 0o7777;
+        json!({ "text": format!("making the device {path} ({major}:{minor}, mode {mode:04o}) of uid {uid}, gid {gid}") })
+    }
+}
+
+/// Whether this process can make nodes that are devices in a user namespace, too. Those of a filesystem that was mounted in
+/// a user namespace are none.
+pub fn can_make() -> Result<bool> {
+    let has = |capability| {
+        caps::has_cap(None, caps::CapSet::Effective, capability)
+            .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
+    };
+    let all = has(caps::Capability::CAP_MKNOD)? && has(caps::Capability::CAP_CHOWN)?;
+    Ok(all && has(caps::Capability::CAP_SYS_ADMIN)? && !identity::in_user_namespace()?)
+}
+
+/// The host's ids of an owner in the container, by the mappings of the configuration. None without mappings (of a user
+/// namespace that is joined), and of ids that are not mapped.
+pub fn host_owner(spec: &Spec, (uid, gid): (u32, u32)) -> Option<(u32, u32)> {
+    let linux = spec.linux().as_ref()?;
+    let host = |maps: &Option<Vec<LinuxIdMapping>>, id| idmap::to_host(maps.as_deref().unwrap_or_default(), id);
+    Some((host(linux.uid_mappings(), uid)?, host(linux.gid_mappings(), gid)?))
+}
+
+/// The node of the host for a device: of the same path, or of the name that the kernel gives it.
+pub fn find(path: &Path, kind: u32, device: Device) -> Option<PathBuf> {
+    let is_it = |path: &PathBuf| {
+        path.metadata().is_ok_and(|found| {
+            let number = found.rdev();
+            SFlag::from_bits_truncate(found.mode()) & SFlag::S_IFMT == SFlag::from_bits_truncate(kind)
+                && (major(number), minor(number)) == (u64::from(device.0), u64::from(device.1))
+        })
+    };
+    let named = || {
+        let class = if kind == libc::S_IFBLK { "block" } else { "char" };
+        let uevent = std::fs::read_to_string(format!("/sys/dev/{class}/{}:{}/uevent", device.0, device.1)).ok()?;
+        let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+        Some(Path::new("/dev").join(name))
+    };
+    Some(path.to_owned()).filter(is_it).or_else(|| named().filter(is_it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_found_by_its_numbers() {
+        let null = Some(PathBuf::from("/dev/null"));
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, (1, 3)), null);
+        assert_eq!(find(Path::new("/nowhere/x"), libc::S_IFCHR, (1, 3)), null);
+        assert_eq!(find(Path::new("/dev/zero"), libc::S_IFCHR, (1, 3)), null, "another device of that path");
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFBLK, (1, 3)), None);
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, (4000, 3)), None);
+    }
+}
