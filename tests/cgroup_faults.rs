@@ -1,4 +1,4 @@
-//! Faults of cgroups: each ends in an error with its reason, and leaves no half-made cgroup.
+//! Faults of cgroups: each one causes an error that names the reason, and leaves no cgroup behind.
 
 mod common;
 
@@ -16,13 +16,13 @@ fn directories(container: &Container) -> Vec<PathBuf> {
     state["cgroupPaths"].as_object().unwrap().values().map(|dir| PathBuf::from(dir.as_str().unwrap())).collect()
 }
 
-/// Where the host shows its v2 tree.
+/// Returns the mount point of the v2 hierarchy, if the host has one.
 fn tree() -> Option<&'static Path> {
     let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
     places.into_iter().find(|place| place.join("cgroup.controllers").exists())
 }
 
-/// All cgroups whose path has this in it.
+/// Lists all cgroups whose path contains `name`.
 fn leftovers(name: &str) -> Vec<PathBuf> {
     fn walk(dir: &Path, depth: u32, name: &str, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -63,7 +63,7 @@ fn a_full_hierarchy_is_told_and_nothing_is_left() {
 fn read_only_cgroups_are_told_and_nothing_is_left() {
     let host = Host::new();
     let name = unique("berth-ro");
-    // A thread of its own, with mounts of its own.
+    // A thread with its own mount namespace.
     let error = std::thread::scope(|scope| {
         let attempt = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNS).unwrap();
@@ -144,7 +144,7 @@ fn a_cgroup_that_the_container_has_nested_in_is_paused_and_deleted_whole() {
     container.pause().unwrap();
     let used = container.stats().unwrap().cpu_usage_ns;
     std::thread::sleep(std::time::Duration::from_millis(60));
-    // What it used before it stood still may be counted a little later.
+    // The kernel may account CPU time used before the freeze a little later.
     let later = container.stats().unwrap().cpu_usage_ns;
     assert!(later < used.map(|ns| ns + 10_000_000), "{used:?} {later:?}");
     container.resume().unwrap();

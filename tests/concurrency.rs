@@ -1,5 +1,5 @@
-//! Many containers at once, many callers of one container: every call ends, with success or a clear code, and nothing
-//! grows.
+//! Many containers at once and many callers of one container: every call returns, successfully or with an expected
+//! error code, and the process leaks nothing.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn exec(container: &Container, script: &str) -> berth::Result<Process> {
     container.exec(&serde_json::from_value(process).unwrap(), &quiet())
 }
 
-/// Descriptors, threads and resident KiB of this process.
+/// Counts the descriptors, the threads and the resident KiB of this process.
 fn size() -> (usize, usize, usize) {
     let count = |dir: &str| std::fs::read_dir(dir).unwrap().count();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -122,7 +122,7 @@ fn alive(args: &[String]) {
     assert!(again.2 <= full.2 + 2048 && second.2 <= first.2 + 2048, "KiB: {full:?} {again:?} {first:?} {second:?}");
 }
 
-/// What may be said to somebody whose container is changed by somebody else meanwhile.
+/// The error codes that a call may return while another process changes the same container.
 const CLEAR: [Code; 8] = [
     Code::Paused,
     Code::NotRunning,
@@ -175,7 +175,7 @@ fn race(args: &[String]) {
             (_, Ok(container)) => container.delete(Force::Kill),
         };
         if let Err(error) = &result {
-            // The other's signal has hit a process that was being created or executed here.
+            // A signal from the other process may have killed a process that was being created or executed here.
             let signalled = error.message.contains("was killed by SIG");
             assert!(signalled || CLEAR.contains(&error.code), "{choice}: {:?} {error} {:?}", error.code, error.detail);
         }
@@ -211,7 +211,8 @@ fn recoverers(args: &[String]) {
     });
 }
 
-/// Paused at any moment of an exec: it ends with its own deadline, and nobody waits for what the freezer holds.
+/// Pauses the container at different moments of an exec: exec returns at its own deadline, and never waits for a frozen
+/// process.
 fn frozen(args: &[String]) {
     let settings =
         Settings { root: args[0].as_str().into(), setup_timeout: Duration::from_millis(300), ..Settings::default() };
@@ -238,7 +239,7 @@ fn frozen(args: &[String]) {
     drop(container);
     assert_eq!(runtime.ids().unwrap(), Vec::<String>::new());
     let deadline = Instant::now() + Duration::from_secs(30);
-    // What was held is reaped by a later call.
+    // A later call reaps the processes that were frozen.
     let mut index = 0;
     while !leftovers::children().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", leftovers::children());

@@ -1,4 +1,5 @@
-//! Rule 6: whoever is killed at whatever instant, one forced delete leaves nothing, and the id can be used again.
+//! Rule 6: whichever process is killed, and whenever, one forced delete removes everything and the id can be used
+//! again.
 
 mod common;
 
@@ -43,7 +44,7 @@ fn runtime(root: &str) -> Runtime {
     Runtime::new(Settings { root: root.into(), criu: Some(criu()), ..Settings::default() }).unwrap()
 }
 
-/// A container with something in it, also below its pid 1, and a hook of each kind that the host runs.
+/// A container with several processes and a hook of every kind.
 fn config() -> Value {
     let mut config = shell("sleep 1000 & sleep 1000 & wait");
     let quick = json!([{ "path": "/bin/true" }]);
@@ -56,7 +57,8 @@ fn loaded(config: &Value) -> Config {
     Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
 }
 
-/// `[root, id, point, pass]`: says "r", waits for a byte, and leads a whole life. Armed, it does not survive it.
+/// Runs a container from create to delete. Arguments: `[root, id, point, pass]`. Prints "r", then waits for a byte on
+/// standard input. With a fault point armed, the process is killed at that point.
 fn life(args: &[String]) {
     let runtime = arm(args);
     let container = Container::create(&runtime, &args[1], &loaded(&config()), &quiet()).unwrap();
@@ -67,7 +69,7 @@ fn life(args: &[String]) {
     container.delete(Force::Kill).unwrap();
 }
 
-/// The same for a life that goes on elsewhere: a container becomes images, and from these another one.
+/// Like [`life`], with a checkpoint and a restore: dumps a container to images and restores another one from them.
 fn moved(args: &[String]) {
     let runtime = arm(args);
     let images =
@@ -121,7 +123,7 @@ fn pause(args: &[String]) {
     arm(args).load(&args[1]).unwrap().pause().unwrap();
 }
 
-/// A host that has said that it is ready.
+/// A caller process that is ready to run.
 struct Ready {
     running: Running,
     stdin: ChildStdin,
@@ -147,7 +149,7 @@ impl Ready {
         self.stdin.write_all(b"g").unwrap();
     }
 
-    /// Whether it was killed, and did not end well before.
+    /// Waits; returns whether the caller was killed. It must not fail in another way.
     fn killed(mut self) -> bool {
         use std::os::unix::process::ExitStatusExt;
         let status = self.running.end();
@@ -157,7 +159,7 @@ impl Ready {
     }
 }
 
-/// One forced delete through a fresh handle, and the id is as new.
+/// Force-deletes the container through a new handle, checks that nothing is left, and reuses the id.
 fn delete_leaves_nothing(root: &Path, id: &str) {
     let fresh = runtime(root.to_str().unwrap());
     match fresh.load(id) {
@@ -190,7 +192,7 @@ fn place() -> Place {
     Place { root: dir.path().join("state"), _dir: dir }
 }
 
-/// Kills at each pass of each point, until a life ends without having passed it so often.
+/// Kills a caller at each pass of each fault point, until a caller finishes without reaching that pass.
 fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
     let place = place();
     for point in fault::POINTS {
@@ -219,7 +221,7 @@ fn recovered_at_every_point() {
         let fresh = runtime(root.to_str().unwrap());
         let recovered = fresh.recover().unwrap();
         let left = fresh.ids().unwrap();
-        // One that was created in full is nobody's rubbish, whatever happened to whoever worked on it.
+        // recover must keep a container that was created completely, even if a process working on it was killed.
         assert!(left.is_empty() || left == [id] && recovered.is_empty(), "{point}: {left:?} {recovered:?}");
         if left.is_empty() {
             leftovers::no_orphan_stays();
@@ -229,7 +231,7 @@ fn recovered_at_every_point() {
     });
 }
 
-/// CRIU dies with its host. Whoever looks after the containers next finds this one as it was before the checkpoint.
+/// CRIU is killed together with its caller. The next call finds the container as it was before the checkpoint.
 fn killed_dumper() {
     let place = place();
     for (point, paused) in [
@@ -273,7 +275,7 @@ fn every_point_is_passed() {
     assert_eq!(named, fault::POINTS.iter().map(|point| point.to_string()).collect());
 }
 
-/// xorshift64*, seeded by the clock or by BERTH_TEST_SEED.
+/// A random number generator (xorshift64*), seeded by the clock or by BERTH_TEST_SEED.
 struct Random(u64);
 
 impl Random {
@@ -329,7 +331,7 @@ fn killed_starter() {
             let mut host = ready("start", &place.root, &id, point, 1);
             host.go();
             assert!(host.killed());
-            // init may have been released before its starter died; otherwise the next one starts it.
+            // init may have been started before its caller was killed; otherwise the next start succeeds.
             match container.start() {
                 Ok(()) => again += 1,
                 Err(error) => assert_eq!(error.code, Code::AlreadyRunning, "{point}: {error}"),

@@ -98,7 +98,8 @@ fn in_a_user_namespace_the_hosts_devices_are_bound() {
     assert_eq!(host.stdout_of(&config), "/dev/null 1:3\n/dev/kmsg 1:b\n1\nworks\n");
 }
 
-/// Opens a node that it has made itself, with every capability that could help.
+/// Returns the result of opening a device node that the container's process made itself, with all capabilities that
+/// could help.
 fn open_own_node(kind: &str, major: u32, minor: u32, devices: Value) -> String {
     let host = Host::new();
     let script = format!(
@@ -138,7 +139,7 @@ fn without_rules_everything_is_denied_too() {
 
 #[test]
 fn what_the_rules_allow_can_be_opened() {
-    // /dev/kmsg, which every host has.
+    // /dev/kmsg exists on every host.
     let rule = |access: &str| json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": access });
     let text = open_own_node("c", 1, 11, json!([deny_all(), rule("rwm")]));
     assert!(!text.contains("Operation not permitted"), "{text}");

@@ -1,4 +1,4 @@
-//! Events of memory, by containers that really have too little.
+//! Memory events, from containers that really run out of memory.
 
 mod common;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 const KILLED: ExitStatus = ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false };
 
-/// A container whose memory is limited to 24 MiB; None where memory cannot be limited.
+/// Creates a container with a memory limit of 24 MiB; None if the host cannot limit memory.
 fn limited(host: &Host, script: &str) -> Option<Container> {
     let mut config = shell(script);
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
@@ -69,7 +69,7 @@ fn a_process_that_is_out_of_memory_does_not_end_the_container() {
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), KILLED);
     assert!(events.read(LONG).unwrap().ended);
-    // It was this handle, whatever happened to others before.
+    // This handle saw the event; other handles do not matter.
     assert!(!container.oom_killed().unwrap());
 }
 
@@ -80,7 +80,7 @@ fn a_killed_process_is_not_an_oom_killed_one() {
     container.start().unwrap();
     assert_eq!(container.oom_killed().unwrap_err().code, Code::Timeout);
     let pid = nix::unistd::Pid::from_raw(container.init_process().unwrap().pid());
-    // From outside, as anybody may.
+    // A signal sent with kill(2), not through the library.
     nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), KILLED);
     assert!(!container.oom_killed().unwrap());
@@ -89,7 +89,7 @@ fn a_killed_process_is_not_an_oom_killed_one() {
 #[test]
 fn pressure_is_told_at_every_level() {
     let host = Host::new();
-    // Reading more than fits, again and again, has the kernel reclaim without end.
+    // Reading more files than fit into the limit, repeatedly, forces the kernel to reclaim memory all the time.
     let script = "dd if=/dev/zero of=/tmp/a bs=1M count=18 2>/dev/null; \
                   while :; do cat /bin/* > /dev/null; tail -c 14000000 /dev/zero & sleep 0.05; kill $! 2>/dev/null; done";
     let mut config = shell(script);
@@ -104,7 +104,7 @@ fn pressure_is_told_at_every_level() {
     container.start().unwrap();
     let low = all[0].read(LONG).unwrap();
     assert!(low.count > 0 && !low.ended, "{low:?}");
-    // Again, so it is not a thing that happens once.
+    // Events must repeat.
     assert!(all[0].read(LONG).unwrap().count > 0);
     container.delete(Force::Kill).unwrap();
     for events in &all {

@@ -167,13 +167,14 @@ fn a_container_that_is_deleted_meanwhile_is_an_error_and_leaves_nothing() {
     }
 }
 
-/// Whether it has ended, without taking its status; another test's container may have made the library take it.
+/// Returns whether the process has exited, without reaping it; the library may already have reaped it for another
+/// test's container.
 fn ended(process: &berth::Process) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()));
     status.map_or(true, |status| status_line(&status, "State").starts_with('Z'))
 }
 
-/// Well below every timeout, and far above what it takes.
+/// Well below every timeout of the library, and far above the time that the call needs.
 const SOON: Duration = Duration::from_secs(15);
 
 #[test]
@@ -256,7 +257,7 @@ fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
     config["mounts"] = json!([]);
     config["root"]["readonly"] = json!(false);
     config["linux"].as_object_mut().unwrap().retain(|key, _| !key.ends_with("Paths"));
-    // A path of the host and, with other contents, of the namespace.
+    // The same path exists on the host and, with other contents, in the mount namespace.
     let config = berth::spec::Config::from_json(&config.to_string(), Some("/mnt".as_ref())).unwrap();
     let container = berth::Container::run(&host.runtime, &unique("joined"), &config, &quiet()).unwrap();
     let (text, status) = exec_output(&container, &shell_process("ls /"));

@@ -1,4 +1,4 @@
-//! How a process is started beside its specification: its keyring, its cgroup, a container that is paused.
+//! Options of exec that are not part of the process specification: keyring, cgroup, paused containers.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn reading_keys() -> serde_json::Value {
     config
 }
 
-/// A session keyring of this thread's that only its possessors see.
+/// Joins a new session keyring that only its possessors can see, for this thread.
 fn join_session_keyring(name: &std::ffi::CStr) {
     const JOIN_SESSION_KEYRING: libc::c_long = 1;
     const SETPERM: libc::c_long = 5;
@@ -63,7 +63,7 @@ fn a_process_in_a_paused_container_begins_when_it_is_resumed() {
     assert_eq!(executing.join().unwrap(), ExitStatus::Exited(3));
 }
 
-/// Every directory of the container's cgroups, and the name of its hierarchy.
+/// Lists the container's cgroups as (hierarchy, path).
 fn places(container: &berth::Container) -> Vec<(String, String)> {
     let state: serde_json::Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
     let paths = state["cgroupPaths"].as_object().unwrap();
@@ -88,7 +88,7 @@ fn a_process_may_be_in_cgroups_below_the_containers() {
     let places = places(&container);
     for (_, path) in &places {
         let _ = std::fs::create_dir(Path::new(path).join("below"));
-        // A child of a cpuset begins without any.
+        // On v1 a new child cpuset is empty.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             if let Ok(value) = std::fs::read_to_string(Path::new(path).join(file)) {
                 let _ = std::fs::write(Path::new(path).join("below").join(file), value);
@@ -129,7 +129,7 @@ fn a_missing_program_may_be_an_error_of_create() {
         let container = host.run(&with(json!([there.0]), there.1), &options).unwrap();
         assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
     }
-    // Whether it can be executed is another question, which start answers, with the right step.
+    // create only checks that the program exists; start reports that it cannot be executed, and names the step.
     let container = host.create(&with(json!(["/etc"]), "/"), &options).unwrap();
     let error = container.start().unwrap_err();
     assert!(error.message.starts_with("executing \"/etc\": permission denied"), "{error}");
@@ -166,7 +166,7 @@ fn where_init_has_left_its_cgroup_for_one_below_a_process_follows_it() {
     std::fs::create_dir(&below).unwrap();
     let init = container.init_process().unwrap().pid();
     std::fs::write(below.join("cgroup.procs"), init.to_string()).unwrap();
-    // Controllers of threads could be handed down by a cgroup with processes.
+    // Only domain controllers matter here: a cgroup with processes can delegate threaded controllers.
     let handed_down =
         ["+memory", "+hugetlb"].map(|name| std::fs::write(own.join("cgroup.subtree_control"), name).is_ok());
     if handed_down == [false, false] {
@@ -176,7 +176,7 @@ fn where_init_has_left_its_cgroup_for_one_below_a_process_follows_it() {
     let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     let place = std::fs::read_to_string(format!("/proc/{}/cgroup", process.pid())).unwrap();
     assert!(place.lines().any(|line| line.starts_with("0::") && line.ends_with("/init.scope")), "{place}");
-    // Who names a cgroup gets that or none.
+    // There is no fallback for a cgroup that the caller names.
     let options = ProcessOptions { cgroups: vec![":/".into()], ..quiet() };
     let refused = container.exec(&parsed(&shell_process("true")), &options).unwrap_err();
     assert_eq!(refused.errno, Some(nix::errno::Errno::EBUSY), "{refused}");

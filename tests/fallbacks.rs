@@ -1,5 +1,5 @@
-//! Older kernels and strict sandboxes: calls that are not there (ENOSYS) or not allowed (EPERM), by a seccomp filter
-//! on the host process.
+//! Older kernels and strict sandboxes: a seccomp filter on the caller process makes system calls fail with ENOSYS or
+//! EPERM.
 
 mod common;
 
@@ -64,13 +64,13 @@ fn load(config: &Value) -> Config {
 
 enum When {
     Always,
-    /// The argument of this index (its low half) is this.
+    /// The low half of the argument with this index equals this value.
     Is(u32, u32),
-    /// It has these bits.
+    /// The argument has these bits set.
     Has(u32, u32),
 }
 
-/// From here on the call fails with the errno, in this process and all that it starts.
+/// Makes a system call fail with the errno in this process and its future children.
 fn forbid(call: libc::c_long, when: When, errno: &str) {
     let errno = match errno {
         "EPERM" => libc::EPERM,
@@ -82,7 +82,7 @@ fn forbid(call: libc::c_long, when: When, errno: &str) {
     let load = |offset| instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
     let jump = |kind, k, otherwise| instruction(libc::BPF_JMP | kind | libc::BPF_K, 0, otherwise, k);
     let answer = |value| instruction(libc::BPF_RET | libc::BPF_K, 0, 0, value);
-    // struct seccomp_data: nr, arch, instruction pointer, six arguments.
+    // Offsets in struct seccomp_data: nr, arch, instruction pointer, six arguments.
     let argument = |index: u32| load(16 + 8 * index);
     let mut program = vec![load(0)];
     match when {
@@ -101,7 +101,7 @@ fn forbid(call: libc::c_long, when: When, errno: &str) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Runs a script to its end; what it printed.
+/// Runs a container until it stops, and returns its output.
 fn output(args: &[String], config: &Value) -> String {
     let runtime = runtime(args);
     let container = Container::run(&runtime, &args[1], &load(config), &piped())
@@ -112,7 +112,7 @@ fn output(args: &[String], config: &Value) -> String {
     text
 }
 
-/// Read-only in all ways: a bind mount, a path, the root.
+/// A configuration with a read-only bind mount, a read-only path and a read-only root.
 fn read_only(args: &[String]) -> Value {
     let source = std::path::Path::new(&args[0]).parent().unwrap().join("source");
     std::fs::create_dir(&source).unwrap();
@@ -196,7 +196,8 @@ extern "C" fn take_all(_: i32) {
     }
 }
 
-/// Many ends, some of them taken by the host's handler first: the true status or none.
+/// Runs many processes, some of which the caller's SIGCHLD handler reaps first: wait returns the true status or
+/// `StatusUnknown`.
 fn ends(args: &[String]) -> (usize, usize) {
     let runtime = runtime(args);
     let (mut known, mut unknown) = (0, 0);
@@ -247,7 +248,7 @@ fn ignored(args: &[String]) {
     assert_eq!(ends(args), (0, 30));
 }
 
-/// One handle takes the status, in whatever call, and another one is asked for it.
+/// One handle reaps the process, in any call; then another handle asks for its status.
 fn shared(args: &[String]) {
     forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
     let made = Container::run(&runtime(args), &args[1], &load(&shell("sleep 1000")), &quiet()).unwrap();
@@ -267,14 +268,15 @@ fn memory(args: &[String]) {
     assert_eq!(output(args, &shell("echo fine")), "fine\n");
 }
 
-/// init itself needs openat2; on the host's side there is another way. O_CLOEXEC and RESOLVE_NO_SYMLINKS are told
-/// apart from init's calls by nothing a filter sees but the directory: the host's are relative to none.
+/// Without openat2 the library falls back to another way, but init needs it. A filter cannot tell their calls apart by
+/// the flags, which are behind a pointer: only the library's calls use AT_FDCWD.
 fn openat2(args: &[String]) {
     forbid(libc::SYS_openat2, When::Is(0, libc::AT_FDCWD as u32), &args[2]);
     assert_eq!(output(args, &shell("echo fine")), "fine\n");
 }
 
-/// A caller of `rootless` that could make devices has a container that is limited to its own, or none.
+/// Without bpf(2), a rootless runtime that may create devices refuses the container, unless a user namespace keeps the
+/// container from creating devices.
 fn devices(args: &[String]) {
     let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     if mountinfo.lines().any(|line| line.contains(" - cgroup cgroup ") && line.contains("devices")) {
@@ -296,7 +298,7 @@ fn devices(args: &[String]) {
     container.delete(Force::No).unwrap();
 }
 
-/// Where the host can be kept from making processes: a v1 hierarchy, or the v2 tree if it hands the controller down.
+/// Returns the mount point of the v1 hierarchy `pids`, or of v2 if its root delegates this controller.
 fn pids_tree() -> Option<&'static Path> {
     let (v1, v2) = (Path::new("/sys/fs/cgroup/pids"), Path::new("/sys/fs/cgroup"));
     let handed_down = std::fs::read_to_string(v2.join("cgroup.subtree_control"));
@@ -313,7 +315,7 @@ fn narrow_host() {
     eventually("the host's cgroup is empty", || std::fs::remove_dir(&cgroup).is_ok());
 }
 
-/// What makes the network namespace takes the room that init needs.
+/// With room for one more process only, the helper that creates the network namespace must exit before init is spawned.
 fn narrow(args: &[String]) {
     std::fs::write(Path::new(&args[2]).join("cgroup.procs"), "0").unwrap();
     let config = load(&shell("test \"$(ls /sys/class/net) $(cat /sys/class/net/lo/flags)\" = 'lo 0x9'"));
@@ -324,7 +326,7 @@ fn narrow(args: &[String]) {
     }
 }
 
-/// Neither beside the create nor by init itself.
+/// CLONE_NEWNET fails both in the parallel helper and in init.
 fn offline(args: &[String]) {
     forbid(libc::SYS_unshare, When::Is(0, libc::CLONE_NEWNET as u32), &args[2]);
     let error = Container::create(&runtime(args), &args[1], &load(&shell("true")), &quiet()).err().unwrap();

@@ -1,4 +1,5 @@
-//! Faults under the state root: full, read-only, damaged or tampered with; and programs that write to the runtime's own files.
+//! Faults of the state root: full, read-only, damaged or tampered with; and containers that attack the runtime's own
+//! files.
 
 mod common;
 
@@ -58,14 +59,14 @@ fn load(config: &Value) -> Config {
     Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
 }
 
-/// A mount namespace of this process's own with something mounted on the state root.
+/// Unshares this process's mount namespace and mounts a tmpfs on the state root.
 fn mounted(root: &str, options: &str) {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>).unwrap();
     mount(Some("none"), root, Some("tmpfs"), MsFlags::empty(), Some(options)).unwrap();
 }
 
-/// Leaves `free` pages on the tmpfs, and tries a life.
+/// Leaves `free` pages on the tmpfs, and tries to run a container from create to delete.
 fn full(args: &[String]) {
     mounted(&args[0], "size=256k,mode=700");
     let root = Path::new(&args[0]);
@@ -122,8 +123,7 @@ fn readonly(args: &[String]) {
     container.delete(Force::Kill).unwrap();
 }
 
-/// Without the record, the configuration tells the cgroups; without that, the id.
-/// The table of mounts is not read again for each container; a change of it must be seen nevertheless.
+/// The library caches the mount table between containers, but must notice when it changes.
 fn remounted(args: &[String]) {
     mounted(&args[0], "mode=700");
     let root = Path::new(&args[0]);
@@ -142,13 +142,14 @@ fn remounted(args: &[String]) {
     assert!(shown_elsewhere(2));
 }
 
-/// CVE-2019-16884, CVE-2025-52881: a write that the kernel should have got, and a file of somebody else's did.
+/// CVE-2019-16884, CVE-2025-52881: a write to a file of procfs must not go to another file that is mounted over it.
 fn overmounted(args: &[String]) {
     mounted(&args[0], "mode=700");
     let root = Path::new(&args[0]);
     let fake = root.join("fake");
     std::fs::write(&fake, "untouched").unwrap();
-    // The entries of IPC and network namespaces are other ones for each namespace, which nothing can lie on yet.
+    // kernel/domainname, because sysctls of IPC and network namespaces get new entries in a new namespace, over which
+    // nothing can be mounted yet.
     mount(Some(&fake), "/proc/sys/kernel/domainname", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
     let runtime = runtime(&root.join("state"));
     let mut config = shell("exit 0");
@@ -157,7 +158,7 @@ fn overmounted(args: &[String]) {
     assert_eq!((error.errno, error.stage), (Some(Errno::EPROTO), berth::Stage::Init), "{error}");
     assert!(error.message.contains("kernel/domainname"), "{error}");
     assert_eq!(std::fs::read_to_string(&fake).unwrap(), "untouched");
-    // Its neighbour is the kernel's.
+    // Another sysctl, with nothing mounted over it, works.
     config["linux"]["sysctl"] = json!({ "kernel.msgmnb": "4321" });
     config["process"]["args"][2] = json!("cat /proc/sys/kernel/msgmnb");
     let container = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap();
@@ -270,8 +271,8 @@ fn wrong_permissions() {
     assert_eq!(open().unwrap_err().errno, Some(Errno::EACCES));
 }
 
-/// What a container that sees the host's processes finds in an init that waits to be started: its standard streams,
-/// the fifo and procfs, the latter two only as places (O_PATH).
+/// An init that waits for start has three kinds of open descriptors: its standard streams, and the fifo and procfs as
+/// O_PATH descriptors. A container that shares the host's pid namespace can open them in /proc.
 fn descriptors_of_init() {
     let host = Host::new();
     for user_namespace in [false, true] {
@@ -282,14 +283,14 @@ fn descriptors_of_init() {
             config["linux"]["uidMappings"] = map.clone();
             config["linux"]["gidMappings"] = map;
         }
-        // A descriptor that the host leaks.
+        // A descriptor that the caller leaks: it has no close-on-exec flag.
         // SAFETY: the path is a string.
         let leaked = unsafe { libc::open(c"/etc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY) };
         let container = host.create(&config, &quiet()).unwrap();
         // SAFETY: the descriptor is this test's own.
         unsafe { libc::close(leaked) };
         let pid = container.init_process().unwrap().pid();
-        // It still is on its way to the fifo when create returns.
+        // When create returns, init may not have opened the fifo yet.
         let deadline = Instant::now() + Duration::from_secs(60);
         while !std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap().contains("wait_for_partner") {
             if Instant::now() > deadline {
@@ -319,7 +320,7 @@ fn descriptors_of_init() {
     }
 }
 
-/// CVE-2019-5736: from inside, berth-init is reached through /proc/…/exe of what is being executed.
+/// CVE-2019-5736: a container can reach berth-init through /proc/<pid>/exe of a process that is being executed.
 fn overwrite() {
     let host = Host::new();
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
@@ -365,7 +366,7 @@ fn overwrite() {
     );
     assert!(!text.contains("DONE"), "{text}");
     container.delete(Force::Kill).unwrap();
-    // The next life executes the same image.
+    // The next container executes the same berth-init.
     assert_eq!(host.stdout_of(&shell("echo whole")), "whole\n");
     assert_eq!(std::fs::read(std::env::current_exe().unwrap()).unwrap(), own);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "#!/proc/self/exe\n");
@@ -374,7 +375,8 @@ fn overwrite() {
 /// vm.memfd_noexec belongs to a pid namespace.
 fn noexec(args: &[String]) {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID | nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
-    // No thread can be made from here on, so the output goes where this process's own goes.
+    // After unshare(CLONE_NEWPID) this process cannot create threads, so nobody can read a pipe: the child inherits
+    // standard output.
     assert!(runner::start(&mut runner::host("noexec-inside", &[&args[0], &args[1]])).end().success());
 }
 
@@ -388,7 +390,7 @@ fn noexec_inside(args: &[String]) {
     let runtime = runtime(Path::new(&args[0]));
     match Container::run(&runtime, &args[1], &load(&shell("exit 3")), &quiet()) {
         Ok(container) => {
-            // An installed copy serves.
+            // An installed berth-init is used instead.
             assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(3));
             container.delete(Force::No).unwrap();
         }

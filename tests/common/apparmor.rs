@@ -1,4 +1,4 @@
-//! AppArmor profiles for tests, where the kernel has it.
+//! AppArmor profiles for tests, on kernels with AppArmor.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ pub fn apparmor() -> bool {
         && Command::new("apparmor_parser").arg("--version").output().is_ok()
 }
 
-/// A profile in the kernel that allows all that a container needs, but writing below /dev/shm/forbidden; gone when dropped.
+/// A loaded AppArmor profile that denies only writes to /dev/shm/forbidden*; unloaded on drop.
 pub struct Profile(pub String);
 
 impl Profile {

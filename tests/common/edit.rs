@@ -1,4 +1,4 @@
-//! Changes to a configuration, and what can be asked of a running container.
+//! Helpers that change a configuration and that read facts about a running container.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Host, LONG, piped, read_all, rootfs};
 
-/// The kinds of namespaces: as a configuration spells them, and as /proc/<pid>/ns does.
+/// Pairs of a namespace's name in a configuration and its name in /proc/<pid>/ns.
 pub const NAMESPACES: [(&str, &str); 8] = [
     ("cgroup", "cgroup"),
     ("ipc", "ipc"),
@@ -44,7 +44,7 @@ fn namespaces(config: &mut Value) -> &mut Vec<Value> {
 pub const ID_BASE: u32 = 100_000;
 pub const ID_COUNT: u32 = 65_536;
 
-/// A new user namespace whose ids begin at [`ID_BASE`].
+/// Adds a new user namespace whose ids are mapped to host ids from [`ID_BASE`] on.
 pub fn with_user_namespace(config: &mut Value) {
     with_namespace(config, "user");
     let map = json!([{ "containerID": 0, "hostID": ID_BASE, "size": ID_COUNT }]);
@@ -65,12 +65,12 @@ pub fn writable(config: &mut Value) {
     config["root"]["readonly"] = json!(false);
 }
 
-/// The same capabilities in the bounding, effective and permitted set.
+/// Sets the bounding, effective and permitted set to the same capabilities.
 pub fn set_capabilities(config: &mut Value, names: &[&str]) {
     config["process"]["capabilities"] = json!({ "bounding": names, "effective": names, "permitted": names });
 }
 
-/// `names` in a configuration's `process` as a specification for exec.
+/// Returns a process specification for exec that runs a shell script.
 pub fn shell_process(script: &str) -> Value {
     json!({
         "user": { "uid": 0, "gid": 0 },
@@ -84,45 +84,45 @@ pub fn parsed(process: &Value) -> oci::Process {
     spec::parse_process(&process.to_string()).unwrap()
 }
 
-/// Executes a process and waits for its end: all it wrote, and its status.
+/// Executes a process, waits until it exits, and returns its output and exit status.
 pub fn exec_output(container: &Container, process: &Value) -> (String, ExitStatus) {
     let process = container.exec(&parsed(process), &piped()).unwrap_or_else(|error| panic!("{error}"));
     let text = read_all(&process);
     (text, process.wait(LONG).unwrap())
 }
 
-/// The same for a script that must succeed.
+/// Executes a shell script that must succeed, and returns its output.
 pub fn exec_shell(container: &Container, script: &str) -> String {
     let (text, status) = exec_output(container, &shell_process(script));
     assert_eq!(status, ExitStatus::Exited(0), "{script}: {text}");
     text
 }
 
-/// "/proc/<pid>/…" of a container's init.
+/// Returns the path /proc/<pid>/<name> of the container's init.
 pub fn proc_of(container: &Container, name: &str) -> PathBuf {
     format!("/proc/{}/{name}", container.init_process().unwrap().pid()).into()
 }
 
-/// Its directory in a hierarchy: "" is the v2 tree.
+/// Returns the container's cgroup directory for a v1 controller; "" means the v2 hierarchy.
 pub fn cgroup_of(container: &Container, controller: &str) -> Option<PathBuf> {
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
     state["cgroupPaths"][controller].as_str().map(PathBuf::from)
 }
 
-/// The same, of a container that only its state tells of.
+/// Like [`cgroup_of`], but reads the state file: for a container that cannot be loaded.
 pub fn cgroup_of_state(root: &Path, id: &str, controller: &str) -> Option<PathBuf> {
     let text = std::fs::read_to_string(root.join(id).join("state.json")).unwrap();
     let state: Value = serde_json::from_str(&text).unwrap();
     state["cgroup"]["paths"][controller].as_str().map(PathBuf::from)
 }
 
-/// What a file below a process's /proc directory says in the line that begins with `key`.
+/// Returns the value of the line `key:` of /proc/<pid>/status.
 pub fn status_line<'a>(status: &'a str, key: &str) -> &'a str {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {key} in {status}")).trim()
 }
 
-/// A file of the host that can be executed.
+/// Writes an executable shell script on the host.
 pub fn script(path: &Path, text: &str) {
     std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
@@ -133,7 +133,7 @@ impl Host {
         self.dir.path().join(name)
     }
 
-    /// A directory that everybody may look into, also users of the container.
+    /// Creates a directory that every user can read, including users of the container.
     pub fn make_dir(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir(&path).unwrap();
@@ -143,7 +143,7 @@ impl Host {
         path
     }
 
-    /// A bundle with a root filesystem of its own, which a test may change.
+    /// Creates a bundle with a copy of the root filesystem, which the test may modify.
     pub fn bundle(&self, name: &str, config: &Value) -> PathBuf {
         let bundle = self.make_dir(name);
         let copied = Command::new("cp").arg("-a").arg(rootfs()).arg(bundle.join("rootfs")).status().unwrap();

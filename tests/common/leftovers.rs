@@ -1,9 +1,9 @@
-//! Is anything left? Processes, cgroups, mounts and files of the containers of one test.
+//! Checks that a test left no processes, cgroups, mounts or files behind.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Direct children of this process, zombies included (proc_pid_stat(5)).
+/// Lists the direct children of this process, zombies included (proc_pid_stat(5)).
 pub fn children() -> Vec<i32> {
     children_of(std::process::id() as i32)
 }
@@ -21,7 +21,7 @@ pub fn children_of(parent: i32) -> Vec<i32> {
     found
 }
 
-/// Waits until no process is left: no child of this one, and no orphan with the reaper above it.
+/// Waits until this process has no children and the reaper above it (see `runner`) has no orphans.
 pub fn no_orphan_stays() {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -50,7 +50,7 @@ fn describe(pid: i32) -> String {
     format!("{pid} {} {state} {} {}", read("comm").trim(), read("wchan"), read("cmdline").replace('\0', " "))
 }
 
-/// The cgroups of any hierarchy whose name contains `part`.
+/// Lists the top-level cgroups, in all hierarchies, whose path contains `part`.
 pub fn cgroups(part: &str) -> Vec<PathBuf> {
     let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let of_cgroups = mountinfo.lines().filter(|line| line.contains(" - cgroup"));
@@ -59,7 +59,7 @@ pub fn cgroups(part: &str) -> Vec<PathBuf> {
     below.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(part)).collect()
 }
 
-/// After tests that failed: ends what is in the cgroups whose name contains `part`, and removes them.
+/// Cleans up after failed tests: kills the processes in cgroups whose path contains `part`, and removes these cgroups.
 pub fn sweep(part: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -76,7 +76,7 @@ pub fn sweep(part: &str) {
         if left.is_empty() || Instant::now() > deadline {
             return;
         }
-        // The orphans among them are ours to reap.
+        // Orphans among the killed processes were reparented to this one, so it must reap them.
         // SAFETY: no status is asked for.
         while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
         std::thread::sleep(Duration::from_millis(10));
@@ -92,7 +92,7 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
 }
 
-/// Nothing of the containers whose ids contain `id`, below the state root `root`.
+/// Asserts that containers whose ids contain `id` left no cgroups, mounts or files below the state root `root`.
 pub fn nothing_stays(id: &str, root: &Path) {
     assert_eq!(cgroups(id), Vec::<PathBuf>::new(), "cgroups are left");
     assert_eq!(files(root), Vec::<PathBuf>::new(), "files are left");

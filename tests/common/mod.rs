@@ -1,4 +1,5 @@
-//! What the integration tests share: a root filesystem, bundles, a state root, and a container that cleans up.
+//! Helpers shared by the integration tests: a root filesystem, bundles, a state root, containers that are deleted on
+//! drop.
 #![allow(dead_code)] // each test program uses its part
 #![allow(unused_imports)] // as above
 
@@ -25,10 +26,10 @@ use berth::spec::Config;
 use berth::{Container, ExitStatus, Force, Process, ProcessOptions, Runtime, Settings, Stdio};
 use serde_json::{Value, json};
 
-/// A generous bound for everything that should take milliseconds: slow machines and emulators included.
+/// A timeout in milliseconds that no test should reach, not even on slow machines and emulators.
 pub const LONG: i64 = 120_000;
 
-/// The root filesystem that all tests read: busybox and its applets.
+/// Returns the root filesystem that all tests share read-only: busybox and links to it.
 pub fn rootfs() -> &'static Path {
     static ROOTFS: OnceLock<PathBuf> = OnceLock::new();
     ROOTFS.get_or_init(|| {
@@ -37,7 +38,7 @@ pub fn rootfs() -> &'static Path {
             let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
             let path = target.join("test-rootfs");
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/rootfs");
-            // Several test programs may start at once: each makes its own and puts it in place whole.
+            // Several test programs may start at once: each builds its own copy, and the first rename wins.
             if !path.exists() {
                 let mine = target.join(format!("test-rootfs.{}", std::process::id()));
                 let status = Command::new(script).arg(&mine).status().expect("tools/rootfs runs");
@@ -51,7 +52,7 @@ pub fn rootfs() -> &'static Path {
     })
 }
 
-/// The CRIU that the tests bring, or the one that the environment names.
+/// Returns the path of CRIU: `BERTH_TEST_CRIU`, or what tools/install-criu installs.
 pub fn criu() -> PathBuf {
     static CRIU: OnceLock<PathBuf> = OnceLock::new();
     CRIU.get_or_init(|| {
@@ -66,13 +67,13 @@ pub fn criu() -> PathBuf {
     .clone()
 }
 
-/// A name that no other test has.
+/// Returns a name that is unique among all running tests.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("test-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// `runc spec`'s configuration without a terminal, running a shell script.
+/// Returns the configuration that `runc spec` writes, without a terminal, running a shell script.
 pub fn shell(script: &str) -> Value {
     let mut config: Value = serde_json::from_str(&Config::default_json()).unwrap();
     config["process"]["terminal"] = json!(false);
@@ -80,7 +81,7 @@ pub fn shell(script: &str) -> Value {
     config
 }
 
-/// A state root and the containers made in it; all gone when dropped.
+/// A temporary directory with a state root, and a runtime on it. Deletes all its containers on drop.
 pub struct Host {
     pub dir: tempfile::TempDir,
     pub runtime: Runtime,
@@ -91,7 +92,7 @@ impl Host {
         Host::with(|_| {})
     }
 
-    /// With other settings of the runtime.
+    /// Creates the runtime with changed settings.
     pub fn with(change: impl FnOnce(&mut Settings)) -> Host {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
         let mut settings = Settings { root: dir.path().join("state"), ..Settings::default() };
@@ -111,7 +112,7 @@ impl Host {
         Container::run(&self.runtime, &unique("c"), &self.config(config), options)
     }
 
-    /// Runs to the end; standard output and error as one text.
+    /// Runs a container until it stops; returns its standard output and error joined, and its exit status.
     pub fn output(&self, config: &Value) -> (String, ExitStatus) {
         let options = ProcessOptions { stdio: [Stdio::Null, Stdio::Pipe, Stdio::Pipe], ..ProcessOptions::default() };
         let container = self.run(config, &options).unwrap_or_else(|error| panic!("{error} {:?}", error.detail));
@@ -122,7 +123,7 @@ impl Host {
         (text, status)
     }
 
-    /// The same for a script that must succeed.
+    /// Runs a container that must exit with 0, and returns its output.
     pub fn stdout_of(&self, config: &Value) -> String {
         let (text, status) = self.output(config);
         assert_eq!(status, ExitStatus::Exited(0), "{text}");
@@ -138,7 +139,7 @@ impl Drop for Host {
     }
 }
 
-/// Everything that a process writes to its pipes, until it closes them.
+/// Reads a process's output pipes until it closes them.
 pub fn read_all(process: &Process) -> String {
     use std::io::Read;
     let [_, out, err] = process.take_stdio();

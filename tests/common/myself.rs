@@ -1,10 +1,10 @@
-//! All that a host would find changed in itself.
+//! Snapshots of the test process, to check that the library leaves the caller unchanged.
 
 use std::collections::BTreeMap;
 
 use super::leftovers;
 
-/// What a process would find changed.
+/// The attributes of a process that the library must not change.
 pub struct Self_ {
     pub facts: BTreeMap<String, String>,
     pub descriptors: BTreeMap<i32, String>,
@@ -36,7 +36,7 @@ pub fn myself() -> Self_ {
     }
     facts.insert("variables".into(), format!("{:?}", std::env::vars_os().collect::<BTreeMap<_, _>>()));
     let mut prctls = [0i32; 2];
-    // SAFETY: questions only.
+    // SAFETY: these calls only read attributes of this process.
     unsafe {
         facts.insert("dumpable".into(), libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0).to_string());
         libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &mut prctls[0], 0, 0, 0);
@@ -46,7 +46,7 @@ pub fn myself() -> Self_ {
     }
     facts.insert("subreaper, pdeathsig".into(), format!("{prctls:?}"));
     for signal in 1..=64 {
-        // SAFETY: an old action is asked for, none is set.
+        // SAFETY: the call reads the current action and sets none.
         let handler = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &mut action);
@@ -61,7 +61,7 @@ pub fn myself() -> Self_ {
 pub fn descriptors() -> BTreeMap<i32, String> {
     let list = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let numbers: Vec<i32> = list.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    // The descriptor of the listing itself is closed by now.
+    // The descriptor that listed the directory is closed by now: its readlink fails and it is skipped.
     let target = |fd: &i32| Some((*fd, std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?.display().to_string()));
     numbers.iter().filter_map(target).collect()
 }

@@ -1,17 +1,17 @@
 //! The published JSON schemas of the OCI runtime specification (tests/oci-schema).
 //!
-//! This reads as much of JSON Schema (draft 4) as these files use, and panics on a keyword that it does not know: a new version
-//! of the schemas must not say something that nobody reads.
+//! Supports the part of JSON Schema (draft 4) that these files use, and panics on any other keyword, so that a new
+//! version of the schemas cannot add a constraint that the tests silently ignore.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
 
-/// All files by name.
+/// The schema files by name.
 pub struct Schemas(BTreeMap<String, Value>);
 
-/// A schema at its place in one of the files.
+/// A schema and the file that contains it.
 #[derive(Clone, Copy)]
 pub struct Schema<'a> {
     all: &'a Schemas,
@@ -53,7 +53,7 @@ impl Schemas {
         Schemas(files)
     }
 
-    /// The schema that is a whole file.
+    /// Returns the schema of a whole file.
     pub fn file(&self, name: &str) -> Schema<'_> {
         let (file, value) = self.0.get_key_value(name).unwrap_or_else(|| panic!("tests/oci-schema lacks {name}"));
         Schema { all: self, file, value }
@@ -61,7 +61,7 @@ impl Schemas {
 }
 
 impl<'a> Schema<'a> {
-    /// The schema that a reference names: `defs.json#/definitions/UID`.
+    /// Resolves a reference such as `defs.json#/definitions/UID`.
     fn target(self, reference: &str) -> Schema<'a> {
         let (file, pointer) = reference.split_once('#').unwrap();
         let file = if file.is_empty() { self.file } else { file };
@@ -74,12 +74,12 @@ impl<'a> Schema<'a> {
         Schema { value, ..self }
     }
 
-    /// The schemas that hold here together: references followed, `allOf` and single alternatives taken apart.
+    /// Returns all schemas that apply here: references resolved, `allOf` and `anyOf` with one alternative flattened.
     fn parts(self) -> Vec<Schema<'a>> {
         for keyword in self.value.as_object().unwrap().keys() {
             assert!(KEYWORDS.contains(&keyword.as_str()), "{}: the keyword {keyword} is not known", self.file);
         }
-        // Draft 4 ignores what stands beside a reference.
+        // Draft 4 ignores the siblings of a `$ref`.
         if let Some(reference) = self.value["$ref"].as_str() {
             return self.target(reference).parts();
         }
@@ -98,13 +98,13 @@ impl<'a> Schema<'a> {
         self.parts().into_iter().find_map(|part| read(part, part.value.get(keyword)?))
     }
 
-    /// "string", "integer", "boolean", "array" or "object".
+    /// Returns the type: "string", "integer", "boolean", "array" or "object".
     pub fn kind(self) -> &'a str {
         self.find("type", |_, value| value.as_str())
             .unwrap_or_else(|| panic!("{}: {} has no type", self.file, self.value))
     }
 
-    /// The members that the schema names.
+    /// Returns the named members of an object.
     pub fn members(self) -> BTreeMap<&'a str, Schema<'a>> {
         let mut members = BTreeMap::new();
         for part in self.parts() {
@@ -115,7 +115,7 @@ impl<'a> Schema<'a> {
         members
     }
 
-    /// What every other member is.
+    /// Returns the schema of members that are not named (`additionalProperties`, `patternProperties`).
     pub fn any_member(self) -> Option<Schema<'a>> {
         let by_pattern = self.find("patternProperties", |part, value| {
             let patterns = value.as_object()?;
@@ -125,13 +125,13 @@ impl<'a> Schema<'a> {
         by_pattern.or_else(|| self.find("additionalProperties", |part, value| Some(part.at(value))))
     }
 
-    /// The members that must be there.
+    /// Returns the names of the required members.
     pub fn required(self) -> BTreeSet<&'a str> {
         let lists = self.parts().into_iter().filter_map(|part| part.value["required"].as_array());
         lists.flatten().map(|name| name.as_str().unwrap()).collect()
     }
 
-    /// What the elements of an array are.
+    /// Returns the schema of an array's elements.
     pub fn items(self) -> Option<Schema<'a>> {
         self.find("items", |part, value| Some(part.at(value)))
     }
@@ -140,7 +140,7 @@ impl<'a> Schema<'a> {
         self.find("minItems", |_, value| value.as_u64()).unwrap_or(0)
     }
 
-    /// The only texts there may be.
+    /// Returns the allowed strings, if they are enumerated.
     pub fn values(self) -> Option<BTreeSet<&'a str>> {
         let values = self.find("enum", |_, value| value.as_array())?;
         Some(values.iter().map(|value| value.as_str().unwrap()).collect())
@@ -150,12 +150,12 @@ impl<'a> Schema<'a> {
         self.find("pattern", |_, value| value.as_str())
     }
 
-    /// The least and the greatest number.
+    /// Returns the minimum and the maximum.
     pub fn bounds(self) -> (Option<i128>, Option<i128>) {
         (self.find("minimum", |_, value| whole(value)), self.find("maximum", |_, value| whole(value)))
     }
 
-    /// What is wrong with a document, as "path: reason".
+    /// Returns the violations of the schema in a document, each as "path: reason".
     pub fn problems(self, document: &Value) -> Vec<String> {
         let mut problems = Vec::new();
         self.check(document, "(document)", &mut problems);

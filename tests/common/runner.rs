@@ -1,5 +1,5 @@
-//! The main of test programs that bring their own (`harness = false`): tests run one after the other, and some of
-//! them start this same program again as a host process of its own, which they may kill, limit or filter.
+//! `main` for test programs with `harness = false`. It runs the tests one after the other; a test can run this same
+//! program again as a separate caller process, which it may kill, limit or filter.
 
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub type Test = (&'static str, fn());
 pub type Host = (&'static str, fn(&[String]));
 
-/// Runs the host that the arguments name, or the tests whose names they filter.
+/// Runs the caller that the arguments name, or else the tests that match the filters in the arguments.
 pub fn main(tests: &[Test], hosts: &[Host]) {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let Some("--host") = args.first().map(String::as_str) {
@@ -35,15 +35,16 @@ pub fn main(tests: &[Test], hosts: &[Host]) {
         println!("test {name} ... {} ({:.1} s)", if ok { "ok" } else { "FAILED" }, began.elapsed().as_secs_f64());
         if ok { passed += 1 } else { failed.push(*name) }
     }
-    // As Rust's own runner says it, so that its lines can be counted together.
+    // The same format as Rust's test harness, so that scripts can sum the results.
     let result = if failed.is_empty() { "ok" } else { "FAILED" };
     println!("\ntest result: {result}. {passed} passed; {} failed; {failed:?}", failed.len());
     std::process::exit(i32::from(!failed.is_empty()));
 }
 
-/// Orphans of killed hosts come to this process, which reaps them as a good pid 1 does; the real one may take its time.
+/// Runs the tests in a child process and reaps the orphans of killed callers (PR_SET_CHILD_SUBREAPER), because PID 1 of
+/// the machine may be slow to reap them.
 fn reaper(args: &[String]) -> i32 {
-    // SAFETY: a call with numbers only.
+    // SAFETY: the call takes no pointers.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
     let mut tests = Command::new(std::env::current_exe().unwrap());
     let tests = tests.arg("--tests").args(args).spawn().unwrap().id() as i32;
@@ -58,7 +59,7 @@ fn reaper(args: &[String]) -> i32 {
     }
 }
 
-/// This program again, as the host of that name. Killed and reaped when dropped.
+/// A running caller process. Killed and reaped on drop.
 pub struct Running(pub Child);
 
 pub fn host(name: &str, args: &[&str]) -> Command {
@@ -72,7 +73,7 @@ pub fn start(command: &mut Command) -> Running {
 }
 
 impl Running {
-    /// Waits for the end, but not for ever.
+    /// Waits until the process exits; panics after [`LONG`](super::LONG).
     pub fn end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_millis(super::LONG as u64);
         loop {
@@ -96,13 +97,13 @@ impl Drop for Running {
     }
 }
 
-/// Runs a host to its end, which must be a good one; its output as text.
+/// Runs a caller that must exit with 0, and returns its output.
 pub fn run(command: &mut Command) -> String {
     use std::io::Read;
     let (mut reader, writer) = std::io::pipe().unwrap();
     command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(OwnedFd::from(writer));
     let mut running = start(command);
-    // The command holds the writing end.
+    // Drop the command's copies of the pipe's write end, or the reader never sees end of file.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let text = std::thread::spawn(move || {
         let mut text = String::new();
@@ -115,7 +116,7 @@ pub fn run(command: &mut Command) -> String {
     text
 }
 
-/// Where each thread of a process stands, for the message about one that hangs.
+/// Describes in which system call each thread of a process is, for the message about one that hangs.
 fn stacks(pid: u32) -> String {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return String::new() };
     let one = |task: std::fs::DirEntry| {

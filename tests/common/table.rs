@@ -1,4 +1,4 @@
-//! What tests of mounts share: mount tables, bind mounts, and bundles with an image of their own.
+//! Helpers for tests of mounts: parsing mountinfo, bind mounts, and bundles with a root filesystem of their own.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Host, LONG, piped, read_all, unique};
 
-/// What /proc/self/mountinfo says of a mount point, the topmost there.
+/// The fields of a line of /proc/self/mountinfo.
 #[derive(Debug)]
 pub struct Mounted {
     pub options: Vec<String>,
@@ -38,7 +38,7 @@ pub fn bind(source: &Path, destination: &str, options: &[&str]) -> Value {
     json!({ "destination": destination, "type": "bind", "source": source, "options": options })
 }
 
-/// Runs in a bundle of its own, whose image may be changed before.
+/// Runs a container from a bundle, and returns its output.
 pub fn in_bundle(host: &Host, bundle: &Path) -> berth::Result<String> {
     let config = Config::from_bundle(bundle)?;
     let container = Container::run(&host.runtime, &unique("m"), &config, &piped())?;

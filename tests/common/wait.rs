@@ -1,10 +1,10 @@
-//! Waiting for what happens soon, with an end.
+//! Waiting for a condition, with a timeout.
 
 use std::time::{Duration, Instant};
 
 use super::LONG;
 
-/// Asks until the answer is yes; fails with `what` when that does not happen.
+/// Polls until `happened` returns true; panics with `what` after [`LONG`].
 pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_millis(LONG as u64);
     while !happened() {
@@ -13,7 +13,7 @@ pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Waits for a file that has something in it, and returns that.
+/// Waits until a file is not empty, and returns its contents.
 pub fn eventually_read(path: &std::path::Path) -> String {
     let mut text = String::new();
     eventually(&format!("something in {}", path.display()), || {
