@@ -49,7 +49,7 @@ fn running_out_of_memory_is_told_counted_and_followed_by_the_end() {
     assert_eq!(events.read(0).unwrap(), berth::Occurred { count: 0, ended: true });
     assert!(container.oom_killed().unwrap());
     assert!(container.stats().unwrap().oom_kills > Some(0));
-    // Another handle sees the same, if it was there in time to see the end, and else says that it was not.
+    // The events of a deleted container stay readable, and report that it ended.
     container.delete(Force::No).unwrap();
     assert_eq!(events.read(0).unwrap(), berth::Occurred { count: 0, ended: true });
 }
@@ -69,7 +69,7 @@ fn a_process_that_is_out_of_memory_does_not_end_the_container() {
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), KILLED);
     assert!(events.read(LONG).unwrap().ended);
-    // This handle saw the event; other handles do not matter.
+    // init was killed by the signal; that other processes were OOM-killed does not count.
     assert!(!container.oom_killed().unwrap());
 }
 

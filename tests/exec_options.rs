@@ -8,7 +8,7 @@ use berth::{Code, ExitStatus, Keyring, MissingProgram, Paused, ProcessOptions, S
 use common::*;
 use serde_json::json;
 
-/// What there is without a mask on it.
+/// Returns a configuration that prints /proc/keys, which the default configuration masks.
 fn reading_keys() -> serde_json::Value {
     let mut config = shell("cat /proc/keys; exec sleep 1000");
     config["linux"]["maskedPaths"] = json!([]);

@@ -1,4 +1,4 @@
-//! The features document is true: what it lists is accepted, and what it leaves out is refused.
+//! The features document is correct: what it lists is accepted, and anything else is refused.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ fn document() -> Value {
     serde_json::from_str(&berth::features_json()).unwrap()
 }
 
-/// The texts of an array.
+/// Returns the strings of an array.
 fn list(value: &Value) -> Vec<String> {
     let texts: Vec<String> = value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect();
     assert_eq!(texts.iter().collect::<BTreeSet<_>>().len(), texts.len(), "something stands twice in {value}");
     texts
 }
 
-/// The default configuration, changed.
+/// Parses the default configuration after a change.
 fn with(change: impl FnOnce(&mut Value)) -> berth::Result<Config> {
     let mut config: Value = serde_json::from_str(&Config::default_json()).unwrap();
     config["root"]["path"] = "/rootfs".into();
@@ -25,7 +25,7 @@ fn with(change: impl FnOnce(&mut Value)) -> berth::Result<Config> {
     Config::from_json(&config.to_string(), None)
 }
 
-/// Each listed name is accepted and each other one is refused.
+/// Checks that each listed name is accepted and every other name is refused.
 fn exactly(listed: &[String], others: &[&str], change: impl Fn(&mut Value, &str)) {
     for name in listed {
         let result = with(|config| change(config, name));
@@ -77,7 +77,7 @@ fn hooks() {
     let document = document();
     let listed = list(&document["hooks"]);
     exactly(&listed, &[], |config, name| config["hooks"] = json!({ name: [{ "path": "/bin/true" }] }));
-    // A name that the specification does not have is passed over, as it demands; a wrong entry of a listed one is not.
+    // As the specification demands, an unknown name is ignored; but an invalid entry under a listed name is refused.
     for name in &listed {
         let error = with(|config| config["hooks"] = json!({ name: [{ "path": "true" }] })).unwrap_err();
         assert!(error.message.starts_with(&format!("hooks.{name}[0].path")), "{error}");
@@ -86,8 +86,8 @@ fn hooks() {
     assert_eq!(listed, all);
 }
 
-/// What the specification's table of options has (config.md, "Linux mount options"), and what its example of the features
-/// document has beyond that.
+/// The options in the specification's table (config.md, "Linux mount options"), and those that only its example of the
+/// features document has.
 const OF_THE_SPECIFICATION: [&str; 65] = [
     "async",
     "atime",
@@ -165,7 +165,7 @@ fn mount_options_are_known_by_name() {
     }
     for name in OF_THE_SPECIFICATION.iter().filter(|name| !listed.iter().any(|listed| listed == *name)) {
         match mount_options::parse(&[(*name).to_owned()], "options") {
-            // The filesystem's own: "this array SHOULD NOT contain filesystem-specific mount options".
+            // Filesystem-specific options: "this array SHOULD NOT contain filesystem-specific mount options".
             Ok(parsed) => assert!(["acl", "noacl"].contains(name) && parsed.data.len() == 1, "{name}"),
             Err(_) => assert_eq!(*name, "source=x"),
         }
@@ -183,7 +183,8 @@ fn mount_options_are_accepted_where_they_belong() {
         }
         config["mounts"].as_array_mut().unwrap().push(mount);
     });
-    // And what is not listed is the filesystem's own, which a bind mount has not.
+    // Options that are not listed are passed to the filesystem; a bind mount has no filesystem to pass them to, so they
+    // are refused.
     exactly(&[], &["acl", "noacl", "user", "nofail", "readonly", "ROnly", "rbindd", "rremount"], |config, name| {
         let mount = json!({ "destination": "/x", "type": "bind", "source": "/", "options": [name] });
         config["mounts"].as_array_mut().unwrap().push(mount);
@@ -213,7 +214,7 @@ fn capabilities() {
     let asks = |config: &mut Value, name: &str| config["process"]["capabilities"] = json!({ "bounding": [name] });
     exactly(&listed, &["cap_chown", "CHOWN", "CAP_", ""], asks);
     assert_eq!(listed.len(), 41);
-    // What another kernel may know is no error, and not granted.
+    // A value that only another kernel supports is no error; it is logged and not granted.
     for (name, granted) in [("CAP_CHOWN", 1), ("CAP_NONE", 0), ("CAP_41", 0)] {
         let config = with(|config| asks(config, name)).unwrap();
         let capabilities = config.spec().process().as_ref().unwrap().capabilities().clone().unwrap();
@@ -307,7 +308,7 @@ fn cgroups() {
     assert_eq!(cgroup["rdma"].as_bool().unwrap(), rdma.is_ok());
 }
 
-/// By the C ABI, where the other list of features is.
+/// Returns whether the C ABI's list of features, which is separate, has a name.
 fn has(name: &str) -> bool {
     unsafe extern "C" {
         fn berth_has_feature(name: *const std::ffi::c_char) -> i32;
@@ -321,6 +322,6 @@ fn has(name: &str) -> bool {
 fn annotations_that_are_called_unsafe_are_those_that_can_do_something() {
     let listed = list(&document()["potentiallyUnsafeConfigAnnotations"]);
     assert_eq!(listed, ["org.systemd.property."]);
-    // Without the runtime's permission they do nothing: tests/systemd.rs.
+    // Without the setting of the runtime they do nothing; tests/systemd.rs tests them with it.
     exactly(&listed, &[""], |config, name| config["annotations"] = json!({ name: "x" }));
 }

@@ -1,4 +1,4 @@
-//! HOME, where the environment does not give it, comes from the container's /etc/passwd, which is the image's word.
+//! If the environment does not set HOME, it comes from the container's /etc/passwd, which the image controls.
 
 mod common;
 
@@ -11,7 +11,7 @@ use berth::{Container, Force};
 use common::*;
 use serde_json::{Value, json};
 
-/// What a user finds in HOME, in an image whose /etc/passwd `make` has made.
+/// Returns HOME as a process sees it; `make` creates the image's /etc/passwd.
 fn home_in(make: impl FnOnce(&Path), change: impl FnOnce(&mut Value)) -> String {
     let host = Host::new();
     let mut config = shell("");
@@ -89,7 +89,7 @@ fn a_symlink_is_followed_within_the_image_only() {
         symlink("/etc/passwd.real", passwd).unwrap();
     };
     assert_eq!(home_in(inside, as_user), "/home/me");
-    // Where the host has such a file, at a path that the image has not.
+    // The symlink leads to a file that exists on the host but not in the image.
     let file = tempfile::Builder::new().prefix("berth-test-passwd").tempfile().unwrap();
     write(file.path());
     let up = Path::new("../../../../../../..").join(file.path().strip_prefix("/").unwrap());

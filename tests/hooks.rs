@@ -1,4 +1,4 @@
-//! Hooks: when they run, what they are told, and what happens when they fail or do not end.
+//! Hooks: when they run, what they get on standard input, and what happens when they fail or hang.
 
 mod common;
 
@@ -23,15 +23,15 @@ fn add(config: &mut Value, kind: &str, hook: Value) {
     config["hooks"][kind].as_array_mut().unwrap().push(hook);
 }
 
-/// A program that appends its name and the state it gets to a log of the host.
+/// Writes a hook that appends its name and the state that it gets to a log on the host; returns (hook, log).
 fn recorder(host: &Host) -> (std::path::PathBuf, std::path::PathBuf) {
     let (program, log) = (host.path("recorder"), host.path("log"));
-    // One write, so that a line is whole.
+    // A single write(2), so that lines of concurrent hooks do not mix.
     script(&program, &format!("state=$(cat); echo \"$0 $1 $state\" >>{}", log.display()));
     (program, log)
 }
 
-/// The kinds and states in a log.
+/// Returns the kinds and states in a log.
 fn entries(log: &Path) -> Vec<(String, Value)> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let entry = |line: &str| {
@@ -77,7 +77,7 @@ fn all_kinds_run_in_order_and_are_told_the_state() {
         assert_eq!(state["status"], status, "{name}");
         let expected = match name.as_str() {
             _ if status == "stopped" => 0,
-            // These run inside, where init is the first.
+            // These hooks run in the container's pid namespace, where init is PID 1.
             "createContainer" | "createContainer-2" => 1,
             _ => pid,
         };
@@ -119,7 +119,7 @@ fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
     add(&mut config, "createRuntime", hook);
     let container = host.create(&config, &quiet()).unwrap();
     let text = std::fs::read_to_string(&out).unwrap();
-    // The interpreter is given the script's path in the place of args[0] (execve(2)).
+    // The kernel replaces args[0] by the script's path when it starts the interpreter (execve(2)).
     let expected = format!("PATH=/usr/bin:/bin\nMINE=1\n/bin/sh|{}|one two||", program.display());
     assert!(text.starts_with(&expected), "{text}");
     container.delete(Force::Kill).unwrap();
@@ -197,7 +197,7 @@ fn start_container_hooks_run_in_a_user_namespace() {
     assert_eq!(host.stdout_of(&config), "0\n");
 }
 
-/// After a failed create nothing may be there.
+/// Asserts that a failed create left nothing.
 fn assert_nothing_left(host: &Host, cgroup: &str) {
     assert!(host.runtime.ids().unwrap().is_empty());
     let found = std::process::Command::new("find").args(["/sys/fs/cgroup", "-maxdepth", "3", "-name", cgroup]).output();
@@ -295,7 +295,7 @@ fn a_hook_that_does_not_end_is_killed_with_its_children() {
     assert!(error.message.contains("within 1 s") && error.message.contains("words"), "{error}");
     assert!(begin.elapsed() >= Duration::from_secs(1) && begin.elapsed() < SOON);
     for pid in std::fs::read_to_string(&pids).unwrap().lines() {
-        // An orphan may stay a zombie until the machine's init takes it.
+        // An orphan may stay a zombie until PID 1 of the machine reaps it.
         eventually("its end", || {
             std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
         });
@@ -347,7 +347,7 @@ fn a_child_that_holds_the_pipe_does_not_hold_up_create() {
 fn a_hook_need_not_read_the_state() {
     let host = Host::new();
     let mut config = shell("exit 5");
-    // Far more than a pipe takes.
+    // Far more than the capacity of a pipe.
     config["annotations"] = json!({ "long": "x".repeat(1 << 20) });
     add(&mut config, "createRuntime", json!({ "path": "/bin/true" }));
     let container = host.run(&config, &quiet()).unwrap();
@@ -369,7 +369,7 @@ fn a_missing_or_unusable_program_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_hook_may_ask_about_its_own_container() {
-    // The state directory's lock is held while hooks run; questions need no lock.
+    // The lock of the state directory is held while hooks run; queries work without the lock.
     let host = Host::new();
     let program = host.path("hook");
     let state = host.dir.path().join("state");

@@ -1,5 +1,5 @@
-//! Rule 1: the host process is a stranger's. It forks, has handlers, limits and masks of its own, and finds everything
-//! as it was.
+//! Rule 1: the library does not control the caller process. The caller forks, has its own signal handlers, limits and
+//! masks, and none of them may change.
 
 mod common;
 
@@ -43,7 +43,7 @@ fn main() {
     );
 }
 
-/// Runs a host that may print nothing and leaves nothing.
+/// Runs a caller that must print nothing and leave nothing behind.
 fn quiet_host(name: &str, variant: &str) {
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
@@ -74,7 +74,8 @@ fn exec(container: &Container, script: &str, options: &ProcessOptions) -> berth:
     container.exec(&serde_json::from_value(process).unwrap(), options)
 }
 
-/// Since Linux 6.15 the kernel tells the status also after it was taken.
+/// Returns whether the kernel still reports the exit status after somebody else has reaped the process (Linux 6.15,
+/// PIDFD_GET_INFO).
 fn kernel_remembers() -> bool {
     let release = nix::sys::utsname::uname().unwrap().release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
@@ -88,7 +89,7 @@ fn check_status(status: berth::Result<ExitStatus>, expected: ExitStatus) {
     }
 }
 
-/// One life, with a process executed beside init.
+/// Runs a container from create to delete, with one exec.
 fn live(runtime: &Runtime, id: &str) {
     let container = Container::create(runtime, id, &config("read x; exit 7"), &piped_in()).unwrap();
     container.start().unwrap();
@@ -107,12 +108,12 @@ fn thread_mask() -> Vec<i32> {
     mask.iter().map(|signal| signal as i32).collect()
 }
 
-/// What the host's own handler has taken: pid and status, in the order of arrival.
+/// The pids and statuses that the caller's own SIGCHLD handler has reaped, in order.
 static TAKEN: [(AtomicI32, AtomicI32); 8192] = [const { (AtomicI32::new(0), AtomicI32::new(0)) }; 8192];
 static TAKEN_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn on_sigchld(_: i32) {
-    // SAFETY: async-signal-safe calls; errno is put back.
+    // SAFETY: only async-signal-safe calls; errno is restored.
     unsafe {
         let errno = *libc::__errno_location();
         let mut status = 0;
@@ -139,7 +140,7 @@ fn set_handler(handler: libc::sighandler_t) {
     }
 }
 
-/// Forks a child that executes this program to look at what it has inherited.
+/// Forks a child that executes this program as the caller "descriptors", which checks what it inherited.
 fn fork_and_look(program: &std::ffi::CString) -> i32 {
     let argv = [program.as_ptr(), c"--host".as_ptr(), c"descriptors".as_ptr(), std::ptr::null()];
     // SAFETY: the child makes one call.
@@ -154,7 +155,8 @@ fn fork_and_look(program: &std::ffi::CString) -> i32 {
     }
 }
 
-/// 0, 1 and 2 only: whatever the library holds at this moment, it is close-on-exec.
+/// Checks that only descriptors 0, 1 and 2 are inherited: all of the library's descriptors are close-on-exec at all
+/// times.
 fn inherited_descriptors(_: &[String]) {
     let found = descriptors();
     let more: Vec<_> = found.iter().filter(|(fd, _)| **fd > 2).collect();
@@ -162,7 +164,8 @@ fn inherited_descriptors(_: &[String]) {
 }
 
 fn storm(args: &[String]) {
-    // What this host itself was given, and the handlers that glibc sets for the first thread.
+    // Descriptors that this process inherited, and handlers that glibc installs for the first thread, would spoil the
+    // comparison.
     // SAFETY: nothing has a descriptor yet.
     unsafe { libc::close_range(3, u32::MAX, 0) };
     std::thread::spawn(|| {}).join().unwrap();
@@ -182,13 +185,13 @@ fn storm(args: &[String]) {
         "ignored" => set_handler(libc::SIG_IGN),
         _ => nix::sys::signal::SigSet::all().thread_block().unwrap(),
     }
-    // The descriptors that stay for the life of the process are there after this.
+    // From here on the library has opened the descriptors that it keeps until the process exits.
     let cold = descriptors();
     live(&runtime, &format!("{}-first", args[1]));
     let new: Vec<String> =
         descriptors().into_iter().filter(|(fd, _)| !cold.contains_key(fd)).map(|new| new.1).collect();
     let mounts = format!("/proc/{}/mountinfo", std::process::id());
-    // The device program is only there where cgroup v2 decides about devices.
+    // The BPF device program exists only with cgroup v2.
     let kept = ["/memfd:berth-init (deleted)", "/proc", &mounts, "anon_inode:bpf-prog"];
     assert!(
         new.len() >= 3 && kept.iter().filter(|kept| new.iter().any(|new| new == *kept)).count() == new.len(),
@@ -219,7 +222,7 @@ fn storm(args: &[String]) {
         })
         .collect();
     let own: Vec<i32> = threads.into_iter().filter_map(|thread| thread.join().expect("a thread fails")).collect();
-    // The host's own children, with the statuses that they ended with.
+    // The caller's own children and their exit statuses.
     let taken = |pid: &i32| {
         TAKEN.iter().find(|entry| entry.0.load(Ordering::SeqCst) == *pid).map(|entry| entry.1.load(Ordering::SeqCst))
     };
@@ -232,7 +235,7 @@ fn storm(args: &[String]) {
         assert_eq!(taken(pid).map(|status| libc::WEXITSTATUS(status)), Some(11), "a descriptor was inherited");
     }
     if variant == "blocked" {
-        // Eight own children wait here for their parent: the library has not taken them.
+        // Eight children of the caller are still zombies here: the library has not reaped them.
         for _ in 0..8 {
             let mut status = 0;
             // SAFETY: `status` is room for one.
@@ -244,14 +247,14 @@ fn storm(args: &[String]) {
         assert!(std::time::Instant::now() < deadline, "{:?}", leftovers::children());
     }
     let mut after = myself();
-    // A thread that has been joined may be listed a moment longer.
+    // The kernel may list a joined thread a moment longer.
     while after.threads != before.threads && std::time::Instant::now() < deadline {
         after = myself();
     }
     assert_same(&after, &before);
 }
 
-/// Descriptors 0, 1 and 2 are free, so the library's own get these numbers.
+/// With descriptors 0, 1 and 2 closed, the library's own descriptors get these numbers.
 fn closed(args: &[String]) {
     let errors = std::fs::File::from(nix::unistd::dup(std::io::stderr()).unwrap());
     let hook_errors = errors.try_clone().unwrap();
@@ -287,14 +290,14 @@ fn closed(args: &[String]) {
     drop(errors);
 }
 
-/// Every call with every number of free descriptors, from none to enough: success, or an error and nothing left.
+/// Makes every call with 0 to 39 free descriptors: it succeeds, or it fails and leaves nothing behind.
 fn few(args: &[String]) {
     let runtime = runtime(args);
     live(&runtime, &format!("{}-first", args[1]));
     let before = myself();
     let highest = *before.descriptors.keys().last().unwrap() as u64;
     for fd in 0..=highest {
-        // Holes would be free numbers.
+        // Fill the unused numbers below the highest descriptor.
         if !before.descriptors.contains_key(&(fd as i32)) {
             // SAFETY: the number is free, so nobody's descriptor is closed.
             unsafe { libc::dup2(2, fd as i32) };
@@ -333,7 +336,7 @@ fn few(args: &[String]) {
             assert_eq!((descriptors(), leftovers::children()), (full.clone(), vec![]), "{free} free: create");
             continue;
         }
-        // The pidfd by which init is reaped, although its handle was dropped.
+        // The library keeps one pidfd to reap init, even after the handle is dropped.
         assert_eq!(descriptors().len(), full.len() + 1, "{free} free: create");
         let container = runtime.load(&id).unwrap();
         let held = descriptors();
@@ -357,7 +360,7 @@ fn few(args: &[String]) {
     assert!(good > 5, "{good}");
 }
 
-/// Children that the host forks without exec keep copies of whatever the library had open at that moment.
+/// Children that the caller forks without exec keep copies of the descriptors that the library has open at that moment.
 fn forker(args: &[String]) {
     let runtime = runtime(args);
     let stop = Arc::new(AtomicBool::new(false));
@@ -403,7 +406,7 @@ fn forker(args: &[String]) {
     }
 }
 
-/// init must not take the end of the thread that made it for the end of its host.
+/// The exit of the thread that spawned init must not look to init like the exit of the caller.
 fn brief(args: &[String]) {
     let runtime = runtime(args);
     for round in 0..60 {
@@ -419,7 +422,8 @@ fn brief(args: &[String]) {
     }
 }
 
-/// A zombie in a pid namespace would keep its init from ending.
+/// The library must reap executed processes whose handles were dropped: init cannot exit while a zombie is left in its
+/// pid namespace.
 fn forgotten(args: &[String]) {
     let runtime = runtime(args);
     for (round, how) in ["delete", "wait", "status"].iter().enumerate() {
@@ -449,7 +453,7 @@ fn forgotten(args: &[String]) {
     container.delete(Force::Kill).unwrap();
 }
 
-/// A create looks at a few of the others only, but at all of them in the end.
+/// Each create checks only a few of the processes that wait to be reaped; after enough calls all are reaped.
 fn unheard(args: &[String]) {
     let runtime = runtime(args);
     let ids: Vec<String> = (0..20).map(|round| format!("{}-{round}", args[1])).collect();
@@ -470,7 +474,7 @@ fn unheard(args: &[String]) {
     }
 }
 
-/// Mappings are held by user namespaces, and these are made by processes.
+/// To keep id mappings the library needs a user namespace, and to make one it needs a process.
 fn mapped(args: &[String]) {
     let runtime = runtime(args);
     live(&runtime, &format!("{}-first", args[1]));
@@ -498,7 +502,7 @@ fn mapped(args: &[String]) {
     }
 }
 
-/// It ends while its container is created: no signal tells of it, and nothing is left to wait for.
+/// The library's helper process exits during create: the caller gets no SIGCHLD for it and no zombie.
 fn unseen(args: &[String]) {
     let mut ended = nix::sys::signal::SigSet::empty();
     ended.add(nix::sys::signal::SIGCHLD);
@@ -518,7 +522,7 @@ fn unseen(args: &[String]) {
         assert_eq!((waited, nix::errno::Errno::last()), (-1, nix::errno::Errno::ECHILD), "a process to wait for");
         assert_eq!(leftovers::children(), [container.init_process().unwrap().pid()]);
         container.delete(Force::Kill).unwrap();
-        // That was init's.
+        // This SIGCHLD is init's.
         ended.wait().unwrap();
     }
 }

@@ -1,5 +1,5 @@
-//! Images whose files are traps: whatever lies where the container's mounts go, nothing outside changes, and what is
-//! masked stays masked.
+//! Hostile images: whatever lies at the container's mount points, no file outside the root filesystem changes, and
+//! masked paths stay masked.
 
 mod common;
 
@@ -11,7 +11,7 @@ use berth::{Container, Error, ExitStatus, Force};
 use common::*;
 use serde_json::{Value, json};
 
-/// A root filesystem of its own to be spoiled: busybox, and nothing where the mounts go.
+/// A root filesystem that a test can modify: busybox, and no mount points.
 struct Image {
     host: Host,
     root: PathBuf,
@@ -41,7 +41,7 @@ impl Image {
         self
     }
 
-    /// A writable root, so that missing targets are made as they would be.
+    /// Returns a configuration with a writable root, so that the runtime creates missing mount points as usual.
     fn config(&self, script: &str) -> Value {
         let mut config = shell(script);
         config["root"]["readonly"] = json!(false);
@@ -53,7 +53,7 @@ impl Image {
         Container::create(&self.host.runtime, &unique("image"), &config, &piped())
     }
 
-    /// Runs to the end.
+    /// Runs a container until it stops.
     fn output(&self, config: &Value) -> Result<(String, ExitStatus), Error> {
         let container = self.create(config)?;
         container.start()?;

@@ -1,4 +1,4 @@
-//! User namespaces of a caller that may not map ids itself: by newuidmap and newgidmap, or only its own.
+//! User namespaces of a caller that may not map ids itself: with newuidmap and newgidmap, or with its own id only.
 
 mod common;
 
@@ -41,7 +41,7 @@ struct Deprived {
     id: String,
 }
 
-/// This process, root without the capabilities to map ids, with ranges of its own in /etc/subuid and /etc/subgid.
+/// Drops this process's capabilities to map ids, and bind-mounts its own /etc/subuid and /etc/subgid.
 fn deprived(args: &[String], kept: &[caps::Capability]) -> Deprived {
     let dir = Path::new(&args[0]);
     fs::write(dir.join("ranges"), "root:100000:65536\n0:200000:10\n").unwrap();
@@ -50,7 +50,7 @@ fn deprived(args: &[String], kept: &[caps::Capability]) -> Deprived {
     for file in ["/etc/subuid", "/etc/subgid"] {
         mount(Some(&dir.join("ranges")), file, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
     }
-    // What newuidmap has no business with, and init could not drop where setgroups is denied.
+    // Supplementary groups do not concern newuidmap, and init could not drop them where setgroups(2) is denied.
     nix::unistd::setgroups(&[]).unwrap();
     for capability in [caps::Capability::CAP_SETUID, caps::Capability::CAP_SETGID, caps::Capability::CAP_SETFCAP] {
         if !kept.contains(&capability) {
@@ -111,7 +111,7 @@ fn foreign(args: &[String]) {
     let error = host.run(&with_maps("true", map.clone(), map)).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EPERM)));
     assert!(error.message.starts_with("newuidmap for process "), "{error}");
-    // Debian's newuidmap, in its own words.
+    // The message of Debian's newuidmap.
     assert!(error.message.contains("uid range [0-10) -> [300000-300010) not allowed"), "{error}");
     assert!(host.runtime.ids().unwrap().is_empty());
 }
@@ -126,12 +126,12 @@ fn broken(args: &[String]) {
 }
 
 fn own(args: &[String]) {
-    // The kernel wants this one from whoever maps the host's root (user_namespaces(7)).
+    // To map the host's root the kernel requires CAP_SETFCAP (user_namespaces(7)).
     let host = deprived(args, &[caps::Capability::CAP_SETFCAP]);
-    // No range allows this, so a helper would refuse it.
+    // No range in /etc/subuid has this id, so newuidmap would refuse it.
     let map = json!([{ "containerID": 0, "hostID": 0, "size": 1 }]);
     let mut config = with_maps(&format!("{MAPS}; cat /proc/self/setgroups"), map.clone(), map);
-    // Whose group 5 would not be mapped.
+    // The default option gid=5 would fail: group 5 is not mapped.
     mount_on(&mut config, "/dev/pts")["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]);
     assert_eq!(host.run(&config).unwrap(), " 0 0 1\n 0 0 1\ndeny\n");
 }

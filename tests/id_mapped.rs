@@ -1,4 +1,4 @@
-//! Mounts, and root filesystems, whose owners are mapped.
+//! Id-mapped mounts and root filesystems.
 
 mod common;
 
@@ -10,7 +10,7 @@ use berth::Code;
 use common::*;
 use serde_json::{Value, json};
 
-/// A directory with a file of uid 0, gid 0 and one of uid 5, gid 6.
+/// Creates a directory with a file of uid 0, gid 0 and a file of uid 5, gid 6.
 fn volume(host: &Host) -> PathBuf {
     let dir = host.make_dir("volume");
     for (name, uid, gid) in [("root", 0, 0), ("other", 5, 6)] {
@@ -102,7 +102,7 @@ fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
         };
         let mut config = shell("stat -c %u /mnt /mnt/below");
         push_mount(&mut config, mapped(&tree, &["rbind", option], maps(0, 1000, 10), maps(0, 1000, 10)));
-        // In a mount namespace of this thread, whose children see it.
+        // In a mount namespace of this thread, which processes spawned from it inherit.
         let text = std::thread::scope(|scope| {
             scope
                 .spawn(|| {
@@ -131,7 +131,7 @@ fn a_filesystem_that_cannot_be_mapped_is_named() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-/// A host whose runtime maps the owners in root filesystems.
+/// Creates a runtime that id-maps root filesystems.
 fn mapping_roots() -> Host {
     Host::with(|settings| settings.root_options.id_mapped = true)
 }

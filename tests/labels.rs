@@ -1,4 +1,4 @@
-//! Labels of AppArmor and SELinux, and capabilities that nobody knows: asked for, they are there, or it is told.
+//! Labels of AppArmor and SELinux, and unknown capabilities: what cannot be applied is an error or logged.
 
 mod common;
 
@@ -8,7 +8,7 @@ use berth::{Code, ExitStatus, explain};
 use common::*;
 use serde_json::{Value, json};
 
-/// Whether the module is there; the virtual machine must have one of the two.
+/// Returns whether AppArmor is enabled; the virtual machine must have AppArmor or SELinux.
 fn has_apparmor() -> bool {
     let there = apparmor();
     assert!(there || selinux() || std::env::var_os("BERTH_VM").is_none(), "the virtual machine has one of the two");
@@ -65,7 +65,7 @@ fn a_profile_that_is_not_loaded_is_an_error_and_nothing_runs() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-/// CVE-2019-16884, CVE-2023-28642: an image that brings its own /proc made runtimes write the label into the void.
+/// CVE-2019-16884, CVE-2023-28642: runtimes wrote the label to a fake /proc that the image brought.
 #[test]
 fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
     if !has_apparmor() {
@@ -141,8 +141,8 @@ fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
     }
 }
 
-/// Where SELinux runs without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tools/vm-suite labels`), the kernel
-/// knows the names of its initial labels and no others. With one: selinux.rs.
+/// SELinux without a policy (`BERTH_VM_APPEND="security=selinux selinux=1" tools/vm-suite labels`): the kernel knows
+/// its initial labels only. With a policy: selinux.rs.
 #[test]
 fn the_process_and_new_filesystems_have_their_selinux_label() {
     if !selinux() {
@@ -161,7 +161,7 @@ fn the_process_and_new_filesystems_have_their_selinux_label() {
     let plan: Value = serde_json::from_str(&explain(&host.config(&config)).unwrap()).unwrap();
     let dev = plan["steps"].as_array().unwrap().iter().find(|step| step["target"] == "/dev").unwrap();
     assert!(dev["options"].as_array().unwrap().contains(&json!("context=unlabeled")), "{dev}");
-    // Without a policy the kernel takes no label for a filesystem, and that ends it.
+    // Without a policy the kernel accepts no label for a filesystem, so the mount fails.
     let error = host.run(&config, &quiet()).unwrap_err();
     assert_eq!((error.errno, error.stage), (Some(nix::errno::Errno::EINVAL), berth::Stage::Init), "{error}");
     assert!(error.message.contains("mounting tmpfs on /dev"), "{error}");
@@ -183,17 +183,17 @@ impl log::Log for Keep {
 }
 
 fn keep_the_log() {
-    // The second to come finds it set.
+    // Only the first call succeeds; later tests of this process find the logger set.
     let _ = log::set_logger(&Keep);
     log::set_max_level(log::LevelFilter::Warn);
 }
 
-/// An engine in a container, for one, has not all of them itself.
+/// For example, an engine that itself runs in a container lacks some capabilities.
 #[test]
 fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
     keep_the_log();
     let work = || {
-        // Of this thread alone.
+        // Capability sets belong to a thread; other tests keep theirs.
         caps::drop(None, caps::CapSet::Bounding, caps::Capability::CAP_AUDIT_WRITE).unwrap();
         let host = Host::new();
         let mut config = shell("exec cat /proc/self/status");
@@ -206,7 +206,7 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
         let mut process = shell_process("exec cat /proc/self/status");
         process["capabilities"] = json!({ "bounding": ["CAP_AUDIT_WRITE", "CAP_CHOWN"] });
         assert_eq!(status_line(&exec_output(&container, &process).0, "CapBnd"), "0000000000000001");
-        // A new user namespace has them all.
+        // In a new user namespace the process has all capabilities again.
         config["process"]["args"][2] = json!("exec cat /proc/self/status");
         with_user_namespace(&mut config);
         assert_eq!(status_line(&host.stdout_of(&config), "CapBnd"), "0000000020000420");

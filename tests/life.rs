@@ -1,4 +1,4 @@
-//! The life of a container, from create to delete.
+//! A container from create to delete.
 
 mod common;
 

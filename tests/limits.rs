@@ -1,4 +1,4 @@
-//! Limits from the configuration, pids, and what is measured.
+//! Limits from the configuration, the list of pids, and statistics.
 
 mod common;
 
@@ -8,7 +8,7 @@ use berth::{Container, ExitStatus, Force, ProcessOptions};
 use common::*;
 use serde_json::{Value, json};
 
-/// A file of the container's cgroup, under its v1 or its v2 name. None where this host has no such controller.
+/// Reads a file of the container's cgroup by its v1 or its v2 name. None if this host does not have the controller.
 fn read(container: &Container, controller: &str, v1: &str, v2: &str) -> Option<String> {
     let text = |path: PathBuf| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     match cgroup_of(container, controller) {
@@ -17,7 +17,7 @@ fn read(container: &Container, controller: &str, v1: &str, v2: &str) -> Option<S
     }
 }
 
-/// Whether this host's own view of cgroups has the controller at all.
+/// Returns whether this host has the controller.
 fn has(controller: &str) -> bool {
     let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -128,14 +128,14 @@ fn the_limit_of_pids_bites() {
     assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "5");
     let stats = || container.stats().unwrap();
     assert_eq!(stats().pids_limit, Some(5));
-    // The shell ends when it cannot fork, and the rest with it.
+    // The shell exits when it cannot fork, and the other processes with it.
     let text = read_all(&container.init_process().unwrap());
     assert!(text.contains("can't fork"), "{text}");
     assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(2));
     container.delete(Force::No).unwrap();
 }
 
-/// OCI runtime specification 1.3: 0 is a limit as the kernel has it, and nobody can start anything beside init.
+/// OCI runtime specification 1.3: 0 is a limit, as in the kernel, and no process besides init can start.
 #[test]
 fn no_processes_beside_init_are_a_limit_too() {
     if !has("pids") {
@@ -152,7 +152,7 @@ fn no_processes_beside_init_are_a_limit_too() {
     assert!(text.contains("can't fork"), "{text}");
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
-    // Not said, it is no limit.
+    // An absent limit is no limit.
     with_resources(&mut config, "pids", json!({}));
     assert_eq!(host.output(&config).1, ExitStatus::Exited(3));
     // Before 1.3 those wrote 0 who wanted no limit.
@@ -251,7 +251,7 @@ fn a_memory_limit_below_what_init_needs_is_named() {
     let host = Host::new();
     let mut config = shell("true");
     with_resources(&mut config, "memory", json!({ "limit": 8192, "swap": 8192 }));
-    // While it runs, init waits in the middle of its work: the limit is there before the rest is done.
+    // While this hook runs, init waits in the middle of setup: the limit applies already.
     config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/true" }] });
     let error = host.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("linux.resources.memory.limit is 8192 bytes"), "{error}");
@@ -267,7 +267,7 @@ fn a_memory_limit_below_what_init_needs_is_named() {
 fn an_executed_process_that_its_cgroup_has_no_memory_for_is_told_so() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    // Only v1 has cgroups with limits of their own below one with processes.
+    // Only v1 allows a child cgroup with its own limits below a cgroup with processes.
     let Some(memory) = cgroup_of(&container, "memory") else { return };
     let below = memory.join("below");
     std::fs::create_dir(&below).unwrap();
@@ -276,7 +276,7 @@ fn an_executed_process_that_its_cgroup_has_no_memory_for_is_told_so() {
     let error = container.exec(&parsed(&shell_process("true")), &options).unwrap_err();
     assert!(error.message.contains("for want of memory"), "{error}");
     assert!(error.message.ends_with("the limit of this cgroup, or of one above, is too low"), "{error}");
-    // The container itself goes on.
+    // The container itself keeps running.
     assert_eq!(container.status().unwrap(), berth::Status::Running);
     container.delete(Force::Kill).unwrap();
 }

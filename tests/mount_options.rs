@@ -1,4 +1,4 @@
-//! Each option of a mount does what it says, or is refused.
+//! Each mount option has its effect, or is refused.
 
 mod common;
 
@@ -15,7 +15,7 @@ fn tmpfs(destination: &str, options: &[&str]) -> Value {
     json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs", "options": options })
 }
 
-/// The options that the mount table shows of a mount on /mnt.
+/// Returns the options of a mount on /mnt as mountinfo shows them.
 fn shown(mount: Value) -> Vec<String> {
     let host = Host::new();
     let mut config = shell(TABLE);
@@ -24,7 +24,7 @@ fn shown(mount: Value) -> Vec<String> {
     found.options.into_iter().chain(found.super_options).collect()
 }
 
-/// Option, its opposite, and what the table shows of the first.
+/// An option, its opposite, and how mountinfo shows the option.
 const ATTRIBUTES: [(&str, &str, &str); 6] = [
     ("ro", "rw", "ro"),
     ("nosuid", "suid", "nosuid"),
@@ -47,7 +47,7 @@ fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
             }
             for mount in [tmpfs("/mnt", &[&on, &off]), bind(&dir, "/mnt", &["rbind", &on, &off])] {
                 let found = shown(mount.clone());
-                // A tmpfs has "rw" twice: of the mount and of the filesystem.
+                // mountinfo shows "rw" of a tmpfs twice: for the mount and for the filesystem.
                 assert!(!found.iter().any(|shown| shown == expected), "{mount}: {found:?}");
             }
         }
@@ -61,7 +61,8 @@ fn each_setting_of_access_times_is_set() {
     let atime = |found: &[String]| -> Option<&'static str> {
         ["noatime", "relatime"].into_iter().find(|name| found.iter().any(|shown| shown == name))
     };
-    // An option that is taken back leaves a bind mount as its source is: "strictatime", where /tmp is systemd's.
+    // The opposite of an option leaves the flag of a bind mount as its source has it; systemd's /tmp, for example, has
+    // "strictatime".
     let source = atime(&shown(bind(&dir, "/mnt", &["rbind"])));
     for (options, expected) in [
         (vec!["noatime"], Some("noatime")),
@@ -85,7 +86,7 @@ fn each_setting_of_access_times_is_set() {
     }
 }
 
-/// docs/mounts.md has this table, with what runc, crun and mount(8) do.
+/// docs/mounts.md has this table, and compares it with runc, crun and mount(8).
 #[test]
 fn a_bind_mount_keeps_the_flags_of_its_source_but_for_those_that_are_named() {
     let host = Host::new();
@@ -114,7 +115,7 @@ fn a_bind_mount_keeps_the_flags_of_its_source_but_for_those_that_are_named() {
     }
 }
 
-/// Flags of the source, options, and flags of the mount.
+/// The flags of the source, the options, and the flags of the resulting mount.
 const FLAGS: [(&str, &str, &str); 33] = [
     ("nosuid,nodev,noexec", "", "rw,nosuid,nodev,noexec,relatime"),
     ("nosuid,nodev,noexec", "ro", "ro,nosuid,nodev,noexec,relatime"),
@@ -151,7 +152,7 @@ const FLAGS: [(&str, &str, &str); 33] = [
     ("nosuid", "rsuid", "rw,relatime"),
 ];
 
-/// One call of the kernel takes 255 bytes of an option, another a page of all.
+/// fsconfig(2) takes up to 255 bytes of one option, mount(2) up to a page of all options.
 #[test]
 fn options_may_be_longer_than_255_bytes() {
     let host = Host::new();
@@ -221,7 +222,7 @@ fn a_tmpfs_has_the_mode_of_the_directory_that_it_covers() {
 fn options_of_every_filesystem_reach_it() {
     for option in ["sync", "dirsync", "lazytime", "mand"] {
         let found = shown(tmpfs("/mnt", &[option]));
-        // Linux 5.15 and newer have no mandatory locks, and say nothing of the option.
+        // Linux 5.15 removed mandatory locks and ignores the option.
         assert!(found.iter().any(|shown| shown == option) || option == "mand", "{option}: {found:?}");
     }
     for (on, off) in [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand")] {
@@ -232,7 +233,8 @@ fn options_of_every_filesystem_reach_it() {
     }
 }
 
-/// The kernel shows it nowhere, so its calls are looked at: mount(2) is told once, and what else was set stays.
+/// The kernel does not show this flag, so the test traces system calls: there is one mount(2), and it keeps the other
+/// flags.
 #[test]
 fn changes_of_inodes_are_counted_where_that_is_asked_for() {
     let host = Host::new();
@@ -298,7 +300,7 @@ fn a_failed_mount_is_told_with_its_entry() {
     }
 }
 
-/// A bundle whose image has something in /of-its-own.
+/// Creates a bundle whose image has files in /of-its-own.
 fn with_data(host: &Host, config: &Value, name: &str) -> std::path::PathBuf {
     let bundle = host.bundle(name, config);
     let data = bundle.join("rootfs/of-its-own");
@@ -359,7 +361,7 @@ fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "size=64k"]));
     let bundle = with_data(&host, &config, "b");
-    // Without a block on the disk, and a terabyte to whoever reads it.
+    // A sparse file: it takes no disk space, but a copy would take a terabyte.
     fs::File::create(bundle.join("rootfs/of-its-own/hole")).unwrap().set_len(1 << 40).unwrap();
     let error = in_bundle(&host, &bundle).unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
@@ -379,7 +381,7 @@ fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
     symlink(&outside, bundle.join("rootfs/of-its-own/out")).unwrap();
     let text = in_bundle(&host, &bundle).unwrap();
     assert!(text.contains("out -> ") && !text.contains("secret\n-") && text.contains("No such file"), "{text}");
-    // The destination itself may be a symlink that leads out: it stays inside.
+    // The destination may be a symlink that leads out of the root filesystem: it is resolved within it.
     let bundle = host.bundle("b2", &config);
     symlink(&outside, bundle.join("rootfs/of-its-own")).unwrap();
     let text = in_bundle(&host, &bundle).unwrap_or_else(|error| error.message);
@@ -387,7 +389,7 @@ fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
     assert_eq!(fs::metadata(outside.join("secret")).unwrap().size(), 6);
 }
 
-/// A host whose containers move into their roots by chroot.
+/// Creates a runtime with the root option `no_pivot`: containers change into their roots with chroot(2).
 fn without_pivot() -> Host {
     Host::with(|settings| settings.root_options.no_pivot = true)
 }
@@ -400,7 +402,7 @@ fn without_pivot_root_the_container_is_as_with_it() {
         let mut config = shell("ls -d /bin /proc/self; cat /proc/self/mountinfo; sleep 1000");
         config["linux"]["rootfsPropagation"] = json!(propagation);
         let container = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("{propagation}: {error}"));
-        // What a program finds when it joins the namespace and looks at its top.
+        // A program that joins the mount namespace sees the container's root as its root.
         assert_eq!(exec_shell(&container, "ls -d /bin/busybox; pwd"), "/bin/busybox\n/\n");
         let text = exec_shell(&container, "cat /proc/self/mountinfo");
         let root = mounted(&text, "/");
@@ -420,7 +422,7 @@ fn without_pivot_root_the_hosts_procfs_and_sysfs_are_gone_from_the_namespace() {
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_SYS_ADMIN"]);
     let container = host.run(&config, &quiet()).unwrap();
-    // What lies beneath the root comes out when the root is taken away.
+    // Unmounting the root shows the mounts that it covered.
     exec_shell(&container, "umount -l /");
     let table = in_namespace_of(container.init_process().unwrap().pid());
     let whole = |kind: &str| table.lines().filter(|line| line.contains(&format!(" - {kind} "))).count();
@@ -428,7 +430,7 @@ fn without_pivot_root_the_hosts_procfs_and_sysfs_are_gone_from_the_namespace() {
     assert_eq!((whole("proc"), whole("sysfs")), (0, 0), "{table}");
 }
 
-/// The mount table as whoever enters the mount namespace of a process sees it.
+/// Returns mountinfo as seen by a process that enters the mount namespace of `pid`.
 fn in_namespace_of(pid: i32) -> String {
     let proc = fs::File::open("/proc").unwrap();
     let namespace = fs::File::open(format!("/proc/{pid}/ns/mnt")).unwrap();

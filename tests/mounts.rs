@@ -67,7 +67,7 @@ fn nothing_of_the_container_is_seen_in_the_hosts_mount_table() {
         config["linux"]["rootfsPropagation"] = json!(propagation);
         let container = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("{propagation}: {error}"));
         let during = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        // Other tests of the machine may mount; only what is beneath our directories counts.
+        // Other tests may mount at the same time; only mounts below this test's directories count.
         let ours = |text: &str| text.lines().filter(|line| line.contains(rootfs().to_str().unwrap())).count();
         assert_eq!(ours(&during), ours(&before), "{propagation}");
         container.delete(berth::Force::Kill).unwrap();
@@ -265,7 +265,7 @@ fn a_mount_target_behind_a_symlink_of_the_image_stays_inside() {
         push_mount(&mut config, bind(&source, &format!("/{name}/sub"), &["bind"]));
         let bundle = host.bundle(&name, &config);
         symlink(&link, bundle.join("rootfs").join(&name)).unwrap();
-        // What it means inside is there; a link that dangles is the next test's.
+        // Create the link's target inside the root filesystem; the next test covers dangling links.
         fs::create_dir_all(bundle.join("rootfs").join(real.trim_start_matches('/'))).unwrap();
         assert_eq!(in_bundle(&host, &bundle).unwrap(), "bound", "{name}");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
@@ -287,7 +287,7 @@ fn a_mount_target_behind_a_dangling_symlink_makes_nothing_outside() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
 
-/// Images have such links: to what a package or a daemon makes later.
+/// Images contain dangling links to files that a package or a daemon creates later.
 #[test]
 fn a_mount_on_a_dangling_symlink_makes_what_is_missing() {
     let host = Host::new();
@@ -364,7 +364,7 @@ fn a_refused_symlink_is_called_by_that_name() {
     assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP));
 }
 
-/// Entries are mounted in their order.
+/// Mounts are made in the order of their entries.
 #[test]
 fn a_bind_source_may_be_what_an_earlier_entry_mounts() {
     let host = Host::new();
@@ -426,7 +426,7 @@ fn a_bind_source_in_the_image_is_not_led_out_of_it() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-/// A mount of the host that is shared, whatever the host's own root is.
+/// A mount on the host with shared propagation, however the host's root propagates.
 struct Shared(std::path::PathBuf);
 
 impl Shared {
@@ -512,7 +512,7 @@ fn a_mask_of_a_file_is_the_real_null_device() {
     let mut config = shell("stat -c %F:%t:%T /etc/passwd; echo x >/etc/passwd; cat /etc/passwd");
     config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!("/etc/passwd"));
     let bundle = host.bundle("b", &config);
-    // What the image calls /dev/null is no matter.
+    // The image's own /dev/null must not be used.
     fs::write(bundle.join("rootfs/dev/null"), "a trap").unwrap();
     assert_eq!(in_bundle(&host, &bundle).unwrap(), "character special file:1:3\n");
 }
@@ -596,7 +596,7 @@ fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
     assert!(text.starts_with("made\n"), "{text}");
 }
 
-/// The specification's "Cgroup ownership": in a user namespace nobody could use the mount otherwise.
+/// The specification's "Cgroup ownership": without it no process of a user namespace could write to the cgroup mount.
 #[test]
 fn who_has_the_own_part_of_cgroup_v2_read_write_owns_it() {
     if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
@@ -609,7 +609,7 @@ fn who_has_the_own_part_of_cgroup_v2_read_write_owns_it() {
     with_user_namespace(&mut config);
     mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev"]);
     assert_eq!(host.stdout_of(&config), "0\n0\n65534\n0::/sub\nPermission denied\n");
-    // Of the process's user, whoever that is.
+    // The cgroup belongs to the process's user.
     config["process"]["user"] = json!({ "uid": 5, "gid": 5 });
     assert_eq!(host.stdout_of(&config), "5\n5\n65534\n0::/sub\nPermission denied\n");
     config["process"]["args"][2] = json!("cd /sys/fs/cgroup; stat -c %u . cgroup.procs");

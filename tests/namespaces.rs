@@ -1,4 +1,4 @@
-//! Namespaces: new, joined, and the host's where none is listed.
+//! Namespaces: new ones, joined ones, and the host's where the configuration lists none.
 
 mod common;
 
@@ -10,7 +10,7 @@ use berth::{Code, Container, ExitStatus, Force, Status};
 use common::*;
 use serde_json::{Value, json};
 
-/// "net:[4026531833]" for each kind, of a process of the host's.
+/// Returns the namespaces of a process on the host, such as "net:[4026531833]".
 fn of_process(pid: &str) -> Vec<String> {
     let link = |file: &str| fs::read_link(format!("/proc/{pid}/ns/{file}")).unwrap().display().to_string();
     NAMESPACES.iter().map(|(_, file)| link(file)).collect()
@@ -324,7 +324,7 @@ fn a_time_namespace_inside_a_user_namespace() {
 fn a_cgroup_namespace_shows_its_own_top() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    // Hierarchies that the host has not mounted have no cgroup of the container's.
+    // In hierarchies that the host has not mounted, the container has no cgroup of its own.
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
     for script in ["cat /proc/self/cgroup", "cat /proc/1/cgroup"] {
         for line in exec_shell(&container, script).lines() {

@@ -1,4 +1,5 @@
-//! What the library prints is what the published JSON schemas of the OCI runtime specification allow (tests/oci-schema).
+//! JSON documents that the library prints match the published JSON schemas of the OCI runtime specification
+//! (tests/oci-schema).
 
 mod common;
 
@@ -54,7 +55,7 @@ fn the_state_of_a_paused_container_is_a_status_more() {
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
-    // runtime.md lets a runtime define statuses of its own; the schema has no room for them.
+    // runtime.md allows a runtime to define additional statuses, but the schema does not.
     let problems = Schemas::published().file("state-schema.json").problems(&state);
     assert_eq!(problems, [r#"(document).status: "paused" is none of the values"#]);
 }

@@ -1,4 +1,5 @@
-//! The container's process is what its specification says: identity, limits, environment, place, and nothing else.
+//! The container's process has exactly the attributes of its specification: identity, limits, environment, working
+//! directory.
 
 mod common;
 
@@ -126,13 +127,13 @@ const NET_BIND_SERVICE: u64 = 1 << 10;
 const NET_RAW: u64 = 1 << 13;
 const SYS_ADMIN: u64 = 1 << 21;
 
-/// Inheritable, permitted, effective, bounding, ambient.
+/// Returns the capability sets: inheritable, permitted, effective, bounding, ambient.
 fn sets(status: &str) -> [u64; 5] {
     ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
         .map(|key| u64::from_str_radix(status_line(status, key), 16).unwrap())
 }
 
-/// What execve(2) of a file without capabilities leaves of the sets, by the rules of capabilities(7).
+/// execve(2) of a file without file capabilities transforms the sets by the rules of capabilities(7).
 #[test]
 fn capabilities_of_root_are_those_of_the_bounding_and_inheritable_sets() {
     let mut config = shell(READ_STATUS);
@@ -143,7 +144,7 @@ fn capabilities_of_root_are_those_of_the_bounding_and_inheritable_sets() {
         "inheritable": [],
         "ambient": [],
     });
-    // With no_new_privs the program gets nothing beside the permitted set.
+    // With no_new_privs the program gains nothing beyond the permitted set.
     let (all, permitted) = (CHOWN | KILL | NET_RAW, CHOWN | KILL);
     assert_eq!(sets(&run_status(&config)), [0, permitted, permitted, all, 0]);
     config["process"]["noNewPrivileges"] = json!(false);
@@ -176,7 +177,7 @@ fn without_capabilities_all_sets_are_empty() {
     }
 }
 
-/// What the library itself set, before execve has changed it.
+/// The sets as the library set them, before execve(2) transforms them.
 #[test]
 fn capabilities_before_the_program_is_executed_are_the_configured_ones() {
     let host = Host::new();
@@ -222,7 +223,7 @@ fn limits_are_as_configured() {
     assert_eq!(row("Max stack size"), ["1048576", "2097152"]);
 }
 
-/// The host may lack CAP_SYS_RESOURCE; then the error must say what it was about.
+/// The caller may lack CAP_SYS_RESOURCE; then the error must name the limit.
 #[test]
 fn a_hard_limit_above_the_hosts_is_set_or_explained() {
     let host = Host::new();
@@ -326,7 +327,7 @@ fn there_are_only_the_standard_descriptors() {
     assert_eq!(run_status(&shell("exec ls /proc/self/fd")), "0\n1\n2\n3\n", "3 is the directory that is listed");
 }
 
-/// Descriptors of host directories that the caller has without close-on-exec, as careless hosts do.
+/// Opens descriptors of host directories without close-on-exec, as a careless caller may.
 fn leak_directories() -> Vec<std::fs::File> {
     let files: Vec<_> = (0..50).map(|_| std::fs::File::open("/").unwrap()).collect();
     for file in &files {
@@ -363,7 +364,7 @@ fn no_descriptor_of_the_host_can_be_the_working_directory() {
 
 #[test]
 fn signals_are_neither_blocked_nor_ignored() {
-    // The Rust runtime ignores SIGPIPE, so the caller of this test does. Block one as well.
+    // The Rust runtime makes this test ignore SIGPIPE already. Block another signal, too.
     let host = Host::new();
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(nix::sys::signal::Signal::SIGUSR2);
@@ -409,7 +410,7 @@ fn the_process_leads_a_session_of_its_own() {
 fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    // A process that is not dumpable has files in /proc that belong to root whoever it runs as.
+    // Files in /proc of a process that is not dumpable belong to root, whatever the process's user.
     let mut process = shell_process("stat -c %u /proc/self/environ");
     process["user"] = json!({ "uid": 1000, "gid": 1000 });
     assert_eq!(exec_output(&container, &process), ("1000\n".into(), ExitStatus::Exited(0)));

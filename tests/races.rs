@@ -1,4 +1,4 @@
-//! Freezing while everything else goes on.
+//! Freezing a container during concurrent operations.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use berth::{Code, Container, Force, Recipients, Status};
 use common::{Host, eventually, parsed, quiet, shell, shell_process};
 
-/// Never at rest: forks all the time, and nobody minds SIGWINCH.
+/// Forks all the time, and ignores SIGWINCH.
 const RESTLESS: &str = "while :; do (true) & (true) & wait; done";
 
 fn is_expected(result: berth::Result<()>) {
@@ -18,7 +18,7 @@ fn is_expected(result: berth::Result<()>) {
     }
 }
 
-/// One of the things that others do to a container.
+/// Runs one of the operations that other callers may run on the container.
 fn disturb(container: &Container, what: usize) {
     match what {
         0 => {
@@ -27,7 +27,7 @@ fn disturb(container: &Container, what: usize) {
         }
         1 => match container.exec(&parsed(&shell_process("true")), &quiet()) {
             Ok(process) => drop(process.wait(common::LONG)),
-            // Its container died under it.
+            // The container ended during the exec.
             Err(error) if matches!(error.code, Code::System | Code::StatusUnknown) => {
                 let running = || container.status().is_ok_and(|status| status == Status::Running);
                 eventually(&format!("the end that explains {error:?}"), || !running());

@@ -1,4 +1,4 @@
-//! Callers without any privilege: an ordinary user, with and without ranges of ids and cgroups of its own.
+//! Callers without privileges: an ordinary user, with and without subordinate id ranges and a delegated cgroup.
 
 mod common;
 
@@ -29,7 +29,7 @@ fn main() {
     );
 }
 
-/// A user with a folder of its own, in which are the program, a root filesystem and the state.
+/// A user with a directory that contains the program, a root filesystem and the state.
 struct User {
     dir: tempfile::TempDir,
 }
@@ -57,7 +57,8 @@ impl User {
         self.dir.path().join(name)
     }
 
-    /// A program as this user, who stands in /etc in a mount namespace that nobody else sees.
+    /// Returns a command that runs as this user in its own mount namespace, in which /etc/subuid, /etc/subgid and
+    /// /etc/passwd list the user.
     fn command(&self, program: &Path) -> Command {
         let script = "for file in subuid subgid; do mount --bind \"$0/ranges\" /etc/$file; done
             mount --bind \"$0/passwd\" /etc/passwd
@@ -91,7 +92,7 @@ impl User {
         said
     }
 
-    /// What `berth spec --rootless` writes, changed.
+    /// Writes the configuration of `berth spec --rootless`, with changes.
     fn bundle(&self, script: &str, change: impl FnOnce(&mut Value)) {
         let file = self.path("home/config.json");
         let _ = fs::remove_file(&file);
@@ -103,7 +104,7 @@ impl User {
         fs::write(&file, config.to_string()).unwrap();
     }
 
-    /// In the background, without the pipe that a caller would wait at.
+    /// Runs a command that leaves a container in the background, without a pipe that the container would keep open.
     fn detached(&self, args: &[&str]) {
         let status = self.berth(args).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
         assert!(status.success(), "{args:?}");
@@ -189,7 +190,8 @@ fn what_needs_a_cgroup_is_refused_and_nothing_is_left() {
     let (code, said) = user.says(&["run", "c1"]);
     assert!(code == Some(1) && said.contains("a new pid namespace is needed"), "{said}");
     user.nothing_is_left();
-    // No device can be made in a user namespace; rules are what runc leaves out, too, and this says so.
+    // In a user namespace no device node can be created. Like runc, the library leaves device rules out there, and logs
+    // that.
     user.bundle("echo ran", |config| {
         config["linux"]["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
     });
@@ -206,7 +208,7 @@ fn rootless_false_asks_for_what_only_root_may_do() {
     user.nothing_is_left();
 }
 
-/// A part of the v2 tree that belongs to the user, with a cgroup for its processes; removed when dropped.
+/// A subtree of the v2 hierarchy that belongs to the user, with a cgroup for its processes; removed on drop.
 struct Delegated(PathBuf);
 
 impl Delegated {

@@ -1,4 +1,4 @@
-//! When and where a process runs: scheduler, I/O priority, processors, memory nodes, personality.
+//! Scheduler, I/O priority, CPU affinity, memory policy and personality of a process.
 
 mod common;
 
@@ -7,7 +7,7 @@ use common::*;
 use nix::errno::Errno;
 use serde_json::{Value, json};
 
-/// Of /proc/<pid>/stat, counted from the field after the name (proc_pid_stat(5): state is 3).
+/// Reads a field of /proc/<pid>/stat by its number in proc_pid_stat(5), where the state is 3.
 fn stat_field(pid: i32, field: usize) -> i64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, rest) = text.rsplit_once(')').unwrap();
@@ -28,7 +28,7 @@ fn allowed(pid: i32) -> String {
     status_line(&status, "Cpus_allowed_list").to_owned()
 }
 
-/// A container that idles, with one place of its process changed.
+/// Returns the configuration of an idle container, with one member of its process changed.
 fn idle(name: &str, value: Value) -> Value {
     let mut config = shell("sleep 1000");
     config["process"][name] = value;
@@ -36,14 +36,14 @@ fn idle(name: &str, value: Value) -> Value {
 }
 
 fn may_schedule_in_real_time() -> bool {
-    // With RT_GROUP_SCHED on cgroup v1, a cgroup has no time for such processes unless it is given some.
+    // With RT_GROUP_SCHED on cgroup v1, a cgroup has no realtime budget unless it is given some.
     !std::path::Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists()
 }
 
 #[test]
 fn the_scheduler_of_the_container_is_as_configured() {
     let host = Host::new();
-    // What a scheduler does not say is the caller's, and a caller may be nice.
+    // Attributes that the scheduler does not set are inherited, and the caller may have a nice value.
     let own = stat_field(std::process::id() as i32, NICE);
     for (scheduler, policy, nice) in [
         (json!({ "policy": "SCHED_BATCH", "nice": 7 }), libc::SCHED_BATCH, 7),
@@ -93,7 +93,7 @@ fn a_deadline_is_set_or_explained() {
             let result = unsafe { libc::syscall(libc::SYS_sched_getattr, pid, found.as_mut_ptr(), 48, 0) };
             assert_eq!((result, found[0] >> 32, &found[3..]), (0, 6, &[1_000_000, 5_000_000, 10_000_000][..]));
         }
-        // A cpuset or a full machine has no room for it.
+        // A deadline task fails within a cpuset, or if the machine has no bandwidth left.
         Err(error) => {
             assert!(matches!(error.errno, Some(Errno::EPERM | Errno::EBUSY)), "{error}");
             assert!(error.message.contains("SCHED_DEADLINE, runtime 1000000, deadline 5000000"), "{error}");

@@ -1,4 +1,5 @@
-//! System call filters do what their profile says, for every process of the container, and what cannot work says why.
+//! Seccomp filters do what their profile says, for every process of the container; and a filter that cannot work is an
+//! error with a reason.
 
 mod common;
 
@@ -9,7 +10,7 @@ use common::*;
 use nix::errno::Errno;
 use serde_json::{Value, json};
 
-/// All is allowed but what the rules say.
+/// Sets a filter that allows everything except what the rules say.
 fn lenient(config: &mut Value, rules: Value) {
     config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules });
 }
@@ -22,7 +23,7 @@ fn refuse(names: &[&str], errno: Errno) -> Value {
     json!({ "names": names, "action": "SCMP_ACT_ERRNO", "errnoRet": errno as i32 })
 }
 
-/// The host's Python in a container, with `call(number, arguments…)` that answers the errno or 0.
+/// The host's Python in a container, with a function `call(number, arguments…)` that returns the errno or 0.
 struct Python {
     host: Host,
 }
@@ -48,7 +49,7 @@ impl Python {
     }
 
     fn run(&self, config: &Value) -> (String, ExitStatus) {
-        // /bin/sh of the rootfs is not needed, and its links to directories would be in the way of the mounts.
+        // Links to directories in the test's root filesystem would be in the way of the mounts, so it is not used.
         let bundle = self.host.make_dir(&unique("bundle"));
         for directory in ["rootfs/usr", "rootfs/lib", "rootfs/lib64", "rootfs/tmp"] {
             std::fs::create_dir_all(bundle.join(directory)).unwrap();
@@ -118,14 +119,14 @@ fn arguments_are_compared_by_the_kernel() {
         rule["args"] = json!([{ "index": 1, "value": value, "valueTwo": two, "op": operator }]);
         lenient(&mut config, json!([rule]));
         let text = python.output(&config);
-        // Pids that nobody has answer ESRCH where they are asked for.
+        // A call that the filter allows fails with ESRCH, because no process has the pid.
         let found: Vec<i32> = serde_json::from_str::<Vec<i32>>(text.trim()).unwrap();
         let found = found.iter().map(|errno| if *errno == libc::ESRCH { 0 } else { *errno }).collect::<Vec<_>>();
         assert_eq!(found, expected, "{operator} {value} {two}");
     }
 }
 
-/// Allows what old programs call, like a profile of 2018.
+/// Allows the system calls that a profile of 2018 knows.
 fn old_profile(config: &mut Value) {
     let names: Vec<String> = (0..=334)
         .filter_map(|number| libseccomp::ScmpSyscall::from(number).get_name().ok())
@@ -151,7 +152,7 @@ fn calls_newer_than_the_profile_are_answered_as_by_an_old_kernel() {
     assert_eq!(python.output(&config).trim(), "38 38 1 38");
 }
 
-/// Everything that init could do after loading a filter, other than what the kernel asks of everybody.
+/// All system calls that init could make after loading a filter, except those that every process needs to start.
 const INIT_CALLS: &[&str] = &[
     "openat",
     "openat2",
@@ -179,7 +180,7 @@ fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
     for (no_new_privileges, uid, more) in
         [(true, 0, &["capset", "prctl"][..]), (true, 1000, &["capset", "prctl"]), (false, 0, &[]), (false, 1000, &[])]
     {
-        // The shell alone would need some of it: this program ends at once, by itself.
+        // /bin/true, because a shell needs some of these system calls.
         let mut config = shell("");
         config["process"]["args"] = json!(["/bin/true"]);
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
@@ -271,7 +272,7 @@ fn a_filter_that_forbids_execve_is_the_reason_told() {
             let error = host.run(&config, &quiet()).unwrap_err();
             assert!(error.message.contains("the seccomp filter has killed"), "{action}: {error}");
         }
-        // Without the right to say why, at least that it was not done.
+        // Without write(2) and sendmsg(2) init cannot report the reason, but the error says that execve did not happen.
         lenient(&mut config, json!([refuse(&["execve", "write", "sendmsg"], Errno::EPERM)]));
         let error = host.run(&config, &quiet()).unwrap_err();
         assert!(error.message.contains("forbids it execve"), "{error}");

@@ -1,4 +1,5 @@
-//! Filters that ask a supervisor: it gets the listener with the container process state, for create and for exec.
+//! Filters with SCMP_ACT_NOTIFY: the supervisor receives the listener and the container process state, for create and
+//! for exec.
 
 mod common;
 
@@ -15,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::{Value, json};
 
-/// `names` are decided by the supervisor at `socket`.
+/// Adds a rule: the supervisor at `socket` decides the system calls `names`.
 fn asks(config: &mut Value, names: &[&str], socket: &std::path::Path) {
     config["linux"]["seccomp"] = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
@@ -57,7 +58,7 @@ impl Supervisor {
         Supervisor { listener: UnixListener::bind(&path).unwrap(), path }
     }
 
-    /// One connection: everything that comes, until it is closed, and the descriptors with the first part.
+    /// Accepts one connection, and returns everything sent over it and the descriptors of the first message.
     fn accept(&self) -> (Value, Vec<OwnedFd>) {
         let (mut stream, _) = self.listener.accept().unwrap();
         let mut bytes = vec![0u8; 1 << 16];
@@ -67,8 +68,8 @@ impl Supervisor {
         (serde_json::from_slice(&bytes).unwrap(), fds)
     }
 
-    /// Accepts once, and answers every question with this errno; 0 lets the call go on. Ends with the filter's last
-    /// process: the numbers of the calls it was asked about.
+    /// Accepts one connection, and answers every notification with this errno (0: continue the call) until no process
+    /// has the filter any more. Returns the numbers of the system calls.
     fn answers(self, errno: i32) -> JoinHandle<(Value, Vec<i32>)> {
         std::thread::spawn(move || {
             let (state, fds) = self.accept();
@@ -93,12 +94,12 @@ fn receive(stream: &UnixStream, bytes: &mut [u8]) -> (usize, Vec<OwnedFd>) {
         ControlMessageOwned::ScmRights(fds) => fds,
         _ => Vec::new(),
     });
-    // SAFETY: received just now.
+    // SAFETY: the descriptor was received just now, and nobody else has it.
     let fds = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect();
     (got.bytes, fds)
 }
 
-/// The next question; None when no process has the filter any more.
+/// Returns the next notification; None if no process has the filter any more.
 fn next(listener: &OwnedFd) -> Option<Asked> {
     loop {
         let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -186,7 +187,8 @@ fn executed_processes_have_a_connection_of_their_own() {
     assert_eq!(asked, [libc::SYS_mkdir as i32]);
 }
 
-/// What init itself calls between loading the filter and execve waits for the supervisor, which has it by then.
+/// System calls of init between loading the filter and execve(2) wait for the supervisor too, which has the listener by
+/// then.
 #[test]
 fn the_supervisor_may_decide_also_what_init_calls() {
     let host = Host::new();
@@ -203,7 +205,8 @@ fn the_supervisor_may_decide_also_what_init_calls() {
     }
 }
 
-/// init's signals are blocked while it is at work. They are the program's own before there is a filter that could refuse it.
+/// init blocks signals during setup. It restores the program's mask before it loads the filter, which could refuse that
+/// call.
 #[test]
 fn no_filter_leaves_signals_blocked() {
     let host = Host::new();
@@ -222,7 +225,7 @@ fn no_filter_leaves_signals_blocked() {
     answers.join().unwrap();
 }
 
-/// A host whose init may take a second.
+/// Creates a runtime with a setup timeout of one second.
 fn impatient() -> Host {
     let mut host = Host::new();
     let root = host.dir.path().join("state");
@@ -255,8 +258,8 @@ fn a_supervisor_that_cannot_be_reached_is_an_error_and_nothing_stays() {
 fn a_supervisor_that_does_not_accept_is_not_waited_for_for_ever() {
     let host = impatient();
     let supervisor = Supervisor::new(&host);
-    // A full queue: std asks for 128 waiting connections, and the kernel may take one more.
-    // SAFETY: a listening socket may be told a shorter queue.
+    // A full backlog: std sets a backlog of 128, and the kernel may accept one connection more.
+    // SAFETY: a listening socket may get a shorter backlog.
     unsafe { libc::listen(supervisor.listener.as_raw_fd(), 0) };
     let _waiting = UnixStream::connect(&supervisor.path).unwrap();
     let mut config = shell("exit 0");
@@ -293,7 +296,7 @@ fn an_exec_whose_supervisor_is_gone_runs_nothing() {
     let error = container.exec(&parsed(&shell_process("touch /dev/shm/ran")), &quiet()).unwrap_err();
     assert_eq!(error.errno, Some(Errno::ECONNREFUSED), "{error}");
     assert!(!proc_of(&container, "root/dev/shm/ran").exists());
-    // Whatever waits for an answer that nobody can give gets ENOSYS; the container itself goes on.
+    // System calls that wait for an answer of the closed listener fail with ENOSYS; the container keeps running.
     assert_eq!(container.status().unwrap(), berth::Status::Running);
 }
 
@@ -304,7 +307,7 @@ fn a_path_without_a_rule_that_asks_is_ignored() {
     asks(&mut config, &["mkdir"], &host.path("nobody"));
     config["linux"]["seccomp"]["syscalls"][0]["action"] = json!("SCMP_ACT_LOG");
     assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
-    // Also where the only call that asks does not exist here.
+    // The same if the rule names only a system call that this kernel does not know.
     asks(&mut config, &["call_of_2031"], &host.path("nobody"));
     assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
 }

@@ -1,5 +1,5 @@
-//! SELinux with a policy (selinux.cil) that is enforced. Only in the virtual machine, on a kernel that was booted for it
-//! and has no policy yet: `BERTH_VM_APPEND="security=selinux selinux=1" BERTH_VM_TESTS=selinux tools/vm-suite`.
+//! SELinux with an enforced policy (selinux.cil). Runs only in the virtual machine, on a kernel that was booted with
+//! SELinux and has no policy yet: `BERTH_VM_APPEND="security=selinux selinux=1" BERTH_VM_TESTS=selinux tools/vm-suite`.
 
 mod common;
 
@@ -26,12 +26,12 @@ const SECOND: &str = "system_u:system_r:container_t:s0:c3";
 const FIRST_FILES: &str = "system_u:object_r:container_file_t:s0:c1,c2";
 const SECOND_FILES: &str = "system_u:object_r:container_file_t:s0:c3";
 
-/// Whether this kernel enforces the policy. The first who asks loads it; nobody can take it away again.
+/// Returns whether this kernel enforces the policy. The first call loads it; a policy cannot be unloaded.
 fn enforced() -> bool {
     static LOADED: OnceLock<bool> = OnceLock::new();
     *LOADED.get_or_init(|| {
         let there = std::fs::read_to_string("/proc/filesystems").unwrap().contains("selinuxfs");
-        // A machine of somebody's has a policy of its own.
+        // Never load this policy on a machine that has its own.
         if !there || std::env::var_os("BERTH_VM").is_none() {
             return false;
         }
@@ -180,13 +180,14 @@ fn the_policy_keeps_a_container_from_files_that_are_not_its_own() {
     };
     assert_eq!(read(FIRST), format!("mine\n{}{}", denied("others"), denied("secret")));
     assert_eq!(read(SECOND), format!("{}others\n{}", denied("mine"), denied("secret")));
-    // It is the label that keeps them from it.
+    // Without a label nothing is denied.
     let mut config = shell(script);
     with_data(&mut config, &data);
     assert_eq!(host.stdout_of(&config), "mine\nothers\nsecret\n");
 }
 
-/// Not every CRIU knows SELinux (Debian's does not): then nothing of it may run under the caller's label.
+/// Not every build of CRIU supports SELinux (Debian's does not): then no restored process may run with the caller's
+/// label.
 #[test]
 fn a_restored_container_has_its_label_or_does_not_run() {
     if !enforced() {

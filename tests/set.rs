@@ -1,4 +1,4 @@
-//! Other limits for a container that lives.
+//! Changing the limits of a running container.
 
 mod common;
 
@@ -6,7 +6,7 @@ use berth::{Code, Force, Status};
 use common::{Host, quiet, shell};
 use serde_json::{Value, json};
 
-/// The limit of tasks as the kernel has it (the one controller that looks the same everywhere); None where there is none.
+/// Reads pids.max, the limit with the same format in v1 and v2; None without a pids controller.
 fn tasks(state: &str) -> Option<String> {
     let state: Value = serde_json::from_str(state).unwrap();
     let dir = state["cgroupPaths"].get("pids").or(state["cgroupPaths"].get("")).and_then(Value::as_str).unwrap();
@@ -39,7 +39,7 @@ fn limits_are_changed_saved_and_the_base_of_the_next_change() {
     assert_eq!(container.status().unwrap(), Status::Paused);
     check("70");
     container.resume().unwrap();
-    // Another handle, as another process would have it.
+    // A second handle, as another process would load it.
     let other = host.runtime.load(container.id()).unwrap();
     let saved = resources(&other.config_json().unwrap());
     assert_eq!(saved, json!({ "devices": devices, "pids": { "limit": 70 }, "memory": {} }));
@@ -102,7 +102,7 @@ fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
         (error.code, error.detail["json_path"].clone())
     };
     assert_eq!(path(r#"{"pids": {"limit": -2}}"#), (Code::ConfigInvalid, json!("linux.resources.pids.limit")));
-    // More processes than the kernel can have.
+    // Above the kernel's maximum.
     let refused = path(r#"{"pids": {"limit": 9223372036854775807}}"#);
     assert!(matches!(refused.0, Code::System | Code::Unsupported), "{refused:?}");
     assert_eq!(refused.1, json!("linux.resources.pids.limit"));
@@ -127,7 +127,7 @@ fn device_rules_change_only_when_they_are_given() {
     assert_eq!(opens(), "yes");
     container.set(r#"{"devices": []}"#).unwrap();
     assert_eq!(opens(), "no");
-    // One that fails afterwards puts the rules back.
+    // A change that fails later restores the rules.
     let obstacle = host.runtime.root().join(container.id()).join("config.json.new");
     std::fs::create_dir(&obstacle).unwrap();
     container.set(&json!({ "devices": [rule] }).to_string()).unwrap_err();

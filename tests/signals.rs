@@ -10,7 +10,7 @@ fn killed(signal: i32) -> ExitStatus {
     ExitStatus::Signaled { signal, core_dumped: false }
 }
 
-/// A container whose init and whose two other processes write down that they are ready, and which signals they got.
+/// A container whose init and two other processes log that they are ready, and which signals they get.
 fn listening(host: &Host) -> (Container, std::path::PathBuf) {
     let shared = host.make_dir("shared");
     let child = "trap 'echo got >>/mnt/NAME' USR1; echo ready >/mnt/NAME.ready; while :; do sleep 0.02; done";
@@ -78,7 +78,7 @@ fn a_paused_container_is_killed() {
 fn other_signals_wait_until_a_paused_container_is_resumed() {
     let host = Host::new();
     let container = host.run(&shell("trap 'exit 9' TERM; while :; do sleep 0.02; done"), &quiet()).unwrap();
-    // The shell has set its trap when it is seen to sleep in a child.
+    // When the shell sleeps in a child, it has set its trap.
     eventually("the loop", || container.pids().unwrap().len() == 2);
     container.pause().unwrap();
     container.signal(libc::SIGTERM, Recipients::Init).unwrap();
@@ -117,7 +117,7 @@ fn what_is_no_signal_is_refused() {
 fn real_time_signals_are_delivered_and_told() {
     let host = Host::new();
     let mut config = shell("sleep 1000");
-    // In a pid namespace of its own init ignores what it does not handle.
+    // In its own pid namespace init ignores signals that it does not handle.
     without_namespace(&mut config, "pid");
     config["process"]["args"] = json!(["/bin/sleep", "1000"]);
     let container = host.run(&config, &quiet()).unwrap();

@@ -1,4 +1,4 @@
-//! The status machine, ids, other handles and other processes.
+//! Transitions of the status, ids, other handles and other processes.
 
 mod common;
 
@@ -8,7 +8,7 @@ use berth::{Code, Container, ExitStatus, Force, Recipients, Runtime, Settings, S
 use common::*;
 use serde_json::{Value, json};
 
-/// What each verb answers to a container in a state.
+/// Returns the result of each operation on a container.
 fn answers(container: &Container) -> [Option<Code>; 5] {
     let code = |result: berth::Result<()>| result.err().map(|error| error.code);
     let exec = || container.exec(&parsed(&shell_process("true")), &quiet()).map(|process| drop(process.wait(LONG)));
@@ -157,7 +157,7 @@ fn containers_are_listed_and_loaded_by_another_runtime() {
     assert_eq!(first.wait(LONG).unwrap(), ExitStatus::Exited(0));
 }
 
-/// Runs one of the tests below as another process, which finds the container by its environment.
+/// Runs one of the tests below in another process, which gets the container's id from its environment.
 fn in_another_process(test: &str, container: &Container, runtime: &Runtime) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
@@ -398,7 +398,7 @@ fn a_cgroup_has_one_container() {
     first.signal(libc::SIGKILL, berth::Recipients::Init).unwrap();
     first.wait(LONG).unwrap();
     refused("stopped");
-    // The first one's cgroup was not taken apart by the failed creates.
+    // The failed creates did not remove the first container's cgroup.
     assert_eq!(first.pids().unwrap(), Vec::<i32>::new());
     first.delete(Force::No).unwrap();
     host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();

@@ -1,4 +1,4 @@
-//! What is measured, as numbers and as JSON.
+//! Statistics as numbers and as JSON.
 
 mod common;
 
@@ -6,14 +6,14 @@ use berth::{Code, Force};
 use common::{Host, eventually, quiet, shell};
 use serde_json::Value;
 
-/// Counts what the current thread allocates.
+/// Counts the allocations of the current thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: all calls are forwarded to the system's allocator.
 unsafe impl std::alloc::GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: std::alloc::Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
@@ -52,14 +52,14 @@ fn numbers_grow_and_agree_with_the_json() {
         assert!(report["memory"]["usage"]["usage"].as_u64() > Some(0) && usage > 0);
         assert!(report["memory"]["raw"].as_object().unwrap().len() > 20);
         assert!(after.memory_anon.is_some() && after.memory_file.is_some(), "{after:?}");
-        // The kernel adds these up every two seconds.
+        // The kernel updates these counters every two seconds.
         eventually("faults are counted", || container.stats().unwrap().page_faults > Some(0));
     }
     if let Some(percpu) = report["cpu"]["usage"].get("percpu") {
         let sum: u64 = percpu.as_array().unwrap().iter().filter_map(Value::as_u64).sum();
         assert!(sum > 0 && Some(sum) <= after.cpu_usage_ns, "{report}");
     }
-    // A loopback that nobody has used.
+    // A loopback interface without traffic.
     assert_eq!(report["network_interfaces"][0]["Name"], "lo", "{report}");
     assert_eq!(report["network_interfaces"][0]["RxBytes"], 0);
 }
@@ -79,7 +79,7 @@ fn a_handle_that_has_measured_learns_of_the_end() {
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     let other = host.runtime.load(container.id()).unwrap();
     container.wait(common::LONG).unwrap();
-    // The counters of what has ended stay until it is deleted.
+    // The counters of a stopped container stay until it is deleted.
     assert!(other.stats().unwrap().cpu_usage_ns > Some(0));
     assert_eq!(json(&other)["network_interfaces"], serde_json::json!([]));
     container.delete(Force::No).unwrap();

@@ -1,4 +1,5 @@
-//! Statistics of many containers at once. A program of its own: the budget of descriptors is the process's.
+//! Statistics of many containers at once. A separate test program, because the limit of descriptors belongs to the
+//! process.
 
 mod common;
 
@@ -9,7 +10,8 @@ fn descriptors_of_the_host_are_not_used_up() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let quarter = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap().0 / 4;
-    // Enough handles for all of the quarter, but not more than a test should have.
+    // Enough handles to use up the library's share (a quarter) of the descriptors, but not more than a test should
+    // have.
     let handles: Vec<_> = (0..(quarter / 5).min(400)).map(|_| host.runtime.load(container.id()).unwrap()).collect();
     for handle in &handles {
         assert!(handle.stats().unwrap().cpu_usage_ns.is_some());

@@ -68,7 +68,7 @@ fn two_streams_may_be_the_same_descriptor() {
 fn streams_may_be_exchanged() {
     let host = Host::new();
     let files = [1, 2].map(|index| File::create(host.path(&format!("file{index}"))).unwrap());
-    // Their numbers are those that the other one is to become.
+    // Each one's number is the target number of the other.
     let numbers = files.each_ref().map(|file| file.as_raw_fd());
     let container = host.run(
         &shell("echo one >&3; echo two >&4"),
@@ -154,7 +154,7 @@ fn terminal(script: &str) -> Value {
     config
 }
 
-/// Reads until `end` has come. The other side closing is EIO (pty(7)).
+/// Reads until the output contains `end`. A closed other side reads as EIO (pty(7)).
 fn read_until(master: &mut File, end: &str) -> String {
     let mut text = String::new();
     let mut buffer = [0; 1024];
@@ -247,7 +247,7 @@ fn streams_beside_a_terminal_are_refused() {
     assert!(container.init_process().unwrap().terminal().unwrap().is_none());
 }
 
-/// What a receiver of a console socket gets.
+/// Receives the terminal as the other end of a console socket does.
 fn receive_terminal(listener: &UnixListener) -> File {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
     let (stream, _) = listener.accept().unwrap();
@@ -259,7 +259,7 @@ fn receive_terminal(listener: &UnixListener) -> File {
         ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
         _ => None,
     });
-    // SAFETY: just received.
+    // SAFETY: the descriptor was received just now, and nobody else has it.
     unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(fds.next().unwrap()) }
 }
 
@@ -338,7 +338,7 @@ fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
 fn a_console_socket_that_takes_nothing_does_not_hold_up_create() {
     let host = Host::new();
     let path = host.path("full");
-    // The backlog, of one, fills up, because nobody accepts.
+    // The backlog of one connection fills up, because nobody accepts.
     let _listener = {
         use nix::sys::socket::*;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();

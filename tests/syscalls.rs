@@ -1,5 +1,6 @@
-//! How many system calls the library and berth-init make: a number that no other load of the machine changes. A bound
-//! that is passed is either a mistake or a decision, which then changes the bound. Where the kernel is waited for, it has room.
+//! Upper bounds for the number of system calls of the library and berth-init, which does not depend on the load of the
+//! machine. If a change exceeds a bound, fix the change or raise the bound deliberately. Bounds leave room for polling
+//! of the kernel.
 
 mod common;
 
@@ -22,12 +23,12 @@ fn main() {
     );
 }
 
-/// What one more round costs: `most`, and `each` for every hierarchy of cgroup v1. This build, for tests, makes some more
-/// calls than the library that is installed: the standard library looks at each descriptor before closing it.
+/// Checks the number of system calls of one more round: at most `most`, plus `each` for every v1 hierarchy. Debug
+/// builds make more calls than release builds, because the standard library checks each descriptor before closing it.
 fn bounded(host: &str, most: usize, each: usize) {
     let (few, many) = (2, 42);
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-    // Waiting for the end of a cgroup asks again and again; the run that had to wait least counts.
+    // Waiting for a cgroup to become empty polls; take the minimum of several runs.
     let least = |rounds| (0..3).map(|_| counted(host, rounds, dir.path())).min().unwrap();
     let calls = least(many).saturating_sub(least(few)) / (many - few);
     let v1 = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -37,7 +38,7 @@ fn bounded(host: &str, most: usize, each: usize) {
     assert!(calls > 0 && calls <= bound, "{host}: {calls} system calls, the bound is {bound}");
 }
 
-/// The system calls of a host and its containers, as strace counts them.
+/// Counts the system calls of a caller and its containers with strace.
 fn counted(host: &str, rounds: usize, dir: &Path) -> usize {
     let (summary, id) = (dir.join("summary"), unique(host));
     let mut command = Command::new("strace");
@@ -56,7 +57,7 @@ fn host(args: &[String]) -> (Runtime, String, usize) {
     (runtime, args[1].clone(), args[2].parse().unwrap())
 }
 
-/// The default configuration, whose init does all that is usual.
+/// Creates a container with the default configuration, for which init performs all usual steps.
 fn create(runtime: &Runtime, id: &str, program: &str) -> Container {
     let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
     config["process"]["terminal"] = false.into();

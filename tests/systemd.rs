@@ -1,4 +1,4 @@
-//! Containers as scopes of systemd. Needs systemd as the first process and cgroup v2 alone: the virtual machine has both.
+//! Containers as systemd scopes. Needs systemd as PID 1 and cgroup v2 only: the virtual machine has both.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn manager() -> Option<Host> {
     Some(host)
 }
 
-/// A property of a unit, as systemctl has it.
+/// Returns a property of a unit, as `systemctl show` prints it.
 fn property(unit: &str, name: &str) -> String {
     let output = Command::new("systemctl").args(["show", "--value", "--property", name, unit]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -76,7 +76,7 @@ fn a_container_is_a_scope_with_its_limits_for_all_its_life() {
     assert_eq!((read(&container, "cpu.max"), read(&container, "pids.max")), ("25000 50000".into(), "50".into()));
     container.start().unwrap();
     assert_eq!(container.pids().unwrap(), [container.init_process().unwrap().pid()]);
-    // A second process is in the same scope.
+    // An executed process is in the same scope.
     let in_scope = common::exec_shell(&container, "cat /proc/self/cgroup");
     assert!(in_scope.contains("0::/"), "{in_scope}");
 
@@ -88,7 +88,7 @@ fn a_container_is_a_scope_with_its_limits_for_all_its_life() {
         (property(&unit, "MemoryHigh"), read(&container, "memory.high")),
         ("75497472".into(), "75497472".into())
     );
-    // systemd keeps them when it is reloaded.
+    // The limits survive a reload of systemd.
     assert!(Command::new("systemctl").arg("daemon-reload").status().unwrap().success());
     assert_eq!((read(&container, "memory.max"), read(&container, "pids.max")), ("83886080".into(), "60".into()));
 
@@ -131,7 +131,7 @@ fn a_slice_can_be_chosen_and_a_name_is_taken_once() {
     assert_eq!(host.runtime.ids().unwrap(), [container.id()]);
     container.delete(Force::Kill).unwrap();
     assert!(!std::path::Path::new(&dir).exists());
-    // The same name again.
+    // The name can be used again.
     host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
     for slice in ["berth-test.slice", "berth.slice"] {
         let _ = Command::new("systemctl").args(["stop", slice]).status();
@@ -163,7 +163,7 @@ fn annotations_are_obeyed_only_when_the_caller_says_so() {
     assert!(property(&unit(&container), "Description").starts_with("libberth container"));
 }
 
-/// `berth --systemd-cgroup`, and crun's spelling.
+/// `berth --systemd-cgroup`, and crun's option for the same.
 #[test]
 fn the_command_line_lets_systemd_make_the_cgroups_if_it_is_told_so() {
     let there = manager().is_some();
@@ -174,7 +174,7 @@ fn the_command_line_lets_systemd_make_the_cgroups_if_it_is_told_so() {
     let berth = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
         command.arg("--root").arg(dir.path().join("state")).args(args).current_dir(dir.path());
-        // What it leaves in the background would keep a pipe open.
+        // A file, because a background process would keep a pipe open.
         let told = std::fs::File::create(dir.path().join("told")).unwrap();
         let status = command.stdin(std::process::Stdio::null()).stdout(told.try_clone().unwrap()).stderr(told);
         (status.status().unwrap().code(), std::fs::read_to_string(dir.path().join("told")).unwrap())
