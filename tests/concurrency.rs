@@ -15,21 +15,21 @@ use serde_json::json;
 fn main() {
     runner::main(
         &[
-            ("threads_lead_containers_through_whole_lives", || with_host("lives")),
-            ("many_are_alive_at_once_and_nothing_grows", || with_host("alive")),
+            ("threads_create_run_and_delete_containers", || with_caller("lives")),
+            ("many_are_alive_at_once_and_nothing_grows", || with_caller("alive")),
             ("two_processes_at_one_container", race_of_two),
-            ("creators_and_recoverers_do_not_harm_each_other", || with_host("recoverers")),
-            ("an_exec_that_is_frozen_half_way_ends_in_time", || with_host("frozen")),
+            ("creators_and_recoverers_do_not_harm_each_other", || with_caller("recoverers")),
+            ("an_exec_that_is_frozen_half_way_ends_in_time", || with_caller("frozen")),
         ],
         &[("lives", lives), ("alive", alive), ("race", race), ("recoverers", recoverers), ("frozen", frozen)],
     );
 }
 
-fn with_host(name: &str) {
+fn with_caller(name: &str) {
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     let (root, id) = (dir.path().join("state"), unique(name));
-    print!("{}", runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id])));
+    print!("{}", runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id])));
     leftovers::no_orphan_stays();
     leftovers::nothing_stays(&id, &root);
 }
@@ -140,8 +140,8 @@ fn race_of_two() {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
         let (root, id) = (dir.path().join("state"), unique("race"));
         let args = |seed: &str| [root.to_str().unwrap().to_owned(), id.clone(), seed.to_owned()];
-        let mut first = runner::start(runner::host("race", &[]).args(args(&format!("{round}1"))));
-        let mut second = runner::start(runner::host("race", &[]).args(args(&format!("{round}2"))));
+        let mut first = runner::start(runner::caller("race", &[]).args(args(&format!("{round}1"))));
+        let mut second = runner::start(runner::caller("race", &[]).args(args(&format!("{round}2"))));
         let ended = (first.end().success(), second.end().success());
         match runtime(&args("")).load(&id) {
             Ok(container) => container.delete(Force::Kill).unwrap(),

@@ -18,15 +18,15 @@ use serde_json::{Value, json};
 fn main() {
     runner::main(
         &[
-            ("a_host_killed_at_any_point_leaves_what_a_delete_removes", killed_at_every_point),
+            ("a_caller_killed_at_any_point_leaves_what_a_delete_removes", killed_at_every_point),
             ("recover_removes_what_the_killed_left", recovered_at_every_point),
-            ("a_host_killed_at_any_moment_leaves_what_a_delete_removes", killed_at_random_moments),
+            ("a_caller_killed_at_any_moment_leaves_what_a_delete_removes", killed_at_random_moments),
             ("a_container_whose_starter_was_killed_can_be_started", killed_starter),
             ("a_deleter_that_was_killed_is_followed_by_the_next", killed_deleter),
-            ("a_hook_dies_with_its_host", killed_while_hooks_run),
+            ("a_hook_dies_with_its_caller", killed_while_hooks_run),
             ("a_pauser_that_was_killed_leaves_a_container_that_can_be_killed", killed_pauser),
             ("a_container_whose_dumper_was_killed_goes_on", killed_dumper),
-            ("every_point_is_passed_in_a_life", every_point_is_passed),
+            ("every_fault_point_is_reached", every_point_is_reached),
         ],
         &[
             ("life", life),
@@ -135,7 +135,7 @@ fn ready(name: &str, root: &Path, id: &str, point: &str, pass: u32) -> Ready {
 }
 
 fn ready_with(name: &str, root: &Path, id: &str, point: &str, pass: u32, config: &Value) -> Ready {
-    let mut command = runner::host(name, &[root.to_str().unwrap(), id, point, &pass.to_string()]);
+    let mut command = runner::caller(name, &[root.to_str().unwrap(), id, point, &pass.to_string()]);
     command.stdin(Std::piped()).stdout(Std::piped()).env("CRASH_CONFIG", config.to_string());
     command.env("BERTH_TEST_CRIU", criu());
     let mut running = runner::start(&mut command);
@@ -200,9 +200,9 @@ fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
         loop {
             let id = unique("crash");
             let travels = point.starts_with("checkpoint.") || point.starts_with("restore.");
-            let mut host = ready(if travels { "moved" } else { "life" }, &place.root, &id, point, pass);
-            host.go();
-            if !host.killed() {
+            let mut caller = ready(if travels { "moved" } else { "life" }, &place.root, &id, point, pass);
+            caller.go();
+            if !caller.killed() {
                 break;
             }
             check(&place.root, &id, point);
@@ -247,9 +247,9 @@ fn killed_dumper() {
         if paused {
             container.pause().unwrap();
         }
-        let mut host = ready("dump", &place.root, &id, point, 1);
-        host.go();
-        assert!(host.killed(), "{point}");
+        let mut caller = ready("dump", &place.root, &id, point, 1);
+        caller.go();
+        assert!(caller.killed(), "{point}");
         assert_eq!(fresh.recover().unwrap(), Vec::<String>::new(), "{point}");
         assert_eq!(container.status().unwrap(), if paused { Status::Paused } else { Status::Running }, "{point}");
         if paused {
@@ -261,7 +261,7 @@ fn killed_dumper() {
     }
 }
 
-fn every_point_is_passed() {
+fn every_point_is_reached() {
     let sources = ["container", "cgroup", "network", "spawn"];
     let mut named = std::collections::BTreeSet::new();
     for entry in
@@ -299,20 +299,20 @@ fn killed_at_random_moments() {
     let mut random = Random::new();
     let mut longest = Duration::ZERO;
     for _ in 0..3 {
-        let mut host = ready("life", &place.root, &unique("crash"), "-", 0);
+        let mut caller = ready("life", &place.root, &unique("crash"), "-", 0);
         let began = Instant::now();
-        host.go();
-        assert!(!host.killed());
+        caller.go();
+        assert!(!caller.killed());
         longest = longest.max(began.elapsed());
     }
     let mut hit = 0;
     for _ in 0..100 {
         let id = unique("crash");
-        let mut host = ready("life", &place.root, &id, "-", 0);
+        let mut caller = ready("life", &place.root, &id, "-", 0);
         let moment = Duration::from_micros(random.below(longest.as_micros() as u64));
-        host.go();
+        caller.go();
         std::thread::sleep(moment);
-        host.running.kill();
+        caller.running.kill();
         hit += usize::from(runtime(place.root.to_str().unwrap()).ids().unwrap().contains(&id));
         delete_leaves_nothing(&place.root, &id);
     }
@@ -328,9 +328,9 @@ fn killed_starter() {
             let id = unique("crash");
             let fresh = runtime(place.root.to_str().unwrap());
             let container = Container::create(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
-            let mut host = ready("start", &place.root, &id, point, 1);
-            host.go();
-            assert!(host.killed());
+            let mut caller = ready("start", &place.root, &id, point, 1);
+            caller.go();
+            assert!(caller.killed());
             // init may have been started before its caller was killed; otherwise the next start succeeds.
             match container.start() {
                 Ok(()) => again += 1,
@@ -355,9 +355,9 @@ fn killed_deleter() {
         let fresh = runtime(place.root.to_str().unwrap());
         let container = Container::create(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
         container.start().unwrap();
-        let mut host = ready("delete", &place.root, &id, point, 1);
-        host.go();
-        assert!(host.killed(), "{point}");
+        let mut caller = ready("delete", &place.root, &id, point, 1);
+        caller.go();
+        assert!(caller.killed(), "{point}");
         drop(container);
         delete_leaves_nothing(&place.root, &id);
     }
@@ -373,10 +373,10 @@ fn killed_while_hooks_run() {
         let script = format!("echo here > {}; exec sleep 1000", told.display());
         config["hooks"] = json!({ kind: [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
         let id = unique("crash");
-        let mut host = ready_with("create", &place.root, &id, "-", 0, &config);
-        host.go();
+        let mut caller = ready_with("create", &place.root, &id, "-", 0, &config);
+        caller.go();
         assert_eq!(std::fs::read_to_string(&told).unwrap(), "here\n");
-        host.running.kill();
+        caller.running.kill();
         delete_leaves_nothing(&place.root, &id);
     }
 }
@@ -386,15 +386,15 @@ fn killed_pauser() {
     let id = unique("crash");
     let fresh = runtime(place.root.to_str().unwrap());
     let container = Container::run(&fresh, &id, &loaded(&config()), &quiet()).unwrap();
-    let mut host = ready("pause", &place.root, &id, "pause.frozen", 1);
-    host.go();
-    assert!(host.killed());
+    let mut caller = ready("pause", &place.root, &id, "pause.frozen", 1);
+    caller.go();
+    assert!(caller.killed());
     assert_eq!(container.status().unwrap(), Status::Paused);
     container.resume().unwrap();
     assert_eq!(container.status().unwrap(), Status::Running);
-    let mut host = ready("pause", &place.root, &id, "pause.frozen", 1);
-    host.go();
-    assert!(host.killed());
+    let mut caller = ready("pause", &place.root, &id, "pause.frozen", 1);
+    caller.go();
+    assert!(caller.killed());
     drop(container);
     delete_leaves_nothing(&place.root, &id);
 }

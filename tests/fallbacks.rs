@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 fn main() {
     runner::main(
         &[
-            ("mounts_without_mount_setattr", || with_host("mounts", &["ENOSYS", "EPERM"])),
-            ("mounts_of_a_user_namespace_without_mount_setattr", || with_host("user", &["ENOSYS", "EPERM"])),
-            ("a_recursive_attribute_without_mount_setattr_is_an_error", || with_host("recursive", &["ENOSYS"])),
-            ("a_status_that_was_taken_is_not_made_up", || with_host("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
-            ("a_status_that_nobody_kept_is_not_made_up", || with_host("ignored", &["ENOTTY", "EPERM"])),
-            ("a_status_is_left_for_every_handle_of_the_process", || with_host("shared", &["ENOTTY"])),
-            ("memory_files_without_mfd_exec", || with_host("memory", &["EINVAL"])),
-            ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_host("devices", &["EPERM"])),
-            ("a_host_with_room_for_one_more_process", narrow_host),
-            ("a_network_namespace_that_is_forbidden_is_named", || with_host("offline", &["EPERM"])),
-            ("cgroups_without_openat2", || with_host("openat2", &["ENOSYS", "EPERM"])),
+            ("mounts_without_mount_setattr", || with_caller("mounts", &["ENOSYS", "EPERM"])),
+            ("mounts_of_a_user_namespace_without_mount_setattr", || with_caller("user", &["ENOSYS", "EPERM"])),
+            ("a_recursive_attribute_without_mount_setattr_is_an_error", || with_caller("recursive", &["ENOSYS"])),
+            ("a_status_that_was_taken_is_not_made_up", || with_caller("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
+            ("a_status_that_nobody_kept_is_not_made_up", || with_caller("ignored", &["ENOTTY", "EPERM"])),
+            ("a_status_is_left_for_every_handle_of_the_process", || with_caller("shared", &["ENOTTY"])),
+            ("memory_files_without_mfd_exec", || with_caller("memory", &["EINVAL"])),
+            ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_caller("devices", &["EPERM"])),
+            ("a_caller_with_room_for_one_more_process", narrow_caller),
+            ("a_network_namespace_that_is_forbidden_is_named", || with_caller("offline", &["EPERM"])),
+            ("cgroups_without_openat2", || with_caller("openat2", &["ENOSYS", "EPERM"])),
         ],
         &[
             ("mounts", mounts),
@@ -43,12 +43,12 @@ fn main() {
     );
 }
 
-fn with_host(name: &str, errnos: &[&str]) {
+fn with_caller(name: &str, errnos: &[&str]) {
     rootfs();
     for errno in errnos {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
         let (root, id) = (dir.path().join("state"), unique(name));
-        print!("{}", runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id, errno])));
+        print!("{}", runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id, errno])));
         leftovers::no_orphan_stays();
         leftovers::nothing_stays(&id, &root);
     }
@@ -306,13 +306,13 @@ fn pids_tree() -> Option<&'static Path> {
     if v1.join("cgroup.procs").exists() { Some(v1) } else { on_v2.then_some(v2) }
 }
 
-fn narrow_host() {
+fn narrow_caller() {
     let Some(tree) = pids_tree() else { return println!("SKIPPED: no pids controller here") };
     let cgroup = tree.join(unique("berth-narrow"));
     std::fs::create_dir(&cgroup).unwrap();
     std::fs::write(cgroup.join("pids.max"), "2").unwrap();
-    with_host("narrow", &[cgroup.to_str().unwrap()]);
-    eventually("the host's cgroup is empty", || std::fs::remove_dir(&cgroup).is_ok());
+    with_caller("narrow", &[cgroup.to_str().unwrap()]);
+    eventually("the caller's cgroup is empty", || std::fs::remove_dir(&cgroup).is_ok());
 }
 
 /// With room for one more process only, the helper that creates the network namespace must exit before init is spawned.

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 fn main() {
     runner::main(
         &[
-            ("a_full_disk_refuses_creation_and_lets_delete", || with_host("full")),
-            ("a_read_only_state_root_is_said_to_be_one", || with_host("readonly")),
+            ("a_full_disk_refuses_creation_and_lets_delete", || with_caller("full")),
+            ("a_read_only_state_root_is_said_to_be_one", || with_caller("readonly")),
             ("a_damaged_record_does_not_keep_anybody_from_deleting", damaged_record),
             ("one_damaged_container_does_not_hide_the_others", damaged_neighbour),
             ("planted_symlinks_are_not_followed", planted),
@@ -25,9 +25,9 @@ fn main() {
             ("a_state_root_of_others_is_refused", wrong_permissions),
             ("a_waiting_init_holds_nothing_of_the_host", descriptors_of_init),
             ("the_image_cannot_be_overwritten_from_inside", overwrite),
-            ("cgroups_that_are_mounted_elsewhere_meanwhile_are_found", || with_host("remounted")),
-            ("what_is_mounted_over_the_hosts_proc_is_not_written", || with_host("overmounted")),
-            ("a_host_that_forbids_memory_files_is_told_what_is_missing", || with_host("noexec")),
+            ("cgroups_that_are_mounted_elsewhere_meanwhile_are_found", || with_caller("remounted")),
+            ("what_is_mounted_over_the_hosts_proc_is_not_written", || with_caller("overmounted")),
+            ("a_host_that_forbids_memory_files_is_told_what_is_missing", || with_caller("noexec")),
         ],
         &[
             ("full", full),
@@ -40,13 +40,13 @@ fn main() {
     );
 }
 
-fn with_host(name: &str) {
+fn with_caller(name: &str) {
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     let (root, id) = (dir.path().join("state"), unique(name));
     std::fs::create_dir(&root).unwrap();
     std::fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    print!("{}", runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id])));
+    print!("{}", runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id])));
     leftovers::no_orphan_stays();
     leftovers::nothing_stays(&id, &root);
 }
@@ -377,7 +377,7 @@ fn noexec(args: &[String]) {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID | nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
     // After unshare(CLONE_NEWPID) this process cannot create threads, so nobody can read a pipe: the child inherits
     // standard output.
-    assert!(runner::start(&mut runner::host("noexec-inside", &[&args[0], &args[1]])).end().success());
+    assert!(runner::start(&mut runner::caller("noexec-inside", &[&args[0], &args[1]])).end().success());
 }
 
 fn noexec_inside(args: &[String]) {

@@ -16,17 +16,17 @@ use serde_json::json;
 fn main() {
     runner::main(
         &[
-            ("a_host_with_threads_children_and_handlers_finds_all_as_it_was", || quiet_host("storm", "caught")),
-            ("a_host_that_ignores_sigchld", || quiet_host("storm", "ignored")),
-            ("a_host_with_all_signals_blocked", || quiet_host("storm", "blocked")),
-            ("a_host_without_standard_streams", || quiet_host("closed", "")),
-            ("a_host_with_few_descriptors_left", || quiet_host("few", "")),
-            ("a_host_whose_forked_children_stay", || quiet_host("forker", "")),
-            ("a_thread_may_end_as_soon_as_create_returns", || quiet_host("brief", "")),
-            ("what_was_executed_and_forgotten_is_reaped", || quiet_host("forgotten", "")),
-            ("containers_that_nobody_waits_for_are_reaped_by_later_creates", || quiet_host("unheard", "")),
-            ("what_makes_a_network_is_never_seen_by_the_host", || quiet_host("unseen", "")),
-            ("what_makes_id_mappings_does_not_stay", || quiet_host("mapped", "")),
+            ("a_caller_with_threads_children_and_handlers_stays_unchanged", || quiet_caller("storm", "caught")),
+            ("a_caller_that_ignores_sigchld", || quiet_caller("storm", "ignored")),
+            ("a_caller_with_all_signals_blocked", || quiet_caller("storm", "blocked")),
+            ("a_caller_without_standard_streams", || quiet_caller("closed", "")),
+            ("a_caller_with_few_descriptors_left", || quiet_caller("few", "")),
+            ("a_caller_whose_forked_children_stay", || quiet_caller("forker", "")),
+            ("a_thread_may_end_as_soon_as_create_returns", || quiet_caller("brief", "")),
+            ("executed_processes_without_a_handle_are_reaped", || quiet_caller("forgotten", "")),
+            ("containers_that_nobody_waits_for_are_reaped_by_later_creates", || quiet_caller("unheard", "")),
+            ("the_network_namespace_helper_is_invisible_to_the_caller", || quiet_caller("unseen", "")),
+            ("the_id_mapping_helper_does_not_stay", || quiet_caller("mapped", "")),
         ],
         &[
             ("storm", storm),
@@ -44,13 +44,13 @@ fn main() {
 }
 
 /// Runs a caller that must print nothing and leave nothing behind.
-fn quiet_host(name: &str, variant: &str) {
+fn quiet_caller(name: &str, variant: &str) {
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     let root = dir.path().join("state");
     let id = unique(name);
-    let text = runner::run(&mut runner::host(name, &[root.to_str().unwrap(), &id, variant]));
-    assert_eq!(text, "", "a host has printed");
+    let text = runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id, variant]));
+    assert_eq!(text, "", "a caller has printed");
     leftovers::no_orphan_stays();
     leftovers::nothing_stays(&id, &root);
 }
@@ -142,7 +142,7 @@ fn set_handler(handler: libc::sighandler_t) {
 
 /// Forks a child that executes this program as the caller "descriptors", which checks what it inherited.
 fn fork_and_look(program: &std::ffi::CString) -> i32 {
-    let argv = [program.as_ptr(), c"--host".as_ptr(), c"descriptors".as_ptr(), std::ptr::null()];
+    let argv = [program.as_ptr(), c"--caller".as_ptr(), c"descriptors".as_ptr(), std::ptr::null()];
     // SAFETY: the child makes one call.
     unsafe {
         match libc::fork() {

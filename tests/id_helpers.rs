@@ -32,7 +32,7 @@ fn in_a_host(name: &str) {
     rootfs();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     let id = unique(name);
-    runner::run(&mut runner::host(name, &[dir.path().to_str().unwrap(), &id]));
+    runner::run(&mut runner::caller(name, &[dir.path().to_str().unwrap(), &id]));
     leftovers::nothing_stays(&id, &dir.path().join("state"));
 }
 

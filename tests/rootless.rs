@@ -274,7 +274,7 @@ fn a_delegated_cgroup_is_used() {
 fn the_same_through_the_library() {
     let user = User::new();
     let mut command = user.command(&user.path("tests"));
-    command.args(["--host", "library"]).arg(user.path("home"));
+    command.args(["--caller", "library"]).arg(user.path("home"));
     runner::run(&mut command);
 }
 

@@ -14,10 +14,10 @@ use common::*;
 fn main() {
     runner::main(
         &[
-            ("a_life_makes_no_more_system_calls_than_it_did", || bounded("lives", 740, 80)),
-            ("an_exec_makes_no_more_system_calls_than_it_did", || bounded("execs", 320, 16)),
+            ("create_to_delete_makes_no_more_system_calls_than_before", || bounded("lives", 740, 80)),
+            ("an_exec_makes_no_more_system_calls_than_before", || bounded("execs", 320, 16)),
             ("statistics_cost_one_read_a_file", || bounded("statistics", 10, 6)),
-            ("pausing_and_resuming_makes_no_more_system_calls_than_it_did", || bounded("pauses", 160, 20)),
+            ("pausing_and_resuming_makes_no_more_system_calls_than_before", || bounded("pauses", 160, 20)),
         ],
         &[("lives", lives), ("execs", execs), ("statistics", statistics), ("pauses", pauses)],
     );
@@ -25,25 +25,25 @@ fn main() {
 
 /// Checks the number of system calls of one more round: at most `most`, plus `each` for every v1 hierarchy. Debug
 /// builds make more calls than release builds, because the standard library checks each descriptor before closing it.
-fn bounded(host: &str, most: usize, each: usize) {
+fn bounded(caller: &str, most: usize, each: usize) {
     let (few, many) = (2, 42);
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     // Waiting for a cgroup to become empty polls; take the minimum of several runs.
-    let least = |rounds| (0..3).map(|_| counted(host, rounds, dir.path())).min().unwrap();
+    let least = |rounds| (0..3).map(|_| counted(caller, rounds, dir.path())).min().unwrap();
     let calls = least(many).saturating_sub(least(few)) / (many - few);
     let v1 = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let hierarchies = v1.lines().filter(|line| line.contains(" - cgroup ")).count();
     let bound = most + each * hierarchies;
-    println!("{host}: {calls} system calls each, with {hierarchies} hierarchies of v1; the bound is {bound}");
-    assert!(calls > 0 && calls <= bound, "{host}: {calls} system calls, the bound is {bound}");
+    println!("{caller}: {calls} system calls each, with {hierarchies} hierarchies of v1; the bound is {bound}");
+    assert!(calls > 0 && calls <= bound, "{caller}: {calls} system calls, the bound is {bound}");
 }
 
 /// Counts the system calls of a caller and its containers with strace.
-fn counted(host: &str, rounds: usize, dir: &Path) -> usize {
-    let (summary, id) = (dir.join("summary"), unique(host));
+fn counted(caller: &str, rounds: usize, dir: &Path) -> usize {
+    let (summary, id) = (dir.join("summary"), unique(caller));
     let mut command = Command::new("strace");
     command.args(["-f", "-c", "-o"]).arg(&summary).arg(std::env::current_exe().unwrap());
-    command.args(["--host", host, dir.join("state").to_str().unwrap(), &id, &rounds.to_string()]);
+    command.args(["--caller", caller, dir.join("state").to_str().unwrap(), &id, &rounds.to_string()]);
     command.env("BERTH_TEST_ROOTFS", rootfs());
     runner::run(&mut command);
     leftovers::nothing_stays(&id, &dir.join("state"));
@@ -52,7 +52,7 @@ fn counted(host: &str, rounds: usize, dir: &Path) -> usize {
     total.split_whitespace().nth(3).and_then(|calls| calls.parse().ok()).expect("the number of calls")
 }
 
-fn host(args: &[String]) -> (Runtime, String, usize) {
+fn caller(args: &[String]) -> (Runtime, String, usize) {
     let runtime = Runtime::new(Settings { root: args[0].clone().into(), ..Settings::default() }).unwrap();
     (runtime, args[1].clone(), args[2].parse().unwrap())
 }
@@ -67,7 +67,7 @@ fn create(runtime: &Runtime, id: &str, program: &str) -> Container {
 }
 
 fn lives(args: &[String]) {
-    let (runtime, id, rounds) = host(args);
+    let (runtime, id, rounds) = caller(args);
     for round in 0..rounds {
         let container = create(&runtime, &format!("{id}-{round}"), "exit 0");
         container.start().unwrap();
@@ -77,7 +77,7 @@ fn lives(args: &[String]) {
 }
 
 fn in_a_container(args: &[String], mut work: impl FnMut(&Container)) {
-    let (runtime, id, rounds) = host(args);
+    let (runtime, id, rounds) = caller(args);
     let container = create(&runtime, &id, "sleep 100000");
     container.start().unwrap();
     (0..rounds).for_each(|_| work(&container));

@@ -39,7 +39,7 @@ static host start(char **argv, const char *megabytes) {
     int order[2], answer[2];
     host made = {0};
     posix_spawn_file_actions_t actions;
-    char *child[] = {argv[0], "--host", argv[2], argv[3], (char *)megabytes, NULL};
+    char *child[] = {argv[0], "--caller", argv[2], argv[3], (char *)megabytes, NULL};
     if (pipe2(order, O_CLOEXEC) < 0 || pipe2(answer, O_CLOEXEC) < 0)
         die("pipe");
     posix_spawn_file_actions_init(&actions);
@@ -59,7 +59,7 @@ static host start(char **argv, const char *megabytes) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 5 && strcmp(argv[1], "--host") == 0)
+    if (argc == 5 && strcmp(argv[1], "--caller") == 0)
         return serve(argv[2], argv[3], strtoul(argv[4], NULL, 10));
     if (argc < 5)
         return 2;

@@ -6,14 +6,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 pub type Test = (&'static str, fn());
-pub type Host = (&'static str, fn(&[String]));
+pub type Caller = (&'static str, fn(&[String]));
 
 /// Runs the caller that the arguments name, or else the tests that match the filters in the arguments.
-pub fn main(tests: &[Test], hosts: &[Host]) {
+pub fn main(tests: &[Test], callers: &[Caller]) {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let Some("--host") = args.first().map(String::as_str) {
-        let host = hosts.iter().find(|host| Some(host.0) == args.get(1).map(String::as_str)).expect("a host's name");
-        return (host.1)(&args[2..]);
+    if let Some("--caller") = args.first().map(String::as_str) {
+        let caller =
+            callers.iter().find(|caller| Some(caller.0) == args.get(1).map(String::as_str)).expect("a caller's name");
+        return (caller.1)(&args[2..]);
     }
     if args.iter().any(|arg| arg == "--list") {
         tests.iter().for_each(|test| println!("{}: test", test.0));
@@ -62,9 +63,9 @@ fn reaper(args: &[String]) -> i32 {
 /// A running caller process. Killed and reaped on drop.
 pub struct Running(pub Child);
 
-pub fn host(name: &str, args: &[&str]) -> Command {
+pub fn caller(name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("--host").arg(name).args(args);
+    command.arg("--caller").arg(name).args(args);
     command
 }
 
@@ -79,7 +80,7 @@ impl Running {
         loop {
             match self.0.try_wait().unwrap() {
                 Some(status) => return status,
-                None if Instant::now() > deadline => panic!("the host process hangs: {}", stacks(self.0.id())),
+                None if Instant::now() > deadline => panic!("the caller process hangs: {}", stacks(self.0.id())),
                 None => std::thread::sleep(Duration::from_millis(2)),
             }
         }

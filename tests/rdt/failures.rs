@@ -123,7 +123,7 @@ pub fn delete(args: &[String]) {
 
 fn die(name: &str, args: &[&str]) {
     use std::os::unix::process::ExitStatusExt;
-    let status = runner::start(&mut runner::host(name, args)).end();
+    let status = runner::start(&mut runner::caller(name, args)).end();
     assert_eq!(status.signal(), Some(libc::SIGKILL), "{args:?}");
 }
 
