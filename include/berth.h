@@ -86,6 +86,13 @@
 #define BERTH_RUNTIME_ROOTLESS_AUTO 16
 
 /**
+ * For berth_runtime_options.flags: return the devices of `linux.netDevices` to the host when their container is deleted,
+ * with the addresses and the state that they had. Without it they stay in the network namespace, as the specification
+ * wants; when a namespace ends the kernel destroys a virtual device and renames others.
+ */
+#define BERTH_RUNTIME_RETURN_DEVICES 32
+
+/**
  * For berth_process_options.flags, at create: the container's processes keep the session keyring (keyrings(7)) of the
  * process that starts them, instead of a new one.
  */

@@ -37,6 +37,9 @@ pub struct Settings {
     pub rootless: Rootless,
     /// How containers that are created get their root filesystems.
     pub root_options: RootOptions,
+    /// Whether the devices of `linux.netDevices` return to the host when their container is deleted, although the
+    /// specification leaves them in the network namespace, where the kernel destroys a virtual one.
+    pub return_devices: bool,
     /// CRIU's program. None: the `criu` in the usual directories of the host.
     pub criu: Option<PathBuf>,
 }
@@ -52,6 +55,7 @@ impl Default for Settings {
             cgroup_manager: Manager::Files,
             rootless: Rootless::No,
             root_options: RootOptions::default(),
+            return_devices: false,
             criu: None,
         }
     }

@@ -319,6 +319,8 @@ struct RuntimeOptions {
     bool rootless = false;
     /** As rootless if the caller is not root, or is root in a user namespace: BERTH_RUNTIME_ROOTLESS_AUTO. */
     bool rootless_auto = false;
+    /** Return devices of linux.netDevices to the host at delete: BERTH_RUNTIME_RETURN_DEVICES. */
+    bool return_devices = false;
     /** CRIU program. Empty: the one in the usual directories of the host. */
     std::string criu;
 };
@@ -930,6 +932,7 @@ public:
         if (options.idmapped_root) raw.flags |= BERTH_RUNTIME_IDMAPPED_ROOT;
         if (options.rootless) raw.flags |= BERTH_RUNTIME_ROOTLESS;
         if (options.rootless_auto) raw.flags |= BERTH_RUNTIME_ROOTLESS_AUTO;
+        if (options.return_devices) raw.flags |= BERTH_RUNTIME_RETURN_DEVICES;
         return detail::ask<berth_runtime *>([](berth_runtime *made) { return Runtime(made); }, berth_runtime_new, &raw);
     }
 

@@ -47,6 +47,9 @@ type RuntimeOptions struct {
 	Rootless bool
 	// RootlessAuto is Rootless if the caller is not root, or is root in a user namespace; see BERTH_RUNTIME_ROOTLESS_AUTO.
 	RootlessAuto bool
+	// ReturnDevices returns the devices of linux.netDevices to the host when their container is deleted; see
+	// BERTH_RUNTIME_RETURN_DEVICES.
+	ReturnDevices bool
 }
 
 // Stream is a standard stream of a process; the zero value is Inherit.
@@ -134,6 +137,7 @@ func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_o
 		C.BERTH_RUNTIME_IDMAPPED_ROOT:       options.IDMappedRoot,
 		C.BERTH_RUNTIME_ROOTLESS:            options.Rootless,
 		C.BERTH_RUNTIME_ROOTLESS_AUTO:       options.RootlessAuto,
+		C.BERTH_RUNTIME_RETURN_DEVICES:      options.ReturnDevices,
 	})
 	return raw, nil
 }

@@ -88,6 +88,11 @@ pub const BERTH_RUNTIME_ROOTLESS: u32 = 8;
 /// other than the initial one, when the first container is created.
 pub const BERTH_RUNTIME_ROOTLESS_AUTO: u32 = 16;
 
+/// For berth_runtime_options.flags: return the devices of `linux.netDevices` to the host when their container is deleted,
+/// with the addresses and the state that they had. Without it they stay in the network namespace, as the specification
+/// wants; when a namespace ends the kernel destroys a virtual device and renames others.
+pub const BERTH_RUNTIME_RETURN_DEVICES: u32 = 32;
+
 // SAFETY: repr(C), begins with its size, a pointer and numbers without padding.
 unsafe impl Grows for berth_runtime_options {
     const NAME: &'static str = "berth_runtime_options";
@@ -113,7 +118,8 @@ unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
             | BERTH_RUNTIME_NO_PIVOT
             | BERTH_RUNTIME_IDMAPPED_ROOT
             | BERTH_RUNTIME_ROOTLESS
-            | BERTH_RUNTIME_ROOTLESS_AUTO,
+            | BERTH_RUNTIME_ROOTLESS_AUTO
+            | BERTH_RUNTIME_RETURN_DEVICES,
     )?;
     let timeout = |given: i64, default: Duration, name: &str| match u64::try_from(given) {
         Ok(0) => Ok(default),
@@ -135,6 +141,7 @@ unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
             _ if flags & BERTH_RUNTIME_ROOTLESS_AUTO != 0 => Rootless::Auto,
             _ => Rootless::No,
         },
+        return_devices: flags & BERTH_RUNTIME_RETURN_DEVICES != 0,
         root_options: RootOptions {
             id_mapped: flags & BERTH_RUNTIME_IDMAPPED_ROOT != 0,
             no_pivot: flags & BERTH_RUNTIME_NO_PIVOT != 0,

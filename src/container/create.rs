@@ -140,7 +140,7 @@ impl Container {
         Prepared { rootfs, joined, mut network }: Prepared,
         made: &mut Made,
     ) -> Result<()> {
-        let mut record = self.first_record(config, options, &joined, rootfs)?;
+        let mut record = self.first_record(config, options, &joined, rootfs, false)?;
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         self.refuse_shared_cgroup(&record)?;
@@ -191,6 +191,7 @@ impl Container {
         options: &ProcessOptions,
         joined: &[File],
         rootfs: PathBuf,
+        restoring: bool,
     ) -> Result<Record> {
         let rootless = self.runtime.is_rootless()?;
         let inputs = PlanInputs::decide(&self.runtime.settings, rootless, &self.id, config, rootfs, options)?;
@@ -210,7 +211,7 @@ impl Container {
             namespaces: namespaces.new_flags | joined,
             external_descriptors: Vec::new(),
             checkpoint: None,
-            network: network::plan(config, network, self.runtime.setup_deadline())?,
+            network: network::plan(config, network, restoring, self.runtime.setup_deadline())?,
         })
     }
 
@@ -377,6 +378,7 @@ impl Container {
             _ => true,
         };
         self.directory.commit()?;
+        self.leave_devices(record)?;
         fault::point("create.committed");
         init.go()?;
         let Spawned { child, terminal: master } = init.finish();

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use serde_json::{Map, Value, json};
 
-use super::Container;
+use super::{Container, Record};
 use crate::error::{Code, Error, Result};
 use crate::network::{self, Counters, Interface, Journal, PairRecord, Pin};
 use crate::spawn;
@@ -24,6 +24,12 @@ pub struct VethNames {
 impl Container {
     pub(super) fn network_pin(&self) -> Pin {
         Pin::new(self.directory.network_namespace())
+    }
+
+    /// Once the container is there its devices share the fate of its network namespace, as the specification has it.
+    pub(super) fn leave_devices(&self, record: &Record) -> Result<()> {
+        let has_devices = record.network.as_ref().is_some_and(|journal| !journal.devices.is_empty());
+        if has_devices && !self.runtime.settings.return_devices { self.network_pin().release() } else { Ok(()) }
     }
 
     fn journal(&self) -> Result<Journal> {

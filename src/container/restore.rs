@@ -45,7 +45,7 @@ impl Container {
     /// when its namespaces are there; no others do, since nothing is created or started.
     pub fn restore(runtime: &Runtime, id: &str, config: &Config, options: &RestoreOptions) -> Result<Container> {
         check_id(id)?;
-        config.validate()?;
+        config.validate_restored()?;
         let namespaces = Namespaces::of(config.spec());
         criu::check_namespaces(&namespaces)?;
         options.check_labels()?;
@@ -158,7 +158,7 @@ const LOG: &str = "restore.log";
 impl Work<'_> {
     fn run(&mut self, program: &std::path::Path, rootfs: PathBuf) -> Result<()> {
         let container = self.container;
-        let mut record = container.first_record(self.config, &ProcessOptions::default(), self.joined, rootfs)?;
+        let mut record = container.first_record(self.config, &ProcessOptions::default(), self.joined, rootfs, true)?;
         container.directory.write_config(self.config.json())?;
         container.directory.write(&record)?;
         container.refuse_shared_cgroup(&record)?;
@@ -459,6 +459,7 @@ impl Work<'_> {
             .with_terminal(master);
         children::keep(container.directory.path(), process.end());
         container.directory.write(&record)?;
+        container.leave_devices(&record)?;
         fault::point("restore.committed");
         *container.lock_init() = Some(process);
         Ok(())

@@ -26,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::spec::namespaces::Namespaces;
 use crate::spec::networks::{Networks, Out, Prefix};
+use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, net_devices};
 use address::Route;
 pub use counters::{Interface, of_host};
@@ -46,13 +48,18 @@ pub(crate) struct Journal {
 }
 
 /// Asks the host for what a configuration names: bridges, free names, devices. Changes nothing.
-pub(crate) fn check(config: &Config) -> Result<()> {
+/// `restoring`: devices that a dumped container has left in a joined namespace are not on the host.
+pub(crate) fn check(config: &Config, restoring: bool) -> Result<()> {
     let devices = net_devices::list(config.spec());
     if config.networks().veths.is_empty() && devices.is_empty() {
         return Ok(());
     }
     let mut host = Socket::host()?;
     config.networks().veths.iter().try_for_each(|veth| veth::check(&mut host, veth))?;
+    let joined = Namespaces::of(config.spec()).is_joined(LinuxNamespaceType::Network);
+    if restoring && joined {
+        return Ok(());
+    }
     devices.iter().try_for_each(|device| device::look(&mut host, device).map(drop))
 }
 
@@ -63,17 +70,33 @@ pub(crate) fn plan_needed(config: &Config) -> bool {
 
 /// Chooses all names, and looks at what will be moved. `joined` is the network namespace, if it exists already. None if
 /// there is nothing to do.
-pub(crate) fn plan(config: &Config, joined: Option<&File>, deadline: Deadline) -> Result<Option<Journal>> {
+///
+/// `restoring`: a device that a dumped container has left in a joined namespace stays as it is there.
+pub(crate) fn plan(
+    config: &Config,
+    joined: Option<&File>,
+    restoring: bool,
+    deadline: Deadline,
+) -> Result<Option<Journal>> {
     if !plan_needed(config) {
         return Ok(None);
     }
-    let (networks, devices) = (config.networks(), net_devices::list(config.spec()));
+    let (networks, mut devices) = (config.networks(), net_devices::list(config.spec()));
     let taken = match joined {
         Some(joined) => names(&mut namespace::socket(joined.as_fd(), deadline)?)?,
         None => Vec::new(),
     };
     let reserved: Vec<String> = networks.veths.iter().filter_map(|veth| veth.name.clone()).collect();
     let mut host = Socket::host()?;
+    if restoring {
+        let mut moved = Vec::new();
+        for device in devices {
+            if !taken.contains(&device.name) || link::find_link(&mut host, &device.host_name)?.is_some() {
+                moved.push(device);
+            }
+        }
+        devices = moved;
+    }
     let devices = device::plan(&mut host, &devices, &taken, &reserved)?;
     let pairs = veth::plan(&mut host, &networks.veths, &devices, &taken)?;
     Ok(Some(Journal { pairs, devices }))
@@ -230,11 +253,12 @@ pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline
     Ok(())
 }
 
+/// As long as the namespace is pinned: until the container is created, and if the runtime was asked for it, until it is
+/// deleted. Otherwise they stay in the namespace.
 fn return_devices(devices: &[DeviceRecord], pin: &Pin, deadline: Deadline) -> Result<()> {
+    let Some(namespace) = pin.open()? else { return Ok(()) };
     let mut host = Socket::host()?;
-    if let Some(namespace) = pin.open()? {
-        let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
-        devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
-    }
+    let mut inside = namespace::socket(namespace.as_fd(), deadline)?;
+    devices.iter().try_for_each(|record| device::move_back(&mut host, &mut inside, record))?;
     devices.iter().try_for_each(|record| device::restore(&mut host, record))
 }

@@ -16,7 +16,7 @@ use super::{Config, hooks, paths, shape, sysctl};
 use crate::error::{Error, Result, reason};
 use crate::security::{labels, seccomp};
 
-pub(super) fn check(config: &Config) -> Result<()> {
+pub(super) fn check(config: &Config, restoring: bool) -> Result<()> {
     check_rootfs(config.rootfs())?;
     for joined in Namespaces::of(config.spec()).joined {
         let namespace = check_namespace(&joined)?;
@@ -36,7 +36,7 @@ pub(super) fn check(config: &Config) -> Result<()> {
         labels::check_host(process, "process.")?;
     }
     labels::check_host_mounts(config.spec())?;
-    crate::network::check(config)?;
+    crate::network::check(config, restoring)?;
     crate::rdt::check(config.spec())?;
     check_bind_sources(config)
 }

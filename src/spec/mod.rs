@@ -141,7 +141,12 @@ impl Config {
 
     /// Asks the host for everything the document names. Changes nothing.
     pub fn validate(&self) -> Result<()> {
-        host::check(self)
+        host::check(self, false)
+    }
+
+    /// As [`Config::validate`], for a restore: a dumped container may have left its devices in a joined namespace.
+    pub(crate) fn validate_restored(&self) -> Result<()> {
+        host::check(self, true)
     }
 
     /// The configuration to begin with, as `runc spec` writes it: a shell on a terminal in new

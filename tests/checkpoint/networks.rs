@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use berth::criu::{CheckpointOptions, RestoreOptions, VethPair};
-use berth::{Container, Force};
+use berth::{Container, Force, Runtime, Settings};
 use serde_json::{Value, json};
 
 use crate::common::*;
@@ -259,25 +259,33 @@ fn joined_namespaces_are_joined_again() {
     end(keeper);
 }
 
-/// The images have nothing of a joined namespace, and the device went back to the host with the dumped container.
+/// The images have nothing of a joined namespace. The device stays in there, or is moved in again if it returned.
 #[test]
 fn a_device_comes_back_into_a_joined_namespace() {
     own_network();
-    ip("link add berthdev type veth peer name berthpeer");
-    let host = host();
+    let mut host = host();
     let data = host.data();
-    let keeper = host.run(&sleeper(), &quiet()).unwrap();
-    let mut config = crate::support::counter(&data);
-    join_namespace(&mut config, "network", proc_of(&keeper, "ns/net").to_str().unwrap());
-    config["linux"]["netDevices"] = json!({ "berthdev": { "name": "eth5" } });
-    let there = || exec_shell(&keeper, "cat /proc/net/dev").contains("eth5:");
-    host.dumped(&config, &data, &into(&host.images("images")));
-    assert!(!there());
-    let restored = host.restored(&config, &host.images("images"));
-    counts_on(&data);
-    assert!(there());
-    end(restored);
-    assert!(!there());
-    end(keeper);
-    assert_eq!(links(), ["berthdev", "berthpeer", "lo"]);
+    for return_devices in [false, true] {
+        ip("link add berthdev type veth peer name berthpeer");
+        let settings = Settings { root: host.path("state"), criu: Some(criu()), return_devices, ..Settings::default() };
+        host.runtime = Runtime::new(settings).unwrap();
+        let keeper = host.run(&sleeper(), &quiet()).unwrap();
+        let mut config = crate::support::counter(&data);
+        join_namespace(&mut config, "network", proc_of(&keeper, "ns/net").to_str().unwrap());
+        config["linux"]["netDevices"] = json!({ "berthdev": { "name": "eth5" } });
+        let there = || exec_shell(&keeper, "cat /proc/net/dev").contains("eth5:");
+        let images = host.images(&format!("images-{return_devices}"));
+        host.dumped(&config, &data, &into(&images));
+        assert_eq!(there(), !return_devices);
+        let restored = host.restored(&config, &images);
+        counts_on(&data);
+        assert!(there());
+        end(restored);
+        assert_eq!(there(), !return_devices);
+        end(keeper);
+        if return_devices {
+            ip("link delete berthdev");
+        }
+        eventually("the device is gone with its namespace", || links() == ["lo"]);
+    }
 }

@@ -20,7 +20,7 @@ const ID: &str = "victim";
 #[test]
 fn the_victim() {
     let (Some(root), Some(point)) = (std::env::var_os(ROOT), std::env::var(POINT).ok()) else { return };
-    let runtime = Runtime::new(Settings { root: root.into(), ..Settings::default() }).unwrap();
+    let runtime = Runtime::new(Settings { root: root.into(), return_devices: true, ..Settings::default() }).unwrap();
     fault::arm(&point, 1);
     let mut config = sleeper();
     config["linux"]["netDevices"] = json!({ "berthdev": { "name": "net0" } });

@@ -19,6 +19,11 @@ fn with_device() {
     ip("link set berthpeer up");
 }
 
+/// A host whose devices return.
+fn returning() -> Host {
+    Host::with(|settings| settings.return_devices = true)
+}
+
 fn addresses() -> Value {
     let mut found = ip_json("addr show berthdev")[0]["addr_info"].clone();
     let list = found.as_array_mut().unwrap();
@@ -49,7 +54,7 @@ fn check_returned(host: &Host, before: &Value, links_before: &[String]) {
 fn a_device_is_moved_in_and_back() {
     with_device();
     let before = (addresses(), links());
-    let host = Host::new();
+    let host = returning();
     let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
     assert_eq!(links(), ["berthpeer", "lo"]);
     let inside = exec_shell(&container, "ip addr show net0");
@@ -72,7 +77,7 @@ fn only_addresses_of_global_scope_go_with_it() {
     ip("addr add 10.8.0.1/32 scope host dev berthdev");
     let local = || ip("addr show berthdev").matches("scope ").count();
     let before = local();
-    let host = Host::new();
+    let host = returning();
     let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
     let inside = exec_shell(&container, "ip addr show net0");
     assert!(inside.contains("inet 10.5.0.1/24"), "{inside}");
@@ -88,7 +93,7 @@ fn only_addresses_of_global_scope_go_with_it() {
 fn it_comes_back_from_a_container_that_ended_by_itself() {
     with_device();
     let before = (addresses(), links());
-    let host = Host::new();
+    let host = returning();
     let container = host.run(&moving("exit 0"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     // A veth would be destroyed with the namespace; it is kept until the container is deleted.
@@ -101,7 +106,7 @@ fn it_comes_back_from_a_container_that_ended_by_itself() {
 fn it_comes_back_whatever_the_container_did_to_it() {
     with_device();
     let before = (addresses(), links());
-    let host = Host::new();
+    let host = returning();
     let script = "ip addr flush dev net0; ip link set net0 down; \
         ip link set net0 name other address 02:00:00:00:00:99; ip link add net0 type bridge; exec sleep 1000";
     let mac = || ip_json("link show berthdev")[0]["address"].clone();
@@ -117,7 +122,7 @@ fn it_comes_back_whatever_the_container_did_to_it() {
 #[test]
 fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
     with_device();
-    let host = Host::new();
+    let host = returning();
     let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
     ip("link add berthdev type bridge");
     container.delete(Force::Kill).unwrap();
@@ -133,7 +138,7 @@ fn a_name_may_leave_the_number_open() {
     with_device();
     ip("link add berthmore type veth peer name berthrest");
     let before = links();
-    let host = Host::new();
+    let host = returning();
     let mut config = network_shell("sleep 1000");
     config["linux"]["netDevices"] = json!({ "berthdev": { "name": "net%d" }, "berthpeer": { "name": "net%d" } });
     let with_veth = host.config(&config).with_networks(r#"{"networks": [{"type": "veth", "name": "net0"}]}"#).unwrap();
@@ -156,7 +161,7 @@ fn a_name_may_leave_the_number_open() {
 fn a_joined_namespace_gives_it_back_too() {
     with_device();
     let before = (addresses(), links());
-    let host = Host::new();
+    let host = returning();
     let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let mut config = moving("sleep 1000");
     join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
@@ -174,7 +179,7 @@ fn a_joined_namespace_gives_it_back_too() {
 fn a_user_namespace_gets_it_and_loses_it() {
     with_device();
     let before = (addresses(), links());
-    let host = Host::new();
+    let host = returning();
     let mut config = moving("sleep 1000");
     with_user_namespace(&mut config);
     let container = host.run(&config, &quiet()).unwrap();
@@ -187,7 +192,7 @@ fn a_user_namespace_gets_it_and_loses_it() {
 #[test]
 fn a_damaged_record_does_not_keep_the_namespace() {
     with_device();
-    let host = Host::new();
+    let host = returning();
     let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
     let state = host.path("state").join(container.id());
     std::fs::write(state.join("state.json"), "{").unwrap();
@@ -195,4 +200,20 @@ fn a_damaged_record_does_not_keep_the_namespace() {
     assert!(!state.exists());
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(host.dir.path().to_str().unwrap()), "{mounts}");
+}
+
+/// The specification: the runtime does not move it out of the namespace. One that lives on keeps it.
+#[test]
+fn a_device_stays_in_a_namespace_that_lives_on() {
+    with_device();
+    let host = Host::new();
+    let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let mut config = moving("sleep 1000");
+    join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\nnet0\n");
+    assert!(exec_shell(&first, "ip addr show net0").contains("inet 10.5.0.1/24"));
+    first.delete(Force::Kill).unwrap();
+    // The last process is gone, and the kernel destroys a virtual device with its namespace.
+    eventually("both ends are gone", || links() == ["lo"]);
 }

@@ -49,6 +49,7 @@ class RuntimeHandle(Handle):
         idmapped_root: bool = False,
         rootless: bool = False,
         rootless_auto: bool = False,
+        return_devices: bool = False,
         criu: Optional[StrPath] = None,
     ) -> None:
         """Opens a runtime. Creates the state root if it is missing and changes nothing else; existing containers can be
@@ -75,6 +76,8 @@ class RuntimeHandle(Handle):
             be made.
         :param rootless_auto: the same if the caller, when the first container is created, is not root, or is the root of a
             user namespace.
+        :param return_devices: the devices of `linux.netDevices` return to the host when their container is deleted, instead
+            of staying in the network namespace.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :raises System: with EACCES, the state root belongs to another user or others may write to it.
         """
@@ -93,6 +96,7 @@ class RuntimeHandle(Handle):
             | (raw.BERTH_RUNTIME_IDMAPPED_ROOT if idmapped_root else 0)
             | (raw.BERTH_RUNTIME_ROOTLESS if rootless else 0)
             | (raw.BERTH_RUNTIME_ROOTLESS_AUTO if rootless_auto else 0)
+            | (raw.BERTH_RUNTIME_RETURN_DEVICES if return_devices else 0)
         )
         options.criu = _arguments.optional_path(criu, "criu")
         runtime = POINTER(raw.berth_runtime)()

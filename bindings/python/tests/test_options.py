@@ -136,14 +136,16 @@ class Runtimes(WithContainers):
                 {"idmapped_root": True},
                 {"rootless": True},
                 {"rootless_auto": True},
+                {"return_devices": True},
             ):
                 berth.Runtime(self.world.state_root, **options).close()
         times = [passed[0][f"{name}_timeout_ms"] for name in ("setup", "lock", "hook", "cgroup")]
         self.assertEqual(times, [1000, 2500, 1, 4000])
         flags = [0, raw.BERTH_RUNTIME_SYSTEMD_ANNOTATIONS, raw.BERTH_RUNTIME_NO_PIVOT]
         flags += [raw.BERTH_RUNTIME_IDMAPPED_ROOT, raw.BERTH_RUNTIME_ROOTLESS, raw.BERTH_RUNTIME_ROOTLESS_AUTO]
+        flags += [raw.BERTH_RUNTIME_RETURN_DEVICES]
         self.assertEqual([one["flags"] for one in passed], flags)
-        self.assertEqual([one["cgroup_manager"] for one in passed], [0, 1, 0, 0, 0, 0])
+        self.assertEqual([one["cgroup_manager"] for one in passed], [0, 1, 0, 0, 0, 0, 0])
         self.assertEqual({one["state_root"].decode() for one in passed}, {self.world.state_root})
 
     def test_containers_without_cgroups_have_no_statistics(self):
