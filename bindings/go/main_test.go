@@ -12,7 +12,7 @@ import (
 	"berth"
 )
 
-// For everything that takes milliseconds on an idle machine.
+// A timeout for calls that take milliseconds on an idle machine.
 const longTime = 2 * time.Minute
 
 var (

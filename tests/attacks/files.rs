@@ -1,4 +1,4 @@
-//! What an image, a volume or a configuration says, and where it leads to.
+//! Attacks through files: paths in images, volumes and configurations that lead elsewhere.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ fn in_vm() -> bool {
     std::env::var_os("BERTH_VM").is_some()
 }
 
-/// Everything below a directory of the host: names, kinds, contents, modes.
+/// Lists everything below a directory of the host: names, types, contents, modes.
 fn snapshot(top: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![top.to_owned()];
@@ -32,7 +32,8 @@ fn snapshot(top: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// A directory outside that traps lead to: whatever happens, it stays as it is and nothing is mounted there.
+/// A directory outside the root filesystem to which the traps lead. It must stay unchanged, and nothing may be mounted
+/// on it.
 struct Outside {
     path: PathBuf,
     before: BTreeMap<PathBuf, String>,
@@ -57,7 +58,7 @@ impl Outside {
     }
 }
 
-/// What the runtime touches beneath a root filesystem, with what it does there.
+/// The paths that the runtime opens, creates or mounts on below a root filesystem.
 const TOUCHED: [&str; 14] = [
     "dev",
     "dev/console",
@@ -75,7 +76,7 @@ const TOUCHED: [&str; 14] = [
     "work",
 ];
 
-/// CVE-2015-1335, 2015-3629, 2019-18837, 2025-24965 and their kin.
+/// CVE-2015-1335, CVE-2015-3629, CVE-2019-18837, CVE-2025-24965 and similar attacks.
 #[test]
 fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
     let host = Host::new();
@@ -120,7 +121,7 @@ fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
                 std::fs::create_dir_all(image.join(path).parent().unwrap()).unwrap();
                 symlink(target, image.join(path)).unwrap();
                 let config = Config::from_json(&config.to_string(), Some(&image)).unwrap();
-                // Refused or run, both is good.
+                // It may be refused or run.
                 if let Ok(container) = Container::run(&host.runtime, &unique("link"), &config, &quiet()) {
                     container.delete(Force::Kill).unwrap();
                 }
@@ -141,7 +142,7 @@ fn exchange(a: &Path, b: &Path) {
     unsafe { libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, a.as_ptr(), libc::AT_FDCWD, b.as_ptr(), 2) };
 }
 
-/// Ends the swapping also where the test fails.
+/// Stops the swapping thread even if the test fails.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -150,7 +151,8 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// CVE-2021-30465, CVE-2025-31133: another container with the same volume puts a symlink where a mount is about to go.
+/// CVE-2021-30465, CVE-2025-31133: another container with the same volume replaces a mount point by a symlink just
+/// before the mount.
 #[test]
 fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside() {
     let host = Host::new();
@@ -246,7 +248,7 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
     println!("{mounted} mounted, {refused} refused");
 }
 
-/// CVE-2019-19921, CVE-2025-52881: what the runtime writes below /proc must not land in the image's idea of it, nor in
+/// CVE-2019-19921, CVE-2025-52881: writes of the runtime to /proc must go neither to a fake /proc of the image nor to
 /// another file of the real one.
 #[test]
 fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
@@ -284,7 +286,7 @@ fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
     }
 }
 
-/// CVE-2015-3630 and its kin: files of /proc that speak for the whole host.
+/// CVE-2015-3630 and similar attacks: files of /proc that affect the whole host.
 #[test]
 fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
     let script =
@@ -294,12 +296,13 @@ fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
     let mut config = shell(script);
     set_capabilities(&mut config, &["CAP_CHOWN", "CAP_FOWNER", "CAP_NET_ADMIN"]);
     let text = host.stdout_of(&config);
-    // Of the container's own network namespace; and triggers of pressure, which are what a process may ask to be told.
+    // These files belong to the container's own network namespace, or are pressure triggers, which a process may
+    // create.
     let others = text.lines().filter(|path| !path.starts_with("/proc/net/") && !path.starts_with("/proc/pressure/"));
     assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
-/// GHSA-m8cg-xc2p-r3fc (CVE-2023-25809): without a cgroup namespace the mount shows the host's cgroups.
+/// GHSA-m8cg-xc2p-r3fc (CVE-2023-25809): without a cgroup namespace the cgroup mount shows the host's cgroups.
 #[test]
 fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written() {
     let host = Host::new();
@@ -309,7 +312,7 @@ fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written(
              mkdir /sys/fs/cgroup/mine 2>/dev/null && echo made; true",
         );
         with_user_namespace(&mut config);
-        // Who owns the files on the host, as the caller of a rootless runtime does.
+        // A caller that owns the files on the host, like the user of a rootless runtime.
         for map in ["uidMappings", "gidMappings"] {
             config["linux"][map][0]["hostID"] = json!(0);
         }
@@ -323,7 +326,7 @@ fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written(
     }
 }
 
-/// CVE-2021-43784: lengths that do not fit.
+/// CVE-2021-43784: lengths that overflow.
 #[test]
 fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
     let host = Host::new();
@@ -340,7 +343,7 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
     let maps = |count: u32| {
         (0..count).map(|n| json!({ "containerID": 2 * n, "hostID": 100_000 + 2 * n, "size": 1 })).collect::<Vec<_>>()
     };
-    // The kernel takes 340 lines and less than a page; 3000 are more than 50 KB.
+    // The kernel accepts up to 340 lines and less than a page; 3000 lines are more than 50 KB.
     for (count, good) in [(200, true), (340, false), (341, false), (3000, false)] {
         let mut config = shell("cat /proc/self/uid_map | wc -l");
         with_namespace(&mut config, "user");
@@ -369,14 +372,14 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-/// CVE-2026-84042: annotations are anybody's words, and change nothing.
+/// CVE-2026-84042: annotations are untrusted and must change nothing.
 #[test]
 fn annotations_change_nothing_whatever_they_say() {
     let host = Host::new();
     let plain = explain(&host.config(&shell("true"))).unwrap();
     let mut seed = 0x9e37_79b9_7f4a_7c15u64;
     let mut random = |below: u64| {
-        // xorshift
+        // A random number generator (xorshift).
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
@@ -402,7 +405,7 @@ fn annotations_change_nothing_whatever_they_say() {
     ];
     let values =
         ["true", "1", "", "/etc/passwd", "../../..", "{\"a\":1}", "unconfined", "krun", "\u{1b}[31m", "\u{202e}x", "0"];
-    // As the processes have it, and not only the plan.
+    // Checks the attributes of the processes, not only the plan.
     let script = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status; cat /proc/self/limits
         cut -d' ' -f5,6 /proc/self/mountinfo; cat /proc/self/attr/current 2>/dev/null; env; id; true";
     let seen = |annotations: Value| {

@@ -1,4 +1,5 @@
-//! Images, volumes, neighbours and processes that attack (docs/security.md has the classes and what closes them).
+//! Attacks by images, volumes, other containers and processes. docs/security.md lists the classes of attacks and the
+//! defences.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What a process has, and what it can do to others.
+//! Attacks by processes: capabilities, descriptors and terminals.
 
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::common::*;
 
-/// The sets of a process as execve(2) leaves them, for root and for a user, in run and in exec.
+/// Checks the capability sets after execve(2), for root and for another user, with run and exec.
 #[test]
 fn the_five_sets_are_exact_in_run_and_exec() {
     let host = Host::new();
@@ -41,13 +41,13 @@ fn the_five_sets_are_exact_in_run_and_exec() {
         if uid != 0 {
             assert_eq!(run[4], expected[4]);
         }
-        // CVE-2022-24769: nothing is inheritable unless it is asked for.
+        // CVE-2022-24769: the inheritable set is empty unless the configuration sets it.
         assert_eq!(sets(&exec_shell(&sleeper, "exec cat /proc/self/status"))[0], 0);
     }
 }
 
-/// CVE-2016-9962, CVE-2024-21626: who is root in the container finds no descriptor of the host in a process that is about
-/// to become another one of the container's.
+/// CVE-2016-9962, CVE-2024-21626: root in the container must not find a descriptor of the host in an init or exec
+/// process before its execve(2).
 #[test]
 fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
     let host = Host::new();
@@ -58,7 +58,7 @@ fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
         let socket = host.path(&unique("agent"));
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let mut config = shell("exec sleep 1000");
-        // All that init has, but for the right to look into everybody.
+        // All of init's capabilities except CAP_SYS_PTRACE.
         config["process"]["capabilities"] = json!(null);
         if user_namespace {
             with_user_namespace(&mut config);
@@ -68,7 +68,7 @@ fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
             "syscalls": [{ "names": ["execve"], "action": "SCMP_ACT_NOTIFY" }],
         });
         std::thread::scope(|scope| {
-            // The container's own program and the looker are let go at once; whoever is looked at is held.
+            // Accept the listeners but answer no notification, so that the inspected process waits in execve(2).
             let agent = scope.spawn(|| {
                 let mut held = Vec::new();
                 for _ in 0..3 {
@@ -78,7 +78,7 @@ fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
                 held
             });
             let container = host.create(&config, &quiet()).unwrap();
-            // Waits in execve until it is answered, which nobody does before the looking.
+            // Waits in execve(2) until the notification is answered, which happens after the inspection.
             let starter = host.runtime.load(container.id()).unwrap();
             let init = container.init_process().unwrap().pid();
             scope.spawn(move || drop(starter.start()));
@@ -104,14 +104,14 @@ fn take_listener(stream: &std::os::unix::net::UnixStream) -> Option<OwnedFd> {
     let mut parts = [std::io::IoSliceMut::new(&mut bytes)];
     let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).ok()?;
     got.cmsgs().ok()?.find_map(|message| match message {
-        // SAFETY: received just now.
+        // SAFETY: the descriptor was received just now, and nobody else has it.
         ControlMessageOwned::ScmRights(fds) => fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }),
         _ => None,
     })
 }
 
-/// Where `pid`'s directories and descriptors lead, as far as a process learns it that has its ids, is in its user
-/// namespace, and has no capabilities.
+/// Returns the targets of the cwd, root, exe and descriptor links of `pid` that a process with the same ids and user
+/// namespace but without capabilities can read.
 fn look_into(pid: i32, user_namespace: bool) -> String {
     let looking = format!(
         "cd /proc/{pid} && for f in cwd root exe $(ls fd | sed s,^,fd/,); do readlink $f && cat $f/version; done"
@@ -123,12 +123,12 @@ fn look_into(pid: i32, user_namespace: bool) -> String {
     command.args(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "sh", "-c", &looking]);
     let output = command.output().unwrap();
     let refused = String::from_utf8_lossy(&output.stderr).into_owned();
-    // It has looked: readlink says nothing where it is refused, and cat says why.
+    // Make sure that the shell ran: readlink prints nothing where access is denied, and cat prints why.
     assert!(output.status.code().is_some_and(|code| code < 126), "{refused}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// CVE-2016-10124: a process types on the terminal of whoever started it.
+/// CVE-2016-10124: a process types on the terminal of the user that started it (TIOCSTI).
 #[test]
 fn nothing_can_be_typed_on_the_callers_terminal() {
     let mut ends = (-1, -1);
@@ -137,7 +137,7 @@ fn nothing_can_be_typed_on_the_callers_terminal() {
         let (name, termios, size) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
         assert_eq!(libc::openpty(&mut ends.0, &mut ends.1, name, termios, size), 0);
     }
-    // SAFETY: made just now.
+    // SAFETY: the descriptor was created just now.
     let (master, terminal) = unsafe { (OwnedFd::from_raw_fd(ends.0), OwnedFd::from_raw_fd(ends.1)) };
     let mut caller = std::process::Command::new(std::env::current_exe().unwrap());
     caller.args(["--ignored", "--exact", "processes::caller_with_a_terminal", "--nocapture"]);

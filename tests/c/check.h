@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* For everything that takes milliseconds on an idle machine. */
+/* A timeout for calls that take milliseconds on an idle machine. */
 #define LONG_MS 120000
 
 static berth_runtime *runtime;

@@ -19,7 +19,7 @@ static void note(void *userdata, int32_t level, const char *from, const char *te
     inside = 0;
 }
 
-/* A poststop hook that fails is told to the log, and to nobody else. */
+/* A failing poststop hook is only logged. */
 static void warn(void) {
     berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
     berth_config *config;

@@ -1,17 +1,17 @@
-//! Device rules, tried by really opening and making nodes.
+//! Device rules, tested by creating and opening device nodes.
 
 use berth::cgroup::device_filter;
 use berth::cgroup::device_rules::{Access, Kind, Rule};
 
 use crate::support::{Group, json};
 
-/// Tries to make and to read a node; the answers are "yes" or the kernel's reason.
+/// Tries to create and to read a device node; returns "yes" or the kernel's error message for each.
 fn attempt(group: &mut Group, kind: char, major: u32, minor: u32) -> (String, String) {
     // Not below /tmp or /dev/shm, which may be mounted nodev.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let node = folder.path().join("node");
     let node = node.display();
-    // Outside it works, so that a denial is the cgroup's.
+    // Outside the cgroup it works, so that a denial comes from the cgroup.
     let outside = std::process::Command::new("mknod")
         .args([&format!("{node}-outside"), &kind.to_string(), &major.to_string(), &minor.to_string()])
         .status();
@@ -34,7 +34,7 @@ fn without_rules_only_the_needed_devices_can_be_opened() {
     group.cgroup.apply(&json("{}")).unwrap();
     assert_eq!(attempt(&mut group, 'c', 1, 3), ("yes".into(), "yes".into()));
     assert_eq!(attempt(&mut group, 'c', 1, 9), ("yes".into(), "yes".into()));
-    // Making is allowed to everybody who has the capability; opening is not.
+    // The default rules allow every process with CAP_MKNOD to create nodes, but not to open them.
     assert_eq!(attempt(&mut group, 'c', 1, 11), ("yes".into(), DENIED.into()));
     assert_eq!(attempt(&mut group, 'b', 8, 0), ("yes".into(), DENIED.into()));
 }
@@ -67,7 +67,7 @@ fn one_device_can_be_taken_out_of_all() {
         {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rw"}]}"#;
     group.cgroup.apply(&json(rules)).unwrap();
     assert_eq!(attempt(&mut group, 'c', 1, 11).1, DENIED);
-    // There is no such device, but that is not the cgroup's answer.
+    // The device does not exist, but the error is not the cgroup's EPERM.
     assert_ne!(attempt(&mut group, 'c', 1, 200).1, DENIED);
 }
 

@@ -7,7 +7,7 @@ use berth::Code;
 
 use crate::support::{Group, eventually, soon};
 
-/// A loop that counts into a file; reading it twice tells whether it runs.
+/// Returns a script that counts into a file; reading the file twice shows whether the script runs.
 fn counter(file: &Path) -> String {
     format!("i=0; while :; do i=$((i+1)); echo $i > {}; done", file.display())
 }
@@ -21,7 +21,7 @@ fn is_running(file: &Path) -> bool {
 #[test]
 fn a_frozen_container_stands_still_until_it_is_thawed() {
     let Some(mut group) = Group::new() else { return };
-    // In memory: a disk that is busy makes its writer wait as well.
+    // On a tmpfs, because a busy disk would block the writer, too.
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let file = folder.path().join("count");
     group.run(&counter(&file));
@@ -106,7 +106,7 @@ fn a_signal_reaches_every_process_once() {
     let got = |number| std::fs::read_to_string(folder.path().join(format!("{number}"))).unwrap_or_default();
     eventually("all got it", || (0..5).all(|number| got(number) == "x\n"));
     assert!(!group.cgroup.is_frozen().unwrap());
-    // A frozen container stays frozen, and acts on the signal when it is thawed.
+    // A frozen container stays frozen, and handles the signal after it is thawed.
     group.cgroup.freeze(soon()).unwrap();
     group.cgroup.signal_all(libc::SIGUSR1).unwrap();
     assert!(group.cgroup.is_frozen().unwrap());

@@ -1,4 +1,4 @@
-//! Killing everything.
+//! Killing all processes.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn a_cgroup_frozen_below_is_killed() {
 #[test]
 fn processes_that_fork_and_leave_are_killed() {
     let Some(mut group) = Group::new() else { return };
-    // Each process lives only until it has made its successor: whoever lists pids is always late.
+    // Each process exits as soon as it has forked its successor, so a list of pids is always outdated.
     for _ in 0..8 {
         group.run("f() { f & }; f");
     }
@@ -65,7 +65,7 @@ fn a_fork_bomb_is_killed() {
         return;
     }
     group.cgroup.apply(&json(r#"{"pids": {"limit": 150}}"#)).unwrap();
-    // bash tries again when a fork fails, where other shells end.
+    // bash retries a fork that fails; other shells exit.
     group.run("exec bash -c 'b() { b | b & b; }; b' 2> /dev/null");
     eventually("it has grown", || group.pids().len() > 60);
     group.cgroup.kill_all(soon()).unwrap();

@@ -1,4 +1,4 @@
-//! Planning, creating, attaching and removing.
+//! Planning, creating, attaching to and removing cgroups.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -63,7 +63,7 @@ fn an_empty_cgroup_that_is_there_already_is_used_and_stays() {
     }
     cgroup.remove(soon()).unwrap();
     assert!(layout.kept.iter().all(|leaf| leaf.is_dir() && !leaf.join("below").exists()));
-    // In one hierarchy only, as a crash may leave it.
+    // The cgroup exists in one hierarchy only, as after a crash.
     let one = layout.kept[0].clone();
     for leaf in &layout.kept[1..] {
         std::fs::remove_dir(leaf).unwrap();
@@ -100,7 +100,7 @@ fn a_cgroup_with_processes_is_refused_and_left_as_it_is() {
     let error = cgroup::plan(Some(Path::new(&path)), "x").unwrap_err();
     assert!(error.message.contains("exists already and has processes in it"), "{error}");
     assert!(error.message.contains(&pid.to_string()), "{error}");
-    // One that came between plan and creation is refused too.
+    // A cgroup that was created between plan and create is refused, too.
     let error = cgroup::open(&again).unwrap().create().unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::EEXIST));
     assert!(again.paths.values().all(|leaf| leaf.is_dir()));
@@ -110,7 +110,7 @@ fn a_cgroup_with_processes_is_refused_and_left_as_it_is() {
 fn a_creation_that_fails_takes_back_what_it_made() {
     let path = format!("/{}", unique());
     let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
-    // The last of the hierarchies has one already.
+    // The cgroup exists already in the last hierarchy.
     let Some(taken) = layout.paths.values().next_back() else { return };
     std::fs::create_dir(taken).unwrap();
     cgroup::open(&layout).unwrap().create().unwrap_err();
@@ -148,7 +148,7 @@ fn creating_and_removing_below_one_parent_at_once_works() {
             });
         }
     });
-    // The last one may have seen the parent as somebody else's.
+    // The last group may have found the parent in use by another group.
     let rest = cgroup::plan(Some(Path::new(&format!("/{parent}/none"))), "unused").unwrap();
     for leaf in rest.paths.values() {
         let _ = std::fs::remove_dir(leaf.parent().unwrap());
@@ -170,7 +170,7 @@ fn zombies_do_not_keep_a_cgroup() {
     for _ in 0..5 {
         group.run("kill -9 $$");
     }
-    // They are not waited for before the group is dropped.
+    // These children are not reaped before the group is dropped.
     eventually("all have died", || group.pids().is_empty());
     group.cgroup.remove(soon()).unwrap();
     assert!(group.is_gone());
@@ -300,7 +300,7 @@ fn a_process_can_be_spawned_into_the_tree() {
     assert!(matches!(status, nix::sys::wait::WaitStatus::Signaled(_, nix::sys::signal::SIGKILL, _)));
 }
 
-/// A child, in the cgroup from its first moment, that only waits to be killed.
+/// Clones a child directly into the cgroup (CLONE_INTO_CGROUP) that waits until it is killed.
 fn clone_into(dir: &OwnedFd) -> i32 {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     // struct clone_args: flags … exit_signal … cgroup.

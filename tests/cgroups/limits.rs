@@ -1,4 +1,4 @@
-//! Limits are written in an order that works, and they limit.
+//! Limits are written in a valid order, and take effect.
 
 use berth::Code;
 
@@ -82,7 +82,7 @@ fn a_limit_without_its_controller_is_refused() {
         assert_eq!(error.code, Code::Unsupported, "{error}");
         assert!(error.message.contains(controller), "{error}");
     }
-    // What is not limited needs no controller.
+    // Empty limits need no controller.
     group.cgroup.apply(&json(r#"{"memory": {}, "cpu": {}}"#)).unwrap();
 }
 
@@ -121,7 +121,7 @@ fn cpu_time_is_limited_in_any_order() {
             assert_eq!(read(&dir, "cpu.weight"), "59");
         }
     }
-    // So little that a busy machine gives more than that, too.
+    // A quota that the test exceeds even on a busy machine.
     group.cgroup.apply(&json(r#"{"cpu": {"quota": 2000, "period": 50000}}"#)).unwrap();
     group.output("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done");
     let stats = group.cgroup.stats().unwrap();
@@ -142,7 +142,7 @@ fn burst_and_idle_are_set_and_taken_back() {
         group.cgroup.apply(&json(&format!(r#"{{"cpu": {{"quota": {quota}, "burst": {size}}}}}"#))).unwrap();
         assert_eq!(read(&dir, burst), size.to_string());
     }
-    // A quota may go while the burst stays, which is for nothing then.
+    // A quota may be removed while the burst stays, which then has no effect.
     group.cgroup.apply(&json(r#"{"cpu": {"quota": -1, "burst": 5000}}"#)).unwrap();
     assert_eq!(read(&dir, burst), "5000");
     group.cgroup.apply(&json(r#"{"cpu": {"shares": 100, "idle": 1}}"#)).unwrap();

@@ -1,5 +1,5 @@
-//! Real cgroups with real processes in them. Passes on hybrid hosts, pure v2 and pure v1; a test for a
-//! controller that the host does not have says so and is skipped. Needs root.
+//! Tests with real cgroups and processes. Pass on hybrid, pure v2 and pure v1 hosts; a test of a controller that the
+//! host does not have prints that and is skipped. Need root.
 
 mod devices;
 mod freezer;

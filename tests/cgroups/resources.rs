@@ -1,10 +1,10 @@
-//! The less common resources: what is written where, and what is said where it cannot be.
+//! Less common resources: which files are written, and the errors where the kernel does not support them.
 
 use berth::Code;
 
 use crate::support::{Group, json, read};
 
-/// A block device that the kernel can throttle: a whole disk, as /proc/partitions lists it.
+/// Returns a block device that the kernel can throttle: a whole disk of /proc/partitions.
 fn disk() -> Option<String> {
     let disks = std::fs::read_dir("/sys/block").ok()?.flatten();
     let mut disks: Vec<_> = disks.filter(|disk| disk.path().join("device").exists()).collect();
@@ -13,7 +13,8 @@ fn disk() -> Option<String> {
     Some(number.trim().to_owned())
 }
 
-/// The directory of a v1 controller, or of the v2 tree when the resource can be tried there without changing the host.
+/// Returns the directory of a v1 controller, or the v2 directory if the resource can be tested there without changing
+/// the host.
 fn place(group: &Group, v1: &str, v2: &str) -> Option<(std::path::PathBuf, bool)> {
     if let Some(dir) = group.layout.paths.get(v1) {
         return Some((dir.clone(), true));
@@ -65,7 +66,7 @@ fn a_weight_of_block_io_is_set_or_said_to_be_missing() {
         }
         None => assert!(result.unwrap_err().message.starts_with("linux.resources.blockIO.weight: ")),
     }
-    // No kernel of today weighs leaves.
+    // Current kernels have no leaf weights.
     if !dir.join("blkio.leaf_weight").exists() {
         let error = group.cgroup.apply(&json(r#"{"blockIO": {"leafWeight": 500}}"#)).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
@@ -84,7 +85,7 @@ fn swappiness_and_the_oom_killer_are_set_on_v1_and_refused_on_v2() {
     ] {
         let result = group.cgroup.apply(&json(resources));
         if group.is_v1("memory") {
-            // Kernels without accounting of their own for TCP buffers have no such file.
+            // Kernels without separate accounting of TCP buffers do not have this file.
             if dir.join(file).exists() {
                 result.unwrap();
                 assert_eq!(read(&dir, file).lines().next(), Some(expected));
@@ -96,7 +97,7 @@ fn swappiness_and_the_oom_killer_are_set_on_v1_and_refused_on_v2() {
         }
     }
     group.cgroup.apply(&json(r#"{"memory": {"useHierarchy": true, "disableOOMKiller": false}}"#)).unwrap();
-    // Kernels of today have nothing else; an old one's v1 may.
+    // Current kernels always use the hierarchy; v1 of an old kernel may allow false.
     match group.cgroup.apply(&json(r#"{"memory": {"useHierarchy": false}}"#)) {
         Ok(()) => assert_eq!(read(&dir, "memory.use_hierarchy"), "0"),
         Err(error) => assert_eq!(error.detail["json_path"], "linux.resources.memory.useHierarchy", "{error}"),
@@ -112,7 +113,7 @@ fn realtime_is_set_or_said_to_be_missing() {
         Ok(()) => assert_eq!(read(&dir, "cpu.rt_period_us"), "500000"),
         Err(error) if group.is_v1("cpu") => {
             assert!(error.message.starts_with("linux.resources.cpu.realtime"), "{error}");
-            // A group whose parent has no time for realtime cannot have any.
+            // A cgroup gets no realtime budget if its parent has none.
             assert!(error.code == Code::Unsupported || error.errno == Some(nix::errno::Errno::EINVAL), "{error}");
         }
         Err(error) => assert_eq!(error.code, Code::Unsupported, "{error}"),

@@ -1,4 +1,4 @@
-//! A container's cgroups for one test, removed with everything in them when the test ends.
+//! The cgroups of one test, removed with all their processes when the test ends.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Group {
     children: Vec<Child>,
 }
 
-/// A name that no other test and no other run uses.
+/// Returns a name that is unique among all tests and runs.
 pub fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("berth-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -30,13 +30,13 @@ pub fn json(text: &str) -> LinuxResources {
 }
 
 impl Group {
-    /// `None`, with a word about it, when the test cannot be run.
+    /// Creates the cgroups; prints why and returns `None` if the test cannot run.
     pub fn new() -> Option<Group> {
         Group::at(&format!("/{}", unique()))
     }
 
     pub fn at(path: &str) -> Option<Group> {
-        // SAFETY: takes and touches nothing.
+        // SAFETY: the call takes no arguments.
         if unsafe { libc::geteuid() } != 0 {
             eprintln!("SKIPPED: needs root");
             return None;
@@ -47,7 +47,7 @@ impl Group {
         Some(Group { layout, cgroup, children: Vec::new() })
     }
 
-    /// The directory of a v1 controller, or the v2 directory if that has the controller.
+    /// Returns the directory of a v1 controller, or the v2 directory if that has the controller.
     pub fn controller(&self, name: &str) -> Option<PathBuf> {
         let in_tree = |tree: &&PathBuf| {
             let list = std::fs::read_to_string(tree.join("cgroup.controllers")).unwrap();
@@ -64,7 +64,7 @@ impl Group {
         self.layout.paths.contains_key(name)
     }
 
-    /// Starts a shell script inside; returns its pid when it is in and running.
+    /// Starts a shell script in the cgroup; returns its pid once it runs there.
     pub fn run(&mut self, script: &str) -> i32 {
         let mut child = Command::new("sh")
             .args(["-c", &format!("read go; {script}")])
@@ -80,7 +80,7 @@ impl Group {
         pid
     }
 
-    /// The same, to the end: exit code and output.
+    /// Runs a shell script in the cgroup; returns its exit code and output.
     pub fn output(&mut self, script: &str) -> (Option<i32>, String) {
         self.run(script);
         let output = self.children.pop().unwrap().wait_with_output().unwrap();
@@ -92,7 +92,7 @@ impl Group {
         self.cgroup.pids().unwrap()
     }
 
-    /// No directory of the layout exists any more.
+    /// Returns whether no directory of the layout exists any more.
     pub fn is_gone(&self) -> bool {
         self.layout.paths.values().chain(&self.layout.made).all(|path| !path.exists())
     }
@@ -112,7 +112,7 @@ impl Drop for Group {
     }
 }
 
-/// Looks again and again for at most a minute.
+/// Polls the condition for at most a minute.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {

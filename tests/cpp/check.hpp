@@ -13,7 +13,7 @@
 
 using namespace std::chrono_literals;
 
-/// For everything that takes milliseconds on an idle machine.
+/// A timeout for calls that take milliseconds on an idle machine.
 constexpr auto long_time = 120s;
 
 [[noreturn]] inline void fail(const char *file, int line, const std::string &what) {

@@ -31,7 +31,7 @@ fn main() {
             ("no_class_is_left", failures::exhausted),
             ("what_somebody_else_has_made_is_left_alone", failures::taken),
             ("what_the_host_lacks_is_named_before_anything_is_made", failures::lacking),
-            ("a_host_killed_at_any_point_leaves_what_recover_removes", failures::killed),
+            ("a_caller_killed_at_any_point_leaves_what_recover_removes", failures::killed),
             ("a_damaged_record_does_not_keep_it", failures::damaged),
         ]);
     }

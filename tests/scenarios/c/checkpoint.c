@@ -1,8 +1,8 @@
-/* Dumped and made anew. Part of main.c. */
+/* Scenarios of checkpoint and restore. Part of main.c. */
 
 #include <dirent.h>
 
-/* One line there, and one back, through the init's pipes; they stay open. */
+/* Writes a line to the init's pipe and reads the answer; the pipes stay open. */
 static void counts(berth_container *container, int keep[2], const char *expected) {
     berth_process *init;
     char line[32];

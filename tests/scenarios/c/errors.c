@@ -1,4 +1,4 @@
-/* Bad input, and calls at the wrong time. Part of main.c. */
+/* Scenarios of errors: bad input, and calls in the wrong state. Part of main.c. */
 
 static const char *config_with(const char *member) {
     static char json[1024];

@@ -1,4 +1,4 @@
-/* What can be asked of containers, runtimes, configurations and the library. Part of main.c. */
+/* Scenarios of queries: containers, runtimes, configurations and the library. Part of main.c. */
 
 static uint64_t cpu_time(berth_container *container) {
     berth_stats stats;
@@ -293,7 +293,7 @@ static void note(void *userdata, int32_t level, const char *target, const char *
         warnings++;
 }
 
-/* A poststop hook that fails is told to the log, and to nobody else. */
+/* A failing poststop hook is only logged. */
 static void warn(void) {
     berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
     berth_config *config;

@@ -1,4 +1,4 @@
-/* Created, started, joined, read from a bundle. Part of main.c. */
+/* Scenarios of create, start, exec and bundles. Part of main.c. */
 
 static void life(void) {
     berth_config *config = new_config("read line; exit 7", 0);

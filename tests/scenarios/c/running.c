@@ -1,4 +1,4 @@
-/* What can be done to a container that runs, and how it ends. Part of main.c. */
+/* Scenarios of running containers: signals, pause, statistics, limits, exit status. Part of main.c. */
 
 static void pause_resume(void) {
     berth_container *container = run("sleep 1000", 0, NULL);

@@ -1,4 +1,4 @@
-/* Where the streams of a process lead. Part of main.c. */
+/* Scenarios of standard streams and terminals. Part of main.c. */
 #include <sys/ioctl.h>
 
 static berth_process *init_of(berth_container *container) {

@@ -1,9 +1,9 @@
-// Dumped and made anew.
+// Scenarios of checkpoint and restore.
 #include "driver.hpp"
 
 using berth::Stream;
 
-/// One line there, and one back, through the init's pipes, which stay open.
+/// Writes a line to the init's pipe and reads the answer; the pipes stay open.
 static std::array<berth::Fd, 3> counts(const berth::Container &container, const std::string &expected) {
     auto stdio = container.init_process().take_stdio();
     write_all(stdio[0].get(), "line\n");

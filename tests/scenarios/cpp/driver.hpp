@@ -1,4 +1,4 @@
-// What the scenarios share: a runtime with a state root of its own, containers from a script, and checks.
+// Helpers shared by the scenarios: a runtime with a state root of its own, containers that run a script, and checks.
 #ifndef DRIVER_HPP
 #define DRIVER_HPP
 
@@ -18,10 +18,10 @@
 
 using namespace std::chrono_literals;
 
-/// For everything that takes milliseconds on an idle machine.
+/// A timeout for calls that take milliseconds on an idle machine.
 constexpr auto long_time = 120s;
 
-/// What the machine lacks.
+/// Thrown to skip a scenario; names what the machine lacks.
 struct Skip {
     std::string why;
 };
@@ -31,7 +31,7 @@ struct Skip {
 
 bool contains(const std::string &text, const std::string &part);
 
-/// The call fails in this class, and says this.
+/// Checks that the call throws this class with this message part.
 template <class Expected, class Call>
 void fails(const std::string &part, Call call, const char *file = __builtin_FILE(), int line = __builtin_LINE()) {
     try {
@@ -46,7 +46,7 @@ void fails(const std::string &part, Call call, const char *file = __builtin_FILE
     fail(file, line, "no error");
 }
 
-/// One scenario's own place. What it has left is removed with it.
+/// The state root and runtime of one scenario. Removes leftover containers when destroyed.
 class Place {
 public:
     explicit Place(const std::string &name);
@@ -65,18 +65,18 @@ private:
 };
 
 std::string rootfs();
-/// The default configuration with a shell script, which has no quotation marks or backslashes.
+/// Returns the default configuration with a shell script, which may not contain quotation marks or backslashes.
 std::string config_json(const std::string &script, bool terminal = false);
 berth::Config config(const std::string &script, bool terminal = false);
-/// With members of linux.resources.
+/// Returns such a configuration with additional members of linux.resources.
 berth::Config limited(const std::string &script, const std::string &resources);
 std::string process_json(const std::string &script);
 
 berth::ProcessOptions streams(berth::Stream in, berth::Stream out, berth::Stream err);
 berth::ProcessOptions quiet();
-/// Reads to the end.
+/// Reads to end of file.
 std::string read_all(berth::Fd fd);
-/// Reads until the text has come.
+/// Reads until the text appears.
 bool comes(int fd, const std::string &text);
 void write_all(int fd, const std::string &text);
 std::pair<berth::Fd, berth::Fd> new_pipe();

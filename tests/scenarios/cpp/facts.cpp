@@ -1,4 +1,4 @@
-// What can be asked of containers, runtimes, configurations and the library.
+// Scenarios of queries: containers, runtimes, configurations and the library.
 #include "driver.hpp"
 
 using berth::Interfaces, berth::Pressure, berth::Status;
@@ -166,7 +166,7 @@ static void library(Place &) {
     CHECK(berth::has_feature("create") && berth::has_feature("exec") && !berth::has_feature("no such thing"));
 }
 
-/// A poststop hook that fails is told to the log, and to nobody else.
+/// A failing poststop hook is only logged.
 static void warn(Place &place) {
     auto json = config_json("true");
     json.insert(json.find('{') + 1, R"("hooks":{"poststop":[{"path":")" + rootfs() +

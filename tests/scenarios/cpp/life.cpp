@@ -1,4 +1,4 @@
-// Created, started, joined, read from a bundle.
+// Scenarios of create, start, exec and bundles.
 #include "driver.hpp"
 
 #include <fstream>

@@ -1,4 +1,4 @@
-// The scenarios of ../list, in its order.
+// Runs the scenarios of ../list in its order.
 #include "driver.hpp"
 
 #include <iostream>

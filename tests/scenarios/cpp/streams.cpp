@@ -1,4 +1,4 @@
-// Where the streams of a process lead.
+// Scenarios of standard streams and terminals.
 #include "driver.hpp"
 
 #include <sys/socket.h>

@@ -7,12 +7,12 @@ import (
 	"berth"
 )
 
-// Dumped and made anew.
+// Scenarios of checkpoint and restore.
 var checkpointScenarios = []scenario{
 	{"checkpoint-restore", checkpointRestore},
 }
 
-// counts sends one line there and wants one back, through the init's pipes, which stay open.
+// counts writes a line to the init's pipe and checks the answer; the pipes stay open.
 func counts(container *berth.Container, expected string) (stdin, stdout *os.File) {
 	stdin, stdout, _, err := value(container.InitProcess()).TakeStdio()
 	must(err)

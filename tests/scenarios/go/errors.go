@@ -12,7 +12,7 @@ import (
 	"berth"
 )
 
-// Bad input, and calls at the wrong time.
+// Scenarios of errors: bad input, and calls in the wrong state.
 var errorScenarios = []scenario{
 	{"bad-config", badConfig},
 	{"bad-resources", badResources},

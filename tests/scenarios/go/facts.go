@@ -11,7 +11,7 @@ import (
 	"berth"
 )
 
-// What can be asked of containers, runtimes, configurations and the library.
+// Scenarios of queries: containers, runtimes, configurations and the library.
 var factScenarios = []scenario{
 	{"stats", stats},
 	{"stats-json", statsJSON},
@@ -60,7 +60,7 @@ func statsJSON(p *place) {
 	check(usage["network_interfaces"].([]any)[0].(object)["Name"] == "lo", "%v", usage)
 }
 
-// unlessUnsupported skips the scenario where the machine has no such controller.
+// unlessUnsupported skips the scenario if the machine does not have the controller.
 func unlessUnsupported(err error, controller string) {
 	if errors.Is(err, berth.ErrUnsupported) {
 		panic(skipped("no " + controller + " controller"))
@@ -178,7 +178,7 @@ func recoverNothing(p *place) {
 	hasStatus(container, berth.StatusRunning)
 }
 
-// inside finds an interface in a document of interfaces.
+// inside finds an interface in a JSON document of interfaces.
 func inside(document object, name string) object {
 	for _, found := range document["interfaces"].([]any) {
 		if found.(object)["name"] == name {
@@ -240,7 +240,7 @@ func library(*place) {
 	check(berth.HasFeature("create") && berth.HasFeature("exec") && !berth.HasFeature("no such thing"), "features")
 }
 
-// warn has a poststop hook fail, which is told to the log, and to nobody else.
+// warn makes a poststop hook fail, which is only logged.
 func warn(p *place) {
 	spec := spec("true")
 	hook := object{"path": rootfs + "/bin/busybox", "args": []string{"sh", "-c", "echo sorry; exit 3"}}

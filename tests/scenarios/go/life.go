@@ -8,7 +8,7 @@ import (
 	"berth"
 )
 
-// Created, started, joined, read from a bundle.
+// Scenarios of create, start, exec and bundles.
 var lifeScenarios = []scenario{
 	{"life", life},
 	{"run", run},

@@ -1,4 +1,4 @@
-// The scenarios of ../list, in its order, through the Go package.
+// Runs the scenarios of ../list in its order through the Go package.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// told runs a scenario in a place of its own and prints how it went.
+// told runs a scenario with a state root of its own and prints the result.
 func told(s scenario) (good bool) {
 	p := newPlace(s.name)
 	defer func() {

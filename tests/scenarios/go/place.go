@@ -18,13 +18,13 @@ import (
 	"berth"
 )
 
-// For everything that takes milliseconds on an idle machine.
+// A timeout for calls that take milliseconds on an idle machine.
 const longTime = 2 * time.Minute
 
-// skipped is what the machine lacks.
+// skipped is the panic value that skips a scenario; it names what the machine lacks.
 type skipped string
 
-// must stops the scenario at an error.
+// must stops the scenario on an error.
 func must(err error) {
 	if err != nil {
 		panic(at(fmt.Sprintf("%v (%T)", err, err)))
@@ -42,7 +42,7 @@ func check(condition bool, what string, arguments ...any) {
 	}
 }
 
-// fails wants an error of this code that says this.
+// fails checks for an error with this code and message part.
 func fails(code berth.Code, part string, err error) *berth.Error {
 	if !errors.Is(err, code) {
 		panic(at(fmt.Sprintf("expected %q, got %v", code.Error(), err)))
@@ -53,7 +53,7 @@ func fails(code berth.Code, part string, err error) *berth.Error {
 	return found
 }
 
-// at names the line of the scenario.
+// at returns the scenario's source line.
 func at(what string) string {
 	for skip := 1; ; skip++ {
 		_, file, line, ok := runtime.Caller(skip)
@@ -63,14 +63,14 @@ func at(what string) string {
 	}
 }
 
-// within is a context for a wait that takes milliseconds on an idle machine.
+// within returns a context whose deadline calls that take milliseconds on an idle machine do not reach.
 func within(duration time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	time.AfterFunc(duration+longTime, cancel)
 	return ctx
 }
 
-// place is one scenario's own. What it has left is removed with it.
+// place is the state root and runtime of one scenario. Its leftover containers are removed with it.
 type place struct {
 	*berth.Runtime
 	folder string
@@ -108,7 +108,7 @@ func (p *place) newID() string {
 	return id
 }
 
-// run gives a running container from a script; nil options: no streams.
+// run returns a running container with a script as its program; nil options mean no streams.
 func (p *place) run(script string, options *berth.ProcessOptions) *berth.Container {
 	if options == nil {
 		options = berth.NoStdio()
@@ -118,7 +118,7 @@ func (p *place) run(script string, options *berth.ProcessOptions) *berth.Contain
 
 type object = map[string]any
 
-// spec is the default configuration with a shell script.
+// spec returns the default configuration with a shell script.
 func spec(script string) object {
 	var spec object
 	must(json.Unmarshal([]byte(value(berth.DefaultConfigJSON())), &spec))
@@ -138,7 +138,7 @@ func onTerminal(script string) *berth.Config {
 	return config(spec)
 }
 
-// process is OCI's object for a script.
+// process returns an OCI process object that runs a script.
 func process(script string) object {
 	return object{
 		"user": object{"uid": 0, "gid": 0}, "args": []string{"/bin/sh", "-c", script}, "env": []string{"PATH=/bin"}, "cwd": "/",
@@ -177,7 +177,7 @@ func readAll(file *os.File) string {
 	return string(value(io.ReadAll(file)))
 }
 
-// comes reads until the text has come.
+// comes reads until the text appears.
 func comes(file *os.File, text string) {
 	must(file.SetReadDeadline(time.Now().Add(longTime)))
 	var seen []byte
@@ -207,7 +207,7 @@ func isCloexec(file *os.File) bool {
 	return flags&syscall.FD_CLOEXEC != 0
 }
 
-// isReadable polls a descriptor that is not to be read.
+// isReadable polls a descriptor without reading it.
 func isReadable(file *os.File, wait time.Duration) bool {
 	ready := struct {
 		fd              int32

@@ -8,7 +8,7 @@ import (
 	"berth"
 )
 
-// What can be done to a container that runs, and how it ends.
+// Scenarios of running containers: signals, pause, statistics, limits, exit status.
 var runningScenarios = []scenario{
 	{"pause-resume", pauseResume},
 	{"kill", killInit},

@@ -10,7 +10,7 @@ import (
 	"berth"
 )
 
-// Where the streams of a process lead.
+// Scenarios of standard streams and terminals.
 var streamScenarios = []scenario{
 	{"stdio-pipes", stdioPipes},
 	{"stdio-null", stdioNull},

@@ -1,4 +1,4 @@
-"""Dumped and made anew."""
+"""Scenarios of checkpoint and restore."""
 
 import os
 
@@ -7,7 +7,7 @@ from support import config_of
 
 
 def counts(container, expected):
-    """One line there, and one back, through the init's pipes, which stay open."""
+    """Writes a line to the init's pipe and reads the answer; the pipes stay open."""
     stdin, stdout = container.init.stdin, container.init.stdout
     stdin.write(b"line\n")
     stdin.flush()

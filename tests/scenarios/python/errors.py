@@ -1,4 +1,4 @@
-"""Bad input, and calls at the wrong time."""
+"""Scenarios of errors: bad input, and calls in the wrong state."""
 
 import errno
 import signal
@@ -66,7 +66,7 @@ def bad_argument(world):
     with fails(berth.InvalidArgument, "bundle", "NUL"):
         berth.Config.from_bundle("/a\0b")
     with berth.deleting(world.run("sleep 1000")) as container:
-        # ctypes would take the last one for SIGKILL.
+        # ctypes would truncate the last one to SIGKILL.
         for number in (999, 2**32 + 9):
             with fails(berth.InvalidArgument, str(number)):
                 container.signal(number)

@@ -1,4 +1,4 @@
-"""What can be asked of containers, runtimes, configurations and the library."""
+"""Scenarios of queries: containers, runtimes, configurations and the library."""
 
 import json
 import os
@@ -186,7 +186,7 @@ def library(_world):
 
 
 def warn(world):
-    """A poststop hook that fails is told to the log only."""
+    """A failing poststop hook is only logged."""
     hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo sorry >&2; exit 3"]}
     spec = spec_of("true", hooks={"poststop": [hook]})
     with berth.Config.from_json(spec, rootfs=world.rootfs) as config:

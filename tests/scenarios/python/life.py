@@ -1,4 +1,4 @@
-"""Created, started, joined, read from a bundle."""
+"""Scenarios of create, start, exec and bundles."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def execute(world):
             check.assertEqual(process.wait(LONG), berth.ExitStatus(9))
             check.assertTrue(is_readable(pidfd, 0))
             os.close(pidfd)
-        # The arguments alone are enough: all else is as the container's own process has it.
+        # The arguments are enough: the other attributes are those of the container's process.
         with container.exec(["sh", "-c", "exit 4"], **QUIET) as process:
             check.assertEqual(process.wait(LONG).code, 4)
 

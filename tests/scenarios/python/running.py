@@ -1,4 +1,4 @@
-"""What can be done to a container that runs, and how it ends."""
+"""Scenarios of running containers: signals, pause, statistics, limits, exit status."""
 
 import os
 import signal

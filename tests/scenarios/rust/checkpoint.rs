@@ -1,4 +1,4 @@
-//! Dumped and made anew.
+//! Scenarios of checkpoint and restore.
 
 use berth::criu::{CheckpointOptions, RestoreOptions};
 use berth::{Container, ExitStatus, Force, ProcessOptions, Runtime, Settings, Status, Stdio};
@@ -8,7 +8,7 @@ use super::*;
 
 pub const ALL: &[Scenario] = &[("checkpoint-restore", checkpoint_restore)];
 
-/// One line there, and one back, through the init's pipes, which stay open.
+/// Writes a line to the init's pipe and reads the answer; the pipes stay open.
 fn counts(container: &Container, expected: &str) -> [Option<File>; 3] {
     let stdio = container.init_process().unwrap().take_stdio().map(|end| end.map(File::from));
     write(stdio[0].as_ref().unwrap(), "line\n");

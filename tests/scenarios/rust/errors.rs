@@ -1,4 +1,4 @@
-//! Bad input, and calls at the wrong time.
+//! Scenarios of errors: bad input, and calls in the wrong state.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

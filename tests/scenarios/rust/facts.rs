@@ -1,4 +1,4 @@
-//! What can be asked of containers, runtimes and configurations.
+//! Scenarios of queries: containers, runtimes and configurations.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -56,7 +56,7 @@ fn stats_json(host: &Host) {
     assert_eq!(usage["network_interfaces"][0]["Name"], "lo");
 }
 
-/// Skips the scenario where the machine has no such controller.
+/// Skips the scenario if the machine does not have the controller.
 fn unless_unsupported<T>(result: berth::Result<T>, controller: &str) -> T {
     match result {
         Err(error) if error.code == Code::Unsupported => skip(&format!("no {controller} controller")),
@@ -193,7 +193,7 @@ fn explain_runtime(host: &Host) {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-/// In Rust the log is that of the crate of this name, and the program's logger decides where it goes.
+/// In Rust the library logs through the `log` crate, and the program's logger decides where messages go.
 struct Logger;
 
 static WARNINGS: AtomicUsize = AtomicUsize::new(0);
@@ -217,7 +217,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// A poststop hook that fails is told to the log, and to nobody else.
+/// A failing poststop hook is only logged.
 fn warn(host: &Host) {
     let mut config = shell("true");
     let busybox = rootfs().join("bin/busybox");

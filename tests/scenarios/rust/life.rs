@@ -1,4 +1,4 @@
-//! Created, started, joined, read from a bundle.
+//! Scenarios of create, start, exec and bundles.
 
 use std::os::unix::fs::symlink;
 

@@ -1,4 +1,4 @@
-//! The scenarios of ../list, in its order, through the crate, with what the integration tests share.
+//! Runs the scenarios of ../list in its order through the crate, with the helpers of the integration tests.
 
 mod checkpoint;
 #[path = "../../common/mod.rs"]
@@ -22,14 +22,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 type Scenario = (&'static str, fn(&Host));
 
-/// What the machine lacks.
+/// The panic payload that skips a scenario; names what the machine lacks.
 struct Skip(String);
 
 fn skip(why: &str) -> ! {
     panic_any(Skip(why.into()))
 }
 
-/// The call fails with this code and says this.
+/// Checks that the call fails with this code and message part.
 #[track_caller]
 fn fails<T>(code: Code, part: &str, result: berth::Result<T>) -> Error {
     let Err(error) = result else { panic!("no error, where {code:?} was expected") };
@@ -42,7 +42,7 @@ fn execute(container: &Container, script: &str) -> Process {
     container.exec(&parsed(&shell_process(script)), &quiet()).unwrap()
 }
 
-/// What has an end that can be waited for.
+/// Things that exit and can be waited for.
 trait Ends {
     fn end(&self) -> ExitStatus;
 }
@@ -75,7 +75,7 @@ fn long() -> PollTimeout {
     PollTimeout::try_from(LONG as i32).unwrap()
 }
 
-/// Reads until the text has come.
+/// Reads until the text appears.
 fn comes(mut master: &File, text: &str) {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(text) {

@@ -1,4 +1,4 @@
-//! Where the streams of a process lead.
+//! Scenarios of standard streams and terminals.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -86,7 +86,7 @@ fn receive_descriptor(listener: &UnixListener) -> File {
         ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    // SAFETY: the message has just brought it.
+    // SAFETY: the descriptor was received just now, and nobody else has it.
     unsafe { File::from_raw_fd(rights.unwrap()[0]) }
 }
 
