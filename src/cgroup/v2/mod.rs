@@ -165,8 +165,8 @@ impl Cgroup for Tree {
         !self.kept.is_empty()
     }
 
-    /// A cgroup that existed may have been killed before, and Linux 6.14 and newer kill whoever is spawned into one that was
-    /// (it compares `cgroup.kill`'s count with that of the spawning process's own cgroup).
+    /// A cgroup that existed may have been killed before. On Linux 6.18 a process spawned into such a cgroup was killed at once
+    /// (seen, not explained: `cgroup.kill` seems to count for it), and one that is attached was not.
     fn has_spawn_dir(&self) -> bool {
         self.kept.is_empty()
     }
