@@ -1,4 +1,4 @@
-//! There and back: a container is dumped, gone, and goes on where it was.
+//! Dumps a container, deletes it, and restores it where it was.
 
 use berth::{Code, ExitStatus, Force, Recipients, Status};
 
@@ -39,7 +39,7 @@ fn a_container_that_is_left_running_is_not_disturbed() {
     checkpoint(&container, &options);
     assert_eq!(container.status().unwrap(), Status::Running);
     counts_on(&data);
-    // Its files have gone on since: from these images nothing could be restored for sure.
+    // The container has written to its files since, so a restore from these images is not guaranteed to work.
     end(container);
 }
 

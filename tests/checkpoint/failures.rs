@@ -1,4 +1,5 @@
-//! When it fails half-way: the source goes on, nothing is left, and the error says what to do.
+//! Checkpoints and restores that fail midway: the dumped container keeps running, nothing is left, and the error names
+//! a remedy.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +10,8 @@ use serde_json::json;
 use crate::common::*;
 use crate::support::*;
 
-/// A CRIU that is the real one, but for a relay in its place that kills it when it sends the notification `script`, before
-/// the host has seen that.
+/// Creates a CRIU that is killed at the notification `script`: a relay between the library and the real CRIU kills it
+/// before the library sees the notification.
 fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
     let path = host.path(&format!("criu-killed-at-{script}"));
     let relay = host.path("relay.py");
@@ -25,7 +26,7 @@ fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
     path
 }
 
-/// The notifications that a CRIU behind the relay has sent, each once.
+/// Returns the notifications that CRIU has sent through the relay, without duplicates.
 fn notifications(host: &Host) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in std::fs::read_to_string(host.path("notifications")).unwrap().lines() {
@@ -36,17 +37,19 @@ fn notifications(host: &Host) -> Vec<String> {
     names
 }
 
-/// It stands between: what comes from descriptor 3 goes to the real CRIU, and back. The notification is not passed on.
+/// Passes messages between descriptor 3 and the real CRIU, in both directions, up to the notification at which it kills
+/// CRIU.
 const RELAY: &str = r#"
 import os, re, signal, socket, subprocess, sys
 criu, script, told = sys.argv[1], sys.argv[2].encode(), open(sys.argv[3], "ab", 0)
 host = socket.socket(fileno=os.dup(3))
-# CRIU takes the numbers of directories for those of whoever has made its socket, so they are opened here once more.
+# CRIU resolves directory descriptors in the process at the other end of its socket, which is the relay, so the relay
+# opens the directories again.
 ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 inherited = [fd for fd in range(4, 64) if os.path.exists(f"/proc/self/fd/{fd}") and fd not in (ours.fileno(), theirs.fileno())]
 request = host.recv(1 << 20)
 def directories(message, parent):
-    # Options is field 2 of the request; images_dir_fd is its field 1, work_dir_fd its field 17, both varints.
+    # In the request, opts is field 2; within it, images_dir_fd is field 1 and work_dir_fd field 17, both varints.
     def varint(data, at):
         value = shift = 0
         while True:
@@ -86,7 +89,7 @@ message = request
 while True:
     ours.send(message)
     answer = ours.recv(1 << 20)
-    # A notification is of kind 6; its name is the first member of what it has, and its only text.
+    # A notification has type 6; its name is the first member of its payload, and the only string.
     name = b"".join(re.findall(rb"\x0a[\x01-\x40]([a-z-]{4,})", answer)) if answer[:2] == b"\x08\x06" else b""
     if name: told.write(name + b"\n")
     if name == script:
@@ -102,7 +105,7 @@ while True:
         sys.exit(child.wait())
 "#;
 
-/// The container counts, can be frozen, is traced by nobody, and reaches its network.
+/// Checks that the container runs, can be paused, is not traced, and reaches its network.
 fn is_unharmed(container: &Container, data: &Path) {
     assert_eq!(container.status().unwrap(), Status::Running);
     counts_on(data);
@@ -122,7 +125,7 @@ fn counting(data: &Path) -> serde_json::Value {
     config
 }
 
-/// At each of the notifications that it sends; a pre-dump has none.
+/// Kills CRIU at each notification of a dump; a pre-dump has none.
 #[test]
 fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
     let wanted = |images: &Path| CheckpointOptions { leave_running: true, ..into(images) };
@@ -153,7 +156,7 @@ fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
         let litter: Vec<_> = leftovers::files(&work).into_iter().filter(|file| file.is_dir()).collect();
         assert!(litter.is_empty(), "{script}: {litter:?}");
     }
-    // With a CRIU that lives it can be dumped.
+    // With the real CRIU the container can be dumped.
     let container = runtime(&state, &criu()).load(&id).unwrap();
     checkpoint(&container, &into(&host.images("images")));
     end(container);
@@ -180,13 +183,14 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
         let images = from(&host.images("images"));
         let restored = Container::restore(&host.runtime, &id, &host.config(&config), &images);
         if script == "post-resume" {
-            // They run already: it is a container, or nothing.
+            // The restored processes run already, so restore succeeds or fails completely.
             restored.map(end).unwrap_or_else(|error| assert_eq!(error.code, Code::Criu, "{error}"));
         } else {
             let error = restored.unwrap_err();
             assert_eq!(error.code, Code::Criu, "{script}: {error}");
             assert_eq!(error.detail.get("cleanup"), None, "{script}: {error:?}");
-            // Killed at the last of them, it lets go of processes that are complete; they end a moment later.
+            // Killed at pre-resume, CRIU releases processes that are complete and run for a moment before they are
+            // killed.
             assert!(count(&data) == stood_at || script == "pre-resume", "{script}: it has run");
         }
         assert_eq!(leftovers::cgroups(&id), Vec::<PathBuf>::new(), "{script}");

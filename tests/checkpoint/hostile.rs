@@ -1,4 +1,4 @@
-//! Image directories that are not what they seem: an error, at once or at the deadline, and nothing is left.
+//! Hostile image directories: an error, at once or at the deadline, and nothing is left.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::common::*;
 use crate::support::*;
 
-/// A checkpoint of a counter, of which each test spoils a copy.
+/// A checkpoint of a counter; each test damages a copy of it.
 struct Good {
     host: Host,
     data: PathBuf,
@@ -37,7 +37,7 @@ impl Good {
         copy
     }
 
-    /// What a restore says; it must leave nothing.
+    /// Returns the error of a restore, which must leave nothing.
     fn refused(&self, images: &Path, what: &str) -> berth::Error {
         let options = RestoreOptions { timeout: Some(Duration::from_secs(60)), ..from(images) };
         let stood_at = count(&self.data);
@@ -68,13 +68,13 @@ fn images_that_are_cut_off_or_missing_are_errors() {
         let error = good.refused(&images, &format!("{name}, missing"));
         assert_eq!(error.code, Code::Criu, "{name}: {error}");
     }
-    // None of them has spoiled the good ones.
+    // The original images still work.
     let restored = good.host.restored(&good.config, &good.images);
     counts_on(&good.data);
     end(restored);
 }
 
-/// Two places at which CRIU waits for ever: a pipe that nobody writes into, and pages that end too early.
+/// CRIU waits forever in two cases: a fifo without a writer, and pages that end too early.
 #[test]
 fn an_image_that_never_ends_is_given_up_at_the_deadline() {
     let good = Good::new();
@@ -92,7 +92,7 @@ fn an_image_that_never_ends_is_given_up_at_the_deadline() {
     }
 }
 
-/// What the library itself reads is a plain file of the directory, or is not read.
+/// The library reads only regular files of the image directory.
 #[test]
 fn descriptors_that_are_a_link_or_no_file_are_not_read() {
     let good = Good::new();
@@ -117,7 +117,7 @@ fn descriptors_that_are_a_link_or_no_file_are_not_read() {
     }
 }
 
-/// A link instead of an image leads to bytes that are no image, and these are not shown to anybody.
+/// An image that is a symlink to another file: the error must not show the file's contents.
 #[test]
 fn a_link_to_a_file_of_the_hosts_is_an_error_without_its_content() {
     let good = Good::new();
@@ -134,7 +134,7 @@ fn a_link_to_a_file_of_the_hosts_is_an_error_without_its_content() {
     }
 }
 
-/// The container of somebody else: other mounts, another program.
+/// Images of another container: other mounts, another program.
 #[test]
 fn images_of_another_container_are_refused() {
     let good = Good::new();

@@ -1,4 +1,4 @@
-//! Labels of security modules at a restore.
+//! AppArmor and SELinux labels at a restore.
 
 use berth::Code;
 use berth::criu::RestoreOptions;
@@ -33,7 +33,7 @@ fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {
     end(restored);
 }
 
-/// Neither images nor CRIU decide how a container is confined.
+/// The configuration alone decides how a container is confined, not images or CRIU.
 #[test]
 fn images_whose_processes_have_another_label_than_the_configuration_says_are_refused() {
     if !apparmor() {
@@ -56,7 +56,7 @@ fn images_whose_processes_have_another_label_than_the_configuration_says_are_ref
     end(host.restored(&unconfined, &images));
 }
 
-/// CRIU would pass over some of them without a word.
+/// CRIU would silently ignore some of them.
 #[test]
 fn a_label_that_nobody_enforces_is_refused_before_anything_is_touched() {
     let host = host();

@@ -1,4 +1,4 @@
-//! Mounts around a checkpoint: what comes from outside is the configuration's, and propagates as it did.
+//! Mounts across checkpoint and restore: the configuration decides on external mounts, and propagation is restored.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ fn mount(args: &[&str], target: &Path) {
     assert!(Command::new("mount").args(args).arg(target).status().unwrap().success(), "mount {args:?}");
 }
 
-/// A filesystem of its own that propagates, as systemd makes all of them, or does not; gone when dropped.
+/// A tmpfs with the given propagation (systemd makes all mounts shared); unmounted on drop.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -43,8 +43,8 @@ fn with_source(config: &Value, source: &Path) -> Value {
     config
 }
 
-/// CRIU has the groups of propagation from the images, and the mounts that they are made anew from, from the
-/// configuration: these may lie together on one filesystem at the dump, and apart at the restore, and propagate or not.
+/// CRIU takes the peer groups from the images, but the sources of external mounts from the configuration. These may be
+/// on one filesystem at the dump and on different ones at the restore, with or without propagation.
 #[test]
 fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
     let host = host();
@@ -73,7 +73,7 @@ fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
     checkpoint(&container, &into(&images));
     end(container);
 
-    // The data where they were, the root on another filesystem.
+    // The same /data, but the root on another filesystem.
     let container = host.restored(&config, &images);
     counts_on(&shared);
     assert_eq!(propagation(&container, "/data"), master);
@@ -82,7 +82,7 @@ fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
     checkpoint(&container, &into(&images));
     end(container);
 
-    // The root back, the data where nothing propagates.
+    // The first root again, but /data on a filesystem without propagation.
     Files::of(&shared).copy_to(&private);
     let container = restore(&load(&with_source(&config, &private)), &images);
     counts_on(&private);
@@ -93,7 +93,7 @@ fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
     end(restore(&load(&with_source(&config, &private)), &images));
 }
 
-/// Of each mount where it is, and how it propagates.
+/// Returns the mount point and the propagation of each mount.
 fn kinds(mountinfo: &str) -> Vec<String> {
     let kind = |line: &str| {
         let fields = line.split(' ').skip(4).take_while(|word| *word != "-").enumerate();
@@ -105,7 +105,7 @@ fn kinds(mountinfo: &str) -> Vec<String> {
     kinds
 }
 
-/// What the container itself has mounted, in a namespace within it, too.
+/// Mounts that the container itself has made, also in a nested mount namespace.
 #[test]
 fn mounts_of_its_own_come_back_with_their_propagation() {
     let host = host();
@@ -137,7 +137,7 @@ fn mounts_of_its_own_come_back_with_their_propagation() {
     end(restored);
 }
 
-/// Mount points on a bind mount lie in its source, which the images do not have: create made them, and a restore does.
+/// Mount points below a bind mount are in its source, which images do not contain: restore creates them like create.
 #[test]
 fn mount_points_inside_other_mounts_are_made_again() {
     let host = host();
@@ -159,7 +159,7 @@ fn mount_points_inside_other_mounts_are_made_again() {
     end(restored);
 }
 
-/// What lies in a source may have become a symlink meanwhile: nothing is made where it leads on the host.
+/// A path within a source may have become a symlink since the dump: nothing may be created at its target on the host.
 #[test]
 fn a_mount_point_is_not_made_where_a_symlink_leads_on_the_host() {
     let host = host();
@@ -201,7 +201,8 @@ fn sources_are_found_however_they_are_written() {
     }
 }
 
-/// The image has a link to what the first life has made, and a mount that shows a part of another.
+/// The image has a link to a file that create made for the first container, and a mount whose source is part of an
+/// earlier mount.
 #[test]
 fn mounts_on_dangling_symlinks_and_of_earlier_mounts_come_back() {
     let host = host();

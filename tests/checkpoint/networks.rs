@@ -1,4 +1,4 @@
-//! Networks around a checkpoint: connections stay established, pairs of links come back.
+//! Networks across checkpoint and restore: connections stay established, veth pairs are restored.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn established_back(images: &Path) -> RestoreOptions {
     RestoreOptions { tcp_established: true, ..from(images) }
 }
 
-/// A server that writes each line it gets into /data/received, and a client that sends it numbers.
+/// A server that writes each received line to /data/received, and a client that sends it numbers.
 struct Connection {
     server: Container,
     client: Container,
@@ -30,7 +30,7 @@ impl Connection {
     fn new(host: &Host, data: &Path) -> Connection {
         let documents =
             [2, 3].map(|number| json!({ "networks": [with(veth(number), "name", json!("eth0"))] }).to_string());
-        // Its standard input stays open: at its end nc would say goodbye.
+        // Keep nc's standard input open: at end of file nc closes the connection.
         let mut server = network_shell(
             "sleep 100000 | nc -l -p 7000 | while read line; do echo $line > /data/new; mv /data/new /data/received; done",
         );
@@ -65,7 +65,7 @@ fn a_connection_stays_established_when_the_server_is_left_running() {
     receives_on(&data);
     let error = connection.server.checkpoint(&into(&host.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow established TCP connections"), "{error}");
-    // Refused half-way, with its link off the bridge: it is back, and the connection goes on.
+    // The refused checkpoint had taken the link off the bridge: it must be back, and the connection must work.
     receives_on(&data);
     let options = CheckpointOptions { leave_running: true, ..established(&host.images("images")) };
     checkpoint(&connection.server, &options);
@@ -89,7 +89,8 @@ fn a_connection_stays_established_when_the_server_is_restored() {
     let restored = Container::restore(&host.runtime, &id, &connection.server_config, &options)
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert!(receives_on(&data) > stood_at);
-    // The pair is the container's as if create had made it: it counts, and goes with it.
+    // The veth pair belongs to the restored container as if create had made it: it has counters, and is deleted with
+    // the container.
     assert!(crate::links::counter(&restored, "eth0", "receivedBytes") > 0);
     let names = restored.veth_pairs().unwrap();
     assert!(links().contains(&names[0].host_name), "{:?}", links());
@@ -132,16 +133,16 @@ fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
     let options = RestoreOptions { tcp_close: true, ..from(&images) };
     let restored = Container::restore(&host.runtime, &unique("n"), &connection.server_config, &options)
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
-    // State 01 is "established", 1B58 the port.
+    // In /proc/net/tcp state 01 is "established", and 1B58 is the port.
     let table = exec_shell(&restored, "cat /proc/net/tcp /proc/net/tcp6");
     assert!(!table.lines().any(|line| line.contains(":1B58 ") && line.contains(" 01 ")), "{table}");
-    // Its program reads the end of the connection.
+    // The program sees the connection closed.
     eventually("nc has ended", || exec_shell(&restored, "pidof nc || true").trim().is_empty());
     end(restored);
     end(connection.client);
 }
 
-/// In the queue of a listener, accepted by nobody.
+/// Connections in the backlog of a listener that were never accepted.
 #[test]
 fn connections_that_nobody_has_accepted_are_left_out_with_a_word() {
     own_network();
@@ -201,7 +202,7 @@ fn pairs_come_back_with_their_addresses_under_new_names_of_the_host() {
     assert_eq!(links(), [BRIDGE, "lo"]);
 }
 
-/// A pair that the caller has made, and gets again under a name of its choice.
+/// A veth pair that the caller made, and restores under another name.
 #[test]
 fn further_pairs_are_restored_under_the_names_that_are_asked_for() {
     bridged();
@@ -236,7 +237,7 @@ fn an_empty_network_namespace_has_nothing_of_the_old_one() {
     assert_eq!(links(), [BRIDGE, "lo"]);
 }
 
-/// A namespace that was joined is not in the images: the container comes back into it.
+/// Images do not contain a joined network namespace: the restored container joins it again.
 #[test]
 fn joined_namespaces_are_joined_again() {
     own_network();
@@ -259,7 +260,7 @@ fn joined_namespaces_are_joined_again() {
     end(keeper);
 }
 
-/// The images have nothing of a joined namespace. The device stays in there, or is moved in again if it returned.
+/// Images do not contain a joined network namespace, and deleting the dumped container returned the device to the host.
 #[test]
 fn a_device_comes_back_into_a_joined_namespace() {
     own_network();

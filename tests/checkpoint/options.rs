@@ -1,4 +1,4 @@
-//! Each option does what it says, or is refused with a reason.
+//! Each option has its effect, or is refused with a reason.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::*;
 use crate::support::*;
 
-/// Pages that have been read are removed.
+/// auto_dedup removes pages from the images as they are read.
 #[test]
 fn a_restore_with_auto_dedup_uses_up_the_images() {
     let host = host();
@@ -27,7 +27,8 @@ fn a_restore_with_auto_dedup_uses_up_the_images() {
     end(restored);
 }
 
-/// A file that is open has lost its name, and has another: it is linked under a name of CRIU's until the restore.
+/// An open file was unlinked but has another name: with link_remap, CRIU links it under a temporary name until the
+/// restore.
 #[test]
 fn a_file_that_has_lost_one_of_its_names_needs_a_word() {
     let host = host();
@@ -54,7 +55,7 @@ fn a_file_that_has_lost_one_of_its_names_needs_a_word() {
     end(restored);
 }
 
-/// Migration: from one state root to another, the memory through a page server, the rest of the images by a copy.
+/// Migration from one state root to another: the memory through a page server, the other images by copying.
 #[test]
 fn a_container_moves_to_another_state_root_through_a_page_server() {
     let host = host();
@@ -112,7 +113,7 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
     let sizes = ["first", "second", "last"].map(|name| pages(&host.images(name)));
     let log = std::fs::read_to_string(host.path("work/dump.log")).unwrap_or_default();
     assert!(sizes[0] > 4_000_000 && sizes[2] < sizes[0] / 4, "{sizes:?}\n{log}");
-    // What has changed since is in the last images alone.
+    // Only the last images have the pages that changed since.
     let now = held(&host.images("second")) + held(&host.images("first"));
     assert!(now < before, "{before} {now}\n{log}");
     end(container);
@@ -121,7 +122,8 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
     end(restored);
 }
 
-/// Natively the kernel of some machines lets CRIU hang here: so it has a deadline, and is tried in the virtual machine.
+/// On some kernels CRIU hangs here. So the test has a deadline on the host, and runs completely only in the virtual
+/// machine.
 #[test]
 fn lazy_pages_come_when_they_are_used() {
     let host = host();
@@ -139,7 +141,7 @@ fn lazy_pages_come_when_they_are_used() {
         return end(container);
     }
     if std::env::var_os("BERTH_VM").is_none() {
-        // Nobody asks for the pages: the checkpoint waits, until it is over, and the container goes on.
+        // Nobody requests the pages, so the checkpoint waits until its timeout, and the container keeps running.
         let options = CheckpointOptions { timeout: Some(Duration::from_secs(4)), ..lazy(&host.images("images")) };
         let error = container.checkpoint(&options).unwrap_err();
         assert_eq!(error.code, Code::Timeout, "{error}");
@@ -219,7 +221,7 @@ fn the_work_directory_is_the_callers_if_it_wants() {
     end(restored);
 }
 
-/// CRIU obeys a file of its own options: here it says that the container runs on.
+/// A CRIU configuration file overrides options: here the name of the log.
 #[test]
 fn a_config_file_overrules() {
     let host = host();
@@ -247,7 +249,7 @@ fn a_unix_socket_that_leads_out_needs_a_word() {
     checkpoint_workload(&data);
     let mut config = shell("");
     let name = unique("outside");
-    // Sockets outside are seen where the network namespace is the same.
+    // Abstract sockets of the host are visible only in its network namespace.
     without_namespace(&mut config, "network");
     config["process"]["args"] = json!(["/data/checkpoint_workload", name]);
     with_data(&mut config, &data);
@@ -287,7 +289,7 @@ fn cgroups_below_the_containers_own_come_back() {
     counts_on(&data);
     let place = |container: &Container| std::fs::read_to_string(proc_of(container, "cgroup")).unwrap();
     let nested = place(&container).contains("/inner");
-    // It could not be restored: that is said while the container runs.
+    // Such images could not be restored, so the checkpoint is refused while the container still runs.
     let ignore = CheckpointOptions { cgroup_mode: CgroupMode::Ignore, ..into(&host.images("refused")) };
     let error = container.checkpoint(&ignore).unwrap_err();
     assert_eq!(error.code, Code::InvalidArgument, "{error}");
@@ -315,15 +317,16 @@ fn cgroups_below_the_containers_own_come_back() {
         let roots = vec![CgroupRoot { controller: controller.into(), path: path.into() }];
         let options = RestoreOptions { cgroup_roots: roots, ..from(&host.images("images")) };
         let error = host.restore(&config, &options).unwrap_err();
-        // Where there is no v2 tree the second one is not known either.
+        // Without a v2 hierarchy the second one is unknown, too.
         let other = error.message.contains("there is no cgroup hierarchy");
         assert!(error.message.contains(expected) || other, "{error}");
         assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
     }
 }
 
-/// Where the container has no cgroup of its own, its processes are in somebody else's, which must not get into the images: a
-/// restore would make all again that is below it. Told by what CRIU says that it dumps.
+/// In hierarchies in which the container has no cgroup of its own, its processes are in a cgroup of somebody else,
+/// which must not get into the images: a restore would create everything below it again. The test checks CRIU's log for
+/// the cgroups that it dumps.
 #[test]
 fn cgroups_of_others_stay_out_of_the_images() {
     let host = host();

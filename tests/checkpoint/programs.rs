@@ -1,4 +1,5 @@
-//! What is dumped in tests, and who helps: containers that say how far they are, a workload with all kinds of state, and a page server.
+//! Programs that tests dump: containers that report their progress, a workload with all kinds of state; and a page
+//! server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,13 +10,14 @@ use serde_json::{Value, json};
 
 use crate::common::*;
 
-/// A directory of the host, in the container under /data.
+/// Bind-mounts a directory of the host on /data in the container.
 pub fn with_data(config: &mut Value, data: &Path) {
     let mount = json!({ "destination": "/data", "type": "bind", "source": data, "options": ["bind", "rw"] });
     push_mount(config, mount);
 }
 
-/// A shell that counts, and writes each number to /data/count: whole, so that nobody reads half of one.
+/// Returns the configuration of a shell that counts and writes each number to /data/count, by rename(2) so that no
+/// reader sees a partial number.
 pub fn counter(data: &Path) -> Value {
     let count = "n=0; while :; do n=$((n+1)); echo $n > /data/new; mv /data/new /data/count; sleep 0.01; done";
     let mut config = shell(count);
@@ -27,15 +29,15 @@ pub fn count(data: &Path) -> u64 {
     std::fs::read_to_string(data.join("count")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Waits until the counter has come further, and returns where it is.
+/// Waits until the counter advances, and returns its value.
 pub fn counts_on(data: &Path) -> u64 {
     let before = count(data);
     eventually("the counter goes on", || count(data) > before);
     count(data)
 }
 
-/// The files of a counter as they were when it was dumped. Images do not have them: who restores twice, and lets the
-/// container run in between, puts them back (one of them may be open in the images).
+/// The files of a counter at the time of the dump. Images do not contain files, so a test that restores twice and lets
+/// the container run in between must put them back; one of them may be open in the images.
 pub struct Files(Vec<(PathBuf, Vec<u8>)>);
 
 impl Files {
@@ -48,7 +50,7 @@ impl Files {
         self.0.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
     }
 
-    /// The same files in another directory.
+    /// Copies the files to another directory.
     pub fn copy_to(&self, directory: &Path) {
         self.0
             .iter()
@@ -56,12 +58,12 @@ impl Files {
     }
 }
 
-/// Compiles checkpoint_workload.c into a directory that becomes the container's /data.
+/// Compiles checkpoint_workload.c into the directory that becomes the container's /data.
 pub fn checkpoint_workload(data: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/checkpoint/checkpoint_workload.c");
     let program = data.join("checkpoint_workload");
     match std::env::var_os("BERTH_TEST_PROGRAMS") {
-        // Compiled outside, where there is no compiler.
+        // The virtual machine has no compiler, so the program is compiled outside.
         Some(programs) => drop(std::fs::copy(PathBuf::from(programs).join("checkpoint_workload"), program).unwrap()),
         None => {
             let made = Command::new("cc").args(["-static", "-O1", "-Wall", "-o"]).arg(program).arg(source).status();
@@ -70,8 +72,8 @@ pub fn checkpoint_workload(data: &Path) {
     }
 }
 
-/// A program that keeps some megabytes of memory, and counts. Those who count are not those who have the memory: a shell's
-/// children are copies of it, and would have all pages anew.
+/// Returns the configuration of a container that holds some megabytes of memory, and counts. The counting process must
+/// not be the one with the memory: the children that a shell forks are copies of it, and would dirty all pages.
 pub fn heavy(data: &Path) -> Value {
     let mut config = counter(data);
     let script = config["process"]["args"][2].as_str().unwrap().to_owned();
@@ -86,14 +88,14 @@ pub fn pages(images: &Path) -> u64 {
     files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().len()).sum()
 }
 
-/// What the pages of images take on the disk.
+/// Returns the disk space that the page images use.
 pub fn held(images: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let files = leftovers::files(images).into_iter();
     files.filter(|file| file.to_string_lossy().contains("/pages-")).map(|file| file.metadata().unwrap().blocks()).sum()
 }
 
-/// `criu page-server`, killed when dropped.
+/// A running `criu page-server`, killed on drop.
 pub struct Server(pub Child, pub u16);
 
 impl Drop for Server {
@@ -120,7 +122,7 @@ pub fn page_server(images: &Path) -> Server {
     Server(child, port)
 }
 
-/// What `check_json` says of a feature.
+/// Returns whether `check_json` reports a feature.
 pub fn feature(runtime: &Runtime, name: &str) -> bool {
     let report: Value = serde_json::from_str(&check_json(runtime).unwrap()).unwrap();
     report["features"][name].as_bool().unwrap()

@@ -1,5 +1,5 @@
-//! CRIU as a program that may be missing, old, dumb, silent or dead. Each time there is one error, and the container goes
-//! on.
+//! Failures of the CRIU program: missing, too old, answering wrongly, silent or dead. Each one is a single error, and
+//! the container keeps running.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,14 +38,15 @@ fn without_criu_the_error_says_so() {
     end(container);
 }
 
-/// A CRIU of which only the answer to `-V` is right; `conversation` is a shell script with the socket as descriptor 3.
+/// Creates a fake CRIU that only answers `-V` correctly; `conversation` is a shell script with the socket as descriptor
+/// 3.
 fn false_criu(host: &Host, conversation: &str) -> std::path::PathBuf {
     let path = host.path("criu");
     script(&path, &format!("if [ \"$1\" = -V ]; then echo 'Version: 4.1'; exit; fi\n{conversation}"));
     path
 }
 
-/// The error of a checkpoint with this CRIU; the container must go on as before.
+/// Returns the error of a checkpoint with a fake CRIU; the container must keep running.
 fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
     let mut host = host();
     host.runtime = runtime(&host.path("state"), &false_criu(&host, conversation));
@@ -70,7 +71,7 @@ fn a_criu_that_dies_is_an_error_with_its_last_words() {
     assert!(failed("kill -9 $$", None).message.contains("was killed by SIGKILL"));
 }
 
-/// CRIU tries the kernel out in children, which would stand still for ever.
+/// CRIU probes the kernel in child processes, which would otherwise stay stopped forever.
 #[test]
 fn a_criu_that_dies_takes_its_children_along() {
     let mut host = host();
@@ -103,27 +104,27 @@ fn an_answer_that_is_none_is_an_error() {
     let error = failed("printf nonsense >&3; exec sleep 1000", None);
     assert_eq!(error.code, Code::Criu);
     assert!(error.message.contains("does not keep to its protocol: it sent 8 bytes"), "{error}");
-    // A good answer to another question: kind VERSION (10), success.
+    // A successful answer to another request: type VERSION (10).
     let error = failed(r"printf '\010\012\020\001' >&3; exec sleep 1000", None);
     assert!(error.message.contains("an answer to VERSION, asked for DUMP"), "{error}");
-    // A notification (6) of nothing.
+    // A notification (type 6) without a name.
     let error = failed(r"printf '\010\006\020\001' >&3; exec sleep 1000", Some(Duration::from_secs(5)));
     assert!(error.message.contains("a notification of nothing"), "{error}");
 }
 
 #[test]
 fn a_failed_answer_has_crius_errno() {
-    // DUMP, no success, errno (field 7) 28.
+    // Type DUMP, success false, errno (field 7) 28.
     let error = failed(r"printf '\010\001\020\000\070\034' >&3; exec sleep 1000", None);
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
     assert_eq!(error.detail["criu_errno"], 28);
     assert!(error.message.contains("CRIU has failed (no space left on device)"), "{error}");
 }
 
-/// Far more than a page: nothing of it is cut off.
+/// A message of far more than a page must not be truncated.
 #[test]
 fn an_answer_of_any_size_is_read() {
-    // DUMP, no success, message (field 9) of 100,000 bytes.
+    // Type DUMP, success false, message (field 9) of 100,000 bytes.
     let answer = r#"{ printf '\010\001\020\000\112\240\215\006'; head -c 100000 /dev/zero | tr '\0' x; } > "$0.answer"
         dd if="$0.answer" bs=200000 count=1 2>/dev/null >&3; exec sleep 1000"#;
     let error = failed(answer, None);
@@ -146,7 +147,7 @@ fn an_old_criu_is_refused_before_anything_is_touched() {
     end(container);
 }
 
-/// More external mounts than fit into a socket's buffer as it is.
+/// A request with so many external mounts that it exceeds the default socket buffer.
 #[test]
 fn a_request_of_any_size_arrives() {
     let host = host();

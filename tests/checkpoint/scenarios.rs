@@ -1,4 +1,4 @@
-//! Programs that know themselves whether they have survived, and containers that must be what they were.
+//! Workloads that check their own state after a restore, and attributes of containers that must not change.
 
 use berth::criu::{CheckpointOptions, RestoreOptions};
 use berth::{Code, ExitStatus, Force, Recipients, Status};
@@ -18,7 +18,7 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     let container = host.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
     eventually("the workload is ready", || said() == "ready\n");
-    // Without a word about its locks it cannot be dumped, and is told what to do.
+    // Without the option for file locks the checkpoint is refused, and the error names the option.
     let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow file locks"), "{error}");
     assert_eq!(container.status().unwrap(), Status::Running);
@@ -86,7 +86,7 @@ fn limits_are_intact_afterwards() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);
-    // What this host has limits for.
+    // The limits whose controllers this host has.
     let mut wanted = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4194304 }] });
     let mut expected = vec![("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max", "4194304")];
     let probe = host.run(&shell("sleep 1000"), &quiet()).unwrap();
@@ -129,7 +129,7 @@ fn limits_are_intact_afterwards() {
     let restored = host.restored(&config, &host.images("images"));
     counts_on(&data);
     check(&restored);
-    // Its processes are where the limits are, and nowhere else.
+    // The processes are in the container's cgroups, where the limits are.
     let own = std::fs::read_to_string(proc_of(&restored, "cgroup")).unwrap();
     for line in own.lines() {
         let names = line.split(':').nth(1).unwrap();
@@ -158,7 +158,7 @@ fn a_user_namespace_comes_back_with_its_mappings() {
     end(restored);
 }
 
-/// All that can be done with a container that was started.
+/// All operations on a running container work on a restored one.
 #[test]
 fn a_restored_container_is_like_any_other() {
     let host = host();
@@ -166,7 +166,7 @@ fn a_restored_container_is_like_any_other() {
     let config = counter(&data);
     host.dumped(&config, &data, &into(&host.images("images")));
 
-    // In another place, with the root filesystem of another bundle.
+    // From another bundle, with its own root filesystem.
     let bundle = host.bundle("elsewhere", &config);
     let loaded = berth::spec::Config::from_bundle(&bundle).unwrap();
     let id = unique("other");
@@ -182,7 +182,7 @@ fn a_restored_container_is_like_any_other() {
     restored.resume().unwrap();
     counts_on(&data);
     assert!(restored.stats().is_ok());
-    // Through a handle that did not make it, too.
+    // Also through a handle that did not restore it.
     let other = host.runtime.load(&id).unwrap();
     assert_eq!(other.status().unwrap(), Status::Running);
     checkpoint(&other, &into(&host.images("again")));
@@ -206,7 +206,7 @@ fn a_process_beside_init_is_named_instead_of_lost() {
     end(container);
 }
 
-/// The images may want what they like: the configuration decides, before anything runs.
+/// The configuration decides, before anything runs, whatever the images contain.
 #[test]
 fn images_that_want_more_than_the_configuration_are_refused() {
     let host = host();

@@ -1,4 +1,4 @@
-//! What leads out of a container: pipes, terminals, host files.
+//! Descriptors that lead out of the container: pipes, terminals, host files.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -13,7 +13,7 @@ fn pipes() -> ProcessOptions {
     ProcessOptions { stdio: [Stdio::Pipe; 3], ..ProcessOptions::default() }
 }
 
-/// Sends a line to the container's standard input and reads its answer.
+/// Writes a line to the container's standard input and reads its answer.
 fn answer(container: &Container, streams: &mut [Option<std::fs::File>; 3], line: &str) -> String {
     let [Some(stdin), Some(stdout), _] = streams else { panic!("no pipes") };
     writeln!(stdin, "{line}").unwrap();
@@ -45,7 +45,7 @@ fn pipes_become_new_ones_again_and_again() {
         ends = streams(&container);
         assert_eq!(answer(&container, &mut ends, "b"), format!("{round} b\n"));
     }
-    // The end of its input is its end.
+    // The program exits at the end of its input.
     ends[0] = None;
     assert_eq!(container.wait(LONG).unwrap(), berth::ExitStatus::Exited(0));
     end(container);
@@ -68,7 +68,7 @@ fn a_stream_that_was_no_pipe_cannot_be_led_elsewhere() {
     assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
 }
 
-/// The error names the descriptor and the path, and the container is not harmed.
+/// The error names the descriptor and the path, and the container keeps running.
 #[test]
 fn a_file_of_the_hosts_cannot_be_dumped_and_is_named() {
     let host = host();
@@ -141,7 +141,7 @@ fn a_terminal_goes_to_the_console_socket() {
     end(restored);
 }
 
-/// With or without the word for shell jobs.
+/// With and without the option `shell_job`.
 #[test]
 fn a_terminal_of_the_callers_cannot_be_dumped_and_is_named() {
     let host = host();
@@ -163,7 +163,7 @@ fn a_terminal_of_the_callers_cannot_be_dumped_and_is_named() {
     end(container);
 }
 
-/// The word does no harm where the session is the container's own.
+/// `shell_job` has no effect if the session belongs to the container.
 #[test]
 fn a_container_with_its_own_session_is_dumped_as_a_shell_job_too() {
     let host = host();

@@ -1,4 +1,4 @@
-//! What the scenarios share: a host with CRIU, containers that say how far they are, and a way there and back.
+//! Helpers shared by the checkpoint tests: a runtime with CRIU, and checkpoints and restores that must work.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::common::*;
 pub use crate::programs::*;
 
-/// As [`Host::new`], with CRIU.
+/// Like [`Host::new`], with CRIU.
 pub fn host() -> Host {
     host_with(&criu())
 }
 
-/// The same with another program for CRIU.
+/// Like [`host`], with another program for CRIU.
 pub fn host_with(criu: &Path) -> Host {
     let mut host = Host::new();
     host.runtime = runtime(&host.path("state"), criu);
@@ -34,7 +34,7 @@ impl Host {
         self.path(name)
     }
 
-    /// Runs a counter of this configuration, and dumps it: it is gone afterwards.
+    /// Runs a counter with this configuration, dumps it and deletes it.
     pub fn dumped(&self, config: &Value, data: &Path, options: &CheckpointOptions) {
         let container = self.run(config, &quiet()).unwrap();
         counts_on(data);
@@ -46,7 +46,7 @@ impl Host {
         Container::restore(&self.runtime, &unique("r"), &self.config(config), options)
     }
 
-    /// Restores with all defaults, which must work.
+    /// Restores with default options; this must work.
     pub fn restored(&self, config: &Value, images: &Path) -> Container {
         self.restore(config, &from(images)).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
     }
@@ -64,12 +64,12 @@ pub fn from_with(images: &Path, process: ProcessOptions) -> RestoreOptions {
     RestoreOptions { process, ..RestoreOptions::from_directory(images) }
 }
 
-/// A checkpoint that must work.
+/// Makes a checkpoint, which must work.
 pub fn checkpoint(container: &Container, options: &CheckpointOptions) {
     container.checkpoint(options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
 }
 
-/// The end of CRIU's log, for a test that fails.
+/// Returns the end of CRIU's log, for the message of a failing test.
 pub fn told(error: &berth::Error) -> String {
     error.detail.get("log").and_then(Value::as_str).unwrap_or_default().to_owned()
 }

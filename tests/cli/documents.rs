@@ -1,4 +1,4 @@
-//! spec, explain, recover, completions, man.
+//! Tests of spec, explain, recover, completions and man.
 
 use serde_json::{Value, json};
 

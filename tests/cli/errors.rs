@@ -1,4 +1,4 @@
-//! Bad input is one clear error, exit status 1, and nothing half-done.
+//! Bad input causes one clear error and exit status 1, and has no effect.
 
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ fn without_permission_the_remedy_is_told() {
     for path in [cli.dir.path(), bundle.as_path()] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    // The program may lie where nobody else may look: it is opened by root.
+    // The program may be in a directory that only root can search: it is opened as root.
     let program = std::fs::File::open(env!("CARGO_BIN_EXE_berth")).unwrap();
     let copy = cli.path("berth");
     std::io::copy(&mut { program }, &mut std::fs::File::create(&copy).unwrap()).unwrap();
@@ -136,7 +136,7 @@ fn usage_errors_are_in_the_log_that_engines_read() {
         assert_eq!((line["level"].as_str(), line["msg"].as_str()), (Some("error"), Some(words)));
         std::fs::remove_file(&log).unwrap();
     }
-    // Help is no error.
+    // --help is not an error.
     cli.ok(&[&before[..], &["--help"]].concat());
     assert!(!log.exists());
 }
@@ -196,7 +196,7 @@ fn the_log_is_json_or_text_as_engines_parse_it() {
     cli.fails(1, "opening the log /nonexistent/log", &["--log", "/nonexistent/log", "list"]);
 }
 
-/// The moments of a life, in the order in which they come.
+/// At level trace the log has the stages of the operations with their times, in order.
 #[test]
 fn at_the_level_trace_the_log_has_the_stages_of_the_work() {
     let cli = Cli::new();

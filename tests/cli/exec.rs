@@ -1,4 +1,4 @@
-//! exec, with each of its options.
+//! Tests of exec with each of its options.
 
 use std::io::Read;
 use std::os::unix::net::UnixListener;
@@ -146,7 +146,7 @@ fn preserved_descriptors_come_in_order() {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root())]);
         let said = said(command.args(&args).args(["sh", "-c", script]));
-        // 0 to 4, and that of the directory.
+        // Descriptors 0 to 4, and the one that lists the directory.
         assert_eq!((said.code, said.out.as_str()), (0, "three\nfour\n6\n"), "{said:?}");
     }
 }
@@ -156,7 +156,7 @@ fn sockets_of_a_service_manager_are_announced() {
     let cli = Cli::new();
     let id = cli.sleeping();
     std::fs::write(cli.path("three"), "three\n").unwrap();
-    // LISTEN_PID must be the program's own.
+    // LISTEN_PID must be the pid of the program itself.
     let shell =
         format!("exec 3<{}/three; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"", cli.dir.path().display());
     let mut command = std::process::Command::new("sh");
@@ -180,7 +180,7 @@ fn a_process_goes_into_a_cgroup_below_the_containers() {
     cli.fails(255, "there is no cgroup", &["exec", "--cgroup", "/nothing", &id, "true"]);
 }
 
-/// Neither profile nor label is there on any machine, whether it has the module or not.
+/// Neither the profile nor the label exists on any machine, with or without the security module.
 #[test]
 fn labels_that_cannot_be_had_are_refused_by_name() {
     let cli = Cli::new();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::common::*;
 use crate::support::*;
 
-/// What is the same for explain and run: options before the verb, and after it.
+/// Options that explain and run share: before and after the verb.
 struct Options {
     global: &'static [&'static str],
     verb: &'static [&'static str],
@@ -13,7 +13,8 @@ struct Options {
 
 const PLAIN: Options = Options { global: &[], verb: &[] };
 
-/// Compares the steps that explain lists with the place of the step at which run fails: its program is not there.
+/// Compares the steps that explain lists with the number of the step at which run fails, because its program is
+/// missing.
 #[track_caller]
 fn compare(config: &Value, options: &Options) {
     let cli = Cli::new();

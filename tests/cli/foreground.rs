@@ -1,4 +1,4 @@
-//! run in the foreground: signals, streams, the terminal, the exit status.
+//! Tests of run in the foreground: signals, streams, terminal, exit status.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::common::{eventually, shell};
 use crate::support::*;
 
 fn send(pid: u32, signal: i32) {
-    // SAFETY: to a child that nobody has waited for.
+    // SAFETY: the call signals a child that has not been reaped.
     assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
 }
 
@@ -19,13 +19,13 @@ fn its_exit_status_is_the_programs_and_nothing_is_left() {
     let cli = Cli::new();
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$; sleep 1", 0), ("exit 255", 255)] {
         let bundle = cli.bundle(&shell(script));
-        // The kernel does not let init of a pid namespace be killed from inside.
+        // A process cannot kill the init of its own pid namespace.
         assert_eq!(cli.berth(&["run", "-b", text(&bundle), "c1"]).code, code, "{script}");
         assert_eq!(cli.ok(&["list", "-q"]), "");
     }
 }
 
-/// What the program opens itself must not get their numbers.
+/// Descriptors that berth opens itself must not get the preserved numbers.
 #[test]
 fn closed_standard_streams_are_the_null_device() {
     let cli = Cli::new();
@@ -152,7 +152,7 @@ fn a_container_without_a_terminal_never_gets_the_callers() {
 fn orphans_of_the_container_are_reaped() {
     let cli = Cli::new();
     let mut config = shell("(sleep 1000 &); echo up; exec sleep 1000");
-    // Without a pid namespace orphans go up to the subreaper.
+    // Without a pid namespace orphans are reparented to the subreaper.
     crate::common::without_namespace(&mut config, "pid");
     let bundle = cli.bundle(&config);
     let mut child = cli.command().args(["run", "-b", text(&bundle), "c1"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -167,13 +167,13 @@ fn orphans_of_the_container_are_reaped() {
     };
     eventually("the orphan has come", || orphans().len() == 1);
     send(orphans()[0] as u32, libc::SIGKILL);
-    // A zombie would still be a child.
+    // A zombie would still be listed as a child.
     eventually("the orphan was reaped", || orphans().is_empty());
     cli.ok(&["kill", "--all", "c1", "KILL"]);
     assert_eq!(wait(&mut child), 137);
 }
 
-/// A container in the caller's pid namespace, whose init leaves an orphan when "go" is there.
+/// Creates a container in the caller's pid namespace, whose init leaves an orphan once the file "go" exists.
 fn leaving_an_orphan(cli: &Cli) -> (PathBuf, PathBuf) {
     let folder = cli.path(&crate::common::unique("told"));
     std::fs::create_dir(&folder).unwrap();

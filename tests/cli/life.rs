@@ -1,4 +1,4 @@
-//! create, start, run, kill, pause, resume, delete.
+//! Tests of create, start, run, kill, pause, resume and delete.
 
 use std::io::Read;
 use std::os::unix::net::UnixListener;
@@ -83,7 +83,7 @@ fn switches_may_have_a_value() {
     cli.fails(1, "--force", &["delete", "--force=perhaps", "c1"]);
 }
 
-/// As scripts have them whose variables are empty.
+/// Empty arguments, as scripts with empty variables pass them.
 #[test]
 fn an_empty_value_is_as_none() {
     let cli = Cli::new();
@@ -128,7 +128,7 @@ fn signals_have_names_and_numbers_and_go_to_init_or_to_all() {
         cli.wait_for_status(&id, "stopped");
     }
     let told = |id: &str| cli.dir.path().join(format!("told-{id}"));
-    // When init ends the kernel kills the others: it waits for the child's word.
+    // init waits for the child's message, because the kernel kills the other processes when init exits.
     let script = "trap 'until test -s /told/child; do sleep 0.01; done; echo init >/told/init; exit 0' TERM
         (trap 'echo child >/told/child; exit 0' TERM; echo up >/told/up; while :; do sleep 0.01; done) &
         while :; do sleep 0.01; done";

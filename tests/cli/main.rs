@@ -1,4 +1,4 @@
-//! `berth` as a user of a shell has it: the built program, its output, its exit status.
+//! Tests of the built program `berth` from the outside: output and exit status.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! $NOTIFY_SOCKET: a service manager, which this test is, hears that the container's program is ready.
+//! $NOTIFY_SOCKET: the test acts as the service manager that is notified when the container's program is ready.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::{LONG, eventually, push_mount, shell};
 use crate::support::*;
 
-/// Says so by busybox's logger, which writes a datagram of several lines to the socket that /dev/log leads to.
+/// Notifies with busybox's logger, which writes a datagram of several lines to the socket to which /dev/log links.
 const READY: &str = "ln -s $NOTIFY_SOCKET /dev/log && logger \"$(printf 'STATUS=starting\\nREADY=1\\nERRNO=0')\"";
 
 struct Manager {
@@ -85,13 +85,13 @@ fn start_passes_it_on_for_a_container_that_was_created_with_it() {
     quiet(&["start", "c1"]);
     assert!(!manager.folder("c1").exists());
     manager.cli.ok(&["exec", "c1", "test", "-d", "/run/notify"]);
-    // One that was created without has nowhere to say it, and is not waited for.
+    // A container that was created without $NOTIFY_SOCKET is not waited for.
     let other = manager.cli.bundle(&shell("test -z \"$NOTIFY_SOCKET\" && exec sleep 1000"));
     let created = manager.cli.command().args(["create", "-b", text(&other), "c2"]).stdout(Stdio::null()).status();
     assert!(created.unwrap().success());
     quiet_start(&manager, "c2");
     assert_eq!(manager.cli.status("c2"), "running");
-    // And one that is never started leaves nothing.
+    // A container that is never started leaves nothing.
     quiet(&["create", "-b", text(&manager.bundle("true")), "c3"]);
     manager.cli.ok(&["delete", "c3"]);
     assert!(!manager.folder("c3").exists());

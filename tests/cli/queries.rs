@@ -1,4 +1,4 @@
-//! state, list, ps.
+//! Tests of state, list and ps.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The program, bundles for it, and a terminal to run it on.
+//! Helpers: the program, bundles for it, and a terminal to run it on.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use crate::common::{LONG, eventually, eventually_read, rootfs, shell, unique};
 
-/// A state root of its own and what is made in it; all gone when dropped.
+/// A state root with its containers and bundles; all removed on drop.
 pub struct Cli {
     pub dir: tempfile::TempDir,
 }
 
-/// What a command has left.
+/// The exit status and output of a command.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -41,21 +41,21 @@ impl Cli {
         self.path("state")
     }
 
-    /// A bundle with the root filesystem that all tests read.
+    /// Creates a bundle on the root filesystem that all tests share read-only.
     pub fn bundle(&self, config: &Value) -> PathBuf {
         let bundle = self.path(&unique("bundle"));
         std::fs::create_dir(&bundle).unwrap();
         let mut config = config.clone();
         config["root"]["path"] = json!(rootfs());
         if config["linux"]["cgroupsPath"].is_null() {
-            // The ids of two tests may be the same.
+            // Two tests may use the same container id.
             config["linux"]["cgroupsPath"] = json!(format!("/berth-{}", unique("cli")));
         }
         std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
         bundle
     }
 
-    /// The program without arguments, in this state root.
+    /// Returns the command `berth` with this state root.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
         command.arg("--root").arg(self.root()).env_remove("XDG_RUNTIME_DIR").env("NO_COLOR", "1");
@@ -66,21 +66,21 @@ impl Cli {
         said(self.command().args(args))
     }
 
-    /// The same, and it must succeed; its output.
+    /// Runs `berth`, which must succeed; returns its output.
     pub fn ok(&self, args: &[&str]) -> String {
         let said = self.berth(args);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "berth {args:?}: {}", said.out);
         said.out
     }
 
-    /// The same, and it must fail with this status and say this.
+    /// Runs `berth`, which must fail with this exit status and this message.
     pub fn fails(&self, code: i32, message: &str, args: &[&str]) {
         let said = self.berth(args);
         assert_eq!(said.code, code, "berth {args:?}: {said:?}");
         assert!(said.err.contains(message), "berth {args:?} says {:?}, not {message:?}", said.err);
     }
 
-    /// A container that runs in the background; its id.
+    /// Starts a container in the background; returns its id.
     pub fn running(&self, config: &Value) -> String {
         let id = unique("c");
         let bundle = self.bundle(config);
@@ -115,7 +115,7 @@ impl Drop for Cli {
     }
 }
 
-/// Runs it to its end with files for its output: what it leaves in the background may keep a pipe open.
+/// Runs a command with files for its output: its background processes could keep a pipe open.
 pub fn said(command: &mut Command) -> Said {
     let mut files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let [out, err] = [files[0].try_clone().unwrap(), files[1].try_clone().unwrap()];
@@ -131,7 +131,7 @@ pub fn said(command: &mut Command) -> Said {
     Said { code, out, err }
 }
 
-/// Waits for the end, but not for ever. A signal is 128 and its number, as for a shell.
+/// Waits with a timeout. Returns the exit status, or 128 plus the signal number, as a shell does.
 pub fn wait(child: &mut Child) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     let deadline = Instant::now() + Duration::from_millis(LONG as u64);
@@ -147,7 +147,7 @@ pub fn wait(child: &mut Child) -> i32 {
     }
 }
 
-/// A command on a terminal of its own, as its controlling one.
+/// A command with a controlling terminal of its own.
 pub struct OnTerminal {
     pub child: Child,
     master: File,
@@ -171,7 +171,7 @@ pub fn on_terminal(command: &mut Command) -> OnTerminal {
         });
     }
     let child = command.spawn().unwrap();
-    // The command holds the other end.
+    // The command's copy of the other end must be closed, too.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     drop(pty.slave);
     let text = Arc::new(Mutex::new(String::new()));
@@ -211,7 +211,7 @@ impl OnTerminal {
         assert_eq!(unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) }, 0);
     }
 
-    /// Of the terminal's settings, whether it echoes.
+    /// Returns whether the terminal echoes.
     pub fn echoes(&self) -> bool {
         let settings = nix::sys::termios::tcgetattr(&self.master).unwrap();
         settings.local_flags.contains(nix::sys::termios::LocalFlags::ECHO)
@@ -229,7 +229,7 @@ impl Drop for OnTerminal {
     }
 }
 
-/// What a config is with a terminal.
+/// Returns a configuration with a terminal.
 pub fn with_terminal(script: &str) -> Value {
     let mut config = shell(script);
     config["process"]["terminal"] = json!(true);
@@ -240,7 +240,7 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The descriptor that the first connection brings.
+/// Receives a descriptor over the first connection.
 pub fn received(listener: UnixListener) -> OwnedFd {
     use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
     use std::os::fd::FromRawFd;
@@ -253,16 +253,16 @@ pub fn received(listener: UnixListener) -> OwnedFd {
         ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    // SAFETY: it has just come, and is ours.
+    // SAFETY: the descriptor was received just now, and nobody else has it.
     unsafe { OwnedFd::from_raw_fd(fds.unwrap()[0]) }
 }
 
-/// The parent of an orphan that the container's first process has left.
+/// Returns the parent of an orphan that the container's init has left.
 pub fn parent_of_orphan(folder: &Path) -> i32 {
     let pid = eventually_read(&folder.join("orphan"));
     let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
     let parent = || stat().rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
-    // The shell that has left it is gone when somebody else has it.
+    // The orphan's shell has exited once the orphan has another parent.
     let left_by: i32 = eventually_read(&folder.join("by")).trim().parse().unwrap();
     eventually("the shell has ended", || parent() != left_by);
     let parent = parent();

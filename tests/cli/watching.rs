@@ -1,4 +1,4 @@
-//! events, top.
+//! Tests of events and top.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -49,7 +49,7 @@ fn a_process_killed_for_want_of_memory_is_an_event() {
     config["linux"]["resources"]["memory"] = json!({ "limit": 16 << 20, "swap": 16 << 20 });
     let bundle = cli.bundle(&config);
     let mut run = cli.command();
-    // Kept, so that the count is still there when it is asked for.
+    // Keep the cgroup, so that the count still exists when it is read.
     run.args(["run", "--keep", "-b", text(&bundle), "c1"]).stdin(Stdio::piped()).stderr(Stdio::piped());
     let mut run = run.spawn().unwrap();
     let mut error = String::new();
@@ -61,13 +61,13 @@ fn a_process_killed_for_want_of_memory_is_an_event() {
         cli.berth(&["state", "c1"]).out.contains("\"running\"")
     });
     if error.contains("memory") {
-        // The view has no memory controller.
+        // This view of cgroups has no memory controller.
         return;
     }
     assert_eq!(error, "");
     let mut events = cli.command().args(["events", "c1"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(events.stdout.take().unwrap()).lines();
-    // It has said that it counts by the time it waits.
+    // When it waits, it has already subscribed.
     eventually("it watches", || {
         std::fs::read_dir(format!("/proc/{}/fd", events.id())).is_ok_and(|list| {
             list.flatten()
@@ -162,7 +162,7 @@ fn limits_are_changed_by_options_and_files() {
     assert_eq!(limits()["cpu"]["quota"], -1);
     assert_eq!(limits()["memory"]["limit"], -1);
     let file = cli.path("resources.json");
-    // runc's own template: zeros change nothing.
+    // The template of runc: zeros change nothing.
     let resources = json!({ "memory": { "limit": 0, "reservation": 0, "swap": 0 }, "cpu": { "shares": 0, "cpus": "" }, "pids": { "limit": 30 } });
     std::fs::write(&file, resources.to_string()).unwrap();
     cli.ok(&["update", "--resources", text(&file), &id]);

@@ -1,4 +1,4 @@
-//! --manage-cgroups-mode: what becomes of a cgroup that the container has made below its own.
+//! --manage-cgroups-mode, with a cgroup that the container has created below its own.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::common::{cgroup_of_state, mount_on, without_namespace};
 use crate::place::Place;
 use crate::programs::{Files, counter};
 
-/// A counter in a cgroup of its own making, "inner".
+/// A counter in a cgroup "inner" that it created itself.
 fn nested() -> Place {
     let place = Place::new(|data| {
         let mut config = counter(data);
@@ -38,7 +38,7 @@ fn manage_cgroups_mode_makes_them_again_or_not() {
         assert!(in_inner(&place), "{mode}: {}", place.proc("cgroup"));
         place.delete();
     }
-    // On cgroup v1 CRIU counts the container's own, which are there before it is.
+    // On cgroup v1 CRIU considers the container's own cgroups, which exist before the restore.
     let strict = ["--manage-cgroups-mode", "strict"];
     if v1 {
         place.no_restore("use another cgroup mode", "images", &strict);
@@ -58,7 +58,7 @@ fn manage_cgroups_mode_makes_them_again_or_not() {
 
 #[test]
 fn manage_cgroups_mode_ignore_puts_all_into_the_containers_own() {
-    // Whose own namespace would begin elsewhere afterwards.
+    // Its cgroup namespace would have another root afterwards.
     let place = Place::new(|data| {
         let mut config = counter(data);
         without_namespace(&mut config, "cgroup");

@@ -1,4 +1,4 @@
-//! Connections of a container: those that are taken along, those that are not, and what holds packets back meanwhile.
+//! Network connections of a container: dumped, closed or left out, and how packets are blocked in between.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::support::text;
 
 const PORT: u16 = 7000;
 
-/// A container in the test's network that sends back what comes over its one connection; and the other end of that.
+/// A container in the test's network namespace that echoes its one connection; and the other end of the connection.
 fn echo() -> (Place, TcpStream) {
     own_network();
     let place = Place::new(|_| {
@@ -50,7 +50,7 @@ fn tcp_established_keeps_connections() {
     place.no_checkpoint("allow established TCP connections", &[]);
     answers(&mut connection, "still here");
     place.checkpoint("images", &["--tcp-established"]);
-    // Nobody is there, and nobody says so.
+    // No process has the socket, and no reset is sent.
     connection.write_all(b"meanwhile").unwrap();
     place.no_restore("allow established TCP connections", "images", &[]);
     place.restore("images", &["--tcp-established"]);
@@ -64,7 +64,7 @@ fn tcp_close_ends_them() {
     place.checkpoint("images", &["--tcp-established"]);
     let images = place.images("images");
     let restore = ["restore", "-b", text(&place.bundle), "--image-path", text(&images), "--tcp-close", "c1"];
-    // Its program reads the end.
+    // The program sees the connection closed.
     assert_eq!(place.spawn(&restore).end(), 0);
 }
 
@@ -81,7 +81,7 @@ fn tcp_skip_in_flight_leaves_out_those_that_nobody_has_accepted() {
     place.survives();
 }
 
-/// Without one the first packet that finds nobody ends the connection.
+/// Without a network lock the first packet that finds no socket resets the connection.
 #[test]
 fn network_lock_holds_packets_back_or_not() {
     for method in ["nftables", "iptables"] {
@@ -102,7 +102,7 @@ fn network_lock_holds_packets_back_or_not() {
     place.cli.fails(1, "--network-lock", &["checkpoint", "--network-lock", "prayer", "c1"]);
 }
 
-/// Whether the program is there, and works on this kernel.
+/// Returns whether iptables is installed and works on this kernel.
 fn iptables() -> bool {
     Command::new("iptables").args(["-S"]).output().is_ok_and(|output| output.status.success())
 }
@@ -113,7 +113,7 @@ fn ext_unix_sk_keeps_sockets_that_lead_out() {
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let outside = UnixDatagram::bind_addr(&address).unwrap();
     outside.set_read_timeout(Some(Duration::from_millis(LONG as u64))).unwrap();
-    // Sockets outside are seen where the network namespace is the same.
+    // Abstract sockets of the host are visible only in its network namespace.
     let place = Place::with_workload(&[&name], |config| without_namespace(config, "network"));
     place.no_checkpoint("allow external unix sockets", &[]);
     place.checkpoint("images", &["--ext-unix-sk"]);

@@ -1,4 +1,4 @@
-//! What comes from others: networks that hooks make, and CRIU's file of options.
+//! Network interfaces that hooks create, and CRIU's configuration file.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::place::Place;
 use crate::programs::counter;
 use crate::support::*;
 
-/// As an engine does it: a hook makes the container's links, at a restore as well. Restored from the images, too, they would
-/// be in each other's way.
+/// As engines do, a hook creates the container's interfaces, also at a restore. If the restore recreated them from the
+/// images, too, they would conflict.
 #[test]
 fn the_network_is_left_to_whoever_has_made_it() {
     let place = Place::new(|data| {

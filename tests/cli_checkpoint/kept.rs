@@ -1,4 +1,4 @@
-//! What else is taken along: locks, files without a name, sessions.
+//! Other state that is dumped: file locks, unlinked files, sessions, labels.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn link_remap_keeps_files_that_have_lost_their_name() {
     assert!(length() > before, "it writes into the same file");
 }
 
-/// The container's session is its own: the switch does no harm.
+/// The session belongs to the container, so the option has no effect.
 #[test]
 fn shell_job_is_taken() {
     let place = Place::counting();
@@ -46,7 +46,7 @@ fn shell_job_is_taken() {
     place.counts_on();
 }
 
-/// A terminal of the caller's would crash CRIU at the restore, with the switch or without.
+/// A terminal of the caller would crash CRIU at the restore, with and without the option.
 #[test]
 fn shell_job_does_not_take_a_terminal_of_the_callers() {
     let place = Place::counting();
@@ -60,7 +60,7 @@ fn shell_job_does_not_take_a_terminal_of_the_callers() {
     }
 }
 
-/// The labels that only one kernel has: elsewhere they are refused before anything is done.
+/// AppArmor profiles and SELinux mount contexts: without the security module they are refused before anything is done.
 #[test]
 fn lsm_profile_is_the_restored_process_and_mount_context_needs_selinux() {
     use crate::common::{Profile, apparmor};

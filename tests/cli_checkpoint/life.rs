@@ -1,4 +1,4 @@
-//! Into images and back: where they are, and what the container is afterwards.
+//! Checkpoint and restore: paths of the images, and the state of the container afterwards.
 
 use crate::common::{eventually, shell};
 use crate::place::Place;
@@ -25,7 +25,7 @@ fn a_container_goes_into_images_and_comes_back() {
     place.cli.ok(&["exec", "c2", "true"]);
 }
 
-/// "checkpoint" in the current directory, as the bundle.
+/// The default paths are "checkpoint" in the current directory, and the current directory as the bundle.
 #[test]
 fn directories_are_the_current_ones_if_nothing_is_said() {
     let place = Place::counting();
@@ -40,7 +40,7 @@ fn directories_are_the_current_ones_if_nothing_is_said() {
 
 #[test]
 fn a_container_may_run_on_and_be_restored_in_the_foreground() {
-    // Images do not have files, and this one runs on after the dump: what it counts in is never open.
+    // Images do not contain files, and this container keeps running after the dump: its count file is never open.
     let place = Place::new(|data| {
         let mut config = counter(data);
         config["process"]["args"][2] = "n=0; while :; do n=$((n+1)); ln -sfn $n /data/link; sleep 0.01; done".into();

@@ -1,4 +1,4 @@
-//! Each switch of `berth checkpoint` and `berth restore`: the built program, and a real CRIU.
+//! Tests of each option of `berth checkpoint` and `berth restore`, with the built program and a real CRIU.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! The ways that memory goes: into images, into those of before, to a page server, or when it is used.
+//! Ways to dump memory: to images, on top of parent images, to a page server, and lazily.
 
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,7 +17,7 @@ fn heavy_place() -> Place {
     place
 }
 
-/// Whether this kernel and CRIU can do it.
+/// Returns whether this kernel and CRIU support a feature.
 fn can(place: &Place, name: &str) -> bool {
     let settings = Settings { root: place.cli.root(), criu: Some(criu()), ..Settings::default() };
     feature(&Runtime::new(settings).unwrap(), name)
@@ -72,11 +72,11 @@ fn auto_dedup_needs_a_parent_and_uses_up_the_images_of_a_restore() {
     assert!(after < before / 2, "{before} {after}");
 }
 
-/// Passes the descriptor on to the command, under the same number.
+/// Passes the descriptor to the command under the same number.
 fn inherit(command: &mut Command, fd: &OwnedFd) {
     use std::os::unix::process::CommandExt;
     let fd = fd.as_raw_fd();
-    // SAFETY: a system call only.
+    // SAFETY: the closure only makes a system call.
     unsafe {
         command.pre_exec(move || match libc::fcntl(fd, libc::F_SETFD, 0) {
             0 => Ok(()),
@@ -85,7 +85,7 @@ fn inherit(command: &mut Command, fd: &OwnedFd) {
     }
 }
 
-/// The kernel of some machines lets CRIU hang when the pages are asked for: they go the whole way in the virtual machine.
+/// On some kernels CRIU hangs when the pages are requested: the test runs completely only in the virtual machine.
 #[test]
 fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
     let place = heavy_place();
@@ -122,7 +122,7 @@ fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
     daemon.args(["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", &port, "--images-dir"]);
     let mut daemon = Running::new(daemon.arg(&images).arg("--work-dir").arg(&work));
     eventually("the daemon listens", || work.join("lazy-pages.socket").exists());
-    // The other container is still there, and so are its cgroups.
+    // The other container still exists, and so do its cgroups.
     let elsewhere = place.cli.bundle(&heavy(&place.data));
     let restore = ["restore", "-d", "--lazy-pages", "-b", text(&elsewhere), "--image-path", text(&images)];
     let said = place.berth(&[&restore[..], &["--work-path", text(&work), "c2"]].concat());

@@ -1,4 +1,4 @@
-//! One container that goes into images and comes back.
+//! Helper with one container that is dumped and restored.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use crate::common::{criu, eventually, eventually_read, shell};
 use crate::programs::{checkpoint_workload, counter, counts_on, with_data};
 use crate::support::*;
 
-/// A command without streams of the test's; killed when dropped.
+/// A command with null streams; killed on drop.
 pub struct Running(pub Child);
 
 impl Running {
@@ -30,7 +30,7 @@ impl Drop for Running {
     }
 }
 
-/// The container "c1", without streams of the test's, and the directory that is its /data.
+/// The container "c1", with null streams, and the directory that is its /data.
 pub struct Place {
     pub cli: Cli,
     pub data: PathBuf,
@@ -38,7 +38,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of the configuration that is made for its directory; running.
+    /// Runs the container; `config` makes its configuration for the data directory.
     pub fn new(config: impl FnOnce(&std::path::Path) -> Value) -> Place {
         let cli = Cli::new();
         let data = cli.path("data");
@@ -49,7 +49,7 @@ impl Place {
         place
     }
 
-    /// With streams that a checkpoint can take along.
+    /// Runs the container with streams that can be dumped.
     fn run(&self) {
         assert_eq!(self.spawn(&["run", "-d", "-b", text(&self.bundle), "c1"]).end(), 0);
     }
@@ -74,7 +74,7 @@ impl Place {
         place
     }
 
-    /// What the workload has written.
+    /// Returns what the workload has written.
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.data.join("result")).unwrap_or_default()
     }
@@ -111,14 +111,14 @@ impl Place {
         Running::new(&mut self.command(args))
     }
 
-    /// A checkpoint that must work, into the images of this name.
+    /// Makes a checkpoint into the directory `images`, which must work.
     pub fn checkpoint(&self, images: &str, switches: &[&str]) {
         let images = self.images(images);
         let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{switches:?}: {said:?}");
     }
 
-    /// One that must fail with these words, and leave everything as it was.
+    /// Tries a checkpoint that must fail with this message and leave the container running.
     pub fn no_checkpoint(&self, words: &str, switches: &[&str]) {
         let images = self.images("refused");
         let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
@@ -148,7 +148,7 @@ impl Place {
         self.cli.ok(&["delete", "-f", "c1"]);
     }
 
-    /// A file of the container's init below /proc.
+    /// Reads a file of the container's init below /proc.
     pub fn proc(&self, name: &str) -> String {
         let pid = &self.cli.state("c1")["pid"];
         std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap()

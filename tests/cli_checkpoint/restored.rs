@@ -1,4 +1,4 @@
-//! The switches of restore that concern the container itself.
+//! Options of restore that concern the container itself.
 
 use std::os::unix::net::UnixListener;
 
@@ -52,7 +52,7 @@ fn the_master_of_a_restored_terminal_goes_to_the_console_socket() {
     assert!(std::io::IsTerminal::is_terminal(&master));
 }
 
-/// A hook leaves one: CRIU restores no processes of a pid namespace that others use.
+/// A hook leaves a process in the pid namespace, and CRIU restores no pid namespace that has other processes.
 #[test]
 fn orphans_come_to_restore_unless_it_is_told_not_to_care() {
     let place = sleeping();

@@ -1,5 +1,5 @@
-//! The creator or deleter is killed at any point: one forced delete, or recover, removes every link and brings every
-//! device back.
+//! The process that creates or deletes a container is killed at every fault point: one forced delete, or recover,
+//! removes every link and returns every device.
 #![cfg(feature = "fault-points")]
 
 use std::os::unix::process::ExitStatusExt;
@@ -16,7 +16,7 @@ const ROOT: &str = "BERTH_TEST_NETWORK_ROOT";
 const POINT: &str = "BERTH_TEST_NETWORK_POINT";
 const ID: &str = "victim";
 
-/// The program that is killed: this test, started by the next one.
+/// The process that is killed: this test, run by the next one.
 #[test]
 fn the_victim() {
     let (Some(root), Some(point)) = (std::env::var_os(ROOT), std::env::var(POINT).ok()) else { return };
@@ -31,7 +31,7 @@ fn the_victim() {
     container.delete(Force::Kill).unwrap();
 }
 
-/// Runs it in the thread's network namespace.
+/// Runs that process in the thread's network namespace.
 fn killed_at(root: &PathBuf, point: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "crash::the_victim", "--test-threads=1"]).env(ROOT, root).env(POINT, point);

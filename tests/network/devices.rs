@@ -1,4 +1,4 @@
-//! `linux.netDevices`: moved in, renamed, addresses kept, and back again.
+//! `linux.netDevices`: devices are moved into the container and renamed, keep their addresses, and are moved back.
 
 use berth::{Container, Force};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::common::*;
 use crate::support::*;
 
-/// A host with a device, whose other end is the host's 10.5.0.9 and fd05::9.
+/// Sets up a network namespace with a device; the other end has the addresses 10.5.0.9 and fd05::9.
 fn with_device() {
     own_network();
     ip("link add berthdev type veth peer name berthpeer");
@@ -96,7 +96,7 @@ fn it_comes_back_from_a_container_that_ended_by_itself() {
     let host = returning();
     let container = host.run(&moving("exit 0"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
-    // A veth would be destroyed with the namespace; it is kept until the container is deleted.
+    // A veth device would be destroyed with the namespace; the library keeps it until the container is deleted.
     container.delete(Force::No).unwrap();
     check_returned(&host, &before.0, &before.1);
     ip("link delete berthdev");
@@ -132,7 +132,7 @@ fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
     ip("link delete berthpeer");
 }
 
-/// The specification's template: what ends with "%d" gets the first number that is free.
+/// In the specification's name template, "%d" becomes the first free number.
 #[test]
 fn a_name_may_leave_the_number_open() {
     with_device();
@@ -145,7 +145,7 @@ fn a_name_may_leave_the_number_open() {
     let first = Container::run(&host.runtime, &unique("d"), &with_veth, &quiet()).unwrap();
     assert_eq!(exec_shell(&first, "ls /sys/class/net"), "lo\nnet0\nnet1\nnet2\n");
     assert!(exec_shell(&first, "ip addr show net1").contains("inet 10.5.0.1/24"));
-    // In a namespace that is joined, the names of others are not free.
+    // In a joined namespace names may be taken by devices of others.
     config["linux"]["netDevices"] = json!({ "berthmore": { "name": "net%d" } });
     join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
     let second = host.run(&config, &quiet()).unwrap();

@@ -1,4 +1,4 @@
-//! Networks on real links. Every test has a network namespace of its own for a host: its thread is in it.
+//! Network tests with real links. The thread of each test has a network namespace of its own, which acts as the host's.
 
 #[path = "../common/mod.rs"]
 mod common;

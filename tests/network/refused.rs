@@ -1,4 +1,4 @@
-//! Wrong input is one clear error, and nothing is left of the attempt.
+//! Invalid input causes one clear error, and nothing is left.
 
 use berth::{Code, Container};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn what_fails_later_leaves_no_link_either() {
     assert_eq!(host.connect(&config, vec![veth(2)]).unwrap_err().code, Code::Hook);
     clean();
 
-    // The kernel's own refusal: a second interface cannot have the first one's route.
+    // Refused by the kernel: a second interface cannot have the route of the first one.
     let mut config = sleeper();
     config["linux"]["netDevices"] = json!({ "berthdev": { "name": "dev0" } });
     let error = host
@@ -108,6 +108,6 @@ fn validate_and_explain_make_nothing() {
     let wrong = host.network_config(&sleeper(), &json!({ "networks": [with(veth(2), "bridge", json!("berth9"))] }));
     assert_eq!(wrong.unwrap().validate().unwrap_err().code, Code::ConfigInvalid);
     Container::create(&host.runtime, "twice", &config, &options()).unwrap();
-    // The same configuration serves a second container: nothing in it is a fixed name of the host.
+    // The same configuration works for a second container: it fixes no name on the host.
     Container::create(&host.runtime, "again", &config, &options()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A host for networks: a namespace that the test's thread moves into, with a bridge, and what `ip` says of it.
+//! A network namespace for the test's thread, with a bridge, and helpers that run `ip`.
 
 use std::process::Command;
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use crate::common::*;
 
-/// The name of the bridge that [`bridged`] makes; the namespace is the test's own.
+/// The name of the bridge that [`bridged`] creates in the test's own namespace.
 pub const BRIDGE: &str = "berth0";
 
-/// Moves the thread into a new network namespace, as if it were the host's. The threads it starts from now on and the
-/// programs it runs are in it, too.
+/// Moves the thread into a new network namespace, which acts as the host's. Threads and programs that it starts later
+/// are in it, too.
 pub fn own_network() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     ip("link set lo up");
 }
 
-/// The same with a bridge that has 10.77.0.1/24 and fd77::1/64.
+/// Like [`own_network`], with a bridge that has 10.77.0.1/24 and fd77::1/64.
 pub fn bridged() {
     own_network();
     ip(&format!("link add {BRIDGE} type bridge"));
@@ -35,12 +35,12 @@ pub fn ip(arguments: &str) -> String {
     text
 }
 
-/// What `ip` says as JSON.
+/// Returns the JSON output of `ip`.
 pub fn ip_json(arguments: &str) -> Value {
     serde_json::from_str(&ip(&format!("-json -details {arguments}"))).unwrap()
 }
 
-/// The names of all links of the thread's namespace, in order.
+/// Returns the sorted names of all links of the thread's namespace.
 pub fn links() -> Vec<String> {
     let links = ip_json("link show");
     let mut names: Vec<String> =
@@ -49,7 +49,7 @@ pub fn links() -> Vec<String> {
     names
 }
 
-/// A veth on the bridge with the addresses 10.77.0.`number` and fd77::`number`.
+/// Returns the configuration of a veth pair on the bridge with the addresses 10.77.0.`number` and fd77::`number`.
 pub fn veth(number: u32) -> Value {
     json!({
         "type": "veth",
@@ -66,7 +66,7 @@ pub fn with(mut network: Value, field: &str, value: Value) -> Value {
     network
 }
 
-/// A shell that may ping.
+/// Returns the configuration of a shell that may ping.
 pub fn network_shell(script: &str) -> Value {
     let mut config = shell(script);
     set_capabilities(&mut config, &["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_KILL"]);
@@ -89,7 +89,7 @@ impl Host {
     }
 }
 
-/// A container that only waits.
+/// Returns the configuration of a container that only sleeps.
 pub fn sleeper() -> Value {
     network_shell("sleep 1000")
 }
@@ -98,14 +98,14 @@ pub fn interfaces(container: &Container) -> Value {
     serde_json::from_str(&container.interfaces_json(true).unwrap()).unwrap()
 }
 
-/// One of the counters of an interface as the container itself sees it.
+/// Returns a counter of an interface as the container sees it.
 pub fn counter(container: &Container, name: &str, counter: &str) -> u64 {
     let all = interfaces(container);
     let interface = all["interfaces"].as_array().unwrap().iter().find(|interface| interface["name"] == name);
     interface.unwrap_or_else(|| panic!("no {name} in {all}"))[counter].as_u64().unwrap()
 }
 
-/// Starts a listener in the container and returns when it listens, in either family.
+/// Starts a listener in the container and returns once it listens, on IPv4 or IPv6.
 pub fn listen(container: &Container, script: &str, port: u16) -> berth::Process {
     let process = container.exec(&parsed(&shell_process(script)), &piped()).unwrap();
     let waits = format!(":{port:04X} ");

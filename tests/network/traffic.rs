@@ -1,4 +1,4 @@
-//! What goes through the links, and how it is counted.
+//! Traffic through the links, and its counters.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -44,7 +44,8 @@ fn counters_grow_by_what_was_sent() {
     {
         assert!((MEGABYTE..MEGABYTE + MEGABYTE / 5).contains(&grown), "{grown}");
     }
-    // The host's end counts the same, seen from the container. Packets of the kernel's own may come in between.
+    // The counters of the host's end agree, from the container's point of view. The kernel may send packets of its own
+    // in between.
     eventually("the same count at both ends", || {
         let all = interfaces(&second);
         let inside = all["interfaces"].as_array().unwrap().iter().find(|link| link["name"] == "eth0").unwrap();
@@ -81,7 +82,7 @@ fn the_mtu_is_respected() {
 #[test]
 fn a_server_of_the_host_is_reached_through_the_gateway() {
     bridged();
-    // An address that is not in the container's network.
+    // An address outside the container's network.
     ip("addr add 10.99.0.1/32 dev lo");
     ip("addr add fd99::1/128 dev lo nodad");
     let host = Host::new();

@@ -1,4 +1,4 @@
-//! Veth pairs: how they are made, and that nothing of them stays.
+//! Veth pairs: their attributes, and that they are removed.
 
 use berth::spec::Config;
 use berth::{Container, Force, Status};
@@ -218,7 +218,7 @@ fn networks_are_taken_off_their_bridges_and_put_back() {
     assert_eq!(ip_json("link show berthtest")[0]["linkinfo"]["info_slave_data"]["hairpin"], true);
     exec_shell(&container, "ping -c 1 -W 60 10.77.0.1");
 
-    // As after a restore: the same name, another link.
+    // As after a restore: the same name, but another link.
     ip("link set berthtest nomaster down address 02:00:00:00:00:99");
     assert!(container.attach_networks().unwrap_err().message.contains("berthtest"));
     container.adopt_networks().unwrap();
@@ -228,7 +228,7 @@ fn networks_are_taken_off_their_bridges_and_put_back() {
     assert_eq!(links(), [BRIDGE, "lo"]);
 }
 
-/// Where the host's own services (udev) see the links, too.
+/// With the host's own services (udev), which see the links, too.
 #[test]
 fn in_the_hosts_own_namespace_it_is_the_same() {
     let bridge = format!("berth{}", std::process::id() % 1_000_000);

@@ -1,4 +1,4 @@
-//! Classes with a name, and other shares for containers that live.
+//! Named classes, and changes of the shares of running containers.
 
 use berth::{Code, Force};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ pub fn named() {
     mount(true);
     let host = Host::new();
     let class = Class::named("gold");
-    // The kernel rounds bandwidth up: 33 becomes 40.
+    // The kernel rounds bandwidth up, here 33 to 40.
     let wanted = json!({ "closID": class.0, "l3CacheSchema": "L3:0=ff", "memBwSchema": "MB:0=33" });
     let first = host.run(&config(wanted.clone()), &quiet()).unwrap();
     assert_eq!((line(&class.0, "L3"), line(&class.0, "MB")), ("L3:0=0ff;1=fff".into(), "MB:0=40;1=100".into()));
@@ -74,7 +74,7 @@ pub fn changed() {
     let saved: Value = serde_json::from_str(&container.config_json().unwrap()).unwrap();
     let rdt = json!({ "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:1=20", "schemata": ["L2:1=f0"] });
     assert_eq!(saved["linux"]["intelRdt"], rdt);
-    // The first of the two is taken, the second is not.
+    // The kernel accepts the first of the two, but not the second.
     let error = container.set(r#"{"intelRdt": {"l3CacheSchema": "L3:0=1", "schemata": ["L3:1=5"]}}"#).unwrap_err();
     assert_eq!(error.detail["json_path"], "linux.intelRdt.schemata");
     assert!(error.message.contains("non-consecutive"), "{error}");

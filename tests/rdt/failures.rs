@@ -1,4 +1,4 @@
-//! What cannot be had, and hosts that die over it.
+//! Unsupported configurations, and callers that are killed.
 
 use std::path::Path;
 
@@ -147,7 +147,7 @@ pub fn killed() {
         assert_eq!(host.runtime.recover().unwrap(), [container.id().to_owned()]);
         assert_eq!(classes(), Vec::<String>::new(), "{point}");
     }
-    // Committed, a class with a name stays, whoever dies; the monitoring group goes with the container.
+    // After create, a named class stays whoever is killed; the monitoring group is removed with the container.
     let id = unique("c");
     die("create", &[root, &id, "create.committed", &class.0]);
     host.runtime.load(&id).unwrap().delete(Force::Kill).unwrap();

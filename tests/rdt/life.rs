@@ -1,4 +1,4 @@
-//! A container's own class, from create to delete.
+//! The class of a container, from create to delete.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -14,7 +14,7 @@ pub fn own_class() {
     let host = Host::new();
     let container = host.create(&config(full()), &quiet()).unwrap();
     let id = container.id().to_owned();
-    // The last word is that of "schemata".
+    // Lines of "schemata" override the others.
     assert_eq!(line(&id, "L3"), "L3:0=00f;1=f00");
     assert_eq!(line(&id, "MB"), "MB:0=50;1=100");
     assert_eq!(line(&id, "L2"), "L2:0=003;1=0ff");
@@ -23,7 +23,7 @@ pub fn own_class() {
     container.delete(Force::Kill).unwrap();
     assert_eq!(classes(), Vec::<String>::new());
 
-    // Without a word about shares it is a class with all there is.
+    // Without shares in the configuration the class gets all resources.
     let container = host.create(&config(json!({})), &quiet()).unwrap();
     assert_eq!(line(container.id(), "L3"), line("", "L3"));
     container.delete(Force::Kill).unwrap();
@@ -100,12 +100,12 @@ pub fn statistics() {
     assert!(bandwidth.iter().all(|entry| entry["mbm_total_bytes"].is_u64() && entry["mbm_local_bytes"].is_u64()));
     assert!(occupancy.iter().all(|entry| entry["llc_occupancy"].is_u64()));
 
-    // The switches of specification 1.2 ask for the numbers of the class.
+    // The members `enableCMT` and `enableMBM` of specification 1.2 report the numbers of the class.
     let container = host.run(&config(json!({ "enableCMT": true })), &quiet()).unwrap();
     let report: Value = serde_json::from_str(&container.stats_json().unwrap()).unwrap();
     assert_eq!(report["intel_rdt"]["cmt_stats"].as_array().unwrap().len(), domains);
     assert_eq!(report["intel_rdt"]["mbm_stats"], Value::Null);
-    // Who has nothing to do with it has no numbers.
+    // A container without `intelRdt` has no numbers.
     let mut plain = config(Value::Null);
     plain["linux"].as_object_mut().unwrap().remove("intelRdt");
     let container = host.run(&plain, &quiet()).unwrap();

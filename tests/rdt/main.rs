@@ -1,5 +1,5 @@
-//! Intel RDT, by the files of a real resctrl filesystem: those of `make check`'s virtual machine whose emulator has it
-//! (tools/vm-emulator), or of a host that has mounted one. Anywhere else: what is said about its absence.
+//! Intel RDT with a real resctrl filesystem: in the virtual machine of `make check`, if its emulator has it
+//! (tools/vm-emulator), or on a host that has mounted one. Elsewhere only the error about its absence is tested.
 
 #[path = "../common/mod.rs"]
 mod common;

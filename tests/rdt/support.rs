@@ -1,4 +1,4 @@
-//! Looking at resctrl, and containers that have something to do with it.
+//! Helpers that read resctrl, and containers with `intelRdt`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::common::{shell, unique};
 
 pub const MOUNT: &str = "/sys/fs/resctrl";
 
-/// Whether there is one. A virtual machine that was started to have it must; only there it is mounted by the tests.
+/// Returns whether resctrl must exist: in a virtual machine that was started with it. Only there the tests mount it.
 pub fn expected() -> bool {
     let promised = std::fs::read_to_string("/proc/cmdline").unwrap().contains("berth.resctrl");
     if promised {
@@ -24,7 +24,7 @@ pub fn mounted() -> bool {
     Path::new(MOUNT).join("schemata").exists()
 }
 
-/// Mounts it, or not, in the virtual machine; a host's own is left as it is.
+/// Mounts or unmounts resctrl in the virtual machine; a host's own mount is left alone.
 pub fn mount(wanted: bool) {
     if wanted != mounted() {
         let mut command = Command::new(if wanted { "mount" } else { "umount" });
@@ -42,7 +42,7 @@ pub fn read(group: &str, file: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A resource's line, with all its domains.
+/// Returns the line of a resource, with all its domains.
 pub fn line(group: &str, resource: &str) -> String {
     let text = read(group, "schemata");
     let line = text.lines().map(|line| line.replace(' ', "")).find(|line| line.starts_with(&format!("{resource}:")));
@@ -53,7 +53,7 @@ pub fn tasks(group: &str) -> Vec<i32> {
     read(group, "tasks").lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// The classes that there are, without the one of all others.
+/// Lists the classes, without the root class.
 pub fn classes() -> Vec<String> {
     let entries = std::fs::read_dir(MOUNT).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.filter(|name| at(name, "tasks").exists()).collect();
@@ -72,7 +72,7 @@ pub fn config(rdt: Value) -> Value {
     config
 }
 
-/// A class that an administrator has made. Removed when dropped.
+/// A class as an administrator creates it. Removed on drop.
 pub struct Class(pub String);
 
 impl Class {
@@ -97,7 +97,7 @@ impl Drop for Class {
     }
 }
 
-/// What the configuration of a class with shares of all kinds is.
+/// Returns a configuration with shares of all kinds.
 pub fn full() -> Value {
     json!({
         "l3CacheSchema": "L3:0=f;1=f0", "memBwSchema": "MB:0=50", "schemata": ["L2:0=3", "L3:1=f00"],
