@@ -1,8 +1,8 @@
-//! The calls that a host makes often, each by itself.
+//! Benchmarks of calls that a caller makes often.
 //!
 //!     cargo bench --bench calls
 //!
-//! As root; the last ones look at a container that sleeps.
+//! As root; the last ones use a sleeping container.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ fn json() -> String {
 }
 
 fn config() -> Config {
-    // Nothing is executed: any directory is a root filesystem.
+    // Nothing is executed, so any directory can be the root filesystem.
     Config::from_json(&json(), Some("/".as_ref())).expect("the default configuration")
 }
 
@@ -34,7 +34,7 @@ fn configuration_checked(bencher: divan::Bencher) {
     bencher.bench(|| config.validate());
 }
 
-/// As long as those of the engines: some 300 system calls, and one with a condition.
+/// A filter as long as those of container engines: some 300 system calls, and one with a condition.
 fn filtered(errno: u32) -> Config {
     let mut config: serde_json::Value = serde_json::from_str(&json()).expect("JSON");
     let names = include_str!("system-calls").split_whitespace().collect::<Vec<_>>();
@@ -57,7 +57,7 @@ fn filter_known(bencher: divan::Bencher) {
     bencher.bench(|| config.validate());
 }
 
-/// Another filter each time.
+/// A different filter each time, to bypass the cache.
 #[divan::bench]
 fn filter_new(bencher: divan::Bencher) {
     let mut errno = 1;
@@ -74,7 +74,7 @@ fn plan_compiled_and_explained(bencher: divan::Bencher) {
     bencher.bench(|| berth::explain(&config).expect("a plan"));
 }
 
-/// A container of this process's, whose init waits to be started; deleted when dropped.
+/// A created container whose init waits for start; deleted on drop.
 struct Waiting {
     container: Container,
     root: PathBuf,

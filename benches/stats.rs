@@ -1,4 +1,4 @@
-//! How long a look at a container's statistics takes, beside the libcgroups crate's, in the same run.
+//! Measures reading a container's statistics, compared with the libcgroups crate in the same run.
 //!
 //!     cargo bench --bench stats
 //!     tools/v2view cargo bench --bench stats      and tools/v1view
@@ -16,7 +16,7 @@ use libcgroups::common::CgroupManager;
 const ROUNDS: usize = 2000;
 
 fn main() {
-    // cargo test builds this too, and must not wait for it.
+    // cargo test runs this, too, and must not wait for it.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

@@ -1,8 +1,8 @@
-//! Measures the whole life of `/bin/true` with the default configuration: create, start, wait, delete.
+//! Measures a container that runs `/bin/true` with the default configuration: create, start, wait, delete.
 //!
 //!     cargo run --release --example life_time -- ROOTFS [ROUNDS] [MEGABYTES TOUCHED]
 //!
-//! Prints the median and the 10th and 90th percentile, in milliseconds, and where the time goes.
+//! Prints the median and the 10th and 90th percentile, in milliseconds, and the time of each stage.
 
 use std::time::{Duration, Instant};
 

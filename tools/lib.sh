@@ -14,7 +14,7 @@ die() {
   exit 1
 }
 
-# Stops politely without root; says how to get there with the caller's own Rust still found.
+# Exits with a hint if not root; the hint keeps the caller's Rust in PATH.
 need_root() {
   [ "$(id -u)" = 0 ] && return
   # shellcheck disable=SC2016
@@ -24,8 +24,9 @@ need_root() {
 # The value of one key of Cargo.toml's [package] section.
 package() { sed -nE "/^\[package\]/,/^\[[^p]/ s/^$1 *= *\"([^\"]*)\".*/\1/p" "$here/Cargo.toml" | head -n 1; }
 
-# Installs the library that make (or, with BERTH_BUILD=debug, cargo build) has built, and lets what is run from here on find
-# it, and a root filesystem, made below the folder unless there is one.
+# Installs the library that make (or, with BERTH_BUILD=debug, cargo build) has built into target/installed,
+# and exports the variables with which later commands find it. Creates a root filesystem in FOLDER unless
+# BERTH_TEST_ROOTFS is set.
 use_installed() { # FOLDER
   local built=$target/${BERTH_BUILD:-release} prefix=$target/installed
   [ -e "$built/libberth.so" ] || die "$built/libberth.so is missing: run make first (or cargo build, with BERTH_BUILD=debug)"
@@ -40,8 +41,8 @@ use_installed() { # FOLDER
   export BERTH_LIBRARY=$prefix/lib/libberth.so
   export LD_LIBRARY_PATH=$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   export PKG_CONFIG_PATH=$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
-  # Go keeps what it has compiled, and does not look whether a header outside of its module or what pkg-config says has
-  # changed. It does look at this.
+  # Go's build cache does not notice changes of headers outside its module or of pkg-config's output, but it notices a
+  # change of this variable.
   CGO_CFLAGS="-O2 -g -DBERTH_BUILD_OF=$(cat "$prefix/include/berth.h" "$prefix/lib/pkgconfig/berth.pc" | sha256sum | cut -c 1-16)"
   CGO_LDFLAGS="-O2 -g -Wl,-rpath,$prefix/lib"
   export CGO_CFLAGS CGO_LDFLAGS

@@ -1,4 +1,4 @@
-// What the C++ tests share, with and without exceptions.
+// Helpers shared by the C++ tests, with and without exceptions.
 #ifndef CHECK_HPP
 #define CHECK_HPP
 
@@ -24,7 +24,7 @@ constexpr auto long_time = 120s;
 
 inline bool contains(const std::string &text, const std::string &part) { return text.find(part) != std::string::npos; }
 
-/// Exits with 77, which is "skipped", where containers cannot be.
+/// Exits with 77 ("skipped") if containers cannot be created here.
 inline std::string rootfs() {
     const char *path = std::getenv("BERTH_TEST_ROOTFS");
     if (path && geteuid() == 0) return path;
@@ -32,7 +32,7 @@ inline std::string rootfs() {
     std::exit(77);
 }
 
-/// A directory for states, removed with the program if it is empty, which it should be.
+/// Creates a directory for state roots, removed at exit if it is empty, as it should be.
 inline std::string state_root() {
     static char path[] = "/tmp/berth-cpp-XXXXXX";
     static const bool made = mkdtemp(path) && std::atexit([] { rmdir(path); }) == 0;
@@ -45,7 +45,7 @@ inline std::string new_id() {
     return "test-cpp-" + std::to_string(getpid()) + "-" + std::to_string(next++);
 }
 
-/// `script` has no quotation marks or backslashes.
+/// `script` may not contain quotation marks or backslashes.
 inline std::string config_json(const std::string &script) {
     return R"({"ociVersion":"1.0.2","root":{"path":"/","readonly":true},"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],)"
            R"("process":{"user":{"uid":0,"gid":0},"args":["/bin/sh","-c",")" + script +

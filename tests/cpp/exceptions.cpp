@@ -1,4 +1,4 @@
-// What is C++'s own: ownership, exceptions, durations, options, the log. The rest is in ../scenarios/cpp.
+// Tests of what is specific to C++: ownership, exceptions, durations, options, the log. ../scenarios/cpp has the rest.
 #include "check.hpp"
 
 #include <thread>
@@ -11,7 +11,7 @@ static_assert(berth::WaitTime(0s).milliseconds() == 0 && berth::WaitTime(-5h).mi
 static_assert(berth::WaitTime(std::chrono::duration<double>(0.0015)).milliseconds() == 2);
 static_assert(berth::WaitTime(std::chrono::hours::max()).milliseconds() == std::numeric_limits<std::int64_t>::max());
 
-/// In results.cpp.
+/// Defined in results.cpp.
 berth::Code code_without_exceptions(const std::string &state_root);
 
 static berth::Runtime open_runtime() {
@@ -88,7 +88,7 @@ static void options_arrive(const berth::Runtime &runtime) {
     fails<berth::PausedError>("paused", [&] { container.exec(process_json("true"), options); });
     options.wait_while_paused = true;
     std::thread waiting([&] { CHECK(container.exec(process_json("exit 3"), options).wait(long_time).code == 3); });
-    // It is frozen as soon as it is there.
+    // The process is frozen as soon as it exists.
     while (container.pids().size() < 2) std::this_thread::yield();
     container.resume();
     waiting.join();

@@ -1,4 +1,4 @@
-// A host with 8 GB of memory in use and many threads, which lets 200 containers live, 25 at once, and then 200 more: the second
+// A caller with 8 GB of memory in use and many threads runs 200 containers, 25 at once, and then 200 more: the second
 // round leaves no descriptor, thread, zombie or memory behind.
 #include "check.hpp"
 
@@ -24,7 +24,7 @@ static int entries(const char *path) {
     return count;
 }
 
-/// Our children that have ended and were not waited for.
+/// Counts the zombie children of this process.
 static int zombies() {
     DIR *folder = opendir("/proc");
     CHECK(folder);
@@ -33,7 +33,7 @@ static int zombies() {
         std::ifstream file(std::string("/proc/") + entry->d_name + "/stat");
         std::string line;
         if (!std::getline(file, line)) continue;
-        // After the name, which may have anything in it: state, parent.
+        // State and parent follow the name, which may contain any character.
         std::istringstream facts(line.substr(line.rfind(')') + 1));
         char state = 0;
         int parent = 0;
@@ -124,7 +124,7 @@ int main() {
               << "after " << 2 * containers_per_round << " containers: " << second << "\n";
     CHECK(second.descriptors == first.descriptors);
     CHECK(second.threads == 1 && second.zombies == 0);
-    // A few tables may double once more.
+    // A few tables may grow once more.
     CHECK(second.allocated <= first.allocated + (64 << 10));
     CHECK(runtime.list_json() == "[]");
     for (std::size_t page = 0; page < touched; page += 4096) CHECK(memory[page] == static_cast<char>(page >> 12));

@@ -1,4 +1,5 @@
-// Results in place of exceptions, compiled with -fno-exceptions. Linked into a program of its own, and into exceptions.cpp's.
+// Results instead of exceptions, compiled with -fno-exceptions. Linked as a program of its own, and into that of
+// exceptions.cpp.
 #define BERTH_NO_EXCEPTIONS
 #include "check.hpp"
 
