@@ -1,10 +1,10 @@
 /*
- * A container that counts becomes images on disk and is gone; from the images it comes back, and counts on.
+ * Dumps a container that counts to images on disk, deletes it, and restores it from the images: it continues counting.
  *
  *   checkpoint BUNDLE IMAGES [CRIU [STATE_ROOT]]
  *
- * BUNDLE is an OCI bundle whose program writes one number after the other, IMAGES a directory to be made, CRIU the path of CRIU's
- * program where it is not in the usual places.
+ * BUNDLE is an OCI bundle whose program writes one number after the other, IMAGES a directory to create, CRIU the path of CRIU's
+ * program if it is not in PATH.
  *
  *   cc checkpoint.c $(pkg-config --cflags --libs berth) -o checkpoint
  */
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Says what failed, as the library puts it, and releases the error. Returns 0 for success, -1 for failure. */
+/* Prints the library's error message, if any, and releases the error. Returns 0 for success, -1 for failure. */
 static int check(const char *what, int32_t code, berth_error **error) {
     if (code == 0)
         return 0;
@@ -23,7 +23,7 @@ static int check(const char *what, int32_t code, berth_error **error) {
     return -1;
 }
 
-/* The other end of the container's standard output, or NULL. */
+/* Returns the read end of the container's standard output, or NULL. */
 static FILE *output_of(const berth_container *container) {
     berth_process *init = NULL;
     berth_error *error = NULL;
@@ -38,7 +38,7 @@ static FILE *output_of(const berth_container *container) {
     return output;
 }
 
-/* Reads numbers until there were `lines` of them; the last one, or -1. */
+/* Reads `lines` numbers; returns the last one, or -1. */
 static int listen_to(FILE *output, int lines) {
     char line[32];
     int number = -1;
@@ -48,7 +48,7 @@ static int listen_to(FILE *output, int lines) {
     return number;
 }
 
-/* Dumps the container and deletes it: afterwards there are only the images. */
+/* Dumps the container and deletes it; only the images remain. */
 static int leave(berth_container *container, const char *images) {
     berth_checkpoint_options options;
     berth_error *error = NULL;
@@ -76,7 +76,7 @@ static int there_and_back(const berth_runtime *runtime, const berth_config *conf
     FILE *output;
     int before, after, left;
 
-    /* A pipe, because a file of the host's cannot be dumped, and because a pipe can be led elsewhere by the restore. */
+    /* A pipe, because CRIU cannot dump an open file of the host, and because restore can connect a pipe to a new one. */
     berth_process_options_init(&streams, sizeof streams);
     streams.stdio[0].kind = BERTH_STDIO_NULL;
     streams.stdio[1].kind = BERTH_STDIO_PIPE;

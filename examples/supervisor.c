@@ -1,5 +1,5 @@
 /*
- * Takes one container through its whole life, and tells what it does.
+ * Runs one container from create to delete, and prints each step.
  *
  *   supervisor BUNDLE [ID [STATE_ROOT]]
  *
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Says what failed, as the library puts it, and releases the error. Returns 0 for success, -1 for failure. */
+/* Prints the library's error message, if any, and releases the error. Returns 0 for success, -1 for failure. */
 static int check(const char *what, int32_t code, berth_error **error) {
     static const char *const stages[] = {"the calling process", "the container's init", "a hook", "CRIU"};
 
@@ -37,7 +37,7 @@ static const char *status_name(int32_t status) {
     }
 }
 
-/* Asks for the status, which is the kernel's answer, not a memory. */
+/* Prints the status. The library asks the kernel each time and caches nothing. */
 static int tell_status(const berth_container *container) {
     berth_error *error = NULL;
     int32_t status;
@@ -48,7 +48,7 @@ static int tell_status(const berth_container *container) {
     return 0;
 }
 
-/* Executes a command in the container and shows what it writes, line by line. */
+/* Executes a command in the container and prints its output line by line. */
 static int execute(const berth_container *container) {
     static const char command[] =
         "{\"user\":{\"uid\":0,\"gid\":0},\"cwd\":\"/\",\"env\":[\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\"],"
@@ -93,7 +93,7 @@ static int freeze_and_thaw(const berth_container *container) {
     return 0;
 }
 
-/* UINT64_MAX is what the host does not offer. */
+/* UINT64_MAX means that the host does not provide the value. */
 static void tell_number(const char *name, uint64_t number, uint64_t unit, const char *unit_name) {
     if (number == UINT64_MAX)
         printf("    %s: not known here\n", name);
@@ -165,7 +165,7 @@ static int supervise(const berth_runtime *runtime, const char *bundle, const cha
 
     result = live(container);
 
-    /* Forced, because a failed step may have left it alive. */
+    /* Forced, because after a failed step the container may still run. */
     if (check("delete", berth_container_delete(container, BERTH_DELETE_FORCE, &error), &error))
         result = -1;
     else

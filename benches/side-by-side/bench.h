@@ -1,5 +1,5 @@
 /*
- * What the side-by-side benchmarks share: time, series of measurements, their table, and programs that are started.
+ * Helpers shared by the side-by-side benchmarks: time, series of measurements, their table, and starting programs.
  * Contestants take turns in each round, so that a slow moment of the machine hits all alike.
  */
 #ifndef BENCH_H
@@ -29,7 +29,7 @@ static inline void die(const char *what) {
     exit(1);
 }
 
-/* A call of the library that must not fail. */
+/* Exits if a call of the library fails. */
 #define DO(call)                                                                 \
     do {                                                                         \
         berth_error *error = NULL;                                               \
@@ -68,7 +68,7 @@ static inline double at(series *of, int percent) {
     return of->count ? of->us[(of->count - 1) * percent / 100] : 0;
 }
 
-/* One line for each: median, 10th and 90th percentile in microseconds, and the ratio of its median to another's. */
+/* Prints a line for each series: median, 10th and 90th percentile in microseconds, and the ratio of its median to another's. */
 static inline void table(const char *title, series **all, int count, series *measure) {
     printf("%-42s %9s %9s %9s   %s\n", title, "median", "p10", "p90", "ratio");
     for (int i = 0; i < count; i++)
@@ -78,7 +78,7 @@ static inline void table(const char *title, series **all, int count, series *mea
     fflush(stdout);
 }
 
-/* Starts a program with nothing at its standard descriptors and waits for its end, which must be a good one. */
+/* Runs a program with /dev/null as its standard streams; exits unless it succeeds. */
 static inline void run_program(char *const argv[]) {
     posix_spawn_file_actions_t actions;
     pid_t pid;

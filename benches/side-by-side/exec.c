@@ -1,8 +1,8 @@
 /*
- * /bin/true executed in a running container: by the library in this one process, and by the command lines of runtimes,
+ * Measures executing /bin/true in a running container: by the library in this one process, and by the command lines of runtimes,
  * each in a container of its own, which take turns.
  *
- *   exec ROUNDS BUNDLE STATE [NAME=RUNTIME]...        the bundle's program must run on by itself
+ *   exec ROUNDS BUNDLE STATE [NAME=RUNTIME]...        the bundle's program must keep running
  */
 #include "bench.h"
 

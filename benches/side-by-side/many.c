@@ -1,5 +1,5 @@
 /*
- * Many containers alive at once in one process: what the last one costs beside the first ones.
+ * Measures many running containers in one process: the cost of the last one compared with the first ones.
  *
  *   many COUNT BUNDLE STATE
  */
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     series *first = named("create, the first tenth"), *last = named("create, the last tenth");
     char id[64];
     DO(berth_config_from_bundle(argv[2], &config, &error));
-    /* What is made once per process is made now. */
+    /* Initializes what the library creates once per process. */
     for (int i = 0; i < 3; i++) {
         snprintf(id, sizeof id, "bench-warm-%d-%d", (int)getpid(), i);
         DO(berth_container_create(runtime, id, config, &options, &all[0], &error));

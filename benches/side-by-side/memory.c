@@ -1,5 +1,5 @@
 /*
- * Creating containers in a host that has touched much memory, beside one that has touched little. Two processes of this
+ * Measures creating containers in a caller that has touched much memory, and in one that has touched little. Two processes of this
  * program take turns.
  *
  *   memory ROUNDS BUNDLE STATE MEGABYTES
@@ -12,7 +12,7 @@ typedef struct {
     series *times;
 } host;
 
-/* In the host: for each line the time of one create. */
+/* In the caller process: for each line on standard input, prints the time of one create. */
 static int serve(const char *bundle, const char *state, size_t megabytes) {
     char *touched = malloc(megabytes << 20), line[64], id[64];
     berth_process_options options = quiet();

@@ -1,5 +1,5 @@
 /*
- * Where the time from create to delete goes: from one stage that the library passes to the next, by its own log (level "trace").
+ * Measures the time of each stage from create to delete, by the library's own log (level "trace").
  *
  *   phases ROUNDS BUNDLE STATE
  */
@@ -13,7 +13,7 @@ static struct {
 } passed[MOST_STAGES];
 static int count;
 
-/* Such a line is the stage's name and the nanoseconds of CLOCK_MONOTONIC. */
+/* A log line has the stage's name and CLOCK_MONOTONIC in nanoseconds. */
 static void take(void *unused, int32_t level, const char *target, const char *message) {
     (void)unused, (void)level;
     if (strcmp(target, "berth::point") == 0 && count < MOST_STAGES &&

@@ -1,7 +1,7 @@
 /*
  * Measures queries of a running container, each beside C code that reads or writes the same files without parsing them.
  *
- *   queries ROUNDS BUNDLE STATE      the bundle's program must run on by itself; cgroup v2
+ *   queries ROUNDS BUNDLE STATE      the bundle's program must keep running; cgroup v2
  */
 #include "bench.h"
 
@@ -76,7 +76,7 @@ static void plain_state(const char *folder) {
     slurp(cgroup, "cgroup.freeze");
 }
 
-/* Where the container's v2 cgroup is, from /proc/PID/cgroup and the pure-v2 mount. */
+/* Returns the path of the container's v2 cgroup, from /proc/PID/cgroup and the v2 mount point. */
 static void find_cgroup(void) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/cgroup", pid);

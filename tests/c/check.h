@@ -1,6 +1,6 @@
 /*
- * What the C tests share: a check that says where it failed, a runtime with a state root of its own, and containers
- * from a script.
+ * Helpers shared by the C tests: checks that print where they failed, a runtime with a state root of its own, containers
+ * that run a script.
  *
  *   PROGRAM [ROOTFS [STATE_ROOT]]
  *
@@ -37,7 +37,7 @@ static const char *rootfs;
 static char state_root[256];
 static int made_root;
 
-/* Ends the test; no container stays. */
+/* Ends the test and removes its containers. */
 static inline void fail(const char *file, int line, const char *what, berth_error *error) {
     fprintf(stderr, "%s:%d: %s", file, line, what);
     if (error)
@@ -49,7 +49,7 @@ static inline void fail(const char *file, int line, const char *what, berth_erro
 
 #define CHECK(condition) ((condition) ? (void)0 : fail(__FILE__, __LINE__, #condition, NULL))
 
-/* The call succeeds. It names the error parameter as &error. */
+/* Checks that a call succeeds. The call must pass &error. */
 #define OK(call)                                      \
     do {                                              \
         berth_error *error = NULL;                    \
@@ -59,7 +59,7 @@ static inline void fail(const char *file, int line, const char *what, berth_erro
         CHECK(error == NULL);                         \
     } while (0)
 
-/* The call fails with this code, and its message has this part. */
+/* Checks that a call fails with this code and message part. */
 #define FAILS(code, part, call)                                                                           \
     do {                                                                                                  \
         berth_error *error = NULL;                                                                        \
@@ -72,7 +72,7 @@ static inline void fail(const char *file, int line, const char *what, berth_erro
         berth_error_free(error);                                                                          \
     } while (0)
 
-/* Deletes what a failed test has left, and the state root. */
+/* Deletes leftover containers of a failed test, and the state root. */
 static inline void end(void) {
     if (runtime) {
         char *ids = NULL;
@@ -122,7 +122,7 @@ static inline void begin(int argc, char **argv) {
     OK(berth_runtime_new(&options, &runtime, &error));
 }
 
-/* An id that no other test has. */
+/* Returns an id that is unique among all tests. */
 static inline const char *new_id(void) {
     static char id[64];
     static int next;
@@ -130,7 +130,7 @@ static inline const char *new_id(void) {
     return id;
 }
 
-/* The process object of a script; `script` has no quotation marks or backslashes. */
+/* Returns the process object that runs a script; `script` may not contain quotation marks or backslashes. */
 static inline const char *process_json(const char *script, int terminal) {
     static char json[4096];
     CHECK(!strpbrk(script, "\"\\") && strlen(script) < 3000);
@@ -166,7 +166,7 @@ static inline berth_process_options streams(int32_t in, int32_t out, int32_t err
     return options;
 }
 
-/* A running container; its streams are as `options` says, or /dev/null. */
+/* Runs a container; its streams are those of `options`, or /dev/null. */
 static inline berth_container *run(const char *script, int terminal, const berth_process_options *options) {
     berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
     berth_config *config = new_config(script, terminal);
@@ -188,7 +188,7 @@ static inline int32_t status_of(berth_container *container) {
     return status;
 }
 
-/* Reads to the end of the stream (EIO is a terminal's) and closes it. */
+/* Reads to end of file (EIO from a terminal) and closes the descriptor. */
 static inline const char *read_all(int fd) {
     static char text[65536];
     size_t length = 0;
@@ -206,12 +206,12 @@ static inline const char *read_all(int fd) {
     return text;
 }
 
-/* Fails unless the descriptor is closed by execve. */
+/* Checks that the descriptor is close-on-exec. */
 static inline void check_cloexec(int fd) {
     CHECK(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
 }
 
-/* Reads until the text has come, or the terminal is hung up. */
+/* Reads until the text appears, or the terminal is hung up. */
 static inline int expect(int master, const char *text) {
     char seen[4096] = "";
     size_t length = 0;
@@ -233,7 +233,7 @@ static inline int expect(int master, const char *text) {
     return 0;
 }
 
-/* A unix socket at a path of its own, for the masters of terminals. */
+/* Creates a listening unix socket that receives the masters of terminals. */
 static inline int listen_for_consoles(struct sockaddr_un *address) {
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     memset(address, 0, sizeof *address);
@@ -244,7 +244,7 @@ static inline int listen_for_consoles(struct sockaddr_un *address) {
     return listener;
 }
 
-/* What one connection brings. */
+/* Accepts one connection and returns the descriptor that it sends. */
 static inline int receive_descriptor(int listener) {
     union {
         struct cmsghdr header;
@@ -267,8 +267,9 @@ static inline int receive_descriptor(int listener) {
 }
 
 /*
- * Valgrind does not know clone3(2) and pidfd_open(2): under it a container is created and deleted by the same program,
- * executed once more (valgrind does not follow). elsewhere() asks for that; main() begins with act_elsewhere().
+ * Valgrind does not know clone3(2) and pidfd_open(2). So a test under valgrind executes its own program once more, which
+ * valgrind does not follow, to create and to delete a container: elsewhere() executes it, and main() begins with
+ * act_elsewhere(), which does the work there.
  */
 static inline void elsewhere(const char *program, const char *what, const char *id) {
     pid_t child = fork();

@@ -29,7 +29,7 @@ static void remove_images(void) {
     rmdir(images);
 }
 
-/* The container answers a line with its number. */
+/* Runs a container that answers each line with its number. */
 static void talks(berth_container *container, int number, int keep[3]) {
     berth_process *init = NULL;
     char line[64], expected[64];

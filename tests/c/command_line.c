@@ -1,4 +1,4 @@
-/* What the command line needs beside the rest: other files, defaults without privileges, options of exec. */
+/* Functions that only the command line needs: other files, defaults without privileges, options of exec. */
 #include "check.h"
 
 static void another_file_is_the_configuration_of_a_bundle(void) {

@@ -1,10 +1,10 @@
-/* Bad input, what is said about it, and what happens to outputs. */
+/* Bad input, its errors, and output parameters after a failure. */
 #include "check.h"
 
 #include <pthread.h>
 
 #define NULLED(name, call) FAILS(BERTH_E_INVALID_ARGUMENT, name " is NULL", call)
-/* Not NULL, and never to be looked at. */
+/* A pointer that is not NULL and must not be dereferenced. */
 #define JUNK ((void *)1)
 
 static void freeing_nothing_is_fine(void) {
@@ -133,7 +133,7 @@ static void null_is_named(berth_container *container, berth_process *process, be
     NULLED("fd", berth_process_terminal(process, NULL, &error));
     NULLED("process", berth_process_resize_terminal(NULL, 1, 1, &error));
 
-    /* The error itself is optional. */
+    /* The error parameter is optional. */
     CHECK(berth_container_start(NULL, NULL) == BERTH_E_INVALID_ARGUMENT);
     CHECK(berth_runtime_new(NULL, NULL, NULL) == BERTH_E_INVALID_ARGUMENT);
 }
@@ -232,7 +232,7 @@ static void *hammer(void *container) {
     return NULL;
 }
 
-/* An error that another thread made, and one handle in many threads. */
+/* An error from another thread, and one handle used by many threads. */
 static void threads_share_everything(berth_container *container) {
     pthread_t threads[8];
     size_t i;

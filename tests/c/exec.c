@@ -1,4 +1,4 @@
-/* Further processes in a running container. */
+/* Executing processes in a running container. */
 #include "check.h"
 
 static berth_process *execute(berth_container *container, const char *json, const berth_process_options *options) {

@@ -1,4 +1,4 @@
-/* How processes end, and who knows it. */
+/* Exit statuses of processes, and which handles can read them. */
 #include "check.h"
 
 static berth_exit_status wait_for(berth_container *container) {
@@ -30,7 +30,7 @@ static void signals_come_back(void) {
     const int signals[] = {SIGKILL, SIGTERM, 40};
     size_t i;
     for (i = 0; i < sizeof signals / sizeof *signals; i++) {
-        /* The pid namespace's init would ignore it; sleep has no handler but is not the first process. */
+        /* PID 1 of a pid namespace ignores signals without a handler; sleep is not PID 1, so the signal kills it. */
         berth_container *container = run("sleep 1000", 0, NULL);
         berth_process *process;
         berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
@@ -73,7 +73,7 @@ static void a_wait_ends_in_time(void) {
     remove_container(container);
 }
 
-/* The host's own loop takes every status. The kernel remembers it from Linux 6.15 on; else nobody knows. */
+/* The caller's own loop reaps every child. From Linux 6.15 on the kernel still reports the status; before, it is unknown. */
 static void a_status_that_was_taken_is_not_made_up(void) {
     berth_container *container = run("exit 7", 0, NULL);
     berth_exit_status ended = {-1, -1, -1, -1};
@@ -94,7 +94,7 @@ static void a_status_that_was_taken_is_not_made_up(void) {
     berth_container_free(container);
 }
 
-/* Nor does the library take what is not its own. */
+/* The library does not reap children that are not its own. */
 static void other_children_are_left_alone(void) {
     pid_t child = fork();
     berth_container *container;
@@ -120,7 +120,7 @@ static void a_host_that_ignores_sigchld_can_wait(void) {
     remove_container(container);
 }
 
-/* A handle that did not make the container. */
+/* A handle that did not create the container. */
 static void a_loaded_container_can_be_waited_for(void) {
     berth_container *container = run("sleep 1000", 0, NULL), *loaded;
     berth_process *init;

@@ -1,4 +1,4 @@
-/* A container's whole life, and what can be asked of it meanwhile. */
+/* A container from create to delete, with queries in between. */
 #include "check.h"
 
 static void the_library_names_itself(void) {
@@ -88,7 +88,7 @@ static void each_step_has_its_state(void) {
     berth_container_free(second);
     berth_container_free(container);
 
-    /* The id is free again, also for run. */
+    /* The id can be used again, also with run. */
     OK(berth_container_run(runtime, id, config, &options, &container, &error));
     berth_config_free(config);
     remove_container(container);

@@ -1,4 +1,4 @@
-/* The log: to a function, to a descriptor, and to nobody. */
+/* The log: to a function, to a descriptor, and disabled. */
 #include "check.h"
 
 static int warnings, inside;
@@ -63,7 +63,7 @@ static void note_point(void *userdata, int32_t level, const char *from, const ch
     points++;
 }
 
-/* The stages of each call, with the time, for those who ask. */
+/* At level trace the log has the stages of each call with their times. */
 static void traces(void) {
     OK(berth_log_set_callback(note_point, NULL, &error));
     warn();
@@ -99,7 +99,7 @@ static void to_a_descriptor(void) {
     FAILS(BERTH_E_INVALID_ARGUMENT, "fd is -2", berth_log_set_fd(-2, &error));
 }
 
-/* No reader, no room: nothing waits, nothing is killed by SIGPIPE. */
+/* A pipe without a reader, and a full one: no call blocks, and SIGPIPE kills nothing. */
 static void to_nobody(void) {
     int out[2];
     signal(SIGPIPE, SIG_DFL);

@@ -1,6 +1,6 @@
 /*
- * Calls that give out memory and descriptors, and all of it given back: to be run under valgrind. The container is another process's (check.h, "elsewhere"): this is
- * a life seen from another process than the creator's, too.
+ * Calls that return memory and descriptors, all of which the test releases; to be run under valgrind. The container belongs
+ * to another process (check.h, "elsewhere"), so this also tests handles in a process that did not create the container.
  */
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /*
- * What the program of generate-nulls shares: handles, valid options, and what is expected of NULL and of sizes.
+ * Helpers of the program that generate-nulls writes: handles, valid options, and checks of NULL and of sizes.
  *
  * With BERTH_TEST_VALGRIND set the container is another process's (check.h, "elsewhere"), and there may be no handle on a
  * process or an event: their functions are left out then.
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Not NULL, and never to be looked at. */
+/* A pointer that is not NULL and must not be dereferenced. */
 #define JUNK ((void *)(uintptr_t)1)
 
 static berth_runtime *handle_runtime;
@@ -20,7 +20,7 @@ static berth_event *handle_event;
 static berth_error *handle_error;
 static int counted;
 
-/* CRIU is never started: the runtime knows none. */
+/* The runtime has no CRIU, so it is never started. */
 static berth_runtime_options *valid_berth_runtime_options(void) {
     static berth_runtime_options options;
     berth_runtime_options_init(&options, sizeof options);
@@ -49,7 +49,7 @@ static berth_restore_options *valid_berth_restore_options(void) {
     return &options;
 }
 
-/* What a call gave out, if it did. */
+/* Releases what a call returned, if it did. */
 #define GIVE_BACK(noun)                                                    \
     static inline void give_back_##noun(berth_##noun *given) {             \
         if (given && given != (berth_##noun *)JUNK) berth_##noun##_free(given); \
@@ -68,7 +68,7 @@ static inline void give_back_container(berth_container *given) {
     if (given && given != (berth_container *)JUNK) remove_container(given);
 }
 
-/* The message of a failure, or "". It is released. */
+/* Returns the message of a failure, or "", and releases the error. */
 static const char *why(int32_t code, berth_error *failure) {
     static char message[512];
     message[0] = 0;
@@ -92,7 +92,7 @@ static void is_refused(const char *function, const char *parameter, int32_t code
     exit(1);
 }
 
-/* It works, or fails for another reason. */
+/* Checks that the call succeeds, or fails for another reason. */
 static void is_optional(const char *function, const char *parameter, int32_t code, berth_error *failure) {
     const char *message = why(code, failure);
     counted++;
@@ -101,7 +101,7 @@ static void is_optional(const char *function, const char *parameter, int32_t cod
     exit(1);
 }
 
-/* `size` bytes up to the end of a page, with nothing behind them: an access beyond is a crash. */
+/* Returns `size` bytes that end at an unmapped page: an access beyond them crashes. */
 static void *at_the_end_of_a_page(size_t size) {
     static unsigned char *pages;
     const size_t page = 16384;
@@ -115,7 +115,7 @@ static void *at_the_end_of_a_page(size_t size) {
 
 typedef int32_t (*taker)(void *given, berth_error **failure);
 
-/* The message of a call with a struct of this size. */
+/* Returns the message of a call with a struct of this size. */
 static const char *with_size(taker call, void *given, size_t size) {
     berth_error *failure = NULL;
     int32_t code;
@@ -124,7 +124,7 @@ static const char *with_size(taker call, void *given, size_t size) {
     return why(code, failure);
 }
 
-/* Says what it has seen where that is not `expected`. */
+/* Prints the message if it is not `expected`. */
 static int is_about_the_size(const char *message, const char *name, size_t size, int expected) {
     char beginning[128];
     snprintf(beginning, sizeof beginning, "%s.size is ", name);
@@ -133,7 +133,7 @@ static int is_about_the_size(const char *message, const char *name, size_t size,
     return 0;
 }
 
-/* Options of callers from before and after: what the library knows of them counts, and no byte beyond is looked at. */
+/* Option structs of older and newer callers: the library reads the members that it knows, and no byte beyond the size. */
 static void sizes_of_options(taker call, const void *valid, size_t known, const char *name) {
     const size_t never[] = {0, 1, 7, 8, 4097, (size_t)1 << 40, SIZE_MAX};
     size_t i, size;
@@ -143,7 +143,7 @@ static void sizes_of_options(taker call, const void *valid, size_t known, const 
         CHECK(is_about_the_size(with_size(call, given, never[i]), name, never[i], 1));
     }
     for (size = sizeof(size_t); size <= known + 64; size++) {
-        /* A struct is aligned: what is no multiple ends a little before the page does. */
+        /* Structs are aligned, so a size that is not a multiple of the alignment ends a little before the page. */
         unsigned char *given = at_the_end_of_a_page((size + 7) / 8 * 8);
         const char *message;
         memset(given, 0, size);
@@ -158,7 +158,7 @@ static void sizes_of_options(taker call, const void *valid, size_t known, const 
     }
 }
 
-/* What is filled is what the caller has, and what the library does not know is all ones. */
+/* The library fills only the caller's size, and sets members that it does not know to all ones. */
 static void sizes_of_output(taker call, size_t known, const char *name) {
     const size_t never[] = {0, 1, 7, 8, 4097, (size_t)1 << 40, SIZE_MAX};
     size_t i, size;

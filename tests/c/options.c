@@ -1,7 +1,7 @@
-/* Structs with a size: older callers, newer callers, and callers that are wrong. */
+/* Structs with a size: older callers, newer callers, and invalid sizes. */
 #include "check.h"
 
-/* What a later header might have. */
+/* A struct as a later header might declare it. */
 struct later_runtime_options {
     berth_runtime_options known;
     uint64_t added[2];
@@ -24,7 +24,7 @@ static void init_writes_the_size_and_zeros(void) {
     berth_process_options_init(&options, sizeof options);
     CHECK(memcmp(&options, &zeros, sizeof zeros) == 0);
 
-    /* Never beyond the size that it is told. */
+    /* The library never writes beyond the given size. */
     memset(bytes, 0xaa, sizeof bytes);
     berth_runtime_options_init((berth_runtime_options *)(void *)bytes, 16);
     CHECK(bytes[0] == 16 && bytes[8] == 0 && bytes[15] == 0 && bytes[16] == 0xaa);
@@ -119,7 +119,7 @@ static void values_out_of_range_are_named(void) {
     settings.state_root = state_root;
     settings.lock_timeout_ms = -1;
     FAILS(BERTH_E_INVALID_ARGUMENT, "lock_timeout_ms is -1", berth_runtime_new(&settings, &made, &error));
-    /* The longest that there is. */
+    /* The longest one. */
     settings.lock_timeout_ms = settings.setup_timeout_ms = settings.hook_timeout_ms = INT64_MAX;
     settings.cgroup_timeout_ms = INT64_MAX;
     OK(berth_runtime_new(&settings, &made, &error));

@@ -1,9 +1,9 @@
-/* Limits that change, statistics, and events of memory. */
+/* Changing limits, statistics, and memory events. */
 #include "check.h"
 
 static int has_memory = 1;
 
-/* A created container whose memory is limited to 24 MiB, or NULL where that cannot be. */
+/* Creates a container with a memory limit of 24 MiB; NULL if the host cannot limit memory. */
 static berth_container *limited(const char *script) {
     berth_process_options options = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
     berth_config *config = new_config(script, 0);
@@ -48,7 +48,7 @@ static void statistics_are_json_too(void) {
     remove_container(container);
 }
 
-/* A caller from before the struct grew. */
+/* A caller compiled before the struct grew. */
 static void an_older_struct_is_filled_as_far_as_it_goes(void) {
     berth_container *container = run("sleep 1000", 0, NULL);
     berth_stats stats;

@@ -40,7 +40,7 @@ static void pipes(void) {
     stop(container, 3);
 }
 
-/* Descriptors stay the caller's, and may be closed at once. */
+/* The caller keeps its descriptors, and may close them at once. */
 static void descriptors(void) {
     berth_process_options options = streams(BERTH_STDIO_FD, BERTH_STDIO_FD, BERTH_STDIO_FD);
     berth_container *container;
@@ -74,7 +74,7 @@ static void extra_descriptors(void) {
     close(other[0]);
     CHECK(write(other[1], "three\n", 6) == 6);
     close(other[1]);
-    /* Nothing of the host's is there; 5 is the folder that ls reads. */
+    /* No descriptor of the caller is open; 5 is the directory that ls reads. */
     CHECK(strcmp(read_all(out[0]), "three\n0\n1\n2\n3\n4\n5\n") == 0);
     stop(container, 0);
 }
@@ -122,7 +122,7 @@ static void a_terminal_with_its_master(void) {
     }
 }
 
-/* For init and for an executed process alike. */
+/* For init and for an executed process. */
 static void a_terminal_through_a_console_socket(void) {
     berth_process_options options = streams(0, 0, 0);
     berth_container *container;

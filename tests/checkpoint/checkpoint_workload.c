@@ -1,6 +1,6 @@
-/* Has all that a checkpoint must carry, and says at the end whether it still has it: it writes "ready" to /data/result, waits
- * for SIGUSR2, and writes "survived", or what it has lost. With an argument it has a socket whose other end is outside; with
- * "listen" and a port it listens there, and accepts nobody before it is asked. */
+/* A workload with all kinds of state that a checkpoint must preserve. It writes "ready" to /data/result, waits for SIGUSR2,
+ * checks its state, and writes "survived", or what it has lost. With one argument it only has a socket whose other end is
+ * outside the container; with "listen" and a port it only listens there, and accepts no connection before SIGUSR2. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 
 static volatile sig_atomic_t ticks, posix_ticks, asked;
 
-/* Its timers may interrupt it while it waits. */
+/* Reads one byte; timers may interrupt the read. */
 static int reads(int fd, char expected) {
     char byte;
     ssize_t count;
@@ -50,7 +50,7 @@ static void say(const char *text) {
         }                                                       \
     } while (0)
 
-/* Whether another process is kept out by our locks. */
+/* Returns whether this process's locks keep another process out. */
 static int locked_out(const char *path) {
     pid_t pid = fork();
     int status;
@@ -60,13 +60,13 @@ static int locked_out(const char *path) {
         if (fcntl(again, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) _exit(1);
         _exit(flock(again, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK ? 0 : 2);
     }
-    /* The timers interrupt. */
+    /* Timers may interrupt waitpid. */
     while (waitpid(pid, &status, 0) == -1)
         if (errno != EINTR) return 0;
     return status == 0;
 }
 
-/* Connected to a socket of the host's, of an abstract name. */
+/* Connects to a socket on the host with an abstract name. */
 static int outsider(const char *name) {
     struct sigaction action = {.sa_handler = on_signal};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -114,30 +114,30 @@ int main(int argc, char **argv) {
     sigemptyset(&none);
     MUST(sigaction(SIGALRM, &action, NULL) == 0 && sigaction(SIGRTMIN, &action, NULL) == 0);
     MUST(sigaction(SIGUSR2, &action, NULL) == 0);
-    /* Signals that wait, one of them with its queue. */
+    /* Pending signals, one of them queued twice with values. */
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGUSR1);
     sigaddset(&blocked, SIGRTMIN + 1);
     MUST(sigprocmask(SIG_BLOCK, &blocked, NULL) == 0 && raise(SIGUSR1) == 0);
     MUST(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 41}) == 0);
     MUST(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 42}) == 0);
-    /* Timers of three kinds. */
+    /* Three kinds of timers. */
     MUST(setitimer(ITIMER_REAL, &interval, NULL) == 0);
     MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &slow, NULL) == 0);
     clock = timerfd_create(CLOCK_MONOTONIC, 0);
     MUST(clock >= 0 && timerfd_settime(clock, 0, &slow, NULL) == 0);
     counter = eventfd(7, EFD_NONBLOCK);
     MUST(counter >= 0);
-    /* A file that has lost its name, and one with locks. */
+    /* An unlinked file, and a file with locks. */
     deleted = open("/data/deleted", O_RDWR | O_CREAT | O_TRUNC, 0600);
     MUST(deleted >= 0 && write(deleted, "still here", 10) == 10 && unlink("/data/deleted") == 0 && lseek(deleted, 6, SEEK_SET) == 6);
     file = open("/data/locked", O_RDWR | O_CREAT, 0600);
     MUST(file >= 0 && flock(file, LOCK_EX) == 0 && fcntl(file, F_SETLK, &lock) == 0);
-    /* Memory with a pattern. */
+    /* Memory filled with a pattern. */
     memory = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     MUST(memory != MAP_FAILED);
     for (i = 0; i < 4 << 20; i++) memory[i] = (unsigned char)(i * 7 + (i >> 12));
-    /* A child at the other end of two pipes, with something in one of them already. */
+    /* A child at the other end of two pipes, one of which already has data. */
     MUST(pipe(up) == 0 && pipe(down) == 0);
     child = fork();
     MUST(child >= 0);

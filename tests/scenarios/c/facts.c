@@ -28,7 +28,7 @@ static void stats_json(void) {
     remove_container(container);
 }
 
-/* Fewer limits than the machine has controllers for cannot be tested. */
+/* Skips the scenario if the machine does not have the controller. */
 static void set_or_skip(berth_container *container, const char *resources, const char *controller) {
     int32_t code = berth_container_set(container, resources, NULL);
     if (code == BERTH_E_UNSUPPORTED) {

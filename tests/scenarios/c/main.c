@@ -1,10 +1,10 @@
 /*
- * The scenarios of ../list, in its order, with what the C tests share (../../c/check.h). Each is a child process of its own:
- * one that fails, or crashes, takes its containers away and leaves the others alone.
+ * Runs the scenarios of ../list in its order, with the helpers of the C tests (../../c/check.h). Each scenario runs in a
+ * child process, so that one that fails or crashes does not affect the others; its containers are removed.
  */
 #include "check.h"
 
-/* For what the machine lacks. */
+/* Skips a scenario; names what the machine lacks. */
 static void skip(const char *why) {
     fprintf(stderr, "%s\n", why);
     exit(77);
@@ -94,7 +94,7 @@ static const struct {
     {"timeout", timeout},
 };
 
-/* The last line that the child wrote to its standard error. */
+/* Returns the last line that the child wrote to its standard error. */
 static const char *last_line(FILE *file) {
     static char line[1024], last[1024];
     last[0] = 0;

@@ -1,4 +1,4 @@
-"""What the scenarios share: their names, checks, and reasons to skip."""
+"""Helpers shared by the scenarios: the list of scenarios, checks, and reasons to skip."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ SCENARIOS = {}
 
 
 class Skip(Exception):
-    """What the machine lacks."""
+    """Raised to skip a scenario; names what the machine lacks."""
 
 
 def scenario(name):
@@ -35,7 +35,7 @@ def scenario(name):
 
 @contextlib.contextmanager
 def fails(kind, *parts):
-    """The block raises this very class, in one sentence with these parts."""
+    """Check that the block raises exactly this class, with a one-line message that has these parts."""
     try:
         yield
     except berth.Error as error:
@@ -49,7 +49,7 @@ def fails(kind, *parts):
 
 @contextlib.contextmanager
 def needs(what):
-    """Skips where the block says that the machine does not have it."""
+    """Skip the scenario if the block raises that the machine does not support it."""
     try:
         yield
     except berth.Unsupported as error:

@@ -8,7 +8,7 @@ from support import PIPES
 
 
 def expect(terminal, word):
-    """Reads until the word has come."""
+    """Read until the word appears."""
     shown = b""
     while word not in shown:
         check.assertTrue(is_readable(terminal, LONG), f"only this has come: {shown!r}")
