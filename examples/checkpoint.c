@@ -4,7 +4,7 @@
  *   checkpoint BUNDLE IMAGES [CRIU [STATE_ROOT]]
  *
  * BUNDLE is an OCI bundle whose program writes one number after the other, IMAGES a directory to create, CRIU the path of CRIU's
- * program if it is not in PATH.
+ * program if it is not in the usual directories.
  *
  *   cc checkpoint.c $(pkg-config --cflags --libs berth) -o checkpoint
  */

@@ -11,7 +11,7 @@ import (
 	"berth"
 )
 
-// A container that answers lines with their number goes on where it was.
+// A container that answers each line with its number continues after a restore.
 func TestCheckpointAndRestore(t *testing.T) {
 	criu := os.Getenv("BERTH_TEST_CRIU")
 	if criu == "" {

@@ -14,7 +14,7 @@ import (
 	"berth"
 )
 
-// A container that prints something, from a configuration to its deletion.
+// Runs a container that prints something, from the configuration to its deletion.
 func Example() {
 	runtime, err := berth.NewRuntime(&berth.RuntimeOptions{StateRoot: stateRoot})
 	if err != nil {
@@ -170,7 +170,7 @@ func ExampleContainer_NotifyMemoryPressure() {
 	// Output: the container has ended
 }
 
-// sleeping gives a container that runs until it is killed.
+// sleeping returns a container that runs until it is killed.
 func sleeping() *berth.Container {
 	config, err := berth.NewConfig(spec("exec sleep 1000"), rootfs)
 	if err != nil {

@@ -88,7 +88,7 @@ func TestForgottenHandlesAreCollected(t *testing.T) {
 	for handle := 0; handle < 50; handle++ {
 		loaded, err := runtime.Load(container.ID())
 		must(t, err)
-		// Opens files that stay open with the handle.
+		// This call opens files that stay open with the handle.
 		_, err = loaded.Stats()
 		must(t, err)
 	}
@@ -196,7 +196,7 @@ func TestOptionsOfProcessesArrive(t *testing.T) {
 		}
 		executed <- err
 	}()
-	// It is frozen as soon as it is there.
+	// The process is frozen as soon as it exists.
 	for limit := within(t, longTime); ; must(t, limit.Err()) {
 		if pids, err := container.Pids(); err != nil || len(pids) > 1 {
 			must(t, err)
@@ -239,7 +239,7 @@ func TestOptionsOfRuntimesArrive(t *testing.T) {
 		must(t, err)
 		return status.Code
 	}
-	// As an exit status: 65534, the owner that has no mapping, and 0.
+	// The owner as an exit status, which keeps 8 bits: 65534 is an id without a mapping.
 	if found := owner(berth.RuntimeOptions{NoPivot: true}); found != 65534&0xff {
 		t.Error("the owner without an id-mapped root:", found)
 	}

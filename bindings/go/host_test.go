@@ -15,10 +15,10 @@ import (
 	"berth"
 )
 
-// The race detector keeps a history in memory of its own, which grows with everything.
+// The race detector's history takes memory that grows with every operation.
 var underRaceDetector bool
 
-// What a host may lose or gather.
+// The resources that a caller could leak.
 type belongings struct {
 	descriptors, threads, zombies, goroutines int
 	heap, resident                            uint64
@@ -48,7 +48,7 @@ func look(t *testing.T) belongings {
 	}
 }
 
-// zombies counts the children of this process that have ended and were not waited for.
+// zombies counts the zombie children of this process.
 func zombies(t *testing.T) (count int) {
 	t.Helper()
 	processes, err := os.ReadDir("/proc")
@@ -58,7 +58,7 @@ func zombies(t *testing.T) (count int) {
 		if err != nil {
 			continue
 		}
-		// After the name, which may have anything in it: state, parent.
+		// State and parent follow the name, which may contain any character.
 		facts := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 		if facts[0] == "Z" && facts[1] == strconv.Itoa(os.Getpid()) {
 			count++
@@ -72,7 +72,8 @@ const (
 	atOnce             = 25
 )
 
-// aLife is one container's: with pipes, an executed process, statistics and an event, in a goroutine that moves about.
+// aLife runs a container from create to delete: with pipes, an executed process, statistics and an event, in a
+// goroutine that moves between threads.
 func aLife(config *berth.Config) error {
 	options := &berth.ProcessOptions{Stdin: berth.Pipe(), Stdout: berth.Pipe(), Stderr: berth.Null()}
 	container, err := runtime.Create(newID(), config, options)
@@ -126,7 +127,7 @@ func aLife(config *berth.Config) error {
 	return container.Delete()
 }
 
-// aRound has as many busy threads as there may be, whose goroutines are moved among them, and a collector at work.
+// aRound runs containers while all threads are busy, goroutines move between them, and the garbage collector works.
 func aRound(t *testing.T, config *berth.Config) {
 	t.Helper()
 	defer churn()()
@@ -146,7 +147,7 @@ func aRound(t *testing.T, config *berth.Config) {
 	group.Wait()
 }
 
-// churn keeps all threads busy with garbage until its result is called.
+// churn keeps all threads busy with garbage until the function that it returns is called.
 func churn() func() {
 	stop := make(chan struct{})
 	var group sync.WaitGroup
@@ -182,7 +183,7 @@ func TestTwoHundredContainersTwiceLeaveNothing(t *testing.T) {
 	if second.descriptors > first.descriptors || second.zombies > 0 || second.goroutines > first.goroutines {
 		t.Error("descriptors, zombies or goroutines were left behind")
 	}
-	// Go keeps the threads that it has made: one for each call at once, and its own.
+	// Go keeps its threads: one for each concurrent call, and those of the runtime.
 	if most := atOnce + goruntime.GOMAXPROCS(0) + 16; second.threads > most {
 		t.Errorf("%d threads are more than %d", second.threads, most)
 	}

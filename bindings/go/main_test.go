@@ -18,7 +18,7 @@ const longTime = 2 * time.Minute
 var (
 	rootfs    = os.Getenv("BERTH_TEST_ROOTFS")
 	stateRoot string
-	// What the examples and the tests use.
+	// Settings for the examples and the tests.
 	runtime *berth.Runtime
 )
 
@@ -62,7 +62,7 @@ func newID() string {
 
 type object = map[string]any
 
-// spec is the default configuration with a shell script.
+// spec returns the default configuration with a shell script.
 func spec(script string) object {
 	text, err := berth.DefaultConfigJSON()
 	if err != nil {
@@ -98,7 +98,7 @@ func config(t testing.TB, script string) *berth.Config {
 	return config
 }
 
-// run gives a running container, which is deleted with the test.
+// run returns a running container, which is deleted at the end of the test.
 func run(t testing.TB, script string, options *berth.ProcessOptions) *berth.Container {
 	t.Helper()
 	if options == nil {

@@ -16,7 +16,7 @@ import (
 	"berth"
 )
 
-// threads counts those of this process.
+// threads counts the threads of this process.
 func threads(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/task")
@@ -37,7 +37,7 @@ func TestWaitingHoldsNoThreadAndEndsAtOnce(t *testing.T) {
 			results <- err
 		}()
 	}
-	// All of them have a descriptor of their own as long as they wait.
+	// Each waiting call has a descriptor of its own.
 	for limit := within(t, longTime); ; goruntime.Gosched() {
 		entries, err := os.ReadDir("/proc/self/fd")
 		must(t, err)
@@ -92,7 +92,7 @@ func TestAWaiterLearnsOfTheEnd(t *testing.T) {
 	}
 }
 
-// A zombie in a pid namespace keeps its init from ending: nobody waits for this one.
+// A zombie in a pid namespace keeps its init from exiting: this process is not waited for.
 func TestAbandonedChildrenDoNotHoldUpTheEnd(t *testing.T) {
 	container := run(t, "sleep 1000", nil)
 	process, err := container.Exec(shell("exec sleep 1000"), berth.NoStdio())
@@ -107,7 +107,7 @@ func TestAbandonedChildrenDoNotHoldUpTheEnd(t *testing.T) {
 	must(t, <-ended)
 }
 
-// The parent, another process, takes the status late.
+// The parent, another process, reaps late.
 func TestAStatusIsLearntFromAnotherParent(t *testing.T) {
 	helper := exec.Command("/proc/self/exe")
 	id := newID()
@@ -134,7 +134,7 @@ func TestAStatusIsLearntFromAnotherParent(t *testing.T) {
 	must(t, err)
 	asked := false
 	must(t, conn.Read(func(uintptr) bool { asked = !asked; return !asked }))
-	// It has ended, and is a zombie: now its parent takes the status.
+	// The process has exited and is a zombie: now its parent reaps it.
 	stdin.Close()
 	status, err := container.Wait(within(t, longTime))
 	if errors.Is(err, berth.ErrStatusUnknown) {
@@ -145,7 +145,7 @@ func TestAStatusIsLearntFromAnotherParent(t *testing.T) {
 	}
 }
 
-// asHelper makes a container, waits for the end of its input, and then for the container.
+// asHelper creates a container, waits for end of file on its input, and then for the container.
 func asHelper() bool {
 	id := os.Getenv("BERTH_TEST_HELPER")
 	if id == "" {
@@ -211,7 +211,7 @@ func TestASubscriptionEndsWithItsContextAndWhenItIsClosed(t *testing.T) {
 	if occurred, open := <-channel; open {
 		t.Error("nothing has occurred:", occurred)
 	}
-	// Nobody receives from this one.
+	// No goroutine receives from this channel.
 	_, err = container.NotifyMemoryPressure(context.Background(), berth.PressureLow)
 	must(t, err)
 	goroutines := goruntime.NumGoroutine()

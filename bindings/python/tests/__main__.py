@@ -1,4 +1,4 @@
-"""Runs all tests of the binding; the last line is "N passed, N failed, N skipped".
+"""Run all tests of the binding; the last line is "N passed, N failed, N skipped".
 
 python3 bindings/python/tests [NAME]...      names as unittest has them: test_aio, test_aio.Waiting
 """
@@ -14,7 +14,7 @@ from support import berth  # noqa: E402
 
 def main():
     berth.load(support.library_path())
-    # What is raised where nobody can catch it, in __del__ and in callbacks, fails the run, too.
+    # Exceptions in __del__ and in callbacks, which nobody can catch, fail the run, too.
     unraisable = []
     sys.unraisablehook = unraisable.append
     loader = unittest.TestLoader()

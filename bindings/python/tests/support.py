@@ -1,4 +1,4 @@
-"""What the tests of the binding and the driver of the scenarios share: a runtime with a state root of its own, and
+"""Helpers shared by the tests of the binding and the driver of the scenarios: a runtime with a state root of its own, and
 containers from a script.
 
 BERTH_LIBRARY is the path of libberth.so (default: what cargo has built), BERTH_TEST_ROOTFS a root filesystem that
@@ -40,13 +40,13 @@ needs_compiler = unittest.skipUnless(shutil.which("cc"), "there is no C compiler
 
 
 def rootfs():
-    """None if there is none."""
+    """Return the path of the root filesystem, or None if there is none."""
     folder = os.environ.get("BERTH_TEST_ROOTFS")
     return folder if folder and os.path.isdir(folder) else None
 
 
 def spec_of(script, terminal=False, **members):
-    """The default configuration with a shell script as its program."""
+    """Return the default configuration with a shell script as its program."""
     spec = berth.default_spec()
     spec["process"].update(args=["/bin/sh", "-c", script], terminal=terminal)
     spec.update(members)
@@ -62,7 +62,7 @@ def process_of(script, terminal=False):
 
 
 def eventually(what, happened):
-    """Asks until the answer is yes, and returns it."""
+    """Poll until the result is true, and return it."""
     deadline = time.monotonic() + LONG
     while True:
         answer = happened()
@@ -74,19 +74,19 @@ def eventually(what, happened):
 
 
 def descriptors():
-    """{number: what it leads to} of this program."""
+    """Return {number: link target} of this process's descriptors."""
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
         except FileNotFoundError:
-            # The directory's own.
+            # The descriptor that lists the directory.
             pass
     return found
 
 
 def children():
-    """The pids of this program's children, zombies included (proc_pid_stat(5))."""
+    """Return the pids of this process's children, zombies included (proc_pid_stat(5))."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -99,7 +99,7 @@ def children():
 
 
 class World:
-    """A runtime, and an end for all its containers."""
+    """A runtime whose containers are deleted at the end."""
 
     def __init__(self, prefix="test-python", parent=None):
         self.prefix = prefix
@@ -138,7 +138,7 @@ class World:
 
 
 class WithContainers(unittest.TestCase):
-    """Tests that make containers: self.world is theirs, and nothing of it stays."""
+    """Base class of tests that create containers in self.world; checks that nothing is left."""
 
     @classmethod
     def setUpClass(cls):

@@ -1,4 +1,4 @@
-"""asyncio: waiting is done by the loop, on descriptors; what is cancelled leaves nothing."""
+"""Tests of asyncio: the event loop waits on descriptors; cancelled calls leave nothing."""
 
 import asyncio
 import gc
@@ -61,7 +61,7 @@ class Waiting(Loop):
             waiters = [asyncio.create_task(container.wait()) for _ in range(10)]
             await asyncio.sleep(0.05)
             self.assertFalse(any(waiter.done() for waiter in waiters))
-            # The kernel's own signal, so that no call on the container takes part.
+            # Sent with os.kill, so that no call on the container is involved.
             os.kill(container.init.pid, signal.SIGKILL)
             self.assertEqual(await asyncio.gather(*waiters), [berth.ExitStatus(None, 9)] * 10)
             self.assertEqual(threading.enumerate(), before)
@@ -84,7 +84,7 @@ class Waiting(Loop):
             self.assertNotIn(pid, children())
 
     async def test_executed_processes_do_not_keep_init_from_ending(self):
-        """The kernel ends them with init, and then waits for their parent: us."""
+        """The kernel kills them with init, and then waits until their parent, this process, reaps them."""
         async with aio.deleting(await self.run_script("sleep 1000")) as container:
             await container.exec(["sleep", "1000"], **QUIET)
             with await container.exec(["sleep", "1000"], **QUIET):
@@ -93,7 +93,7 @@ class Waiting(Loop):
             self.assertEqual((await asyncio.wait_for(container.wait(), LONG)).signal, 9)
 
     async def test_the_end_of_another_programs_child_is_told_or_unknown(self):
-        """The kernel tells it (PIDFD_INFO_EXIT, Linux 6.15) as soon as the parent has taken the status."""
+        """The kernel reports the status (PIDFD_INFO_EXIT, Linux 6.15) once the parent has reaped the process."""
         parent = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PARENT, self.world.state_root, stdout=asyncio.subprocess.PIPE
         )
@@ -178,7 +178,7 @@ class Streams(Loop):
             gc.collect()
             container.status()
             left = sorted(map(kind_of, descriptors().values()))
-            # The one that waited for the end, and the library's own.
+            # The pidfd of the waiting task, and the library's own.
             self.assertEqual(
                 [one for one in left if one == "pipe"], [one for one in map(kind_of, before.values()) if one == "pipe"]
             )
@@ -204,7 +204,7 @@ class Events(Loop):
                 await container.start()
                 async for occurred in events:
                     count += occurred.count
-                # At the end it stays there.
+                # The event stays at its end.
                 self.assertEqual([one async for one in events], [])
             self.assertGreater(count, 0)
             self.assertTrue(container.oom_killed())
@@ -220,7 +220,7 @@ class Events(Loop):
                 return sum([occurred.count async for occurred in events])
 
             before = threading.enumerate()
-            # Two tasks on one subscription as well.
+            # Two tasks on the same subscription, too.
             tasks = [asyncio.create_task(count(events)) for events in subscriptions + subscriptions]
             await asyncio.sleep(0.02)
             self.assertFalse(any(task.done() for task in tasks))
@@ -255,7 +255,7 @@ class Events(Loop):
 
 class Cancelled(Loop):
     async def cancel(self, call, while_in):
-        """Cancels as soon as the call has begun to block in its thread, which is held there until then."""
+        """Cancel the call once it blocks in its thread, which is held there until then."""
         begun, go_on = threading.Event(), threading.Event()
         original = getattr(while_in, self.name)
 
@@ -271,7 +271,7 @@ class Cancelled(Loop):
                 await asyncio.sleep(0.001)
             task.cancel()
             await asyncio.sleep(0)
-            # Whoever is impatient, too, waits until it is all taken back.
+            # Even with a second cancellation, the call waits until everything is undone.
             task.cancel()
             await asyncio.sleep(0.01)
             self.assertFalse(task.done())
@@ -286,7 +286,7 @@ class Cancelled(Loop):
                 identity = self.world.new_id()
                 await self.cancel(function(identity, config, **QUIET), berth._runtime.RuntimeHandle)
                 self.assertEqual(self.aio.list(), [])
-                # Its id is free at once.
+                # The id can be used again at once.
                 async with aio.deleting(await function(identity, config, **QUIET)):
                     pass
         self.assertEqual(children(), [])
@@ -316,7 +316,7 @@ class Cancelled(Loop):
 
 class Loops(WithContainers):
     def test_calls_do_not_hold_up_the_loop(self):
-        """A hook that takes its time is waited for in a thread; the loop goes on."""
+        """A thread waits for a slow hook; the loop keeps running."""
 
         async def main():
             hook = {"path": "/bin/sh", "args": ["sh", "-c", "read state; exec cat <" + fifo + " >/dev/null"]}
@@ -339,7 +339,7 @@ class Loops(WithContainers):
         self.assertEqual(asyncio.run(main()), 20)
 
     def test_a_program_that_ends_in_the_middle_leaves_nothing_open(self):
-        """asyncio.run cancels what is left, among it the watching of executed processes."""
+        """asyncio.run cancels remaining tasks, among them those that watch executed processes."""
 
         async def main():
             with config_of("sleep 1000") as config, aio.Runtime(self.world.state_root) as runtime:

@@ -1,4 +1,4 @@
-"""Checkpoint and restore: there and back, and every option as its constant or member."""
+"""Tests of checkpoint and restore, and of every option as its constant or member."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Exceptions: what they are, know and say, and that bad arguments never reach C cut off."""
+"""Tests of exceptions: classes, attributes and messages; and that bad arguments never reach C truncated."""
 
 import concurrent.futures
 import errno

@@ -1,4 +1,4 @@
-"""The examples of the README print what they say, and the demo runs."""
+"""The examples of the README print the documented output, and the demo runs."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def python(*arguments):
 
 class Readme(WithContainers):
     def examples(self):
-        """(code, output) of each: a block of Python, then an indented block."""
+        """Return (code, output) of each example: a block of Python, then an indented block."""
         text = (PACKAGE / "README.md").read_text()
         found = re.findall(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", text, flags=re.S)
         self.assertEqual(len(found), text.count("```python"))
@@ -45,7 +45,7 @@ class Readme(WithContainers):
                 if "Unsupported" in complaint:
                     self.skipTest(complaint.splitlines()[-1])
                 self.assertEqual((complaint, status), ("", 0))
-                # The pipe to the container ends when it has ended: nobody knows which of two lines is first.
+                # The container closes its pipe when it exits, so the order of these two lines is undefined.
                 self.assertEqual(
                     sorted(said.splitlines()), sorted(re.sub("^    ", "", output, flags=re.M).splitlines())
                 )

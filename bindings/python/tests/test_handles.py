@@ -1,4 +1,4 @@
-"""Handles are closed once, never under somebody's call, and leave the container alone."""
+"""Handles are closed once, never during a call of another thread, and do not affect the container."""
 
 import copy
 import gc
@@ -60,7 +60,7 @@ class Handles(WithContainers):
         self.assertEqual(container._calls, 0)
 
     def test_a_signals_handler_may_use_the_handle_that_it_interrupts(self):
-        """Wherever it was: also while this thread holds the handle's lock, and in the middle of closing it."""
+        """At any point: also while this thread holds the handle's lock, and while it closes the handle."""
         freed = []
         with self.world.run("sleep 1000") as container:
             with container._lock:

@@ -1,4 +1,4 @@
-"""The raw layer is what include/berth.h says, asked of the C compiler; and the layer above it has all of it."""
+"""The raw layer matches include/berth.h, as the C compiler sees it; and the layer above covers all of it."""
 
 import ctypes
 import dataclasses
@@ -26,12 +26,12 @@ C_NAMES = {
     ctypes.c_char_p: "char *",
     ctypes.c_void_p: "void *",
 }
-# On this machine size_t may be the same ctypes object as uint64_t; as types they are told apart by nobody.
+# On this machine size_t may be the same ctypes object as uint64_t, so their types cannot be distinguished.
 C_NAMES.setdefault(ctypes.c_size_t, "size_t")
 
 
 def in_c(kind):
-    """How C spells a type of ctypes."""
+    """Return the C spelling of a ctypes type."""
     if kind in C_NAMES:
         return C_NAMES[kind]
     if kind is raw.berth_log_callback:
@@ -51,7 +51,7 @@ def constants():
 
 
 def compile_c(lines, *options):
-    """None, or what the compiler says."""
+    """Compile a program; return None, or the compiler's message."""
     with tempfile.NamedTemporaryFile("w", prefix="berth-", suffix=".c") as file:
         file.write("\n".join(["#include <stddef.h>", "#include <stdint.h>", "#include <berth.h>", *lines]) + "\n")
         file.flush()
@@ -91,7 +91,7 @@ class Header(unittest.TestCase):
 
     @needs_compiler
     def test_functions_have_the_types_of_c(self):
-        """A second declaration of a function with other types is an error. ctypes knows no const."""
+        """A second declaration of a function with other types is an error. ctypes has no const."""
         self.assertIsNone(compile_c(prototypes(), "-Dconst="))
 
     @needs_compiler
@@ -149,7 +149,7 @@ class Idiomatic(unittest.TestCase):
                         documented = (
                             inspect.isroutine(member) or isinstance(member, property) or inspect.isclass(member)
                         )
-                        # What is inherited is documented where it comes from; pydoc finds it there.
+                        # Inherited members are documented in their base class, where pydoc finds them.
                         if documented and not inspect.getdoc(member) and getattr(member, "__name__", "") != "close":
                             missing.append(f"{name}: {member}")
                 elif inspect.isroutine(thing) and not inspect.getdoc(thing):

@@ -1,8 +1,8 @@
-"""A host with 32 threads and an event loop runs 200 containers, and then 200 more: nothing stays, nothing grows.
+"""A caller with 32 threads and an event loop runs 200 containers, and then 200 more: nothing is left, nothing grows.
 
     test_hosts.py STATE_ROOT ROUNDS      is that host: it prints what it has after each round
 
-It is a program of its own, so that its memory is no other test's.
+It runs in a process of its own, so that other tests do not affect its memory.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from support import LONG, QUIET, WithContainers, berth, config_of, children, des
 from berth import aio
 
 THREADS = 32
-# Under a virtual machine's software emulation everything takes ten times as long.
+# In the emulated virtual machine everything takes ten times as long.
 IN_THREADS = IN_LOOP = 20 if os.environ.get("BERTH_VM") else 100
 AT_ONCE = 25
 SCRIPT = "read line; echo $line; exit 3"
 
 
 def live(runtime, config, number):
-    """A life in a thread."""
+    """Run a container from create to delete in a thread."""
     options = {**QUIET, "stdin": berth.PIPE, "stdout": berth.PIPE}
     with berth.deleting(runtime.run(f"thread-{number}", config, **options)) as container:
         with subscribed(container) as events:
@@ -51,7 +51,7 @@ def live(runtime, config, number):
 
 
 async def live_in_loop(runtime, config, number, turns):
-    """The same in the loop."""
+    """Run a container from create to delete in the event loop."""
     options = {**QUIET, "stdin": berth.PIPE, "stdout": berth.PIPE}
     async with turns, aio.deleting(await runtime.create(f"loop-{number}", config, **options)) as container:
         await container.start()
@@ -60,7 +60,7 @@ async def live_in_loop(runtime, config, number, turns):
             with await container.exec(["cat"], **options) as process:
                 assert await process.communicate(b"word") == (b"word", b"")
                 assert (await process.wait()).code == 0
-            # Nobody waits for this one.
+            # This process is not waited for.
             await container.exec(["true"], **QUIET)
             ended = asyncio.ensure_future(container.wait())
             assert (await container.init.communicate(b"word\n"))[0] == b"word\n"
@@ -70,7 +70,7 @@ async def live_in_loop(runtime, config, number, turns):
 
 @contextlib.contextmanager
 def subscribed(container):
-    """None where the machine has no memory controller."""
+    """Return None if the machine has no memory controller."""
     try:
         events = container.notify_oom()
     except berth.Unsupported:
@@ -87,7 +87,7 @@ async def loop(state_root, config):
 
 
 def host(state_root):
-    """One round of containers, half of them in threads, half in a loop, all at the same time."""
+    """Run one round of containers at the same time, half of them in threads, half in the event loop."""
     with berth.Runtime(state_root) as runtime, config_of(SCRIPT) as config:
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
             lives = [pool.submit(live, runtime, config, number) for number in range(IN_THREADS)]
@@ -125,7 +125,7 @@ def footprint():
 
 class Host(WithContainers):
     def test_nothing_stays_and_the_second_round_does_not_grow(self):
-        # Before them, one that fills what Python and the C library keep for the next time.
+        # A first round fills caches of Python and of the C library.
         command = [sys.executable, __file__, self.world.state_root, "3"]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
@@ -138,7 +138,7 @@ class Host(WithContainers):
             self.assertEqual((found["children"], found["threads"], found["tasks"]), (0, 1, 1), told)
         self.assertEqual(first["descriptors"], second["descriptors"], told)
         self.assertLess(second["descriptors"], 12, told)
-        # A third of a kilobyte, or two objects of Python, for each container would be more.
+        # A leak of a third of a kilobyte, or of two Python objects, for each container would exceed this.
         containers = IN_THREADS + IN_LOOP
         self.assertLess(second["heap"] - first["heap"], 330 * containers, told)
         self.assertLess(second["blocks"] - first["blocks"], 2 * containers, told)
@@ -147,7 +147,7 @@ class Host(WithContainers):
 
 class Repeated(WithContainers):
     def grows_not(self, call, times):
-        """Not by 16 bytes a time."""
+        """Not even by 16 bytes for each call."""
         for _ in range(100):
             call()
         before = footprint()

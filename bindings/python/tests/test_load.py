@@ -1,7 +1,7 @@
-"""Which library is used: the one that was named, else the one in the package, else the system's; and what is said if
+"""Which library is loaded: the named one, else the one in the package, else the system's; and the error if
 there is none.
 
-Each in a program of its own, since a program has one library.
+Each test runs in a process of its own, because a process loads one library.
 """
 
 import ctypes.util
@@ -26,7 +26,7 @@ class Load(unittest.TestCase):
         self.library = os.path.realpath(library_path())
 
     def installed(self, with_library=False):
-        """A copy of the package, as if it were installed."""
+        """Return a copy of the package, as if it were installed."""
         site = self.folder / "site"
         shutil.copytree(
             TOP / "bindings/python/berth", site / "berth", ignore=shutil.ignore_patterns("__pycache__", "*.so*")
@@ -48,7 +48,7 @@ class Load(unittest.TestCase):
         return done.stdout.split(), done.stderr
 
     def system(self):
-        """A folder in which the system's loader finds the library."""
+        """Return a directory in which the dynamic loader finds the library."""
         folder = self.folder / "system"
         folder.mkdir()
         (folder / "libberth.so.0").symlink_to(self.library)

@@ -1,4 +1,4 @@
-"""What there is to say about processes and configurations beside their specification."""
+"""Options of processes and configurations that are not part of their specification."""
 
 import errno
 import json
@@ -96,7 +96,7 @@ class OnContainers(WithContainers):
 
 class Runtimes(WithContainers):
     def owner_of_a_file(self, runtime):
-        """Of one that belongs to the host's root, as a container in a user namespace sees it."""
+        """Return the owner of a file of the host's root, as a container in a user namespace sees it."""
         spec = spec_of("stat -c %u /bin/busybox")
         spec["linux"]["namespaces"].append({"type": "user"})
         ids = [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -161,7 +161,7 @@ class Runtimes(WithContainers):
                     self.assertEqual(container.wait(LONG).code, 6)
 
     def test_times_are_seconds(self):
-        """A hook that has no timeout of its own has the runtime's."""
+        """A hook without a timeout of its own gets the runtime's."""
         hook = {"path": "/bin/sleep", "args": ["sleep", "1000"]}
         spec = spec_of("true", hooks={"createRuntime": [hook]})
         with berth.Runtime(self.world.state_root, hook_timeout=0.3) as runtime:

@@ -1,4 +1,4 @@
-"""Streams as files, and waiting that a signal's handler ends."""
+"""Streams as file objects, and signal handlers that interrupt waiting."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ class Interrupted(Exception):
 
 class Waiting(WithContainers):
     def interrupt(self, block):
-        """The main thread waits for ever; another one signals it; what the handler raises ends the wait."""
+        """The main thread waits forever; another one signals it; the exception of the handler ends the wait."""
 
         def handler(_signal, _frame):
             raise Interrupted

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// members has the lines that tools/layout would print.
+// members returns the lines that tools/layout prints.
 func members(name string, of reflect.Type) (lines []string) {
 	lines = append(lines, fmt.Sprintf("%s . %d 0", name, of.Size()))
 	for i := 0; i < of.NumField(); i++ {
