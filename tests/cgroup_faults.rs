@@ -41,7 +41,7 @@ fn leftovers(name: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_full_hierarchy_is_told_and_nothing_is_left() {
+fn a_full_hierarchy_is_an_error_and_nothing_is_left() {
     let Some(tree) = tree() else { return eprintln!("SKIPPED: the host has no v2 tree") };
     let host = Host::new();
     let parent = unique("berth-full");
@@ -60,7 +60,7 @@ fn a_full_hierarchy_is_told_and_nothing_is_left() {
 }
 
 #[test]
-fn read_only_cgroups_are_told_and_nothing_is_left() {
+fn read_only_cgroups_are_an_error_and_nothing_is_left() {
     let host = Host::new();
     let name = unique("berth-ro");
     // A thread with its own mount namespace.

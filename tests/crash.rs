@@ -19,7 +19,7 @@ fn main() {
     runner::main(
         &[
             ("a_caller_killed_at_any_point_leaves_what_a_delete_removes", killed_at_every_point),
-            ("recover_removes_what_the_killed_left", recovered_at_every_point),
+            ("recover_removes_what_killed_callers_left", recovered_at_every_point),
             ("a_caller_killed_at_any_moment_leaves_what_a_delete_removes", killed_at_random_moments),
             ("a_container_whose_starter_was_killed_can_be_started", killed_starter),
             ("a_deleter_that_was_killed_is_followed_by_the_next", killed_deleter),

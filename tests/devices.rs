@@ -138,7 +138,7 @@ fn without_rules_everything_is_denied_too() {
 }
 
 #[test]
-fn what_the_rules_allow_can_be_opened() {
+fn devices_that_the_rules_allow_can_be_opened() {
     // /dev/kmsg exists on every host.
     let rule = |access: &str| json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": access });
     let text = open_own_node("c", 1, 11, json!([deny_all(), rule("rwm")]));

@@ -32,7 +32,7 @@ fn is_readable(events: &Events, timeout_ms: u16) -> bool {
 const EAT: &str = "exec tail /dev/zero";
 
 #[test]
-fn running_out_of_memory_is_told_counted_and_followed_by_the_end() {
+fn oom_kills_are_reported_and_counted_before_the_end() {
     let host = Host::new();
     let Some(container) = limited(&host, EAT) else { return };
     let events = container.notify_oom().unwrap();
@@ -87,7 +87,7 @@ fn a_killed_process_is_not_an_oom_killed_one() {
 }
 
 #[test]
-fn pressure_is_told_at_every_level() {
+fn pressure_is_reported_at_every_level() {
     let host = Host::new();
     // Reading more files than fit into the limit, repeatedly, forces the kernel to reclaim memory all the time.
     let script = "dd if=/dev/zero of=/tmp/a bs=1M count=18 2>/dev/null; \

@@ -54,7 +54,7 @@ fn limits_and_the_oom_score_are_its_own() {
 }
 
 #[test]
-fn how_it_ended_is_told() {
+fn the_exit_status_is_reported() {
     let host = Host::new();
     let container = running(&host);
     assert_eq!(exec_output(&container, &shell_process("exit 42")).1, ExitStatus::Exited(42));
@@ -231,7 +231,7 @@ fn nothing_of_the_callers_descriptors_is_inherited_except_what_was_asked() {
 }
 
 #[test]
-fn what_it_leaves_out_of_its_confinement_is_the_containers() {
+fn unset_confinement_of_exec_is_the_containers() {
     let host = Host::new();
     let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut config = shell("sleep 1000");

@@ -147,7 +147,7 @@ fn options_of_exec_are_refused_where_a_container_is_created() {
 }
 
 #[test]
-fn where_init_has_left_its_cgroup_for_one_below_a_process_follows_it() {
+fn exec_joins_the_cgroup_below_to_which_init_has_moved() {
     let host = Host::new();
     let tree = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let Some(tree) = tree.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4))

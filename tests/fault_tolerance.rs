@@ -26,8 +26,8 @@ fn main() {
             ("a_waiting_init_holds_nothing_of_the_host", descriptors_of_init),
             ("the_image_cannot_be_overwritten_from_inside", overwrite),
             ("cgroups_that_are_mounted_elsewhere_meanwhile_are_found", || with_caller("remounted")),
-            ("what_is_mounted_over_the_hosts_proc_is_not_written", || with_caller("overmounted")),
-            ("a_host_that_forbids_memory_files_is_told_what_is_missing", || with_caller("noexec")),
+            ("a_file_mounted_over_the_hosts_proc_is_not_written", || with_caller("overmounted")),
+            ("a_host_that_forbids_memory_files_is_an_error_with_a_remedy", || with_caller("noexec")),
         ],
         &[
             ("full", full),

@@ -271,7 +271,7 @@ fn memory_policy() {
 }
 
 #[test]
-fn what_is_enabled_is_accepted_and_what_is_not_is_unsupported() {
+fn enabled_features_are_accepted_and_others_are_unsupported() {
     let document = document();
     let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
     let mount = json!({ "destination": "/x", "type": "bind", "source": "/", "uidMappings": map, "gidMappings": map });

@@ -42,7 +42,7 @@ fn entries(log: &Path) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn all_kinds_run_in_order_and_are_told_the_state() {
+fn all_kinds_run_in_order_and_get_the_state() {
     let host = Host::new();
     let (program, log) = recorder(&host);
     let mut config = shell("sleep 1000");
@@ -92,7 +92,7 @@ fn all_kinds_run_in_order_and_are_told_the_state() {
 }
 
 #[test]
-fn the_bundle_is_told() {
+fn hooks_get_the_bundle() {
     let host = Host::new();
     let (program, log) = recorder(&host);
     let mut config = shell("true");

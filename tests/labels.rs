@@ -218,7 +218,7 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
 }
 
 #[test]
-fn capabilities_that_nobody_knows_are_logged_and_not_granted() {
+fn unknown_capabilities_are_logged_and_not_granted() {
     keep_the_log();
     let host = Host::new();
     let mut config = shell("cat /proc/self/status; exec sleep 1000");

@@ -33,7 +33,7 @@ fn with_resources(config: &mut Value, name: &str, value: Value) {
 }
 
 #[test]
-fn memory_limits_are_the_kernels() {
+fn memory_limits_reach_the_kernel() {
     if !has("memory") {
         return;
     }
@@ -66,7 +66,7 @@ fn a_process_above_the_memory_limit_is_killed() {
 }
 
 #[test]
-fn cpu_limits_are_the_kernels() {
+fn cpu_limits_reach_the_kernel() {
     if !has("cpu") {
         return;
     }
@@ -91,7 +91,7 @@ fn cpu_limits_are_the_kernels() {
 }
 
 #[test]
-fn the_cpuset_is_the_kernels() {
+fn the_cpuset_reaches_the_kernel() {
     if !has("cpuset") {
         return;
     }
@@ -102,7 +102,7 @@ fn the_cpuset_is_the_kernels() {
 }
 
 #[test]
-fn a_quota_holds_back() {
+fn a_cpu_quota_throttles() {
     if !has("cpu") {
         return;
     }
@@ -117,7 +117,7 @@ fn a_quota_holds_back() {
 }
 
 #[test]
-fn the_limit_of_pids_bites() {
+fn the_limit_of_pids_takes_effect() {
     if !has("pids") {
         return;
     }
@@ -137,7 +137,7 @@ fn the_limit_of_pids_bites() {
 
 /// OCI runtime specification 1.3: 0 is a limit, as in the kernel, and no process besides init can start.
 #[test]
-fn no_processes_beside_init_are_a_limit_too() {
+fn a_pids_limit_of_zero_is_a_limit() {
     if !has("pids") {
         return;
     }
@@ -183,7 +183,7 @@ fn pids_are_listed() {
 }
 
 #[test]
-fn what_is_measured_is_plausible() {
+fn statistics_are_plausible() {
     let host = Host::new();
     let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; head -c 3000000 /dev/zero >/dev/shm/x; sleep 1000";
     let container = host.run(&shell(script), &quiet()).unwrap();
@@ -264,7 +264,7 @@ fn a_memory_limit_below_what_init_needs_is_named() {
 }
 
 #[test]
-fn an_executed_process_that_its_cgroup_has_no_memory_for_is_told_so() {
+fn exec_into_a_cgroup_without_memory_is_an_error_that_says_so() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     // Only v1 allows a child cgroup with its own limits below a cgroup with processes.

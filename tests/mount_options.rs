@@ -271,7 +271,7 @@ fn a_later_entry_changes_a_filesystem_that_is_mounted() {
 }
 
 #[test]
-fn a_change_that_the_filesystem_refuses_is_told_in_its_words() {
+fn a_change_that_the_filesystem_refuses_is_reported_with_its_message() {
     let host = Host::new();
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/mnt", &[]));
@@ -282,7 +282,7 @@ fn a_change_that_the_filesystem_refuses_is_told_in_its_words() {
 }
 
 #[test]
-fn a_failed_mount_is_told_with_its_entry() {
+fn a_failed_mount_is_reported_with_its_entry() {
     let host = Host::new();
     for (entry, mount) in [
         (7, json!({ "destination": "/etc/passwd/x", "type": "tmpfs" })),

@@ -179,7 +179,7 @@ fn a_tmpfs_has_its_size_and_mode() {
 }
 
 #[test]
-fn a_wrong_tmpfs_option_is_told_in_the_kernels_words() {
+fn a_wrong_tmpfs_option_is_reported_with_the_kernels_message() {
     let host = Host::new();
     for (option, words) in [("size=huge", "size"), ("no_such_option=1", "no_such_option")] {
         let mut config = shell("true");
@@ -598,7 +598,7 @@ fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
 
 /// The specification's "Cgroup ownership": without it no process of a user namespace could write to the cgroup mount.
 #[test]
-fn who_has_the_own_part_of_cgroup_v2_read_write_owns_it() {
+fn a_writable_cgroup_v2_mount_belongs_to_the_containers_user() {
     if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         return; // v1 has no safe delegation
     }

@@ -53,7 +53,7 @@ fn every_kind_may_be_new_at_once() {
 }
 
 #[test]
-fn what_is_not_listed_is_the_hosts() {
+fn namespaces_that_are_not_listed_are_the_hosts() {
     let host = Host::new();
     for (index, (kind, _)) in NAMESPACES.iter().enumerate() {
         if ["mount", "time", "user"].contains(kind) {

@@ -61,7 +61,7 @@ fn the_state_of_a_paused_container_is_a_status_more() {
 }
 
 #[test]
-fn what_does_not_fit_is_seen() {
+fn violations_of_a_schema_are_found() {
     let schemas = Schemas::published();
     let bad = json!({ "ociVersion": 1, "id": "a", "status": "gone", "pid": -1, "annotations": { "a": true } });
     let problems = schemas.file("state-schema.json").problems(&bad);

@@ -20,8 +20,11 @@ fn main() {
             ("the_default_rootless_configuration_runs", the_default_rootless_configuration_runs),
             ("a_container_has_its_whole_life", a_container_has_its_whole_life),
             ("ranges_of_ids_are_mapped_by_the_helpers", ranges_of_ids_are_mapped_by_the_helpers),
-            ("what_needs_a_cgroup_is_refused_and_nothing_is_left", what_needs_a_cgroup_is_refused_and_nothing_is_left),
-            ("rootless_false_asks_for_what_only_root_may_do", rootless_false_asks_for_what_only_root_may_do),
+            (
+                "options_that_need_a_cgroup_are_refused_and_nothing_is_left",
+                options_that_need_a_cgroup_are_refused_and_nothing_is_left,
+            ),
+            ("rootless_false_makes_calls_that_only_root_may_make", rootless_false_makes_calls_that_only_root_may_make),
             ("a_delegated_cgroup_is_used", a_delegated_cgroup_is_used),
             ("the_same_through_the_library", the_same_through_the_library),
         ],
@@ -176,7 +179,7 @@ fn ranges_of_ids_are_mapped_by_the_helpers() {
     user.nothing_is_left();
 }
 
-fn what_needs_a_cgroup_is_refused_and_nothing_is_left() {
+fn options_that_need_a_cgroup_are_refused_and_nothing_is_left() {
     let user = User::new();
     user.bundle("true", |config| config["linux"]["resources"] = json!({ "pids": { "limit": 5 } }));
     let (code, said) = user.says(&["run", "c1"]);
@@ -200,7 +203,7 @@ fn what_needs_a_cgroup_is_refused_and_nothing_is_left() {
     assert!(said.contains("level=warning") && said.contains("linux.resources.devices is left out"), "{said}");
 }
 
-fn rootless_false_asks_for_what_only_root_may_do() {
+fn rootless_false_makes_calls_that_only_root_may_make() {
     let user = User::new();
     user.bundle("true", |_| {});
     let (code, said) = user.says(&["--rootless", "false", "run", "c1"]);

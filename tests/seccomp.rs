@@ -254,7 +254,7 @@ fn executed_processes_and_hooks_in_the_container_are_filtered_too() {
 }
 
 #[test]
-fn a_filter_that_forbids_execve_is_the_reason_told() {
+fn a_filter_that_forbids_execve_is_named_in_the_error() {
     let host = Host::new();
     for no_new_privileges in [true, false] {
         let mut config = shell("exit 0");
@@ -281,7 +281,7 @@ fn a_filter_that_forbids_execve_is_the_reason_told() {
 }
 
 #[test]
-fn a_failure_that_is_not_the_filters_is_not_put_on_it() {
+fn a_failure_without_relation_to_the_filter_does_not_name_it() {
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/nothing-like-this"]);
     lenient(&mut config, json!([refuse(&["mount"], Errno::EPERM)]));
@@ -351,7 +351,7 @@ impl log::Log for Keep {
 }
 
 #[test]
-fn names_that_nobody_knows_are_logged_at_every_create() {
+fn unknown_names_are_logged_at_every_create() {
     log::set_logger(&Keep).unwrap();
     log::set_max_level(log::LevelFilter::Info);
     let mut config = shell("exit 0");

@@ -118,7 +118,7 @@ fn next(listener: &OwnedFd) -> Option<Asked> {
 }
 
 #[test]
-fn the_supervisor_decides_and_knows_whom_it_is_about() {
+fn the_supervisor_decides_and_gets_the_container_state() {
     let host = Host::new();
     for (no_new_privileges, uid, user_namespace) in
         [(true, 0, false), (false, 0, false), (true, 1000, false), (false, 1000, false), (true, 0, true)]
@@ -255,7 +255,7 @@ fn a_supervisor_that_cannot_be_reached_is_an_error_and_nothing_stays() {
 }
 
 #[test]
-fn a_supervisor_that_does_not_accept_is_not_waited_for_for_ever() {
+fn a_supervisor_that_does_not_accept_is_a_timeout() {
     let host = impatient();
     let supervisor = Supervisor::new(&host);
     // A full backlog: std sets a backlog of 128, and the kernel may accept one connection more.

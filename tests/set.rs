@@ -75,7 +75,7 @@ fn a_change_that_cannot_be_saved_is_taken_back() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_touched() {
+fn invalid_limits_are_refused_before_anything_is_changed() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let before = tasks(&container.state_json().unwrap());

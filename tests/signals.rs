@@ -42,7 +42,7 @@ fn a_signal_goes_to_init_or_to_all() {
 }
 
 #[test]
-fn killing_all_leaves_nobody() {
+fn killing_all_leaves_no_process() {
     let host = Host::new();
     let mut config = shell("sleep 1000 & sleep 1000 & sleep 1000");
     without_namespace(&mut config, "pid");
@@ -100,7 +100,7 @@ fn a_created_container_takes_signals() {
 }
 
 #[test]
-fn what_is_no_signal_is_refused() {
+fn invalid_signal_numbers_are_refused() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     for wrong in [-1, 65, 1000, i32::MIN, i32::MAX] {
@@ -114,7 +114,7 @@ fn what_is_no_signal_is_refused() {
 }
 
 #[test]
-fn real_time_signals_are_delivered_and_told() {
+fn real_time_signals_are_delivered_and_reported() {
     let host = Host::new();
     let mut config = shell("sleep 1000");
     // In its own pid namespace init ignores signals that it does not handle.
@@ -126,7 +126,7 @@ fn real_time_signals_are_delivered_and_told() {
 }
 
 #[test]
-fn after_the_end_nobody_gets_it() {
+fn after_the_end_signals_reach_no_process() {
     let host = Host::new();
     let container = host.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();

@@ -207,7 +207,7 @@ fn ctrl_c_interrupts_and_a_hangup_ends() {
 }
 
 #[test]
-fn the_size_is_as_configured_and_a_change_is_told() {
+fn the_size_is_as_configured_and_a_change_sends_sigwinch() {
     let host = Host::new();
     let mut config =
         terminal("trap 'stty size; echo changed' WINCH; stty size; echo ready; while :; do sleep 0.05; done");

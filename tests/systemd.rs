@@ -149,7 +149,7 @@ fn a_container_that_ends_by_itself_leaves_no_unit() {
 }
 
 #[test]
-fn annotations_are_obeyed_only_when_the_caller_says_so() {
+fn annotations_take_effect_only_if_the_caller_permits_them() {
     let Some(host) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["annotations"] = json!({ "org.systemd.property.Description": "nonsense without quotes" });
@@ -165,7 +165,7 @@ fn annotations_are_obeyed_only_when_the_caller_says_so() {
 
 /// `berth --systemd-cgroup`, and crun's option for the same.
 #[test]
-fn the_command_line_lets_systemd_make_the_cgroups_if_it_is_told_so() {
+fn the_command_line_has_options_for_systemd_cgroups() {
     let there = manager().is_some();
     let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
     let mut config = shell("exec sleep 1000");

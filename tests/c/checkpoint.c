@@ -53,7 +53,7 @@ static void hang_up(int fds[3]) {
     }
 }
 
-static void what_criu_can_do_is_reported(void) {
+static void features_of_criu_are_reported(void) {
     char *json = NULL;
     OK(berth_criu_check(with_criu, &json, &error));
     CHECK(strstr(json, "\"version\":\"") && strstr(json, "\"usable\":true") && strstr(json, "\"memoryTracking\":"));
@@ -176,7 +176,7 @@ int main(int argc, char **argv) {
     begin_with_criu(criu);
     snprintf(images, sizeof images, "%s-images", state_root);
     CHECK(berth_has_feature("checkpoint"));
-    what_criu_can_do_is_reported();
+    features_of_criu_are_reported();
     a_container_goes_on_where_it_was();
     wrong_options_are_refused();
     berth_runtime_free(with_criu);

@@ -84,7 +84,7 @@ fn a_freeze_that_misses_its_deadline_leaves_nothing_frozen() {
 }
 
 #[test]
-fn freezing_what_is_gone_is_an_error_and_thawing_it_is_not() {
+fn freezing_a_removed_cgroup_is_an_error_and_thawing_it_is_not() {
     let Some(group) = Group::new() else { return };
     group.cgroup.remove(soon()).unwrap();
     assert!(group.cgroup.freeze(soon()).is_err());
@@ -116,7 +116,7 @@ fn a_signal_reaches_every_process_once() {
 }
 
 #[test]
-fn a_signal_to_nobody_is_fine() {
+fn a_signal_to_an_empty_cgroup_succeeds() {
     let Some(group) = Group::new() else { return };
     group.cgroup.signal_all(libc::SIGTERM).unwrap();
     group.cgroup.kill_all(soon()).unwrap();

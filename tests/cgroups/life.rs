@@ -272,7 +272,7 @@ fn pids_are_listed_from_all_levels_in_order() {
 }
 
 #[test]
-fn what_is_no_pid_is_not_attached() {
+fn invalid_pids_are_not_attached() {
     let Some(group) = Group::new() else { return };
     for pid in [0, -1] {
         assert_eq!(group.cgroup.attach(pid).unwrap_err().code, Code::InvalidArgument);

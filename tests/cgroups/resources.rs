@@ -185,7 +185,7 @@ fn unified_is_written_word_for_word() {
 }
 
 #[test]
-fn what_was_written_before_a_refusal_is_taken_back() {
+fn limits_written_before_a_refusal_are_restored() {
     let Some(group) = Group::new() else { return };
     let (Some(memory), Some(cpu)) = (group.controller("memory"), group.controller("cpu")) else { return };
     let files: &[&str] = if group.is_v1("memory") {

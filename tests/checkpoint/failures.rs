@@ -244,7 +244,7 @@ fn an_image_directory_that_cannot_be_written_is_an_error_before_anything_is_touc
 }
 
 #[test]
-fn a_directory_without_a_checkpoint_is_told_so() {
+fn a_directory_without_a_checkpoint_is_an_error_that_says_so() {
     let host = host();
     let empty = host.make_dir("empty");
     let error = host.restore(&shell("exit"), &from(&empty)).unwrap_err();

@@ -46,7 +46,7 @@ fn with_source(config: &Value, source: &Path) -> Value {
 /// CRIU takes the peer groups from the images, but the sources of external mounts from the configuration. These may be
 /// on one filesystem at the dump and on different ones at the restore, with or without propagation.
 #[test]
-fn what_is_bound_may_lie_on_other_filesystems_at_a_restore() {
+fn bind_sources_may_be_on_other_filesystems_at_a_restore() {
     let host = host();
     let disk = Disk::new(&host, "disk", "--make-shared");
     let shared = disk.make_dir("data");

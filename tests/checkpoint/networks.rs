@@ -144,7 +144,7 @@ fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
 
 /// Connections in the backlog of a listener that were never accepted.
 #[test]
-fn connections_that_nobody_has_accepted_are_left_out_with_a_word() {
+fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     own_network();
     let host = host();
     let data = host.data();

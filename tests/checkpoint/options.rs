@@ -30,7 +30,7 @@ fn a_restore_with_auto_dedup_uses_up_the_images() {
 /// An open file was unlinked but has another name: with link_remap, CRIU links it under a temporary name until the
 /// restore.
 #[test]
-fn a_file_that_has_lost_one_of_its_names_needs_a_word() {
+fn an_unlinked_file_with_another_link_needs_an_option() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);
@@ -243,7 +243,7 @@ fn a_config_file_overrules() {
 }
 
 #[test]
-fn a_unix_socket_that_leads_out_needs_a_word() {
+fn an_external_unix_socket_needs_an_option() {
     let host = host();
     let data = host.data();
     checkpoint_workload(&data);

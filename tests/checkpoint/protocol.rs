@@ -12,7 +12,7 @@ use crate::common::*;
 use crate::support::*;
 
 #[test]
-fn what_criu_can_do_is_reported() {
+fn features_of_criu_are_reported() {
     let host = host();
     let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
     assert_eq!(report["path"], criu().to_str().unwrap());
@@ -63,7 +63,7 @@ fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
 }
 
 #[test]
-fn a_criu_that_dies_is_an_error_with_its_last_words() {
+fn a_criu_that_dies_is_an_error_with_its_output() {
     let error = failed("echo no library >&2; exit 127", None);
     assert_eq!(error.code, Code::Criu);
     assert!(error.message.contains("CRIU exited with status 127 before it has answered: no library"), "{error}");

@@ -192,7 +192,7 @@ fn a_restored_container_is_like_any_other() {
 }
 
 #[test]
-fn a_process_beside_init_is_named_instead_of_lost() {
+fn an_executed_process_is_an_error_that_names_it() {
     let host = host();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let process = container.exec(&parsed(&shell_process("sleep 1000")), &quiet()).unwrap();

@@ -26,7 +26,7 @@ fn a_config_json_to_begin_with() {
 }
 
 #[test]
-fn what_is_written_runs() {
+fn the_configuration_that_spec_writes_runs() {
     let cli = Cli::new();
     for (name, options) in [("root", &[][..]), ("rootless", &["--rootless"])] {
         let bundle = cli.path(name);
@@ -60,7 +60,7 @@ fn a_bundle_is_explained_without_being_touched() {
 }
 
 #[test]
-fn what_a_killed_creator_has_left_is_recovered() {
+fn recover_removes_what_a_killed_creator_left() {
     let cli = Cli::new();
     assert_eq!(cli.ok(&["recover"]), "");
     let id = cli.sleeping();

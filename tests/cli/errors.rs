@@ -88,7 +88,7 @@ fn a_state_root_that_cannot_be_written() {
 }
 
 #[test]
-fn without_permission_the_remedy_is_told() {
+fn without_permission_the_error_names_the_remedy() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     let cli = Cli::new();

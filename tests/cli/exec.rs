@@ -120,7 +120,7 @@ fn the_console_and_pidfd_sockets() {
 }
 
 #[test]
-fn in_a_paused_container_it_waits_if_told_so() {
+fn in_a_paused_container_exec_waits_if_asked_to() {
     let cli = Cli::new();
     let id = cli.sleeping();
     cli.ok(&["pause", &id]);

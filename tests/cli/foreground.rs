@@ -39,7 +39,7 @@ fn closed_standard_streams_are_the_null_device() {
 }
 
 #[test]
-fn signals_are_passed_on_and_told_as_128_and_more() {
+fn signals_are_forwarded_and_reported_as_128_plus_the_number() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("trap 'echo usr1' USR1; echo up; while :; do sleep 0.01; done"));
     let mut child = cli.command().args(["run", "-b", text(&bundle), "c1"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -79,7 +79,7 @@ fn standard_streams_are_the_callers() {
 }
 
 #[test]
-fn a_kept_container_is_stopped_and_there() {
+fn a_kept_container_exists_and_is_stopped() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("exit 4"));
     assert_eq!(cli.berth(&["run", "--keep", "-b", text(&bundle), "c1"]).code, 4);
@@ -188,7 +188,7 @@ fn leaving_an_orphan(cli: &Cli) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn orphans_come_to_run_unless_it_is_told_not_to_care() {
+fn run_is_the_subreaper_unless_told_otherwise() {
     let cli = Cli::new();
     for (switches, comes) in [(&[][..], true), (&["--no-subreaper"], false)] {
         let (bundle, folder) = leaving_an_orphan(&cli);

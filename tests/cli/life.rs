@@ -111,7 +111,7 @@ fn a_container_that_was_never_started_is_deleted_without_force() {
 }
 
 #[test]
-fn a_forced_delete_kills_and_does_not_mind_that_there_is_nothing() {
+fn a_forced_delete_kills_and_accepts_a_missing_container() {
     let cli = Cli::new();
     let id = cli.sleeping();
     cli.ok(&["delete", "--force", &id]);
@@ -218,7 +218,7 @@ fn the_terminal_goes_to_the_console_socket() {
 }
 
 #[test]
-fn a_terminal_needs_somebody_who_has_it() {
+fn a_terminal_needs_a_console_socket_when_detached() {
     let cli = Cli::new();
     let bundle = cli.bundle(&with_terminal("true"));
     let without = cli.bundle(&shell("true"));

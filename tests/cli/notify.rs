@@ -116,7 +116,7 @@ fn in_the_foreground_only_that_it_is_ready_is_passed_on() {
 }
 
 #[test]
-fn an_abstract_socket_is_told_too_and_a_program_that_ends_without_a_word_is_not_waited_for() {
+fn an_abstract_socket_is_notified_and_a_program_that_exits_silently_is_not_waited_for() {
     let manager = Manager::new();
     let name = crate::common::unique("berth-notify");
     let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();

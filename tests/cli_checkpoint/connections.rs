@@ -69,7 +69,7 @@ fn tcp_close_ends_them() {
 }
 
 #[test]
-fn tcp_skip_in_flight_leaves_out_those_that_nobody_has_accepted() {
+fn tcp_skip_in_flight_leaves_out_connections_that_were_not_accepted() {
     own_network();
     let place = Place::with_workload(&["listen", "7001"], |config| without_namespace(config, "network"));
     let first = TcpStream::connect(("127.0.0.1", 7001)).unwrap();

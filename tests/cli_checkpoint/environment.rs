@@ -10,7 +10,7 @@ use crate::support::*;
 /// As engines do, a hook creates the container's interfaces, also at a restore. If the restore recreated them from the
 /// images, too, they would conflict.
 #[test]
-fn the_network_is_left_to_whoever_has_made_it() {
+fn the_network_is_left_to_the_hook_that_made_it() {
     let place = Place::new(|data| {
         let hook = data.join("hook");
         let pid = r#"pid=$(sed 's/.*"pid": *\([0-9]*\).*/\1/')"#;

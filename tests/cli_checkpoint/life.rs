@@ -66,7 +66,7 @@ fn a_container_may_run_on_and_be_restored_in_the_foreground() {
 }
 
 #[test]
-fn what_cannot_be_is_said_and_nothing_changes() {
+fn impossible_requests_are_errors_and_change_nothing() {
     let cli = Cli::new();
     let id = cli.sleeping();
     let images = cli.path("images");

@@ -54,7 +54,7 @@ fn the_master_of_a_restored_terminal_goes_to_the_console_socket() {
 
 /// A hook leaves a process in the pid namespace, and CRIU restores no pid namespace that has other processes.
 #[test]
-fn orphans_come_to_restore_unless_it_is_told_not_to_care() {
+fn restore_is_the_subreaper_unless_told_otherwise() {
     let place = sleeping();
     let folder = &place.data;
     let hook = place.images("hook");

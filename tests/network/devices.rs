@@ -103,7 +103,7 @@ fn it_comes_back_from_a_container_that_ended_by_itself() {
 }
 
 #[test]
-fn it_comes_back_whatever_the_container_did_to_it() {
+fn a_device_returns_whatever_the_container_did_to_it() {
     with_device();
     let before = (addresses(), links());
     let host = returning();

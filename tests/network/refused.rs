@@ -17,7 +17,7 @@ fn refused(host: &Host, config: &Value, networks: Vec<Value>, path: &str, words:
 }
 
 #[test]
-fn what_the_host_does_not_have_is_refused_before_anything_is_made() {
+fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
     bridged();
     ip("link add berthtaken type veth peer name berthpeer");
     let host = Host::new();
@@ -53,7 +53,7 @@ fn devices_that_are_not_there_are_refused() {
 }
 
 #[test]
-fn what_fails_later_leaves_no_link_either() {
+fn a_later_failure_leaves_no_link_either() {
     bridged();
     ip("link add berthdev type veth peer name berthpeer");
     ip("addr add 10.5.0.1/24 dev berthdev");

@@ -157,7 +157,7 @@ fn a_container_that_has_ended_by_itself_leaves_no_link() {
 }
 
 #[test]
-fn what_has_the_name_of_a_containers_link_by_chance_stays() {
+fn another_link_with_the_name_of_a_containers_link_stays() {
     bridged();
     let host = Host::new();
     let container = host.connect(&sleeper(), vec![with(veth(2), "hostInterfaceName", json!("berthtest"))]).unwrap();
