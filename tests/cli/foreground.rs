@@ -29,8 +29,8 @@ fn its_exit_status_is_the_programs_and_nothing_is_left() {
 #[test]
 fn closed_standard_streams_are_the_null_device() {
     let cli = Cli::new();
-    let looks = "for fd in 0 1 2; do test \"$(readlink /proc/1/fd/$fd)\" = /dev/null || exit 9; done; exit 5";
-    let bundle = cli.bundle(&shell(looks));
+    let check_streams = "for fd in 0 1 2; do test \"$(readlink /proc/1/fd/$fd)\" = /dev/null || exit 9; done; exit 5";
+    let bundle = cli.bundle(&shell(check_streams));
     let program = cli.command();
     let mut closing = Command::new("sh");
     closing.args(["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"]).arg(program.get_program()).args(program.get_args());

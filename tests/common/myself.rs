@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::leftovers;
 
 /// The attributes of a process that the library must not change.
-pub struct Self_ {
+pub struct ProcessSnapshot {
     pub facts: BTreeMap<String, String>,
     pub descriptors: BTreeMap<i32, String>,
     pub threads: usize,
     pub children: Vec<i32>,
 }
 
-pub fn myself() -> Self_ {
+pub fn myself() -> ProcessSnapshot {
     let mut facts = BTreeMap::new();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let kept =
@@ -55,7 +55,7 @@ pub fn myself() -> Self_ {
         facts.insert(format!("signal {signal}"), format!("{handler:?}"));
     }
     let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
-    Self_ { facts, descriptors: descriptors(), threads, children: leftovers::children() }
+    ProcessSnapshot { facts, descriptors: descriptors(), threads, children: leftovers::children() }
 }
 
 pub fn descriptors() -> BTreeMap<i32, String> {
@@ -66,7 +66,7 @@ pub fn descriptors() -> BTreeMap<i32, String> {
     numbers.iter().filter_map(target).collect()
 }
 
-pub fn assert_same(after: &Self_, before: &Self_) {
+pub fn assert_same(after: &ProcessSnapshot, before: &ProcessSnapshot) {
     for (name, value) in &before.facts {
         assert_eq!(after.facts.get(name), Some(value), "{name} has changed");
     }

@@ -185,11 +185,11 @@ fn explain(host: &Host) {
 
 fn explain_runtime(host: &Host) {
     let config = host.config(&shell("true"));
-    let looks = |missing_program| {
+    let searches_program = |missing_program| {
         let options = ProcessOptions { missing_program, ..ProcessOptions::default() };
         host.runtime.explain(&config, &options).unwrap().contains("FindProgram")
     };
-    assert!(looks(MissingProgram::AtCreate) && !looks(MissingProgram::AtStart));
+    assert!(searches_program(MissingProgram::AtCreate) && !searches_program(MissingProgram::AtStart));
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
