@@ -72,10 +72,11 @@ bench: all ## compare with other runtimes and the kernel baseline (as root; minu
 deb: ## Debian packages for this machine's Debian, in build/
 	packaging/make-deb
 
-lint: ## formatting, clippy, shellcheck, dependencies; SINCE=main: the form of commits, too
+lint: ## formatting, clippy, shellcheck, layers, dependencies; SINCE=main: the form of commits, too
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
 	tools/lint-scripts
+	tools/layers
 	tools/lint-dependencies
 	@[ -z "$(SINCE)" ] || tools/commit-check "$(SINCE)"
 

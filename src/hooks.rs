@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::container::init_handles::InitHandles;
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::{self, Descriptor, Plan, Program};
 use crate::program::{Output, kill_group};
-use crate::spawn::{self, ExitStatus, Launch};
+use crate::spawn::InitHandles;
+use crate::spawn::{self, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
+use crate::sys::{pidfd::ExitStatus, procfs};
 
 /// Where hooks of a kind run.
 pub enum Place<'a> {
@@ -97,7 +98,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
     let open = |descriptor: &Descriptor| init.map_or(-1, |init: &InitHandles| init.find(descriptor));
     let mut channel =
-        spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
+        spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
     if plan.forks() {
         channel.adopt(deadline)?;
         channel.go()?;

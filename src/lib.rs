@@ -7,7 +7,6 @@
 
 mod capi;
 pub mod cgroup;
-mod children;
 mod container;
 pub mod criu;
 mod deadline;
@@ -17,10 +16,8 @@ mod events;
 pub mod fault;
 #[cfg(not(feature = "fault-points"))]
 mod fault;
-mod fd_passing;
 mod features;
 mod hooks;
-mod identity;
 mod log;
 pub mod network;
 mod plan;
@@ -31,7 +28,9 @@ mod runtime;
 mod security;
 mod spawn;
 pub mod spec;
+mod state;
 pub mod stats;
+mod sys;
 
 pub use cgroup::Manager;
 pub use container::delete::Force;
@@ -43,4 +42,4 @@ pub use features::json as features_json;
 pub use plan::RootOptions;
 pub use process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Stdio};
 pub use runtime::{DEFAULT_ROOT, Rootless, Runtime, Settings};
-pub use spawn::ExitStatus;
+pub use sys::pidfd::ExitStatus;

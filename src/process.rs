@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
-use crate::children::{self, ChildExit};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
-use crate::fd_passing;
-use crate::spawn::{self, ExitStatus};
+use crate::sys::{
+    children::{self, ChildExit},
+    fd_passing,
+    pidfd::{self, ExitStatus},
+};
 
 /// Where a standard stream leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -256,7 +258,7 @@ impl Process {
 
     /// Ends a child that must not go on.
     pub(crate) fn kill_and_reap(&self) {
-        spawn::kill_and_reap(self.end());
+        children::kill_and_reap(self.end());
     }
 
     /// The pid as the caller's pid namespace has it.
@@ -302,7 +304,7 @@ impl Process {
         if signal == libc::SIGKILL {
             self.note_kill_if_alive();
         }
-        match spawn::send_signal(&self.inner.end.pidfd, signal) {
+        match pidfd::send_signal(&self.inner.end.pidfd, signal) {
             Err(Errno::ESRCH) => Err(Error::new(Code::NotRunning, format!("process {} has ended", self.inner.end.pid))
                 .with_errno(Errno::ESRCH)),
             Err(Errno::EINVAL) => Err(Error::invalid_argument(format!("{signal} is not a signal number"))),
@@ -345,11 +347,4 @@ pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let doing = || format!("sending the terminal to the console socket {}", path.display());
     fd_passing::send(path, b"/dev/ptmx", master, Deadline::after(PATIENCE), doing)
-}
-
-/// Makes a descriptor non-blocking.
-pub(crate) fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
-    let flags = fcntl(fd, FcntlArg::F_GETFL).context(|| "looking at a pipe")?;
-    let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
-    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).context(|| "changing a pipe")
 }

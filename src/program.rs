@@ -5,15 +5,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::unistd::pipe2;
 
 use crate::deadline::Deadline;
 use crate::error::{Context, Result};
-use crate::identity;
-use crate::process::set_nonblocking;
-use crate::spawn::{self, ExitStatus};
+use crate::spawn::{self};
+use crate::sys::{
+    children,
+    pidfd::{self, ExitStatus},
+    procfs,
+};
 
 /// How long a program that has ended may stay a zombie whose status the host's own waiting has not taken yet.
 const REAPED: Duration = Duration::from_secs(2);
@@ -61,7 +64,7 @@ impl Output {
     pub fn until_end(&mut self, pidfd: &OwnedFd, deadline: Deadline) -> Result<Option<ExitStatus>> {
         let [ended] = self.watch([pidfd.as_fd()], deadline)?;
         self.drain();
-        if ended { spawn::wait(pidfd, Deadline::after(REAPED)).map(Some) } else { Ok(None) }
+        if ended { pidfd::wait(pidfd, Deadline::after(REAPED)).map(Some) } else { Ok(None) }
     }
 
     /// Reads once; false when the pipe is closed.
@@ -106,7 +109,7 @@ impl Output {
 pub fn end_group(child: &spawn::Child) {
     let own = std::process::id() as i32;
     // A host that waits for all its children may have taken it, and then the number may be another's.
-    if matches!(identity::proc_stat(child.pid), Ok(Some(stat)) if stat.parent == own) {
+    if matches!(procfs::stat(child.pid), Ok(Some(stat)) if stat.parent == own) {
         let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.pid), nix::sys::signal::Signal::SIGKILL);
     }
 }
@@ -118,5 +121,11 @@ pub fn kill_group(child: spawn::Child) {
     if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
         let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     }
-    spawn::kill_and_reap(child.into());
+    children::kill_and_reap(child.into());
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
+    let flags = fcntl(fd, FcntlArg::F_GETFL).context(|| "looking at a pipe")?;
+    let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).context(|| "changing a pipe")
 }

@@ -8,12 +8,12 @@ use nix::unistd::Uid;
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::Manager;
-use crate::container::store::{Directory, Root};
-use crate::container::{Container, store};
+use crate::criu;
 use crate::deadline::Deadline;
-use crate::error::{Code, Result};
-use crate::identity;
+use crate::error::Result;
 use crate::plan::RootOptions;
+use crate::state::{self, Directory, Root};
+use crate::sys::procfs;
 
 /// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
 pub const DEFAULT_ROOT: &str = "/run/berth";
@@ -80,7 +80,7 @@ impl Rootless {
         match self {
             Rootless::No => Ok(false),
             Rootless::Yes => Ok(true),
-            Rootless::Auto => Ok(!Uid::effective().is_root() || identity::in_user_namespace()?),
+            Rootless::Auto => Ok(!Uid::effective().is_root() || procfs::in_user_namespace()?),
         }
     }
 }
@@ -111,59 +111,14 @@ impl Runtime {
         &self.inner.settings.root
     }
 
+    /// What CRIU can do on this host; see [`criu::check_json`].
+    pub fn criu_check_json(&self) -> Result<String> {
+        criu::check_json(self.inner.settings.criu.as_deref())
+    }
+
     /// The ids of all containers below the state root, in order.
     pub fn ids(&self) -> Result<Vec<String>> {
         self.inner.root.ids()
-    }
-
-    /// A handle on an existing container.
-    pub fn load(&self, id: &str) -> Result<Container> {
-        Container::load(self, id)
-    }
-
-    /// Every container. One that is deleted while the list is made is left out, and what is no container's directory.
-    pub fn list(&self) -> Result<Vec<Container>> {
-        let mut containers = Vec::new();
-        for id in self.ids()? {
-            match self.load(&id) {
-                Err(error) if error.code == Code::NotFound => {}
-                Err(error) => log::warn!("container {id:?} is left out: {error}"),
-                Ok(container) => containers.push(container),
-            }
-        }
-        Ok(containers)
-    }
-
-    /// The states of all containers as a JSON array.
-    pub fn states_json(&self) -> Result<String> {
-        let mut states = Vec::new();
-        for container in self.list()? {
-            match container.state_json() {
-                Err(error) if error.code == Code::NotFound => {}
-                other => states.push(other?),
-            }
-        }
-        Ok(format!("[{}]", states.join(",")))
-    }
-
-    /// Removes what creators and deleters left behind that were killed at their work. Containers that are whole, and
-    /// those somebody is at work on, stay. Returns the ids that were removed. A failure does not keep the others from
-    /// being recovered; the first is returned then.
-    pub fn recover(&self) -> Result<Vec<String>> {
-        let mut recovered = Vec::new();
-        let mut first_error = None;
-        for id in self.ids()? {
-            let result = self.load(&id).and_then(|container| container.remove_if_abandoned());
-            match result {
-                Ok(true) => recovered.push(id),
-                Ok(false) => {}
-                Err(error) if matches!(error.code, Code::NotFound | Code::Busy) => {}
-                Err(error) => {
-                    first_error.get_or_insert(error.context(format!("recovering container {id:?}")));
-                }
-            }
-        }
-        first_error.map_or(Ok(recovered), Err)
     }
 }
 
@@ -173,7 +128,7 @@ impl Inner {
     }
 
     pub fn directory(&self, id: &str) -> Result<Directory> {
-        store::check_id(id)?;
+        state::check_id(id)?;
         self.root.directory(id)
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 fn null(name: &str) -> Error {
     Error::invalid_argument(format!("{name} is NULL")).detail("parameter", name)
@@ -113,7 +113,7 @@ pub unsafe fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> 
 pub fn flags(given: u32, known: u32) -> Result<u32> {
     match given & !known {
         0 => Ok(given),
-        unknown => Err(Error::new(crate::Code::Unsupported, format!("flags has unknown bits: {unknown:#x}"))),
+        unknown => Err(Error::new(Code::Unsupported, format!("flags has unknown bits: {unknown:#x}"))),
     }
 }
 

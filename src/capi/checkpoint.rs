@@ -13,7 +13,7 @@ use super::runtime::berth_runtime;
 use super::sized::{self, Grows};
 use super::{args, memory};
 use crate::container::Container;
-use crate::criu::{self, CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
+use crate::criu::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
 use crate::error::{Error, Result};
 
 /// Leave the container running after the checkpoint. Otherwise it is stopped.
@@ -222,7 +222,7 @@ pub extern "C" fn berth_criu_check(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(json, "json")?;
-        memory::give_text(slot, &criu::check_json(&args::handle(runtime, "runtime")?.0)?)
+        memory::give_text(slot, &args::handle(runtime, "runtime")?.0.criu_check_json()?)
     })
 }
 

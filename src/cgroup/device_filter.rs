@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 
+use super::bpf;
 use super::device_rules::{Access, Kind, Rule};
-use super::{kernfs, sys};
 use crate::error::{Context, Error, Result};
+use crate::sys::kernfs;
 
 /// One eBPF instruction in the kernel's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,9 +248,9 @@ fn load_program(program: &[Instruction]) -> Result<OwnedFd, Errno> {
     // EAGAIN: a signal interrupted the verifier.
     let mut attempts = 0;
     loop {
-        match sys::bpf(PROG_LOAD, &mut load) {
+        match bpf::bpf(PROG_LOAD, &mut load) {
             Err(Errno::EAGAIN) if attempts < 5 => attempts += 1,
-            result => return result.map(sys::own),
+            result => return result.map(bpf::own),
         }
     }
 }
@@ -263,7 +264,7 @@ fn attach(cgroup: &OwnedFd, program: &OwnedFd, replace: Option<&OwnedFd>) -> Res
         flags,
         replace: replace.map_or(0, AsRawFd::as_raw_fd),
     };
-    sys::bpf(PROG_ATTACH, &mut attach).map(drop)
+    bpf::bpf(PROG_ATTACH, &mut attach).map(drop)
 }
 
 fn detach(cgroup: &OwnedFd, program: &OwnedFd) -> Result<(), Errno> {
@@ -274,7 +275,7 @@ fn detach(cgroup: &OwnedFd, program: &OwnedFd) -> Result<(), Errno> {
         flags: 0,
         replace: 0,
     };
-    sys::bpf(PROG_DETACH, &mut detach).map(drop)
+    bpf::bpf(PROG_DETACH, &mut detach).map(drop)
 }
 
 /// Returns the programs that are attached to the cgroup itself.
@@ -289,12 +290,12 @@ fn attached(cgroup: &OwnedFd) -> Result<Vec<OwnedFd>, Errno> {
         count: ids.len() as u32,
         padding: 0,
     };
-    sys::bpf(PROG_QUERY, &mut query)?;
+    bpf::bpf(PROG_QUERY, &mut query)?;
     let mut programs = Vec::new();
     for id in &ids[..(query.count as usize).min(ids.len())] {
         let mut by_id = ById { id: *id, next: 0, flags: 0 };
-        match sys::bpf(PROG_GET_FD_BY_ID, &mut by_id) {
-            Ok(fd) => programs.push(sys::own(fd)),
+        match bpf::bpf(PROG_GET_FD_BY_ID, &mut by_id) {
+            Ok(fd) => programs.push(bpf::own(fd)),
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno),
         }

@@ -3,9 +3,9 @@
 //! These functions take text, so that the tests can use samples of v1, v2, hybrid and bind-mounted hosts.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+
+use crate::sys::mountinfo;
 
 /// The name of the v2 hierarchy, as in `/proc/self/cgroup`.
 pub const UNIFIED: &str = "";
@@ -39,23 +39,16 @@ const NOT_CONTROLLERS: [&str; 12] = [
     "favordynmods",
 ];
 
-pub fn mounts(mountinfo: &str) -> Vec<Mount> {
-    mountinfo.lines().filter_map(mount).collect()
+/// The cgroup mounts in the text of a mountinfo.
+pub fn mounts(table: &[u8]) -> Vec<Mount> {
+    mountinfo::parse(table).filter_map(|found| mount(&found)).collect()
 }
 
-fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let (major, minor) = fields.nth(2)?.split_once(':')?;
-    let root = unescape(fields.next()?);
-    let point = unescape(fields.next()?);
-    let options = fields.next()?;
-    let mut fields = after.split(' ');
-    let kind = fields.next()?;
-    let super_options = fields.nth(1)?;
-    let names = match kind {
+fn mount(found: &mountinfo::Mount) -> Option<Mount> {
+    let names = match found.kind.as_ref() {
         "cgroup2" => vec![UNIFIED.to_owned()],
-        "cgroup" => super_options
+        "cgroup" => found
+            .super_options
             .split(',')
             .filter(|option| option.starts_with("name=") || !option.contains('='))
             .filter(|option| !NOT_CONTROLLERS.contains(option))
@@ -63,30 +56,8 @@ fn mount(line: &str) -> Option<Mount> {
             .collect(),
         _ => return None,
     };
-    let read_only = [options, super_options].iter().any(|list| list.split(',').any(|option| option == "ro"));
-    let device = libc::makedev(major.parse().ok()?, minor.parse().ok()?);
-    Some(Mount { device, root, point, read_only, names })
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(field: &str) -> PathBuf {
-    let bytes = field.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = field.get(at + 1..at + 4).filter(|_| bytes[at] == b'\\');
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 4;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(plain))
+    let (root, point) = (found.root.clone().into_owned(), found.point.clone().into_owned());
+    Some(Mount { device: found.device, root, point, read_only: found.is_read_only(), names })
 }
 
 /// Chooses the mount for each hierarchy. If a hierarchy is mounted more than once, a writable mount of the whole
@@ -150,7 +121,7 @@ mod tests {
 ";
 
     fn names(mountinfo: &str) -> Vec<(String, String)> {
-        let mounts = mounts(mountinfo);
+        let mounts = mounts(mountinfo.as_bytes());
         choose(&mounts).iter().map(|(name, mount)| (name.clone(), mount.point.display().to_string())).collect()
     }
 
@@ -193,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_place_is_found_below_a_part_of_the_hierarchy() {
-        let mounts = mounts(IN_A_CONTAINER);
+        let mounts = mounts(IN_A_CONTAINER.as_bytes());
         let at = |place: &str| directory(&mounts[0], Path::new(place)).map(|path| path.display().to_string());
         assert_eq!(at("/docker/abc").as_deref(), Some("/sys/fs/cgroup/memory"));
         assert_eq!(at("/docker/abc/d").as_deref(), Some("/sys/fs/cgroup/memory/d"));
@@ -203,11 +174,11 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_cgroup_namespace_is_not_guessed() {
-        assert_eq!(directory(&mounts(V2)[0], Path::new("/../other")), None);
+        assert_eq!(directory(&mounts(V2.as_bytes())[0], Path::new("/../other")), None);
     }
 
     #[test]
     fn device_numbers_are_those_of_stat() {
-        assert_eq!(mounts(V2)[0].device, libc::makedev(0, 26));
+        assert_eq!(mounts(V2.as_bytes())[0].device, libc::makedev(0, 26));
     }
 }

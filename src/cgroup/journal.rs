@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use nix::errno::Errno;
 
-use super::kernfs;
 use crate::error::{Code, Error, Result};
+use crate::sys::kernfs;
 
 /// The written values and the previous ones.
 #[derive(Debug, Default)]

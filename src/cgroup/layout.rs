@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::hierarchy::{self, Mount, UNIFIED};
 use super::systemd::{Unit, annotated};
-use super::{kernfs, members, mount_table, v1, v2};
+use super::{members, mount_table, v1, v2};
 use crate::error::{Code, Error, Result};
 use crate::spec::paths::lexical;
+use crate::sys::{kernfs, procfs};
 
 /// The layout as the state file records it, before anything is created: if the creator dies, removal by this record
 /// leaves nothing behind.
@@ -100,7 +101,7 @@ impl Layout {
     pub fn where_init_is(&self, pid: i32) -> Result<Option<Layout>> {
         let Some(own) = self.paths.get(UNIFIED).filter(|_| !self.absent) else { return Ok(None) };
         let mounts = mount_table::cgroups()?;
-        let places = hierarchy::own(&mount_table::read(&format!("/proc/{pid}/cgroup"))?);
+        let places = hierarchy::own(&procfs::read(&format!("{pid}/cgroup"))?);
         let chosen = hierarchy::choose(&mounts);
         let place = places.get(UNIFIED).zip(chosen.get(UNIFIED));
         let place = place.and_then(|(place, mount)| hierarchy::directory(mount, place));
@@ -131,7 +132,7 @@ pub fn plan(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
 
 /// Returns the same paths whether or not they exist, for a container whose record is lost.
 pub fn locate(cgroups_path: Option<&Path>, id: &str) -> Result<Layout> {
-    let own = || Ok(hierarchy::own(&mount_table::read("/proc/self/cgroup")?));
+    let own = || Ok(hierarchy::own(&procfs::read("self/cgroup")?));
     let paths = places(&mount_table::cgroups()?, own, cgroups_path, id)?;
     Ok(Layout { paths, ..Layout::default() })
 }
@@ -162,7 +163,7 @@ pub fn plan_with(
 /// processes there, at the top or relative to its own. If there is none, the container has no cgroup of its own.
 pub fn plan_permitted(id: &str) -> Result<Layout> {
     let mounts = mount_table::cgroups()?;
-    let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
+    let own = hierarchy::own(&procfs::read("self/cgroup")?);
     let chosen = hierarchy::choose(&mounts);
     let only_v2 = chosen.keys().all(|name| name == UNIFIED);
     let leaf = format!("berth-{id}");
@@ -222,7 +223,7 @@ pub fn locate_with(manager: Manager, cgroups_path: Option<&Path>, id: &str) -> R
 /// Returns the caller's cgroups, for mounts that show a container its cgroups.
 fn of_caller() -> Result<Layout> {
     let mounts = mount_table::cgroups()?;
-    let own = hierarchy::own(&mount_table::read("/proc/self/cgroup")?);
+    let own = hierarchy::own(&procfs::read("self/cgroup")?);
     let place = |(name, mount): (String, &Mount)| {
         let path = own.get(&name).and_then(|place| hierarchy::directory(mount, place))?;
         Some((name, path))
@@ -349,7 +350,7 @@ mod tests {
         } else {
             "1 2 0:3 / /cg rw - cgroup2 cgroup2 rw\n"
         };
-        hierarchy::mounts(text)
+        hierarchy::mounts(text.as_bytes())
     }
 
     fn at(v1: bool, path: Option<&str>) -> Result<Vec<String>> {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::kernfs;
 use crate::error::{Error, Result};
+use crate::sys::kernfs;
 
 pub fn no_controller(controller: &str, field: &str) -> Error {
     Error::unsupported_field(field, format!("the host mounts no {controller} cgroup controller"))

@@ -8,8 +8,9 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{kernfs, sys, tree};
+use super::tree;
 use crate::error::{Code, Context, Error, Result};
+use crate::sys::{kernfs, pidfd};
 
 /// Adds all processes at and below `top`. Processes outside the caller's pid namespace are omitted: v2 lists them as 0,
 /// v1 does not list them.
@@ -50,7 +51,7 @@ pub fn signal(list: impl Fn() -> Result<BTreeSet<i32>>, signal: i32, done: &mut 
     // In portions, so that a cgroup of many processes does not use up the caller's descriptors.
     for portion in before.chunks(128) {
         for &pid in portion {
-            match sys::pidfd_open(pid) {
+            match pidfd::open(pid) {
                 Ok(fd) => held.push((pid, fd)),
                 Err(Errno::ESRCH) => {}
                 // EINVAL: the leader has died and other threads live on; there is no descriptor for those.
@@ -60,7 +61,7 @@ pub fn signal(list: impl Fn() -> Result<BTreeSet<i32>>, signal: i32, done: &mut 
         }
         let still = list()?;
         for (pid, fd) in held.drain(..).filter(|(pid, _)| still.contains(pid)) {
-            match sys::pidfd_send_signal(fd.as_fd(), signal) {
+            match pidfd::send_signal(fd.as_fd(), signal) {
                 Ok(()) => sent += 1,
                 Err(Errno::ESRCH) => {}
                 Err(errno) => return Err(errno).context(|| format!("sending signal {signal} to process {pid}")),

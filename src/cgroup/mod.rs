@@ -4,19 +4,18 @@
 //! freezes, kills, measures and removes. What the host mounts decides how: [`v2`] for the one tree, [`v1`] for a
 //! hierarchy per controller, with the v2 tree beside them on hybrid hosts.
 
+mod bpf;
 pub mod device_filter;
 pub mod device_rules;
 mod hierarchy;
 mod hugetlb;
 pub(crate) mod journal;
-pub(crate) mod kernfs;
 mod layout;
 mod limit;
 mod members;
 mod mount_table;
 mod no_cgroup;
 mod rdma;
-mod sys;
 mod systemd;
 mod tree;
 mod v1;
@@ -34,13 +33,12 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 pub(crate) use hierarchy::own;
 use journal::Journal;
 pub use layout::{Layout, Manager, locate, locate_with, plan, plan_permitted, plan_with};
-pub(crate) use mount_table::read as read_proc;
-pub(crate) use v2::unified;
 
 use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
+use crate::sys::kernfs;
 
 /// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
 pub trait Cgroup: Send + Sync {

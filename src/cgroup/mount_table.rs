@@ -4,16 +4,15 @@
 //! take to make. It tells when it has changed: proc_pid_mounts(5), "poll".
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::hierarchy::{self, Mount};
-use super::kernfs;
 use crate::error::{Context, Result};
+use crate::sys::{kernfs, mountinfo, procfs};
 
 struct Seen {
     /// A forked process shares the descriptor, and with it what has been told already.
@@ -28,7 +27,7 @@ struct Seen {
 pub fn cgroups() -> Result<Arc<[Mount]>> {
     static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
     let pid = std::process::id();
-    let namespace = std::fs::metadata("/proc/self/ns/mnt").context(|| "looking at the mount namespace")?.ino();
+    let (_, namespace) = procfs::identity_of("self/ns/mnt")?;
     let mut seen = SEEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(seen) = seen.as_ref()
         && (seen.pid, seen.namespace) == (pid, namespace)
@@ -37,8 +36,9 @@ pub fn cgroups() -> Result<Arc<[Mount]>> {
         return Ok(seen.mounts.clone());
     }
     // Polling tells of what came after the opening.
-    let mut table = open(MOUNTINFO)?;
-    let mut mounts = hierarchy::mounts(&read_from(&mut table, MOUNTINFO)?);
+    let table = File::from(procfs::open("self/mountinfo", OFlag::O_RDONLY)?);
+    let text = procfs::read_to_end(&table, mountinfo::ROOM).context(|| "reading /proc/self/mountinfo")?;
+    let mut mounts = hierarchy::mounts(&text);
     // A mount that lies below another one is still in the list but cannot be reached.
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let mounts: Arc<[Mount]> = mounts.into();
@@ -46,27 +46,10 @@ pub fn cgroups() -> Result<Arc<[Mount]>> {
     Ok(mounts)
 }
 
-const MOUNTINFO: &str = "/proc/self/mountinfo";
-
 fn has_changed(table: &File) -> bool {
     let mut watched = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
     let told = poll(&mut watched, PollTimeout::ZERO);
     told.is_err() || watched[0].revents().is_none_or(|events| events.contains(PollFlags::POLLPRI))
-}
-
-fn open(path: &str) -> Result<File> {
-    File::open(path).context(|| format!("reading {path}"))
-}
-
-/// A proc file, which has no size to tell, in few reads.
-pub fn read(path: &str) -> Result<String> {
-    read_from(&mut open(path)?, path)
-}
-
-fn read_from(file: &mut File, path: &str) -> Result<String> {
-    let mut text = String::with_capacity(16 << 10);
-    file.read_to_string(&mut text).context(|| format!("reading {path}"))?;
-    Ok(text)
 }
 
 #[cfg(test)]

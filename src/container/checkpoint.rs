@@ -5,8 +5,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Container, Record, Status, status};
 use crate::cgroup::Cgroup;
 use crate::criu::message::{Kind, Options, Request};
@@ -14,21 +12,12 @@ use crate::criu::{self, CheckpointOptions, CriuLog, Externals, ImageDir, Notice,
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::fault;
-use crate::identity::{self, Identity};
 use crate::network;
-use crate::process::duplicate;
-use crate::spawn::ExitStatus;
 use crate::spec::Config;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
-
-/// A checkpoint under way, as the record has it: whoever comes after a killed host puts back in order what CRIU, which
-/// dies with it, has left.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CheckpointInProgress {
-    owner: Identity,
-    was_paused: bool,
-}
+use crate::state::CheckpointInProgress;
+use crate::sys::{identity::Identity, pidfd::ExitStatus, procfs};
 
 impl Container {
     /// Dumps the processes of a running or paused container into images, from which [`Container::restore`] makes them
@@ -134,7 +123,7 @@ impl Container {
         let Some(init) = &record.init else { return Ok(()) };
         let deadline = Deadline::after(LET_GO);
         loop {
-            let status = identity::read_proc(&format!("{}/status", init.identity.pid))?.unwrap_or_default();
+            let status = procfs::read_optional(&format!("{}/status", init.identity.pid))?.unwrap_or_default();
             let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
             if matches!(tracer, None | Some("0")) {
                 return Ok(());
@@ -146,37 +135,6 @@ impl Container {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-    }
-}
-
-impl CheckpointOptions {
-    /// What is wrong with the options by themselves; and the status descriptor, duplicated.
-    fn check(&self) -> Result<Option<OwnedFd>> {
-        let wrong = |message: &str| Err(Error::invalid_argument(message));
-        if self.lazy_pages && self.page_server.is_none() {
-            return wrong("lazy pages need a page server's address, at which they can be asked for");
-        }
-        if self.lazy_pages && self.leave_running {
-            return wrong("with lazy pages the container's memory leaves it: it cannot be left running");
-        }
-        if self.pre_dump && self.lazy_pages {
-            return wrong("a pre-dump takes the memory, lazy pages leave it: only one of them is possible");
-        }
-        if self.status_fd.is_some() && !self.lazy_pages {
-            return wrong("a status descriptor tells when lazy pages can be asked for: it needs lazy pages");
-        }
-        if self.auto_dedup && self.parent_images.is_none() {
-            return wrong("auto-dedup removes pages from the parent images: it needs some");
-        }
-        self.status_fd.map(|fd| duplicate(fd, "status_fd")).transpose()
-    }
-
-    fn needs(&self) -> criu::Needs {
-        criu::Needs { memory_tracking: self.tracks_memory(), lazy_pages: self.lazy_pages }
-    }
-
-    fn tracks_memory(&self) -> bool {
-        self.pre_dump || self.parent_images.is_some()
     }
 }
 
@@ -261,7 +219,7 @@ impl Dump<'_> {
     /// this mount namespace may not even show, its processes are in somebody else's: CRIU would dump that one with all
     /// below it, and a restore would make them again, and write their values.
     fn own_hierarchies(&self, init: &Identity) -> Result<Vec<String>> {
-        let text = identity::read_proc(&format!("{}/cgroup", init.pid))?.unwrap_or_default();
+        let text = procfs::read_optional(&format!("{}/cgroup", init.pid))?.unwrap_or_default();
         let own = |line: &str| {
             let (names, place) = line.split_once(':')?.1.split_once(':')?;
             let directory = self.record.inputs.cgroup.paths.get(names.split(',').next()?)?;
@@ -315,7 +273,7 @@ impl Dump<'_> {
         let before = self.non_descendants()?;
         let now = if before.is_empty() { before.clone() } else { self.non_descendants()? };
         let Some(pid) = now.intersection(&before).next() else { return Ok(()) };
-        let name = identity::read_proc(&format!("{pid}/comm"))?.unwrap_or_default();
+        let name = procfs::read_optional(&format!("{pid}/comm"))?.unwrap_or_default();
         let message = format!(
             "container {:?} has a process that does not descend from its init and would not be in the images: {pid} ({}); \
              end it before the checkpoint",
@@ -330,7 +288,7 @@ impl Dump<'_> {
         let init = self.init()?.pid;
         let mut parents = BTreeMap::new();
         for pid in self.cgroup.pids()? {
-            if let Some(stat) = identity::proc_stat(pid)? {
+            if let Some(stat) = procfs::stat(pid)? {
                 parents.insert(pid, stat.parent);
             }
         }

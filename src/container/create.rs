@@ -7,29 +7,30 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 
-use super::init_handles::{InitHandles, Needs};
-use super::lock::{Lock, LockKind};
-use super::plan_inputs::{self, PlanInputs};
+use super::plan_inputs;
 use super::status::Status;
-use super::store::{self, Init, Phase, RECORD_VERSION, Record, check_id};
 use super::{Container, id_maps, oci_state, oom_kill, prepare};
 use crate::cgroup::{self, Cgroup};
-use crate::children;
 use crate::error::{Code, Context, Error, Result};
 use crate::fault;
-use crate::fd_passing;
 use crate::hooks::Place;
-use crate::identity::{self, Identity};
 use crate::network;
 use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
 use crate::process::{Owner, Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::runtime::Runtime;
 use crate::security::seccomp;
-use crate::spawn::{self, InitChannel, Launch, NewNetwork, Spawned};
+use crate::spawn::{self, HandleNeeds as Needs, InitChannel, InitHandles, Launch, NewNetwork, Spawned};
 use crate::spec::hooks::Kind;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, intel_rdt, oci};
+use crate::state::{self, Init, Phase, PlanInputs, RECORD_VERSION, Record, check_id};
+use crate::sys::{
+    children, fd_passing,
+    identity::Identity,
+    lock::{Lock, LockKind},
+    procfs,
+};
 
 /// How far a create has come, for taking it back.
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl Container {
                 // Between making and opening it somebody may have removed it and made another: whoever finds it empty
                 // and locked has it.
                 Ok(lock) if container.directory.is_empty() => return Ok((container, lock)),
-                Ok(_) => return Err(store::in_use(id)),
+                Ok(_) => return Err(state::in_use(id)),
                 // A forced delete has taken the empty directory for a killed creator's.
                 Err(error) if error.code == Code::NotFound => {}
                 Err(error) => {
@@ -236,7 +237,7 @@ impl Container {
     /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
     fn limit(&self, cgroup: &dyn Cgroup, spec: &oci::Spec) -> Result<()> {
         let has_own = Namespaces::of(spec).has(LinuxNamespaceType::User);
-        if self.runtime.is_rootless()? && (has_own || identity::in_user_namespace()?) {
+        if self.runtime.is_rootless()? && (has_own || procfs::in_user_namespace()?) {
             cgroup::apply_permitted(cgroup, &resources(spec))
         } else {
             cgroup.apply(&resources(spec))
@@ -454,7 +455,7 @@ fn launch<'p>(
     };
     // Where init forks, the second process goes into the cgroup by its own step.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());
-    spawn::start(plan, Launch { low, open: &open, cgroup, proc: spawn::proc()?, network })
+    spawn::start(plan, Launch { low, open: &open, cgroup, proc: procfs::root()?, network })
 }
 
 fn identify(pid: i32) -> Result<Init> {
@@ -465,12 +466,11 @@ fn identify(pid: i32) -> Result<Init> {
 
 /// "pipe:[123]", "/dev/null" and so on, as the seed records them for checkpoints.
 pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
-    let name = |fd: &RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}"));
     let mut names: Vec<String> = Vec::new();
     for (index, fd) in low.iter().take(3).enumerate() {
         // The null device may be all three.
         let same = low[..index].iter().position(|other| other == fd);
-        let read = || name(fd).map(|path| path.display().to_string()).unwrap_or_default();
+        let read = || procfs::target_of_number(*fd).map(|path| path.display().to_string()).unwrap_or_default();
         names.push(same.map_or_else(read, |place| names[place].clone()));
     }
     names

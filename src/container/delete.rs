@@ -4,21 +4,18 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::lock::LockKind;
-use super::store::{self, Phase, Record};
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
-use crate::children;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 use crate::fault;
 use crate::hooks::Place;
-use crate::identity::Identity;
 use crate::network;
 use crate::process::Process;
 use crate::rdt;
-use crate::spawn;
 use crate::spec::hooks::Kind;
+use crate::state::{self, Phase, Record};
+use crate::sys::{children, identity::Identity, lock::LockKind, pidfd};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -46,7 +43,7 @@ impl Container {
         let mut record = match self.directory.read() {
             Ok(Some(record)) => record,
             Ok(None) => return self.directory.remove(),
-            Err(error) if force == Force::Kill && store::is_damaged(&error) => {
+            Err(error) if force == Force::Kill && state::is_damaged(&error) => {
                 log::warn!("container {:?}: {error}", self.id);
                 return self.tear_down(&self.guess()?).and_then(|()| self.directory.remove());
             }
@@ -110,7 +107,7 @@ impl Container {
             _ => None,
         };
         if let Some(pidfd) = &init {
-            let _ = spawn::send_signal(pidfd, libc::SIGKILL);
+            let _ = pidfd::send_signal(pidfd, libc::SIGKILL);
         }
         self.kill_members(cgroup)?;
         // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
@@ -123,7 +120,7 @@ impl Container {
             }
             (None, Some(pidfd)) => {
                 children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
-                let _ = spawn::wait(&pidfd, Deadline::after_ms(0));
+                let _ = pidfd::wait(&pidfd, Deadline::after_ms(0));
             }
             (None, None) => {}
         }

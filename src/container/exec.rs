@@ -5,21 +5,20 @@ use std::os::fd::{AsRawFd, RawFd};
 use nix::errno::Errno;
 
 use super::create::process_of;
-use super::init_handles::{InitHandles, Needs};
 use super::oom_kill;
 use super::plan_inputs::Joining;
 use super::prepare;
-use super::store::Record;
 use super::{Container, Status};
 use crate::cgroup::{self, Cgroup};
-use crate::children;
 use crate::error::{Code, Error, Result};
 use crate::fault;
 use crate::plan::{Descriptor, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams, send_terminal};
 use crate::security::labels;
-use crate::spawn::{self, Launch, Spawned};
+use crate::spawn::{self, HandleNeeds as Needs, InitHandles, Launch, Spawned};
 use crate::spec::{Config, capabilities, oci};
+use crate::state::Record;
+use crate::sys::{children, procfs};
 
 /// What a process joins.
 pub(super) struct JoinTarget<'a> {
@@ -126,7 +125,7 @@ impl Container {
         };
         let deadline = self.runtime.setup_deadline();
         let mut child =
-            spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
+            spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
         fault::point("exec.spawned");
         child.adopt(deadline)?;
         fault::point("exec.adopted");

@@ -1,12 +1,13 @@
 //! Explain: what create would have init do, without doing anything.
 
 use super::create::process_of;
-use super::plan_inputs::{self, PlanInputs};
+use super::plan_inputs;
 use crate::error::Result;
 use crate::network;
 use crate::process::ProcessOptions;
 use crate::runtime::{Runtime, Settings};
 use crate::spec::Config;
+use crate::state::PlanInputs;
 
 /// The id of the container that is never made.
 const ID: &str = "explain";

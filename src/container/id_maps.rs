@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use nix::unistd::{getegid, geteuid};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::hooks;
-use crate::identity;
 use crate::plan::{self, Descriptor, IdMaps};
 use crate::spawn::{self, Launch};
 use crate::spec::Config;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{Hook, LinuxIdMapping, LinuxNamespaceType};
+use crate::sys::procfs;
 
 /// Where the helpers may be: not in PATH, which is the caller's environment.
 const PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
@@ -88,11 +88,9 @@ pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
     let nothing = |_: &Descriptor| -1;
     // The process that makes it ends here, and the namespace lives on as long as its descriptor.
     let maker =
-        spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: spawn::proc()?, network: None })?;
+        spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: procfs::root()?, network: None })?;
     write(maker.pid(), maps, timeout)?;
-    let path = format!("{}/ns/user", maker.pid());
-    openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .context(|| format!("opening /proc/{path}"))
+    procfs::open(&format!("{}/ns/user", maker.pid()), OFlag::O_RDONLY)
 }
 
 /// Engines that join a user namespace give the mappings that it has as well (containerd, pods of podman). Others would be
@@ -137,10 +135,10 @@ fn maps_of(namespace: &File, timeout: Duration) -> Result<[Vec<[u32; 3]>; 2]> {
         _ => -1,
     };
     let mut inside =
-        spawn::start(&plan, Launch { low: &[], open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
+        spawn::start(&plan, Launch { low: &[], open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
     inside.reached(Deadline::after(timeout))?;
     let read = |file: &str| -> Result<Vec<[u32; 3]>> {
-        let text = identity::read_proc(&format!("{}/{file}", inside.pid()))?.unwrap_or_default();
+        let text = procfs::read_optional(&format!("{}/{file}", inside.pid()))?.unwrap_or_default();
         Ok(sorted(text.lines().filter_map(map_of).collect()))
     };
     Ok([read("uid_map")?, read("gid_map")?])
@@ -170,7 +168,7 @@ fn sorted(mut maps: Vec<[u32; 3]>) -> Vec<[u32; 3]> {
 pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     let path = format!("{pid}/{name}");
     let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
-    let file = openat(spawn::proc()?.as_fd(), path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+    let file = openat(procfs::root()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
     // One write: the kernel takes a map only whole (user_namespaces(7)).
     let written = File::from(file.context(doing)?).write(text.as_bytes()).context(doing)?;
     if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }

@@ -1,20 +1,19 @@
-//! The life cycle: one file per verb. [`status`] is the state machine, [`store`] the state directory.
+//! The life cycle: one file per verb. [`status`] is the state machine.
 
-mod any_path;
 mod checkpoint;
 mod create;
 pub(crate) mod delete;
 mod exec;
 mod explain;
 mod id_maps;
-pub(crate) mod init_handles;
-pub(crate) mod lock;
+mod list;
 mod network;
 mod notify;
 mod oci_state;
 mod oom_kill;
 mod pause;
 mod plan_inputs;
+mod preflight;
 mod prepare;
 mod restore;
 mod set;
@@ -22,7 +21,6 @@ pub(crate) mod signal;
 mod start;
 mod stats;
 pub mod status;
-pub(crate) mod store;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
@@ -30,19 +28,19 @@ use std::sync::{Arc, Mutex};
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
-use crate::children::{self, ChildExit};
 use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
 use crate::runtime::{Inner as RuntimeInner, Runtime};
-use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks as spec_hooks;
+use crate::state::{self, Directory, Phase, Record};
 use crate::stats::Meter;
+use crate::sys::children::{self, ChildExit};
+use crate::sys::pidfd::ExitStatus;
 pub use explain::{explain, explain_with};
 pub use network::VethNames;
 pub use status::Status;
-use store::{Directory, Phase, Record};
 
 /// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
 /// same container. Dropping one does nothing to the container.
@@ -66,7 +64,7 @@ impl Container {
         let directory = runtime.inner.directory(id)?;
         match directory.read() {
             // Deleting needs a handle; every other call says what is wrong.
-            Err(error) if store::is_damaged(&error) => {}
+            Err(error) if state::is_damaged(&error) => {}
             other => drop(other?),
         }
         Ok(Container::new(id, &runtime.inner, directory))
@@ -163,7 +161,7 @@ impl Container {
     }
 
     /// Waits until init has ended. Holds no lock.
-    pub fn wait(&self, timeout_ms: i64) -> Result<spawn::ExitStatus> {
+    pub fn wait(&self, timeout_ms: i64) -> Result<ExitStatus> {
         match self.init_process() {
             Ok(process) => process.wait(timeout_ms),
             Err(error) if error.code == Code::NotRunning => {

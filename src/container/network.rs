@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Container, Record};
 use crate::error::{Code, Error, Result};
 use crate::network::{self, Counters, Interface, Journal, PairRecord, Pin};
-use crate::spawn;
+use crate::sys::pidfd;
 
 /// The ends of a veth pair of a container, as a checkpoint must name them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Container {
             _ => error,
         })?;
         // What was opened by number is init's if init is still there.
-        spawn::send_signal(&pidfd, 0).map_err(|_| ended())?;
+        pidfd::send_signal(&pidfd, 0).map_err(|_| ended())?;
         network::inside(namespace.as_fd(), self.runtime.setup_deadline())
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::{Container, Status};
 use crate::error::{Code, Error, Result};
 use crate::events::{Events, Level};
-use crate::spawn::ExitStatus;
+use crate::sys::pidfd::ExitStatus;
 
 impl Container {
     /// Events when the container runs out of memory.

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Container, Record, Status};
 use crate::error::{Code, Error, Result};
-use crate::identity;
 use crate::security::seccomp;
 use crate::spec::Config;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType as Kind;
+use crate::sys::procfs;
 
 /// What hooks get on standard input: the state of the OCI runtime specification and nothing more. Those that run inside
 /// are told the pid that init has for them.
@@ -25,7 +25,7 @@ pub fn for_hooks(config: &Config, record: &Record, status: Status, inside: bool)
 
 /// The pid of a process in its own pid namespace. None when it is gone.
 fn innermost_pid(pid: i32) -> Result<Option<i32>> {
-    let status = identity::read_proc(&format!("{pid}/status"))?.unwrap_or_default();
+    let status = procfs::read_optional(&format!("{pid}/status"))?.unwrap_or_default();
     let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     Ok(pids.and_then(|pids| pids.split_whitespace().last()?.parse().ok()))
 }

@@ -4,46 +4,18 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
-use super::any_path;
 use super::create::cgroups_path;
-use super::store::{DEVICES, Record};
 use crate::cgroup::{self, Layout, Manager};
 use crate::error::{Context, Error, Result};
-use crate::plan::{self, Join, Plan, RootOptions};
+use crate::plan::{self, Join, Plan};
 use crate::process::{Keyring, MissingProgram, ProcessOptions};
-use crate::rdt::{self, Group};
+use crate::rdt;
 use crate::runtime::Settings;
 use crate::security::seccomp;
 use crate::spec::Config;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{self, LinuxNamespaceType};
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct PlanInputs {
-    /// The root filesystem, without symlinks in its path.
-    #[serde(with = "any_path")]
-    pub rootfs: PathBuf,
-    /// Where the caller makes device nodes for an init that may not.
-    #[serde(default, with = "any_path")]
-    pub device_dir: PathBuf,
-    pub cgroup: Layout,
-    /// Its group in resctrl, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resctrl: Option<Group>,
-    /// As create was asked for it.
-    pub parent_death_signal: i32,
-    /// The container's processes have the session keyring of whoever starts them.
-    #[serde(default)]
-    pub inherits_keyring: bool,
-    /// A program that is missing was an error of create.
-    #[serde(default)]
-    pub found_program: bool,
-    /// How the container gets its root filesystem.
-    #[serde(default)]
-    pub root_options: RootOptions,
-}
+use crate::state::{DEVICES, PlanInputs, Record};
 
 /// A process that joins a container.
 pub(crate) struct Joining<'a> {

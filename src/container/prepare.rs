@@ -4,11 +4,11 @@ use nix::errno::Errno;
 
 use super::id_maps::write_proc;
 use crate::error::{Context, Result};
-use crate::identity;
 use crate::plan::HostAction;
 use crate::process::Owner;
 use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
+use crate::sys::procfs;
 
 /// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
 /// depends on it.
@@ -89,7 +89,7 @@ pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Own
         return Ok(Owner { uid, gid });
     }
     let host = |file: &str, id: u32| -> Result<u32> {
-        let map = identity::read_proc(&format!("{pid}/{file}"))?.unwrap_or_default();
+        let map = procfs::read_optional(&format!("{pid}/{file}"))?.unwrap_or_default();
         Ok(map.lines().find_map(|line| in_range(line, id)).unwrap_or(id))
     };
     Ok(Owner { uid: host("uid_map", uid)?, gid: host("gid_map", gid)? })

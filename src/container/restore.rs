@@ -13,10 +13,8 @@ use std::sync::Arc;
 
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
-use super::store::{Init, Record, check_id};
 use super::{Container, Status, id_maps, plan_inputs};
 use crate::cgroup::{self, Cgroup};
-use crate::children::{self, ChildExit};
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
     self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start,
@@ -26,15 +24,20 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
-use crate::identity::{self, Identity};
 use crate::network;
 use crate::process::{Process, ProcessOptions, Stdio, Streams, send_terminal};
 use crate::runtime::Runtime;
-use crate::spawn::ExitStatus;
 use crate::spec::hooks::Kind as Hook;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
+use crate::state::{Init, Record, check_id};
+use crate::sys::{
+    children::{self, ChildExit},
+    identity::Identity,
+    pidfd::{self, ExitStatus},
+    procfs,
+};
 use verify::{children_of, gone};
 
 impl Container {
@@ -319,7 +322,7 @@ impl Work<'_> {
     /// CRIU itself is in the container's cgroups: that is where the tree of the images begins.
     fn cgroup_roots(&self, pid: i32, paths: &BTreeMap<String, PathBuf>) -> Result<Vec<message::CgroupRoot>> {
         let given = |controller: &str| self.options.cgroup_roots.iter().find(|root| root.controller == controller);
-        let text = identity::read_proc(&format!("{pid}/cgroup"))?.unwrap_or_default();
+        let text = procfs::read_optional(&format!("{pid}/cgroup"))?.unwrap_or_default();
         let mut roots = Vec::new();
         for (controller, own) in cgroup::own(&text).into_iter().filter(|(name, _)| paths.contains_key(name)) {
             let own = own.to_string_lossy().into_owned();
@@ -477,9 +480,9 @@ fn keep_orphans(container: &Container, criu: i32, found: &Found) {
     let told = container.directory.read().ok().flatten().and_then(|record| record.init);
     let told = told.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
     let ours = children_of(std::process::id() as i32).unwrap_or_default();
-    let session = |pid: i32| identity::proc_stat(pid).ok().flatten().map(|stat| stat.session);
+    let session = |pid: i32| procfs::stat(pid).ok().flatten().map(|stat| stat.session);
     for pid in ours.into_iter().filter(|pid| Some(*pid) == told || session(*pid) == Some(criu)) {
-        if let Ok(pidfd) = identity::pidfd_open(pid) {
+        if let Ok(pidfd) = pidfd::open(pid) {
             let end = std::sync::Arc::new(children::ChildExit::new(pid, pidfd));
             end.kill();
             children::keep(container.directory.path(), end);

@@ -1,11 +1,11 @@
 //! Set: other limits for a container that lives, paused ones included.
 
-use super::store::Record;
 use super::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::cgroup::journal::Journal;
 use crate::error::{Code, Error, Result};
 use crate::spec::{Change, Config};
+use crate::state::Record;
 
 impl Container {
     /// Changes the limits as an OCI `linux.resources` document says; what it does not give stays as it is. The change is

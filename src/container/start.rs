@@ -7,7 +7,6 @@ use nix::errno::Errno;
 use nix::poll::PollFlags;
 
 use super::exec::JoinTarget;
-use super::store::Record;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::deadline::Deadline;
@@ -21,6 +20,7 @@ use crate::security::seccomp;
 use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
+use crate::state::Record;
 
 impl Container {
     /// Starts a created container and returns when its program runs. If the program cannot be executed, the error says

@@ -1,13 +1,13 @@
 //! What a container has used.
 
 use super::{Container, Status};
-use crate::cgroup::kernfs;
 use crate::error::{Code, Error, Result};
 use crate::rdt;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{intel_rdt, namespaces};
 use crate::stats::report::{Pids, Report};
 use crate::stats::{self, Stats};
+use crate::sys::kernfs;
 
 impl Container {
     /// The numbers of this moment. The first call opens the files, which stay open with the handle; from then on nothing is

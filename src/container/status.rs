@@ -4,13 +4,13 @@
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::fstatat;
 
-use super::store::{Init, Phase, Record};
 use crate::cgroup::Cgroup;
 use crate::error::{Context, Result};
-use crate::spawn;
+use crate::state::{Init, Phase, Record};
+use crate::sys::procfs;
 
 /// The status of a container (OCI "State"; *paused* is libberth's addition).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +92,8 @@ pub fn waits_for_start(record: &Record) -> Result<bool> {
 fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     let pid = init.identity.pid;
     let doing = || format!("looking at what process {pid} executes");
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let dir = match openat(spawn::proc()?, pid.to_string().as_str(), flags, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
-        other => other.context(doing)?,
-    };
+    let dir = procfs::open_optional(&pid.to_string(), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+    let Some(dir) = dir else { return Ok(None) };
     match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {
         Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),

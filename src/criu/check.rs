@@ -9,16 +9,16 @@ use super::message::{Features, Kind, Request};
 use super::{OLDEST, Start, Swrk, Version, command};
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::runtime::Runtime;
-use crate::spawn::ExitStatus;
+use crate::sys::pidfd::ExitStatus;
 
 /// What is asked takes a second; CRIU's first start on a host takes longer, since it tries the kernel out.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// CRIU's path and version, whether this version of the library can use it, what CRIU's own check of the kernel says, and
-/// the features that depend on the kernel, as JSON. An error only if there is no CRIU, or one that does not answer.
-pub fn check_json(runtime: &Runtime) -> Result<String> {
-    let program = super::program(runtime.inner.settings.criu.as_deref())?;
+/// the features that depend on the kernel, as JSON. An error only if there is no CRIU, or one that does not answer. None:
+/// the `criu` in the usual directories of the host.
+pub fn check_json(criu: Option<&Path>) -> Result<String> {
+    let program = super::program(criu)?;
     let deadline = Deadline::after(PATIENCE);
     let version = Version::of(&program, deadline)?;
     let mut report = Map::new();

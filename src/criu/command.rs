@@ -11,7 +11,8 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::{self, Plan, Program, Step};
 use crate::program::{Output, kill_group};
-use crate::spawn::{self, ExitStatus, Launch};
+use crate::spawn::{self, Launch};
+use crate::sys::{pidfd::ExitStatus, procfs};
 
 /// How it is executed: in a mount namespace of its own, so that what CRIU mounts for its work is gone with it, even if it
 /// is killed, and nothing of it is ever seen on the host.
@@ -34,7 +35,7 @@ pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitSta
     let plan = plan(program, args, None);
     let low = [null.as_raw_fd(), theirs.as_raw_fd(), theirs.as_raw_fd()];
     let mut starting =
-        spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: spawn::proc()?, network: None })?;
+        spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup: None, proc: procfs::root()?, network: None })?;
     starting.executed(deadline)?;
     let child = starting.finish().child;
     drop((null, theirs));

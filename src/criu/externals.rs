@@ -5,19 +5,18 @@
 //! images can only name what is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{SFlag, fstat, major, minor};
 
 use super::propagation::mount_id;
 use crate::error::{Code, Context, Error, Result};
-use crate::identity::{self, Identity};
 use crate::plan::{Plan, Step};
-use crate::spawn;
 use crate::spec::namespaces::{self, Joined, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
+use crate::sys::{identity::Identity, mountinfo, procfs};
 
 /// A mount from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +87,9 @@ impl Externals {
 
     /// For a dump: which mounts of the running container they are.
     pub fn of_running(&self, init: &Identity) -> Result<Vec<String>> {
-        let table = identity::read_proc(&format!("{}/mountinfo", init.pid))?.unwrap_or_default();
-        let points: BTreeMap<u64, PathBuf> = table.lines().filter_map(mount_point).collect();
+        let table = mountinfo::read(&init.pid.to_string())?;
+        let points: BTreeMap<u64, PathBuf> =
+            mountinfo::parse(&table).map(|mount| (mount.id, mount.point.into_owned())).collect();
         let root = open_root(init)?;
         let mut declared = Vec::new();
         let mut taken = self.own.clone();
@@ -113,8 +113,8 @@ impl Externals {
 
     /// For a restore: what each name stands for.
     pub fn of_host(&self) -> Result<Vec<ExternalSource>> {
-        let table = identity::read_proc("self/mountinfo")?.unwrap_or_default();
-        let points: BTreeSet<PathBuf> = table.lines().filter_map(mount_point).map(|(_, point)| point).collect();
+        let table = mountinfo::read("self")?;
+        let points: BTreeSet<PathBuf> = mountinfo::parse(&table).map(|mount| mount.point.into_owned()).collect();
         let mut externals = Vec::new();
         for bound in &self.bound {
             // Mount points and CRIU's own comparisons know no "x/..", "." and symlinks.
@@ -151,17 +151,8 @@ impl ExternalSource {
     }
 }
 
-/// Of a line of mountinfo (proc_pid_mountinfo(5)) the mount's id and where it is.
-pub fn mount_point(line: &str) -> Option<(u64, PathBuf)> {
-    let mut fields = line.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    Some((id, crate::plan::unescape(fields.nth(3)?).into()))
-}
-
 fn open_root(init: &Identity) -> Result<OwnedFd> {
-    let path = format!("{}/root", init.pid);
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
+    procfs::open(&format!("{}/root", init.pid), OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
 /// The mount point on which something of the configuration lies, if it still lies there.
@@ -173,7 +164,7 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
     if bound.mask && !is_null(&opened).context(doing)? {
         return Ok(None);
     }
-    let place = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).context(doing)?;
+    let place = procfs::target_of(&opened)?;
     let point = points.get(&mount_id(&opened)?);
     // The path may lie somewhere on a mount whose point is elsewhere: then there is none of its own.
     Ok(point.filter(|point| **point == place).cloned())
@@ -272,11 +263,5 @@ mod tests {
         assert_eq!(found[0], "mnt[/data]:/srv/a b");
         assert_eq!(found[1], "mnt[/deep]:/proc");
         assert_eq!(found.last().unwrap(), "mnt[/proc/kcore]:/dev/null");
-    }
-
-    #[test]
-    fn a_mount_point_is_read_from_its_line() {
-        let line = r"36 35 98:0 /mnt1 /a\040b rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line), Some((36, "/a b".into())));
     }
 }

@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Code, Context, Error, Result};
-use crate::spawn;
+use crate::sys::procfs;
 
 /// In the state directory: where CRIU works unless the caller says otherwise.
 pub const WORK: &str = "criu.work";
@@ -63,12 +63,9 @@ impl ImageDir {
     /// The same directory in the mount namespace of `pid`: on another one's nothing can be mounted.
     pub fn seen_by(&self, pid: i32) -> Result<OwnedFd> {
         let doing = || format!("opening {} for process {pid}", self.path.display());
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = match openat(spawn::proc()?, format!("{pid}/root").as_str(), flags, Mode::empty()) {
-            // It has ended, which the channel with it tells better.
-            Err(Errno::ENOENT | Errno::ESRCH) => return self.fd.try_clone().context(doing),
-            other => other.context(doing)?,
-        };
+        let root = procfs::open_optional(&format!("{pid}/root"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        // It has ended, which the channel with it tells better.
+        let Some(root) = root else { return self.fd.try_clone().context(doing) };
         // By its plain path: a symlink to an absolute one would lead back to our own namespace.
         let path = self.plain_path()?;
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
@@ -182,8 +179,7 @@ impl ImageDir {
 
     /// Its path without symlinks, as it is now.
     pub fn plain_path(&self) -> Result<PathBuf> {
-        let doing = || format!("finding {}", self.path.display());
-        std::fs::read_link(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).context(doing)
+        procfs::target_of(&self.fd)
     }
 
     /// Removes what was only for one run, and the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's

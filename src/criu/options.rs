@@ -1,13 +1,13 @@
 //! What a checkpoint and a restore can be asked for. CRIU's manual, criu(8), says more about each.
 
 use std::net::IpAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::message;
 use crate::error::{Error, Result};
-use crate::process::ProcessOptions;
+use crate::process::{ProcessOptions, duplicate};
 use crate::security::labels::{self, Module};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{self, LinuxNamespaceType};
@@ -148,6 +148,35 @@ impl CheckpointOptions {
 
     pub(crate) fn patience(&self) -> Duration {
         self.timeout.unwrap_or(PATIENCE)
+    }
+
+    /// What is wrong with the options by themselves; and the status descriptor, duplicated.
+    pub(crate) fn check(&self) -> Result<Option<OwnedFd>> {
+        let wrong = |message: &str| Err(Error::invalid_argument(message));
+        if self.lazy_pages && self.page_server.is_none() {
+            return wrong("lazy pages need a page server's address, at which they can be asked for");
+        }
+        if self.lazy_pages && self.leave_running {
+            return wrong("with lazy pages the container's memory leaves it: it cannot be left running");
+        }
+        if self.pre_dump && self.lazy_pages {
+            return wrong("a pre-dump takes the memory, lazy pages leave it: only one of them is possible");
+        }
+        if self.status_fd.is_some() && !self.lazy_pages {
+            return wrong("a status descriptor tells when lazy pages can be asked for: it needs lazy pages");
+        }
+        if self.auto_dedup && self.parent_images.is_none() {
+            return wrong("auto-dedup removes pages from the parent images: it needs some");
+        }
+        self.status_fd.map(|fd| duplicate(fd, "status_fd")).transpose()
+    }
+
+    pub(crate) fn needs(&self) -> super::Needs {
+        super::Needs { memory_tracking: self.tracks_memory(), lazy_pages: self.lazy_pages }
+    }
+
+    pub(crate) fn tracks_memory(&self) -> bool {
+        self.pre_dump || self.parent_images.is_some()
     }
 }
 

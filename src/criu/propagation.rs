@@ -21,8 +21,7 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 
 use super::{ExternalSource, ImageDir};
 use crate::error::{Context, Result};
-use crate::identity;
-use crate::spawn;
+use crate::sys::{mountinfo, procfs};
 
 /// Magic numbers of CRIU's images and of the table of mounts.
 const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
@@ -205,14 +204,9 @@ struct Mounts(BTreeMap<u64, (PathBuf, bool)>);
 
 impl Mounts {
     fn of(process: &str) -> Result<Mounts> {
-        let table = identity::read_proc(&format!("{process}/mountinfo"))?.unwrap_or_default();
-        let mount = |line: &str| {
-            let (id, point) = super::externals::mount_point(line)?;
-            let optional = line.split(' ').skip(6).take_while(|word| *word != "-");
-            let propagates = |word: &str| word.starts_with("shared:") || word.starts_with("master:");
-            Some((id, (point, optional.into_iter().any(propagates))))
-        };
-        Ok(Mounts(table.lines().filter_map(mount).collect()))
+        let table = mountinfo::read(process)?;
+        let mount = |mount: mountinfo::Mount| (mount.id, (mount.point.to_path_buf(), mount.propagates()));
+        Ok(Mounts(mountinfo::parse(&table).map(mount).collect()))
     }
 
     /// On which of our own mounts something lies. What is not there is CRIU's to say.
@@ -225,15 +219,13 @@ impl Mounts {
 
 /// Of the mount that something opened lies on, in its own namespace.
 pub fn mount_id(opened: &OwnedFd) -> Result<u64> {
-    let info = identity::read_proc(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
+    let info = procfs::read_optional(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
     let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
     id.ok_or(Errno::EPROTO).context(|| "looking for the id of a mount")
 }
 
 fn root_of(pid: i32) -> Result<OwnedFd> {
-    let path = format!("{pid}/root");
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
+    procfs::open(&format!("{pid}/root"), OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
 fn beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {

@@ -20,7 +20,8 @@ use super::{CriuLog, Root, command, criu_log, hints};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::program::{Output, end_group, kill_group};
-use crate::spawn::{self, Child, ExitStatus, Launch};
+use crate::spawn::{self, Child, Launch};
+use crate::sys::{pidfd::ExitStatus, procfs};
 
 /// The number of CRIU's end of the socket, in CRIU.
 const SOCKET: RawFd = 3;
@@ -74,7 +75,7 @@ impl Swrk {
         let plan = command::plan(program, &["swrk", &SOCKET.to_string()], start.root.as_ref());
         let cgroup = start.cgroup;
         let mut starting =
-            spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: spawn::proc()?, network: None })?;
+            spawn::start(&plan, Launch { low: &low, open: &|_| -1, cgroup, proc: procfs::root()?, network: None })?;
         starting.executed(deadline)?;
         let child = Some(starting.finish().child);
         Ok(Swrk { child, socket: ours, output, deadline })

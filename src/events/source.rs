@@ -10,9 +10,9 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::Level;
 use super::aio::Completion;
-use crate::cgroup::kernfs;
 use crate::error::{Code, Context, Error, Result};
 use crate::stats::parse::pairs;
+use crate::sys::{kernfs, procfs};
 
 #[derive(Debug)]
 pub enum Source {
@@ -45,7 +45,7 @@ impl Source {
         let doing = || format!("watching {}", path.display());
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).context(doing)?;
         // By descriptor: the watched file is the opened one.
-        let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let itself = procfs::path_of(&file)?;
         watch.add_watch(itself.as_str(), AddWatchFlags::IN_MODIFY).context(doing)?;
         let seen = kills(&file).context(doing)?;
         Ok(Source::Kills { watch, file, seen })

@@ -3,11 +3,12 @@
 use std::os::fd::BorrowedFd;
 
 use super::Journal;
-use super::link::{self, Counters, Link, Mac, find_link};
+use super::link::{self, Counters, Link, find_link};
 use super::netlink::Socket;
 use super::{namespace, veth};
 use crate::deadline::Deadline;
 use crate::error::Result;
+use crate::spec::networks::Mac;
 
 /// An interface and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]

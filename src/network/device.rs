@@ -6,11 +6,12 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::address::{self, Address};
-use super::link::{self, Link, Mac, find_link};
+use super::link::{self, Link, find_link};
 use super::netlink::Socket;
 use super::{existing, namespace, veth};
 use crate::error::{Error, Result};
 use crate::spec::net_devices::NetDevice;
+use crate::spec::networks::Mac;
 
 /// A device as the record has it: what it was on the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

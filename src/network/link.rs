@@ -1,6 +1,5 @@
 //! Links: found, made, changed and removed in the namespace of a socket.
 
-use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
@@ -10,24 +9,10 @@ use netlink_packet_route::link::{
     LinkMessage,
 };
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
 
 use super::netlink::{NetlinkResultExt, Socket, each, find, text, u32_at, u64_at};
 use crate::error::Result;
-
-/// A hardware address of Ethernet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mac(
-    /// Its bytes in the order in which they are written and sent.
-    pub [u8; 6],
-);
-
-impl fmt::Display for Mac {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(formatter, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-    }
-}
+use crate::spec::networks::Mac;
 
 /// What a link has carried, from its own point of view (rtnetlink(7), IFLA_STATS64).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,15 +1,14 @@
 //! Network namespaces of containers: reached without entering them, and kept while a device of the host is in there.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::Mode;
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::netlink::Socket;
@@ -17,6 +16,7 @@ use crate::deadline::Deadline;
 use crate::error::{Context, Error, Result};
 use crate::plan::{self, Descriptor};
 use crate::spawn::{self, Launch};
+use crate::sys::procfs;
 
 /// The network namespace of a process.
 pub fn of_process(pid: i32) -> Result<OwnedFd> {
@@ -29,8 +29,7 @@ pub fn own() -> Result<OwnedFd> {
 }
 
 fn open(path: &str) -> Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    openat(spawn::proc()?, path, flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
+    procfs::open(path, OFlag::O_RDONLY)
 }
 
 /// A route socket in the namespace.
@@ -49,7 +48,7 @@ pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> 
     let null = File::options().read(true).write(true).open("/dev/null").context(|| "opening /dev/null")?;
     let low = [null.as_raw_fd(); 3];
     let mut helper =
-        spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: spawn::proc()?, network: None })?;
+        spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
     Socket::of(helper.socket(deadline)?)
 }
 
@@ -67,8 +66,7 @@ impl Pin {
     pub fn hold(&self, namespace: BorrowedFd) -> Result<()> {
         let doing = || format!("keeping the network namespace at {}", self.path.display());
         let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).context(doing)?;
-        let through = |fd: BorrowedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let (from, onto) = (through(namespace), through(file.as_fd()));
+        let (from, onto) = (procfs::path_of(namespace)?, procfs::path_of(&file)?);
         mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).context(doing)
     }
 

@@ -5,10 +5,11 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::link::{self, Link, Mac, find_link};
+use super::link::{self, Link, find_link};
 use super::netlink::Socket;
 use super::{DeviceRecord, Journal, address, existing};
 use crate::error::{Context, Error, Result};
+use crate::spec::networks::Mac;
 use crate::spec::networks::{Veth, free_name};
 
 /// A pair as the record has it.

@@ -5,11 +5,11 @@ use std::path::Path;
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
 use super::rootfs::RootOptions;
-use super::{Barrier, Descriptor, HostAction, Plan, Step, TreeOpener, cgroup_mount, rootfs};
+use super::{Barrier, Descriptor, HostAction, Plan, Step, TreeOpener, cgroup_mount, mount_labels, rootfs};
 use crate::cgroup::Layout;
 use crate::error::{Code, Error, Result};
 use crate::rdt::Group;
-use crate::security::{labels, seccomp};
+use crate::security::seccomp;
 use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
@@ -77,7 +77,7 @@ pub fn create(create: &Create) -> Result<Plan> {
             if prepares_network(spec, create.networks) { UNSHARED_BY_INIT | CLONE_NEWNET } else { UNSHARED_BY_INIT };
         plan.clone_flags = namespaces.new_flags & !later;
     }
-    labels::label_mounts(&mut plan.steps, spec);
+    mount_labels::label_mounts(&mut plan.steps, spec);
     Ok(plan)
 }
 

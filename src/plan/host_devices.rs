@@ -7,9 +7,9 @@ use nix::sys::stat::{SFlag, major, minor};
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
-use crate::identity;
 use crate::spec::idmap;
 use crate::spec::oci::{LinuxIdMapping, Spec};
+use crate::sys::procfs;
 
 /// Major and minor number.
 type Device = (u32, u32);
@@ -41,7 +41,7 @@ pub fn can_make() -> Result<bool> {
             .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
     };
     let all = has(caps::Capability::CAP_MKNOD)? && has(caps::Capability::CAP_CHOWN)?;
-    Ok(all && has(caps::Capability::CAP_SYS_ADMIN)? && !identity::in_user_namespace()?)
+    Ok(all && has(caps::Capability::CAP_SYS_ADMIN)? && !procfs::in_user_namespace()?)
 }
 
 /// The host's ids of an owner in the container, by the mappings of the configuration. None without mappings (of a user

@@ -8,6 +8,7 @@ mod field;
 mod host_action;
 mod host_devices;
 mod join;
+mod mount_labels;
 mod process;
 mod rootfs;
 mod step;
@@ -28,9 +29,9 @@ pub use host_action::HostAction;
 pub use host_devices::HostNode;
 pub use join::{Join, Program, in_user_namespace, join, netlink_socket, program, waiting};
 pub use rootfs::RootOptions;
-pub(crate) use rootfs::unescape;
 pub use step::{Descriptor, Entry, Step};
 
+use crate::error::Result;
 use crate::security::seccomp::Filter;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxIdMapping, LinuxNamespaceType, Spec};
@@ -110,7 +111,7 @@ impl Plan {
         fixed: [RawFd; SLOT_FREE],
         low: &[RawFd],
         open: impl Fn(&Descriptor) -> RawFd,
-    ) -> crate::Result<Encoded> {
+    ) -> Result<Encoded> {
         let slots: Vec<RawFd> = fixed.into_iter().chain(self.descriptors.iter().map(open)).collect();
         encode(&self.steps, &slots, low)
     }

@@ -1,7 +1,6 @@
 //! The root filesystem: mounts, devices, masks, and the move into it.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -12,13 +11,14 @@ use super::{
     Attributes, BindSource, BoundDevice, CopyUp, Descriptor, Entry, HostNode, IdMaps, Inside, Plan, Slot, Step,
     TreeIdMap, TreeOpener, host_devices,
 };
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::spec::Config;
 use crate::spec::mount_options::{self, Extent, MountOptions};
 use crate::spec::mounts::{self, MountEntry};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 use crate::spec::paths;
+use crate::sys::{mountinfo, procfs};
 
 /// What the specification promises to each container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -369,7 +369,7 @@ fn real_path_beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let root = open(rootfs, flags | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
     let found = openat2(root, path, how).ok()?;
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()?;
+    let real = procfs::target_of(&found).ok()?;
     Some(Path::new("/").join(real.strip_prefix(rootfs).ok()?))
 }
 
@@ -436,16 +436,11 @@ pub(super) fn push_bind(
 /// Mounts of the caller's namespace that would let a process undo masks, if it found a way out of its root: whole procfs
 /// and sysfs, the last mounted first. Those beneath the root filesystem are the container's.
 fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").context(|| "reading /proc/self/mountinfo")?;
-    let mut found: Vec<PathBuf> = table
-        .lines()
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split(' ').collect();
-            let kind = fields.iter().skip_while(|field| **field != "-").nth(1)?;
-            (fields.get(3) == Some(&"/") && ["proc", "sysfs"].contains(kind))
-                .then(|| PathBuf::from(unescape(fields[4])))
-        })
-        .filter(|point| !point.starts_with(rootfs))
+    let table = mountinfo::read("self")?;
+    let reveals = |mount: &mountinfo::Mount| mount.shows_all() && ["proc", "sysfs"].contains(&mount.kind.as_ref());
+    let mut found: Vec<PathBuf> = mountinfo::parse(&table)
+        .filter(|mount| reveals(mount) && !mount.point.starts_with(rootfs))
+        .map(|mount| mount.point.into_owned())
         .collect();
     found.reverse();
     Ok(found)
@@ -470,20 +465,12 @@ fn mount_point_of(path: &Path) -> Result<PathBuf> {
 }
 
 fn mount_points() -> Result<Vec<PathBuf>> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").context(|| "reading /proc/self/mountinfo")?;
-    let fields = table.lines().filter_map(|line| line.split(' ').nth(4));
-    Ok(fields.map(|field| unescape(field).into()).collect())
+    let table = mountinfo::read("self")?;
+    Ok(mountinfo::parse(&table).map(|mount| mount.point.into_owned()).collect())
 }
 
 /// Of mount points the one in which a path lies.
 fn longest(points: &[PathBuf], path: &Path) -> PathBuf {
     let holding = points.iter().filter(|point| path.starts_with(point));
     holding.max_by_key(|point| point.as_os_str().len()).cloned().unwrap_or_else(|| "/".into())
-}
-
-/// proc(5): space, tab, newline and backslash are written in octal.
-pub fn unescape(field: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(field.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::mount::FIELD;
 use super::schemata::Schemata;
 use crate::cgroup::journal::Journal;
-use crate::cgroup::kernfs;
-use crate::container::lock::{Lock, LockKind};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::spec::intel_rdt::Write;
+use crate::sys::{
+    kernfs,
+    lock::{Lock, LockKind},
+};
 
 pub const SCHEMATA: &str = "schemata";
 const TASKS: &str = "tasks";

@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use group::{Group, Removal};
-pub use stats::{IntelRdt, report};
+pub use stats::report;
 
-use crate::cgroup::kernfs;
 use crate::error::{Error, Result};
 use crate::spec::intel_rdt::{self, Write};
 use crate::spec::{Config, oci};
+use crate::sys::kernfs;
 use schemata::Schemata;
 
 /// Checks that the host supports what a configuration needs from resctrl. Changes nothing.

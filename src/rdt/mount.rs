@@ -2,31 +2,25 @@
 
 use std::path::PathBuf;
 
-use crate::cgroup::{kernfs, read_proc};
 use crate::error::{Error, Result};
-use crate::plan::unescape;
+use crate::sys::{kernfs, mountinfo, procfs};
 
 /// The field that needs resctrl.
 pub const FIELD: &str = "linux.intelRdt";
 
 /// Returns the mount point of the whole filesystem. Without one, the error says what would help.
 pub fn find() -> Result<PathBuf> {
-    let mountinfo = read_proc("/proc/self/mountinfo")?;
+    let table = mountinfo::read("self")?;
     // A mount hidden below another one is listed but not reachable.
-    match mounts(&mountinfo).into_iter().find(|point| kernfs::exists(&point.join("schemata")).unwrap_or(false)) {
+    match mounts(&table).into_iter().find(|point| kernfs::exists(&point.join("schemata")).unwrap_or(false)) {
         Some(point) => Ok(point),
-        None => Err(Error::unsupported_field(FIELD, reason(&read_proc("/proc/filesystems")?))),
+        None => Err(Error::unsupported_field(FIELD, reason(&procfs::read("filesystems")?))),
     }
 }
 
-fn mounts(mountinfo: &str) -> Vec<PathBuf> {
-    let mount = |line: &str| {
-        let (before, after) = line.split_once(" - ")?;
-        let fields: Vec<&str> = before.split(' ').collect();
-        (after.starts_with("resctrl ") && *fields.get(3)? == "/")
-            .then(|| Some(PathBuf::from(unescape(fields.get(4)?))))?
-    };
-    mountinfo.lines().filter_map(mount).collect()
+fn mounts(table: &[u8]) -> Vec<PathBuf> {
+    let whole = mountinfo::parse(table).filter(|mount| mount.kind == "resctrl" && mount.shows_all());
+    whole.map(|mount| mount.point.into_owned()).collect()
 }
 
 /// The kernel registers the filesystem only if the processor supports it.
@@ -48,8 +42,8 @@ mod tests {
         let mountinfo = "31 23 0:27 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n\
                          58 23 0:30 /web /srv/part rw - resctrl resctrl rw\n\
                          57 23 0:30 / /sys/fs/re\\040sctrl rw,relatime shared:30 - resctrl resctrl rw,mba_MBps\n";
-        assert_eq!(mounts(mountinfo), [PathBuf::from("/sys/fs/re sctrl")]);
-        assert_eq!(mounts(""), Vec::<PathBuf>::new());
+        assert_eq!(mounts(mountinfo.as_bytes()), [PathBuf::from("/sys/fs/re sctrl")]);
+        assert_eq!(mounts(b""), Vec::<PathBuf>::new());
     }
 
     #[test]

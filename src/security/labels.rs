@@ -4,9 +4,8 @@
 //! configuration names is worse than one that does not run.
 
 use crate::error::{Error, Result};
-use crate::identity;
-use crate::plan::Step;
 use crate::spec::oci::{Process, Spec};
+use crate::sys::procfs;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
@@ -28,7 +27,7 @@ impl Module {
                 std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == b"Y\n")
             }
             // The filesystem is registered only where the module runs.
-            Module::Selinux => identity::read_proc("filesystems")
+            Module::Selinux => procfs::read_optional("filesystems")
                 .ok()
                 .flatten()
                 .is_some_and(|list| list.lines().any(|line| line.split_whitespace().last() == Some("selinuxfs"))),
@@ -58,9 +57,9 @@ pub fn of(process: &Process) -> Vec<(Module, &str)> {
 
 /// The label that a process has now. None when it is gone.
 pub fn current(pid: i32, module: Module) -> Result<Option<String>> {
-    let common = || identity::read_proc(&format!("{pid}/attr/current"));
+    let common = || procfs::read_optional(&format!("{pid}/attr/current"));
     let text = match module {
-        Module::AppArmor => match identity::read_proc(&format!("{pid}/attr/apparmor/current"))? {
+        Module::AppArmor => match procfs::read_optional(&format!("{pid}/attr/apparmor/current"))? {
             Some(text) => Some(text),
             None => common()?,
         },
@@ -90,31 +89,15 @@ pub fn check_host_mounts(spec: &Spec) -> Result<()> {
     }
 }
 
-fn mount_label(spec: &Spec) -> Option<&str> {
+/// `linux.mountLabel`.
+pub fn mount_label(spec: &Spec) -> Option<&str> {
     let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
     label.filter(|label| !label.is_empty())
-}
-
-/// The kernel labels these itself, and refuses another's label.
-const OF_THE_KERNEL: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
-
-/// Gives new filesystems the label of the configuration, where they name none of their own. What is bound keeps its own.
-pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
-    let Some(label) = mount_label(spec) else { return };
-    for step in steps {
-        if let Step::Mount { kind, options, .. } = step
-            && !OF_THE_KERNEL.contains(&kind.as_str())
-            && !options.iter().any(|(key, _)| key == "context")
-        {
-            options.push(("context".into(), Some(label.into())));
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::CopyUp;
 
     #[test]
     fn a_label_is_told_without_its_mode() {
@@ -126,39 +109,5 @@ mod tests {
         ] {
             assert_eq!(plain(text), label);
         }
-    }
-
-    #[test]
-    fn new_filesystems_have_the_label_and_others_their_own() {
-        let spec: Spec = serde_json::from_str(
-            r#"{ "ociVersion": "1.3.0", "linux": { "mountLabel": "system_u:object_r:container_file_t:s0:c1,c2" } }"#,
-        )
-        .unwrap();
-        let mount = |kind: &str, options: &[(&str, &str)]| Step::Mount {
-            kind: kind.into(),
-            source: None,
-            target: "/x".into(),
-            attributes: 0,
-            options: options.iter().map(|(key, value)| (key.to_string(), Some(value.to_string()))).collect(),
-            copy_up: CopyUp::No,
-            id_map: None,
-            entry: None,
-        };
-        let mut steps = [
-            mount("tmpfs", &[("size", "1k")]),
-            mount("proc", &[]),
-            mount("cgroup2", &[]),
-            mount("tmpfs", &[("context", "mine")]),
-            Step::Session,
-        ];
-        label_mounts(&mut steps, &spec);
-        let contexts = steps.iter().map(|step| match step {
-            Step::Mount { options, .. } => {
-                options.iter().filter(|(key, _)| key == "context").map(|(_, value)| value.clone().unwrap()).collect()
-            }
-            _ => vec![],
-        });
-        let label = "system_u:object_r:container_file_t:s0:c1,c2";
-        assert_eq!(contexts.collect::<Vec<Vec<String>>>(), [vec![label], vec![], vec![], vec!["mine"], vec![]]);
     }
 }

@@ -15,8 +15,8 @@ use nix::errno::Errno;
 
 use super::image;
 use super::vfork_env::{BlockedSignals, Stack};
-use crate::children::ChildExit;
 use crate::error::{Error, Result};
+use crate::sys::children::{self, ChildExit};
 
 /// The new process, and its pidfd.
 pub struct Child {
@@ -84,7 +84,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     // SAFETY: the child wrote it through the pointer above; the compiler must not take it for unchanged.
     let errno = unsafe { (&raw const order.errno).read_volatile() };
     if errno != 0 {
-        super::reap(child.into());
+        children::reap_ending(child.into());
         return Err(Error::system(Errno::from_raw(errno), "executing berth-init"));
     }
     Ok(child)

@@ -12,10 +12,12 @@ use nix::sys::socket::{
 use serde_json::json;
 
 use super::clone::{self, Child};
-use super::{ExitStatus, NewNetwork, seccomp_diagnosis, wait};
+use super::{NewNetwork, seccomp_diagnosis};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage, reason};
 use crate::plan::{Descriptor, Plan, Step};
+use crate::sys::children;
+use crate::sys::pidfd::{self, ExitStatus};
 
 /// The detail of an error that names the signal which has ended init.
 pub const SIGNAL: &str = "signal";
@@ -67,11 +69,11 @@ impl<'p> InitChannel<'p> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;
         // The first process ends after this message, and its descriptor makes room.
         if let Some(first) = self.child.take() {
-            super::reap(first.into());
+            children::reap_ending(first.into());
         }
         // The kernel drops a descriptor for which the host has no number left. The process is our child, so its pid
         // stays its own.
-        let pidfd = fd.map_or_else(|| crate::identity::pidfd_open(message.value), Ok);
+        let pidfd = fd.map_or_else(|| pidfd::open(message.value), Ok);
         let pidfd = pidfd.context(|| format!("taking over process {}", message.value))?;
         self.child = Some(Child { pid: message.value, pidfd });
         Ok(())
@@ -178,7 +180,7 @@ impl<'p> InitChannel<'p> {
     }
 
     fn ended(&self) -> Error {
-        let end = wait::wait(self.pidfd(), Deadline::after_ms(5_000));
+        let end = pidfd::wait(self.pidfd(), Deadline::after_ms(5_000));
         if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
             return seccomp_diagnosis::killed();
         }
@@ -202,7 +204,7 @@ impl<'p> InitChannel<'p> {
 impl Drop for InitChannel<'_> {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            super::kill_and_reap(child.into());
+            children::kill_and_reap(child.into());
         }
     }
 }
@@ -329,7 +331,7 @@ mod tests {
     fn error_of_a_changed_plan(offset: usize) -> Error {
         let plan = crate::plan::waiting(0);
         let (control, theirs) = control_pair().unwrap();
-        let fixed = super::super::fixed_slots(theirs.as_raw_fd(), super::super::proc().unwrap());
+        let fixed = super::super::fixed_slots(theirs.as_raw_fd(), crate::sys::procfs::root().unwrap());
         let mut encoded = plan.encode(fixed, &[], |_| -1).unwrap();
         encoded.bytes[offset] ^= 1;
         let file = super::super::plan_file(&encoded.bytes).unwrap();

@@ -17,9 +17,9 @@ use berth_init::{arch, loopback};
 
 use super::init_channel::control_pair;
 use super::vfork_env::{BlockedSignals, Stack};
-use super::wait;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::sys::{pidfd, procfs};
 
 /// A network namespace under way.
 pub struct NewNetwork {
@@ -51,7 +51,7 @@ impl NewNetwork {
         // SAFETY: inside the stack, aligned, and far from where it is used.
         unsafe {
             (order as *mut HelperArgs)
-                .write(HelperArgs { proc: super::proc()?.as_raw_fd(), sender: sender.as_raw_fd() })
+                .write(HelperArgs { proc: procfs::root()?.as_raw_fd(), sender: sender.as_raw_fd() })
         };
         let mut pidfd: RawFd = -1;
         let args = CloneArgs {
@@ -87,7 +87,7 @@ impl NewNetwork {
         let Some(helper) = self.helper.take() else { return };
         match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
-                let _ = wait::look(&helper.pidfd);
+                let _ = pidfd::look(&helper.pidfd);
                 // Had it been killed, init would wait for ever.
                 let _ = sys::send(helper.sender.as_raw_fd(), WORD, None);
             }

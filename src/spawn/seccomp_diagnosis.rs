@@ -7,8 +7,8 @@ use nix::errno::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
-use crate::identity;
 use crate::plan::Plan;
+use crate::sys::procfs;
 
 /// What to add to a step's failure if the filter that was loaded before may have caused it.
 pub fn seccomp_hint(plan: &Plan, index: usize, errno: Errno) -> String {
@@ -38,7 +38,7 @@ pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result
     // Somebody's program may have this very name: that must not hold us for long.
     let deadline = deadline.within(LONGEST);
     loop {
-        match identity::proc_stat(pid)? {
+        match procfs::stat(pid)? {
             Some(stat) if stat.name != INIT_NAME => return Ok(()),
             Some(stat) if matches!(stat.state, 'Z' | 'X') => return Err(not_executed()),
             // On its way, one or the other.

@@ -6,7 +6,7 @@ use once_cell::sync::OnceCell;
 use serde_json::Value;
 
 use super::oci;
-use crate::identity;
+use crate::sys::procfs;
 
 /// In the order of their numbers in `linux/capability.h`.
 pub const NAMES: [&str; 41] = [
@@ -136,7 +136,7 @@ fn withheld(asked: u64) -> u64 {
 
 fn last_of_this_kernel() -> u8 {
     static LAST: OnceCell<u8> = OnceCell::new();
-    let read = || identity::read_proc("sys/kernel/cap_last_cap").ok().flatten()?.trim().parse().ok();
+    let read = || procfs::read_optional("sys/kernel/cap_last_cap").ok().flatten()?.trim().parse().ok();
     *LAST.get_or_init(|| read().unwrap_or(NAMES.len() as u8 - 1))
 }
 

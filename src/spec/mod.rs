@@ -1,8 +1,9 @@
 //! `config.json`: read, checked, and held.
 //!
 //! A `Config` that exists is sound as a document: every field is of its type, known to this version,
-//! within the kernel's bounds and without contradiction to the others. `validate` then asks the host
-//! for what the document names (root file system, namespaces, hooks, bind sources).
+//! within the kernel's bounds and without contradiction to the others. `Config::validate`, in
+//! `container::preflight`, then asks the host for what the document names (root filesystem, namespaces,
+//! hooks, bind sources).
 //!
 //! `schema` is the table of fields, `shape` fits a document to it, and the other files hold the rules
 //! of one subject each.
@@ -10,13 +11,12 @@
 mod change;
 mod devices;
 mod document;
-mod host;
 mod labels;
 pub(crate) mod paths;
 mod resources;
 mod rootless;
 mod schema;
-mod shape;
+pub(crate) mod shape;
 mod validate;
 mod validate_process;
 mod version;
@@ -37,6 +37,7 @@ pub(crate) mod rlimits;
 pub(crate) mod scheduling;
 pub(crate) mod seccomp;
 pub(crate) mod sysctl;
+pub(crate) mod unified;
 
 use std::fs::File;
 use std::io::Read;
@@ -137,16 +138,6 @@ impl Config {
                 capabilities::report_withheld(process);
             }
         }
-    }
-
-    /// Asks the host for everything the document names. Changes nothing.
-    pub fn validate(&self) -> Result<()> {
-        host::check(self, false)
-    }
-
-    /// As [`Config::validate`], for a restore: a dumped container may have left its devices in a joined namespace.
-    pub(crate) fn validate_restored(&self) -> Result<()> {
-        host::check(self, true)
     }
 
     /// The configuration to begin with, as `runc spec` writes it: a shell on a terminal in new

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::devices::{MOST_MAJOR, MOST_MINOR};
+use super::unified;
 use super::version::Version;
 use super::{number_list, oci, paths, shape};
-use crate::cgroup::unified;
 use crate::error::{Error, Result};
 
 /// From specification 1.3 on a `pids.limit` of 0 is a limit. Before it was what engines wrote that wanted none (podman up

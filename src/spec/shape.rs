@@ -267,7 +267,7 @@ fn expected(kind: &Kind) -> String {
 }
 
 /// Names that would be ambiguous in a path are quoted: `annotations["a.b"]`.
-pub(super) fn join(path: &str, name: &str) -> String {
+pub(crate) fn join(path: &str, name: &str) -> String {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     // A name of a hundred characters identifies it; a message must not carry a megabyte.
     let name = name.char_indices().nth(100).map_or(name, |(end, _)| &name[..end]);

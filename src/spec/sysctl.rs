@@ -60,7 +60,7 @@ fn owner(file: &str) -> Option<LinuxNamespaceType> {
 }
 
 /// The namespaces whose parameters are set, each with the first name.
-pub(super) fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
+pub fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let mut names: Vec<&str> = parameters.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();

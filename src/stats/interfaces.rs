@@ -1,30 +1,20 @@
 //! The counters of a network namespace's interfaces.
 
-use std::fs::File;
-use std::io::Read;
-
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
 
 use super::report::Interface;
-use crate::error::{Context, Result};
-use crate::spawn;
+use crate::error::Result;
+use crate::sys::procfs;
 
 /// Reads the counters as processes in the network namespace of `pid` see them. None if it has ended.
 pub fn interfaces(pid: i32) -> Result<Vec<Interface>> {
     let doing = || format!("reading the network counters of process {pid}");
     let path = format!("{pid}/net/dev");
-    let file = match openat(spawn::proc()?, path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ESRCH | Errno::EINVAL) => return Ok(Vec::new()),
-        other => other.context(doing)?,
+    let text = match procfs::read_optional(&path) {
+        Err(error) if error.errno == Some(Errno::EINVAL) => None,
+        other => other.map_err(|error| error.context(doing()))?,
     };
-    let mut text = String::new();
-    match File::from(file).read_to_string(&mut text) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(Vec::new()),
-        other => other.context(doing)?,
-    };
-    Ok(text.lines().skip(2).filter_map(interface).collect())
+    Ok(text.unwrap_or_default().lines().skip(2).filter_map(interface).collect())
 }
 
 /// Parses "  eth0: 1 2 …": bytes, packets, errors, drops, and four more received counters; then the same for sent.

@@ -9,8 +9,8 @@ use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::Stats;
-use crate::cgroup::kernfs;
 use crate::error::{Error, Result};
+use crate::sys::kernfs;
 
 /// Extracts values from a file's text.
 pub type Parse = fn(&[u8], &mut Stats);

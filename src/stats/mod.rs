@@ -3,6 +3,7 @@
 //! [`Stats`] are plain numbers, read repeatedly through a [`Meter`] without allocating. [`report`] is the complete JSON
 //! in runc's format.
 
+pub(crate) mod intel_rdt;
 mod interfaces;
 mod meter;
 pub(crate) mod parse;

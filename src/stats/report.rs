@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::rdt::IntelRdt;
+use super::intel_rdt::IntelRdt;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use berth::Runtime;
-use berth::criu::check_json;
 use serde_json::{Value, json};
 
 use crate::common::*;
@@ -122,8 +121,8 @@ pub fn page_server(images: &Path) -> Server {
     Server(child, port)
 }
 
-/// Returns whether `check_json` reports a feature.
+/// Returns whether `criu_check_json` reports a feature.
 pub fn feature(runtime: &Runtime, name: &str) -> bool {
-    let report: Value = serde_json::from_str(&check_json(runtime).unwrap()).unwrap();
+    let report: Value = serde_json::from_str(&runtime.criu_check_json().unwrap()).unwrap();
     report["features"][name].as_bool().unwrap()
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use berth::criu::{CheckpointOptions, check_json};
+use berth::criu::CheckpointOptions;
 use berth::{Code, Stage, Status};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::support::*;
 #[test]
 fn features_of_criu_are_reported() {
     let host = host();
-    let report: Value = serde_json::from_str(&check_json(&host.runtime).unwrap()).unwrap();
+    let report: Value = serde_json::from_str(&host.runtime.criu_check_json().unwrap()).unwrap();
     assert_eq!(report["path"], criu().to_str().unwrap());
     let version = report["version"].as_str().unwrap();
     assert!(version.split('.').next().unwrap().parse::<u32>().unwrap() >= 3, "{report}");
@@ -29,7 +29,7 @@ fn without_criu_the_error_says_so() {
     let host = host_with(Path::new("/nowhere/criu"));
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     for error in
-        [container.checkpoint(&into(&host.images("images"))).unwrap_err(), check_json(&host.runtime).unwrap_err()]
+        [container.checkpoint(&into(&host.images("images"))).unwrap_err(), host.runtime.criu_check_json().unwrap_err()]
     {
         assert_eq!(error.code, Code::Unsupported);
         assert!(error.message.contains("/nowhere/criu"), "{error}");

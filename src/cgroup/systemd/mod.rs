@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 use super::journal::Journal;
-use super::{Cgroup, kernfs, v2};
+use super::{Cgroup, v2};
 use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
+use crate::sys::kernfs;
 use bus::Bus;
 use message::{Argument, Method, Properties};
 pub use unit::{Unit, annotated};

@@ -5,8 +5,8 @@ use std::path::Path;
 use oci_spec::runtime::LinuxCpu;
 
 use crate::cgroup::journal::Place;
-use crate::cgroup::kernfs;
 use crate::error::Result;
+use crate::sys::kernfs;
 
 /// The fields of this controller (v1 and v2) that have a value: file, value, JSON path.
 pub fn fields(cpu: &LinuxCpu) -> impl Iterator<Item = (&'static str, &str, &'static str)> {

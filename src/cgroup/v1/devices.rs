@@ -5,8 +5,8 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 use crate::cgroup::device_rules::{Exceptions, Rule};
-use crate::cgroup::kernfs;
 use crate::error::{Context, Result};
+use crate::sys::kernfs;
 
 /// Makes the cgroup's list what `rules` say.
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::cgroup::kernfs::{self, optional};
 use crate::cgroup::wait::Backoff;
 use crate::cgroup::{limit, tree};
 use crate::error::{Code, Error, Result};
+use crate::sys::kernfs::{self, optional};
 
 const STATE: &str = "freezer.state";
 

@@ -24,11 +24,13 @@ use super::hierarchy::UNIFIED;
 use super::journal::{Journal, Place};
 use super::layout::Layout;
 use super::wait::Backoff;
-use super::{Cgroup, device_rules, hugetlb, kernfs, limit, make_all, members, rdma, unmake, v2};
+use super::{Cgroup, device_rules, hugetlb, limit, make_all, members, rdma, unmake, v2};
 use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};
+use crate::spec;
 use crate::stats::report::Report;
 use crate::stats::{Meter, Source, Stats};
+use crate::sys::kernfs;
 
 pub struct Hierarchies {
     /// By controller or hierarchy name, without the v2 tree.
@@ -121,7 +123,7 @@ impl Hierarchies {
         }
         match resources.unified().as_ref().filter(|files| !files.is_empty()) {
             Some(files) => {
-                let missing = || Error::unsupported_field(v2::unified::FIELD, "the host mounts no cgroup v2");
+                let missing = || Error::unsupported_field(spec::unified::FIELD, "the host mounts no cgroup v2");
                 self.unified.as_ref().ok_or_else(missing)?.write_unified(files, journal)
             }
             None => Ok(()),

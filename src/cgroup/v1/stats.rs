@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::cgroup::kernfs;
 use crate::cgroup::v2::stats::page_sizes;
 use crate::error::Result;
 use crate::stats::parse::{lines, number, pairs};
 use crate::stats::report::{BlockIoEntry, Hugetlb, MemoryEntry, Report, list};
 use crate::stats::{Source, Stats};
+use crate::sys::kernfs;
 
 /// What v1 shows for "unlimited": the largest number of pages, in bytes.
 const UNLIMITED: u64 = (i64::MAX as u64) / 4096 * 4096;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::cgroup::kernfs;
 use crate::error::{Error, Result};
+use crate::sys::kernfs;
 
 /// Those that this library limits or measures with. Others are left as the host has them.
 pub const MANAGED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];

@@ -4,8 +4,8 @@ use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
 use crate::cgroup::journal::Place;
-use crate::cgroup::kernfs;
 use crate::error::{Error, Result};
+use crate::sys::kernfs;
 
 pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let realtime =

@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::cgroup::limit::parse_table;
-use crate::cgroup::{kernfs, wait};
+use crate::cgroup::wait;
 use crate::error::{Context, Result};
+use crate::sys::kernfs;
 
 /// Waits until `key` has the value: `Some(true)` when it has, `Some(false)` at the deadline, `None` when the
 /// cgroup is gone.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use super::events;
-use crate::cgroup::{kernfs, limit};
+use crate::cgroup::limit;
 use crate::error::{Code, Error, Result};
+use crate::sys::kernfs;
 
 const FREEZE: &str = "cgroup.freeze";
 

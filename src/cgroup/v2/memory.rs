@@ -4,8 +4,9 @@ use oci_spec::runtime::LinuxMemory;
 
 use crate::cgroup::journal::Place;
 use crate::cgroup::limit::number;
-use crate::cgroup::{kernfs, v1};
+use crate::cgroup::v1;
 use crate::error::{Error, Result};
+use crate::sys::kernfs;
 
 pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     let dir = place.dir;

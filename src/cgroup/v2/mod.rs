@@ -21,11 +21,12 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxNetwork, LinuxResources};
 use super::journal::Journal;
 use super::v1::{self, cpuset, pids};
 use super::wait::Backoff;
-use super::{Cgroup, device_filter, device_rules, hugetlb, kernfs, make_all, members, rdma, unmake};
+use super::{Cgroup, device_filter, device_rules, hugetlb, make_all, members, rdma, unmake};
 use crate::error::{Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
+use crate::sys::kernfs;
 
 pub struct Tree {
     path: PathBuf,

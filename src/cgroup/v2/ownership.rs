@@ -8,8 +8,8 @@ use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::{Uid, fchownat};
 
-use crate::cgroup::kernfs;
 use crate::error::{Context, Result};
+use crate::sys::kernfs;
 
 /// The kernel's own list of what may be handed down, and what cgroups(7) says where it has none.
 const DELEGATED: &str = "/sys/kernel/cgroup/delegate";

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use crate::cgroup::kernfs;
 use crate::error::Result;
 use crate::stats::parse::{self, assignment, lines, number, pairs, words};
 use crate::stats::report::{BlockIoEntry, Hugetlb, MemoryEntry, Pressure, Rdma, RdmaEntry, Report, list};
 use crate::stats::{Source, Stats};
+use crate::sys::kernfs;
 
 pub const CPU: Source = Source { file: "cpu.stat", parse: cpu };
 

@@ -8,11 +8,11 @@ use super::Work;
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
 use crate::error::{Code, Context, Error, Result, Stage};
-use crate::identity;
 use crate::security::labels;
 use crate::spec::capabilities::Sets;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType;
+use crate::sys::procfs;
 
 impl Work<'_> {
     /// Whether all new processes are in the container's cgroups.
@@ -31,7 +31,7 @@ impl Work<'_> {
         let family = family(pid)?;
         self.verify_labels(pid, &family)?;
         for pid in family {
-            let status = identity::read_proc(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
+            let status = procfs::read_optional(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
             let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
             let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
             if has & !bounding != 0 {
@@ -70,17 +70,17 @@ impl Work<'_> {
         let mut found = 0;
         for kind in namespaces::KINDS {
             let name = namespaces::proc_name(kind);
-            let place = format!("/proc/{pid}/ns/{name}");
-            let theirs = namespace_of(&place)?;
-            let ours = namespace_of(&format!("/proc/thread-self/ns/{name}"))?;
+            let place = format!("{pid}/ns/{name}");
+            let theirs = procfs::identity_of(&place)?;
+            let ours = procfs::identity_of(&format!("thread-self/ns/{name}"))?;
             if theirs != ours {
                 found |= namespaces::flag(kind);
             }
             let joined = self.namespaces.joined.iter().zip(self.joined).find(|(joined, _)| joined.kind == kind);
             let fits = match joined {
                 Some((_, file)) => {
-                    let expected =
-                        nix::sys::stat::fstat(file).context(|| format!("looking at the namespace for {place}"))?;
+                    let expected = nix::sys::stat::fstat(file)
+                        .context(|| format!("looking at the namespace for /proc/{place}"))?;
                     (expected.st_dev, expected.st_ino) == theirs
                 }
                 None if self.namespaces.is_new(kind) => theirs != ours,
@@ -104,11 +104,6 @@ pub(super) fn gone(pid: i32) -> Error {
     Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
 }
 
-fn namespace_of(path: &str) -> Result<(u64, u64)> {
-    let found = nix::sys::stat::stat(path).context(|| format!("looking at {path}"))?;
-    Ok((found.st_dev, found.st_ino))
-}
-
 /// A process and all that descends from it and lives: zombies that were dumped are zombies again.
 fn family(pid: i32) -> Result<Vec<i32>> {
     let mut found = vec![pid];
@@ -117,7 +112,7 @@ fn family(pid: i32) -> Result<Vec<i32>> {
         found.extend(children_of(pid)?);
         next += 1;
     }
-    let lives = |pid: &i32| match identity::proc_stat(*pid) {
+    let lives = |pid: &i32| match procfs::stat(*pid) {
         Ok(stat) => stat.is_some_and(|stat| !matches!(stat.state, 'Z' | 'X')),
         Err(_) => true,
     };
@@ -127,10 +122,8 @@ fn family(pid: i32) -> Result<Vec<i32>> {
 
 pub(super) fn children_of(pid: i32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
-    let doing = || format!("listing the threads of process {pid}");
-    for entry in std::fs::read_dir(format!("/proc/{pid}/task")).context(doing)? {
-        let thread = entry.context(doing)?.file_name();
-        let list = identity::read_proc(&format!("{pid}/task/{}/children", thread.to_string_lossy()))?;
+    for thread in procfs::list(&format!("{pid}/task"))? {
+        let list = procfs::read_optional(&format!("{pid}/task/{thread}/children"))?;
         found.extend(list.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }
     Ok(found)

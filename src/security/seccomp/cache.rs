@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_profile_that_fails_is_not_kept() {
         let mut cache = Cache::new();
-        let fails = |_: &LinuxSeccomp| Err(crate::Error::config("linux.seccomp", "is bad"));
+        let fails = |_: &LinuxSeccomp| Err(crate::error::Error::config("linux.seccomp", "is bad"));
         assert!(cache.get(&profile(1), fails).is_err());
         assert!(cache.get(&profile(1), compiled).is_ok());
     }

@@ -15,10 +15,9 @@ use super::oci;
 use super::oci::LinuxNamespaceType as Kind;
 use super::shape::{Kind as Shape, optional, required};
 use crate::error::{Error, Result};
-use crate::network::Mac;
 
-pub use text::Prefix;
 pub(super) use text::interface_name;
+pub use text::{Mac, Prefix};
 
 pub const TYPES: [&str; 2] = ["loopback", "veth"];
 

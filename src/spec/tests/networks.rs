@@ -10,7 +10,7 @@ fn config() -> Config {
     Config::from_json(&base().to_string(), None).unwrap()
 }
 
-fn read(json: &str) -> crate::Result<Networks> {
+fn read(json: &str) -> crate::error::Result<Networks> {
     config().with_networks(json).map(|config| config.networks().clone())
 }
 

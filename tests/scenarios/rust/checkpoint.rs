@@ -20,7 +20,7 @@ fn checkpoint_restore(host: &Host) {
     let Some(criu) = std::env::var_os("BERTH_TEST_CRIU") else { skip("no CRIU") };
     let settings = Settings { root: host.runtime.root().to_owned(), criu: Some(criu.into()), ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();
-    let report: Value = serde_json::from_str(&berth::criu::check_json(&runtime).unwrap()).unwrap();
+    let report: Value = serde_json::from_str(&runtime.criu_check_json().unwrap()).unwrap();
     assert_eq!(report["usable"], true, "{report}");
 
     let config = host.config(&shell("n=0; while read line; do n=$((n+1)); echo $n; done"));

@@ -2,13 +2,11 @@
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::OFlag;
 
-use crate::error::{Context, Result};
-use crate::identity::Identity;
+use crate::error::Result;
 use crate::plan::Descriptor;
-use crate::spawn;
+use crate::sys::{identity::Identity, procfs};
 
 pub struct InitHandles {
     pub pidfd: OwnedFd,
@@ -31,13 +29,10 @@ impl InitHandles {
         let Some(pidfd) = init.open()? else { return Ok(None) };
         let by_path = |wanted: bool, name: &str, flags: OFlag| {
             let path = format!("{}/{name}", init.pid);
-            let open = || {
-                openat(spawn::proc()?, path.as_str(), flags, Mode::empty()).context(|| format!("opening /proc/{path}"))
-            };
-            wanted.then(open).transpose()
+            wanted.then(|| procfs::open(&path, flags)).transpose()
         };
-        let cgroup_namespace = by_path(needs.cgroup_namespace, "ns/cgroup", OFlag::O_RDONLY | OFlag::O_CLOEXEC);
-        let root = by_path(needs.root, "root", OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC);
+        let cgroup_namespace = by_path(needs.cgroup_namespace, "ns/cgroup", OFlag::O_RDONLY);
+        let root = by_path(needs.root, "root", OFlag::O_PATH | OFlag::O_DIRECTORY);
         // What was opened by number is its, if it is still there.
         if !init.is_alive()? {
             return Ok(None);

@@ -1,6 +1,7 @@
-//! How a process ended, asked through its pidfd only: the host's other children are none of our business.
+//! Processes by their pidfds: a descriptor never comes to mean another process. How one ended is asked through its pidfd
+//! only: the caller's other children are none of our business.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -9,6 +10,23 @@ use nix::sys::signal::Signal;
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
+
+/// pidfd_open(2). The descriptor is close-on-exec.
+pub fn open(pid: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // SAFETY: the call has just given us this descriptor.
+    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// pidfd_send_signal(2): the process that the descriptor means, never another one of the same pid.
+pub fn send_signal(pidfd: impl AsFd, signal: i32) -> nix::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    // SAFETY: no pointer but NULL, which siginfo may be.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) };
+    Errno::result(result).map(drop)
+}
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +89,7 @@ pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     if let Some(status) = recorded(pidfd) {
         return Ok(Look::Ended(status));
     }
-    match super::send_signal(pidfd, 0) {
+    match send_signal(pidfd, 0) {
         Err(Errno::ESRCH) => Ok(recorded(pidfd).map_or(Look::Unknown, Look::Ended)),
         _ => Ok(Look::Unreaped),
     }

@@ -15,13 +15,13 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::pidfd::{self, ExitStatus, Look};
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
-use crate::spawn::{self, ExitStatus, Look};
 
 /// How a process ends; shared by its handles and by the list here.
 #[derive(Debug)]
-pub(crate) struct ChildExit {
+pub struct ChildExit {
     pub pid: i32,
     pub pidfd: OwnedFd,
     exit: Mutex<Option<ExitStatus>>,
@@ -37,11 +37,11 @@ impl ChildExit {
     }
 
     pub fn kill(&self) {
-        let _ = spawn::send_signal(&self.pidfd, libc::SIGKILL);
+        let _ = pidfd::send_signal(&self.pidfd, libc::SIGKILL);
     }
 
     pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        spawn::wait_with(&self.pidfd, deadline, || self.look())
+        pidfd::wait_with(&self.pidfd, deadline, || self.look())
     }
 
     /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
@@ -50,7 +50,7 @@ impl ChildExit {
         if let Some(status) = *known {
             return Ok(Look::Ended(status));
         }
-        let look = spawn::look(&self.pidfd)?;
+        let look = pidfd::look(&self.pidfd)?;
         if let Look::Ended(status) = look {
             *known = Some(status);
         }
@@ -80,7 +80,7 @@ pub fn kept(container: &Path, pid: i32) -> Option<Arc<ChildExit>> {
     let children = children();
     let end = children.of.get(container)?.iter().find(|end| end.pid == pid)?;
     // A forked host has a list of children that are not its own, and the number may be another's by now.
-    (spawn::send_signal(&end.pidfd, 0) != Err(Errno::ESRCH)).then(|| end.clone())
+    (pidfd::send_signal(&end.pidfd, 0) != Err(Errno::ESRCH)).then(|| end.clone())
 }
 
 /// Takes the status of those of a container that have ended.
@@ -133,6 +133,21 @@ fn take(ends: &mut Vec<Arc<ChildExit>>) {
         let ended = ended.next().unwrap_or(false);
         !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == Code::Timeout)
     });
+}
+
+/// Ends a child that must not go on.
+pub fn kill_and_reap(child: Arc<ChildExit>) {
+    child.kill();
+    reap_ending(child);
+}
+
+/// Takes the status of a child that ends at once. One that the freezer holds dies when it is let go, and is reaped by
+/// a later call.
+pub fn reap_ending(child: Arc<ChildExit>) {
+    const MOMENT: Duration = Duration::from_millis(500);
+    if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
+        keep(Path::new(""), child);
+    }
 }
 
 /// Waits until `init` has ended, and reaps meanwhile what would keep it from that.

@@ -1,8 +1,6 @@
-//! The checks that ask the host's file system. They open and look; they change nothing.
+//! What a configuration asks of the host, checked before anything is made: the checks open and look, and change nothing.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -10,13 +8,27 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use super::mounts::MountEntry;
-use super::namespaces::{self, Namespaces};
-use super::{Config, hooks, paths, shape, sysctl};
-use crate::error::{Error, Result, reason};
+use crate::error::{Context, Error, Result, reason};
 use crate::security::{labels, seccomp};
+use crate::spec::mounts::MountEntry;
+use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::{Config, hooks, paths, shape, sysctl};
+use crate::sys::procfs;
+use crate::{network, rdt};
 
-pub(super) fn check(config: &Config, restoring: bool) -> Result<()> {
+impl Config {
+    /// Asks the host for everything the document names. Changes nothing.
+    pub fn validate(&self) -> Result<()> {
+        check(self, false)
+    }
+
+    /// As [`Config::validate`], for a restore: a dumped container may have left its devices in a joined namespace.
+    pub(crate) fn validate_restored(&self) -> Result<()> {
+        check(self, true)
+    }
+}
+
+fn check(config: &Config, restoring: bool) -> Result<()> {
     check_rootfs(config.rootfs())?;
     for joined in Namespaces::of(config.spec()).joined {
         let namespace = check_namespace(&joined)?;
@@ -36,8 +48,8 @@ pub(super) fn check(config: &Config, restoring: bool) -> Result<()> {
         labels::check_host(process, "process.")?;
     }
     labels::check_host_mounts(config.spec())?;
-    crate::network::check(config, restoring)?;
-    crate::rdt::check(config.spec())?;
+    network::check(config, restoring)?;
+    rdt::check(config.spec())?;
     check_bind_sources(config)
 }
 
@@ -101,21 +113,18 @@ fn check_hook(path: &Path, json_path: &str) -> Result<()> {
 }
 
 /// A kernel parameter of the caller's own namespace would be changed for the caller.
-fn refuse_own(namespace: &File, joined: &namespaces::Joined, parameter: &str) -> Result<()> {
+fn refuse_own(namespace: &OwnedFd, joined: &namespaces::Joined, parameter: &str) -> Result<()> {
     let kind = namespaces::name(joined.kind);
-    let own = format!("self/ns/{}", namespaces::proc_name(joined.kind));
-    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    let own = File::open(Path::new("/proc").join(own)).and_then(|own| own.metadata()).map(identity);
-    let same = own.and_then(|own| Ok(own == identity(namespace.metadata()?)));
-    let json_path = format!("linux.namespaces[{}].path", joined.index);
-    if !same.map_err(|error| fault(&json_path, &joined.path, &error, kind))? {
+    let own = procfs::identity_of(&format!("self/ns/{}", namespaces::proc_name(joined.kind)))?;
+    let found = fstat(namespace).context(|| format!("looking at {}", joined.path.display()))?;
+    if own != (found.st_dev, found.st_ino) {
         return Ok(());
     }
     let problem = format!("{parameter:?} would be set in the caller's own {kind} namespace; expected another one");
     Err(Error::config(&shape::join("linux.sysctl", parameter), problem))
 }
 
-fn check_namespace(joined: &namespaces::Joined) -> Result<File> {
+fn check_namespace(joined: &namespaces::Joined) -> Result<OwnedFd> {
     let json_path = format!("linux.namespaces[{}].path", joined.index);
     let (path, name) = (joined.path.as_path(), namespaces::name(joined.kind));
     let expected = format!("a {name} namespace, like /proc/<pid>/ns/…");
@@ -127,16 +136,17 @@ fn check_namespace(joined: &namespaces::Joined) -> Result<File> {
     if fstatfs(&handle).map_err(failed)?.filesystem_type() != FsType(libc::NSFS_MAGIC as _) {
         return Err(wrong());
     }
-    let through = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    let file = open(through.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
-    let file = File::from(file);
+    let file = procfs::reopen(&handle, OFlag::O_RDONLY).map_err(|error| match error.errno {
+        Some(errno) => failed(errno),
+        None => error,
+    })?;
     if namespace_type(&file).map_err(failed)? != namespaces::flag(joined.kind) {
         return Err(wrong());
     }
     Ok(file)
 }
 
-fn namespace_type(namespace: &File) -> nix::Result<u64> {
+fn namespace_type(namespace: &OwnedFd) -> nix::Result<u64> {
     // SAFETY: the descriptor is open for the call, and NS_GET_NSTYPE takes no argument.
     let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_NSTYPE) };
     Errno::result(answer).map(|kind| kind as u32 as u64)

@@ -1,0 +1,231 @@
+//! The state root: `<root>/<id>/` with the lock, the record (`state.json`), the configuration and `exec.fifo`.
+//!
+//! The record is written before anything on the host is made and replaced atomically, so that whoever is killed at
+//! whatever moment, the next one knows what there may be to remove.
+
+mod any_path;
+mod directory;
+mod record;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
+
+pub use directory::{DEVICES, Directory, is_damaged};
+pub(crate) use record::PlanInputs;
+pub use record::{CheckpointInProgress, Init, Phase, RECORD_VERSION, Record};
+
+use crate::deadline::Deadline;
+use crate::error::{Code, Context, Error, Result};
+use crate::sys::lock::{Lock, LockKind};
+
+/// The directory with all containers of a runtime.
+#[derive(Debug)]
+pub struct Root {
+    fd: Arc<OwnedFd>,
+    path: PathBuf,
+    /// It is on a tmpfs.
+    volatile: bool,
+}
+
+impl Root {
+    /// Opens the state root; missing directories are made for root alone. A directory that others may write to is
+    /// refused: they could plant containers in it.
+    pub fn open(path: &Path) -> Result<Root> {
+        make_private(path)?;
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let fd = open(path, flags, Mode::empty()).context(|| format!("opening the state root {}", path.display()))?;
+        let fd = Arc::new(fd);
+        let found = fstat(&fd).context(|| format!("looking at the state root {}", path.display()))?;
+        if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
+            let message = format!(
+                "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
+                path.display(),
+                found.st_uid,
+                found.st_mode & 0o7777
+            );
+            return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
+        }
+        let volatile = fstatfs(&fd).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
+        Ok(Root { fd, path: path.to_owned(), volatile })
+    }
+
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let doing = || format!("listing {}", self.path.display());
+        let mut dir = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).context(doing)?;
+        let mut ids = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.context(doing)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && check_id(name).is_ok()
+            {
+                ids.push(name.to_owned());
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Shared by creators until they have the lock of the directory they have made, so that whoever has it exclusively
+    /// knows an unlocked directory without a record for a killed creator's.
+    pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let doing = || format!("opening {}", self.path.display());
+        let fd = openat(&self.fd, ".", flags, Mode::empty()).context(doing)?;
+        Lock::of(fd, kind, deadline, || format!("the state root {}", self.path.display()))
+    }
+
+    pub fn make(&self, id: &str) -> Result<Directory> {
+        match mkdirat(&self.fd, id, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => return Err(in_use(id)),
+            other => other.context(|| format!("making the state directory {}", self.path.join(id).display()))?,
+        }
+        self.directory(id).inspect_err(|error| {
+            // Not found: somebody else has removed it.
+            if error.code != Code::NotFound {
+                let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
+            }
+        })
+    }
+
+    pub fn directory(&self, id: &str) -> Result<Directory> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let path = self.path.join(id);
+        match openat(&self.fd, id, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => Err(not_found(id)),
+            other => {
+                let fd = other.context(|| format!("opening the state directory {}", path.display()))?;
+                Ok(Directory { root: self.fd.clone(), fd, path, id: id.to_owned(), volatile: self.volatile })
+            }
+        }
+    }
+}
+
+pub fn in_use(id: &str) -> Error {
+    Error::new(Code::IdInUse, format!("container {id:?} exists already")).detail("id", id)
+}
+
+pub fn not_found(id: &str) -> Error {
+    Error::new(Code::NotFound, format!("container {id:?} does not exist")).detail("id", id)
+}
+
+fn make_private(path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        return Err(Error::invalid_argument(format!("the state root {path:?} is not an absolute path")));
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).context(|| format!("making the state root {}", path.display()))
+}
+
+/// What containers may be called: the name becomes a directory and a cgroup.
+pub fn check_id(id: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    let problem = if id.is_empty() {
+        "is empty"
+    } else if id.len() > 200 {
+        "is longer than 200 bytes"
+    } else if !id.as_bytes()[0].is_ascii_alphanumeric() && id.as_bytes()[0] != b'_' {
+        "does not begin with a letter, a digit or \"_\""
+    } else if !id.bytes().all(allowed) {
+        "has other characters than letters, digits and \"_+-.\""
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::IdInvalid, format!("container id {id:?} {problem}")).detail("id", id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directory::{STATE, STATE_NEW};
+    use super::*;
+    use crate::cgroup::Layout;
+
+    fn root() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(&dir.path().join("state")).unwrap();
+        (dir, root)
+    }
+
+    fn record(id: &str) -> Record {
+        Record { phase: Phase::Creating, ..Record::placeholder(id, Layout::default(), None) }
+    }
+
+    #[test]
+    fn ids_that_could_leave_the_directory_are_refused() {
+        for bad in ["", ".", "..", "a/b", "../x", "-x", ".x", "a b", "a\0", "ä", &"x".repeat(201)] {
+            assert_eq!(check_id(bad).unwrap_err().code, Code::IdInvalid, "{bad:?}");
+        }
+        for good in ["a", "_", "web-1.2_x+y", &"x".repeat(200)] {
+            check_id(good).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_record_is_replaced_whole() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        assert!(directory.read().unwrap().is_none());
+        directory.write(&record("a")).unwrap();
+        directory.write(&Record { phase: Phase::Created, ..record("a") }).unwrap();
+        assert_eq!(directory.read().unwrap().unwrap().phase, Phase::Created);
+        assert!(!directory.path().join(STATE_NEW).exists());
+    }
+
+    #[test]
+    fn a_torn_record_is_an_error_that_names_the_file() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        std::fs::write(directory.path().join(STATE), "{\"version\":1,").unwrap();
+        let error = directory.read().unwrap_err();
+        assert!(error.message.contains("a/state.json is damaged"), "{error}");
+    }
+
+    #[test]
+    fn an_id_is_made_once() {
+        let (_dir, root) = root();
+        root.make("a").unwrap();
+        assert_eq!(root.make("a").unwrap_err().code, Code::IdInUse);
+        assert_eq!(root.directory("b").unwrap_err().code, Code::NotFound);
+        assert_eq!(root.ids().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_removed_container_is_not_found_by_those_who_have_it_open() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        directory.write(&record("a")).unwrap();
+        root.directory("a").unwrap().remove().unwrap();
+        assert_eq!(directory.read().unwrap_err().code, Code::NotFound);
+        assert_eq!(directory.lock(Deadline::NEVER).unwrap_err().code, Code::NotFound);
+    }
+
+    #[test]
+    fn the_lock_excludes_others_and_does_not_wait_for_ever() {
+        let (_dir, root) = root();
+        let directory = root.make("a").unwrap();
+        let lock = directory.lock(Deadline::after_ms(0)).unwrap();
+        assert_eq!(directory.lock(Deadline::after_ms(0)).unwrap_err().code, Code::Busy);
+        drop(lock);
+        directory.lock(Deadline::after_ms(0)).unwrap();
+    }
+
+    #[test]
+    fn a_state_root_that_others_can_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("open");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(Root::open(&path).unwrap_err().errno, Some(Errno::EACCES));
+        std::os::unix::fs::symlink("/tmp", dir.path().join("link")).unwrap();
+        assert!(Root::open(&dir.path().join("link")).is_err());
+    }
+}

@@ -1,0 +1,246 @@
+//! /proc/<pid>/mountinfo: the mounts of a process's mount namespace (proc_pid_mountinfo(5)).
+//!
+//! The parser works on bytes, since mount points are paths and need not be UTF-8, and borrows from them: a busy host has
+//! hundreds of lines, and each create reads them. A line that does not have the documented form is left out.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use super::procfs;
+use crate::error::Result;
+
+/// Of the table of a busy host, in bytes.
+pub const ROOM: usize = 16 << 10;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
+    pub id: u64,
+    pub parent: u64,
+    /// st_dev of files on it.
+    pub device: u64,
+    /// What of the filesystem is mounted: "/" unless it is a part.
+    pub root: Cow<'a, Path>,
+    /// As seen from the root of the process.
+    pub point: Cow<'a, Path>,
+    pub options: Cow<'a, str>,
+    /// Of the propagation: "shared:1", "master:2", "propagate_from:3", "unbindable".
+    tags: &'a [u8],
+    pub kind: Cow<'a, str>,
+    pub super_options: Cow<'a, str>,
+}
+
+impl<'a> Mount<'a> {
+    /// Whether mounts propagate to it from elsewhere, or from it.
+    pub fn propagates(&self) -> bool {
+        self.tags.split(|byte| *byte == b' ').any(|tag| tag.starts_with(b"shared:") || tag.starts_with(b"master:"))
+    }
+
+    pub fn shows_all(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        [&self.options, &self.super_options].iter().any(|list| list.split(',').any(|option| option == "ro"))
+    }
+
+    fn parse(line: &'a [u8]) -> Option<Mount<'a>> {
+        let mut fields = Fields(Some(line));
+        let id = number(fields.next()?)?;
+        let parent = number(fields.next()?)?;
+        let (major, minor) = split_at(fields.next()?, b":")?;
+        let device = libc::makedev(u32::try_from(number(major)?).ok()?, u32::try_from(number(minor)?).ok()?);
+        let root = path(fields.next()?);
+        let point = path(fields.next()?);
+        let options = String::from_utf8_lossy(fields.next()?);
+        let rest = fields.0?;
+        // There may be no tag at all.
+        let (tags, rest) = match rest.strip_prefix(b"- ") {
+            Some(rest) => (&b""[..], rest),
+            None => split_at(rest, b" - ")?,
+        };
+        let mut fields = Fields(Some(rest));
+        let kind = String::from_utf8_lossy(fields.next()?);
+        // What is mounted may be called by nothing, and then the field is empty.
+        let _source = fields.next()?;
+        let super_options = String::from_utf8_lossy(fields.0?);
+        Some(Mount { id, parent, device, root, point, options, tags, kind, super_options })
+    }
+}
+
+/// The mounts of a table, in the order in which they were mounted.
+pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
+    table.split(|byte| *byte == b'\n').filter_map(Mount::parse)
+}
+
+/// The table of a process: its pid, or "self". Empty when it is gone.
+pub fn read(process: &str) -> Result<Vec<u8>> {
+    Ok(procfs::read_bytes(&format!("{process}/mountinfo"), ROOM)?.unwrap_or_default())
+}
+
+/// What is separated by single spaces; the rest is there to be taken as a whole.
+struct Fields<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let text = self.0?;
+        let (field, rest) = match split_at(text, b" ") {
+            Some((field, rest)) => (field, Some(rest)),
+            None => (text, None),
+        };
+        self.0 = rest;
+        Some(field)
+    }
+}
+
+fn split_at<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = text.windows(separator.len()).position(|window| window == separator)?;
+    Some((&text[..at], &text[at + separator.len()..]))
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
+/// Space, tab, newline, backslash and "#" are written as a backslash and three octal digits.
+fn path(field: &[u8]) -> Cow<'_, Path> {
+    if !field.contains(&b'\\') {
+        return Cow::Borrowed(Path::new(OsStr::from_bytes(field)));
+    }
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        match (first, escaped(after)) {
+            (b'\\', Some(byte)) => {
+                plain.push(byte);
+                rest = &after[3..];
+            }
+            _ => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(PathBuf::from(OsString::from_vec(plain)))
+}
+
+fn escaped(after: &[u8]) -> Option<u8> {
+    let digits = after.first_chunk::<3>().filter(|digits| digits.iter().all(|digit| (b'0'..=b'7').contains(digit)))?;
+    let value = digits.iter().fold(0u32, |value, digit| value * 8 + u32::from(digit - b'0'));
+    u8::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(line: &[u8]) -> Option<Mount<'_>> {
+        let mut mounts = parse(line);
+        let first = mounts.next();
+        assert!(mounts.next().is_none());
+        first
+    }
+
+    #[test]
+    fn a_line_is_read() {
+        let line =
+            b"29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n";
+        let mount = only(line).unwrap();
+        assert_eq!((mount.id, mount.parent, mount.device), (29, 23, libc::makedev(0, 26)));
+        assert_eq!((mount.root.as_ref(), mount.point.as_ref()), (Path::new("/"), Path::new("/sys/fs/cgroup")));
+        assert_eq!((mount.options.as_ref(), mount.kind.as_ref()), ("rw,nosuid", "cgroup2"));
+        assert_eq!(mount.super_options, "rw,nsdelegate,memory_recursiveprot");
+        assert!(mount.propagates() && mount.shows_all() && !mount.is_read_only());
+    }
+
+    #[test]
+    fn tags_may_be_none_one_or_several() {
+        let with = |tags: &str| format!("36 35 98:0 /a /b rw {tags}- ext4 /dev/sda1 rw");
+        for (tags, propagates) in [
+            ("", false),
+            ("shared:7 ", true),
+            ("master:1 ", true),
+            ("shared:9 master:1 ", true),
+            ("master:1 propagate_from:2 ", true),
+            ("unbindable ", false),
+            ("new-in-some-kernel:5 ", false),
+        ] {
+            let line = with(tags);
+            let mount = only(line.as_bytes()).unwrap();
+            assert_eq!((mount.propagates(), mount.kind.as_ref()), (propagates, "ext4"), "{tags:?}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_undone_and_other_backslashes_stay() {
+        for (field, plain) in [
+            (&br"/a\040b\011c\012d\134e"[..], &b"/a b\tc\nd\\e"[..]),
+            (br"/hash\043x", b"/hash#x"),
+            (br"/\134040", br"/\040"),
+            (br"/end\", br"/end\"),
+            (br"/end\04", br"/end\04"),
+            (br"/\048", br"/\048"),
+            (br"/\777", br"/\777"),
+            (br"/\+40", br"/\+40"),
+            (b"/\xff\xfe", b"/\xff\xfe"),
+            (b"/\\\xc3\xa4\\040", b"/\\\xc3\xa4 "),
+        ] {
+            assert_eq!(path(field).as_os_str().as_bytes(), plain, "{}", field.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn paths_need_not_be_utf_8() {
+        let mount = only(b"1 2 8:1 /r\xff /p\xfe\\040q rw - overlay overlay rw,lowerdir=/\xff").unwrap();
+        assert_eq!(mount.root.as_os_str().as_bytes(), b"/r\xff");
+        assert_eq!(mount.point.as_os_str().as_bytes(), b"/p\xfe q");
+        assert_eq!(mount.kind, "overlay");
+    }
+
+    #[test]
+    fn a_source_may_be_empty_and_options_may_have_spaces() {
+        let mount = only(b"1 2 0:5 / /mnt rw - tmpfs  ro,size=1k").unwrap();
+        assert_eq!((mount.kind.as_ref(), mount.super_options.as_ref()), ("tmpfs", "ro,size=1k"));
+        assert!(mount.is_read_only());
+        let mount = only(b"1 2 0:5 / /mnt rw - fuse.x /x - y rw,name=a b").unwrap();
+        assert_eq!(mount.super_options, "- y rw,name=a b");
+    }
+
+    #[test]
+    fn a_malformed_line_is_left_out_and_the_others_stay() {
+        let whole = "36 35 98:0 /a /b rw shared:1 - ext4 /dev/sda1 rw";
+        // The super block's options come last, so anything shorter than their field is not whole.
+        for length in 0..whole.len() - 2 {
+            assert!(only(&whole.as_bytes()[..length]).is_none(), "{}", &whole[..length]);
+        }
+        for line in [
+            "x 35 98:0 / / rw - ext4 a rw",
+            "-1 35 98:0 / / rw - ext4 a rw",
+            "+1 35 98:0 / / rw - ext4 a rw",
+            "36 99999999999999999999999 98:0 / / rw - ext4 a rw",
+            "36 35 98 / / rw - ext4 a rw",
+            "36 35 :0 / / rw - ext4 a rw",
+            "36 35 4294967296:0 / / rw - ext4 a rw",
+            "36 35 98:0 / / rw ext4 a rw",
+            " ",
+        ] {
+            assert!(only(line.as_bytes()).is_none(), "{line}");
+            let table = format!("{whole}\n{line}\n\n{whole}\n");
+            assert_eq!(parse(table.as_bytes()).count(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_this_process_is_understood_whole() {
+        let table = read("self").unwrap();
+        let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
+        assert_eq!(parse(&table).count(), lines);
+        assert!(parse(&table).any(|mount| mount.kind == "proc" && mount.point == Path::new("/proc")));
+        assert!(read("4194305").unwrap().is_empty());
+    }
+}

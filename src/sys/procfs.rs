@@ -1,0 +1,199 @@
+//! The caller's /proc, through one descriptor that is verified once: a root of procfs, with nothing mounted in its place.
+//!
+//! Every file below /proc is opened through it, so that a wrong /proc is an error and not a wrong answer. The exceptions are
+//! paths that the user gives (a namespace to join), paths that another process resolves (links in a container's /dev), and
+//! [`path_of`].
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use once_cell::sync::OnceCell;
+
+use crate::error::{Code, Context, Error, Result};
+
+/// What /proc says of a process at one moment.
+pub struct ProcStat {
+    pub parent: i32,
+    pub session: i32,
+    /// Clock ticks between boot and the start of the process (proc_pid_stat(5), field 22).
+    pub start_time: u64,
+    /// R, S, D, Z …
+    pub state: char,
+    /// The program's name, as far as the kernel keeps it, or what the process has called itself.
+    pub name: String,
+}
+
+/// The root of procfs, verified once per process.
+pub fn root() -> Result<BorrowedFd<'static>> {
+    static PROC: OnceCell<OwnedFd> = OnceCell::new();
+    PROC.get_or_try_init(open_root).map(|fd| fd.as_fd())
+}
+
+fn open_root() -> Result<OwnedFd> {
+    const PROC_ROOT_INO: u64 = 1;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::open("/proc", flags, Mode::empty()).context(|| "opening /proc")?;
+    let kind = fstatfs(&fd).context(|| "looking at /proc")?.filesystem_type();
+    let found = fstat(&fd).context(|| "looking at /proc")?;
+    if kind != PROC_SUPER_MAGIC || found.st_ino != PROC_ROOT_INO {
+        return Err(Error::new(Code::Unsupported, "/proc is not the root of a proc filesystem"));
+    }
+    Ok(fd)
+}
+
+/// Opens a file below /proc, close-on-exec. The last component may be a magic link, which is followed.
+pub fn open(path: &str, flags: OFlag) -> Result<OwnedFd> {
+    openat(root()?, path, flags | OFlag::O_CLOEXEC, Mode::empty()).context(|| format!("opening /proc/{path}"))
+}
+
+/// The same; None when the process, or this file of it, is gone.
+pub fn open_optional(path: &str, flags: OFlag) -> Result<Option<OwnedFd>> {
+    match open(path, flags) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(error) if matches!(error.errno, Some(Errno::ENOENT | Errno::ESRCH)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bytes of a file below /proc; None when the process is gone. `room` is what it usually needs.
+pub fn read_bytes(path: &str, room: usize) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("reading /proc/{path}");
+    let file = match openat(root()?, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
+        Err(Errno::ENOENT | Errno::ESRCH) => return Ok(None),
+        other => other.context(doing)?,
+    };
+    match read_to_end(File::from(file), room) {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => Err(Error::io(&error, doing())),
+        Ok(bytes) => Ok(Some(bytes)),
+    }
+}
+
+/// The text of a file below /proc that is always there. Bytes that are not UTF-8 are replaced.
+pub fn read(path: &str) -> Result<String> {
+    let gone = || Error::system(Errno::ENOENT, format!("reading /proc/{path}"));
+    read_optional(path)?.ok_or_else(gone)
+}
+
+/// The same of a process's file; None when the process is gone.
+pub fn read_optional(path: &str) -> Result<Option<String>> {
+    Ok(read_bytes(path, 2048)?.map(|bytes| match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }))
+}
+
+/// Device and inode of what a path below /proc leads to. A magic link at its end is followed: that of a namespace tells which
+/// one it is.
+pub fn identity_of(path: &str) -> Result<(u64, u64)> {
+    let found = fstatat(root()?, path, AtFlags::empty()).context(|| format!("looking at /proc/{path}"))?;
+    Ok((found.st_dev, found.st_ino))
+}
+
+/// The names in a directory below /proc.
+pub fn list(path: &str) -> Result<Vec<String>> {
+    let doing = || format!("listing /proc/{path}");
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut listing = Dir::openat(root()?, path, flags, Mode::empty()).context(doing)?;
+    let mut names = Vec::new();
+    for entry in listing.iter() {
+        let name = entry.context(doing)?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// What a descriptor of the caller's leads to: a path, or "pipe:[1]" and the like (proc_pid_fd(5)).
+pub fn target_of(fd: impl AsFd) -> Result<PathBuf> {
+    target_of_number(fd.as_fd().as_raw_fd())
+}
+
+/// The same by a number, which may be that of no descriptor.
+pub fn target_of_number(number: RawFd) -> Result<PathBuf> {
+    let target = readlinkat(root()?, format!("self/fd/{number}").as_str());
+    target.map(PathBuf::from).context(|| format!("reading /proc/self/fd/{number}"))
+}
+
+/// A descriptor of the caller's as a path, for system calls that have no form for descriptors, mount(2) and
+/// inotify_add_watch(2). It is used at once, by the calling process only.
+pub fn path_of(fd: impl AsFd) -> Result<String> {
+    root()?;
+    Ok(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
+}
+
+/// Opens anew what a descriptor of the caller's leads to, with other flags.
+pub fn reopen(fd: impl AsFd, flags: OFlag) -> Result<OwnedFd> {
+    open(&format!("self/fd/{}", fd.as_fd().as_raw_fd()), flags)
+}
+
+/// An open file of procfs, from where it stands. Such files have no size to tell; `room` is for as few reads as possible.
+pub fn read_to_end(file: impl Read, room: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(room);
+    // A file that is taken a part of is not asked for its size and place first.
+    file.take(u64::MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub fn stat(pid: i32) -> Result<Option<ProcStat>> {
+    let Some(text) = read_optional(&format!("{pid}/stat"))? else { return Ok(None) };
+    let found = parse_stat(&text);
+    found.map(Some).ok_or_else(|| Error::system(Errno::EPROTO, format!("reading /proc/{pid}/stat")))
+}
+
+fn parse_stat(text: &str) -> Option<ProcStat> {
+    // The name in parentheses may have anything in it, also parentheses.
+    let (before, after) = text.rsplit_once(") ")?;
+    let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();
+    let fields: Vec<&str> = after.split(' ').collect();
+    Some(ProcStat {
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+        name,
+    })
+}
+
+/// Whether the caller is in another user namespace than the first, where all ids are what they are.
+pub fn in_user_namespace() -> Result<bool> {
+    let map = read("self/uid_map")?;
+    Ok(map.split_whitespace().ne(["0", "0", "4294967295"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_is_read_whole() {
+        let text = "7 (a) b) (c) S 1 7 5 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 99 8 9\n";
+        let found = parse_stat(text).unwrap();
+        assert_eq!((found.name.as_str(), found.state), ("a) b) (c", 'S'));
+        assert_eq!((found.parent, found.session, found.start_time), (1, 5, 99));
+    }
+
+    #[test]
+    fn a_line_that_is_cut_off_is_no_answer() {
+        for text in ["", "7 (a", "7 (a) ", "7 (a) S 1 7", "7 (a) S x 7 5 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 99 8 9"]
+        {
+            assert!(parse_stat(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_has_no_files() {
+        // Above what pid_max can be.
+        assert!(read_optional("4194305/stat").unwrap().is_none());
+        assert!(open_optional("4194305/ns/net", OFlag::O_RDONLY).unwrap().is_none());
+        assert!(stat(std::process::id() as i32).unwrap().is_some());
+    }
+}
