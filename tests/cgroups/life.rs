@@ -69,7 +69,7 @@ fn an_empty_cgroup_that_is_there_already_is_used_and_stays() {
         std::fs::remove_dir(leaf).unwrap();
     }
     let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
-    assert_eq!(layout.kept, [one.clone()]);
+    assert_eq!(layout.kept, std::slice::from_ref(&one));
     let cgroup = cgroup::open(&layout).unwrap();
     cgroup.create().unwrap();
     cgroup.remove(soon()).unwrap();
