@@ -96,16 +96,15 @@ fn invalid_limits_are_refused_before_anything_is_changed() {
 fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
     let host = Host::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    let path = |change: &str| {
+    let path = |change: &str, field: &str| {
         let error = container.set(change).unwrap_err();
-        assert!(error.message.contains("linux.resources.pids.limit"), "{error}");
-        (error.code, error.detail["json_path"].clone())
+        assert!(error.message.contains(field), "{error}");
+        assert_eq!(error.detail["json_path"], field);
+        error.code
     };
-    assert_eq!(path(r#"{"pids": {"limit": -2}}"#), (Code::ConfigInvalid, json!("linux.resources.pids.limit")));
-    // Above the kernel's maximum.
-    let refused = path(r#"{"pids": {"limit": 9223372036854775807}}"#);
-    assert!(matches!(refused.0, Code::System | Code::Unsupported), "{refused:?}");
-    assert_eq!(refused.1, json!("linux.resources.pids.limit"));
+    assert_eq!(path(r#"{"memory": {"limit": -2}}"#, "linux.resources.memory.limit"), Code::ConfigInvalid);
+    let refused = path(r#"{"pids": {"limit": 9223372036854775807}}"#, "linux.resources.pids.limit");
+    assert!(matches!(refused, Code::System | Code::Unsupported), "{refused:?}");
 }
 
 #[test]

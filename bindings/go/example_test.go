@@ -143,9 +143,9 @@ func ExampleContainer_Exec() {
 func ExampleContainer_Set() {
 	container := sleeping()
 	defer container.ForceDelete()
-	err := container.Set(map[string]any{"pids": map[string]any{"limit": -5}})
+	err := container.Set(map[string]any{"memory": map[string]any{"limit": -5}})
 	fmt.Println(err)
-	// Output: linux.resources.pids.limit: -5 is not a limit; expected -1 for none, or more
+	// Output: linux.resources.memory.limit: -5 is not a limit; expected -1 for none, or more
 }
 
 func ExampleContainer_NotifyMemoryPressure() {

@@ -1,9 +1,11 @@
-//! Every step of a plan, told once.
+//! Every step of a plan, defined once.
 //!
 //! A definition has a name, the fields that the plan carries, then, after a semicolon, what only the planner knows (for words),
 //! what `berth_config_explain_json` shows, and the words of the step, in which fields have their names:
 //!
-//!     Name { field: Kind, …; note: Kind, … } shows(key = field, …) => "doing something with {field}";
+//! ```text
+//! Name { field: Kind, …; note: Kind, … } shows(key = field, …) => "doing something with {field}";
+//! ```
 //!
 //! `steps!(macro)` hands all of them to a macro. Here these are made from it: the number of each step ([`Op`]), a struct with
 //! its fields as init reads them, the call of its run function ([`Run`]), and the hash of it all ([`LAYOUT`]). The library
