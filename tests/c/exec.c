@@ -74,7 +74,7 @@ static void what_cannot_be_executed_is_said(berth_container *container) {
         CHECK(strstr(berth_error_detail_json(error), "\"step\""));
         berth_error_free(error);
     }
-    FAILS(BERTH_E_CONFIG_INVALID, "user", berth_container_exec(container, "{\"cwd\":\"/\"}", NULL, &process, &error));
+    FAILS(BERTH_E_CONFIG_INVALID, "args", berth_container_exec(container, "{\"cwd\":\"/\"}", NULL, &process, &error));
     FAILS(BERTH_E_CONFIG_INVALID, "JSON", berth_container_exec(container, "{", NULL, &process, &error));
     FAILS(BERTH_E_CONFIG_INVALID, "cwd",
           berth_container_exec(container, "{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"true\"],\"cwd\":\"x\"}", NULL, &process,

@@ -53,7 +53,10 @@ fn explain_counts_the_steps_of_run_whatever_the_options() {
 
 #[test]
 fn explain_counts_the_steps_of_run_for_the_example() {
-    compare(&serde_json::from_str(include_str!("../../examples/config.json")).unwrap(), &PLAIN);
+    let mut config: Value = serde_json::from_str(include_str!("../../examples/config.json")).unwrap();
+    // Its limits need controllers that not every host has, and take no steps.
+    config["linux"].as_object_mut().unwrap().remove("resources");
+    compare(&config, &PLAIN);
 }
 
 #[test]
