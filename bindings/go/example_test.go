@@ -81,7 +81,7 @@ func ExampleRuntime_Load() {
 }
 
 func ExampleError() {
-	_, err := berth.NewConfig(`{"ociVersion":"1.0.2","root":{"path":"/"},"process":{"args":["sh"],"cwd":"here"}}`, rootfs)
+	_, err := berth.NewConfig(`{"ociVersion":"1.0.2","root":{"path":"/"},"process":{"args":["sh"],"cwd":7}}`, rootfs)
 	var found *berth.Error
 	if errors.As(err, &found) {
 		fmt.Println(found.Code)
@@ -89,7 +89,7 @@ func ExampleError() {
 	}
 	// Output:
 	// configuration is invalid
-	// {"json_path":"process.user"}
+	// {"json_path":"process.cwd"}
 }
 
 func ExampleContainer_Wait() {
