@@ -416,6 +416,21 @@ fn without_pivot_root_the_container_is_as_with_it() {
     assert!(Path::new("/proc/self/status").exists() && Path::new("/sys/kernel").exists());
 }
 
+/// As above on a host whose mounts are shared, as systemd makes them.
+#[test]
+fn without_pivot_root_a_host_with_shared_mounts_keeps_them() {
+    const TEST: &str = "without_pivot_root_the_container_is_as_with_it";
+    let script = "mount --make-rshared / && findmnt -rno TARGET | sort >$0 && \"$1\" --exact $2 && \
+                  findmnt -rno TARGET | sort | diff $0 -";
+    let folder = tempfile::Builder::new().prefix("berth-shared").tempdir().unwrap();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+    let output =
+        command.arg(folder.path().join("before")).arg(std::env::current_exe().unwrap()).arg(TEST).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
 #[test]
 fn without_pivot_root_the_hosts_procfs_and_sysfs_are_gone_from_the_namespace() {
     let host = without_pivot();

@@ -1,6 +1,6 @@
 //! The root filesystem: mounts, devices, masks, and the move into it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -446,8 +446,9 @@ fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What has to be cut off from the host before mounts can be taken away, and the root be moved onto "/": the mounts that
-/// they are mounted on, and no other, since mounts of the container may be shared with the host on purpose. A mount on a
+/// Returns the mounts that must not propagate to the host before `hidden` is unmounted and the root is moved onto "/": an
+/// unmount propagates through the parent mount's peers (mount_namespaces(7)), so these are the parents, and the hidden mounts
+/// with all below them, whose children are unmounted, too. Other mounts may stay shared with the host on purpose. A mount on a
 /// mount of the same path cannot be named; then it is all of them.
 fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
     let points = mount_points()?;
@@ -455,8 +456,10 @@ fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
         return Ok(vec![("/".into(), libc::MS_SLAVE | libc::MS_REC)]);
     }
     let parents = hidden.iter().map(|path| longest(&points, path.parent().unwrap_or(path)));
-    let parents: BTreeSet<PathBuf> = parents.chain([PathBuf::from("/")]).collect();
-    Ok(parents.into_iter().map(|path| (path, libc::MS_SLAVE)).collect())
+    let mut cut: BTreeMap<PathBuf, u64> =
+        parents.chain([PathBuf::from("/")]).map(|path| (path, libc::MS_SLAVE)).collect();
+    cut.extend(hidden.iter().map(|path| (path.clone(), libc::MS_SLAVE | libc::MS_REC)));
+    Ok(cut.into_iter().collect())
 }
 
 /// The mount of the caller's namespace in which a path lies.
