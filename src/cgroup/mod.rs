@@ -1,8 +1,8 @@
-//! A container's cgroups: where they are, what they limit, who is in them.
+//! Creates, limits, freezes, kills, measures and removes a container's cgroups.
 //!
-//! [`plan`] decides the places, the caller writes them down, and [`open`] gives a handle that creates, limits,
-//! freezes, kills, measures and removes. What the host mounts decides how: [`v2`] for the one tree, [`v1`] for a
-//! hierarchy per controller, with the v2 tree beside them on hybrid hosts.
+//! [`plan`] chooses the cgroups' paths, the caller records them, and [`open`] returns a handle that acts on them. The
+//! host's mounts decide the implementation: [`v2`] for the unified hierarchy, [`v1`] for one hierarchy per controller,
+//! with the v2 hierarchy beside them on hybrid hosts.
 
 mod bpf;
 pub mod device_filter;
@@ -40,26 +40,27 @@ use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
 use crate::sys::kernfs;
 
-/// The cgroups of one container. A handle keeps no state of its own: every answer is the kernel's.
+/// The cgroups of one container. A handle caches no state: every answer comes from the kernel.
 pub trait Cgroup: Send + Sync {
-    /// Makes the directories of the layout, which must not be there yet. After an error none of them is this container's.
+    /// Creates the directories of the layout, which must not exist yet. After an error none of them belongs to this
+    /// container.
     fn create(&self) -> Result<()>;
 
-    /// Writes the limits that are given; the others, and the device rules, stay as they are. What was there before is
-    /// in `journal` afterwards, also after an error.
+    /// Writes the given limits; the other limits and the device rules stay as they are. Records the previous values in
+    /// `journal`, also if it fails.
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;
 
-    /// Forgets what `change` has told others than the kernel; they know of `before` again. The kernel's own values are
-    /// the journal's.
+    /// Restores the limits of `before` where `change` was also sent to a manager (systemd). The journal restores the
+    /// kernel's own values.
     fn revert(&self, _change: &LinuxResources, _before: &LinuxResources) -> Result<()> {
         Ok(())
     }
 
-    /// Makes the device rules what `devices` say: without any, everything but the devices that each container needs is
-    /// denied. After an error it is as it was.
+    /// Replaces the device rules with `devices`. Without any, everything is denied except the devices that every
+    /// container needs. After an error the previous rules apply.
     fn set_device_rules(&self, devices: Option<&[LinuxDeviceCgroup]>) -> Result<()>;
 
-    /// Both. After an error the limits are as they were.
+    /// Sets the limits and the device rules. After an error the previous limits apply.
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
         let journal = Journal::default();
         self.limit(resources, &journal)
@@ -67,78 +68,79 @@ pub trait Cgroup: Send + Sync {
             .map_err(|error| journal.undo_after(error))
     }
 
-    /// Lets a user of the host make cgroups below and move processes there. Only v2 has safe ways to; elsewhere nothing
-    /// happens.
+    /// Lets a user of the host create cgroups below this one and move processes there. Does nothing on v1, where
+    /// delegation is not safe.
     fn delegate_to(&self, _uid: u32) -> Result<()> {
         Ok(())
     }
 
-    /// Moves a process (all its threads) in.
+    /// Moves a process (all its threads) into the cgroup.
     fn attach(&self, pid: i32) -> Result<()>;
 
-    /// The cgroup comes into being with the first process that is attached; limits have to wait for that.
+    /// Whether the cgroup is created when the first process is attached. Limits can be set only afterwards.
     fn created_on_attach(&self) -> bool {
         false
     }
 
-    /// Where it is [`Cgroup::created_on_attach`]: makes the cgroup, which must not be there yet, with this process in it.
-    /// After an error it is not this container's.
+    /// Creates the cgroup, which must not exist yet, with this process in it, if [`Cgroup::created_on_attach`] is true.
+    /// After an error the cgroup does not belong to this container.
     fn create_with(&self, _pid: i32) -> Result<()> {
         Ok(())
     }
 
-    /// `false` when a process that was spawned into [`Cgroup::spawn_dir`] is where it belongs.
+    /// Whether a process that was spawned into [`Cgroup::spawn_dir`] still has to be attached.
     fn attach_needed(&self) -> bool;
 
-    /// Whether [`Cgroup::spawn_dir`] has a directory once the cgroup is created.
+    /// Whether [`Cgroup::spawn_dir`] returns a directory once the cgroup is created.
     fn has_spawn_dir(&self) -> bool;
 
-    /// The v2 directory for `CLONE_INTO_CGROUP`, where there is a v2 tree.
+    /// Opens the v2 directory for `CLONE_INTO_CGROUP`, if there is a v2 hierarchy.
     fn spawn_dir(&self) -> Result<Option<OwnedFd>>;
 
-    /// Stops all processes and returns when the kernel says that they are stopped. After an error, the deadline
-    /// included, they run.
+    /// Freezes all processes and returns when the kernel reports them frozen. After an error, including a timeout, the
+    /// processes run.
     fn freeze(&self, deadline: Instant) -> Result<()>;
 
-    /// Lets all processes go on, and returns when the kernel says that none is stopped.
+    /// Thaws all processes and returns when the kernel reports none frozen.
     fn thaw(&self, deadline: Instant) -> Result<()>;
 
-    /// Whether this cgroup was told to freeze; `false` when it is gone. A frozen ancestor does not count:
+    /// Whether this cgroup itself was told to freeze; `false` if it no longer exists. A frozen ancestor does not count:
     /// thawing this cgroup would not help.
     fn is_frozen(&self) -> Result<bool>;
 
-    /// All processes at and below, in ascending order.
+    /// Lists all processes in the cgroup and below it, in ascending order.
     fn pids(&self) -> Result<Vec<i32>>;
 
-    /// Sends a signal to every process. SIGKILL is better sent by [`Cgroup::kill_all`].
+    /// Sends a signal to every process. Use [`Cgroup::kill_all`] for SIGKILL.
     fn signal_all(&self, signal: i32) -> Result<()>;
 
-    /// Kills every process, also of a frozen cgroup, also when they fork as fast as they can, and returns when
-    /// none is left. It is thawed afterwards where thawing is what lets processes die.
+    /// Kills every process, even in a frozen cgroup and even if the processes fork constantly, and returns when none is
+    /// left. Thaws the cgroup where frozen processes cannot die.
     fn kill_all(&self, deadline: Instant) -> Result<()>;
 
-    /// What tells of OOM kills.
+    /// Returns the event source of OOM kills.
     fn notify_oom(&self) -> Result<EventSource>;
 
-    /// What tells of memory that is hard to get.
+    /// Returns the event source of memory pressure.
     fn notify_pressure(&self, level: Level) -> Result<EventSource>;
 
-    /// Opens what is measured, to be read again and again.
+    /// Opens the statistics files for repeated reading.
     fn meter(&self) -> Result<Meter>;
 
-    /// Adds to a report what `stats`, of the same moment, do not have.
+    /// Adds the values that `stats`, read at the same moment, does not contain.
     fn report(&self, stats: &Stats, report: &mut Report) -> Result<()>;
 
-    /// Reads what is measured, once. To read again and again, keep a [`Cgroup::meter`].
+    /// Reads the statistics once. For repeated reading, keep a [`Cgroup::meter`].
     fn stats(&self) -> Result<Stats> {
         self.meter()?.read()
     }
 
-    /// Removes the leaves with everything below them, then the parents that creation made and nobody uses.
+    /// Removes the leaves with everything below them, then the parents that were created for them and are no longer
+    /// used.
     fn remove(&self, deadline: Instant) -> Result<()>;
 }
 
-/// A handle on the cgroups of a layout; creates nothing and looks at nothing.
+/// Returns a handle on the cgroups of a layout, without accessing them.
 pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     if layout.absent {
         return Ok(Box::new(no_cgroup::NoCgroup));
@@ -161,7 +163,8 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
-/// As [`Cgroup::apply`], for a container that no device can be made in: what the caller may not do about devices is left out.
+/// Sets limits and device rules as [`Cgroup::apply`] does, but skips device rules that the caller may not set. For
+/// containers in which no device can be created.
 pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Result<()> {
     let journal = Journal::default();
     let devices = resources.devices().as_deref();
@@ -177,8 +180,8 @@ pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Resul
     allowed.map_err(|error| journal.undo_after(error))
 }
 
-/// Makes leaves that nobody else has, without those in `kept`, which are there; after an error those that were made are gone
-/// again, and the parents in `made`.
+/// Creates the leaves that are not in `kept` (those exist already); fails if one exists. After an error, removes the
+/// created leaves and the parents in `made`.
 fn make_all(leaves: &[&Path], made: &[PathBuf], kept: &[PathBuf]) -> Result<()> {
     for (index, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| !is_among(leaf, kept)) {
         make(leaf).inspect_err(|_| unmake(leaves, index, made, kept))?;
@@ -190,7 +193,7 @@ fn is_among(leaf: &Path, list: &[PathBuf]) -> bool {
     list.iter().any(|path| path == leaf)
 }
 
-/// Takes back what was made a moment ago: the first leaves, and parents that nobody uses.
+/// Removes what [`make_all`] has just created: the first `count` leaves, and parents that nobody uses.
 fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf], kept: &[PathBuf]) {
     let parents = made.iter().rev().map(PathBuf::as_path).filter(|path| !leaves.contains(path));
     let new = leaves[..count].iter().copied().filter(|leaf| !is_among(leaf, kept));
@@ -199,15 +202,15 @@ fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf], kept: &[PathBuf]) {
     }
 }
 
-/// Makes a leaf and its missing parents. Another container's removal may take a shared parent away between
-/// two steps, so this starts again when one has vanished.
+/// Creates a leaf and its missing parents. The removal of another container may delete a shared parent between two
+/// steps, so this starts again if a parent has vanished.
 fn make(leaf: &Path) -> Result<()> {
-    // The usual leaf has its parents already.
+    // Usually the parents exist.
     if kernfs::make_dir(leaf).is_ok_and(|new| new) {
         return Ok(());
     }
     for _ in 0..32 {
-        // Whether the last of them, the leaf, was made by this call.
+        // Whether this call created the last directory, the leaf.
         let mut new = false;
         let outcome = layout::missing(leaf)?.iter().try_for_each(|directory| {
             new = kernfs::make_dir(directory)?;
@@ -217,7 +220,7 @@ fn make(leaf: &Path) -> Result<()> {
             Err(error) if kernfs::is_gone(&error) => continue,
             Err(error) => return Err(error),
             Ok(()) if new => return Ok(()),
-            // It has come since the plan was made.
+            // The leaf was created by somebody else after the plan was made.
             Ok(()) => return Err(layout::existing(leaf)?),
         }
     }
@@ -225,9 +228,10 @@ fn make(leaf: &Path) -> Result<()> {
     Err(Error::new(Code::System, problem).with_errno(Errno::ENOENT))
 }
 
-/// Removes leaves with all below them (of those in `kept` only what is below), then those parents of `made` that are empty.
+/// Removes leaves with everything below them (for a leaf in `kept`, only what is below it), then the empty parents in
+/// `made`.
 fn remove(leaves: &[PathBuf], made: &[PathBuf], kept: &[PathBuf], deadline: Instant) -> Result<()> {
-    // One that is busy does not keep the others from being removed.
+    // A busy leaf does not prevent the removal of the others.
     let mut first_error = None;
     for leaf in leaves {
         let is_kept = is_among(leaf, kept);
@@ -246,7 +250,7 @@ fn remove(leaves: &[PathBuf], made: &[PathBuf], kept: &[PathBuf], deadline: Inst
     }
     for parent in made.iter().rev().filter(|path| !leaves.contains(path)) {
         match kernfs::remove_dir(parent).map_err(|error| (error.errno, error)) {
-            // In use by another container, or removed by it.
+            // Another container uses or has removed the parent.
             Ok(()) | Err((Some(Errno::ENOTEMPTY | Errno::EBUSY | Errno::ENOENT | Errno::ENODEV), _)) => {}
             Err((_, error)) => {
                 first_error.get_or_insert(error);
@@ -256,7 +260,7 @@ fn remove(leaves: &[PathBuf], made: &[PathBuf], kept: &[PathBuf], deadline: Inst
     first_error.map_or(Ok(()), Err)
 }
 
-/// Signals all members while they cannot fork, and leaves the freezer as it was found.
+/// Signals all members while the cgroup is frozen, so that they cannot fork, and restores the freezer's state.
 fn signal_frozen(
     cgroup: &dyn Cgroup,
     place: &Path,
@@ -269,7 +273,7 @@ fn signal_frozen(
         return Ok(());
     }
     let was_frozen = cgroup.is_frozen()?;
-    // What cannot be frozen is signalled in rounds, until nothing new is found.
+    // Without freezing, signal in rounds until no new process appears.
     let frozen = was_frozen
         || cgroup
             .freeze(Instant::now() + Duration::from_millis(500))
@@ -289,7 +293,7 @@ fn signal_frozen(
     result
 }
 
-/// Writing 0 to `cgroup.procs` would move the calling process.
+/// Formats a pid for `cgroup.procs`. Refuses 0, which would move the caller.
 fn checked_pid(pid: i32) -> Result<String> {
     match pid {
         1.. => Ok(pid.to_string()),

@@ -1,7 +1,7 @@
-//! The cgroup mounts of the host, read again only when a mount has changed.
+//! Caches the host's cgroup mounts, and reads them again only if a mount has changed.
 //!
-//! The table of a busy host has hundreds of lines, and the kernel takes longer to write it than a container's cgroups
-//! take to make. It tells when it has changed: proc_pid_mounts(5), "poll".
+//! The mount table of a busy host has hundreds of lines, and the kernel takes longer to produce it than to create a
+//! container's cgroups. A poll on the table reports changes: proc_pid_mounts(5), "poll".
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -15,15 +15,15 @@ use crate::error::{Context, Result};
 use crate::sys::{kernfs, mountinfo, procfs};
 
 struct Seen {
-    /// A forked process shares the descriptor, and with it what has been told already.
+    /// The process that opened `table`: a forked process shares the descriptor and the changes already reported on it.
     pid: u32,
-    /// Inode of the mount namespace.
+    /// The inode number of the mount namespace.
     namespace: u64,
     table: File,
     mounts: Arc<[Mount]>,
 }
 
-/// The cgroup mounts that can be reached at this moment.
+/// Returns the cgroup mounts that are reachable at this moment.
 pub fn cgroups() -> Result<Arc<[Mount]>> {
     static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
     let pid = std::process::id();
@@ -35,11 +35,11 @@ pub fn cgroups() -> Result<Arc<[Mount]>> {
     {
         return Ok(seen.mounts.clone());
     }
-    // Polling tells of what came after the opening.
+    // Poll reports changes since the file was opened, so open it before reading.
     let table = File::from(procfs::open("self/mountinfo", OFlag::O_RDONLY)?);
     let text = procfs::read_to_end(&table, mountinfo::ROOM).context(|| "reading /proc/self/mountinfo")?;
     let mut mounts = hierarchy::mounts(&text);
-    // A mount that lies below another one is still in the list but cannot be reached.
+    // A mount that is hidden below another is listed but not reachable.
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let mounts: Arc<[Mount]> = mounts.into();
     *seen = Some(Seen { pid, namespace, table, mounts: mounts.clone() });
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn nothing_is_read_again_until_a_mount_changes() {
-        // Others may mount something meanwhile, but not each time.
+        // Another process may mount something between two calls, but not each time.
         assert!((0..1000).any(|_| Arc::ptr_eq(&cgroups().unwrap(), &cgroups().unwrap())));
     }
 }

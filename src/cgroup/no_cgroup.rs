@@ -1,5 +1,5 @@
-//! A container without cgroups of its own: it stays in the caller's, is not limited, and its pid namespace is what ends
-//! its processes. What needs a cgroup says so.
+//! A container without its own cgroups: it stays in the caller's cgroup and has no limits, and its processes end with
+//! its pid namespace. Operations that need a cgroup return an error.
 
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -79,7 +79,7 @@ impl Cgroup for NoCgroup {
         Err(needed("signalling all processes"))
     }
 
-    /// They end with the init of their pid namespace.
+    /// Does nothing: the processes end with the init of their pid namespace.
     fn kill_all(&self, _: Instant) -> Result<()> {
         Ok(())
     }

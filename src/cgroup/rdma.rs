@@ -1,4 +1,4 @@
-//! RDMA devices, on v1 and v2: the file is the same.
+//! Limits of RDMA devices. The file is the same on v1 and v2.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use super::journal::Place;
 use crate::error::Result;
 
 pub fn apply(place: Place, devices: &HashMap<String, LinuxRdma>) -> Result<()> {
-    // In an order that does not depend on chance.
+    // Sorted, so that the order of writes is deterministic.
     for (device, limit) in devices.iter().collect::<BTreeMap<_, _>>() {
         let parts = [("hca_handle", limit.hca_handles()), ("hca_object", limit.hca_objects())];
         let parts = parts.iter().filter_map(|(name, limit)| Some(format!("{name}={}", (*limit)?)));

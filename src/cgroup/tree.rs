@@ -1,8 +1,7 @@
-//! Walking a cgroup and all cgroups below it.
+//! Walks a cgroup and all cgroups below it.
 //!
-//! What lies below may have been made by the container, so the walk is iterative, keeps two descriptors
-//! whatever the depth, uses names instead of paths (a path can be made longer than PATH_MAX) and expects
-//! directories to come and go.
+//! The container may have created the cgroups below, so the walk is iterative, uses two descriptors at any depth, uses
+//! names instead of paths (a path can exceed PATH_MAX), and expects directories to appear and vanish.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,8 +20,8 @@ use crate::sys::kernfs;
 
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
-/// Calls `enter` with each directory, parents first, and `leave` with the parent and name of each directory
-/// below the top, children first. A top that does not exist is an empty tree.
+/// Calls `enter` with each directory, parents first, and `leave` with the parent and name of each directory below the
+/// top, children first. A top that does not exist counts as an empty tree.
 pub fn walk(
     top: &Path,
     mut enter: impl FnMut(BorrowedFd) -> Result<()>,
@@ -31,7 +30,7 @@ pub fn walk(
     let Some(mut here) = kernfs::optional(kernfs::open_dir(top))? else { return Ok(()) };
     let within = || format!("walking below {}", top.display());
     enter(here.as_fd())?;
-    // For each level its name and those of its children that are still to be visited.
+    // The name of each level, and its children that are still to be visited.
     let mut levels = vec![(CString::default(), children(&here).context(within)?)];
     while let Some((_, pending)) = levels.last_mut() {
         if let Some(name) = pending.pop() {
@@ -56,9 +55,9 @@ pub fn walk(
     Ok(())
 }
 
-/// The names of a directory's subdirectories.
+/// Returns the names of a directory's subdirectories.
 fn children(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
-    // kernfs keeps the link count at 2 plus the number of subdirectories: no listing for the usual leaf.
+    // In kernfs the link count is 2 plus the number of subdirectories, so the usual leaf needs no listing.
     if fstat(dir)?.st_nlink == 2 {
         return Ok(Vec::new());
     }
@@ -82,7 +81,7 @@ pub fn each(top: &Path, each: impl FnMut(BorrowedFd) -> Result<()>) -> Result<()
     walk(top, each, |_, _| Ok(()))
 }
 
-/// Opens a file of a directory that [`each`] gave; `None` when either is gone.
+/// Opens a file of a directory passed by [`each`]; returns `None` if either no longer exists.
 pub fn file(dir: BorrowedFd, name: &str, flags: OFlag) -> Result<Option<OwnedFd>> {
     match openat(dir, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(file) => Ok(Some(file)),
@@ -91,13 +90,13 @@ pub fn file(dir: BorrowedFd, name: &str, flags: OFlag) -> Result<Option<OwnedFd>
     }
 }
 
-/// Removes a cgroup and everything below it, and keeps trying until the deadline while the kernel says that it
-/// is busy: a killed process leaves its cgroup a moment after it has died. Missing is success.
+/// Removes a cgroup and everything below it. Retries until the deadline while the kernel returns EBUSY: a killed
+/// process leaves its cgroup a moment after it has died. A missing cgroup is a success.
 pub fn remove(top: &Path, deadline: Instant) -> Result<()> {
     until_gone(deadline, || remove_once(top))
 }
 
-/// The same, but the cgroup itself stays.
+/// Removes everything below a cgroup as [`remove`] does, but keeps the cgroup itself.
 pub fn remove_below(top: &Path, deadline: Instant) -> Result<()> {
     until_gone(deadline, || remove_children(top).map(drop))
 }
@@ -117,7 +116,7 @@ fn until_gone(deadline: Instant, remove: impl Fn() -> Result<()>) -> Result<()> 
 }
 
 fn remove_once(top: &Path) -> Result<()> {
-    // The usual cgroup has no children.
+    // Usually the cgroup has no children.
     let error = match kernfs::remove_dir(top) {
         Err(error) if matches!(error.errno, Some(Errno::EBUSY | Errno::ENOTEMPTY)) => error,
         Err(error) if kernfs::is_gone(&error) => return Ok(()),
@@ -132,7 +131,7 @@ fn remove_once(top: &Path) -> Result<()> {
     }
 }
 
-/// Whether there were any.
+/// Removes the cgroups below `top`. Returns whether there were any.
 fn remove_children(top: &Path) -> Result<bool> {
     let mut children = false;
     walk(

@@ -1,4 +1,4 @@
-//! Waiting with a deadline: by event where the kernel gives one, else by polling with growing pauses.
+//! Waits with a deadline: for an event if the kernel sends one, else by polling at growing intervals.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use nix::sys::time::TimeSpec;
 
 use crate::error::{Context, Result};
 
-/// Pauses between looks at something that has no event, from 50 µs doubling to 10 ms.
+/// The pauses of a polling loop: from 50 µs, doubling to 10 ms.
 pub struct Backoff {
     deadline: Instant,
     pause: Duration,
@@ -20,7 +20,7 @@ impl Backoff {
         Backoff { deadline, pause: Duration::from_micros(50) }
     }
 
-    /// Pauses; `false`, at once, when the deadline has passed.
+    /// Sleeps for the next pause. Returns `false` immediately if the deadline has passed.
     pub fn pause(&mut self) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -32,12 +32,12 @@ impl Backoff {
     }
 }
 
-/// Waits on a kernfs file that has been read before, until it is worth reading again; `false` when the deadline
-/// has passed.
+/// Waits until a kernfs file, which has been read before, should be read again. Returns `false` if the deadline has
+/// passed.
 ///
-/// The kernel holds back notifications of a cgroup file that come within 10 ms of one another (since Linux 4.17):
-/// who waits for the second of two changes in a row would always wait that long. So `look` counts the calls, and
-/// the first of them also return, without a notification, after a short and growing time.
+/// Since Linux 4.17 the kernel delays notifications of a cgroup file that follow within 10 ms of one another, so
+/// waiting for the second of two successive changes would always take that long. So the first calls, which `look`
+/// counts, also return without a notification, after a short and growing time.
 pub fn notification(file: impl AsFd, look: u32, deadline: Instant) -> Result<bool> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {

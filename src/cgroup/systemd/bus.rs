@@ -1,7 +1,7 @@
-//! A connection to systemd: over the system bus, or where there is none, over systemd's own socket.
+//! A D-Bus connection to systemd: over the system bus or, without one, over systemd's private socket.
 //!
-//! Neither of the two usual crates is a good guest in another program: one runs threads, the other opens its socket without
-//! close-on-exec and can raise SIGPIPE. What is needed of the protocol is little.
+//! Neither of the two common D-Bus crates is suitable inside another program: one starts threads, the other opens its
+//! socket without close-on-exec and can raise SIGPIPE. Only a small part of the protocol is needed here.
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,7 +30,7 @@ pub struct Bus {
     path: &'static str,
     serial: u32,
     deadline: Deadline,
-    /// Signals that came while a reply was waited for.
+    /// Signals received while waiting for a reply.
     signals: Vec<Message>,
 }
 
@@ -60,7 +60,7 @@ impl Bus {
         loop {
             match connect(socket.as_raw_fd(), &address) {
                 Ok(()) => break,
-                // Its queue is full.
+                // EAGAIN: the queue of the listening socket is full.
                 Err(Errno::EAGAIN | Errno::EINTR) if backoff.pause() => {}
                 Err(errno) => return Err(errno).context(doing),
             }
@@ -76,7 +76,7 @@ impl Bus {
         Ok(bus)
     }
 
-    /// By who we are, which the kernel tells the other side (D-Bus specification, "EXTERNAL").
+    /// Authenticates with the caller's uid, which the kernel passes to the peer (D-Bus specification, "EXTERNAL").
     fn authenticate(&mut self) -> Result<()> {
         let uid = nix::unistd::Uid::effective().to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -139,7 +139,7 @@ impl Bus {
         Message::parse(&bytes).ok_or_else(nonsense)
     }
 
-    /// Calls a method and returns the texts of its reply.
+    /// Calls a method and returns the strings of its reply.
     pub fn call(&mut self, method: Method, arguments: &[Argument]) -> Result<Vec<String>> {
         self.serial += 1;
         self.send(&call(self.serial, method, arguments))?;
@@ -158,7 +158,7 @@ impl Bus {
         }
     }
 
-    /// Waits until systemd has finished a job, and returns how ("done", "failed", "timeout" …).
+    /// Waits until systemd has finished a job, and returns its result ("done", "failed", "timeout" …).
     pub fn finished(&mut self, job: &str) -> Result<String> {
         loop {
             let message = match self.signals.pop() {

@@ -1,7 +1,7 @@
-//! D-Bus messages, as far as talking to systemd needs them (D-Bus specification, "Message Protocol"). Little-endian, which
-//! the sender chooses and a peer on the same machine answers in.
+//! The D-Bus messages that communication with systemd needs (D-Bus specification, "Message Protocol"). They are
+//! little-endian: the sender chooses, and a peer on the same machine answers likewise.
 
-/// What a property can be.
+/// The value of a property.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Bool(bool),
@@ -35,7 +35,7 @@ impl Value {
 
 pub type Properties = Vec<(String, Value)>;
 
-/// A call's argument.
+/// An argument of a method call.
 pub enum Argument<'a> {
     Text(&'a str),
     Bool(bool),
@@ -84,7 +84,7 @@ impl Writer {
         self.0.push(0);
     }
 
-    /// The length, which does not count the padding before the first element, and the elements.
+    /// Writes an array: its length, without the padding before the first element, and the elements.
     fn array(&mut self, alignment: usize, elements: impl FnOnce(&mut Writer)) {
         self.u32(0);
         let length_at = self.0.len() - 4;
@@ -135,7 +135,7 @@ const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// The bytes of a call.
+/// Encodes a method call.
 pub fn call(serial: u32, method: Method, arguments: &[Argument]) -> Vec<u8> {
     let mut body = Writer::default();
     let mut signature = String::new();
@@ -185,7 +185,7 @@ pub enum Kind {
     Other,
 }
 
-/// What has come.
+/// A received message.
 #[derive(Debug)]
 pub struct Message {
     pub kind: Kind,
@@ -196,10 +196,10 @@ pub struct Message {
     body: Vec<u8>,
 }
 
-/// More than anything that systemd has to say to us.
+/// The largest message accepted; systemd's are smaller.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The length of the message that begins with these 16 bytes; None if it is none of ours.
+/// Returns the length of the message that begins with these 16 bytes, or `None` if the message is not acceptable.
 pub fn length(start: &[u8; 16]) -> Option<usize> {
     let number = |at: usize| Some(u32::from_le_bytes(start.get(at..at + 4)?.try_into().ok()?) as usize);
     let (body, fields) = (number(4)?, number(12)?);
@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Message {
-    /// None if it is not as the specification says.
+    /// Parses a message. Returns `None` if it does not conform to the specification.
     pub fn parse(bytes: &[u8]) -> Option<Message> {
         let kind = match bytes.get(1)? {
             2 => Kind::Reply,
@@ -296,7 +296,7 @@ impl Message {
         }
     }
 
-    /// The body's texts, up to the first thing that is neither a text nor a 32-bit number.
+    /// Returns the body's strings, up to the first value that is neither a string nor a 32-bit number.
     pub fn texts(&self) -> Vec<String> {
         let mut reader = Reader { bytes: &self.body, at: 0 };
         let mut texts = Vec::new();
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(length(b"l\x02\0\x01\xff\xff\xff\xff\0\0\0\0\0\0\0\0"), None);
         let bytes = call(7, METHOD, &[Argument::Text("x")]);
         for end in 0..bytes.len() {
-            // Nothing panics, whatever is cut off.
+            // Parsing must not panic on a message truncated anywhere.
             let _ = Message::parse(&bytes[..end]).map(|message| message.texts());
         }
         for at in 0..bytes.len() {

@@ -1,8 +1,8 @@
-//! Containers as transient scopes of systemd (cgroup v2 only).
+//! Runs containers in transient scopes of systemd (cgroup v2 only).
 //!
-//! A scope is made around a process, so it comes into being when the container's init, which waits meanwhile, is attached.
-//! systemd is told of the limits that it has properties for, so that it keeps them; then they, and all others, are
-//! written to the cgroup, which is delegated to us.
+//! systemd creates a scope around a process, so the scope is created when the waiting init of the container is
+//! attached. Limits are sent to systemd as properties where it has them, so that it does not overwrite them; then all
+//! limits are written to the cgroup, which systemd delegates to libberth.
 
 mod bus;
 mod message;
@@ -25,7 +25,7 @@ use bus::Bus;
 use message::{Argument, Method, Properties};
 pub use unit::{Unit, annotated};
 
-/// How long systemd may take to answer where the caller has given no deadline.
+/// The time limit for systemd's answer if the caller has given no deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const MANAGER: Method = Method {
@@ -87,7 +87,7 @@ impl Scope {
         let mut bus = Bus::connect(deadline)?;
         match bus.call(method("StopUnit"), &[Argument::Text(&self.unit.name), Argument::Text("replace")]) {
             Ok(reply) => bus.finished(reply.first().map_or("", String::as_str)).map(drop),
-            // It ends by itself when its last process has.
+            // A scope ends by itself when its last process ends.
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == NO_SUCH_UNIT) => Ok(()),
             Err(error) => Err(error.context(format!("stopping {}", self.unit.name))),
         }
@@ -98,7 +98,7 @@ const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
 impl Cgroup for Scope {
-    /// Only asks whether systemd is there.
+    /// Only checks that systemd can be reached.
     fn create(&self) -> Result<()> {
         self.bus().map(drop)
     }
@@ -112,7 +112,7 @@ impl Cgroup for Scope {
         let properties = unit::properties(resources);
         if !properties.is_empty() {
             self.set_properties(&properties)?;
-            // systemd has written them, too, and rounds some.
+            // systemd has written the limits too, and rounds some of them.
             self.tree.limit(resources, &Journal::default())?;
         }
         Ok(())
@@ -134,9 +134,9 @@ impl Cgroup for Scope {
         super::checked_pid(pid)?;
         let deadline = Instant::now() + PATIENCE;
         match self.start(pid) {
-            // Somebody else's.
+            // The scope belongs to somebody else.
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),
-            // Whatever has become of it meanwhile: that it was started is known only to us.
+            // Stop the scope in any state: nobody else knows that it was started.
             Err(error) => {
                 let _ = self.stop(deadline);
                 Err(error)
@@ -214,7 +214,7 @@ impl Cgroup for Scope {
         self.tree.report(stats, report)
     }
 
-    /// Has systemd end the scope. If it cannot be asked, the directory goes anyway.
+    /// Asks systemd to stop the scope, and removes the directory even if systemd cannot be reached.
     fn remove(&self, deadline: Instant) -> Result<()> {
         if !self.exists()? {
             return Ok(());

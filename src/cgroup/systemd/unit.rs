@@ -1,4 +1,4 @@
-//! Names and properties of the scopes that containers are.
+//! Names and properties of the scopes that containers run in.
 
 use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use super::message::{Properties, Value};
 use crate::cgroup::v2;
 use crate::error::{Error, Result};
 
-/// A container's transient scope, as it is recorded.
+/// A container's transient scope, as recorded in its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     pub name: String,
     pub slice: String,
-    /// From annotations: name and value, in the text form of GVariant.
+    /// The properties given in annotations: name and value in GVariant text format.
     pub properties: Vec<(String, String)>,
 }
 
@@ -20,8 +20,8 @@ const PATH: &str = "linux.cgroupsPath";
 pub const ANNOTATION: &str = "org.systemd.property.";
 
 impl Unit {
-    /// `linux.cgroupsPath` is "slice:prefix:name" for systemd, as other OCI runtimes have it; without it the scope is
-    /// "berth-<id>.scope" in system.slice.
+    /// Derives the scope from `linux.cgroupsPath`, "slice:prefix:name" as in other OCI runtimes. Without it the scope
+    /// is "berth-<id>.scope" in system.slice.
     pub fn new(cgroups_path: Option<&str>, id: &str) -> Result<Unit> {
         let (slice, prefix, name) = match cgroups_path {
             None => ("", "berth", id),
@@ -46,7 +46,7 @@ impl Unit {
         Ok(unit)
     }
 
-    /// Where systemd puts it, below the root of the tree: "a-b.slice" is in "a.slice".
+    /// Returns the scope's path below the root of the hierarchy, as systemd chooses it: "a-b.slice" is in "a.slice".
     pub fn place(&self) -> Result<String> {
         let refuse = || Error::config(PATH, format!("{:?} is not the name of a slice", self.slice));
         let stem = self.slice.strip_suffix(".slice").ok_or_else(refuse)?;
@@ -63,16 +63,16 @@ impl Unit {
         Ok(format!("{}/{}", slices.join("/"), self.name))
     }
 
-    /// What the scope is started with. Its limits follow.
+    /// Returns the properties that the scope is started with. Its limits follow later.
     pub fn start(&self, pid: i32) -> Result<Properties> {
         let mut list: Properties = vec![
             ("Description".into(), Value::Text(format!("libberth container {}", self.name.trim_end_matches(".scope")))),
             ("Slice".into(), Value::Text(self.slice.clone())),
             ("PIDs".into(), Value::Numbers(vec![pid.cast_unsigned()])),
-            // What is below the scope is the container's, and systemd keeps its hands off.
+            // The container owns the cgroups below the scope; systemd must not change them.
             ("Delegate".into(), Value::Bool(true)),
             ("DefaultDependencies".into(), Value::Bool(false)),
-            // A scope that ends in failure does not stay.
+            // Unload the scope even if it fails.
             ("CollectMode".into(), Value::Text("inactive-or-failed".into())),
         ];
         for accounting in ["CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting"] {
@@ -86,7 +86,7 @@ impl Unit {
     }
 }
 
-/// As systemd-escape(1): what a unit's name cannot have becomes \x and two digits.
+/// Escapes a name as systemd-escape(1) does: \x and two digits replace a byte that a unit name may not contain.
 fn escape(name: &str) -> String {
     name.bytes()
         .map(|byte| match byte {
@@ -96,7 +96,7 @@ fn escape(name: &str) -> String {
         .collect()
 }
 
-/// Those of a container's annotations that are meant for systemd, checked.
+/// Returns the checked systemd properties in a container's annotations.
 pub fn annotated<'a>(annotations: impl Iterator<Item = (&'a String, &'a String)>) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for (key, value) in annotations {
@@ -109,11 +109,11 @@ pub fn annotated<'a>(annotations: impl Iterator<Item = (&'a String, &'a String)>
     Ok(found)
 }
 
-/// A value in GVariant's text form: true, 'text', 12, uint64 12, ['a', 'b'].
+/// Parses a value in GVariant text format: true, 'text', 12, uint64 12, ['a', 'b'].
 fn parse(name: &str, text: &str) -> Result<Value> {
     let path = format!("annotations[\"{ANNOTATION}{name}\"]");
     let refuse = |problem: &str| Error::config(&path, format!("{text:?} {problem}"));
-    // PIDs would take strangers in, and the place is the library's own.
+    // PIDs would add unrelated processes; libberth itself sets Slice and Delegate.
     if ["PIDs", "Slice", "Delegate"].contains(&name)
         || name.is_empty()
         || !name.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -158,7 +158,7 @@ fn limit(value: i64) -> Value {
     Value::U64(u64::try_from(value).unwrap_or(UNLIMITED))
 }
 
-/// What systemd must know of the limits, lest it put other values in their place when it is reloaded.
+/// Returns the limits that systemd has properties for. Without them, systemd would overwrite the limits on a reload.
 pub fn properties(resources: &LinuxResources) -> Properties {
     let mut list = Properties::new();
     if let Some(memory) = resources.memory() {
@@ -168,7 +168,7 @@ pub fn properties(resources: &LinuxResources) -> Properties {
         cpu_properties(cpu, &mut list);
     }
     if let Some(pids) = resources.pids() {
-        // systemd knows no 0, and with 1 there can be nothing beside init either.
+        // systemd does not accept 0. With 1 no process can run beside init either.
         let most = if pids.limit() == 0 { 1 } else { pids.limit() };
         list.push(("TasksMax".into(), limit(most)));
     }
@@ -200,7 +200,7 @@ fn memory_properties(memory: &LinuxMemory, list: &mut Properties) {
     }
     match (given(memory.limit()), given(memory.swap())) {
         (Some(-1), None) | (_, Some(-1)) => list.push(("MemorySwapMax".into(), limit(-1))),
-        // OCI's swap is both together.
+        // OCI's `swap` is memory plus swap.
         (Some(memory), Some(swap)) => list.push(("MemorySwapMax".into(), limit((swap - memory).max(0)))),
         _ => {}
     }
@@ -219,7 +219,7 @@ fn cpu_properties(cpu: &LinuxCpu, list: &mut Properties) {
     }
     match cpu.quota().filter(|quota| *quota != 0).map(u64::try_from) {
         Some(Ok(quota)) => {
-            // systemd thinks in whole percents; what is less than one is rounded up.
+            // systemd accepts whole percents only, so round up.
             let each_second = (quota.saturating_mul(1_000_000) / period.unwrap_or(100_000)).next_multiple_of(10_000);
             list.push(("CPUQuotaPerSecUSec".into(), Value::U64(each_second)));
         }
@@ -233,7 +233,7 @@ fn cpu_properties(cpu: &LinuxCpu, list: &mut Properties) {
     }
 }
 
-/// "0-2,9" as bits.
+/// Converts a list such as "0-2,9" to a bit mask.
 fn mask(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in crate::stats::report::list(text) {
@@ -246,7 +246,7 @@ fn mask(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// No limits, for those properties that `changed` has and that may have had no value before.
+/// Returns the "no limit" value of each property in `changed`, for properties that had no value before.
 pub fn defaults(changed: &Properties) -> Properties {
     let default = |name: &str| match name {
         "MemoryLow" | "MemoryMin" => Value::U64(0),

@@ -1,4 +1,4 @@
-//! Block devices on cgroup v1: weights (of the BFQ scheduler, before Linux 5.0 of CFQ) and throttles.
+//! Block device limits of cgroup v1: weights (of the BFQ scheduler; before Linux 5.0 of CFQ) and throttles.
 
 use oci_spec::runtime::{LinuxBlockIo, LinuxThrottleDevice};
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 
 const FIELD: &str = "linux.resources.blockIO";
 
-/// A list of throttles: file of v1, key in v2's io.max, name of the field, the list.
+/// A list of throttles: the v1 file, the key in v2's io.max, the field's name, and the list.
 pub type Throttles<'a> = (&'static str, &'static str, &'static str, &'a Option<Vec<LinuxThrottleDevice>>);
 
 pub fn throttles(io: &LinuxBlockIo) -> [Throttles<'_>; 4] {
@@ -19,7 +19,7 @@ pub fn throttles(io: &LinuxBlockIo) -> [Throttles<'_>; 4] {
     ]
 }
 
-/// A weight of 0 is "not given", as other runtimes read it.
+/// Returns the weight, or `None` for 0, which means "not given" as in other runtimes.
 pub fn given(weight: Option<u16>) -> Option<u16> {
     weight.filter(|weight| *weight != 0)
 }

@@ -1,4 +1,4 @@
-//! CPU time on cgroup v1: shares, quota and period, burst, idle, realtime.
+//! CPU limits of cgroup v1: shares, quota and period, burst, idle, realtime.
 
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
@@ -6,7 +6,7 @@ use oci_spec::runtime::LinuxCpu;
 use crate::cgroup::journal::Place;
 use crate::error::Result;
 
-/// Whether anything in `cpu` concerns this controller (and not cpuset).
+/// Whether any field of `cpu` is for this controller (and not for cpuset).
 pub fn wanted(cpu: &LinuxCpu) -> bool {
     let numbers = [cpu.shares(), cpu.period(), cpu.burst(), cpu.realtime_period()];
     let signed = [cpu.quota(), cpu.idle(), cpu.realtime_runtime()];
@@ -14,7 +14,7 @@ pub fn wanted(cpu: &LinuxCpu) -> bool {
 }
 
 pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
-    // An idle group refuses shares, so leaving idle comes first and entering it last.
+    // An idle cgroup refuses shares, so unset idle first and set it last.
     if cpu.idle() == Some(0) {
         set_idle(place, 0)?;
     }
@@ -39,7 +39,7 @@ fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let set_quota = |quota| place.set("cpu.cfs_quota_us", quota, "linux.resources.cpu.quota");
     let set_period = |period| place.set("cpu.cfs_period_us", period, "linux.resources.cpu.period");
     let set_burst = |burst| place.set("cpu.cfs_burst_us", burst, "linux.resources.cpu.burst");
-    // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
+    // Burst may not exceed the quota: write a smaller burst before the quota, a larger one after it.
     let burst_is_set = match cpu.burst() {
         Some(burst) => match set_burst(burst) {
             Err(error) if error.errno == Some(Errno::EINVAL) => false,
@@ -48,8 +48,8 @@ fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
         None => true,
     };
     match (period, quota) {
-        // The quotient of both may not exceed the parent's, also between the two writes: if the new period
-        // does not go with the old quota, the new quota goes with the old period.
+        // quota / period may not exceed the parent's, also between the two writes: if the new period is refused with
+        // the old quota, write the new quota with the old period first.
         (Some(period), Some(quota)) => match set_period(period) {
             Err(error) if error.errno == Some(Errno::EINVAL) => {
                 set_quota(quota)?;
@@ -70,7 +70,7 @@ fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
     }
 }
 
-/// Time for realtime scheduling (kernels with CONFIG_RT_GROUP_SCHED).
+/// Sets the realtime scheduling limits (kernels with CONFIG_RT_GROUP_SCHED).
 fn realtime(place: Place, cpu: &LinuxCpu) -> Result<()> {
     let runtime = cpu.realtime_runtime().filter(|runtime| *runtime != 0);
     let period = cpu.realtime_period().filter(|period| *period != 0);

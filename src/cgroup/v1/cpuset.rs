@@ -8,7 +8,7 @@ use crate::cgroup::journal::Place;
 use crate::error::Result;
 use crate::sys::kernfs;
 
-/// The fields of this controller (v1 and v2) that have a value: file, value, JSON path.
+/// Returns the fields of this controller (v1 and v2) that have a value: file, value, JSON path.
 pub fn fields(cpu: &LinuxCpu) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
     let cpus = cpu.cpus().as_deref().map(|value| ("cpuset.cpus", value, "linux.resources.cpu.cpus"));
     let mems = cpu.mems().as_deref().map(|value| ("cpuset.mems", value, "linux.resources.cpu.mems"));
@@ -19,8 +19,8 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     fields(cpu).try_for_each(|(file, value, field)| place.set(file, value, field))
 }
 
-/// A new v1 cpuset has no CPUs and no memory nodes, and takes no process until it has: it inherits from the
-/// nearest cgroup above that has them.
+/// Copies CPUs and memory nodes from the nearest cgroup above that has them. A new v1 cpuset has none, and accepts no
+/// process before they are set.
 pub fn inherit(dir: &Path) -> Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
         inherit_file(dir, file)?;

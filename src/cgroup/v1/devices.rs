@@ -1,4 +1,4 @@
-//! Device access on cgroup v1: the rules as lists of exceptions.
+//! Device access on cgroup v1: the rules as a default and a list of exceptions.
 
 use std::path::Path;
 
@@ -8,16 +8,17 @@ use crate::cgroup::device_rules::{Exceptions, Rule};
 use crate::error::{Context, Result};
 use crate::sys::kernfs;
 
-/// Makes the cgroup's list what `rules` say.
+/// Changes the cgroup's list to `rules`.
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let wanted = Exceptions::fold(rules)?;
     let present = Exceptions::parse(&kernfs::read(dir, "devices.list")?);
-    // A list of allowed devices is changed entry by entry: a running container never loses, not even for a
-    // moment, what it keeps.
+    // Change a list of allowed devices entry by entry, so that a running container never loses access, even briefly, to
+    // a device that it keeps.
     let before = present.clone();
     change(dir, &wanted, present).inspect_err(|_| {
-        // A list that is half changed is neither what was nor what is asked for. Where the kernel does not show what
-        // was (all devices but some), it stays at what is allowed so far, which is less than either.
+        // After an error restore the previous list, since a half-changed list matches neither the old nor the new
+        // rules. If the kernel does not show the previous list (all devices except some), keep what is allowed so far,
+        // which is less than either.
         if let Some(before) = before {
             let _ = write(dir, "devices.deny", &["a".to_owned()])
                 .and_then(|()| write(dir, "devices.allow", &before.lines()));

@@ -1,4 +1,4 @@
-//! The v1 freezer. It gives no event: its state is polled.
+//! The v1 freezer. The kernel sends no event for it, so its state is polled.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,11 +15,11 @@ pub fn is_frozen(dir: &Path) -> Result<bool> {
     Ok(limit::number(dir, "freezer.self_freezing")? == Some(1))
 }
 
-/// After an error the cgroup is thawed.
+/// Freezes a cgroup. After an error the cgroup is thawed.
 pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
     let result = freeze_until(dir, deadline);
     if result.is_err() {
-        // The first error is the one to report; a cgroup that cannot be thawed is gone.
+        // Report the first error; thawing fails only if the cgroup no longer exists.
         let _ = kernfs::write(dir, STATE, "THAWED");
     }
     result
@@ -30,7 +30,7 @@ fn freeze_until(dir: &Path, deadline: Instant) -> Result<()> {
     let mut looks = 0;
     kernfs::write(dir, STATE, "FROZEN")?;
     loop {
-        // Reading is what makes the kernel look whether all tasks have stopped.
+        // The kernel checks whether all tasks are frozen when the state is read.
         if kernfs::read(dir, STATE)?.trim() == "FROZEN" {
             return Ok(());
         }
@@ -39,9 +39,9 @@ fn freeze_until(dir: &Path, deadline: Instant) -> Result<()> {
             return Err(Error::new(Code::Timeout, format!("freezing cgroup {place}: still FREEZING at the deadline")));
         }
         looks += 1;
-        // A task that was woken or forked at the wrong moment is missed and keeps the state at FREEZING for
-        // ever (seen on kernels up to 5.x). Writing FROZEN again visits every task again; when that has not
-        // helped for a while, a short thaw lets the ones that wait for each other go on.
+        // The kernel misses a task that was woken or forked at the wrong moment, and the state stays FREEZING for ever
+        // (seen on kernels up to 5.x). Writing FROZEN again visits every task again; if that has not helped for a
+        // while, a short thaw lets tasks that wait for each other continue.
         if looks % 32 == 0 {
             kernfs::write(dir, STATE, "THAWED")?;
         }
@@ -70,11 +70,11 @@ pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
     }
 }
 
-/// Thaws a cgroup and every cgroup below it without waiting: on v1 a frozen task cannot even be killed.
+/// Thaws a cgroup and every cgroup below it, without waiting. On v1 a frozen task cannot even be killed.
 pub fn thaw_tree(dir: &Path) -> Result<()> {
     tree::each(dir, |below| match tree::file(below, STATE, nix::fcntl::OFlag::O_WRONLY)? {
         Some(file) => {
-            // ENODEV when it was removed meanwhile.
+            // ENODEV: the cgroup was removed meanwhile.
             let _ = kernfs::write_all(file, "THAWED");
             Ok(())
         }

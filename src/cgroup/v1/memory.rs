@@ -20,15 +20,15 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if memory.check_before_update() == Some(true) {
         crate::cgroup::v2::memory::refuse_below_usage(memory_limit, number(dir, "memory.usage_in_bytes")?)?;
     }
-    // Without swap in the limit there is nothing that could be unlimited but the memory itself.
+    // Without the memory+swap file, "unlimited swap" has nothing to set.
     let has_swap = number(dir, LIMIT_AND_SWAP)?;
     let swap = match (memory_limit, swap, has_swap) {
         (Some(-1), None, Some(_)) | (_, Some(-1), Some(_)) => Some(-1),
         (_, Some(-1), None) => None,
         (_, swap, _) => swap,
     };
-    // The kernel keeps memory <= memory + swap at every moment, so what is written first depends on where the
-    // present limits are.
+    // The kernel enforces memory <= memory + swap at every moment, so the order of writes depends on the present
+    // limits.
     let raising = match (memory_limit, has_swap) {
         (Some(wanted), Some(present)) => amount(wanted) > present,
         _ => false,
@@ -50,7 +50,7 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if let Some(disable) = memory.disable_oom_killer() {
         place.set("memory.oom_control", u8::from(disable), "linux.resources.memory.disableOOMKiller")?;
     }
-    // New kernels know nothing else than 1; older ones take it as long as there are no cgroups below.
+    // Newer kernels accept only 1; older ones accept a change only while there are no cgroups below.
     if let Some(wanted) = memory.use_hierarchy().map(u8::from)
         && number(dir, "memory.use_hierarchy")? != Some(wanted.into())
     {
@@ -59,7 +59,8 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     Ok(())
 }
 
-/// Limits of their own for the kernel's memory, which newer kernels no longer keep: those refuse them or say nothing.
+/// Sets the separate limits of kernel memory. Newer kernels no longer implement them: they refuse or silently ignore
+/// them.
 fn kernel_memory(place: Place, memory: &LinuxMemory) -> Result<()> {
     #[allow(deprecated)]
     let kernel = memory.kernel();
@@ -82,7 +83,7 @@ fn set_swap(place: Place, swap: Option<i64>) -> Result<()> {
     place.set(LIMIT_AND_SWAP, swap, "linux.resources.memory.swap").map_err(|error| explain(place.dir, error))
 }
 
-/// EBUSY and EINVAL say nothing; the numbers do.
+/// Adds the present usage or limits to EBUSY and EINVAL, which alone do not explain the failure.
 fn explain(dir: &Path, mut error: Error) -> Error {
     let show = |file| number(dir, file).ok().flatten().map_or("unknown".to_owned(), |value: u64| value.to_string());
     match error.errno {
@@ -102,12 +103,12 @@ fn explain(dir: &Path, mut error: Error) -> Error {
     error
 }
 
-/// -1 as a number that is larger than all others.
+/// Converts a limit to a number that can be compared; -1 (unlimited) becomes the largest.
 fn amount(limit: i64) -> u64 {
     u64::try_from(limit).unwrap_or(u64::MAX)
 }
 
-/// OCI's `swap` is memory and swap together, so it cannot be the smaller one.
+/// Checks both limits. OCI's `swap` is memory plus swap, so it cannot be less than `limit`.
 pub fn check(limit: Option<i64>, swap: Option<i64>) -> Result<()> {
     for (value, field) in [(limit, "limit"), (swap, "swap")] {
         if let Some(value) = value.filter(|value| *value < -1) {

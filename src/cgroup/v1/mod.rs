@@ -1,7 +1,7 @@
-//! Cgroup v1: a hierarchy for each controller, and on hybrid hosts the v2 tree beside them.
+//! Cgroup v1: one hierarchy for each controller, and on hybrid hosts the v2 hierarchy beside them.
 //!
-//! A container is in the same place of every hierarchy. What a v1 controller can do is done by v1; what no v1
-//! hierarchy is mounted for is tried in the v2 tree.
+//! A container has the same path in every hierarchy. A mounted v1 controller is used first; for a controller without a
+//! v1 hierarchy, v2 is tried.
 
 pub mod block_io;
 pub mod cpu;
@@ -33,7 +33,7 @@ use crate::stats::{Meter, Source, Stats};
 use crate::sys::kernfs;
 
 pub struct Hierarchies {
-    /// By controller or hierarchy name, without the v2 tree.
+    /// The directory by controller or hierarchy name, without the v2 hierarchy.
     groups: BTreeMap<String, PathBuf>,
     unified: Option<v2::Tree>,
     layout: Layout,
@@ -50,7 +50,7 @@ impl Hierarchies {
         self.groups.get(controller).map(PathBuf::as_path)
     }
 
-    /// The v1 directories, each once.
+    /// Returns the v1 directories, each once.
     fn directories(&self) -> BTreeSet<&Path> {
         self.groups.values().map(PathBuf::as_path).collect()
     }
@@ -64,19 +64,19 @@ impl Hierarchies {
     }
 
     fn is_empty(&self) -> Result<bool> {
-        // The v2 tree also counts processes that the caller's pid namespace does not show.
+        // The v2 hierarchy also counts processes that the caller's pid namespace does not show.
         let tree_is_empty = self.unified.as_ref().map_or(Ok(true), |tree| tree.wait_empty(Instant::now()))?;
         Ok(tree_is_empty && self.members()?.is_empty())
     }
 
-    /// The v2 tree, for a resource that no v1 hierarchy is mounted for.
+    /// Returns the v2 cgroup, for a controller that has no v1 hierarchy.
     fn in_tree<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
         let tree = self.unified.as_ref().ok_or_else(|| limit::no_controller(controller, field))?;
         tree.enable(&[controller])?;
         Ok(journal.place(tree.path()))
     }
 
-    /// The hierarchy of a controller whose files are the same on v1 and v2.
+    /// Returns the cgroup of a controller that has the same files on v1 and v2.
     fn at<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
         match self.group(controller) {
             Some(dir) => Ok(journal.place(dir)),
@@ -130,7 +130,7 @@ impl Hierarchies {
         }
     }
 
-    /// Any directory, for messages: they differ only in the hierarchy.
+    /// Returns any of the directories, for messages: they differ only in the hierarchy.
     fn name(&self) -> String {
         let first = self.group("freezer").or_else(|| self.directories().first().copied());
         first.unwrap_or(Path::new("/")).display().to_string()
@@ -140,14 +140,14 @@ impl Hierarchies {
         self.group("freezer").map_or(Ok(()), freezer::thaw_tree)
     }
 
-    /// One round of freeze, SIGKILL, thaw.
+    /// Freezes, sends SIGKILL and thaws, once.
     fn kill_round(&self, deadline: Instant) -> Result<()> {
         let members = self.members()?;
         members::refuse_own(&members, Path::new(&self.name()))?;
         let patience = deadline.min(Instant::now() + Duration::from_millis(200));
         if let Err(error) = self.freeze(patience) {
             log::debug!("killing without freezing: {error}");
-            // What cannot be frozen can at least be kept from forking.
+            // Without freezing, at least prevent further forks.
             if let Some(pids) = self.group("pids") {
                 let _ = kernfs::write(pids, "pids.max", "0");
             }
@@ -204,7 +204,7 @@ impl Cgroup for Hierarchies {
             kernfs::write(directory, "cgroup.procs", &text)?;
         }
         match &self.unified {
-            // Moving takes a lock of the whole system even when there is nothing to move.
+            // Moving takes a system-wide lock even if the process is already there.
             Some(tree) if !tree.has(pid)? => tree.attach(pid),
             _ => Ok(()),
         }
@@ -220,7 +220,7 @@ impl Cgroup for Hierarchies {
 
     fn spawn_dir(&self) -> Result<Option<OwnedFd>> {
         match &self.unified {
-            // See `v2::Tree::spawn_dir`.
+            // See `v2::Tree::has_spawn_dir`.
             Some(tree) if self.layout.kept.is_empty() => tree.spawn_dir(),
             _ => Ok(None),
         }
@@ -261,14 +261,14 @@ impl Cgroup for Hierarchies {
     fn kill_all(&self, deadline: Instant) -> Result<()> {
         let members = self.members()?;
         members::refuse_own(&members, Path::new(&self.name()))?;
-        // One write kills all that are in the v2 tree, but a task that the v1 freezer holds dies only when it
-        // is let go.
+        // One write kills all processes in the v2 cgroup, but a task frozen by the v1 freezer dies only when it is
+        // thawed.
         let killed = self.unified.as_ref().map_or(Ok(false), v2::Tree::kill)?;
         self.thaw_all()?;
         if let Some(tree) = self.unified.as_ref().filter(|_| killed) {
             tree.wait_empty(deadline.min(Instant::now() + Duration::from_millis(100)))?;
         }
-        // Now those that are in v1 only, or that somebody froze again.
+        // Kill the processes that are in v1 only, or that somebody froze again.
         let mut backoff = Backoff::until(deadline);
         while !self.is_empty()? {
             self.kill_round(deadline)?;

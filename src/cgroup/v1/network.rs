@@ -1,4 +1,4 @@
-//! The class of packets (net_cls) and their priorities for each interface (net_prio). Only cgroup v1 has them.
+//! The class of packets (net_cls) and their priority for each interface (net_prio), which only cgroup v1 has.
 
 use oci_spec::runtime::LinuxInterfacePriority;
 

@@ -1,11 +1,12 @@
-//! How many tasks there may be, on v1 and v2: the files are the same.
+//! The limit of the number of tasks. The files are the same on v1 and v2.
 
 use oci_spec::runtime::LinuxPids;
 
 use crate::cgroup::journal::Place;
 use crate::error::Result;
 
-/// 0 is a limit like any other: nothing may be started beside what is there, which init is before the limits are.
+/// Sets the limit. 0 is a valid limit: no further process can be started beside init, which exists before the limit is
+/// set.
 pub fn apply(place: Place, pids: &LinuxPids) -> Result<()> {
     let limit = match pids.limit() {
         limit if limit < 0 => "max".to_owned(),

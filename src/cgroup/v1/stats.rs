@@ -1,4 +1,4 @@
-//! What is measured on cgroup v1, by the controller whose hierarchy has it.
+//! Statistics of cgroup v1, by the controller whose hierarchy has them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::stats::report::{BlockIoEntry, Hugetlb, MemoryEntry, Report, list};
 use crate::stats::{Source, Stats};
 use crate::sys::kernfs;
 
-/// What v1 shows for "unlimited": the largest number of pages, in bytes.
+/// The value that v1 shows for "unlimited": the largest number of pages, in bytes.
 const UNLIMITED: u64 = (i64::MAX as u64) / 4096 * 4096;
 
 fn finite(text: &[u8]) -> Option<u64> {
@@ -24,7 +24,7 @@ pub const CPUACCT: [Source; 3] = [
 
 pub const CPU: [Source; 1] = [Source { file: "cpu.stat", parse: throttling }];
 
-/// The files with swap count memory and swap together; they come after those without.
+/// The memory files. Those with "memsw" count memory plus swap, and come after those without.
 pub const MEMORY: [Source; 9] = [
     Source { file: "memory.usage_in_bytes", parse: |text, stats| stats.memory_usage = number(text) },
     Source { file: "memory.limit_in_bytes", parse: |text, stats| stats.memory_limit = finite(text) },
@@ -62,11 +62,11 @@ fn swap_limit(text: &[u8], stats: &mut Stats) {
 }
 
 fn oom_control(text: &[u8], stats: &mut Stats) {
-    // Linux 4.13.
+    // Since Linux 4.13.
     stats.oom_kills = pairs(text).find(|(key, _)| *key == b"oom_kill").map(|(_, value)| value);
 }
 
-/// The numbers that include the cgroups below begin with "total_".
+/// Parses `memory.stat`. The values that include the cgroups below begin with "total_".
 fn memory_stat(text: &[u8], stats: &mut Stats) {
     for (key, value) in pairs(text) {
         match key {
@@ -80,7 +80,7 @@ fn memory_stat(text: &[u8], stats: &mut Stats) {
     }
 }
 
-/// "8:0 Read 512" for each device and operation.
+/// Parses lines such as "8:0 Read 512", one for each device and operation.
 fn entries(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], u64)> {
     lines(text).filter_map(|line| {
         let mut words = line.splitn(3, |byte| *byte == b' ');
@@ -159,7 +159,7 @@ pub fn report_memory(dir: &Path, stats: &Stats, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// The scheduler's numbers where it has any (BFQ), else those of the throttling layer, as runc does.
+/// Adds the I/O scheduler's values if it has any (BFQ), else those of the throttling layer, as runc does.
 pub fn report_blkio(dir: &Path, report: &mut Report) -> Result<()> {
     let list = |name: &str| -> Result<Vec<BlockIoEntry>> {
         for file in [format!("blkio.bfq.{name}_recursive"), format!("blkio.{name}_recursive")] {
@@ -188,7 +188,8 @@ pub fn report_blkio(dir: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Lines of a device, an operation and a number; some files have no operation, and the last line is of no device.
+/// Parses lines of a device, an operation and a number. Some files have no operation; the last line is a total without
+/// a device.
 fn block_io(text: &str) -> Vec<BlockIoEntry> {
     let entry = |line: &str| {
         let mut words = line.split_whitespace();

@@ -1,4 +1,4 @@
-//! Block devices on cgroup v2: `io.weight` (or BFQ's own) and `io.max`.
+//! Block device limits of cgroup v2: `io.weight` (or BFQ's own file) and `io.max`.
 
 use oci_spec::runtime::LinuxBlockIo;
 
@@ -18,7 +18,7 @@ pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
             return no_leaf(format!("{FIELD}.weightDevice[{index}].leafWeight"));
         }
     }
-    // BFQ's file takes the values of v1; the other's are converted.
+    // BFQ's file accepts the values of v1; those for `io.weight` are converted.
     let bfq = place.has("io.bfq.weight")?;
     let file = if bfq { "io.bfq.weight" } else { "io.weight" };
     let converted = |weight: u16| if bfq { u64::from(weight) } else { io_weight(weight) };
@@ -35,7 +35,7 @@ pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
     for (_, name, field, list) in throttles(io) {
         for (index, device) in list.iter().flatten().enumerate() {
             let key = format!("{}:{}", device.major(), device.minor());
-            // 0 takes a throttle away, as on v1.
+            // 0 removes a throttle, as on v1.
             let rate = if device.rate() == 0 { "max".to_owned() } else { device.rate().to_string() };
             let absent = "rbps=max wbps=max riops=max wiops=max";
             let field = format!("{FIELD}.{field}[{index}].rate");
@@ -45,7 +45,7 @@ pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
     Ok(())
 }
 
-/// v1's weight (10 to 1000) as `io.weight` (1 to 10000), linearly, as the other OCI runtimes do.
+/// Converts a v1 weight (10 to 1000) to `io.weight` (1 to 10000), linearly, as the other OCI runtimes do.
 pub fn io_weight(weight: u16) -> u64 {
     let weight = u64::from(weight.clamp(10, 1000));
     1 + (weight - 10) * 9999 / 990

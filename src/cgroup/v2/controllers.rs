@@ -1,27 +1,27 @@
-//! Handing controllers down the v2 tree.
+//! Enables controllers in the v2 hierarchy.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::sys::kernfs;
 
-/// Those that this library limits or measures with. Others are left as the host has them.
+/// The controllers that libberth uses for limits or statistics. It leaves others as the host has them.
 pub const MANAGED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
-/// Enables those of `wanted` that the tree has, in every cgroup above `leaf`, from the outermost inwards.
+/// Enables the available controllers of `wanted` in every cgroup above `leaf`, from the top down.
 ///
-/// That one cannot be enabled is not an error here: a cgroup above may have processes (EBUSY) or belong to
-/// somebody else (EACCES), and it matters only if a limit needs it, which then says what is missing.
+/// A controller that cannot be enabled is no error here: a cgroup above may have processes (EBUSY) or another owner
+/// (EACCES). It matters only if a limit needs the controller, and setting that limit then reports what is missing.
 pub fn enable(leaf: &Path, wanted: &[&str]) -> Result<()> {
     let above = leaf.ancestors().skip(1).map_while(|directory| match available(directory) {
         Ok(Some(list)) => Some((directory, list)),
-        // Out of the tree, upwards.
+        // Above the root of the hierarchy.
         _ => None,
     });
     let above: Vec<(&Path, String)> = above.collect();
     let has = |list: &str, name: &str| list.split_whitespace().any(|present| present == name);
     for (directory, known) in above.into_iter().rev() {
-        // What is lacking may have been enabled above by now, here or by somebody else.
+        // A missing controller may have been enabled above by now, by this loop or by somebody else.
         let known = if wanted.iter().all(|name| has(&known, name)) { Some(known) } else { available(directory)? };
         let Some(available) = known else { return Ok(()) };
         let enabled = kernfs::read_optional(directory, "cgroup.subtree_control")?.unwrap_or_default();

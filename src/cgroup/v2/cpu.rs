@@ -1,4 +1,4 @@
-//! CPU time on cgroup v2: weight, `cpu.max`, burst, idle, and the counters of `cpu.stat`.
+//! CPU limits of cgroup v2: weight, `cpu.max`, burst, idle, and the counters of `cpu.stat`.
 
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
@@ -14,7 +14,7 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
         let field = ["linux.resources.cpu.realtimeRuntime", "linux.resources.cpu.realtimePeriod"][index];
         return Err(Error::unsupported_field(field, "cgroup v2 does not distribute realtime"));
     }
-    // An idle group refuses a weight, so leaving idle comes first and entering it last.
+    // An idle cgroup refuses a weight, so unset idle first and set it last.
     if cpu.idle() == Some(0) {
         place.set("cpu.idle", 0, "linux.resources.cpu.idle")?;
     }
@@ -22,7 +22,7 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
         place.set("cpu.weight", weight(shares), "linux.resources.cpu.shares")?;
     }
     let set_burst = |burst| place.set("cpu.max.burst", burst, "linux.resources.cpu.burst");
-    // Burst may not exceed the quota: a smaller one goes before the quota, a larger one after it.
+    // Burst may not exceed the quota: write a smaller burst before the quota, a larger one after it.
     let burst_is_set = match cpu.burst() {
         Some(burst) => match set_burst(burst) {
             Err(error) if error.errno == Some(Errno::EINVAL) => false,
@@ -52,7 +52,7 @@ fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
     place.set("cpu.max", max(&present, quota, period), field)
 }
 
-/// The one file has both numbers; what is not given stays.
+/// Formats `cpu.max`, which holds quota and period; a value that is not given stays as it is.
 fn max(present: &str, quota: Option<i64>, period: Option<u64>) -> String {
     let mut fields = present.split_whitespace();
     let (old_quota, old_period) = (fields.next().unwrap_or("max"), fields.next().unwrap_or("100000"));
@@ -64,12 +64,12 @@ fn max(present: &str, quota: Option<i64>, period: Option<u64>) -> String {
     format!("{quota} {}", period.map_or(old_period.to_owned(), |period| period.to_string()))
 }
 
-/// v1 shares (2 to 262144, usually 1024) as v2 weight (1 to 10000, usually 100).
+/// Converts v1 shares (2 to 262144, default 1024) to a v2 weight (1 to 10000, default 100).
 ///
-/// With l = log2(shares): weight = ⌈10^((l² + 125·l) / 612 − 7/34)⌉, which takes the smallest, the usual and
-/// the largest value to each other. This is what runc (from 1.3.2, through opencontainers/cgroups pull request
-/// 20), crun (from 1.23, containers/crun pull request 1767) and therefore Kubernetes do; the linear formula
-/// before it gave a container of usual shares only 39.
+/// With l = log2(shares): weight = ⌈10^((l² + 125·l) / 612 − 7/34)⌉, which maps the minimum, default and maximum to
+/// each other. runc (since 1.3.2, through opencontainers/cgroups pull request 20), crun (since 1.23, containers/crun
+/// pull request 1767) and therefore Kubernetes use it; the earlier linear formula gave a container with default shares
+/// a weight of only 39.
 pub fn weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,

@@ -11,8 +11,8 @@ use crate::cgroup::wait;
 use crate::error::{Context, Result};
 use crate::sys::kernfs;
 
-/// Waits until `key` has the value: `Some(true)` when it has, `Some(false)` at the deadline, `None` when the
-/// cgroup is gone.
+/// Waits until `key` has the value. Returns `Some(true)` when it has, `Some(false)` at the deadline, and `None` if the
+/// cgroup no longer exists.
 pub fn wait(dir: &Path, key: &str, value: u64, deadline: Instant) -> Result<Option<bool>> {
     let path = dir.join("cgroup.events");
     let Some(file) = kernfs::optional(kernfs::open(&path, OFlag::O_RDONLY))? else { return Ok(None) };

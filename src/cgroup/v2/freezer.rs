@@ -1,4 +1,4 @@
-//! The v2 freezer: `cgroup.freeze` asks, `cgroup.events` confirms and notifies.
+//! The v2 freezer: `cgroup.freeze` requests, `cgroup.events` confirms and notifies.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub fn is_frozen(dir: &Path) -> Result<bool> {
     Ok(limit::number(dir, FREEZE)? == Some(1))
 }
 
-/// After an error the cgroup is thawed.
+/// Freezes a cgroup. After an error the cgroup is thawed.
 pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
     let error = match freeze_until(dir, deadline) {
         Ok(Some(true)) => return Ok(()),
@@ -27,12 +27,13 @@ pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
         Ok(None) => Error::system(Errno::ENOENT, format!("freezing cgroup {}", dir.display())),
         Err(error) => error,
     };
-    // The first error is the one to report; a cgroup that cannot be thawed is gone.
+    // Report the first error; thawing fails only if the cgroup no longer exists.
     let _ = kernfs::write(dir, FREEZE, "0");
     Err(error)
 }
 
-/// Asks again now and then: somebody may thaw it before the kernel has confirmed, and no event would tell.
+/// Requests the freeze repeatedly: somebody may thaw the cgroup before the kernel has confirmed, and no event would
+/// report that.
 fn freeze_until(dir: &Path, deadline: Instant) -> Result<Option<bool>> {
     const AGAIN: Duration = Duration::from_millis(100);
     loop {

@@ -34,11 +34,11 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if memory.check_before_update() == Some(true) {
         refuse_below_usage(limit, number(dir, "memory.current")?)?;
     }
-    // Both limits stand for themselves here, so their order does not matter to the kernel; the room for
-    // swapping out is made before memory is taken away.
+    // On v2 the two limits are independent, so the kernel accepts any order. Allow swap before reducing memory, so that
+    // pages can be swapped out.
     let present = || Ok(number(dir, "memory.max")?.and_then(|limit| i64::try_from(limit).ok()));
     if let Some(swap) = swap_alone(limit, swap, present)? {
-        // Without swap accounting there is no file, and unlimited is what it is anyway.
+        // Without swap accounting the file does not exist and swap is unlimited anyway.
         if swap != "max" || kernfs::exists(&dir.join("memory.swap.max"))? {
             place.set("memory.swap.max", swap, "linux.resources.memory.swap")?;
         }
@@ -56,8 +56,8 @@ fn or_max(limit: i64) -> String {
     if limit < 0 { "max".to_owned() } else { limit.to_string() }
 }
 
-/// OCI's `swap` is memory and swap together, v2's is swap alone. Unlimited memory without a word about swap
-/// means unlimited swap too, as it does on v1.
+/// Converts OCI's `swap` (memory plus swap) to v2's (swap alone). Unlimited memory without a `swap` means unlimited
+/// swap too, as on v1.
 fn swap_alone(
     limit: Option<i64>,
     swap: Option<i64>,
@@ -86,7 +86,7 @@ fn swap_alone(
     }
 }
 
-/// OCI `checkBeforeUpdate`, for v1 and v2.
+/// Refuses a limit below the present usage (OCI `checkBeforeUpdate`), on v1 and v2.
 pub fn refuse_below_usage(limit: Option<i64>, usage: Option<u64>) -> Result<()> {
     match (limit.and_then(|limit| u64::try_from(limit).ok()), usage) {
         (Some(limit), Some(usage)) if limit < usage => {

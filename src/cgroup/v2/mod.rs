@@ -1,4 +1,4 @@
-//! Cgroup v2: one tree for everything.
+//! Cgroup v2: one unified hierarchy for all controllers.
 
 pub mod block_io;
 pub mod controllers;
@@ -35,7 +35,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// `made` and `kept` are those of a layout.
+    /// Returns a handle on the cgroup `path`; `made` and `kept` come from its layout.
     pub fn new(path: PathBuf, made: Vec<PathBuf>, kept: Vec<PathBuf>) -> Tree {
         Tree { path, made, kept }
     }
@@ -44,7 +44,7 @@ impl Tree {
         &self.path
     }
 
-    /// The files of OCI's `unified`, last of all: they may refine what the other fields have set.
+    /// Writes the files of OCI's `unified`, after all other fields, because they may refine those.
     pub fn write_unified(&self, files: &HashMap<String, String>, journal: &Journal) -> Result<()> {
         self.enable(&unified::controllers(files))?;
         unified::apply(journal.place(&self.path), files)
@@ -54,14 +54,14 @@ impl Tree {
         controllers::enable(&self.path, controllers)
     }
 
-    /// Whether the process is in the cgroup itself.
+    /// Whether the process is in this cgroup, not in one below it.
     pub fn has(&self, pid: i32) -> Result<bool> {
         let pid = pid.to_string();
         Ok(kernfs::read(&self.path, "cgroup.procs")?.lines().any(|line| line == pid))
     }
 
-    /// Kills everything at and below at once, forks in flight included. `false` when the kernel cannot
-    /// (before Linux 5.14, and in threaded cgroups).
+    /// Kills all processes in the cgroup and below it at once, including forks in progress. Returns `false` if the
+    /// kernel cannot (before Linux 5.14, and in threaded cgroups).
     pub fn kill(&self) -> Result<bool> {
         match kernfs::write(&self.path, "cgroup.kill", "1") {
             Ok(()) => Ok(true),
@@ -70,7 +70,7 @@ impl Tree {
         }
     }
 
-    /// What the tree measures whatever v1 hierarchies there are beside it, and what its controllers do.
+    /// Adds the statistics that v2 has beside any v1 hierarchies, and those of its own controllers.
     pub fn add_to(&self, meter: &mut Meter) -> Result<()> {
         meter.add(&self.path, &stats::MEMORY)?;
         meter.add(&self.path, &stats::PIDS)?;
@@ -84,12 +84,12 @@ impl Tree {
         Ok(pids)
     }
 
-    /// Also counts processes that the caller's pid namespace does not show.
+    /// Waits until the cgroup is empty. Also counts processes that the caller's pid namespace does not show.
     pub fn wait_empty(&self, deadline: Instant) -> Result<bool> {
         Ok(events::wait(&self.path, "populated", 0, deadline)? != Some(false))
     }
 
-    /// What `cgroup.kill` does, on kernels without it.
+    /// Kills all processes on kernels without `cgroup.kill`.
     fn kill_one_by_one(&self, deadline: Instant) -> Result<bool> {
         let mut backoff = Backoff::until(deadline);
         loop {
@@ -97,7 +97,7 @@ impl Tree {
             if let Err(error) = self.freeze(patience) {
                 log::debug!("killing without freezing: {error}");
             }
-            // A task that the v2 freezer holds can be killed.
+            // A task frozen by the v2 freezer can be killed.
             let sent = members::signal(|| self.members(), libc::SIGKILL, &mut BTreeSet::new());
             kernfs::optional(kernfs::write(&self.path, "cgroup.freeze", "0"))?;
             sent?;
@@ -166,8 +166,9 @@ impl Cgroup for Tree {
         !self.kept.is_empty()
     }
 
-    /// A cgroup that existed may have been killed before. On Linux 6.18 a process spawned into such a cgroup was killed at once
-    /// (seen, not explained: `cgroup.kill` seems to count for it), and one that is attached was not.
+    /// Returns `false` for a cgroup that existed before, since it may have been killed. On Linux 6.18 a process spawned
+    /// into such a cgroup was killed at once (observed, cause unknown: `cgroup.kill` seems to affect it), and an
+    /// attached process was not.
     fn has_spawn_dir(&self) -> bool {
         self.kept.is_empty()
     }
@@ -197,7 +198,7 @@ impl Cgroup for Tree {
     }
 
     fn kill_all(&self, deadline: Instant) -> Result<()> {
-        // The usual container to be deleted has ended.
+        // A container to be deleted has usually ended.
         if self.wait_empty(Instant::now())? {
             return Ok(());
         }
@@ -247,12 +248,12 @@ mod tests {
 
     use super::*;
 
-    /// The way of kernels before 5.14, on a kernel that would not take it by itself.
+    /// Tests the code for kernels before 5.14, which a newer kernel does not use otherwise.
     #[test]
     fn without_cgroup_kill_even_forking_processes_are_killed() {
         let name = format!("/berth-test-{}-one-by-one", std::process::id());
         let Ok(layout) = crate::cgroup::plan(Some(Path::new(&name)), "unused") else { return };
-        // SAFETY: takes and touches nothing.
+        // SAFETY: no arguments and no side effects.
         let root = unsafe { libc::geteuid() } == 0;
         let Some(path) = layout.paths.get("").filter(|_| root) else {
             eprintln!("SKIPPED: needs root and a v2 tree");
@@ -271,7 +272,7 @@ mod tests {
         let left = tree.pids();
         tree.kill().unwrap();
         for child in &mut children {
-            // One that has not come to enter the cgroup.
+            // A child that has not entered the cgroup yet.
             let _ = child.kill();
             child.wait().unwrap();
         }

@@ -1,5 +1,5 @@
-//! Who owns a cgroup: a container that has its part of the tree read-write makes cgroups of its own there (OCI runtime
-//! specification, "Cgroup ownership").
+//! Delegates a cgroup: a container whose cgroup mount is writable creates cgroups there (OCI runtime specification,
+//! "Cgroup ownership").
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -11,18 +11,18 @@ use nix::unistd::{Uid, fchownat};
 use crate::error::{Context, Result};
 use crate::sys::kernfs;
 
-/// The kernel's own list of what may be handed down, and what cgroups(7) says where it has none.
+/// The kernel's list of the files that may be delegated; without it, the list in cgroups(7) applies.
 const DELEGATED: &str = "/sys/kernel/cgroup/delegate";
 const ALWAYS: &str = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 
-/// Hands a cgroup's directory and the files of the list over; nothing that is a limit of it is among them. A caller that may
-/// not do so (one without privileges) leaves it as it is.
+/// Changes the owner of a cgroup's directory and of the files in the list, none of which is a limit of the cgroup
+/// itself. Does nothing if the caller lacks the privilege.
 pub fn give(dir: &Path, uid: u32) -> Result<()> {
     let fd = kernfs::open_dir(dir)?;
     let listed = std::fs::read_to_string(DELEGATED).unwrap_or_else(|_| ALWAYS.to_owned());
     for name in listed.lines().chain(["."]) {
         match fchownat(fd.as_fd(), name, Some(Uid::from_raw(uid)), None, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            // The root's own, or of a controller that is not enabled.
+            // The file exists only in the root cgroup, or its controller is not enabled.
             Err(Errno::ENOENT) => {}
             Err(Errno::EPERM) => {
                 log::debug!("{} stays its owner's: the caller may not hand it over", dir.display());

@@ -1,4 +1,4 @@
-//! What is measured on cgroup v2.
+//! Statistics of cgroup v2.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub const MEMORY: [Source; 7] = [
     Source { file: "memory.stat", parse: memory_stat },
 ];
 
-/// The same on v1.
+/// The files of the pids controller, the same on v1.
 pub const PIDS: [Source; 2] = [
     Source { file: "pids.current", parse: |text, stats| stats.pids_current = number(text) },
     Source { file: "pids.max", parse: |text, stats| stats.pids_limit = number(text) },
@@ -64,7 +64,7 @@ fn memory_stat(text: &[u8], stats: &mut Stats) {
             b"anon" => stats.memory_anon = Some(value),
             b"file" => stats.memory_file = Some(value),
             b"inactive_file" => stats.memory_inactive_file = Some(value),
-            // Linux 5.18.
+            // Since Linux 5.18.
             b"kernel" => stats.memory_kernel = Some(value),
             b"pgfault" => stats.page_faults = Some(value),
             b"pgmajfault" => stats.page_faults_major = Some(value),
@@ -73,7 +73,7 @@ fn memory_stat(text: &[u8], stats: &mut Stats) {
     }
 }
 
-/// "8:0 rbytes=1 wbytes=2 rios=3 wios=4 …" for each device; a device without any is not listed.
+/// Parses `io.stat`: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 …" for each device; a device without I/O is not listed.
 fn io(text: &[u8], stats: &mut Stats) {
     let mut sums = [0u64; 4];
     for (key, value) in lines(text).flat_map(words).filter_map(assignment) {
@@ -95,12 +95,12 @@ fn text(dir: &Path, file: &str) -> Result<String> {
     Ok(kernfs::read_optional(dir, file)?.unwrap_or_default())
 }
 
-/// A pressure file; where the kernel does not measure, reading fails.
+/// Reads a pressure file. Reading fails if the kernel does not measure pressure.
 pub fn pressure(dir: &Path, file: &str) -> Option<Pressure> {
     kernfs::read(dir, file).ok().and_then(|text| Pressure::parse(&text))
 }
 
-/// The rest of the report, which only v2 has or has in another form. `stats` are the numbers of the same moment.
+/// Adds the values that only v2 has, or has in another form. `stats` was read at the same moment.
 pub fn report(dir: &Path, stats: &Stats, report: &mut Report) -> Result<()> {
     pressures(dir, report);
     memory(dir, stats, report)?;
@@ -172,7 +172,7 @@ fn block_io(text: &str, report: &mut Report) {
     }
 }
 
-/// The sizes of huge pages that this host has, as the files of the controller are named.
+/// Returns the host's huge page sizes, as in the file names of the controller.
 pub fn page_sizes(dir: &Path, word: &str) -> Result<Vec<String>> {
     let names = kernfs::list(dir)?;
     let size = |name: &String| name.strip_prefix("hugetlb.")?.strip_suffix(word)?.strip_suffix('.').map(str::to_owned);
@@ -189,7 +189,7 @@ fn hugetlb(dir: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The same files on v1.
+/// Adds the RDMA values, whose files are the same on v1.
 pub fn rdma(dir: &Path, report: &mut Report) -> Result<()> {
     let entries = |text: &str| -> Vec<RdmaEntry> {
         let entry = |line: &str| {

@@ -1,4 +1,4 @@
-//! OCI `linux.resources.unified`: files of the v2 tree and what to write to them, word for word.
+//! OCI `linux.resources.unified`: names of v2 files and the text to write to each.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use crate::cgroup::journal::Place;
 use crate::error::Result;
 use crate::spec::unified::{FIELD, check};
 
-/// The controllers that the files belong to.
+/// Returns the controllers that the files belong to.
 pub fn controllers(files: &HashMap<String, String>) -> Vec<&str> {
     let mut controllers: Vec<&str> = files.keys().filter_map(|name| Some(name.split_once('.')?.0)).collect();
     controllers.sort_unstable();
@@ -16,10 +16,10 @@ pub fn controllers(files: &HashMap<String, String>) -> Vec<&str> {
 
 pub fn apply(place: Place, files: &HashMap<String, String>) -> Result<()> {
     check(files.keys().map(String::as_str), FIELD)?;
-    // In an order that does not depend on chance.
+    // Sorted, so that the order of writes is deterministic.
     for (name, value) in files.iter().collect::<BTreeMap<_, _>>() {
         let field = format!("{FIELD}[{name:?}]");
-        // A file with lines for keys takes several, one for each write.
+        // A file with one line for each key accepts one key per write.
         for line in value.lines().filter(|line| !line.trim().is_empty()) {
             match line.split_once(' ') {
                 Some((key, rest)) if key.contains(':') || key == "default" => {
@@ -32,7 +32,7 @@ pub fn apply(place: Place, files: &HashMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// What takes a key's line away again.
+/// Returns the value that removes a key's line.
 fn absent(file: &str) -> &'static str {
     match file {
         "io.max" => "rbps=max wbps=max riops=max wiops=max",
