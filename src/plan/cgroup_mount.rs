@@ -1,7 +1,8 @@
-//! Mounts of type cgroup and cgroup2: what a container sees of its own cgroups.
+//! Plans mounts of type cgroup and cgroup2, which show a container its own cgroups.
 //!
-//! With a cgroup namespace the hierarchies are mounted and show the container's part. Without one the container's
-//! directory is bound instead, and read-only: its files are the host's limits (CVE-2023-25809).
+//! With a cgroup namespace, the hierarchies are mounted and show the container's cgroups as their roots. Without one,
+//! the container's directory is bind-mounted instead, read-only, because its files are the limits that the host sets
+//! (CVE-2023-25809).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ pub fn is_cgroup(mount: &Mount) -> bool {
     matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
 }
 
-/// Whether a container has its own part of the tree, read-write at the usual place.
+/// Whether the container has a new cgroup namespace and its cgroups writable at /sys/fs/cgroup, so that it may manage
+/// cgroups there.
 pub fn is_delegated(config: &Config) -> bool {
     let read_write = |entry: MountEntry| {
         is_cgroup(entry.mount)
@@ -68,7 +70,7 @@ pub fn push(
     }
 }
 
-/// An entry of `mounts` that shows cgroups.
+/// An entry of `mounts` of type cgroup or cgroup2.
 struct CgroupMount<'a> {
     target: PathBuf,
     options: &'a MountOptions,
@@ -77,7 +79,7 @@ struct CgroupMount<'a> {
 }
 
 impl CgroupMount<'_> {
-    /// A tmpfs with one directory for each hierarchy, as hosts with cgroup v1 have it.
+    /// Mounts a tmpfs with one directory for each hierarchy, as on hosts with cgroup v1.
     fn push_all(&self, plan: &mut Plan, trees: &mut TreeOpener, layout: &Layout) {
         let (target, entry) = (&self.target, self.entry);
         plan.push(Step::Mount {
@@ -118,7 +120,7 @@ impl CgroupMount<'_> {
         let kind = if controllers.is_empty() { "cgroup2" } else { "cgroup" };
         let selection = match controllers.strip_prefix("name=") {
             _ if controllers.is_empty() => options.data.clone(),
-            // A named hierarchy has no controllers, which must be said (cgroups(7)).
+            // A named hierarchy needs the option "none": it has no controllers (cgroups(7)).
             Some(name) => vec![("none".into(), None), ("name".into(), Some(name.into()))],
             None => controllers.split(',').map(|controller| (controller.to_owned(), None)).collect(),
         };
@@ -141,7 +143,8 @@ impl CgroupMount<'_> {
     }
 }
 
-/// "cpu,cpuacct" as it is, "name=systemd" as systemd, the v2 tree as unified.
+/// Returns the directory name of a hierarchy: "systemd" for "name=systemd", "unified" for v2, otherwise its
+/// controllers, such as "cpu,cpuacct".
 fn directory_name(controllers: &str) -> &str {
     match controllers {
         "" => "unified",

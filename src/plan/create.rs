@@ -1,4 +1,4 @@
-//! The plan of a container's init, from the first namespace to the program.
+//! Plans a container's init, from the first namespace to the program.
 
 use std::path::Path;
 
@@ -15,42 +15,43 @@ use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::spec::{Config, hooks, intel_rdt, oci};
 
-/// What a plan is made from, beside the configuration.
+/// The inputs of a plan beside the configuration.
 pub struct Create<'a> {
     pub config: &'a Config,
     /// The root filesystem without symlinks in its path.
     pub rootfs: &'a Path,
     pub layout: &'a Layout,
-    /// There is a cgroup to be spawned into, on the v2 tree.
+    /// Whether init is spawned into a cgroup of the v2 hierarchy (CLONE_INTO_CGROUP).
     pub into_cgroup: bool,
-    /// The host puts init into cgroups.
+    /// Whether the caller attaches init to cgroups.
     pub attached_by_host: bool,
-    /// The host makes links in the network namespace.
+    /// Whether the caller creates links in the network namespace.
     pub networks: bool,
-    /// Its place in resctrl.
+    /// The container's resctrl group.
     pub resctrl: Option<&'a Group>,
     pub parent_death_signal: i32,
-    /// A session keyring of its own.
+    /// Whether the container gets a new session keyring.
     pub keyring: bool,
-    /// A program that is missing is an error of creating.
+    /// Whether create fails if the program is missing.
     pub find_program: bool,
     pub root: RootOptions,
-    /// Where the host makes device nodes for an init that may not.
+    /// The directory in which the caller creates device nodes if init may not.
     pub device_dir: &'a Path,
 }
 
-/// Flags that the spawning clone3 cannot take: a cgroup namespace shows the cgroups at the time it is made, and a
-/// time namespace must have its offsets before anybody is in it.
+/// Namespaces that are not created by the spawning clone3: a cgroup namespace shows the cgroups at the time of its
+/// creation, and a time namespace needs its offsets before it has processes.
 const UNSHARED_BY_INIT: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
 const CLONE_NEWNET: u64 = libc::CLONE_NEWNET as u64;
 
-/// Whether the process that goes on is another one than the spawned.
+/// Whether the spawned process forks, and its child becomes init.
 fn is_staged(namespaces: &Namespaces) -> bool {
     namespaces.has(Kind::User) || !namespaces.joined.is_empty()
 }
 
-/// Whether a new network namespace is made beside all else, and entered when it is needed. A host that makes links in it
-/// wants init to be there from the beginning, and one in a new user namespace must be made there.
+/// Whether a helper creates the new network namespace in parallel, and init enters it later. Not if the caller creates
+/// links, which needs init in the namespace from the beginning, nor in a new user namespace, which must own the network
+/// namespace.
 pub fn prepares_network(spec: &oci::Spec, links: bool) -> bool {
     let namespaces = Namespaces::of(spec);
     namespaces.is_new(Kind::Network) && !is_staged(&namespaces) && !links
@@ -81,16 +82,17 @@ pub fn create(create: &Create) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Without privileges the host's mounts can only be cloned where they are copied to, in the new namespaces (sources that the
-/// container's root may not look at are out of reach then), and the maps be written only of a process that is dumpable.
+/// Whether the caller has CAP_SYS_ADMIN. Without it, the host's mounts can only be cloned in the new namespaces
+/// (sources that the container's root may not access are then unreachable), and id maps can be written only for a
+/// dumpable process.
 fn is_privileged() -> Result<bool> {
     let capability = caps::Capability::CAP_SYS_ADMIN;
     caps::has_cap(None, caps::CapSet::Effective, capability)
         .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
 }
 
-/// A user namespace brings the privileges for those that it owns, and takes away those for all others. Whoever has them for
-/// the user namespace has them for what it owns, too, and so joins it last.
+/// Adds steps that join namespaces. Joining a user namespace grants privileges over the namespaces that it owns and
+/// drops those over all others. A privileged caller already has them for both, so it joins the user namespace last.
 fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool, privileged: bool) {
     let mut joined: Vec<_> = namespaces.joined.iter().enumerate().collect();
     joined.sort_by_key(|(_, joined)| privileged && joined.kind == Kind::User);
@@ -104,7 +106,7 @@ fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool, privil
     }
 }
 
-/// The steps of the process that becomes the container's.
+/// Adds the steps of the process that becomes the container's init.
 fn push_inside(
     plan: &mut Plan,
     create: &Create,
@@ -121,21 +123,24 @@ fn push_inside(
         filter: filter.as_ref(),
         in_user_namespace,
     });
-    // Only the creator can take the listener: whoever starts the container hears of init through exec.fifo.
+    // Only the creator can receive the listener: the process that starts the container communicates with init only
+    // through exec.fifo.
     let early = confined.filter(|confined| confined.filter.is_some_and(|filter| filter.notifies));
     let mut attach = Attach {
-        // After a fork init waits for the host in any case. A process with the user's identity is no longer the host's to
-        // set limits for.
+        // After a fork init waits for the caller in any case. With a listener, init takes the user's identity before
+        // the start, and the caller may then not be allowed to set limits for it.
         pending: (create.attached_by_host || create.networks || early.is_some()) && !staged,
         new_cgroup_namespace: namespaces.is_new(Kind::Cgroup),
     };
     push_joins(plan, namespaces, true, false);
     if namespaces.is_new(Kind::Time) {
-        // The offsets file of a process that is not dumpable is the host's root's, which init is until it changes.
+        // The offsets file of a process that is not dumpable belongs to the host's root, which init is until it changes
+        // its identity.
         plan.push(Step::TimeNamespace { offsets: time_offsets(spec) });
     }
     if create.keyring {
-        // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+        // Before the change of identity, so that the quota of the host's root applies: that of a mapped user is small
+        // (keyrings(7)).
         plan.push(Step::Keyring);
     }
     if in_user_namespace {
@@ -213,8 +218,8 @@ fn push_inside(
     Ok(())
 }
 
-/// The point by which init must be in its cgroups and have its links, and the cgroup namespace that follows it. As late
-/// as possible: the host does this while init mounts.
+/// The point at which init must be in its cgroups and have its links, and the creation of the cgroup namespace after
+/// it. It is as late as possible, because the caller does its part while init mounts.
 struct Attach {
     pending: bool,
     new_cgroup_namespace: bool,
@@ -231,7 +236,8 @@ impl Attach {
     }
 }
 
-/// The network namespace that init enters. As late as possible: the host makes it meanwhile.
+/// The network namespace that init enters. init enters it as late as possible, because a helper creates it in the
+/// meantime.
 struct NewNetwork {
     pending: bool,
     prepared: bool,
@@ -250,14 +256,14 @@ impl NewNetwork {
     }
 }
 
-/// Mounts that are the same in every network namespace. sysfs shows its devices, others (NFS, 9p) send through it, and
-/// the source of a bind mount may be the mounting process's own /proc/net.
+/// Whether a mount is the same in every network namespace. sysfs shows the namespace's devices, other filesystems (NFS,
+/// 9p) send through it, and the source of a bind mount may be the mounting process's own /proc/net.
 fn is_without_network(entry: MountEntry) -> bool {
     const LOCAL: [&str; 4] = ["proc", "tmpfs", "devpts", "mqueue"];
     !entry.is_bind() && entry.mount.typ().as_deref().is_some_and(|kind| LOCAL.contains(&kind))
 }
 
-/// As /proc/self/timens_offsets takes them (time_namespaces(7)).
+/// Formats the offsets for /proc/self/timens_offsets (time_namespaces(7)).
 fn time_offsets(spec: &oci::Spec) -> String {
     let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
     let mut lines: Vec<String> = offsets

@@ -1,4 +1,4 @@
-//! A plan into bytes: `init/src/wire.rs` has the layout.
+//! Encodes a plan as bytes, in the format of `init/src/wire.rs`.
 
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
@@ -12,14 +12,15 @@ use berth_init::wire::{Header, MAGIC, MAX_PLAN};
 use super::step::Step;
 use crate::error::{Code, Error, Result};
 
-/// The bytes of a plan, and the descriptors that must stay open across exec for it.
+/// The bytes of a plan, and the descriptors that it needs open across exec.
 #[derive(Debug)]
 pub struct Encoded {
     pub bytes: Vec<u8>,
     pub inherited: Vec<RawFd>,
 }
 
-/// `slots`: the descriptor for each slot, -1 for those that init fills. `low`: what becomes 0, 1, 2 and so on.
+/// Encodes `steps`. `slots` holds the descriptor of each slot, or -1 for slots that init fills; `low` holds the
+/// descriptors that become 0, 1, 2 and so on.
 pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded> {
     let mut inherited: Vec<RawFd> = slots.iter().chain(low).copied().filter(|fd| *fd >= 0).collect();
     inherited.sort_unstable();
@@ -44,15 +45,15 @@ pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded>
     Ok(Encoded { bytes: block.finish(header)?, inherited })
 }
 
-/// Where the kernel's own filesystems belong.
+/// The mount points of the kernel's own filesystems.
 const KERNEL_MOUNTS: [&str; 3] = ["/dev", "/proc", "/sys"];
 
-/// Whether a path in the container is one of them or below.
+/// Whether a path in the container is one of [`KERNEL_MOUNTS`] or below one.
 pub fn in_kernel_mounts(path: &Path) -> bool {
     KERNEL_MOUNTS.iter().any(|top| below(path, Path::new(top)).is_some())
 }
 
-/// Whether symlinks on the way are followed, inside the root filesystem.
+/// Whether symlinks in a path are followed, within the root filesystem.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Links {
     Followed,
@@ -60,23 +61,23 @@ pub enum Links {
     Refused,
 }
 
-/// The mounts on [`KERNEL_MOUNTS`] that init holds open. What lies beneath is found from them: whatever the image or another
-/// container does to the names in the root filesystem, devices go into the new /dev, and masks onto the new /proc.
+/// The mounts on [`KERNEL_MOUNTS`] that init holds open. Paths below are resolved from them: so devices go into the new
+/// /dev and masks onto the new /proc, even if the image or another container changes names in the root filesystem.
 #[derive(Default)]
 struct MountAnchors {
     mounts: Vec<(PathBuf, u64)>,
 }
 
 impl MountAnchors {
-    /// The slot where a path begins ([`NO_SLOT`]: the root filesystem), and the path from there.
+    /// Returns the slot that a path is resolved from ([`NO_SLOT`]: the root filesystem), and the rest of the path.
     fn find<'p>(&self, path: &'p Path) -> (u64, &'p Path) {
         let mut mounts = self.mounts.iter();
         mounts.find_map(|(mount, slot)| Some((*slot, below(path, mount)?))).unwrap_or((NO_SLOT, path))
     }
 }
 
-/// What is left of a path below a directory, with its slash; "/" of the directory itself. Paths in a plan are in their
-/// shortest spelling.
+/// Returns the rest of a path below a directory, with its leading slash; "/" for the directory itself. Paths in a plan
+/// are normalized.
 fn below<'p>(path: &'p Path, directory: &Path) -> Option<&'p Path> {
     let rest = path.as_os_str().as_bytes().strip_prefix(directory.as_os_str().as_bytes())?;
     match rest.first() {
@@ -86,17 +87,17 @@ fn below<'p>(path: &'p Path, directory: &Path) -> Option<&'p Path> {
     }
 }
 
-/// Takes the fields of steps: words, and strings and arrays that words are the offsets of.
+/// Packs the fields of steps: as words, or as strings and arrays whose offset is the word.
 pub struct Packer {
     block: Block,
     words: Vec<u64>,
     anchors: MountAnchors,
     slots: Vec<RawFd>,
-    /// The entry of the environment that a `Home` step completes.
+    /// The environment entry that a `Home` step completes.
     home: Option<u32>,
 }
 
-/// Room for HOME=, a path and its end.
+/// The size of the buffer for "HOME=", a path and the NUL.
 const HOME_ROOM: usize = 4096;
 
 impl Packer {
@@ -119,7 +120,7 @@ impl Packer {
         self.word(at.into());
     }
 
-    /// A path in the container, from the mount that it begins at.
+    /// Packs a path in the container, relative to the mount that it is resolved from.
     pub fn place(&mut self, path: &Path, links: Links) {
         let (base, rest) = self.anchors.find(path);
         let strict = links == Links::Refused && base == NO_SLOT && in_kernel_mounts(path);
@@ -127,17 +128,17 @@ impl Packer {
         self.words.extend([u64::from(strict), base, rest.into()]);
     }
 
-    /// Another mount lies on `target` from now on.
+    /// Records that another mount covers `target` from now on.
     pub fn cover(&mut self, target: &Path) {
         self.anchors.mounts.retain(|(mount, _)| !mount.starts_with(target));
     }
 
-    /// The slot that keeps a tree that is bound on `target` open: a procfs, which `CheckProcfs` has looked at.
+    /// Packs the slot that keeps a tree bound on `target` open: a procfs, which `CheckProcfs` has verified.
     pub fn keep_bound(&mut self, target: &Path) {
         if target == Path::new("/proc") { self.keep(target) } else { self.word(NO_SLOT) }
     }
 
-    /// The slot that keeps the new filesystem on `target` open, if it is one of [`KERNEL_MOUNTS`].
+    /// Packs the slot that keeps the new filesystem on `target` open, if it is one of [`KERNEL_MOUNTS`].
     pub fn keep(&mut self, target: &Path) {
         if !KERNEL_MOUNTS.iter().any(|top| target == Path::new(top)) {
             return self.word(NO_SLOT);
@@ -148,20 +149,20 @@ impl Packer {
         self.word(slot);
     }
 
-    /// An array of strings.
+    /// Packs an array of strings.
     pub fn texts(&mut self, texts: &[impl AsRef<OsStr>]) {
         let offsets = texts.iter().map(|text| self.block.text(text)).collect();
         self.offsets(offsets);
     }
 
-    /// An array of strings, with the one that a `Home` step completes.
+    /// Packs the environment, with the entry that a `Home` step completes.
     pub fn environment(&mut self, texts: &[String]) {
         let home = self.home.take();
         let offsets = texts.iter().map(|text| self.block.text(text)).chain(home).collect();
         self.offsets(offsets);
     }
 
-    /// Key, value, key, value …; an offset of 0 in a value's place is a flag.
+    /// Packs mount options as key, value, key, value …; an offset of 0 instead of a value means a flag.
     pub fn options(&mut self, options: &[(String, Option<String>)]) {
         let mut offsets = Vec::new();
         for (key, value) in options {
@@ -171,26 +172,26 @@ impl Packer {
         self.offsets(offsets);
     }
 
-    /// A 0-terminated array of offsets, which has room for pointers.
+    /// Packs a 0-terminated array of offsets, with space for pointers.
     fn offsets(&mut self, offsets: Vec<u32>) {
         let at = self.block.place(offsets.into_iter().chain([0]).map(|offset| u64::from(offset).to_ne_bytes()));
         self.word(at.into());
     }
 
-    /// Where the numbers are, and how many.
+    /// Packs the offset and the count of numbers.
     pub fn numbers(&mut self, numbers: &[u32]) {
         let at = self.block.place(numbers.iter().map(|number| number.to_ne_bytes()));
         self.words.extend([at.into(), numbers.len() as u64]);
     }
 
-    /// Where the instructions of a filter are, and how many.
+    /// Packs the offset and the count of a filter's instructions.
     pub fn instructions(&mut self, instructions: impl ExactSizeIterator<Item = [u8; 8]>) {
         let count = instructions.len() as u64;
         let at = self.block.place(instructions);
         self.words.extend([at.into(), count]);
     }
 
-    /// Where an entry of the environment can be completed, and how much room there is.
+    /// Packs the offset and the size of the environment entry to complete.
     pub fn home_room(&mut self) {
         let at = self.block.text("HOME=");
         self.block.bytes.resize(at as usize + HOME_ROOM, 0);
@@ -203,7 +204,7 @@ struct Block {
     bytes: Vec<u8>,
 }
 
-/// What the plan of an ordinary configuration needs.
+/// The size that the plan of an ordinary configuration needs.
 const USUAL: usize = 16 << 10;
 
 impl Block {
@@ -253,7 +254,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// What init finds in what the planner wrote.
+    /// Decodes an encoded plan as init does.
     pub fn decoded(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Plan {
         plan_of(&encode(steps, slots, low).unwrap().bytes).unwrap()
     }
@@ -265,7 +266,7 @@ pub(super) mod tests {
         unsafe { Plan::new(words.as_mut_ptr() as *mut u8, words.len() * 8) }
     }
 
-    /// The next step, as init reads it.
+    /// Reads the next step as init does.
     macro_rules! next {
         ($words:expr, $step:ident) => {{
             assert_eq!($words.next(), Ok(steps::$step::NUMBER));

@@ -1,5 +1,5 @@
-//! What the planner has for each kind of field (`init/src/fields.rs`): its type, how that is packed into a plan, how it is put
-//! into the words of a step, and how it is shown by `explain`.
+//! The planner's side of each kind of field (`init/src/fields.rs`): its type, how it is packed into a plan, how it
+//! appears in the words of a step, and how `explain` shows it.
 
 use std::path::{Display, Path, PathBuf};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::security::seccomp;
 use crate::spec::number_list;
 
 pub trait FieldValue {
-    /// What the planner has.
+    /// The planner's type.
     type Value;
-    /// What stands in a sentence.
+    /// The form in which the field appears in a sentence.
     type Words<'a>;
 
     fn words(value: &Self::Value) -> Self::Words<'_>;
 
-    /// The entry of `mounts`, if that is what the field tells.
+    /// Returns the entry of `mounts`, if the field holds one.
     fn entry(_: &Self::Value) -> Entry {
         None
     }
@@ -41,7 +41,7 @@ pub trait Explain: FieldValue {
     }
 }
 
-/// A field of a known kind.
+/// A reference to the value of a field of a known kind.
 pub struct Held<'a, K: FieldValue>(pub &'a K::Value);
 
 macro_rules! values {
@@ -78,7 +78,7 @@ values! {
     Text, SysctlPath, Program, Processors: String => <'a> &'a str, text => text;
     Option<Text>: Option<String> => <'a> Option<&'a str>, text => text.as_deref();
     HostPath, Target, BindTarget, NewMountTarget, ImagePath: PathBuf => <'a> Display<'a>, path => path.display();
-    // A name follows.
+    // The device's name follows.
     Parent: PathBuf => <'a> String, path => path.join("").display().to_string();
     HostPaths: Vec<PathBuf> => <'a> String, paths => {
         paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
@@ -138,7 +138,7 @@ packed! {
     u64, MountAttributes, CapabilitySet, Namespaces, ForkNamespaces, PropagationFlags, Limit:
         (value, packer) => packer.word(*value);
     u32, NodeMode, u16, bool, Console: (value, packer) => packer.word(u64::from(*value));
-    // As its bits: what is negative must not become a number of more than 32.
+    // Pack the bits: sign extension would make a negative value larger than 32 bits.
     i32: (value, packer) => packer.word(u64::from(*value as u32));
     Slot: (slot, packer) => packer.word(slot.0 as u64);
     Option<Slot>: (slot, packer) => packer.word(slot.map_or(NO_SLOT, |slot| slot.0 as u64));
@@ -210,7 +210,7 @@ macro_rules! explained {
 }
 
 explained! {
-    // Paths of the host may have any bytes.
+    // Paths of the host may contain any bytes.
     HostPath: path => path.to_string_lossy();
     u32, bool, Text, Option<Text>, Target, BindTarget, NewMountTarget, Texts, Environment: value => value;
     MountAttributes: attributes => attribute_names(*attributes);
@@ -219,7 +219,7 @@ explained! {
     NodeMode: mode => format!("{:04o}", mode & 0o7777);
     CapabilitySet: set => capability_names(*set);
     LabelModule: module => module.name();
-    // As the list that a process gets.
+    // Show them as the list that the process gets.
     Program: name => [name];
 }
 
@@ -228,7 +228,7 @@ impl Explain for Filter {
         filter.program.len().into()
     }
 
-    /// More than one: what it is made of.
+    /// Shows several keys: the parts of the filter.
     fn explain(filter: &Self::Value, _: &str, out: &mut Map<String, Value>) {
         out.insert("instructions".into(), Self::json(filter));
         out.insert("flags".into(), json!(filter.flag_names()));

@@ -1,4 +1,4 @@
-//! What the host does to a process while it waits: the part of a plan that berth-init cannot do, because it asks for
+//! Actions of the caller on a process that waits: the part of a plan that berth-init cannot perform, because it needs
 //! privileges that a user namespace takes away.
 
 use serde_json::{Value, json};
@@ -9,20 +9,20 @@ use crate::spec::scheduling::Scheduler;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostAction {
-    /// Into its place in resctrl, which has these shares.
+    /// Moves the process into its resctrl group, which has these schemata.
     Resctrl {
         group: Group,
         shares: Vec<Write>,
     },
     OomScore(i32),
-    /// Raised if it is lower. The limits themselves are set by init, late, so that they do not hinder its own work.
+    /// Raises a hard limit if it is lower. init sets the limits themselves late, so that they do not restrict setup.
     HardLimit {
         resource: u32,
         name: String,
         hard: u64,
     },
     Scheduler(Scheduler),
-    /// As ioprio_set(2) takes it.
+    /// The value for ioprio_set(2).
     IoPriority {
         value: u32,
         name: String,
@@ -30,7 +30,7 @@ pub enum HostAction {
 }
 
 impl HostAction {
-    /// The act and its object, as the beginning of a sentence.
+    /// Returns the action and its object, as the beginning of a sentence.
     pub fn describe(&self) -> String {
         match self {
             HostAction::Resctrl { group, shares } => {
@@ -51,8 +51,8 @@ impl HostAction {
         json!({ "text": self.describe() })
     }
 
-    /// Whether it waits until init has done its own work, which it would slow down. (berth-init also takes back what it
-    /// inherits of this, when it begins.)
+    /// Whether the action is deferred to the end of setup, which it would slow down. (berth-init also resets these
+    /// settings, which it may inherit, when it begins.)
     pub fn comes_last(&self) -> bool {
         matches!(self, HostAction::Scheduler(_) | HostAction::IoPriority { .. })
     }

@@ -1,4 +1,4 @@
-//! Devices in a user namespace, where nobody may make nodes (mknod(2)): what is bound in their place.
+//! Chooses the device nodes to bind-mount in a user namespace, where mknod(2) of devices is forbidden.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use crate::sys::procfs;
 /// Major and minor number.
 type Device = (u32, u32);
 
-/// A node that the host makes, in the state directory, for an init that may not.
+/// A node that the caller creates in the state directory if init may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostNode {
     pub path: PathBuf,
-    /// With its type.
+    /// The permissions and the file type.
     pub mode: u32,
     pub device: Device,
-    /// Ids of the host.
+    /// User and group, as ids of the host.
     pub owner: (u32, u32),
 }
 
@@ -33,8 +33,8 @@ impl HostNode {
     }
 }
 
-/// Whether this process can make nodes that are devices in a user namespace, too. Those of a filesystem that was mounted in
-/// a user namespace are none.
+/// Whether the caller can create nodes that work as devices in a user namespace. Nodes on a filesystem that was mounted
+/// in a user namespace do not.
 pub fn can_make() -> Result<bool> {
     let has = |capability| {
         caps::has_cap(None, caps::CapSet::Effective, capability)
@@ -44,15 +44,15 @@ pub fn can_make() -> Result<bool> {
     Ok(all && has(caps::Capability::CAP_SYS_ADMIN)? && !procfs::in_user_namespace()?)
 }
 
-/// The host's ids of an owner in the container, by the mappings of the configuration. None without mappings (of a user
-/// namespace that is joined), and of ids that are not mapped.
+/// Returns the host's ids for an owner in the container, by the configured mappings. Returns `None` without mappings
+/// (if a user namespace is joined) and for ids that are not mapped.
 pub fn host_owner(spec: &Spec, (uid, gid): (u32, u32)) -> Option<(u32, u32)> {
     let linux = spec.linux().as_ref()?;
     let host = |maps: &Option<Vec<LinuxIdMapping>>, id| idmap::to_host(maps.as_deref().unwrap_or_default(), id);
     Some((host(linux.uid_mappings(), uid)?, host(linux.gid_mappings(), gid)?))
 }
 
-/// The node of the host for a device: of the same path, or of the name that the kernel gives it.
+/// Finds the host's node of a device: at the same path, or at the name that the kernel gives the device.
 pub fn find(path: &Path, kind: u32, device: Device) -> Option<PathBuf> {
     let is_it = |path: &PathBuf| {
         path.metadata().is_ok_and(|found| {

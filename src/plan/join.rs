@@ -1,4 +1,4 @@
-//! Plans for processes beside the container's init: exec, hooks, helpers.
+//! Plans processes beside the container's init: exec, hooks, helpers.
 
 use std::sync::Arc;
 
@@ -8,27 +8,28 @@ use crate::rdt::Group;
 use crate::security::seccomp::Filter;
 use crate::spec::oci;
 
-/// A further process in a running container.
+/// An additional process in a running container.
 pub struct Join<'a> {
     pub process: &'a oci::Process,
     pub linux: Option<&'a oci::Linux>,
     pub filter: Option<&'a Arc<Filter>>,
-    /// CLONE_NEW… of the namespaces that differ from the host's.
+    /// CLONE_NEW… flags of the namespaces that differ from the host's.
     pub namespaces: u64,
-    /// There is a cgroup to be spawned into, on the v2 tree.
+    /// Whether the process is spawned into a cgroup of the v2 hierarchy (CLONE_INTO_CGROUP).
     pub into_cgroup: bool,
     pub resctrl: Option<&'a Group>,
     pub parent_death_signal: i32,
-    /// A session keyring of its own.
+    /// Whether the process gets a new session keyring.
     pub keyring: bool,
-    /// The container's root is not its mount namespace's (which was joined).
+    /// Whether the container's root differs from the root of its mount namespace, which was joined.
     pub own_root: bool,
 }
 
 pub fn join(join: &Join) -> Plan {
     let mut plan = Plan::default();
     if join.keyring {
-        // While it counts for the host's root: the quota of a mapped user is small (keyrings(7)).
+        // Before the change of identity, so that the quota of the host's root applies: that of a mapped user is small
+        // (keyrings(7)).
         plan.push(Step::Keyring);
     }
     let affinity = join.process.exec_cpu_affinity().as_ref();
@@ -37,7 +38,7 @@ pub fn join(join: &Join) -> Plan {
         plan.push(Step::CpuAffinity(initial));
     }
     enter(&mut plan, join.namespaces, join.into_cgroup);
-    // In its cgroup by now, whose processors are the bounds of this.
+    // The process is in its cgroup by now, and only that cgroup's CPUs are allowed.
     if let Some(last) = list(affinity.map(|affinity| affinity.cpu_affinity_final())) {
         plan.push(Step::CpuAffinity(last));
     }
@@ -70,7 +71,7 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup, open: false });
     if after != 0 {
-        // Not by init's pidfd: as long as init cannot be looked into, nobody in its user namespace may do that.
+        // Not through init's pidfd: while init is not dumpable, no process in its user namespace may access it.
         let slot = plan.slot(Descriptor::ContainerCgroupNamespace);
         plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
     }
@@ -79,11 +80,12 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
     }
 }
 
-/// Where cgroup namespaces are boundaries of delegation (mount option nsdelegate, which systemd sets), nobody inside one
-/// can put a process into a cgroup from outside of it: so this one is joined by the process that is in its place.
+/// Namespaces that are joined after the fork. If cgroup namespaces are delegation boundaries (mount option nsdelegate,
+/// which systemd sets), no process inside one can move a process in from a cgroup outside. So the process joins after
+/// it is in its cgroup.
 pub(super) const AFTER_FORK: u64 = libc::CLONE_NEWCGROUP as u64;
 
-/// A helper that gives the host a netlink socket of the network namespace behind slot `Joined(0)`, and ends.
+/// Plans a helper that sends the caller a netlink socket of the network namespace in slot `Joined(0)`, and exits.
 pub fn netlink_socket(protocol: i32) -> Plan {
     let mut plan = Plan::default();
     let slot = plan.slot(Descriptor::Joined(0));
@@ -92,7 +94,7 @@ pub fn netlink_socket(protocol: i32) -> Plan {
     plan
 }
 
-/// A process that does nothing in the user namespace behind slot `Joined(0)`, and tells when it is there.
+/// Plans a process that waits in the user namespace in slot `Joined(0)`, and reports when it is there.
 pub fn in_user_namespace() -> Plan {
     let mut plan = Plan::default();
     let slot = plan.slot(Descriptor::Joined(0));
@@ -101,17 +103,17 @@ pub fn in_user_namespace() -> Plan {
     plan
 }
 
-/// A process that does nothing until it is killed, in new namespaces (CLONE_NEW… flags) that are wanted for themselves.
+/// Plans a process that waits until it is killed, in new namespaces (CLONE_NEW… flags), which are its only purpose.
 pub fn waiting(namespaces: u64) -> Plan {
     Plan { steps: vec![Step::WaitHost(Barrier::Attached)], clone_flags: namespaces, ..Plan::default() }
 }
 
-/// A program of the host: a hook, or CRIU.
+/// A program that runs on the host: a hook, or CRIU.
 pub struct Program<'a> {
     pub file: &'a str,
     pub args: &'a [String],
     pub env: &'a [String],
-    /// CLONE_NEW… of the namespaces of a container's init to run in; 0 for the host's own.
+    /// CLONE_NEW… flags of the namespaces of a container's init that the program runs in; 0 for the host's own.
     pub namespaces: u64,
 }
 
@@ -122,7 +124,7 @@ pub fn program(program: &Program) -> Plan {
     }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));
-    // Its runner waits for it; if the runner is killed, nobody is left to stop it.
+    // The caller waits for the program; if the caller is killed, nobody else would stop the program.
     plan.push(Step::ParentDeathSignal(libc::SIGKILL));
     plan.push(Step::Exec {
         file: Some(program.file.to_owned()),

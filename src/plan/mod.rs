@@ -1,5 +1,5 @@
-//! The planner: compiles a configuration into the flat list of steps that berth-init executes. Everything is decided
-//! here, on the host's side; init only acts and reports.
+//! The planner: compiles a configuration into the flat list of steps that berth-init executes. The caller decides
+//! everything here; init only executes and reports.
 
 mod cgroup_mount;
 mod create;
@@ -36,23 +36,23 @@ use crate::security::seccomp::Filter;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxIdMapping, LinuxNamespaceType, Spec};
 
-/// What init will do, and how it is to be spawned for it.
+/// The steps of init, and how it is spawned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub steps: Vec<Step>,
     /// The descriptors behind the slots from [`SLOT_FREE`] on.
     pub descriptors: Vec<Descriptor>,
-    /// CLONE_NEW… flags for the spawning clone3 itself. 0 where a `Fork` step makes the namespaces.
+    /// CLONE_NEW… flags for the spawning clone3 itself; 0 if a `Fork` step creates the namespaces.
     pub clone_flags: u64,
-    /// What the host does to the process, beside what it does to the container.
+    /// The caller's actions on the process, beside those on the container.
     pub host_actions: Vec<HostAction>,
-    /// Device nodes that the host makes before it starts init.
+    /// Device nodes that the caller creates before it starts init.
     pub host_nodes: Vec<HostNode>,
-    /// What user namespaces the host makes for mapping owners of files; [`Descriptor::UserNamespace`].
+    /// The user namespaces that the caller creates to map the owners of files; see [`Descriptor::UserNamespace`].
     pub user_namespaces: Vec<IdMaps>,
 }
 
-/// The maps of a user namespace.
+/// The id mappings of a user namespace.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IdMaps {
     pub uids: Vec<LinuxIdMapping>,
@@ -65,7 +65,7 @@ impl Plan {
         Slot(SLOT_FREE + self.descriptors.len() - 1)
     }
 
-    /// The slot of a user namespace with these maps.
+    /// Returns the slot of a user namespace with these mappings.
     fn user_namespace(&mut self, maps: IdMaps) -> Slot {
         let index = self.user_namespaces.iter().position(|other| *other == maps).unwrap_or_else(|| {
             self.user_namespaces.push(maps);
@@ -87,7 +87,7 @@ impl Plan {
         self.steps.contains(&Step::WaitHost(barrier))
     }
 
-    /// The filter that init loads, with the index of the step.
+    /// Returns the filter that init loads, with the index of its step.
     pub fn filter(&self) -> Option<(usize, &Filter)> {
         self.steps.iter().enumerate().find_map(|(index, step)| match step {
             Step::Seccomp { filter, .. } => Some((index, filter.as_ref())),
@@ -95,17 +95,17 @@ impl Plan {
         })
     }
 
-    /// Whether init gives the listener of its filter to the host.
+    /// Whether init sends the listener of its filter to the caller.
     pub fn has_listener(&self) -> bool {
         self.filter().is_some_and(|(_, filter)| filter.notifies)
     }
 
-    /// Whether the process that goes on is another one than the spawned.
+    /// Whether the spawned process forks, and its child becomes init.
     pub fn forks(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Fork { .. }))
     }
 
-    /// The plan as bytes. `fixed` are the descriptors of the fixed slots; `open` finds the others.
+    /// Encodes the plan as bytes. `fixed` holds the descriptors of the fixed slots; `open` finds the others.
     pub fn encode(
         &self,
         fixed: [RawFd; SLOT_FREE],
@@ -116,7 +116,7 @@ impl Plan {
         encode(&self.steps, &slots, low)
     }
 
-    /// What would be done, in words and in order.
+    /// Describes the steps in words and in order.
     pub fn explain(&self) -> Value {
         let steps = self.steps.iter().enumerate().map(|(index, step)| {
             let mut value = step.explain();
@@ -144,7 +144,7 @@ impl IdMaps {
         json!({ "text": format!("making a user namespace with the uids {uids} and the gids {gids}") })
     }
 
-    /// Those of the user namespace that a configuration asks for, if it is a new one.
+    /// Returns the mappings of the user namespace that a configuration creates, if it does.
     pub fn of(spec: &Spec) -> Option<IdMaps> {
         let linux = spec.linux().as_ref()?;
         let list = |maps: &Option<Vec<LinuxIdMapping>>| maps.clone().unwrap_or_default();
@@ -154,50 +154,50 @@ impl IdMaps {
     }
 }
 
-/// A device that is bound in the place of a node.
+/// A device that is bind-mounted instead of creating a node.
 #[derive(Clone, Copy)]
 struct BoundDevice {
     /// S_IFCHR or S_IFBLK.
     kind: u32,
     device: (u32, u32),
-    /// The caller has made it for the container.
+    /// Whether the caller has created the node for this container.
     own: bool,
 }
 
-/// A tree of the host that is wanted.
+/// A mount tree of the host to open.
 struct BindSource {
     path: PathBuf,
-    /// It lies beneath the root filesystem.
+    /// The position of the path beneath the root filesystem, if it is there.
     inside: Option<Inside>,
     recursive: bool,
-    /// If it is a symlink, that is what is wanted.
+    /// Whether to open a symlink itself, not its target.
     nofollow: bool,
     id_map: Option<TreeIdMap>,
-    /// The device that it must be.
+    /// The device that the path must be.
     device: Option<BoundDevice>,
     entry: Entry,
 }
 
-/// Where a path of the host lies beneath the root filesystem.
+/// The position of a host path beneath the root filesystem.
 struct Inside {
-    /// The root filesystem, a path of the host.
+    /// The root filesystem, as a path of the host.
     rootfs: PathBuf,
-    /// From there.
+    /// The path within the root filesystem.
     path: PathBuf,
-    /// What is there is, or lies in, what an earlier mount brings.
+    /// Whether an earlier mount of the container provides the path.
     mounted: bool,
 }
 
-/// How the owners in a tree are mapped.
+/// The mapping of the owners of files in a tree.
 struct TreeIdMap {
     /// The slot of the user namespace with the mappings.
     namespace: Slot,
-    /// In the mounts below, too.
+    /// Whether the mounts below are mapped, too.
     recursive: bool,
 }
 
 impl BindSource {
-    /// One mount as it is.
+    /// Returns a source of one mount, without any changes.
     fn single(path: &std::path::Path) -> BindSource {
         BindSource {
             path: path.to_owned(),
@@ -211,9 +211,9 @@ impl BindSource {
     }
 }
 
-/// Adds steps that open and attach the trees of the host. They are opened where the host's paths and privileges
-/// still are: before init leaves its user namespace, or right when they are needed, which is what those want that a mount
-/// of the container brings.
+/// Adds steps that open mount trees of the host. The steps run while the host's paths and privileges are available:
+/// before init leaves its user namespace, or just before the tree is attached if an earlier mount of the container
+/// provides it.
 #[derive(Default)]
 struct TreeOpener {
     early: Vec<Step>,

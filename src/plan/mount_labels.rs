@@ -1,13 +1,13 @@
-//! The SELinux label of new filesystems, `linux.mountLabel`.
+//! Sets the SELinux label of new filesystems, `linux.mountLabel`.
 
 use super::Step;
 use crate::security::labels::mount_label;
 use crate::spec::oci::Spec;
 
-/// The kernel labels these itself, and refuses another's label.
+/// The filesystems that the kernel labels itself; it refuses other labels.
 const OF_THE_KERNEL: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
 
-/// Gives new filesystems the label of the configuration, where they name none of their own. What is bound keeps its own.
+/// Adds the configured label to new filesystems that have no label of their own. Bind mounts keep theirs.
 pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
     let Some(label) = mount_label(spec) else { return };
     for step in steps {

@@ -1,4 +1,4 @@
-//! The last part of every plan: from privileged init to the container's program.
+//! Plans the last part of every process: from privileged init to the container's program.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use crate::security::labels;
 use crate::security::seccomp::Filter;
 use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
 
-/// What POSIX systems search when PATH is not set.
+/// The search path of POSIX systems without PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const DEFAULT_UMASK: u32 = 0o022;
 
-/// The process, and the filter of the system calls that it may make.
+/// A process and its restrictions.
 #[derive(Clone, Copy)]
 pub struct Confined<'a> {
     pub process: &'a oci::Process,
     pub linux: Option<&'a oci::Linux>,
     pub filter: Option<&'a Arc<Filter>>,
-    /// New or joined.
+    /// Whether the process is in a user namespace, new or joined.
     pub in_user_namespace: bool,
 }
 
-/// Limits, identity and exec, in the order that each needs the privileges of the one before.
+/// Adds the steps for limits, identity and exec. Their order keeps the privileges that later steps need.
 pub fn push(plan: &mut Plan, confined: Confined) {
     push_surroundings(plan, confined);
     push_limits(plan, confined.process);
@@ -30,11 +30,11 @@ pub fn push(plan: &mut Plan, confined: Confined) {
     push_exec(plan, confined.process);
 }
 
-/// The user's home, and what the container's processes have in common beside namespaces and cgroups.
+/// Adds the steps for the user's home, memory policy and personality.
 pub fn push_surroundings(plan: &mut Plan, confined: Confined) {
     let Confined { process, linux, .. } = confined;
     if !process.env().iter().flatten().any(|entry| entry.starts_with("HOME=")) {
-        // Before the user's privileges are all there are: the file may be root's alone.
+        // While init is still privileged: the file may be readable by root only.
         plan.push(Step::Home(process.user().uid()));
     }
     if let Some(policy) = linux.and_then(|linux| linux.memory_policy().as_ref()) {
@@ -62,8 +62,8 @@ pub fn push_limits(plan: &mut Plan, process: &oci::Process) {
     }
 }
 
-/// The filter is loaded as late as it can be, since what comes after it must be allowed by it: with no_new_privs as the
-/// last of all; without, while there still is CAP_SYS_ADMIN.
+/// Adds the steps from labels to capabilities and the seccomp filter. The filter is loaded as late as possible, since
+/// it must allow every later step: last with no_new_privs; without it, while init still has CAP_SYS_ADMIN.
 pub fn push_identity(plan: &mut Plan, confined: Confined) {
     let Confined { process, filter, in_user_namespace, .. } = confined;
     let no_new_privileges = process.no_new_privileges().unwrap_or(false);
@@ -114,7 +114,7 @@ pub fn push_exec(plan: &mut Plan, process: &oci::Process) {
     plan.push(Step::Exec { file: None, args, search: search_path(&env), env });
 }
 
-/// An error early on if there is no program, as far as that can be told before the rest is done.
+/// Adds a step that fails early if the program does not exist, as far as init can tell at that point.
 pub fn push_find(plan: &mut Plan, process: &oci::Process) {
     let env = process.env().clone().unwrap_or_default();
     let Some(name) = process.args().iter().flatten().next() else { return };
@@ -124,13 +124,13 @@ pub fn push_find(plan: &mut Plan, process: &oci::Process) {
     plan.push(Step::FindProgram { name, search: search.join(":") });
 }
 
-/// The value of the last PATH, as execve's program would see it, or the default.
+/// Returns the value of the last PATH, as the executed program would see it, or the default.
 fn search_path(env: &[String]) -> String {
     let found = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
     found.unwrap_or(DEFAULT_PATH).to_owned()
 }
 
-/// A terminal of the container's own, if the process asks for one.
+/// Adds a step that opens a terminal of the container, if the process asks for one.
 pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
     if !process.terminal().unwrap_or(false) {
         return;
@@ -147,7 +147,7 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
     });
 }
 
-/// What only the host may do to the process, or does better.
+/// Adds the actions that only the caller may perform, or that it performs better.
 pub fn push_outside(plan: &mut Plan, process: &oci::Process) {
     if let Some(score) = process.oom_score_adj() {
         plan.host_actions.push(HostAction::OomScore(score));

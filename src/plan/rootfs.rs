@@ -1,4 +1,4 @@
-//! The root filesystem: mounts, devices, masks, and the move into it.
+//! Plans the root filesystem: mounts, devices, masks, and the move into it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamesp
 use crate::spec::paths;
 use crate::sys::{mountinfo, procfs};
 
-/// What the specification promises to each container (config-linux.md, "Default Devices").
+/// The devices that the specification requires in every container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
     ("/dev/null", 1, 3),
     ("/dev/zero", 1, 5),
@@ -38,37 +38,37 @@ const DEFAULT_LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// What the runtime decides about root filesystems.
+/// Options of the root filesystem that the runtime sets, not the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootOptions {
-    /// In a new user namespace the owners in the root filesystem are mapped by its mappings, so that the image's root is
-    /// the container's.
+    /// Whether a new user namespace's mappings are applied to the owners in the root filesystem, so that the image's
+    /// root is the container's root.
     pub id_mapped: bool,
-    /// MS_MOVE and chroot instead of pivot_root.
+    /// Whether to use MS_MOVE and chroot instead of pivot_root.
     pub no_pivot: bool,
 }
 
 pub struct Root<'a> {
     pub options: RootOptions,
     pub config: &'a Config,
-    /// Without symlinks in it.
+    /// The path of the root filesystem, without symlinks.
     pub rootfs: &'a Path,
-    /// A user namespace may not make device nodes: the host's are bound.
+    /// Whether devices are bind-mounted: device nodes cannot be created in a user namespace.
     pub bind_devices: bool,
-    /// Where the caller makes nodes that are bound.
+    /// The directory in which the caller creates the nodes to bind-mount.
     pub device_dir: &'a Path,
 }
 
 /// A device node or a FIFO in the container's /dev.
 struct Node<'a> {
     path: &'a Path,
-    /// With the type of the file.
+    /// The permissions and the file type.
     mode: u32,
     major: u32,
     minor: u32,
     uid: u32,
     gid: u32,
-    /// Its place in `linux.devices`.
+    /// The index in `linux.devices`.
     index: Option<usize>,
 }
 
@@ -77,15 +77,15 @@ impl Root<'_> {
         self.config.spec()
     }
 
-    /// Cuts the namespace's mounts off from the host's, and mounts the root filesystem.
+    /// Stops propagation between the namespace's mounts and the host's, and mounts the root filesystem.
     pub fn push_top(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if !self.has_own_mounts() {
             plan.push(Step::OpenRoot(self.rootfs.to_owned()));
             return Ok(());
         }
         match self.propagation() {
-            // A shared root stays a peer of the host's mounts; only the mount it is attached on must not be, or it
-            // would appear on the host.
+            // A shared root remains a peer of the host's mounts. Only the mount that it is attached on must not be a
+            // peer, or the root would appear on the host.
             Some(flags) if flags & libc::MS_SHARED != 0 => {
                 plan.push(Step::Propagation { path: mount_point_of(self.rootfs)?, flags: libc::MS_PRIVATE });
             }
@@ -102,7 +102,8 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// The user namespace that maps the owners in a mount: one with the mount's own mappings, or the container's.
+    /// Returns the user namespace that maps the owners in a mount: one with the mount's own mappings, or the
+    /// container's.
     fn mount_maps(&self, plan: &mut Plan, mount: &Mount) -> Option<Slot> {
         let list = |maps: &Option<Vec<LinuxIdMapping>>| maps.clone().unwrap_or_default();
         let own = IdMaps { uids: list(mount.uid_mappings()), gids: list(mount.gid_mappings()) };
@@ -133,7 +134,7 @@ impl Root<'_> {
         let entry = Some(index);
         let mut source = mount.source().clone();
         if mounts::is_new_sysfs(given) && self.lacks_sysfs() {
-            // As crun does; whoever says "ro" of a new sysfs says it of all of it.
+            // Bind-mount /sys instead, as crun does. "ro" of a new sysfs applies to all of it, so apply it recursively.
             source = Some("/sys".into());
             options.bind = Some(Extent::Recursive);
             options.rec_attr_set |= options.attr_set;
@@ -185,11 +186,11 @@ impl Root<'_> {
         }
     }
 
-    /// Where the source of the bind mount `mounts[index]` lies beneath the root filesystem, if it does.
+    /// Returns the position of the source of bind mount `mounts[index]` beneath the root filesystem, if it is there.
     fn inside(&self, source: &Path, index: usize) -> Option<Inside> {
         let path = paths::beneath(self.rootfs, source)?;
         let real = real_path_beneath(self.rootfs, &path);
-        // What is missing may be behind a symlink to an earlier mount.
+        // A missing path may lead through a symlink to an earlier mount.
         let mounted = real.is_none_or(|real| {
             self.config.mounts().take(index).map(|entry| entry.mount.destination()).any(|destination| {
                 let covered = real_path_beneath(self.rootfs, destination);
@@ -199,7 +200,8 @@ impl Root<'_> {
         Some(Inside { rootfs: self.rootfs.to_owned(), path, mounted })
     }
 
-    /// sysfs shows the network namespace, and only who has privileges in the one that owns that may mount it.
+    /// Whether a new sysfs cannot be mounted. sysfs shows the network namespace, and mounting it needs privileges in
+    /// the user namespace that owns the network namespace.
     fn lacks_sysfs(&self) -> bool {
         use LinuxNamespaceType::{Network, User};
         let namespaces = Namespaces::of(self.spec());
@@ -211,14 +213,14 @@ impl Root<'_> {
         }
     }
 
-    /// A read-only /dev must be filled first.
+    /// Whether a mount becomes read-only later: /dev must be populated first.
     fn made_readonly_later(&self, target: &Path, options: &MountOptions) -> bool {
         target == Path::new("/dev")
             && options.bind.is_none()
             && options.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0
     }
 
-    /// Whether /dev is the container's own, to be filled, and not a bind mount of another one.
+    /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.
     pub fn owns_dev(&self) -> bool {
         if !self.has_own_mounts() {
             return false;
@@ -260,7 +262,7 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// When nothing more is made in /dev.
+    /// Makes /dev read-only after all nodes are created.
     pub fn push_readonly_dev(&self, plan: &mut Plan) {
         for MountEntry { index, mount, options } in self.config.mounts().filter(|entry| on_dev(entry.mount)) {
             if self.made_readonly_later(mount.destination(), options) {
@@ -292,8 +294,9 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// What is bound in the place of a node, and whether the caller makes it for the container: with the mode and the owner
-    /// that are asked for. A caller that may not do so has a node of the host's, whose mode and owner stay.
+    /// Returns the path to bind-mount instead of creating a node, and whether the caller creates it for the container,
+    /// with the configured mode and owner. A caller that may not do so uses the host's node with its present mode and
+    /// owner.
     fn bound_device(&self, plan: &mut Plan, node: &Node) -> Result<(PathBuf, bool)> {
         let Node { path, mode, major, minor, uid, gid, index } = *node;
         let Some(index) = index else { return Ok((path.to_owned(), false)) };
@@ -323,7 +326,7 @@ impl Root<'_> {
         }
     }
 
-    /// The working directory, and the move into the root.
+    /// Adds the steps that create the working directory and move into the root filesystem.
     pub fn push_bottom(&self, plan: &mut Plan) -> Result<()> {
         if let Some(process) = self.spec().process() {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
@@ -341,7 +344,7 @@ impl Root<'_> {
         if self.options.no_pivot {
             let revealing = revealing_mounts(self.rootfs)?;
             if cut_propagation != 0 {
-                // What is taken away here must stay on the host.
+                // The host must keep the mounts that are unmounted here.
                 for (path, flags) in cut_for_hiding(&revealing)? {
                     plan.push(Step::Propagation { path, flags });
                 }
@@ -358,12 +361,12 @@ impl Root<'_> {
     }
 }
 
-/// A later change of a mount, and of its filesystem where options of the filesystem are given.
+/// Adds the steps that change a mount later, and its filesystem if filesystem options are given.
 fn on_dev(mount: &Mount) -> bool {
     mount.destination() == Path::new("/dev")
 }
 
-/// A path in the root filesystem without its symlinks, if there is something.
+/// Resolves the symlinks of a path in the root filesystem. Returns `None` if the path does not exist.
 fn real_path_beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
@@ -386,7 +389,8 @@ fn filesystem_options(options: &MountOptions) -> Vec<(String, Option<String>)> {
     flags.chain(options.data.iter().cloned()).collect()
 }
 
-/// What of the image is copied. Whoever says the owner or the mode of the new filesystem does not want the image's.
+/// Returns what is copied from the image. With an explicit owner or mode of the new filesystem, the image's is not
+/// copied.
 fn copy_up(options: &MountOptions) -> CopyUp {
     let says = |name: &str| options.data.iter().any(|(given, _)| given == name);
     if !options.copy_up {
@@ -420,7 +424,7 @@ pub(super) fn attributes(options: &MountOptions) -> Attributes {
     }
 }
 
-/// A tree of the host, attached.
+/// Adds the steps that open a tree of the host and attach it.
 pub(super) fn push_bind(
     plan: &mut Plan,
     trees: &mut TreeOpener,
@@ -433,8 +437,8 @@ pub(super) fn push_bind(
     plan.push(Step::Attach { slot, source: source.to_owned(), target, nofollow: false, attributes, entry });
 }
 
-/// Mounts of the caller's namespace that would let a process undo masks, if it found a way out of its root: whole procfs
-/// and sysfs, the last mounted first. Those beneath the root filesystem are the container's.
+/// Returns the mounts of the caller's namespace that would let a process bypass masks if it escaped from its root:
+/// complete procfs and sysfs mounts, the latest first. Those beneath the root filesystem belong to the container.
 fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
     let table = mountinfo::read("self")?;
     let reveals = |mount: &mountinfo::Mount| mount.shows_all() && ["proc", "sysfs"].contains(&mount.kind.as_ref());
@@ -462,7 +466,7 @@ fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
     Ok(cut.into_iter().collect())
 }
 
-/// The mount of the caller's namespace in which a path lies.
+/// Returns the mount point, in the caller's namespace, of the mount that contains a path.
 fn mount_point_of(path: &Path) -> Result<PathBuf> {
     Ok(longest(&mount_points()?, path))
 }
@@ -472,7 +476,7 @@ fn mount_points() -> Result<Vec<PathBuf>> {
     Ok(mountinfo::parse(&table).map(|mount| mount.point.into_owned()).collect())
 }
 
-/// Of mount points the one in which a path lies.
+/// Returns the mount point that contains a path: the longest prefix.
 fn longest(points: &[PathBuf], path: &Path) -> PathBuf {
     let holding = points.iter().filter(|point| path.starts_with(point));
     holding.max_by_key(|point| point.as_os_str().len()).cloned().unwrap_or_else(|| "/".into())

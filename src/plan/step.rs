@@ -1,4 +1,4 @@
-//! The steps of a plan as the planner has them, made from the definitions in `init/src/steps.rs`.
+//! The planner's representation of steps, generated from the definitions in `init/src/steps.rs`.
 
 use berth_init::fields::*;
 use berth_init::steps::Op;
@@ -7,30 +7,30 @@ use serde_json::{Map, Value};
 use super::encode::{Packer, in_kernel_mounts};
 use super::field::{Explain, FieldValue, Held, Pack};
 
-/// What a descriptor slot holds when init begins.
+/// The content of a descriptor slot when init begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Descriptor {
     /// Filled by an earlier step of the plan.
     ByInit,
     /// The exec.fifo of the state directory.
     ExecFifo,
-    /// The container's cgroup on the v2 tree.
+    /// The container's cgroup in the v2 hierarchy.
     Cgroup,
-    /// A namespace to join: its place in `Namespaces::joined`.
+    /// A namespace to join: its index in `Namespaces::joined`.
     Joined(usize),
-    /// Where a network namespace comes from that the caller is making meanwhile.
+    /// The socket that receives the network namespace which a helper creates in parallel.
     NetworkNamespace,
     /// The pidfd of the container's init, whose namespaces are joined.
     ContainerInit,
-    /// Its cgroup namespace.
+    /// The cgroup namespace of the container's init.
     ContainerCgroupNamespace,
-    /// Its root directory.
+    /// The root directory of the container's init.
     ContainerRoot,
-    /// A user namespace with mappings that something is mapped by: its place in `Plan::user_namespaces`.
+    /// A user namespace whose mappings apply to a mount: its index in `Plan::user_namespaces`.
     UserNamespace(usize),
 }
 
-/// The entry of `mounts` that a step is for.
+/// The index of the entry of `mounts` that a step belongs to.
 pub type Entry = Option<usize>;
 
 macro_rules! planned {
@@ -55,7 +55,7 @@ macro_rules! planned {
 
         #[allow(unused_variables)] // a step has fields that its words do not name
         impl Step {
-            /// The act and its object, as the beginning of a sentence: "mounting tmpfs on /dev/shm".
+            /// Returns the action and its object, as the beginning of a sentence: "mounting tmpfs on /dev/shm".
             pub fn describe(&self) -> String {
                 match self { $(
                     Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
@@ -73,7 +73,7 @@ macro_rules! planned {
                 match self { $(Step::$name { .. } => stringify!($name),)* }
             }
 
-            /// What the step touches.
+            /// Adds the step's fields.
             fn explain_fields(&self, out: &mut Map<String, Value>) {
                 match self { $(
                     Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
@@ -87,7 +87,7 @@ macro_rules! planned {
                 )* }
             }
 
-            /// The entry of `mounts` that asks for the step.
+            /// Returns the entry of `mounts` that the step belongs to.
             fn entry(&self) -> Entry {
                 match self { $(
                     Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
@@ -97,7 +97,7 @@ macro_rules! planned {
                 )* }
             }
 
-            /// Its number and its fields, as words.
+            /// Packs the step's number and fields, as words.
             pub fn pack(&self, packer: &mut Packer) {
                 match self { $(
                     Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
@@ -114,7 +114,7 @@ macro_rules! planned {
 berth_init::steps!(planned);
 
 impl Step {
-    /// The step with what it touches, for `berth_config_explain_json`.
+    /// Returns the step and its fields, for `berth_config_explain_json`.
     pub fn explain(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("op".into(), self.name().into());
@@ -126,7 +126,7 @@ impl Step {
         Value::Object(fields)
     }
 
-    /// What ELOOP means to a step with a path in the container, where the kernel's words would mislead.
+    /// Explains ELOOP for a step with a path in the container, where the kernel's message would mislead.
     pub fn refused_link(&self) -> Option<&'static str> {
         let path = match self {
             Step::Mount { target, .. }
@@ -147,7 +147,8 @@ impl Step {
         })
     }
 
-    /// The entry of the configuration that asks for the step, where that is not plain from its words.
+    /// Returns the JSON path of the configuration entry that the step belongs to, if the step's words do not make it
+    /// obvious.
     pub fn json_path(&self) -> Option<String> {
         self.entry().map(|index| format!("mounts[{index}]"))
     }

@@ -1,4 +1,4 @@
-//! Plans as readable text: what the default configuration does, and what changes with it.
+//! Compares plans as text: the steps of the default configuration, and the changes that fields cause.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn words(plan: &Plan) -> String {
     plan.steps.iter().map(|step| step.describe() + "\n").collect()
 }
 
-/// The default configuration, changed at one JSON pointer.
+/// Returns the plan of the default configuration with one JSON pointer changed.
 fn changed(pointer: &str, value: &str) -> Plan {
     let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -71,7 +71,7 @@ fn a_network_that_is_made_beside_is_entered_before_anything_can_depend_on_it() {
     assert!(position(&plan, "mounting mqueue") < entered(&plan));
     assert_eq!(position(&plan, "bringing up the loopback interface"), entered(&plan) + 1);
     assert_eq!(position(&plan, "mounting sysfs"), entered(&plan) + 2);
-    // The source may be a file of the mounting process's own network.
+    // The source may be a file in the mounting process's /proc/net.
     let bind = r#"[{"destination": "/net", "source": "/proc/net", "type": "bind", "options": ["bind"]}]"#;
     let plan = changed("/mounts", bind);
     assert!(entered(&plan) < position(&plan, "opening the mounts at /proc/net"));
@@ -95,7 +95,8 @@ fn in_a_user_namespace_the_hosts_trees_are_opened_while_still_outside() {
     assert_eq!(plan.clone_flags, 0);
 }
 
-/// A source beneath the root filesystem is looked up from there, and in its turn if a mount of the container brings it.
+/// A source beneath the root filesystem is resolved from its root, and only after earlier mounts if one of them
+/// provides it.
 #[test]
 fn a_source_that_an_earlier_mount_brings_is_opened_after_it() {
     let dir = tempfile::Builder::new().prefix("berth-plan-").tempdir().unwrap();
@@ -170,7 +171,7 @@ fn explaining_tells_each_step_with_what_it_touches() {
     assert_eq!(shm["options"], serde_json::json!(["mode=1777", "size=65536k"]));
 }
 
-/// The default configuration with several places set.
+/// Returns the plan of the default configuration with several JSON pointers changed.
 fn with(changes: &[(&str, serde_json::Value)]) -> Plan {
     let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
     for (pointer, value) in changes {
@@ -260,7 +261,7 @@ fn an_entry_of_mounts_is_named_by_its_steps() {
     assert_eq!(made, "making a user namespace with the uids 0 1000 10 and the gids 0 1000 10");
 }
 
-/// The operations that init finds in the bytes of a plan.
+/// Returns the operations that init reads from the bytes of a plan.
 fn read_by_init(plan: &Plan) -> Vec<String> {
     let decoded = super::encode::tests::decoded(&plan.steps, &[-1; 16], &[]);
     let mut words = Words::new(decoded);

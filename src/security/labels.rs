@@ -1,7 +1,7 @@
-//! Labels of AppArmor and SELinux, for the process and for new filesystems.
+//! AppArmor and SELinux labels of processes and new filesystems.
 //!
-//! They are asked for only where the module is there to enforce them: a container that runs without the confinement its
-//! configuration names is worse than one that does not run.
+//! A label is refused if its module is not active: a container that runs without its configured confinement is worse
+//! than one that does not run.
 
 use crate::error::{Error, Result};
 use crate::spec::oci::{Process, Spec};
@@ -26,7 +26,7 @@ impl Module {
             Module::AppArmor => {
                 std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == b"Y\n")
             }
-            // The filesystem is registered only where the module runs.
+            // The kernel registers the filesystem only if the module is active.
             Module::Selinux => procfs::read_optional("filesystems")
                 .ok()
                 .flatten()
@@ -42,7 +42,7 @@ impl Module {
     }
 }
 
-/// The labels that a process asks for.
+/// Returns the labels configured for a process.
 pub fn of(process: &Process) -> Vec<(Module, &str)> {
     let asked = |label: &'_ Option<String>| label.as_deref().is_some_and(|label| !label.is_empty());
     let mut labels = Vec::new();
@@ -55,7 +55,7 @@ pub fn of(process: &Process) -> Vec<(Module, &str)> {
     labels
 }
 
-/// The label that a process has now. None when it is gone.
+/// Returns the present label of a process, or `None` if the process no longer exists.
 pub fn current(pid: i32, module: Module) -> Result<Option<String>> {
     let common = || procfs::read_optional(&format!("{pid}/attr/current"));
     let text = match module {
@@ -68,13 +68,14 @@ pub fn current(pid: i32, module: Module) -> Result<Option<String>> {
     Ok(text.map(|text| plain(&text).to_owned()))
 }
 
-/// Without the end of the text, and without the mode that AppArmor adds: "name (enforce)".
+/// Returns a label without trailing newline or NUL, and without the mode that AppArmor appends: "name (enforce)".
 fn plain(text: &str) -> &str {
     let text = text.trim_end_matches(['\n', '\0']);
     text.strip_suffix(')').and_then(|text| text.rsplit_once(" (")).map_or(text, |(name, _)| name)
 }
 
-/// `prefix` is "process." in a configuration, and empty in a process's own document.
+/// Checks that the host supports the labels. `prefix` is "process." for a configuration, and empty for a separate
+/// process document.
 pub fn check_host(process: &Process, prefix: &str) -> Result<()> {
     of(process).into_iter().try_for_each(|(module, _)| match module {
         Module::AppArmor => module.required(&format!("{prefix}apparmorProfile")),
@@ -89,7 +90,7 @@ pub fn check_host_mounts(spec: &Spec) -> Result<()> {
     }
 }
 
-/// `linux.mountLabel`.
+/// Returns `linux.mountLabel`.
 pub fn mount_label(spec: &Spec) -> Option<&str> {
     let label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
     label.filter(|label| !label.is_empty())

@@ -1,4 +1,4 @@
-//! What confines the container's processes beside namespaces and cgroups: system call filters and labels.
+//! Restrictions of the container's processes beside namespaces and cgroups: seccomp filters and labels.
 
 pub mod labels;
 pub mod seccomp;

@@ -1,4 +1,4 @@
-//! Compiled filters, by the content of what they were compiled from.
+//! Caches compiled filters by the profile that they were compiled from.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::Filter;
 use crate::error::Result;
 use crate::spec::oci::LinuxSeccomp;
 
-/// Hosts run a handful of profiles.
+/// The number of cached filters. Hosts use few different profiles.
 const MOST: usize = 32;
-/// A profile with more names and conditions than this is compiled each time, so that the memory is bounded.
+/// The largest profile that is cached, in names and conditions; limits memory.
 const MOST_PARTS: usize = 8192;
 
 pub struct Cache {
-    /// The latest used is first.
+    /// The cached filters, the most recently used first.
     entries: VecDeque<(LinuxSeccomp, Arc<Filter>)>,
     #[cfg(test)]
     pub compiled: usize,
@@ -33,7 +33,7 @@ impl Cache {
         seccomp: &LinuxSeccomp,
         compile: impl FnOnce(&LinuxSeccomp) -> Result<Filter>,
     ) -> Result<Arc<Filter>> {
-        // The agent's address does not change the filter.
+        // The agent's address does not affect the filter.
         let mut key = seccomp.clone();
         key.set_listener_path(None).set_listener_metadata(None);
         if let Some(place) = self.entries.iter().position(|(known, _)| *known == key)

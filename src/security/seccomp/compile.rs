@@ -1,4 +1,4 @@
-//! A profile through libseccomp.
+//! Compiles a profile with libseccomp.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -15,16 +15,17 @@ use crate::spec::oci::{
 };
 
 const AT: &str = "linux.seccomp";
-/// Below this many names a comparison after the other is as fast as a search, and the search is newer in libseccomp.
+/// The number of names from which a binary search is faster than linear comparison. Older versions of libseccomp do not
+/// have it.
 const SEARCH_FROM: usize = 32;
-/// Binary search by system call number, a level of SCMP_FLTATR_CTL_OPTIMIZE.
+/// SCMP_FLTATR_CTL_OPTIMIZE level: binary search by system call number.
 const BINARY_TREE: u32 = 2;
 
 pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
     let default = action(seccomp.default_action(), seccomp.default_errno_ret());
     let mut context = ScmpFilterContext::new(default).map_err(|error| failed(AT, "making a filter", &error))?;
     let architectures = add_architectures(&mut context, seccomp)?;
-    // The loader sets it where the configuration says so.
+    // init sets no_new_privs if the configuration asks for it.
     context.set_ctl_nnp(false).map_err(|error| failed(AT, "making a filter", &error))?;
 
     let rules = seccomp.syscalls().as_deref().unwrap_or_default();
@@ -44,7 +45,7 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
                 continue;
             };
             known = true;
-            // libseccomp refuses rules that say what the default says.
+            // libseccomp refuses rules whose action is the default action.
             if rule_action != default {
                 add(&mut context, rule_action, syscall, rule).map_err(|error| {
                     failed(&format!("{AT}.syscalls[{index}].names[{place}]"), &format!("{name:?}"), &error)
@@ -75,7 +76,7 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
     Ok(Filter { program, flags: flags(seccomp, notifies), notifies, errnos, unknown })
 }
 
-/// EPERM where the profile names no errno.
+/// Converts an action; without an errno in the profile, EPERM.
 fn action(action: Action, value: Option<u32>) -> ScmpAction {
     let value = value.unwrap_or(libc::EPERM as u32) as u16;
     match action {
@@ -93,14 +94,14 @@ fn action(action: Action, value: Option<u32>) -> ScmpAction {
 fn errno_of(action: ScmpAction) -> Option<i32> {
     match action {
         ScmpAction::Errno(errno) => Some(errno),
-        // Nobody traces it, so the kernel answers so; and so it does when the supervisor is gone.
+        // The kernel returns ENOSYS without a tracer, and without a supervisor.
         ScmpAction::Trace(_) | ScmpAction::Notify => Some(libc::ENOSYS),
         _ => None,
     }
 }
 
-/// The machine's own architecture, which libseccomp has in every filter, and those of the profile that a process can
-/// use here. The others' system calls do not exist on this machine, so there is nothing to decide about them.
+/// Adds the profile's architectures that this machine can run, and returns them with the native one, which libseccomp
+/// always adds. System calls of other architectures cannot occur here.
 fn add_architectures(context: &mut ScmpFilterContext, seccomp: &LinuxSeccomp) -> Result<Vec<ScmpArch>> {
     let native = ScmpArch::native();
     let mut added = vec![native];
@@ -144,8 +145,8 @@ fn add(
         .enumerate()
         .any(|(place, one)| conditions[..place].iter().any(|other| other.index() == one.index()));
     if repeated {
-        // The specification leaves it open; every runtime takes conditions on one argument as alternatives, and then
-        // all of the rule's.
+        // The specification does not define this. Every runtime treats several conditions on one argument as
+        // alternatives, and then all conditions of the rule.
         return compare
             .iter()
             .try_for_each(|one| context.add_rule_conditional(action, syscall, std::slice::from_ref(one)).map(|_| ()));
@@ -172,9 +173,10 @@ fn flags(seccomp: &LinuxSeccomp, notifies: bool) -> u32 {
     let mut flags = 0;
     for flag in seccomp.flags().iter().flatten() {
         match flag {
-            // It says how the wait for the supervisor is, and the kernel takes it only where there is one.
+            // The flag controls the wait for the supervisor; the kernel accepts it only with a listener.
             Flag::SeccompFilterFlagWaitKillableRecv if !notifies => {}
-            // seccomp(2) returns either the listener or the thread that could not be made to follow.
+            // seccomp(2) returns either the listener or the id of a thread that could not be synchronized, so TSYNC
+            // with a listener needs TSYNC_ESRCH.
             Flag::SeccompFilterFlagTsync if notifies => {
                 flags |= flag_bit(*flag) | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH as u32;
             }
@@ -184,7 +186,7 @@ fn flags(seccomp: &LinuxSeccomp, notifies: bool) -> u32 {
     flags | if notifies { libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32 } else { 0 }
 }
 
-/// Through a memory file: libseccomp before 2.6 writes to a descriptor only.
+/// Returns the compiled program. It passes through a memfd: libseccomp before 2.6 can only write to a descriptor.
 fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>> {
     let doing = || "reading the compiled seccomp filter";
     let memory = memfd_create(c"berth-seccomp", MFdFlags::MFD_CLOEXEC).context(doing)?;

@@ -1,4 +1,4 @@
-//! The kernel's side, for tests: runs a filter on a system call.
+//! Runs a filter on a system call as the kernel does, for tests.
 
 use super::Instruction;
 
@@ -20,7 +20,7 @@ impl Call {
     }
 }
 
-/// What the filter returns: SECCOMP_RET_….
+/// Returns the filter's result: SECCOMP_RET_….
 pub fn run(program: &[Instruction], call: &Call) -> u32 {
     let (mut at, mut a) = (0, 0u32);
     loop {

@@ -1,7 +1,7 @@
-//! System call filters: `linux.seccomp` compiled to the program that the kernel runs at every system call.
+//! Seccomp filters: compiles `linux.seccomp` to the program that the kernel runs at every system call.
 //!
-//! The compiling is libseccomp's, and takes milliseconds for a usual profile, so compiled filters are kept. `newer`
-//! puts in front what libseccomp has no notion of.
+//! libseccomp compiles; that takes milliseconds for a usual profile, so filters are cached. `newer` prepends the
+//! treatment of newer system calls, which libseccomp does not offer.
 
 mod cache;
 mod compile;
@@ -23,11 +23,11 @@ pub struct Filter {
     pub program: Vec<Instruction>,
     /// SECCOMP_FILTER_FLAG_… for seccomp(2).
     pub flags: u32,
-    /// Some system calls are decided by the supervisor at the listener socket.
+    /// Whether some system calls are decided by the supervisor at the listener socket.
     pub notifies: bool,
-    /// The errnos with which it refuses.
+    /// The errnos that the filter may return.
     pub errnos: Vec<i32>,
-    /// Names of system calls that this libseccomp does not know. They are left out.
+    /// The system calls that this libseccomp does not know. The filter omits them.
     pub unknown: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Filter {
         names.iter().filter(|(bit, _)| u64::from(self.flags) & *bit != 0).map(|(_, name)| *name).collect()
     }
 
-    /// Tells the log what of the profile this libseccomp does not know.
+    /// Logs the system calls that this libseccomp does not know.
     pub fn report(&self) {
         if !self.unknown.is_empty() {
             log::info!(
@@ -81,10 +81,10 @@ impl Instruction {
 /// The kernel's BPF_MAXINSNS.
 const MOST_INSTRUCTIONS: usize = 4096;
 
-/// The filter of a configuration, if it has one. Errors name the JSON path.
+/// Returns the filter of a configuration, if it has one. Errors name the JSON path.
 pub fn filter(spec: &Spec) -> Result<Option<Arc<Filter>>> {
     let Some(seccomp) = profile(spec) else { return Ok(None) };
-    // libseccomp has global variables that it sets without a lock: one at a time.
+    // libseccomp sets global variables without a lock, so compile one filter at a time.
     static CACHE: Mutex<Cache> = Mutex::new(Cache::new());
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     cache.get(seccomp, compile::compile).map(Some)
@@ -94,7 +94,7 @@ pub fn profile(spec: &Spec) -> Option<&LinuxSeccomp> {
     spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref())
 }
 
-/// The number of a flag in linux/seccomp.h.
+/// Returns the value of a flag in linux/seccomp.h.
 fn flag_bit(flag: Flag) -> u32 {
     let bit = match flag {
         Flag::SeccompFilterFlagTsync => libc::SECCOMP_FILTER_FLAG_TSYNC,
@@ -105,11 +105,11 @@ fn flag_bit(flag: Flag) -> u32 {
     bit as u32
 }
 
-/// Asks the kernel for the flags of a profile. Changes nothing: there is no program at address 0.
+/// Checks that the kernel supports the flags of a profile. Changes nothing: the program's address is 0.
 pub fn check_host(spec: &Spec) -> Result<()> {
     let flags = profile(spec).and_then(|seccomp| seccomp.flags().as_ref());
     for (index, flag) in flags.into_iter().flatten().enumerate() {
-        // WAIT_KILLABLE_RECV goes only with a listener, and TSYNC with one only when asked for differently.
+        // WAIT_KILLABLE_RECV needs a listener, and TSYNC with a listener needs another flag.
         let with = match flag {
             Flag::SeccompFilterFlagWaitKillableRecv => libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32,
             _ => 0,
@@ -124,7 +124,7 @@ pub fn check_host(spec: &Spec) -> Result<()> {
 
 fn kernel_knows(flags: u32) -> bool {
     let no_program = std::ptr::null::<libc::sock_fprog>();
-    // SAFETY: the kernel checks the flags, then the address, and goes no further than that.
+    // SAFETY: the kernel checks the flags first, and then fails on the null address.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, no_program) };
     nix::errno::Errno::result(result) != Err(nix::errno::Errno::EINVAL)
 }

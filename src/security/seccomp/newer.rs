@@ -1,19 +1,19 @@
-//! System calls that are newer than a profile.
+//! Handles system calls that are newer than a profile.
 //!
-//! A profile that allows what it lists refuses a call that did not exist when it was written, usually with EPERM. The
-//! C library, which asks for new calls first and takes ENOSYS as "use the old one", takes EPERM as the answer: old
-//! profiles break new programs. So a call beyond all that the profile can have known is answered with ENOSYS, as by a
-//! kernel that does not have it. That opens nothing: it was refused before.
+//! An allowlist profile refuses calls that did not exist when it was written, usually with EPERM. The C library tries
+//! new calls first and falls back to old ones on ENOSYS, but treats EPERM as a final result, so old profiles break new
+//! programs. So a call newer than all that the profile can have known returns ENOSYS, as on a kernel without it. This
+//! allows nothing new: the profile refused the call before.
 
 use libseccomp::{ScmpArch, ScmpSyscall};
 
 use super::Instruction;
 use crate::spec::oci::{LinuxSeccompAction as Action, LinuxSyscall};
 
-/// New system calls have the same number on all architectures since Linux 5.1: from 403 on. Whoever writes profiles
-/// knows all before it, whether they are in the profile or not.
+/// The first common number: since Linux 5.1, new system calls have the same number on all architectures, from 403 on.
+/// Every profile's author knows the older ones, whether or not the profile lists them.
 const FIRST_COMMON: u32 = 403;
-/// x32 has this bit in its numbers, and calls of its own up to 547.
+/// The bit that x32 sets in its numbers. x32 has calls of its own up to 547.
 const X32_BIT: u32 = 0x4000_0000;
 const X32_LAST_OWN: u32 = X32_BIT | 547;
 
@@ -24,15 +24,15 @@ const IF_ABOVE: u16 = 0x25; // BPF_JMP | BPF_JGT | BPF_K
 const IF_FROM: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-/// Places in struct seccomp_data.
+/// Offsets in struct seccomp_data.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 
 const ANSWER_ENOSYS: u32 = 0x0005_0000 | libc::ENOSYS as u32; // SECCOMP_RET_ERRNO
 
-/// Instructions to run before the filter; what they do not answer goes on to it.
+/// Returns the instructions to run before the filter; calls that they do not answer continue in it.
 pub fn prologue(architectures: &[ScmpArch], rules: &[LinuxSyscall], default: Action) -> Vec<Instruction> {
-    // These let new calls through, to the kernel or to a tracer, which knows best.
+    // These actions pass new calls to the kernel or to a tracer, which can decide.
     if matches!(default, Action::ScmpActAllow | Action::ScmpActLog | Action::ScmpActTrace) {
         return Vec::new();
     }
@@ -42,7 +42,7 @@ pub fn prologue(architectures: &[ScmpArch], rules: &[LinuxSyscall], default: Act
     if has(ScmpArch::X8664) || has(ScmpArch::X32) {
         let of_x32 = if has(ScmpArch::X32) { last(ScmpArch::X32) } else { u32::MAX };
         let of_x86_64 = if has(ScmpArch::X8664) { last(ScmpArch::X8664) } else { u32::MAX };
-        // Numbers with the x32 bit go to the second comparison.
+        // Numbers with the x32 bit jump to the second comparison.
         let mut part = vec![jump(IF_FROM, X32_BIT, 2, 0)];
         part.extend([jump(IF_ABOVE, of_x86_64, 2, 0), out(), jump(IF_ABOVE, of_x32, 0, 1), answer(), out()]);
         parts.push(on(audit::X86_64, part));
@@ -56,7 +56,7 @@ pub fn prologue(architectures: &[ScmpArch], rules: &[LinuxSyscall], default: Act
     }
     let mut program = vec![instruction(LOAD, ARCHITECTURE)];
     program.extend(parts.concat());
-    // "Out" is the end of all parts, known only now.
+    // The jumps marked by `out` lead to the end of all parts, which is known only now.
     let length = program.len();
     for (place, instruction) in program.iter_mut().enumerate() {
         if instruction.code == JUMP {
@@ -74,19 +74,19 @@ mod audit {
     pub const ARM: u32 = 0x4000_0028;
 }
 
-/// The highest number that the profile mentions, and not less than what every profile's author knew.
+/// Returns the highest number that the profile mentions, but at least the highest that every author knew.
 fn last_known(rules: &[LinuxSyscall], arch: ScmpArch) -> u32 {
     let names = rules.iter().flat_map(|rule| rule.names());
     let numbers = names.filter_map(|name| {
         let syscall = ScmpSyscall::from_name_by_arch(name, arch).ok()?;
-        // Negative numbers stand for calls that this architecture does not have.
+        // Negative numbers mean calls that this architecture does not have.
         u32::try_from(syscall.as_raw_syscall()).ok()
     });
     let least = if arch == ScmpArch::X32 { X32_LAST_OWN } else { FIRST_COMMON - 1 };
     numbers.chain([least]).max().unwrap_or(least)
 }
 
-/// `part` for one architecture, with the number of the system call loaded; the others go around it.
+/// Returns `part` for one architecture, with the system call number loaded; other architectures skip it.
 fn on(architecture: u32, part: Vec<Instruction>) -> Vec<Instruction> {
     let around = part.len() as u8 + 1;
     let mut whole = vec![jump(IF_EQUAL, architecture, 0, around), instruction(LOAD, NUMBER)];

@@ -1,4 +1,4 @@
-//! Profiles, compiled and run.
+//! Compiles profiles and runs them.
 
 use serde_json::{Value, json};
 
