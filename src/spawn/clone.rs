@@ -1,9 +1,9 @@
-//! How this library spawns a long-lived child: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
+//! Spawns long-lived children: clone3(CLONE_VM | CLONE_VFORK) and execveat of the init image.
 //!
-//! The child borrows the caller's memory until it executes, so no page table is copied and a host with 50 GB spawns as
-//! fast as a small one. In between it may only make system calls on what was prepared before: no allocation, no lock,
-//! no libc. The calling thread stands still meanwhile, with all signals blocked, so that no handler of the host can run
-//! in the child; the other threads go on.
+//! The child shares the caller's memory until it executes, so no page table is copied and a caller with 50 GB spawns as
+//! fast as a small one. Until then it may only make system calls with prepared arguments: no allocation, no lock, no
+//! libc. Meanwhile the calling thread is suspended with all signals blocked, so that no handler of the caller can run
+//! in the child; the other threads continue.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -30,18 +30,18 @@ impl From<Child> for Arc<ChildExit> {
     }
 }
 
-/// What the child finds in the parent's memory.
+/// The child's arguments, in the parent's memory.
 struct ChildArgs {
     image: RawFd,
     keep: *const RawFd,
     keep_count: usize,
     argv: [*const libc::c_char; 3],
     envp: [*const libc::c_char; 1],
-    /// What went wrong between clone and exec; 0 if nothing did.
+    /// The errno of a failure between clone and exec; 0 without one.
     errno: i32,
 }
 
-/// Starts berth-init with the plan behind `plan`. `inherited` stay open in it.
+/// Starts berth-init with the plan in the file `plan`. The descriptors `inherited` stay open in it.
 pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
     let image = image::image()?;
     let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
@@ -70,8 +70,8 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     }
 
     let blocked = BlockedSignals::new()?;
-    // SAFETY: the stack is large enough for `child`, which never returns, touches nothing but `order` and what it
-    // points to, and has ended or executed when clone3 returns here (CLONE_VFORK).
+    // SAFETY: the stack is large enough for `child`, which never returns, accesses only `order` and the memory it
+    // points to, and has exited or executed when clone3 returns here (CLONE_VFORK).
     let result = unsafe {
         arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), child, &raw mut order as *mut u8)
     };
@@ -79,9 +79,9 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     if result < 0 {
         return Err(Error::system(Errno::from_raw(-result as i32), "starting berth-init with clone3"));
     }
-    // SAFETY: CLONE_PIDFD put a descriptor there that nobody else owns.
+    // SAFETY: CLONE_PIDFD stored a new descriptor there that nobody else owns.
     let child = Child { pid: result as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } };
-    // SAFETY: the child wrote it through the pointer above; the compiler must not take it for unchanged.
+    // SAFETY: the child wrote it through the pointer above; volatile, because the compiler does not know of that write.
     let errno = unsafe { (&raw const order.errno).read_volatile() };
     if errno != 0 {
         children::reap_ending(child.into());
@@ -90,14 +90,14 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     Ok(child)
 }
 
-/// Between clone and exec, in the caller's memory.
+/// Runs in the child between clone and exec, in the caller's memory.
 extern "C" fn child(order: *mut u8) -> ! {
     let order = order as *mut ChildArgs;
-    // SAFETY: the parent waits and its memory is as `spawn` left it. System calls only.
+    // SAFETY: the parent is suspended, and its memory is as `spawn` left it. Makes system calls only.
     unsafe {
         let mut index = 0;
         while index < (*order).keep_count {
-            // Not close-on-exec: in this process's own table only.
+            // Clear close-on-exec, in the child's own descriptor table only.
             let fd = *(*order).keep.add(index) as usize;
             arch::syscall6(libc::SYS_fcntl as usize, fd, libc::F_SETFD as usize, 0, 0, 0, 0);
             index += 1;

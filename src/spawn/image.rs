@@ -1,4 +1,4 @@
-//! The program that every child begins as: berth-init, from memory that nobody can change.
+//! The program that every child executes first: berth-init, from memory that nobody can modify.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -13,26 +13,26 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Code, Context, Error, Result};
 
-/// Where `make install` puts the same program.
+/// The path where `make install` puts the same program.
 const INSTALLED: &str = env!("BERTH_INIT_PATH");
 const NAME: &CStr = c"berth-init";
 
-/// The image, filled once per process.
+/// Returns the image, which is created once per process.
 pub fn image() -> Result<BorrowedFd<'static>> {
     static IMAGE: OnceCell<OwnedFd> = OnceCell::new();
     IMAGE.get_or_try_init(open).map(|fd| fd.as_fd())
 }
 
-/// Device and inode of the image, as /proc/<pid>/exe of a process has them that executes it.
+/// Returns device and inode of the image, as in /proc/<pid>/exe of a process that executes it.
 pub fn identity() -> Result<(u64, u64)> {
     let found = nix::sys::stat::fstat(image()?).context(|| "looking at the image of berth-init")?;
     Ok((found.st_dev, found.st_ino))
 }
 
-/// vm.memfd_noexec (Linux 6.3) may forbid executing memory files; the installed copy serves then.
+/// Opens the image: a memfd, or the installed copy if vm.memfd_noexec (Linux 6.3) forbids executing memfds.
 fn open() -> Result<OwnedFd> {
     let sealed = match in_memory(executable_flag()) {
-        // Kernels before 6.3 do not know MFD_EXEC, and need no such permission.
+        // Kernels before 6.3 do not know MFD_EXEC, and do not need it.
         Err(Errno::EINVAL) => in_memory(MFdFlags::empty()),
         other => other,
     };
@@ -52,7 +52,7 @@ fn in_memory(flags: MFdFlags) -> nix::Result<OwnedFd> {
     let fd = memfd_create(NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING | flags)?;
     let mut file = File::from(fd);
     file.write_all(BYTES).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-    // Sealed, a container that gets hold of it through /proc cannot overwrite it (CVE-2019-5736).
+    // Seal the image, so that a container that opens it through /proc cannot overwrite it (CVE-2019-5736).
     let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
@@ -70,14 +70,14 @@ fn installed() -> Result<OwnedFd> {
     readonly(INSTALLED).map_err(Errno::from_raw).context(doing)
 }
 
-/// The file by a mount of its own that is read-only, so that a container that finds it behind /proc/<pid>/exe cannot open
-/// it for writing once nobody executes it (CVE-2019-5736).
+/// Opens the file through a new read-only mount, so that a container that finds it behind /proc/<pid>/exe cannot open
+/// it for writing once no process executes it (CVE-2019-5736).
 fn readonly(path: &str) -> Result<OwnedFd, i32> {
     let path = CString::new(path).map_err(|_| libc::EINVAL)?;
-    // SAFETY: NUL-terminated, and alive for the call.
+    // SAFETY: NUL-terminated, and valid during the call.
     let path = unsafe { sys::Str::new(path.as_ptr().cast()) };
     let tree = sys::open_tree(sys::AT_FDCWD, path, sys::OPEN_TREE_CLONE).map_err(|errno| errno.0)?;
-    // SAFETY: open_tree has just given us this descriptor.
+    // SAFETY: open_tree has just returned this descriptor, which nobody else owns.
     let tree = unsafe { OwnedFd::from_raw_fd(tree) };
     sys::mount_setattr(tree.as_raw_fd(), false, sys::MOUNT_ATTR_RDONLY, 0, 0).map_err(|errno| errno.0)?;
     Ok(tree)

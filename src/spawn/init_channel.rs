@@ -1,4 +1,4 @@
-//! The channel to berth-init during setup: its messages, its failures in words, and its end.
+//! The channel to berth-init during setup: receives its messages, describes its failures, and reports its end.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -19,17 +19,17 @@ use crate::plan::{Descriptor, Plan, Step};
 use crate::sys::children;
 use crate::sys::pidfd::{self, ExitStatus};
 
-/// The detail of an error that names the signal which has ended init.
+/// The error detail with the signal that killed init.
 pub const SIGNAL: &str = "signal";
 
-/// A process that init has become, and what is known of it.
+/// A process after setup, and its terminal.
 pub struct Spawned {
     pub child: Child,
-    /// The master of the terminal that init has made.
+    /// The master of the terminal that init has opened.
     pub terminal: Option<OwnedFd>,
 }
 
-/// A berth-init under way. Dropped, it is killed and reaped.
+/// A berth-init during setup. Dropping it kills and reaps the process.
 pub struct InitChannel<'p> {
     plan: &'p Plan,
     child: Option<Child>,
@@ -38,13 +38,13 @@ pub struct InitChannel<'p> {
     network: Option<NewNetwork>,
 }
 
-/// A message of init, or its silence.
+/// A message of init, or the end of the channel.
 enum Event {
     Message { message: Box<Message>, fd: Option<OwnedFd> },
     Closed,
 }
 
-/// The two ends of the control socket.
+/// Creates the two ends of the control socket.
 pub fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .context(|| "making the control socket for berth-init")
@@ -59,34 +59,34 @@ impl<'p> InitChannel<'p> {
         &self.child.as_ref().expect("the child is only taken by `finish`").pidfd
     }
 
-    /// The master of the terminal, once init has sent it.
+    /// Returns the master of the terminal, once init has sent it.
     pub fn terminal(&self) -> Option<&OwnedFd> {
         self.terminal.as_ref()
     }
 
-    /// Goes on with the process that a `Fork` step makes. It waits for [`InitChannel::go`].
+    /// Switches to the process that a `Fork` step creates. That process waits for [`InitChannel::go`].
     pub fn adopt(&mut self, deadline: Deadline) -> Result<()> {
         let (message, fd) = self.expect(wire::CHILD, deadline)?;
-        // The first process ends after this message, and its descriptor makes room.
+        // The first process exits after this message. Reaping it frees its descriptor.
         if let Some(first) = self.child.take() {
             children::reap_ending(first.into());
         }
-        // The kernel drops a descriptor for which the host has no number left. The process is our child, so its pid
-        // stays its own.
+        // The kernel drops a descriptor if the caller has reached its limit of descriptors. The process is a child of
+        // the caller, so its pid is not reused before it is reaped.
         let pidfd = fd.map_or_else(|| pidfd::open(message.value), Ok);
         let pidfd = pidfd.context(|| format!("taking over process {}", message.value))?;
         self.child = Some(Child { pid: message.value, pidfd });
         Ok(())
     }
 
-    /// Lets init go on from a barrier.
+    /// Lets init continue after a barrier.
     pub fn go(&self) -> Result<()> {
         let word = [wire::GO];
         loop {
             match sendmsg::<()>(self.control.as_raw_fd(), &[IoSlice::new(&word)], &[], MsgFlags::MSG_NOSIGNAL, None) {
                 Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
-                // Gone: its last message or its exit status says why.
+                // init has exited: its last message or its exit status tells why.
                 Err(_) => return Err(self.final_error()),
             }
         }
@@ -100,20 +100,20 @@ impl<'p> InitChannel<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
-    /// The socket that a `NetlinkSocket` step opens.
+    /// Receives the socket that a `NetlinkSocket` step opens.
     pub fn socket(&mut self, deadline: Deadline) -> Result<OwnedFd> {
         let (_, fd) = self.expect(wire::SOCKET, deadline)?;
         fd.ok_or_else(|| self.protocol_error("no socket"))
     }
 
-    /// The listener of the filter that a `Seccomp` step has loaded. init waits for [`InitChannel::go`].
+    /// Receives the listener of the filter that a `Seccomp` step has loaded. init then waits for [`InitChannel::go`].
     pub fn listener(&mut self, deadline: Deadline) -> Result<OwnedFd> {
         let (_, fd) = self.expect(wire::LISTENER_FD, deadline)?;
         fd.ok_or_else(|| Error::system(Errno::EMFILE, "taking the listener of the seccomp filter"))
     }
 
-    /// Waits until execve has happened: the pipe that comes with `Executing` closes then. The control socket would
-    /// not do: a process that the host has forked meanwhile may hold a copy of init's end.
+    /// Waits until execve has succeeded, which closes the pipe received with `Executing`. The control socket cannot
+    /// show that: a process that the caller has forked meanwhile may hold a copy of init's end.
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
         if let (_, Some(pipe)) = self.expect(wire::EXECUTING, deadline)? {
             if !deadline.readable(pipe.as_fd()).context(|| "waiting for berth-init")? {
@@ -138,13 +138,13 @@ impl<'p> InitChannel<'p> {
         }
     }
 
-    /// The process is on its own now; what is known of it goes to the caller.
+    /// Ends the conversation, and returns the process to the caller.
     pub fn finish(mut self) -> Spawned {
         Spawned { child: self.child.take().expect("taken only here"), terminal: self.terminal.take() }
     }
 
     fn expect(&mut self, kind: u32, deadline: Deadline) -> Result<(Box<Message>, Option<OwnedFd>)> {
-        // init is still at work: there is time for clearing away what has made its network.
+        // init is still in setup, so use the time to clean up the helper that created its network namespace.
         if let Some(mut network) = self.network.take() {
             network.finish(deadline);
         }
@@ -169,7 +169,7 @@ impl<'p> InitChannel<'p> {
         receive(&self.control, MsgFlags::empty())
     }
 
-    /// Why init is gone: the failure it told, or the way it ended.
+    /// Returns the reason for init's exit: the failure it reported, or its exit status.
     fn final_error(&self) -> Error {
         while let Ok(Event::Message { message, .. }) = receive(&self.control, MsgFlags::MSG_DONTWAIT) {
             if message.kind == wire::FAILED {
@@ -209,7 +209,8 @@ impl Drop for InitChannel<'_> {
     }
 }
 
-/// A distribution may bring its own berth-init, and an older one may be mistaken for it.
+/// Returns the error for an init of another build: a distribution may supply its own berth-init, and by mistake an
+/// older one.
 fn other_build() -> Error {
     let message = "starting berth-init: it was built from other sources than libberth and cannot read its plans: build both \
                    together, or let BERTH_INIT_BINARY name a berth-init of the same sources";
@@ -226,7 +227,8 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     let (len, fd) = loop {
         let mut iov = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags | MsgFlags::MSG_CMSG_CLOEXEC) {
-            // ECONNRESET says once that the peer is gone with words of ours unread; its own last words come next.
+            // ECONNRESET is returned once if the peer has closed with unread messages; the peer's own last messages
+            // follow.
             Err(Errno::EINTR | Errno::ECONNRESET) => {}
             Err(errno) => return Err(Error::system(errno, "receiving from berth-init")),
             Ok(received) => {
@@ -238,7 +240,7 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
             }
         }
     };
-    // SAFETY: SCM_RIGHTS has just given us this descriptor.
+    // SAFETY: SCM_RIGHTS has just delivered this descriptor, which nobody else owns.
     let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     match len {
         0 => Ok(Event::Closed),
@@ -246,7 +248,7 @@ fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
     }
 }
 
-/// A message from its bytes, which may also have come through exec.fifo.
+/// Decodes a message, received over the control socket or through exec.fifo.
 pub fn parse(bytes: &[u8]) -> Result<Message> {
     if bytes.len() != MESSAGE_LEN {
         let error = Error::new(Code::Internal, format!("berth-init sent a message of {} bytes", bytes.len()));
@@ -256,7 +258,7 @@ pub fn parse(bytes: &[u8]) -> Result<Message> {
     Ok(unsafe { std::ptr::read_unaligned(bytes.as_ptr() as *const Message) })
 }
 
-/// init's `{step, errno}` as a sentence.
+/// Converts a `FAILED` message to an error that names the step.
 pub fn failure(plan: &Plan, message: &Message) -> Error {
     let errno = Errno::from_raw(message.value);
     let (index, count) = (message.step as usize, plan.steps.len());
@@ -289,7 +291,8 @@ pub fn failure(plan: &Plan, message: &Message) -> Error {
     error
 }
 
-/// The log of a filesystem context has lines like "e tmpfs: Bad value for 'size'".
+/// Extracts the kernel's messages from the log of a filesystem context, which has lines like "e tmpfs: Bad value for
+/// 'size'".
 fn kernel_words(message: &Message) -> Option<String> {
     let text = &message.text[..(message.text_len as usize).min(message.text.len())];
     let text = String::from_utf8_lossy(text);
@@ -301,7 +304,7 @@ fn kernel_words(message: &Message) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
-/// Starts berth-init for a plan and keeps the other end of its control socket.
+/// Starts berth-init with a plan, and returns the caller's end of the channel.
 pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p>> {
     let (ours, theirs) = control_pair()?;
     let mut network = launch.network;
@@ -313,7 +316,7 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p
     let plan_file = super::plan_file(&encoded.bytes)?;
     let spawn = || clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup);
     let child = match (spawn(), &mut network) {
-        // There may be room for one process, and that is the one that makes the namespace.
+        // The limit may permit one more process only, and the helper for the network namespace takes it.
         (Err(error), Some(network)) if error.errno == Some(Errno::EAGAIN) => {
             network.finish(Deadline::NEVER);
             spawn()?
@@ -327,7 +330,7 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p
 mod tests {
     use super::*;
 
-    /// Starts berth-init with a plan that one word has been changed of.
+    /// Starts berth-init with a plan in which one word is changed, and returns the error.
     fn error_of_a_changed_plan(offset: usize) -> Error {
         let plan = crate::plan::waiting(0);
         let (control, theirs) = control_pair().unwrap();

@@ -1,4 +1,4 @@
-//! The descriptors that lead into a container: of its init, of what is joined apart from the rest, and of its root.
+//! The descriptors for joining a container: its init, namespaces that are joined separately, and its root.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -14,17 +14,18 @@ pub struct InitHandles {
     root: Option<OwnedFd>,
 }
 
-/// What is needed beside the pidfd.
+/// The descriptors to open beside the pidfd.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Needs {
-    /// The cgroup namespace by itself: it is joined by a process that may not look at init any more.
+    /// Whether to open the cgroup namespace: the process that joins it may no longer access init.
     pub cgroup_namespace: bool,
-    /// The root directory: a container in a joined mount namespace has another one than the namespace.
+    /// Whether to open the root directory: in a joined mount namespace the container's root differs from the
+    /// namespace's.
     pub root: bool,
 }
 
 impl InitHandles {
-    /// None when init is gone.
+    /// Opens the descriptors. Returns `None` if init no longer exists.
     pub fn open(init: &Identity, needs: Needs) -> Result<Option<InitHandles>> {
         let Some(pidfd) = init.open()? else { return Ok(None) };
         let by_path = |wanted: bool, name: &str, flags: OFlag| {
@@ -33,7 +34,7 @@ impl InitHandles {
         };
         let cgroup_namespace = by_path(needs.cgroup_namespace, "ns/cgroup", OFlag::O_RDONLY);
         let root = by_path(needs.root, "root", OFlag::O_PATH | OFlag::O_DIRECTORY);
-        // What was opened by number is its, if it is still there.
+        // The files opened by pid belong to init if it still exists now.
         if !init.is_alive()? {
             return Ok(None);
         }

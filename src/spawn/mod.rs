@@ -1,4 +1,4 @@
-//! Making processes: the init image, clone3, and the channel with init until it has become what it shall be.
+//! Creates processes: the init image, clone3, and the channel to init during setup.
 
 mod clone;
 mod image;
@@ -25,15 +25,15 @@ pub use seccomp_diagnosis::check_executed;
 use crate::error::{Context, Result};
 use crate::plan::Descriptor;
 
-/// What a spawn needs beside its plan. Descriptors stay the caller's.
+/// The arguments of a spawn beside its plan. The caller keeps the descriptors.
 pub struct Launch<'a> {
-    /// What becomes 0, 1, 2, and the extra descriptors after them.
+    /// The descriptors that become 0, 1, 2 and, after them, the extra descriptors.
     pub low: &'a [RawFd],
-    /// Finds the descriptor behind a slot; -1 for those that init fills.
+    /// Returns the descriptor for a slot, or -1 for slots that init fills.
     pub open: &'a dyn Fn(&Descriptor) -> RawFd,
     pub cgroup: Option<BorrowedFd<'a>>,
     pub proc: BorrowedFd<'a>,
-    /// What a `NetworkNamespace` step takes.
+    /// The network namespace for a `NetworkNamespace` step.
     pub network: Option<NewNetwork>,
 }
 

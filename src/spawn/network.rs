@@ -1,13 +1,14 @@
-//! A network namespace made beside all else that a create does: it takes the kernel a third of the whole (0.4 of 1.3 ms),
-//! and another processor can do that.
+//! Creates a network namespace in parallel with the rest of a create: the kernel needs a third of the total time for it
+//! (0.4 of 1.3 ms), and another CPU can do that.
 //!
-//! Namespaces are made by whoever is to be in them, and no thread of the host may leave its own. So for half a millisecond
-//! there is a process in the host's memory (CLONE_VM, as between clone and exec, but without the host standing still) that
-//! makes system calls only, on what was prepared before: it makes the namespace, brings up the loopback interface, sends the
-//! namespace to init and ends. It has the host's table of descriptors (CLONE_FILES), so that none of them is held open by a
-//! copy, and no signal for its end, so that the host's handlers and waitpid(2) do not see it.
+//! Only a process that enters a new network namespace can create it, and no thread of the caller may leave its own. So
+//! for half a millisecond a helper process shares the caller's memory (CLONE_VM, as between clone and exec, but without
+//! suspending the caller). It makes system calls only, with prepared arguments: it creates the namespace, brings up the
+//! loopback interface, sends the namespace to init and exits. It shares the caller's descriptor table (CLONE_FILES), so
+//! that no copy holds descriptors open, and sends no signal when it exits, so that the caller's handlers and waitpid(2)
+//! do not notice it.
 //!
-//! Whatever goes wrong with it is no error: init makes a namespace itself when none comes.
+//! A failure of the helper is no error: init then creates a namespace itself.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -21,34 +22,34 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::sys::{pidfd, procfs};
 
-/// A network namespace under way.
+/// A network namespace that is being created.
 pub struct NewNetwork {
-    /// init's end of the socket that it comes through.
+    /// init's end of the socket that the namespace is sent over.
     receiver: OwnedFd,
     helper: Option<NetnsHelper>,
 }
 
-/// The process that makes it, and all that it uses. Dropped when it has ended: the number of `sender` may not become another
-/// descriptor's before.
+/// The helper process and everything that it uses. Dropped only after the process has exited: until then the number of
+/// `sender` must not be reused for another descriptor.
 struct NetnsHelper {
     pidfd: OwnedFd,
     _stack: Stack,
     sender: OwnedFd,
 }
 
-/// What it finds in the host's memory.
+/// The helper's arguments, in the caller's memory.
 struct HelperArgs {
     proc: RawFd,
     sender: RawFd,
 }
 
 impl NewNetwork {
-    /// Returns at once.
+    /// Starts the helper, without waiting for it.
     pub fn begin() -> Result<NewNetwork> {
         let (receiver, sender) = control_pair()?;
         let stack = Stack::new();
         let order = stack.start();
-        // SAFETY: inside the stack, aligned, and far from where it is used.
+        // SAFETY: inside the stack, aligned, and far from the end that the stack is used from.
         unsafe {
             (order as *mut HelperArgs)
                 .write(HelperArgs { proc: procfs::root()?.as_raw_fd(), sender: sender.as_raw_fd() })
@@ -62,8 +63,8 @@ impl NewNetwork {
             ..CLONE_ARGS
         };
         let blocked = BlockedSignals::new()?;
-        // SAFETY: the stack is large enough for `make`, which never returns and touches nothing but the order; both stay
-        // until the process has ended.
+        // SAFETY: the stack is large enough for `make`, which never returns and accesses only its arguments; both
+        // remain until the process has exited.
         let result = unsafe { arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), make, order) };
         drop(blocked);
         if result < 0 {
@@ -71,7 +72,7 @@ impl NewNetwork {
             return Err(Error::system(errno, "starting a process that makes a network namespace"));
         }
         exclude_current_cpu(result as libc::pid_t);
-        // SAFETY: CLONE_PIDFD put a descriptor there that nobody else owns.
+        // SAFETY: CLONE_PIDFD stored a new descriptor there that nobody else owns.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         Ok(NewNetwork { receiver, helper: Some(NetnsHelper { pidfd, _stack: stack, sender }) })
     }
@@ -80,15 +81,15 @@ impl NewNetwork {
         self.receiver.as_raw_fd()
     }
 
-    /// Waits until there is no process any more. What it has made waits for init in the socket.
+    /// Waits until the helper has exited. The namespace that it has sent waits in the socket for init.
     pub fn finish(&mut self, deadline: Deadline) {
-        // It ends by itself. Should it not (a debugger has stopped it), what it stands on stays for ever.
+        // The helper exits by itself. If it does not (a debugger has stopped it), leak the memory that it uses.
         const LONG: Duration = Duration::from_secs(10);
         let Some(helper) = self.helper.take() else { return };
         match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
                 let _ = pidfd::look(&helper.pidfd);
-                // Had it been killed, init would wait for ever.
+                // If the helper was killed, init would wait for ever without this message.
                 let _ = sys::send(helper.sender.as_raw_fd(), WORD, None);
             }
             _ => std::mem::forget(helper),
@@ -102,10 +103,11 @@ impl Drop for NewNetwork {
     }
 }
 
-/// What is sent, with the namespace or without. init hears the first word only.
+/// The message, with or without the namespace. init reads only the first one.
 const WORD: &[u8] = &[0];
 
-/// Off the processor that the caller is on, if there is another one: there it would wait until the caller does.
+/// Excludes the caller's current CPU from the helper's affinity, if there is another one: on the same CPU the helper
+/// would run only when the caller waits.
 fn exclude_current_cpu(pid: libc::pid_t) {
     // SAFETY: all-zero is a valid cpu_set_t; the calls get valid pointers and lengths, and `own` is below CPU_SETSIZE.
     unsafe {
@@ -122,9 +124,9 @@ fn exclude_current_cpu(pid: libc::pid_t) {
     }
 }
 
-/// In the host's memory, beside it: system calls only.
+/// Runs in the helper, in the caller's memory and in parallel with it. Makes system calls only.
 extern "C" fn make(order: *mut u8) -> ! {
-    // SAFETY: `begin` keeps it until this process has ended, and nobody writes to it.
+    // SAFETY: `begin` keeps the arguments until this process has exited, and nobody writes to them.
     let order = unsafe { &*(order as *const HelperArgs) };
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
         let namespace = sys::openat(order.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);

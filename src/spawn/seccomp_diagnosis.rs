@@ -1,4 +1,4 @@
-//! A seccomp filter that forbids what init itself must still do: why it failed, in words.
+//! Explains failures caused by a seccomp filter that forbids system calls init still needs.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::Plan;
 use crate::sys::procfs;
 
-/// What to add to a step's failure if the filter that was loaded before may have caused it.
+/// Returns an addition to a step's error if the filter loaded before may have caused the error.
 pub fn seccomp_hint(plan: &Plan, index: usize, errno: Errno) -> String {
     match plan.filter() {
         Some((loaded, filter)) if loaded < index && filter.errnos.contains(&(errno as i32)) => {
@@ -32,16 +32,17 @@ fn not_executed() -> Error {
     Error::new(Code::System, message).with_stage(Stage::Init)
 }
 
-/// init's end of pipe or fifo has closed without a word: it has executed the program, unless its filter has
-/// killed it, or forbade it both execve and telling so. Then it is a zombie with init's name still.
+/// Checks, after init's end of the pipe or fifo has closed without a message, that init has executed the program. The
+/// filter may instead have killed init, or forbidden both execve and the report of its failure; then a zombie remains
+/// that still has init's name.
 pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result<()> {
-    // Somebody's program may have this very name: that must not hold us for long.
+    // The container's program may have the same name, so limit the wait.
     let deadline = deadline.within(LONGEST);
     loop {
         match procfs::stat(pid)? {
             Some(stat) if stat.name != INIT_NAME => return Ok(()),
             Some(stat) if matches!(stat.state, 'Z' | 'X') => return Err(not_executed()),
-            // On its way, one or the other.
+            // init is still about to execute or to exit.
             Some(_) if !deadline.passed() => {
                 let moment = Deadline::after_ms(1);
                 moment.readable(pidfd).context(|| "waiting for berth-init")?;
@@ -53,5 +54,5 @@ pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result
 
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// As init has named itself; execve gives a process the name of its program.
+/// init's process name; execve replaces it with the program's name.
 const INIT_NAME: &str = "berth-init";

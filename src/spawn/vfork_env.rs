@@ -1,5 +1,5 @@
-//! What a process needs that runs in the caller's memory: a stack of its own, and no signals, whose handlers would be the
-//! host's.
+//! The environment of a process that runs in the caller's memory: its own stack, and blocked signals, since the
+//! handlers are the caller's.
 
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -8,11 +8,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use crate::error::{Context, Result};
 
-/// A stack from the heap: mapping one takes longer than what is done on it. Without a guard page: the functions that run
-/// there make system calls, one after the other, and need less than a tenth of it.
+/// A stack from the heap, since mmap(2) would take longer than the work on it. It has no guard page: the functions on
+/// it only make system calls in sequence, and need less than a tenth of it.
 pub struct Stack(NonNull<MaybeUninit<Room>>);
 
-/// Aligned as the ABI wants a stack.
+/// The stack's memory, aligned as the ABI requires.
 #[repr(C, align(64))]
 struct Room([u8; Stack::SIZE]);
 
@@ -23,7 +23,8 @@ impl Stack {
         Stack(NonNull::from(Box::leak(Box::<Room>::new_uninit())))
     }
 
-    /// Its lowest address. It is used from the other end, so something can lie here that the process finds.
+    /// Returns the lowest address. The stack grows down from the other end, so arguments for the process may be stored
+    /// here.
     pub fn start(&self) -> *mut u8 {
         self.0.as_ptr().cast()
     }
@@ -31,12 +32,12 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: from `new`, and nobody runs on it any more.
+        // SAFETY: allocated by `new`, and no process uses it any more.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
-/// All signals blocked in this thread until dropped.
+/// Blocks all signals in the calling thread until dropped.
 pub struct BlockedSignals {
     before: SigSet,
 }

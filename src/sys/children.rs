@@ -1,9 +1,9 @@
-//! Our children that nobody has waited for yet.
+//! Keeps the caller's children started by libberth until they are reaped.
 //!
-//! A host may drop its handle on a process, or never ask for its status. The process would stay a zombie, and a
-//! container's pid namespace cannot end while there is one in it: its init would hang in its own exit, and whoever
-//! waits for it with it. So each child is kept here until its status has been taken, in whatever call on its container
-//! comes next; the status is then found in its handle.
+//! A caller may drop its handle on a process, or never ask for its status. The process would remain a zombie, and a
+//! container's pid namespace cannot end with a zombie in it: init would block in its exit, together with everybody who
+//! waits for it. So each child is kept here until the next call on its container takes its status, which its handles
+//! share.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,7 +19,7 @@ use super::pidfd::{self, ExitStatus, Look};
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 
-/// How a process ends; shared by its handles and by the list here.
+/// A child and its exit status, shared by its handles and this list.
 #[derive(Debug)]
 pub struct ChildExit {
     pub pid: i32,
@@ -44,7 +44,7 @@ impl ChildExit {
         pidfd::wait_with(&self.pidfd, deadline, || self.look())
     }
 
-    /// Whichever thread takes the status from the kernel leaves it for all. The lock is held for a look, not for a wait.
+    /// Looks without waiting, and stores the status for all threads. Holds the lock only for that.
     fn look(&self) -> Result<Look> {
         let mut known = self.exit.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(status) = *known {
@@ -58,11 +58,12 @@ impl ChildExit {
     }
 }
 
-/// By the state directory of their container; by none at all those that have been killed before they had become one's.
+/// Children by the state directory of their container; by an empty path those that were killed before they belonged to
+/// one.
 #[derive(Default)]
 struct Children {
     of: BTreeMap<PathBuf, Vec<Arc<ChildExit>>>,
-    /// Up to where [`reap_some`] has looked.
+    /// The last container that [`reap_some`] has handled.
     looked_at: PathBuf,
 }
 
@@ -75,15 +76,15 @@ pub fn keep(container: &Path, end: Arc<ChildExit>) {
     children().of.entry(container.to_owned()).or_default().push(end);
 }
 
-/// A child of a container's, for a further handle on it: whoever takes the status leaves it for both.
+/// Returns a kept child of a container, for another handle on it: the handles share the status.
 pub fn kept(container: &Path, pid: i32) -> Option<Arc<ChildExit>> {
     let children = children();
     let end = children.of.get(container)?.iter().find(|end| end.pid == pid)?;
-    // A forked host has a list of children that are not its own, and the number may be another's by now.
+    // After a fork of the caller the list names children of the parent, whose pids may have been reused.
     (pidfd::send_signal(&end.pidfd, 0) != Err(Errno::ESRCH)).then(|| end.clone())
 }
 
-/// Takes the status of those of a container that have ended.
+/// Reaps the children of a container that have exited.
 pub fn reap(container: &Path) {
     children().reap(container);
 }
@@ -95,15 +96,15 @@ pub fn reap_all() {
     });
 }
 
-/// The same for a few containers, and at the next call for those after them: each is looked at in the end, and what
-/// one call costs does not grow with their number.
+/// Reaps the exited children of a few containers, and on the next call those of the following ones: every container is
+/// handled eventually, and the cost of a call does not grow with their number.
 pub fn reap_some() {
     const FEW: usize = 8;
     let mut children = children();
     let after = (Bound::Excluded(children.looked_at.clone()), Bound::Unbounded);
     let next: Vec<PathBuf> = children.of.range(after).take(FEW).map(|(container, _)| container.clone()).collect();
     next.iter().for_each(|container| children.reap(container));
-    // At the end it begins anew, with those that belong to no container.
+    // At the end of the list, handle the children without a container and start again.
     if next.len() < FEW {
         children.reap(Path::new(""));
     }
@@ -129,20 +130,19 @@ fn take(ends: &mut Vec<Arc<ChildExit>>) {
     let ended: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
     let mut ended = ended.into_iter();
     ends.retain(|end| {
-        // Whatever the answer, there is nothing more to take.
+        // Any answer but a timeout means that there is no status left to take.
         let ended = ended.next().unwrap_or(false);
         !ended || end.wait_until(Deadline::after_ms(0)).is_err_and(|error| error.code == Code::Timeout)
     });
 }
 
-/// Ends a child that must not go on.
+/// Kills a child and reaps it.
 pub fn kill_and_reap(child: Arc<ChildExit>) {
     child.kill();
     reap_ending(child);
 }
 
-/// Takes the status of a child that ends at once. One that the freezer holds dies when it is let go, and is reaped by
-/// a later call.
+/// Reaps a child that is about to exit. A frozen child dies only when it is thawed, and a later call reaps it.
 pub fn reap_ending(child: Arc<ChildExit>) {
     const MOMENT: Duration = Duration::from_millis(500);
     if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
@@ -150,9 +150,9 @@ pub fn reap_ending(child: Arc<ChildExit>) {
     }
 }
 
-/// Waits until `init` has ended, and reaps meanwhile what would keep it from that.
+/// Waits until `init` has exited, and reaps meanwhile the children that would prevent that.
 pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
-    // What another thread starts after a look is seen at the next.
+    // Poll again after this time, to include children that other threads start.
     const LOOK: Duration = Duration::from_secs(1);
     reap(container);
     loop {
@@ -164,7 +164,8 @@ pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
         if ended || deadline.passed() || outcome.is_err_and(|errno| errno != Errno::EINTR) {
             return;
         }
-        // Its own, and after a while all: another container's process may live in this one's pid namespace.
+        // Reap the container's children, and after a timeout all: a process of another container may be in this one's
+        // pid namespace.
         match outcome {
             Ok(0) => reap_all(),
             _ => reap(container),

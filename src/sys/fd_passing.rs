@@ -1,4 +1,4 @@
-//! Descriptors to other programs: a text and a descriptor (SCM_RIGHTS, unix(7)) over a connection of their own.
+//! Sends a descriptor with a text to another program (SCM_RIGHTS, unix(7)), over a new connection.
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -14,10 +14,11 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
 
-/// `doing` names the act for errors. A receiver that is full or stuck holds us no longer than until the deadline.
+/// Connects to `path` and sends `text` and `fd`. `doing` names the action in errors. A receiver that is busy or stuck
+/// blocks the call only until the deadline.
 pub fn send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline, doing: impl Fn() -> String) -> Result<()> {
     connect_and_send(path, text, fd, deadline).map_err(|errno| match errno {
-        // What a socket with a timeout answers when it is over (socket(7)).
+        // The errno of a socket call whose timeout has expired (socket(7)).
         Errno::EAGAIN | Errno::EINPROGRESS => {
             Error::new(Code::Timeout, format!("{}: nobody has taken it in time", doing())).with_errno(errno)
         }
@@ -32,7 +33,7 @@ fn connect_and_send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline) 
     let fds = [fd.as_raw_fd()];
     let mut sent = 0;
     while sent < text.len() {
-        // The descriptor goes with the first part only.
+        // Send the descriptor with the first part only.
         let rights = [ControlMessage::ScmRights(&fds)];
         let control = if sent == 0 { &rights[..] } else { &[] };
         let rest = [IoSlice::new(&text[sent..])];
@@ -42,7 +43,7 @@ fn connect_and_send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline) 
     Ok(())
 }
 
-/// A call on the socket, with what is left of the time. AF_UNIX's connect obeys the sending timeout, too.
+/// Makes a call on the socket, limited to the remaining time. The send timeout also limits AF_UNIX's connect.
 fn patiently<T>(socket: &OwnedFd, deadline: Deadline, mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
         setsockopt(socket, SendTimeout, &TimeVal::milliseconds(deadline.left_ms()))?;

@@ -1,4 +1,4 @@
-//! Which process a pid means: pids are reused, a pid together with its start time and the boot is not.
+//! Identifies a process: pids are reused, but a pid together with its start time and the boot id is unique.
 
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub pid: i32,
-    /// Clock ticks between boot and the start of the process (proc_pid_stat(5), field 22).
+    /// The start time in clock ticks since boot (proc_pid_stat(5), field 22).
     pub start_time: u64,
     pub boot_id: String,
 }
@@ -25,7 +25,7 @@ impl Identity {
         Ok(Identity { pid, start_time: stat.start_time, boot_id: boot_id()?.to_owned() })
     }
 
-    /// Asked of the kernel once per process: a forked one has another pid.
+    /// Returns the identity of the caller. Read once per process: a forked one has another pid.
     pub fn own() -> Result<Identity> {
         static OWN: Mutex<Option<Identity>> = Mutex::new(None);
         let pid = std::process::id() as i32;
@@ -36,7 +36,7 @@ impl Identity {
         Ok(known.insert(Identity::of(pid)?).clone())
     }
 
-    /// The process, if it still lives. A zombie does not.
+    /// Whether the process is alive. A zombie is not.
     pub fn is_alive(&self) -> Result<bool> {
         if self.boot_id != boot_id()? {
             return Ok(false);
@@ -45,14 +45,14 @@ impl Identity {
             .is_some_and(|now| now.start_time == self.start_time && !matches!(now.state, 'Z' | 'X')))
     }
 
-    /// A descriptor of the process; None when it is gone (a zombie still counts).
+    /// Opens a pidfd of the process. Returns `None` if the process no longer exists (a zombie still does).
     pub fn open(&self) -> Result<Option<OwnedFd>> {
         let pidfd = match pidfd::open(self.pid) {
-            // EINVAL: the number now belongs to a thread.
+            // EINVAL: the number is now the id of a thread.
             Err(Errno::ESRCH | Errno::EINVAL) => return Ok(None),
             other => other.context(|| format!("opening process {}", self.pid))?,
         };
-        // Checked after opening: from here on the descriptor cannot mean another process.
+        // Check after opening: from now on the descriptor cannot refer to another process.
         let same =
             self.boot_id == boot_id()? && procfs::stat(self.pid)?.is_some_and(|now| now.start_time == self.start_time);
         Ok(same.then_some(pidfd))

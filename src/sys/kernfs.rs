@@ -59,7 +59,7 @@ fn walk(path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
     Ok(here)
 }
 
-/// Whether the error means "does not exist (any more)": ENODEV is how a descriptor of a removed cgroup answers.
+/// Whether the error means that the file does not exist (any more). A descriptor of a removed cgroup returns ENODEV.
 pub fn is_gone(error: &Error) -> bool {
     matches!(error.errno, Some(Errno::ENOENT | Errno::ENODEV))
 }
@@ -105,7 +105,7 @@ pub fn read_optional(dir: &Path, file: &str) -> Result<Option<String>> {
     optional(read(dir, file))
 }
 
-/// Reads from the beginning, so that a descriptor that is kept open can be read again.
+/// Reads the whole file from the beginning, so that an open descriptor can be read repeatedly.
 pub fn read_all(fd: impl AsFd) -> Result<String, Errno> {
     let mut text = Vec::new();
     let mut chunk = [0u8; 4096];
@@ -151,12 +151,12 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     let (parent, name) = parent(path)?;
     let mode = Mode::from_bits_truncate(0o755);
     match mkdirat(&parent, name, mode) {
-        // Independent of the caller's umask: the container's processes read their limits here.
+        // Set the mode independently of the caller's umask: the container's processes read their limits here.
         Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
             .context(|| format!("opening cgroup {} to be read", path.display()))
             .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
-        // The errno alone does not help.
+        // The errno alone does not explain the failure.
         Err(Errno::EAGAIN) => {
             let reason = "cgroup.max.descendants or cgroup.max.depth of a cgroup above does not allow another one";
             let problem = format!("creating cgroup {}: {reason}", path.display());

@@ -1,4 +1,4 @@
-//! The lock on a directory: orders threads and processes, and does not wait for ever.
+//! A lock on a directory: excludes other threads and processes, and waits with a deadline.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -15,22 +15,22 @@ pub enum LockKind {
     Exclusive = libc::LOCK_EX,
 }
 
-/// The lock, held until dropped.
+/// A lock that is held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     fd: OwnedFd,
 }
 
 impl Lock {
-    /// Waits for the lock on an open directory, which must be an open file of its own: flock(2) orders open files, so two
-    /// threads with the same one would not exclude each other.
+    /// Waits for the lock on an open directory. `fd` must be a separate open file description: flock(2) belongs to it,
+    /// so two threads with the same one would not exclude each other.
     pub fn of(fd: OwnedFd, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<Lock> {
         let lock = Lock { fd };
         lock.acquire(kind, deadline, what)?;
         Ok(lock)
     }
 
-    /// flock(2) cannot wait with a time limit, so the lock is tried again and again.
+    /// Tries repeatedly to take the lock, since flock(2) has no timeout.
     fn acquire(&self, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<()> {
         let mut pause = Duration::from_micros(200);
         while !self.attempt(kind).context(|| format!("locking {}", what()))? {
@@ -39,7 +39,7 @@ impl Lock {
                 return Err(Error::new(Code::Busy, message));
             }
             std::thread::sleep(pause);
-            // Short, so that those who take it again and again do not always come first.
+            // Keep the pause short, so that threads which take the lock repeatedly do not always win.
             pause = (pause * 2).min(Duration::from_millis(3));
         }
         Ok(())
@@ -55,8 +55,8 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Unlocked by name: a child that the host has forked meanwhile holds a copy of the descriptor, and closing ours
-    /// would leave the lock with it.
+    /// Unlocks explicitly: a child that the caller has forked meanwhile holds a copy of the descriptor, so closing this
+    /// one would not release the lock.
     fn drop(&mut self) {
         let _ = flock(self.fd.as_fd(), libc::LOCK_UN);
     }

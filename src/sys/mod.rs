@@ -1,4 +1,4 @@
-//! The kernel's interfaces, as everything above uses them: thin, checked, and without an idea of what a container is.
+//! Thin, checked wrappers of kernel interfaces, which know nothing of containers.
 
 pub mod children;
 pub mod fd_passing;

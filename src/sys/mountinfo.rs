@@ -1,7 +1,7 @@
-//! /proc/<pid>/mountinfo: the mounts of a process's mount namespace (proc_pid_mountinfo(5)).
+//! Parses /proc/<pid>/mountinfo: the mounts of a process's mount namespace (proc_pid_mountinfo(5)).
 //!
-//! The parser works on bytes, since mount points are paths and need not be UTF-8, and borrows from them: a busy host has
-//! hundreds of lines, and each create reads them. A line that does not have the documented form is left out.
+//! The parser uses bytes, since mount points are paths and need not be UTF-8, and borrows from them: a busy host has
+//! hundreds of lines, and each create reads them. It skips lines that do not have the documented format.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -11,29 +11,29 @@ use std::path::{Path, PathBuf};
 use super::procfs;
 use crate::error::Result;
 
-/// Of the table of a busy host, in bytes.
+/// The usual size of the table on a busy host, in bytes.
 pub const ROOM: usize = 16 << 10;
 
-/// One line.
+/// One mount: a line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount<'a> {
     pub id: u64,
     pub parent: u64,
-    /// st_dev of files on it.
+    /// The `st_dev` of files on the mount.
     pub device: u64,
-    /// What of the filesystem is mounted: "/" unless it is a part.
+    /// The mounted directory of the filesystem: "/" unless only a part is mounted.
     pub root: Cow<'a, Path>,
-    /// As seen from the root of the process.
+    /// The mount point, relative to the process's root.
     pub point: Cow<'a, Path>,
     pub options: Cow<'a, str>,
-    /// Of the propagation: "shared:1", "master:2", "propagate_from:3", "unbindable".
+    /// The propagation fields: "shared:1", "master:2", "propagate_from:3", "unbindable".
     tags: &'a [u8],
     pub kind: Cow<'a, str>,
     pub super_options: Cow<'a, str>,
 }
 
 impl<'a> Mount<'a> {
-    /// Whether mounts propagate to it from elsewhere, or from it.
+    /// Whether mounts propagate to or from this mount.
     pub fn propagates(&self) -> bool {
         self.tags.split(|byte| *byte == b' ').any(|tag| tag.starts_with(b"shared:") || tag.starts_with(b"master:"))
     }
@@ -56,31 +56,31 @@ impl<'a> Mount<'a> {
         let point = path(fields.next()?);
         let options = String::from_utf8_lossy(fields.next()?);
         let rest = fields.0?;
-        // There may be no tag at all.
+        // There may be no optional fields.
         let (tags, rest) = match rest.strip_prefix(b"- ") {
             Some(rest) => (&b""[..], rest),
             None => split_at(rest, b" - ")?,
         };
         let mut fields = Fields(Some(rest));
         let kind = String::from_utf8_lossy(fields.next()?);
-        // What is mounted may be called by nothing, and then the field is empty.
+        // The mount source may be an empty name, and then the field is empty.
         let _source = fields.next()?;
         let super_options = String::from_utf8_lossy(fields.0?);
         Some(Mount { id, parent, device, root, point, options, tags, kind, super_options })
     }
 }
 
-/// The mounts of a table, in the order in which they were mounted.
+/// Returns the mounts of a table, in the order in which they were mounted.
 pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
     table.split(|byte| *byte == b'\n').filter_map(Mount::parse)
 }
 
-/// The table of a process: its pid, or "self". Empty when it is gone.
+/// Reads the table of a process, given by its pid or "self". Returns an empty table if the process no longer exists.
 pub fn read(process: &str) -> Result<Vec<u8>> {
     Ok(procfs::read_bytes(&format!("{process}/mountinfo"), ROOM)?.unwrap_or_default())
 }
 
-/// What is separated by single spaces; the rest is there to be taken as a whole.
+/// Fields separated by single spaces; the rest can be taken as a whole.
 struct Fields<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for Fields<'a> {
@@ -107,7 +107,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// Space, tab, newline, backslash and "#" are written as a backslash and three octal digits.
+/// Decodes a path: the kernel writes space, tab, newline, backslash and "#" as a backslash and three octal digits.
 fn path(field: &[u8]) -> Cow<'_, Path> {
     if !field.contains(&b'\\') {
         return Cow::Borrowed(Path::new(OsStr::from_bytes(field)));
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_malformed_line_is_left_out_and_the_others_stay() {
         let whole = "36 35 98:0 /a /b rw shared:1 - ext4 /dev/sda1 rw";
-        // The super block's options come last, so anything shorter than their field is not whole.
+        // The super options are the last field, so a line that ends before them is incomplete.
         for length in 0..whole.len() - 2 {
             assert!(only(&whole.as_bytes()[..length]).is_none(), "{}", &whole[..length]);
         }

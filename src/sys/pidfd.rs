@@ -1,5 +1,5 @@
-//! Processes by their pidfds: a descriptor never comes to mean another process. How one ended is asked through its pidfd
-//! only: the caller's other children are none of our business.
+//! Refers to processes by pidfd, which never refers to another process later. Asks for an exit status through the pidfd
+//! only, since the caller's other children must not be affected.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -11,29 +11,29 @@ use nix::sys::signal::Signal;
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
 
-/// pidfd_open(2). The descriptor is close-on-exec.
+/// Opens a pidfd (pidfd_open(2)), with close-on-exec.
 pub fn open(pid: i32) -> nix::Result<OwnedFd> {
     // SAFETY: no pointers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    // SAFETY: the call has just given us this descriptor.
+    // SAFETY: the call has just returned this descriptor, which nobody else owns.
     Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// pidfd_send_signal(2): the process that the descriptor means, never another one of the same pid.
+/// Sends a signal to the process of the pidfd (pidfd_send_signal(2)), never to another one with the same pid.
 pub fn send_signal(pidfd: impl AsFd, signal: i32) -> nix::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     let pidfd = pidfd.as_fd().as_raw_fd();
-    // SAFETY: no pointer but NULL, which siginfo may be.
+    // SAFETY: the only pointer is siginfo, which may be NULL.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) };
     Errno::result(result).map(drop)
 }
 
-/// How a process ended.
+/// The way a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// By itself, with this exit status.
+    /// It exited with this status.
     Exited(i32),
-    /// By a signal.
+    /// A signal killed it.
     Signaled {
         /// The signal's number.
         signal: i32,
@@ -43,7 +43,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// From the encoding of waitpid(2).
+    /// Decodes a status of waitpid(2).
     fn from_raw(raw: i32) -> ExitStatus {
         if libc::WIFSIGNALED(raw) {
             ExitStatus::Signaled { signal: libc::WTERMSIG(raw), core_dumped: libc::WCOREDUMP(raw) }
@@ -52,7 +52,7 @@ impl ExitStatus {
         }
     }
 
-    /// How it ended, as the end of a sentence: "exited with status 1".
+    /// Describes the status, as the end of a sentence: "exited with status 1".
     pub fn describe(self) -> String {
         match self {
             ExitStatus::Exited(code) => format!("exited with status {code}"),
@@ -64,21 +64,21 @@ impl ExitStatus {
     }
 }
 
-/// What is known of a process at one moment.
+/// The state of a process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     Alive,
     Ended(ExitStatus),
-    /// A zombie whose status only its parent may take.
+    /// A zombie; only its parent may take the status.
     Unreaped,
-    /// Ended, the status taken by somebody else, and the kernel does not tell it.
+    /// Ended; somebody else has taken the status, and the kernel does not report it.
     Unknown,
 }
 
-/// Looks without waiting, and takes the status of a child that has ended.
+/// Returns the state of a process without waiting, and takes the status of a child that has ended.
 ///
-/// A status that the host's own waitpid(-1) has taken, or that belongs to another process's child, is asked of the
-/// kernel (PIDFD_INFO_EXIT, Linux 6.15), which knows it once the parent has taken it.
+/// If the caller's own waitpid(-1) has taken the status, or the process is not the caller's child, the kernel is asked
+/// (PIDFD_INFO_EXIT, Linux 6.15), which knows the status once the parent has taken it.
 pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     if let Some(look) = look_at_child(pidfd)? {
         return Ok(look);
@@ -95,7 +95,8 @@ pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     }
 }
 
-/// None if it is not our child, or no longer. Without nix, whose waitid takes the status of a process killed by a real-time signal and then cannot express it.
+/// Returns the state of a child, or `None` if the process is not, or no longer, a child of the caller. Does not use
+/// nix, whose waitid takes the status of a process killed by a real-time signal and then cannot represent it.
 fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     // SAFETY: all-zero is a valid siginfo_t, and waitid fills it.
@@ -123,12 +124,12 @@ fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
     }
 }
 
-/// How long somebody else's zombie may stay one before its status counts as unknown.
+/// The time that another process's child may stay a zombie before its status counts as unknown.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Waits for a process until `look` (which may take turns with other threads) knows how it ended.
+/// Waits for a process until `look` (which may serialize threads) returns its exit status.
 ///
-/// Where nobody can tell, the answer is [`Code::StatusUnknown`], never a guess.
+/// Returns [`Code::StatusUnknown`], never a guess, if the status cannot be found.
 pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<Look>) -> Result<ExitStatus> {
     let late = || Error::new(Code::Timeout, "the process has not ended in time");
     let unknown =
@@ -145,7 +146,7 @@ pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<
             Look::Unreaped if deadline.passed() || patience.is_some_and(Deadline::passed) => return Err(unknown()),
             Look::Unreaped => {
                 patience.get_or_insert_with(|| Deadline::after(GRACE));
-                // POLLHUP says that the parent has taken the status (Linux 6.9); older kernels say nothing.
+                // POLLHUP: the parent has taken the status (since Linux 6.9; older kernels do not report that).
                 let pause = Deadline::after(Duration::from_millis(20));
                 pause.poll([(pidfd.as_fd(), PollFlags::empty())]).context(|| "waiting for a process")?;
             }

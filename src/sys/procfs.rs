@@ -1,8 +1,9 @@
-//! The caller's /proc, through one descriptor that is verified once: a root of procfs, with nothing mounted in its place.
+//! The caller's /proc, through one descriptor that is verified once: the root of a procfs, not covered by another
+//! mount.
 //!
-//! Every file below /proc is opened through it, so that a wrong /proc is an error and not a wrong answer. The exceptions are
-//! paths that the user gives (a namespace to join), paths that another process resolves (links in a container's /dev), and
-//! [`path_of`].
+//! Every file below /proc is opened through it, so that a false /proc causes an error and not a wrong answer. The
+//! exceptions are paths that the user gives (a namespace to join), paths that another process resolves (links in a
+//! container's /dev), and [`path_of`].
 
 use std::fs::File;
 use std::io::Read;
@@ -18,19 +19,19 @@ use once_cell::sync::OnceCell;
 
 use crate::error::{Code, Context, Error, Result};
 
-/// What /proc says of a process at one moment.
+/// The status of a process in /proc at one moment.
 pub struct ProcStat {
     pub parent: i32,
     pub session: i32,
-    /// Clock ticks between boot and the start of the process (proc_pid_stat(5), field 22).
+    /// The start time in clock ticks since boot (proc_pid_stat(5), field 22).
     pub start_time: u64,
-    /// R, S, D, Z …
+    /// The state: R, S, D, Z …
     pub state: char,
-    /// The program's name, as far as the kernel keeps it, or what the process has called itself.
+    /// The process name: that of the program, truncated by the kernel, or the one that the process has set.
     pub name: String,
 }
 
-/// The root of procfs, verified once per process.
+/// Returns the root of procfs, verified once per process.
 pub fn root() -> Result<BorrowedFd<'static>> {
     static PROC: OnceCell<OwnedFd> = OnceCell::new();
     PROC.get_or_try_init(open_root).map(|fd| fd.as_fd())
@@ -53,7 +54,7 @@ pub fn open(path: &str, flags: OFlag) -> Result<OwnedFd> {
     openat(root()?, path, flags | OFlag::O_CLOEXEC, Mode::empty()).context(|| format!("opening /proc/{path}"))
 }
 
-/// The same; None when the process, or this file of it, is gone.
+/// Opens a file as [`open`] does. Returns `None` if the process, or this file of it, does not exist.
 pub fn open_optional(path: &str, flags: OFlag) -> Result<Option<OwnedFd>> {
     match open(path, flags) {
         Ok(fd) => Ok(Some(fd)),
@@ -62,7 +63,7 @@ pub fn open_optional(path: &str, flags: OFlag) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// The bytes of a file below /proc; None when the process is gone. `room` is what it usually needs.
+/// Reads the bytes of a file below /proc. Returns `None` if the process no longer exists. `room` is the usual size.
 pub fn read_bytes(path: &str, room: usize) -> Result<Option<Vec<u8>>> {
     let doing = || format!("reading /proc/{path}");
     let file = match openat(root()?, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()) {
@@ -76,13 +77,13 @@ pub fn read_bytes(path: &str, room: usize) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The text of a file below /proc that is always there. Bytes that are not UTF-8 are replaced.
+/// Reads a file below /proc that always exists, as text. Replaces bytes that are not UTF-8.
 pub fn read(path: &str) -> Result<String> {
     let gone = || Error::system(Errno::ENOENT, format!("reading /proc/{path}"));
     read_optional(path)?.ok_or_else(gone)
 }
 
-/// The same of a process's file; None when the process is gone.
+/// Reads a file of a process, as text. Returns `None` if the process no longer exists.
 pub fn read_optional(path: &str) -> Result<Option<String>> {
     Ok(read_bytes(path, 2048)?.map(|bytes| match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -90,14 +91,14 @@ pub fn read_optional(path: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Device and inode of what a path below /proc leads to. A magic link at its end is followed: that of a namespace tells which
-/// one it is.
+/// Returns device and inode of the target of a path below /proc. Follows a magic link at its end: that of a namespace
+/// identifies the namespace.
 pub fn identity_of(path: &str) -> Result<(u64, u64)> {
     let found = fstatat(root()?, path, AtFlags::empty()).context(|| format!("looking at /proc/{path}"))?;
     Ok((found.st_dev, found.st_ino))
 }
 
-/// The names in a directory below /proc.
+/// Returns the names in a directory below /proc.
 pub fn list(path: &str) -> Result<Vec<String>> {
     let doing = || format!("listing /proc/{path}");
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -112,33 +113,34 @@ pub fn list(path: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a descriptor of the caller's leads to: a path, or "pipe:[1]" and the like (proc_pid_fd(5)).
+/// Returns the target of a descriptor of the caller: a path, or "pipe:[1]" and the like (proc_pid_fd(5)).
 pub fn target_of(fd: impl AsFd) -> Result<PathBuf> {
     target_of_number(fd.as_fd().as_raw_fd())
 }
 
-/// The same by a number, which may be that of no descriptor.
+/// Returns the target of a descriptor number, which need not be open.
 pub fn target_of_number(number: RawFd) -> Result<PathBuf> {
     let target = readlinkat(root()?, format!("self/fd/{number}").as_str());
     target.map(PathBuf::from).context(|| format!("reading /proc/self/fd/{number}"))
 }
 
-/// A descriptor of the caller's as a path, for system calls that have no form for descriptors, mount(2) and
-/// inotify_add_watch(2). It is used at once, by the calling process only.
+/// Returns a path for a descriptor of the caller, for system calls that accept no descriptor: mount(2) and
+/// inotify_add_watch(2). The calling process must use it immediately.
 pub fn path_of(fd: impl AsFd) -> Result<String> {
     root()?;
     Ok(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
-/// Opens anew what a descriptor of the caller's leads to, with other flags.
+/// Reopens the target of a descriptor of the caller, with other flags.
 pub fn reopen(fd: impl AsFd, flags: OFlag) -> Result<OwnedFd> {
     open(&format!("self/fd/{}", fd.as_fd().as_raw_fd()), flags)
 }
 
-/// An open file of procfs, from where it stands. Such files have no size to tell; `room` is for as few reads as possible.
+/// Reads an open procfs file from its current position. Such files report no size; `room` is the usual size and keeps
+/// the number of reads low.
 pub fn read_to_end(file: impl Read, room: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(room);
-    // A file that is taken a part of is not asked for its size and place first.
+    // `take` avoids the queries for size and position that `File` makes first.
     file.take(u64::MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -150,7 +152,7 @@ pub fn stat(pid: i32) -> Result<Option<ProcStat>> {
 }
 
 fn parse_stat(text: &str) -> Option<ProcStat> {
-    // The name in parentheses may have anything in it, also parentheses.
+    // The name in parentheses may contain anything, including parentheses.
     let (before, after) = text.rsplit_once(") ")?;
     let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();
     let fields: Vec<&str> = after.split(' ').collect();
@@ -163,7 +165,7 @@ fn parse_stat(text: &str) -> Option<ProcStat> {
     })
 }
 
-/// Whether the caller is in another user namespace than the first, where all ids are what they are.
+/// Whether the caller is in a user namespace other than the initial one, in which ids are not mapped.
 pub fn in_user_namespace() -> Result<bool> {
     let map = read("self/uid_map")?;
     Ok(map.split_whitespace().ne(["0", "0", "4294967295"]))
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_process_that_is_gone_has_no_files() {
-        // Above what pid_max can be.
+        // Larger than any pid_max.
         assert!(read_optional("4194305/stat").unwrap().is_none());
         assert!(open_optional("4194305/ns/net", OFlag::O_RDONLY).unwrap().is_none());
         assert!(stat(std::process::id() as i32).unwrap().is_some());
