@@ -1,8 +1,9 @@
-//! Compiles the program that containers run, which the library includes as bytes (`berth_init::PROGRAM`).
+//! Compiles berth-init, the program that containers run first, which the library includes as bytes
+//! (`berth_init::PROGRAM`).
 //!
-//! rustc is called directly, not a nested cargo: that needs no network, does not wait for the lock of the target directory,
-//! and goes along with `--target`. The same sources and compiler give the same bytes, wherever they lie. A distribution may
-//! bring its own program: BERTH_INIT_BINARY names the file.
+//! Calls rustc directly, not a nested cargo: that needs no network, does not wait for the lock of the target directory,
+//! and works with `--target`. The same sources and compiler produce the same bytes in any directory. A distribution may
+//! supply its own program: BERTH_INIT_BINARY names the file.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Those of Cargo.toml.
+/// The features of linux-raw-sys, as in Cargo.toml.
 const FEATURES: [&str; 7] = ["no_std", "general", "errno", "ioctl", "net", "prctl", "ptrace"];
 
 fn main() {
@@ -20,26 +21,26 @@ fn main() {
     let out = PathBuf::from(var("OUT_DIR"));
     let program = out.join("berth-init");
     if let Some(given) = env::var_os("BERTH_INIT_BINARY") {
-        // From the project's folder, where it does not say from which.
+        // A relative path is relative to the project's directory.
         let given = Path::new(&var("CARGO_MANIFEST_DIR")).join("..").join(given);
         println!("cargo:rerun-if-changed={}", given.display());
         fs::copy(&given, &program)
             .unwrap_or_else(|error| fail(&format!("BERTH_INIT_BINARY={}: {error}", given.display())));
     } else if env::var_os("CARGO_CFG_MIRI").is_some() {
-        // Miri interprets the tests and stands in for rustc; nothing there executes the program.
+        // Miri interprets the tests and replaces rustc; the tests do not execute the program.
         fs::write(&program, []).unwrap_or_else(|error| fail(&format!("{}: {error}", program.display())));
     } else {
         compile(&out, &program);
     }
-    // For `make install`. target/<profile>/build/<package>/out is three below <profile>; directly in there cargo puts its
-    // own build of the program.
+    // Copy the program to <profile>/libexec for `make install`. OUT_DIR is target/<profile>/build/<package>/out; cargo
+    // puts its own build of the program directly into <profile>.
     if let Some(profile) = out.ancestors().nth(3) {
         let libexec = profile.join("libexec");
         let _ = fs::create_dir_all(&libexec).and_then(|()| fs::copy(&program, libexec.join("berth-init")));
     }
 }
 
-/// linux-raw-sys, the library and the program, one after the other.
+/// Compiles linux-raw-sys, the library and the program, in this order.
 fn compile(out: &Path, program: &Path) {
     let kernel = kernel_headers(out);
     let mut rustc = Rustc::new("linux_raw_sys", "2021", "rlib");
@@ -67,7 +68,7 @@ fn compile(out: &Path, program: &Path) {
     rustc.run(Path::new("src/main.rs"), program);
 }
 
-/// A call of rustc, in the folder of this package: the program has no absolute paths in it.
+/// A call of rustc in this package's directory, so that the program contains no absolute paths.
 struct Rustc {
     name: &'static str,
     command: Command,
@@ -97,16 +98,18 @@ impl Rustc {
     }
 }
 
-/// Where the sources of linux-raw-sys are. Cargo has fetched them, since the library depends on them, but does not tell.
+/// Returns the directory of the sources of linux-raw-sys. Cargo has fetched them, since the library depends on them,
+/// but does not report where.
 ///
-/// Beside this package, where it comes from a registry or is vendored. Otherwise cargo is asked: about a package with this
-/// one dependency, since the whole workspace has some that nobody has fetched yet, like those of tests.
+/// They are beside this package if it comes from a registry or is vendored. Otherwise cargo is asked, for a package
+/// with this dependency alone, since the whole workspace has dependencies that may not be fetched yet, such as those of
+/// tests.
 fn kernel_headers(out: &Path) -> PathBuf {
     let package = PathBuf::from(var("CARGO_MANIFEST_DIR"));
     beside(&package).unwrap_or_else(|| asked_of_cargo(&package, out))
 }
 
-/// The newest one that fits, by the names that registries and `cargo vendor` give to folders.
+/// Returns the newest matching version, by the directory names that registries and `cargo vendor` use.
 fn beside(package: &Path) -> Option<PathBuf> {
     let folders = fs::read_dir(package.parent()?).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     let fits = |folder: &PathBuf| {
@@ -119,7 +122,7 @@ fn beside(package: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The first `version` of a package's manifest.
+/// Returns the first `version` of a package's manifest.
 fn version_of(folder: &Path) -> String {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     let version = manifest.lines().find_map(|line| line.strip_prefix("version = "));
@@ -134,14 +137,14 @@ fn asked_of_cargo(package: &Path, out: &Path) -> PathBuf {
         .and_then(|()| fs::write(question.join("Cargo.toml"), manifest))
         .and_then(|()| fs::write(question.join("lib.rs"), []));
     written.unwrap_or_else(|error| fail(&format!("{}: {error}", question.display())));
-    // The version that the workspace has chosen; what else is in the file does not matter.
+    // The version in the workspace's lock file; the rest of the file does not matter.
     let lock = package.ancestors().map(|folder| folder.join("Cargo.lock")).find(|lock| lock.exists());
     if let Some(lock) = lock {
         println!("cargo:rerun-if-changed={}", lock.display());
         let _ = fs::copy(lock, question.join("Cargo.lock"));
     }
     let mut cargo = Command::new(var("CARGO"));
-    // In this folder, where cargo finds the configuration of the workspace: it may have vendored sources.
+    // Run in this directory, where cargo finds the workspace's configuration: it may have vendored sources.
     cargo.current_dir(package).args(["metadata", "--offline", "--format-version=1", "--manifest-path"]);
     let output = output(cargo.arg(question.join("Cargo.toml")));
     let found = String::from_utf8_lossy(&output.stdout);
@@ -151,7 +154,7 @@ fn asked_of_cargo(package: &Path, out: &Path) -> PathBuf {
     })
 }
 
-/// The folder of a package in what `cargo metadata` prints.
+/// Returns the directory of a package from the output of `cargo metadata`.
 fn manifest_of(metadata: &str, package: &str) -> Option<PathBuf> {
     let end = format!("{}Cargo.toml", std::path::MAIN_SEPARATOR);
     let paths = metadata.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());

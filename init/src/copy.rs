@@ -1,9 +1,9 @@
-//! Copies what a directory of the image has into a new filesystem (the mount option `tmpcopyup`): files, directories,
-//! symlinks and nodes with their owners, modes and times. Not extended attributes, and not sockets, which mean nothing
-//! without their process.
+//! Copies the content of a directory of the image into a new filesystem (the mount option `tmpcopyup`): files,
+//! directories, symlinks and nodes with their owners, modes and times. It copies neither extended attributes nor
+//! sockets, which are useless without their process.
 //!
-//! The image is hostile: nothing is opened through a symlink, nothing but a regular file or a directory is opened at all,
-//! and the depth is bounded. How much there may be is bounded by the new filesystem.
+//! The image is untrusted: nothing is opened through a symlink, only regular files and directories are opened, and the
+//! depth is limited. The new filesystem limits the amount.
 
 use core::mem::offset_of;
 
@@ -11,10 +11,10 @@ use linux_raw_sys::general::linux_dirent64;
 
 use super::sys::*;
 
-/// Each level takes about 3 KB of the stack.
+/// The largest depth; each level uses about 3 KB of stack.
 const DEEPEST: u32 = 256;
 
-/// `from` and `to` are directories, opened with O_PATH or not.
+/// Copies the content of directory `from` into directory `to`; both may be O_PATH descriptors.
 pub fn content(from: i32, to: i32) -> Result<()> {
     let from = openat(from, DOT, O_RDONLY | O_DIRECTORY, 0)?;
     let result = directory(from, to, 0);
@@ -22,7 +22,7 @@ pub fn content(from: i32, to: i32) -> Result<()> {
     result
 }
 
-/// Gives the directory `to` the owner and the mode of `from`.
+/// Sets the owner and the mode of directory `to` to those of `from`.
 pub fn owner(from: i32, to: i32) -> Result<()> {
     let found = stat(from)?;
     chown(to, found.stx_uid, found.stx_gid)?;
@@ -43,7 +43,8 @@ fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
         while at < count {
             let at_length = at + offset_of!(linux_dirent64, d_reclen);
             let length = u16::from_ne_bytes([buffer.0[at_length], buffer.0[at_length + 1]]) as usize;
-            // SAFETY: the kernel ends the name with a NUL within the entry, and the buffer lives until it is used.
+            // SAFETY: the kernel terminates the name with a NUL within the entry, and the buffer is valid while the
+            // name is used.
             let name = unsafe { Str::new(buffer.0[at + offset_of!(linux_dirent64, d_name)..].as_ptr()) };
             if !matches!(name.bytes(), b"." | b"..") {
                 entry(from, to, name, depth)?;
@@ -85,7 +86,7 @@ fn subdirectory(from: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Res
 }
 
 fn file(from: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
-    // What has become a FIFO since it was looked at must not let us wait.
+    // Do not block if the file has been replaced by a FIFO since the check.
     let source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)?;
     let result = match file_type(&stat(source)?) {
         S_IFREG => openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
@@ -106,7 +107,7 @@ fn bytes(from: i32, to: i32) -> Result<()> {
     Ok(())
 }
 
-/// The owner first: changing it takes set-uid bits away.
+/// Sets owner, mode and times. The owner comes first, because changing it clears set-uid bits.
 fn finish(fd: i32, found: &Statx) -> Result<()> {
     chown(fd, found.stx_uid, found.stx_gid)?;
     fchmod(fd, found.stx_mode as u32 & 0o7777)?;
@@ -120,14 +121,14 @@ fn symlink(source: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
     if len == target.len() {
         return Err(ENAMETOOLONG);
     }
-    // SAFETY: the rest of the buffer is zeros; it lives until the link is made.
+    // SAFETY: the rest of the buffer is zeros, and the buffer is valid until the link is created.
     symlinkat(unsafe { Str::new(target.as_ptr()) }, to, name)?;
     chown_new(to, name, found)
 }
 
 fn node(to: i32, name: Str, found: &Statx) -> Result<()> {
     let device = super::tree::device_number(found.stx_rdev_major, found.stx_rdev_minor);
-    // The umask is 0, so the mode is the node's.
+    // The umask is 0, so the node gets exactly this mode.
     mknodat(to, name, found.stx_mode as u32, device)?;
     chown_new(to, name, found)
 }
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_tree_without_a_bottom_is_refused() {
         let pair = pair();
-        // By descriptors, because the path gets too long for the kernel.
+        // Use descriptors, because the path becomes too long for the kernel.
         let mut at = pair.1.try_clone().unwrap();
         for _ in 0..DEEPEST {
             let name = std::path::Path::new("d");

@@ -1,35 +1,35 @@
-//! The kinds of fields that steps have, as init reads them from a plan.
+//! The kinds of fields of steps, and how init reads them from a plan.
 //!
-//! Each field is one or more words of 64 bits; strings and arrays lie elsewhere in the plan, and the word is their offset.
-//! `src/plan/field.rs` says for the same kinds what the planner has, how that is packed, and how it is put into words.
+//! Each field is one or more 64-bit words; strings and arrays are stored elsewhere in the plan, and the word is their
+//! offset. `src/plan/field.rs` defines the planner's type of each kind, how it is packed, and how it is described.
 
 use super::plan::{Path, Plan};
 use super::sys::{EPROTO, Result, Str};
 
 /// A kind of field.
 pub trait Field {
-    /// What the step's run function gets.
+    /// The type that the step's run function receives.
     type View;
-    /// What its words are, for the hash of the layout.
+    /// The format of its words, for the hash of the layout.
     const LAYOUT: &str;
 
     /// Reads the words of one field.
     fn read(words: &mut Words) -> Result<Self::View>;
 }
 
-/// The words of a plan's steps, one after the other.
+/// The words of a plan's steps, in sequence.
 pub struct Words {
     plan: Plan,
     at: u32,
 }
 
 impl Words {
-    /// Begins at the first step.
+    /// Returns the words from the first step on.
     pub fn new(plan: Plan) -> Words {
         Words { plan, at: plan.header().steps }
     }
 
-    /// The next word.
+    /// Returns the next word.
     #[expect(clippy::should_implement_trait)] // there is no end to tell: a plan says how many steps it has
     #[inline(never)] // as below: called for every field
     pub fn next(&mut self) -> Result<u64> {
@@ -50,17 +50,17 @@ impl Words {
     }
 }
 
-/// A place in the table of descriptors that init keeps.
+/// An entry of init's table of descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(
     /// Its index in the table.
     pub usize,
 );
 
-/// In the place of a slot: none.
+/// The word that means "no slot".
 pub const NO_SLOT: u64 = u64::MAX;
 
-/// Attributes (MOUNT_ATTR_…) to set and to clear: of one mount, and of each mount of its tree.
+/// Mount attributes (MOUNT_ATTR_…) to set and to clear, on one mount and on each mount of its tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Set on the mount itself.
@@ -73,16 +73,16 @@ pub struct Attributes {
     pub tree_clear: u64,
 }
 
-/// Where init waits for the caller.
+/// A point at which init waits for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Barrier {
-    /// Until its cgroups, id maps, limits and networks are set from outside.
+    /// Until the caller has set init's cgroups, id maps, limits and networks.
     Attached,
-    /// Until the hooks that run before pivot_root have run.
+    /// Until the caller has run the hooks that precede pivot_root.
     Hooks,
 }
 
-/// Whether what the target has is copied into a new tmpfs.
+/// What is copied from the target into a new tmpfs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CopyUp {
     /// Nothing is copied.
@@ -90,27 +90,27 @@ pub enum CopyUp {
     No,
     /// The content is copied.
     Content,
-    /// And the target's own owner and mode.
+    /// The content, and the owner and mode of the target itself.
     ContentAndOwner,
 }
 
 /// A path in the container.
 #[derive(Clone, Copy)]
 pub struct Place {
-    /// The mount that the path begins at; none: the root filesystem.
+    /// The mount that the path is relative to; `None` for the root filesystem.
     pub base: Option<Slot>,
-    /// No symlink is followed on it.
+    /// Whether symlinks in the path are refused.
     pub strict: bool,
-    /// The path from there.
+    /// The path, relative to `base`.
     pub path: Path,
 }
 
-/// Numbers of 32 bits.
+/// An array of 32-bit numbers.
 #[derive(Clone, Copy)]
 pub struct Numbers {
-    /// The first of them.
+    /// The first number.
     pub start: *const u32,
-    /// How many there are.
+    /// The count of numbers.
     pub count: usize,
 }
 
@@ -122,27 +122,27 @@ pub struct Strings {
 }
 
 impl Strings {
-    /// None after the last one.
+    /// Returns the string at `index`, or `None` after the last one.
     pub fn get(&self, index: usize) -> Result<Option<Str>> {
         self.plan.array_text(self.array, index)
     }
 }
 
-/// Instructions of a filter (struct sock_filter).
+/// A seccomp filter: instructions (struct sock_filter) and flags.
 pub struct FilterView {
     /// Two numbers for each instruction.
     pub instructions: Numbers,
     /// SECCOMP_FILTER_FLAG_…
     pub flags: u64,
-    /// The kernel returns a listener.
+    /// Whether the kernel returns a listener.
     pub notifies: bool,
 }
 
-/// Room for HOME=, a path and its end.
+/// The environment entry for HOME, with space for a path and the NUL.
 pub struct HomeRoom {
-    /// The user whose home is looked for.
+    /// The user whose home directory is looked up.
     pub uid: u32,
-    /// It begins with HOME= already.
+    /// The entry, which already begins with "HOME=".
     pub room: &'static mut [u8],
 }
 
@@ -159,7 +159,7 @@ macro_rules! kinds {
     };
 }
 
-/// Kinds that are named only: neither side has a type of just this meaning.
+/// Kinds without a value type of the same name, neither in init nor in the planner.
 macro_rules! markers {
     ($($(#[$doc:meta])* $name:ident)*) => { $($(#[$doc])* pub enum $name {})* };
 }
@@ -167,23 +167,23 @@ macro_rules! markers {
 markers! {
     /// A string.
     Text
-    /// A path of the host, or of the root that the process has.
+    /// A path of the host, or relative to the process's root.
     HostPath
-    /// Several of them.
+    /// Paths of the host.
     HostPaths
-    /// A path in the container, where no symlink is followed below the places of the kernel's own filesystems.
+    /// A path in the container, in which no symlink is followed below the mount points of the kernel's own filesystems.
     Target
-    /// The same: another mount lies there from now on; a procfs is kept open.
+    /// A `Target` that another mount covers from now on; if that is a procfs, it is kept open.
     BindTarget
-    /// The same, of a new filesystem; one in the place of the kernel's own is kept open.
+    /// A `Target` for a new filesystem, which is kept open if it is one of the kernel's own mount points.
     NewMountTarget
-    /// A path in the container whose symlinks are followed, inside the root filesystem.
+    /// A path in the container whose symlinks are followed, within the root filesystem.
     ImagePath
-    /// The directory in the container in which something is made.
+    /// The directory in the container in which something is created.
     Parent
     /// Strings, for execve(2).
     Texts
-    /// The same, with HOME if a step `Home` completes it.
+    /// Strings for the environment of execve(2), with HOME if a `Home` step completes it.
     Environment
     /// Keys and values for fsconfig(2).
     MountOptions
@@ -191,39 +191,39 @@ markers! {
     MountAttributes
     /// CLONE_NEW…
     Namespaces
-    /// The same of a fork: none for namespaces that have been joined.
+    /// CLONE_NEW… flags of a fork; namespaces that were joined are not included.
     ForkNamespaces
-    /// As /proc/self/timens_offsets takes them.
+    /// The text for /proc/self/timens_offsets.
     TimeOffsets
     /// MS_SHARED and so on.
     PropagationFlags
-    /// Mode and type of a node.
+    /// The permissions and the file type of a node.
     NodeMode
     /// Major and minor.
     Device
     /// A file below /proc/sys.
     SysctlPath
-    /// Whether a terminal is the console, too.
+    /// Whether a terminal is also the console.
     Console
     /// A number, or RLIM_INFINITY.
     Limit
-    /// Bit N is the capability N.
+    /// A set of capabilities: bit N stands for capability N.
     CapabilitySet
     /// Supplementary groups.
     Groups
-    /// A filter of system calls.
+    /// A seccomp filter.
     Filter
-    /// True: AppArmor, which has files of its own since Linux 5.8; otherwise SELinux.
+    /// True for AppArmor, which has its own files since Linux 5.8; false for SELinux.
     LabelModule
-    /// A set of processors.
+    /// A set of CPUs.
     Processors
     /// A set of NUMA nodes.
     Nodes
-    /// The uid whose home is looked for.
+    /// The uid whose home directory is looked up.
     HomeOwner
     /// The name of a program.
     Program
-    /// The entry of `mounts` that a step is for. Only the planner knows it.
+    /// The entry of `mounts` that a step belongs to. Only the planner knows it.
     EntryOfMounts
 }
 
@@ -317,7 +317,7 @@ fn place(words: &mut Words) -> Result<Place> {
     Ok(Place { strict: flag(words)?, base: optional_slot(words)?, path: words.text()? })
 }
 
-/// `count` elements of `size` numbers each.
+/// Reads an array whose elements have `size` numbers each.
 #[inline(never)]
 fn numbers(words: &mut Words, size: usize) -> Result<Numbers> {
     let (start, count) = (words.offset()?, words.offset()? as usize);

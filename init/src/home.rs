@@ -1,8 +1,8 @@
-//! The home directory of a user, from the container's own /etc/passwd.
+//! Looks up the home directory of a user in the container's own /etc/passwd.
 //!
-//! The file is the image's word: it is found beneath the root, read only if it is a regular file (opening a FIFO or a
-//! device could wait or do something), and never more of it than `MOST`. What is wrong with it is no error: then the
-//! home is "/", as where there is no entry.
+//! The image controls the file, so it is opened beneath the root, read only if it is a regular file (opening a FIFO or
+//! a device could block or have side effects), and only up to `MOST` bytes. A malformed file is no error: the home
+//! directory is then "/", as without an entry.
 
 use super::sys::*;
 use super::tree::{self, Top};
@@ -42,7 +42,8 @@ fn reopen(proc: i32, fd: i32) -> Result<i32> {
     openat(proc, tree::self_fd(fd, &mut buffer), O_RDONLY | O_NONBLOCK, 0)
 }
 
-/// The length of the sixth field of the first line whose third is `uid`. Reads piece by piece, without keeping lines.
+/// Returns the length of the sixth field of the first line whose third field is `uid`. Reads in chunks, without storing
+/// lines.
 fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
     let mut buffer = [0u8; 4096];
     let mut line = Line::default();
@@ -66,18 +67,18 @@ fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut
     Ok(None)
 }
 
-/// What has been seen of one line.
+/// The state of the parser within one line.
 #[derive(Default)]
 struct Line {
     field: usize,
-    /// None: not a number.
+    /// The uid; `None` if the field is not a number.
     uid: Option<u64>,
     broken: bool,
     len: usize,
 }
 
 impl Line {
-    /// True at the end of the line.
+    /// Parses the next byte. Returns true at the end of the line.
     fn take(&mut self, byte: u8, into: &mut [u8]) -> bool {
         match (byte, self.field) {
             (b'\n', _) => return true,
@@ -102,7 +103,8 @@ impl Line {
         false
     }
 
-    /// An absolute home of this user. (A relative one would mean something else in each directory.)
+    /// Whether the line has an absolute home directory of this user. (A relative one would depend on the working
+    /// directory.)
     fn is_of(&self, uid: u32, home: &[u8]) -> bool {
         !self.broken && self.field >= 5 && self.uid == Some(uid as u64) && self.len > 0 && home[0] == b'/'
     }
@@ -112,7 +114,7 @@ impl Line {
 mod tests {
     use super::*;
 
-    /// In pieces of every size, because nothing says where a read ends.
+    /// Searches `text` in chunks of every size, because a read may end anywhere.
     fn home(text: &str, uid: u32) -> Option<String> {
         let found: Vec<_> = (1..=text.len().clamp(1, 9))
             .map(|piece| {

@@ -1,14 +1,14 @@
-//! The label of AppArmor or SELinux for the program to come, by the host's procfs.
+//! Sets the AppArmor or SELinux label of the program that init will execute, through the host's procfs.
 //!
-//! A fake /proc is how labels were lost elsewhere (CVE-2019-16884 and others): the file is opened from the host's own
-//! procfs, nothing mounted over it counts, and the label is read back before anything is executed.
+//! Other runtimes lost labels to a fake /proc (CVE-2019-16884 and others). So the file is opened from the host's own
+//! procfs, mounts over it are ignored, and the label is read back before anything is executed.
 
 use super::sys::*;
 
-/// Longer than any label that is asked for.
+/// The size of the buffer, larger than any label.
 pub const ROOM: usize = 4352;
 
-/// None, or how much of `found` another label takes that reads back.
+/// Sets the label and reads it back. Returns `None`, or the length of a different label that was read into `found`.
 pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; ROOM]) -> Result<Option<usize>> {
     let (own, common) = (Str::literal(c"thread-self/attr/apparmor/exec"), Str::literal(c"thread-self/attr/exec"));
     let path = match open(proc, own, O_RDONLY).map(close) {
@@ -27,7 +27,7 @@ pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; ROOM]) -> Res
     Ok(if is_label(&found[..len], label.bytes()) { None } else { Some(len) })
 }
 
-/// "exec LABEL", as AppArmor takes it: in one call.
+/// Writes "exec LABEL" in one call, as AppArmor requires.
 fn write_command(file: i32, label: Str, buffer: &mut [u8; ROOM]) -> Result<usize> {
     const COMMAND: &[u8] = b"exec ";
     let len = COMMAND.len() + label.bytes().len();
@@ -49,7 +49,7 @@ fn open(proc: i32, path: Str, flags: u64) -> Result<i32> {
     }
 }
 
-/// AppArmor adds the profile's mode: "name (enforce)".
+/// Whether `found` is the label; AppArmor appends the profile's mode: "name (enforce)".
 fn is_label(found: &[u8], label: &[u8]) -> bool {
     let end = found.iter().rposition(|byte| !matches!(byte, b'\n' | 0)).map_or(0, |last| last + 1);
     match found[..end].strip_prefix(label) {

@@ -1,6 +1,6 @@
-//! The hash of a layout: the same in two builds if both read a plan alike.
+//! The hash of the plan layout: two builds have the same hash if they read plans alike.
 
-/// FNV-1a (64 bits), which a const fn computes in no time.
+/// The parameters of 64-bit FNV-1a, which a const fn computes quickly.
 const START: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
 
@@ -8,7 +8,7 @@ pub const fn start() -> u64 {
     START
 }
 
-/// The hash with one more text, whose end counts.
+/// Returns the hash extended by a text and a separator.
 pub const fn with(mut hash: u64, text: &str) -> u64 {
     let bytes = text.as_bytes();
     let mut index = 0;
@@ -19,8 +19,8 @@ pub const fn with(mut hash: u64, text: &str) -> u64 {
     (hash ^ 0xff).wrapping_mul(PRIME)
 }
 
-/// The hash of definitions as `steps!` has them: their names and order, and the names, kinds, layouts and order of the fields
-/// that a plan carries. Not the words, and not what only the planner knows.
+/// Computes the hash of the definitions in `steps!`: their names and order, and the names, kinds, layouts and order of
+/// the fields in a plan. The words, and fields that only the planner knows, are excluded.
 macro_rules! layout {
     ($(
         $(#[$doc:meta])*
@@ -43,7 +43,7 @@ macro_rules! layout {
     }};
 }
 
-/// A struct of the wire format, with its fields as a text for the hash.
+/// Defines a struct of the wire format, and its fields as a text for the hash.
 macro_rules! wire_struct {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
@@ -57,7 +57,7 @@ macro_rules! wire_struct {
     };
 }
 
-/// Numbers of the wire format, with all of them as a text for the hash.
+/// Defines constants of the wire format, and all of them as a text for the hash.
 macro_rules! wire_constants {
     ($all:ident: $type:ty; $($(#[$meta:meta])* $name:ident = $value:literal;)*) => {
         $($(#[$meta])* pub const $name: $type = $value;)*

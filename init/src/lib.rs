@@ -1,9 +1,9 @@
 //! berth-init: the first process of every container, and of every hook and helper. It executes a plan that the library has
 //! compiled (`plan`), and has no libc, heap or threads.
 //!
-//! The crate is compiled twice. By cargo, as a library: libberth takes from it the format of plans (`wire`), the raw system
-//! calls that the moment between clone and exec needs too (`arch`, `sys`), and the program as bytes ([`PROGRAM`]); tests and
-//! lints see all of it. And by build.rs, with `cfg(berth_init)` and without std, as that program.
+//! The crate is compiled twice. cargo compiles it as a library: libberth uses its plan format (`wire`), the raw system
+//! calls that are also needed between clone and exec (`arch`, `sys`), and the program as bytes ([`PROGRAM`]); tests and
+//! lints see all of it. build.rs compiles it as that program, with `cfg(berth_init)` and without std.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -34,16 +34,16 @@ use plan::Refusal;
 use sys::{EPROTO, Result};
 use wire::{EXIT_FAILED, EXIT_OTHER_BUILD};
 
-/// The program that containers run: a static executable.
+/// The program that containers run first: a static executable.
 #[cfg(not(berth_init))]
 pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
 
-/// Executes the plan behind a descriptor, whose number is the program's only argument.
+/// Executes the plan in the file whose descriptor number is the program's only argument.
 pub fn execute(argument: Option<&[u8]>) -> ! {
     let mapped = argument.and_then(number).map(map_plan);
     let plan = match mapped {
         Some(Ok(Ok(plan))) => plan,
-        // Where the caller's socket is stands in the plan: this is all that can be told.
+        // The plan names the caller's socket, so without a readable plan only the exit status can be reported.
         Some(Ok(Err(Refusal::OtherBuild))) => sys::exit(EXIT_OTHER_BUILD),
         _ => sys::exit(EXIT_FAILED),
     };
@@ -54,8 +54,7 @@ pub fn execute(argument: Option<&[u8]>) -> ! {
 }
 
 fn map_plan(plan_fd: i32) -> Result<core::result::Result<plan::Plan, Refusal>> {
-    // Nobody in the namespaces to come may look into this process, and the death of the caller's thread is its own, until it
-    // has become what it shall be.
+    // Until setup ends, no process in the new namespaces may access this process, and it dies with the caller's thread.
     sys::prctl(sys::PR_SET_DUMPABLE, 0, 0)?;
     sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0)?;
     sys::prctl(sys::PR_SET_NAME, c"berth-init".as_ptr() as usize, 0)?;
@@ -68,7 +67,7 @@ fn map_plan(plan_fd: i32) -> Result<core::result::Result<plan::Plan, Refusal>> {
 }
 
 fn prepare(plan: plan::Plan) -> Result<run::Init> {
-    // All others are blocked (spawn::clone).
+    // All other signals are blocked (spawn::clone).
     sys::ignore_sigpipe(true);
     sys::umask(0);
     sys::reset_scheduling();

@@ -1,5 +1,5 @@
-//! The program. build.rs compiles it with `cfg(berth_init)`: then `_start` (in `arch`) is its first instruction. What cargo
-//! compiles does the same from a `main` of std's, for whoever wants to look at it with a debugger.
+//! The program's entry. build.rs compiles it with `cfg(berth_init)`: then `_start` (in `arch`) is its first
+//! instruction. With cargo the same code runs from std's `main`, for use with a debugger.
 
 #![cfg_attr(berth_init, no_std, no_main)]
 
@@ -11,7 +11,7 @@ fn main() {
     berth_init::execute(argument.as_ref().map(|argument| argument.as_bytes()))
 }
 
-/// Called by `_start` with the initial stack: argc, argv…, as execve(2) leaves it.
+/// Runs the program. `_start` calls it with the initial stack of execve(2): argc, argv….
 ///
 /// # Safety
 /// Only `_start` may call it.

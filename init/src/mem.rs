@@ -1,5 +1,5 @@
-//! The memory functions that compiled code calls by name and a program without libc must bring.
-//! Written so that the compiler cannot turn them into calls of themselves. In tests they have no names but Rust's.
+//! The memory functions that compiled code calls by name, which a program without libc must define. They are written so
+//! that the compiler cannot replace them with calls of themselves. In tests they have no exported names.
 
 use core::ffi::{c_int, c_void};
 
@@ -22,7 +22,7 @@ unsafe extern "C" fn memset(to: *mut c_void, value: c_int, len: usize) -> *mut c
 #[cfg_attr(berth_init, unsafe(no_mangle))]
 unsafe extern "C" fn memmove(to: *mut c_void, from: *const c_void, len: usize) -> *mut c_void {
     let (to_byte, from_byte) = (to as *mut u8, from as *const u8);
-    // SAFETY: memmove's own contract; volatile keeps the loop a loop.
+    // SAFETY: memmove's own contract; volatile prevents the compiler from replacing the loop.
     unsafe {
         if (to as usize).wrapping_sub(from as usize) >= len {
             arch::copy(to_byte, from_byte, len);
@@ -64,7 +64,7 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
     len
 }
 
-/// Named by the precompiled core's unwind tables; nothing unwinds here (panic=abort).
+/// Referenced by the unwind tables of the precompiled core; nothing unwinds here (panic=abort).
 #[cfg(berth_init)]
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

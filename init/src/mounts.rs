@@ -1,4 +1,4 @@
-//! The mount steps: everything is put together unattached and then attached onto a descriptor.
+//! The mount steps: prepare mounts unattached, then attach them to a descriptor.
 
 use super::copy;
 use super::fields::{Attributes, CopyUp, Strings};
@@ -12,14 +12,14 @@ use super::tree::{self, Top};
 pub struct Mounter<'a> {
     pub report: &'a mut Report,
     pub proc: i32,
-    /// Where the step's path begins.
+    /// The directory that the step's path is relative to.
     pub top: Top,
-    /// That is the root filesystem, so that the path is the image's word.
+    /// Whether `top` is the root filesystem, so that the image controls the path's components.
     pub top_is_root: bool,
 }
 
 impl Mounter<'_> {
-    /// A new filesystem on its target. Returns the mount.
+    /// Mounts a new filesystem on its target. Returns the mount.
     pub fn mount(&mut self, step: &steps::Mount, path: Path, id_map: Option<i32>) -> Result<i32> {
         let mode = if keeps_mode(step)? { self.covered_mode(path)? } else { None };
         if options::too_long(step)? {
@@ -38,7 +38,7 @@ impl Mounter<'_> {
         result.map(|()| filesystem)
     }
 
-    /// By mount(2), which takes longer options.
+    /// Mounts a new filesystem with mount(2), which accepts longer options.
     fn mount_by_path(&mut self, step: &steps::Mount, path: Path, mode: Option<u32>) -> Result<i32> {
         if step.id_map.is_some() || step.copy_up != CopyUp::No {
             return Err(ENAMETOOLONG); // that is done before a filesystem is attached
@@ -56,7 +56,7 @@ impl Mounter<'_> {
         tree::find(self.top, path.as_str(), O_PATH)
     }
 
-    /// The mode of the directory that will be covered, if there is one.
+    /// Returns the mode of the directory that will be covered, if it exists.
     fn covered_mode(&self, path: Path) -> Result<Option<u32>> {
         let Some(target) = existing(tree::find(self.top, path.as_str(), O_PATH | O_DIRECTORY))? else {
             return Ok(None);
@@ -66,7 +66,7 @@ impl Mounter<'_> {
         found.map(|found| Some(found.stx_mode as u32 & 0o7777))
     }
 
-    /// New options of the filesystem that is mounted on a path.
+    /// Changes the options of the filesystem that is mounted on a path.
     pub fn reconfigure(&mut self, path: Path, options: Strings) -> Result<()> {
         let target = tree::find(self.top, path.as_str(), O_PATH)?;
         let context = fspick(target);
@@ -80,8 +80,9 @@ impl Mounter<'_> {
         result
     }
 
-    /// A symlink of the image may lead a mount onto procfs, and hide it with its masks: only paths that say so may. Those
-    /// follow no symlinks; what lies there is then the root filesystem's own (a host's root, a chroot with its /proc).
+    /// Refuses a target on procfs unless its path names a kernel mount point: a symlink of the image could otherwise
+    /// lead a mount onto procfs and cover its masks. Such paths follow no symlinks, so a procfs there is the root
+    /// filesystem's own (a host's root, a chroot with its /proc).
     fn check_target(&self, target: i32) -> Result<()> {
         match filesystem(target)?.kind {
             PROC_SUPER_MAGIC if self.top_is_root && !self.top.strict => Err(ELOOP),
@@ -99,7 +100,7 @@ impl Mounter<'_> {
         result
     }
 
-    /// A tree opened before, on its target.
+    /// Attaches a tree that was opened before to its target.
     pub fn attach(&self, tree: i32, path: Path, nofollow: bool, attributes: Attributes) -> Result<()> {
         let target = if nofollow {
             tree::in_parent(self.top, path, |parent, name| target_itself(tree, parent, name))?
@@ -115,7 +116,7 @@ impl Mounter<'_> {
         result
     }
 
-    /// A directory for a tree that is one, a file for a file.
+    /// Opens or creates the target: a directory for a directory, a file for a file.
     fn target_for(&self, tree: i32, path: Path) -> Result<i32> {
         if file_type(&stat(tree)?) == S_IFDIR {
             return tree::make_directory(self.top, path);
@@ -147,7 +148,7 @@ impl Mounter<'_> {
         result
     }
 
-    /// Hides what is at a path. `empty` is the directory that hides directories, once there is one.
+    /// Hides a path. `empty` is the empty directory that covers directories, once it exists.
     pub fn mask(&mut self, path: Path, empty: &mut i32) -> Result<()> {
         let Some(target) = existing(tree::open(self.top, path.as_str(), O_PATH))? else { return Ok(()) };
         let result =
@@ -169,7 +170,7 @@ impl Mounter<'_> {
         Ok(())
     }
 
-    /// Makes a path read-only with all that is mounted below it.
+    /// Makes a path read-only, with all mounts below it.
     pub fn readonly(&self, path: Path) -> Result<()> {
         let Some(target) = existing(tree::open(self.top, path.as_str(), O_PATH))? else { return Ok(()) };
         let result = self.readonly_at(target);
@@ -192,8 +193,8 @@ impl Mounter<'_> {
     }
 }
 
-/// Whether a new filesystem has the mode of the directory that it covers: a tmpfs of which nobody says otherwise, whose own
-/// default is 1777.
+/// Whether a new filesystem gets the mode of the directory that it covers: a tmpfs without an explicit mode, whose
+/// default would be 1777.
 fn keeps_mode(step: &steps::Mount) -> Result<bool> {
     let mut index = 0;
     while let Some(key) = step.options.get(index)? {
@@ -208,7 +209,7 @@ fn keeps_mode(step: &steps::Mount) -> Result<bool> {
 fn configure(context: i32, step: &steps::Mount, mode: Option<u32>) -> Result<()> {
     if let Some(mode) = mode {
         let digits = options::octal(mode);
-        // SAFETY: NUL-terminated, and it lives until the call has returned.
+        // SAFETY: NUL-terminated, and valid until the call has returned.
         fsconfig_string(context, Str::literal(c"mode"), unsafe { Str::new(digits.as_ptr()) })?;
     }
     if let Some(source) = step.source {
@@ -218,7 +219,7 @@ fn configure(context: i32, step: &steps::Mount, mode: Option<u32>) -> Result<()>
     fsconfig_create(context)
 }
 
-/// Keys and values; no value is a flag.
+/// Sets options from keys and values; a key without a value is a flag.
 fn set_options(context: i32, options: Strings) -> Result<()> {
     let mut index = 0;
     while let Some(key) = options.get(index)? {
@@ -231,7 +232,7 @@ fn set_options(context: i32, options: Strings) -> Result<()> {
     Ok(())
 }
 
-/// As [`Mounter::target_for`], of one name, which may be a symlink.
+/// Opens or creates a target as [`Mounter::target_for`] does, for one name, which may be a symlink.
 fn target_itself(tree: i32, parent: i32, name: Str) -> Result<i32> {
     match openat(parent, name, O_PATH | O_NOFOLLOW, 0) {
         Err(ENOENT) => {}
@@ -244,7 +245,7 @@ fn target_itself(tree: i32, parent: i32, name: Str) -> Result<i32> {
     tree::make_file_at(parent, name)
 }
 
-/// What the target has, into the filesystem that will cover it.
+/// Copies the target's content into the filesystem that will cover it.
 fn copy_up(target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
     if what == CopyUp::No {
         return Ok(());
@@ -255,8 +256,8 @@ fn copy_up(target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
     copy::content(target, filesystem)
 }
 
-/// Takes a mount of the host's table away. In a user namespace that is forbidden (mount_namespaces(7)), and covering it is
-/// not.
+/// Unmounts a mount inherited from the host. If that is forbidden, as in a user namespace (mount_namespaces(7)), covers
+/// it.
 pub fn hide_host(path: Str) -> Result<()> {
     match umount(path, MNT_DETACH) {
         Err(EINVAL | EPERM) => {}
@@ -272,7 +273,7 @@ pub fn hide_host(path: Str) -> Result<()> {
     }
 }
 
-/// An empty filesystem that nobody can write to.
+/// Creates an empty filesystem that nobody can write to.
 fn empty_directory() -> Result<i32> {
     let context = fsopen(Str::literal(c"tmpfs"))?;
     let attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -292,14 +293,14 @@ pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
     }
 }
 
-/// A clone of the mounts at a path of the host.
+/// Clones the mounts at a path of the host.
 pub fn open_host_tree(path: Str, recursive: bool, nofollow: bool) -> Result<i32> {
     let recursive = if recursive { AT_RECURSIVE } else { 0 };
     let nofollow = if nofollow { AT_SYMLINK_NOFOLLOW } else { 0 };
     open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | recursive | nofollow)
 }
 
-/// A device that is bound in the place of a node is the one that was asked for.
+/// Checks that a device to be bind-mounted is the configured one.
 pub fn check_device(tree: i32, step: &steps::CheckDevice) -> Result<()> {
     if !is_device(&stat(tree)?, step.kind, step.device.0, step.device.1) {
         return Err(ENODEV);
@@ -313,15 +314,16 @@ pub fn check_device(tree: i32, step: &steps::CheckDevice) -> Result<()> {
     }
 }
 
-/// What lies on /proc must be a whole procfs: sysctls and labels of a part of one, or of a false one, would be written
-/// elsewhere (CVE-2019-16884).
+/// Checks that a tree for /proc is a whole procfs: with a part of one, or a fake one, sysctls and labels would be
+/// written elsewhere (CVE-2019-16884).
 pub fn check_procfs(tree: i32) -> Result<()> {
     const PROC_ROOT_INO: u64 = 1;
     let whole = filesystem(tree)?.kind == PROC_SUPER_MAGIC && stat(tree)?.stx_ino == PROC_ROOT_INO;
     if whole { Ok(()) } else { Err(EPERM) }
 }
 
-/// A clone of the mounts at a path beneath the root filesystem. Not of a procfs that a symlink of the image leads to.
+/// Clones the mounts at a path beneath the root filesystem. Refuses a procfs that is reached through a symlink of the
+/// image.
 pub fn open_tree_beneath(root: i32, path: Str, recursive: bool) -> Result<i32> {
     let found = tree::open(Top { fd: root, strict: false }, path, O_PATH)?;
     let flags = OPEN_TREE_CLONE | AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
@@ -335,8 +337,8 @@ pub fn open_tree_beneath(root: i32, path: Str, recursive: bool) -> Result<i32> {
     result
 }
 
-/// Attaches the root filesystem at its own path. In a user namespace the way there may be closed; then it lies on the last
-/// directory that can be reached, where it hides nothing that could be reached either.
+/// Attaches the root filesystem at its own path. In a user namespace a parent directory may be inaccessible; then
+/// attaches it at the last accessible directory, where it covers nothing that could be reached otherwise.
 pub fn attach_at_nearest(tree: i32, path: Path) -> Result<()> {
     let bytes = path.as_str().bytes();
     let mut end = bytes.len();
@@ -352,8 +354,8 @@ pub fn attach_at_nearest(tree: i32, path: Path) -> Result<()> {
     }
 }
 
-/// Cuts a tree off from the host's peer groups: it gets their mounts and gives none. False where only a mounted tree
-/// can be cut off (before Linux 5.12).
+/// Makes a tree a slave of the host's peer groups: mounts propagate from the host, but not to it. Returns false if only
+/// a mounted tree can be changed (before Linux 5.12).
 pub fn cut_off(tree: i32, recursive: bool) -> Result<bool> {
     match mount_setattr(tree, recursive, 0, 0, MS_SLAVE) {
         Ok(()) => Ok(true),
@@ -362,12 +364,12 @@ pub fn cut_off(tree: i32, recursive: bool) -> Result<bool> {
     }
 }
 
-/// The same for a tree that has just been mounted.
+/// Makes a tree that has just been mounted a slave, as [`cut_off`] does.
 pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
     at_descriptor(proc, tree, |path| mount_flags(path, MS_SLAVE | MS_REC))
 }
 
-/// /dev/null over a file. The host's, verified: what the image calls /dev/null may be anything (CVE-2025-31133).
+/// Covers a file with the host's /dev/null, after verifying it: the image's /dev/null may be anything (CVE-2025-31133).
 fn mask_file(target: i32) -> Result<()> {
     let null = open_tree(AT_FDCWD, Str::literal(c"/dev/null"), OPEN_TREE_CLONE)?;
     let result = if is_device(&stat(null)?, S_IFCHR, 1, 3) { attach(null, target) } else { Err(ENODEV) };
@@ -375,7 +377,7 @@ fn mask_file(target: i32) -> Result<()> {
     result
 }
 
-/// Missing paths need neither mask nor read-only mount.
+/// Turns a missing path, which needs neither mask nor read-only mount, into `None`.
 fn existing(opened: Result<i32>) -> Result<Option<i32>> {
     match opened {
         Ok(fd) => Ok(Some(fd)),
@@ -384,7 +386,7 @@ fn existing(opened: Result<i32>) -> Result<Option<i32>> {
     }
 }
 
-/// Calls `act` with a path that leads to what `fd` refers to, for mount(2), which takes no descriptor.
+/// Calls `act` with a path that refers to `fd`, for mount(2), which accepts no descriptor.
 fn at_descriptor(proc: i32, fd: i32, act: impl FnOnce(Str) -> Result<()>) -> Result<()> {
     let mut buffer = [0; 32];
     fchdir(proc)?;
@@ -402,13 +404,13 @@ impl Attributes {
         Ok(())
     }
 
-    /// The same for kernels before mount_setattr (Linux 5.12): mount(2) knows one mount only and replaces all of
-    /// its flags, so those it has are read first.
+    /// Sets the attributes on kernels before mount_setattr (Linux 5.12): mount(2) changes one mount only and replaces
+    /// all of its flags, so the present flags are read first.
     fn remount(&self, proc: i32, mount: i32) -> Result<()> {
         if self.tree_set | self.tree_clear != 0 {
             return Err(ENOSYS);
         }
-        // The flags statfs(2) tells have the numbers of mount(2)'s.
+        // These flags have the same values in statfs(2) and mount(2).
         const KEPT: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
         const STATFS_RELATIME: u64 = 4096;
         let found = filesystem(mount)?.flags;
@@ -421,7 +423,7 @@ impl Attributes {
     }
 }
 
-/// MOUNT_ATTR_… as MS_….
+/// Converts MOUNT_ATTR_… to MS_….
 fn as_mount_flags(attributes: u64) -> u64 {
     let pairs = [
         (MOUNT_ATTR_RDONLY, MS_RDONLY),
@@ -440,7 +442,7 @@ fn as_mount_flags(attributes: u64) -> u64 {
     match attributes & MOUNT_ATTR__ATIME {
         MOUNT_ATTR_NOATIME => flags | MS_NOATIME,
         MOUNT_ATTR_STRICTATIME => flags | MS_STRICTATIME,
-        // To clear them all.
+        // All bits, to clear every atime flag.
         MOUNT_ATTR__ATIME => flags | MS_NOATIME | MS_RELATIME | MS_STRICTATIME,
         _ => flags,
     }

@@ -1,11 +1,11 @@
-//! What only a process inside a network namespace can do.
+//! Operations that only a process inside a network namespace can perform.
 
 use super::report::Report;
 use super::sys::*;
 use super::wire;
 
-/// Enters the namespace that comes through `prepared`, with an interface that is up already. Whatever has failed there,
-/// one is made here, and why that fails is told.
+/// Enters the namespace received through `prepared`, whose loopback interface is already up. If the helper failed,
+/// creates one here, and reports why that fails.
 pub fn enter_namespace(prepared: Option<i32>) -> Result<()> {
     let Some(Ok(namespace)) = prepared.map(receive_fd) else { return unshare(CLONE_NEWNET) };
     let result = setns(namespace, CLONE_NEWNET);
@@ -13,7 +13,8 @@ pub fn enter_namespace(prepared: Option<i32>) -> Result<()> {
     result.or_else(|_| unshare(CLONE_NEWNET))
 }
 
-/// A socket stays in the namespace that it was opened in, whoever uses it.
+/// Sends a netlink socket to the caller. A socket belongs to the namespace in which it was opened, whichever process
+/// uses it.
 pub fn send_netlink_socket(report: &Report, protocol: i32) -> Result<()> {
     let socket = socket(AF_NETLINK, SOCK_RAW, protocol)?;
     let result = report.send(wire::SOCKET, 0, Some(socket));

@@ -1,15 +1,14 @@
-//! Options of a new filesystem that fsconfig(2) does not take, because they are too long, as mount(2) takes them: flags, and
-//! one text with the others.
+//! Formats options that are too long for fsconfig(2) for mount(2): flags, and one text with the other options.
 
 use super::steps;
 use super::sys::*;
 
-/// The longest value that fsconfig(2) takes.
+/// The longest value that fsconfig(2) accepts.
 const LONGEST_VALUE: usize = 255;
-/// What mount(2) takes of options, the NUL included.
+/// The size of the options that mount(2) accepts, including the NUL.
 const PAGE: usize = 4096;
 
-/// Options of every filesystem, which mount(2) takes as flags; 0 for what is so anyway.
+/// The generic options that mount(2) takes as flags; 0 for defaults.
 const FLAGS: [(&[u8], u64); 8] = [
     (b"ro", MS_RDONLY),
     (b"sync", MS_SYNCHRONOUS),
@@ -84,14 +83,15 @@ impl Options {
         Ok(())
     }
 
-    /// It must not be used longer than this value lives.
+    /// Returns the text. It must not be used after this value is dropped.
     pub fn text(&self) -> Str {
-        // SAFETY: what follows the text is zeros, at least one; callers use it while the value lives, as the method says.
+        // SAFETY: at least one zero follows the text; callers use it only while the value exists, as the method
+        // requires.
         unsafe { Str::new(self.bytes.as_ptr()) }
     }
 }
 
-/// A mode as a text of four digits.
+/// Formats a mode as four octal digits.
 pub fn octal(mode: u32) -> [u8; 5] {
     let digit = |place: u32| b'0' + (mode >> (3 * place) & 7) as u8;
     [digit(3), digit(2), digit(1), digit(0), 0]

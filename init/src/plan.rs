@@ -4,16 +4,16 @@ use super::steps::LAYOUT;
 use super::sys::{EPROTO, Result, Str};
 use super::wire::{Header, MAGIC};
 
-/// Why bytes are no plan.
+/// The reason why bytes are not a valid plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// They are cut off or changed.
+    /// The bytes are truncated or modified.
     Damaged,
-    /// It has the layout of another build.
+    /// The plan has the layout of another build.
     OtherBuild,
 }
 
-/// A plan in memory that belongs to init alone and stays for ever. Copyable: it is an address.
+/// A plan in memory that only init uses and that is never freed. Copyable, because it is an address.
 #[derive(Clone, Copy)]
 pub struct Plan {
     base: *mut u8,
@@ -21,7 +21,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Takes a block of memory as a plan, if it is one.
+    /// Checks that a block of memory is a plan, and returns it.
     ///
     /// # Safety
     /// `base` must be 8-byte aligned, private, writable memory of `len` bytes that is never freed.
@@ -43,28 +43,28 @@ impl Plan {
         Ok(Plan { base, header })
     }
 
-    /// What the plan begins with.
+    /// Returns the plan's header.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The word of 64 bits at `offset`.
+    /// Returns the 64-bit word at `offset`.
     pub fn word(&self, offset: u32) -> Result<u64> {
         // SAFETY: `table` has checked that the word lies within the block.
         Ok(unsafe { *self.table::<u64>(offset, 1)? })
     }
 
-    /// The descriptors init inherits, ascending.
+    /// Returns the descriptors that init inherits, in ascending order.
     pub fn keep(&self) -> Result<&'static mut [i32]> {
         self.numbers(self.header.keep, self.header.keep_count)
     }
 
-    /// What becomes descriptors 0, 1, 2 and so on.
+    /// Returns the descriptors that become 0, 1, 2 and so on.
     pub fn low(&self) -> Result<&'static mut [i32]> {
         self.numbers(self.header.low, self.header.low_count)
     }
 
-    /// The slots of open descriptors.
+    /// Returns the table of descriptors, by slot.
     pub fn slots(&self) -> Result<&'static mut [i32]> {
         self.numbers(self.header.slots, self.header.slot_count)
     }
@@ -84,12 +84,12 @@ impl Plan {
         Ok(unsafe { self.base.add(offset as usize) as *mut T })
     }
 
-    /// The string at `offset`, where a step has one.
+    /// Returns the string at `offset`.
     pub fn text(&self, offset: u32) -> Result<Str> {
         self.text_mut(offset).map(|path| path.as_str())
     }
 
-    /// As [`Plan::text`], to be cut while it is walked.
+    /// Returns the string at `offset` as a path that can be cut while it is walked.
     pub fn text_mut(&self, offset: u32) -> Result<Path> {
         if offset == 0 || offset >= self.header.len {
             return Err(EPROTO);
@@ -98,26 +98,27 @@ impl Plan {
         Ok(unsafe { Path::new(self.base.add(offset as usize)) })
     }
 
-    /// `len` bytes of the block, to be written into.
+    /// Returns `len` bytes of the block for writing.
     pub fn bytes_mut(&self, offset: u32, len: usize) -> Result<&'static mut [u8]> {
         let start = self.table::<u8>(offset, len as u32)?;
         // SAFETY: within the block; init has one thread, and no other reference to these bytes is held.
         Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
     }
 
-    /// The first of `count` numbers of 32 bits.
+    /// Returns the address of `count` 32-bit numbers.
     pub fn u32_array(&self, offset: u32, count: usize) -> Result<*const u32> {
         self.table::<u32>(offset, count as u32).map(|start| start as *const u32)
     }
 
-    /// The `index`th string of an array of offsets, None where the offset is 0.
+    /// Returns string `index` of an array of offsets, or `None` if the offset is 0.
     pub fn array_text(&self, array: u32, index: usize) -> Result<Option<Str>> {
         // SAFETY: `table` has checked that the entry lies within the block.
         let offset = unsafe { *self.table::<u64>(array, index as u32 + 1)?.add(index) };
         if offset == 0 { Ok(None) } else { self.text(offset as u32).map(Some) }
     }
 
-    /// Turns a 0-terminated array of offsets into a NULL-terminated array of pointers, where it lies. Once only.
+    /// Converts a 0-terminated array of offsets in place to a NULL-terminated array of pointers. May be called only
+    /// once for an array.
     pub fn pointers(&self, array: u32) -> Result<*const *const u8> {
         let start = self.table::<u64>(array, 1)?;
         let mut count = 0;
@@ -136,12 +137,12 @@ impl Plan {
     }
 }
 
-/// A path in the plan that can be cut for a moment, to walk it component by component without memory.
+/// A path in the plan that can be cut temporarily, to walk its components without allocation.
 #[derive(Clone, Copy)]
 pub struct Path(*mut u8);
 
 impl Path {
-    /// The path that begins at `start`.
+    /// Returns the path that begins at `start`.
     ///
     /// # Safety
     /// `start` must be NUL-terminated, writable memory that stays for the life of the process.
@@ -149,19 +150,19 @@ impl Path {
         Path(start)
     }
 
-    /// The whole path.
+    /// Returns the whole path.
     pub fn as_str(self) -> Str {
         // SAFETY: the promise of `new`.
         unsafe { Str::new(self.0) }
     }
 
-    /// The path from byte `start` on.
+    /// Returns the path from byte `start` on.
     pub fn from(self, start: usize) -> Str {
         // SAFETY: callers pass an index within the path.
         unsafe { Str::new(self.0.add(start)) }
     }
 
-    /// Runs `f` while the path ends before byte `end`.
+    /// Runs `f` with the path cut before byte `end`.
     pub fn cut<T>(self, end: usize, f: impl FnOnce(Path) -> T) -> T {
         // SAFETY: callers pass an index within the path, and init has one thread.
         unsafe {
@@ -182,7 +183,7 @@ mod tests {
 
     const LEN: usize = 256;
 
-    /// A plan with these words at its end, and the text "a/b" at 200. Its steps begin at 48.
+    /// Builds a plan with these words at its end, and the text "a/b" at 200. Its steps begin at 48.
     fn plan(words: &[u64], change: impl FnOnce(&mut Header)) -> core::result::Result<Plan, Refusal> {
         let mut header = Header {
             magic: MAGIC,

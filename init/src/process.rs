@@ -1,12 +1,12 @@
-//! The steps that make init into the container's process: identity, limits, place, and exec.
+//! Functions of the steps that turn init into the container's process: identity, limits, working directory, and exec.
 
 use super::fields::Numbers;
 use super::steps;
 use super::sys::*;
 use super::tree::{self, Top};
 
-/// Standard descriptors that lead to the host's null device lead to the container's from now on: through the host's they
-/// would hold a mount of the host's, and CRIU could not dump them. Where the container has no null device they stay.
+/// Replaces standard descriptors that refer to the host's null device by the container's. The host's would keep a mount
+/// of the host in use, and CRIU could not dump them. Without a null device in the container they stay.
 pub fn own_null(proc: i32) -> Result<()> {
     let root = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
     let found = tree::open(Top { fd: root, strict: false }, Str::literal(c"/dev/null"), O_PATH);
@@ -25,7 +25,7 @@ fn replace_nulls(proc: i32, null: i32) -> Result<()> {
     let mut buffer = [0; 32];
     for standard in 0..3 {
         if is_null(standard) {
-            // On a mount with nodev nobody can open it.
+            // The open fails on a mount with nodev.
             let Ok(own) = openat(proc, tree::self_fd(null, &mut buffer), O_RDWR, 0) else { return Ok(()) };
             let result = dup_onto(own, standard);
             close(own);
@@ -35,14 +35,14 @@ fn replace_nulls(proc: i32, null: i32) -> Result<()> {
     Ok(())
 }
 
-/// uid 0 and gid 0 of the user namespace just entered. Groups of the host must not stay.
+/// Changes to uid 0 and gid 0 of the user namespace just entered, and drops the host's groups.
 pub fn become_root() -> Result<()> {
     drop_groups()?;
     setresgid(0)?;
     setresuid(0)
 }
 
-/// No supplementary groups; where setting them is forbidden there must be none to keep.
+/// Drops the supplementary groups. If setgroups(2) is forbidden, there must be none.
 fn drop_groups() -> Result<()> {
     match setgroups(0, core::ptr::null()) {
         Err(EPERM) if group_count()? == 0 => Ok(()),
@@ -50,8 +50,7 @@ fn drop_groups() -> Result<()> {
     }
 }
 
-/// Drops every capability that is not in `kept` from the bounding set. Ends at the first number that the kernel
-/// does not know.
+/// Drops every capability that is not in `kept` from the bounding set, up to the last one that the kernel knows.
 pub fn limit_bounding_set(kept: u64) -> Result<()> {
     for capability in 0..64 {
         if kept & (1 << capability) != 0 {
@@ -71,7 +70,7 @@ pub fn set_user(uid: u32, gid: u32, groups: Numbers) -> Result<()> {
         0 => drop_groups()?,
         count => setgroups(count, groups.start)?,
     }
-    // Becoming another user than root clears the permitted set unless this is set (capabilities(7)).
+    // Without it, changing to a non-root user clears the permitted set (capabilities(7)).
     prctl(PR_SET_KEEPCAPS, 1, 0)?;
     setresgid(gid)?;
     setresuid(uid)
@@ -88,7 +87,7 @@ pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64, ambien
     Ok(())
 }
 
-/// Makes all permitted capabilities effective: becoming another user than root has cleared them.
+/// Makes all permitted capabilities effective: changing to a non-root user has cleared the effective set.
 pub fn raise_capabilities() -> Result<()> {
     let (permitted, inheritable) = capget()?;
     capset(permitted, permitted, inheritable)
@@ -98,9 +97,9 @@ pub fn no_new_privileges() -> Result<()> {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0).map(|_| ())
 }
 
-/// Enters the working directory and makes sure that it is one the root can reach: the kernel reports a directory
-/// outside as "(unreachable)…", which is how a descriptor of the host's becomes visible (CVE-2024-21626). No descriptor
-/// of this process can be meant either, for those are behind magic links.
+/// Enters the working directory and checks that it is inside the root: the kernel reports a directory outside as
+/// "(unreachable)…", which detects a leaked descriptor of the host (CVE-2024-21626). The path cannot refer to a
+/// descriptor of this process either, since that needs a magic link.
 pub fn enter(path: Str) -> Result<()> {
     let root = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
     let directory = tree::open(Top { fd: root, strict: false }, path, O_PATH | O_DIRECTORY);
@@ -113,12 +112,12 @@ pub fn enter(path: Str) -> Result<()> {
     match getcwd(&mut found) {
         Ok(_) if found[0] == b'/' => Ok(()),
         Ok(_) => Err(ENOENT),
-        // Deeper than a page of path: inside, since "(unreachable)" paths end the same way, but only just: refuse.
+        // A path longer than a page may be inside, but an "(unreachable)" one could also be too long, so refuse it.
         Err(errno) => Err(errno),
     }
 }
 
-/// execve, searching PATH as execvp(3) does. Returns only with the reason why it failed.
+/// Executes the program, searching PATH as execvp(3) does. Returns only if that fails, with the reason.
 pub fn exec(step: &steps::Exec) -> Errno {
     let (argv, envp) = (step.args, step.env);
     if let Some(file) = step.file {
@@ -141,7 +140,7 @@ pub fn exec(step: &steps::Exec) -> Errno {
     ended.unwrap_or(if denied { EACCES } else { ENOENT })
 }
 
-/// Whether `exec` will find a file; what else may be in the way of it is not looked at.
+/// Checks that `exec` will find a file, but not that it can be executed.
 pub fn find(name: Str, search: Str) -> Result<()> {
     let is_missing = |path: *const u8| matches!(exists(path), Err(ENOENT | ENOTDIR | ENAMETOOLONG));
     let found = if name.bytes().contains(&b'/') {
@@ -152,7 +151,7 @@ pub fn find(name: Str, search: Str) -> Result<()> {
     if found { Ok(()) } else { Err(ENOENT) }
 }
 
-/// Each place where execvp(3) would look, until one is good.
+/// Calls `attempt` with each path that execvp(3) would try, until one succeeds.
 fn each_candidate<T>(search: &[u8], name: &[u8], mut attempt: impl FnMut(*const u8) -> Option<T>) -> Option<T> {
     for directory in search.split(|&byte| byte == b':') {
         let mut candidate = [0u8; 4096];
@@ -160,7 +159,7 @@ fn each_candidate<T>(search: &[u8], name: &[u8], mut attempt: impl FnMut(*const 
             continue;
         }
         let mut len = 0;
-        // An empty entry means the working directory (execvp(3)): "name" alone would be that too.
+        // An empty entry means the working directory (execvp(3)), which "name" alone also refers to.
         for part in [directory, if directory.is_empty() { b"" } else { b"/" }, name] {
             candidate[len..len + part.len()].copy_from_slice(part);
             len += part.len();

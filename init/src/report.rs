@@ -1,12 +1,13 @@
-//! What init says: to the caller over the control socket, later to the starter over exec.fifo.
+//! The messages of init: to the caller over the control socket, later to the process that starts the container over
+//! exec.fifo.
 
 use super::sys::{self, EPROTO, Errno, Result};
 use super::wire::{self, MESSAGE_LEN, MESSAGE_TEXT, Message};
 
 pub struct Report {
-    /// The control socket or the fifo; -1 when nobody is listening.
+    /// The control socket or the fifo; -1 if nobody is listening.
     pub fd: i32,
-    /// The fifo is a pipe, not a socket.
+    /// Whether `fd` is the fifo, which is not a socket.
     pub is_fifo: bool,
     pub step: u32,
     text: [u8; MESSAGE_TEXT],
@@ -32,7 +33,7 @@ impl Report {
         let _ = self.send(wire::FAILED, errno.0, None);
     }
 
-    /// Waits for the caller's answer. If the socket closes, the caller is gone, and so is the reason to go on.
+    /// Waits for the caller's answer. Exits if the socket closes: the caller no longer exists.
     pub fn wait_for_go(&self) -> Result<()> {
         let mut word = [0u8; 1];
         match sys::read(self.fd, &mut word)? {
@@ -42,7 +43,7 @@ impl Report {
         }
     }
 
-    /// Keeps words for the failure to come.
+    /// Stores a text for the next failure message.
     pub fn say(&mut self, parts: &[&[u8]]) {
         self.text_len = 0;
         for byte in parts.iter().copied().flatten().take(MESSAGE_TEXT) {
@@ -51,7 +52,7 @@ impl Report {
         }
     }
 
-    /// Keeps what the kernel wrote into the log of a filesystem context ("e tmpfs: Bad value for 'size'").
+    /// Stores the kernel's log of a filesystem context for the next failure message ("e tmpfs: Bad value for 'size'").
     pub fn take_log(&mut self, context: i32) {
         self.text_len = sys::read(context, &mut self.text).unwrap_or(0);
     }

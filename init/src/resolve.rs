@@ -1,22 +1,22 @@
-//! Where a path leads of which a part is missing. Symlinks, `.` and `..` are followed as in a chroot of the top; a missing
-//! component stays as it is named, and `..` after it takes it away again. An image may have links to what its packages make
-//! later (/etc/resolv.conf, /var/run): a mount there makes what is missing.
+//! Resolves a path of which a part is missing. Symlinks, `.` and `..` are followed as in a chroot of the top; a missing
+//! component is kept as it is, and a following `..` removes it. An image may have links to files that its packages
+//! create later (/etc/resolv.conf, /var/run): a mount there creates the missing part.
 //!
-//! The walk changes nothing and keeps nothing open: each component is looked at by one openat2(2) from the top, through no
-//! symlink. What comes out has no symlinks. Whoever makes something along it refuses symlinks, so a link that is put there
-//! afterwards is an error and no way to another place.
+//! The walk changes nothing and keeps nothing open: it opens each component with one openat2(2) from the top that
+//! follows no symlink. The result contains no symlinks. Code that creates files along it refuses symlinks, so a link
+//! that is created afterwards causes an error and cannot redirect the path.
 
 use super::plan::Path;
 use super::sys::*;
 use super::tree::Top;
 
 const PATH_MAX: usize = 4096;
-/// As many as the kernel follows (path_resolution(7)).
+/// The number of links that the kernel follows (path_resolution(7)).
 const MOST_LINKS: u32 = 40;
 
-/// A path from the top, without symlinks in what there is of it.
+/// A path relative to the top, whose existing part contains no symlinks.
 pub struct Resolved {
-    /// Ends with a NUL.
+    /// The path, NUL-terminated.
     bytes: [u8; PATH_MAX],
     len: usize,
 }
@@ -26,9 +26,9 @@ impl Resolved {
         Resolved { bytes: [0; PATH_MAX], len: 0 }
     }
 
-    /// It must not be used longer than this value lives.
+    /// Returns the path. It must not be used after this value is dropped.
     pub fn path(&mut self) -> Path {
-        // SAFETY: NUL-terminated and writable; callers use it while the value lives, as the method says.
+        // SAFETY: NUL-terminated and writable; callers use it only while the value exists, as the method requires.
         unsafe { Path::new(self.bytes.as_mut_ptr()) }
     }
 
@@ -54,14 +54,14 @@ impl Resolved {
     }
 }
 
-/// What is still to be walked, at the end of the buffer.
+/// The part of the path that remains to be walked, at the end of the buffer.
 struct Rest {
     bytes: [u8; PATH_MAX],
     start: usize,
 }
 
 impl Rest {
-    /// Puts `text` before what is there.
+    /// Prepends `text` to the remaining path.
     fn push(&mut self, text: &[u8]) -> Result<()> {
         let start = self.start.checked_sub(text.len() + 1).ok_or(ENAMETOOLONG)?;
         let end = start + text.len();
@@ -71,7 +71,7 @@ impl Rest {
         Ok(())
     }
 
-    /// Takes the next name: where it begins and ends.
+    /// Removes the next name, and returns its start and end.
     fn next(&mut self) -> Option<(usize, usize)> {
         while self.start < PATH_MAX && self.bytes[self.start] == b'/' {
             self.start += 1;
@@ -80,7 +80,7 @@ impl Rest {
             return None;
         }
         let start = self.start;
-        // Each text that was put here ends with a slash.
+        // Each prepended text ends with a slash.
         while self.start < PATH_MAX && self.bytes[self.start] != b'/' {
             self.start += 1;
         }
@@ -88,7 +88,7 @@ impl Rest {
     }
 }
 
-/// Where `name` in the directory `path` leads, or `path` itself where there is no name.
+/// Resolves `name` in the directory `path`, or `path` itself without a name.
 pub fn resolve(top: Top, path: Str, name: Option<Str>, into: &mut Resolved) -> Result<()> {
     let mut rest = Rest { bytes: [0; PATH_MAX], start: PATH_MAX };
     if let Some(name) = name {
@@ -121,7 +121,7 @@ pub fn resolve(top: Top, path: Str, name: Option<Str>, into: &mut Resolved) -> R
     Ok(())
 }
 
-/// The length of what the symlink `path` points to; none of what is no symlink, or missing.
+/// Reads the target of the symlink `path` and returns its length, or `None` if `path` is not a symlink or is missing.
 fn link(top: Top, path: Str, target: &mut [u8; PATH_MAX]) -> Result<Option<usize>> {
     let inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
     let found = match openat2(top.fd, path, O_PATH | O_NOFOLLOW, 0, inside) {
@@ -138,7 +138,7 @@ fn target_of(found: i32, target: &mut [u8; PATH_MAX]) -> Result<Option<usize>> {
     if file_type(&stat(found)?) != S_IFLNK {
         return Ok(None);
     }
-    // What links of procfs lead to is not what they say (symlink(7)).
+    // Magic links of procfs do not lead to the path that they show (symlink(7)).
     if filesystem(found)?.kind == PROC_SUPER_MAGIC {
         return Err(ELOOP);
     }

@@ -1,4 +1,4 @@
-//! The executor: runs the plan step by step. A step that fails ends init, with the step and the errno told.
+//! The executor: runs the plan step by step. If a step fails, init reports the step and the errno, and exits.
 
 mod caller;
 mod filesystem;
@@ -13,7 +13,7 @@ use super::sys::*;
 use super::tree::Top;
 use super::wire::*;
 
-/// What a step does.
+/// The action of a step.
 pub trait Run {
     fn run(self, init: &mut Init) -> Result<()>;
 }
@@ -22,14 +22,14 @@ pub struct Init {
     plan: Plan,
     report: Report,
     slots: &'static mut [i32],
-    /// What PR_SET_PDEATHSIG shall be for the container's program.
+    /// The PR_SET_PDEATHSIG signal for the container's program.
     parent_death_signal: usize,
     entered_working_directory: bool,
-    /// Signals are as the program gets them, but for SIGPIPE.
+    /// Whether the signals have been reset for the program, except SIGPIPE.
     own_signals: bool,
-    /// All that comes before execve has been done.
+    /// Whether everything that precedes execve is done.
     ready_to_execute: bool,
-    /// See [`super::mounts::cut_off`].
+    /// Whether trees become slaves only after they are mounted; see [`super::mounts::cut_off`].
     cut_off_later: bool,
 }
 
@@ -52,7 +52,7 @@ impl Init {
         })
     }
 
-    /// Never returns: the last step is exec, and everything else ends the process.
+    /// Runs all steps. Never returns: the last step is exec, and otherwise the process exits.
     pub fn run(mut self) -> ! {
         let mut words = Words::new(self.plan);
         for index in 0..self.plan.header().step_count {
@@ -81,12 +81,12 @@ impl Init {
         self.slots[SLOT_ROOT]
     }
 
-    /// The host's procfs.
+    /// Returns the host's procfs.
     fn proc(&self) -> i32 {
         self.slots[SLOT_PROC]
     }
 
-    /// Where a path in the container begins.
+    /// Returns the directory that a path in the container is relative to.
     fn top(&self, place: &Place) -> Result<Top> {
         let fd = match place.base {
             None => self.root(),
@@ -100,8 +100,8 @@ fn prctl(option: u32, value: usize) -> Result<()> {
     super::sys::prctl(option, value, 0).map(|_| ())
 }
 
-/// Brings the descriptors into order: what the caller left open is closed, 0, 1, 2 and the extra ones are in place, and
-/// all slots lie above them and close on exec.
+/// Arranges the descriptors: closes those that the caller left open, moves 0, 1, 2 and the extra ones into place, and
+/// moves all slots above them with close-on-exec.
 pub fn arrange_descriptors(plan: Plan) -> Result<()> {
     let (keep, low, slots) = (plan.keep()?, plan.low()?, plan.slots()?);
     let mut next = 0;

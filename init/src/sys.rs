@@ -1,4 +1,4 @@
-//! The system calls that init makes, with types. Nothing here decides anything.
+//! Typed wrappers of the system calls that init makes. They contain no decisions.
 
 use linux_raw_sys::general as kernel;
 
@@ -7,18 +7,18 @@ use super::arch;
 /// An errno, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(
-    /// Its number in errno(3).
+    /// The number, as in errno(3).
     pub i32,
 );
 
-/// What system calls return.
+/// The result of a system call.
 pub type Result<T> = core::result::Result<T, Errno>;
 
 fn check(result: isize) -> Result<usize> {
     if result < 0 { Err(Errno(-result as i32)) } else { Ok(result as usize) }
 }
 
-/// A system call by its number's name.
+/// Makes a system call, given by the name of its number.
 macro_rules! call {
     ($nr:ident) => { call!($nr, 0, 0, 0, 0, 0, 0) };
     ($nr:ident, $a:expr) => { call!($nr, $a, 0, 0, 0, 0, 0) };
@@ -51,7 +51,7 @@ pub use socket::*;
 pub struct Str(*const u8);
 
 impl Str {
-    /// The string that begins at `start`.
+    /// Returns the string that begins at `start`.
     ///
     /// # Safety
     /// `start` must be NUL-terminated memory that outlives the value.
@@ -59,20 +59,20 @@ impl Str {
         Str(start)
     }
 
-    /// A string of the program itself.
+    /// Returns a string of the program itself.
     pub const fn literal(text: &'static core::ffi::CStr) -> Str {
         Str(text.as_ptr() as *const u8)
     }
 
-    /// The address of its first byte, for a system call.
+    /// Returns the address of the first byte, for a system call.
     pub fn as_ptr(self) -> *const u8 {
         self.0
     }
 
-    /// Its bytes without the NUL.
+    /// Returns the bytes without the NUL.
     pub fn bytes(self) -> &'static [u8] {
         let mut len = 0;
-        // SAFETY: NUL-terminated by the promise of `new`; the memory stays for the life of the process.
+        // SAFETY: NUL-terminated by the contract of `new`; the memory is never freed.
         unsafe {
             while *self.0.add(len) != 0 {
                 len += 1;
@@ -89,10 +89,10 @@ pub const DOT: Str = Str::literal(c".");
 /// "/"
 pub const SLASH: Str = Str::literal(c"/");
 
-/// Opens a path below `dir`, as `resolve` (RESOLVE_…) allows (openat2(2)), with close-on-exec.
+/// Opens a path below `dir`, as `resolve` (RESOLVE_…) permits (openat2(2)), with close-on-exec.
 pub fn openat2(dir: i32, path: Str, flags: u64, mode: u32, resolve: u64) -> Result<i32> {
     let how = kernel::open_how { flags: flags | O_CLOEXEC, mode: mode as u64, resolve };
-    // EAGAIN: somebody renamed or mounted during a scoped walk (openat2(2)). The walk is repeated, not for ever.
+    // EAGAIN: a rename or mount happened during a scoped walk (openat2(2)). Repeat the walk a limited number of times.
     let mut tries = 256;
     loop {
         match call!(__NR_openat2, dir, path.as_ptr(), &raw const how, size_of::<kernel::open_how>()) {
@@ -113,7 +113,7 @@ pub fn openat(dir: i32, path: Str, flags: u64, mode: u32) -> Result<i32> {
     }
 }
 
-/// Whether there is a file of that name.
+/// Checks that a file exists.
 pub fn exists(path: *const u8) -> Result<()> {
     const F_OK: usize = 0;
     call!(__NR_faccessat, AT_FDCWD, path, F_OK).map(|_| ())
@@ -134,19 +134,19 @@ pub fn dup_from(fd: i32, lowest: i32) -> Result<i32> {
     call!(__NR_fcntl, fd, kernel::F_DUPFD_CLOEXEC, lowest).map(|fd| fd as i32)
 }
 
-/// `to` becomes a copy of `fd` that survives exec.
+/// Makes `to` a copy of `fd` that survives exec.
 pub fn dup_onto(fd: i32, to: i32) -> Result<()> {
     call!(__NR_dup3, fd, to, 0).map(|_| ())
 }
 
-/// Reading and writing end.
+/// Creates a pipe, and returns its read and write ends.
 pub fn pipe() -> Result<(i32, i32)> {
     let mut ends = [-1i32; 2];
     call!(__NR_pipe2, ends.as_mut_ptr(), O_CLOEXEC)?;
     Ok((ends[0], ends[1]))
 }
 
-/// Writes as write(2) does: perhaps not all of it.
+/// Writes as write(2) does: possibly not all bytes.
 pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     loop {
         match call!(__NR_write, fd, bytes.as_ptr(), bytes.len()) {
@@ -156,7 +156,7 @@ pub fn write(fd: i32, bytes: &[u8]) -> Result<usize> {
     }
 }
 
-/// Reads as read(2) does: perhaps less than there is room for; 0 at the end.
+/// Reads as read(2) does: possibly fewer bytes than requested; 0 at the end.
 pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     loop {
         match call!(__NR_read, fd, into.as_mut_ptr(), into.len()) {
@@ -166,10 +166,10 @@ pub fn read(fd: i32, into: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// What statx(2) tells.
+/// The result of statx(2).
 pub type Statx = kernel::statx;
 
-/// The status of what a descriptor refers to.
+/// Returns the status of the file that a descriptor refers to.
 pub fn stat(fd: i32) -> Result<Statx> {
     // SAFETY: all-zero is a valid statx, and the kernel fills it.
     let mut out: Statx = unsafe { core::mem::zeroed() };
@@ -177,7 +177,7 @@ pub fn stat(fd: i32) -> Result<Statx> {
     Ok(out)
 }
 
-/// S_IFDIR and so on.
+/// Returns the file type: S_IFDIR and so on.
 pub fn file_type(found: &Statx) -> u32 {
     found.stx_mode as u32 & S_IFMT
 }
@@ -187,15 +187,15 @@ pub fn is_device(found: &Statx, kind: u32, major: u32, minor: u32) -> bool {
     file_type(found) == kind && found.stx_rdev_major == major && found.stx_rdev_minor == minor
 }
 
-/// What fstatfs(2) says of the filesystem and of the mount.
+/// The type and the mount flags of a filesystem, from fstatfs(2).
 pub struct Filesystem {
     /// f_type
     pub kind: u64,
-    /// f_flags: ST_RDONLY and its like, which have the numbers of the MS_ flags.
+    /// f_flags: ST_RDONLY and others, which have the values of the MS_ flags.
     pub flags: u64,
 }
 
-/// Asks for the filesystem that a descriptor is on.
+/// Returns the filesystem that a descriptor is on.
 pub fn filesystem(fd: i32) -> Result<Filesystem> {
     // SAFETY: all-zero is a valid statfs, and the kernel fills it.
     let mut out: kernel::statfs = unsafe { core::mem::zeroed() };
@@ -203,42 +203,42 @@ pub fn filesystem(fd: i32) -> Result<Filesystem> {
     Ok(Filesystem { kind: out.f_type as u64, flags: out.f_flags as u64 })
 }
 
-/// Makes a directory in `dir` (mkdirat(2)).
+/// Creates a directory in `dir` (mkdirat(2)).
 pub fn mkdirat(dir: i32, name: Str, mode: u32) -> Result<()> {
     call!(__NR_mkdirat, dir, name.as_ptr(), mode).map(|_| ())
 }
 
-/// Makes a node in `dir` (mknodat(2)); `mode` has its type, too.
+/// Creates a node in `dir` (mknodat(2)); `mode` includes the type.
 pub fn mknodat(dir: i32, name: Str, mode: u32, device: u64) -> Result<()> {
     call!(__NR_mknodat, dir, name.as_ptr(), mode, device).map(|_| ())
 }
 
-/// Makes a symbolic link in `dir` that leads to `target`.
+/// Creates a symbolic link in `dir` to `target`.
 pub fn symlinkat(target: Str, dir: i32, name: Str) -> Result<()> {
     call!(__NR_symlinkat, target.as_ptr(), dir, name.as_ptr()).map(|_| ())
 }
 
-/// Reads where a symbolic link leads; returns the length, without a NUL.
+/// Reads the target of a symbolic link; returns the length, without a NUL.
 pub fn readlinkat(dir: i32, name: Str, into: &mut [u8]) -> Result<usize> {
     call!(__NR_readlinkat, dir, name.as_ptr(), into.as_mut_ptr(), into.len())
 }
 
-/// Removes a name from `dir`; with AT_REMOVEDIR a directory.
+/// Removes a name from `dir`; with AT_REMOVEDIR, a directory.
 pub fn unlinkat(dir: i32, name: Str, flags: u32) -> Result<()> {
     call!(__NR_unlinkat, dir, name.as_ptr(), flags).map(|_| ())
 }
 
-/// Changes the owner of what `fd` (also an O_PATH one) refers to.
+/// Changes the owner of the file that `fd` refers to; `fd` may be an O_PATH descriptor.
 pub fn chown(fd: i32, uid: u32, gid: u32) -> Result<()> {
     call!(__NR_fchownat, fd, EMPTY.as_ptr(), uid, gid, AT_EMPTY_PATH).map(|_| ())
 }
 
-/// Not of O_PATH descriptors.
+/// Changes the permissions of the file that `fd` refers to; `fd` may not be an O_PATH descriptor.
 pub fn fchmod(fd: i32, mode: u32) -> Result<()> {
     call!(__NR_fchmod, fd, mode).map(|_| ())
 }
 
-/// The times of access and modification that `from` tells, to what `fd` refers to.
+/// Sets the access and modification times of the file that `fd` refers to, to those of `from`.
 pub fn set_times(fd: i32, from: &Statx) -> Result<()> {
     let time = |time: &kernel::statx_timestamp| kernel::__kernel_timespec {
         tv_sec: time.tv_sec,
@@ -248,12 +248,12 @@ pub fn set_times(fd: i32, from: &Statx) -> Result<()> {
     call!(__NR_utimensat, fd, 0, times.as_ptr(), 0).map(|_| ())
 }
 
-/// Entries of a directory; 0 bytes at its end.
+/// Reads entries of a directory; returns 0 bytes at its end.
 pub fn getdents(fd: i32, into: &mut [u8]) -> Result<usize> {
     call!(__NR_getdents64, fd, into.as_mut_ptr(), into.len())
 }
 
-/// Copies at most `count` bytes from where `from` stands; 0 at its end.
+/// Copies at most `count` bytes from the current position of `from`; returns 0 at its end.
 pub fn sendfile(to: i32, from: i32, count: usize) -> Result<usize> {
     loop {
         match call!(__NR_sendfile, to, from, 0, count) {
@@ -288,12 +288,12 @@ pub fn getcwd(into: &mut [u8]) -> Result<usize> {
     call!(__NR_getcwd, into.as_mut_ptr(), into.len())
 }
 
-/// A request to a device (ioctl(2)); `argument` is a number or the address of what the request asks for.
+/// Makes a request to a device (ioctl(2)); `argument` is a number or the address of the request's data.
 pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
     call!(__NR_ioctl, fd, request, argument)
 }
 
-/// Whether writing into a pipe that nobody reads is an error (EPIPE) or deadly.
+/// Sets whether a write to a pipe without readers fails with EPIPE or kills the process.
 pub fn ignore_sigpipe(on: bool) {
     let handler = if on { linux_raw_sys::signal_macros::sig_ign() } else { linux_raw_sys::signal_macros::SIG_DFL };
     let action = kernel::kernel_sigaction { sa_handler_kernel: handler, ..default_action() };
@@ -305,11 +305,11 @@ fn default_action() -> kernel::kernel_sigaction {
     unsafe { core::mem::zeroed() }
 }
 
-/// Every signal to its default action and unblocked, whatever the caller's thread had.
+/// Resets every signal to its default action and unblocks it, whatever the caller's thread had set.
 pub fn reset_signals() {
     let default = default_action();
     for signal in 1..=64 {
-        // SIGKILL and SIGSTOP answer EINVAL, which is as good.
+        // SIGKILL and SIGSTOP return EINVAL, which is harmless.
         let _ = call!(__NR_rt_sigaction, signal, &raw const default, 0, size_of::<kernel::kernel_sigset_t>());
     }
     let none = 0u64;
@@ -324,7 +324,7 @@ pub fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -
     }
 }
 
-/// Maps `fd` privately and writable, all of it at once.
+/// Maps the whole file `fd`, private and writable.
 pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
     let (protection, flags) = (kernel::PROT_READ | kernel::PROT_WRITE, kernel::MAP_PRIVATE | kernel::MAP_POPULATE);
     call!(__NR_mmap, 0, len, protection, flags, fd, 0).map(|at| at as *mut u8)

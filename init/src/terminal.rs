@@ -1,4 +1,5 @@
-//! The container's own terminal: never the caller's, so nothing can be typed into the caller's shell (TIOCSTI).
+//! Opens the container's own terminal. The caller's is never passed on, so the container cannot type into the caller's
+//! shell (TIOCSTI).
 
 use linux_raw_sys::general::winsize;
 
@@ -7,8 +8,8 @@ use super::sys::*;
 use super::tree::{self, Top};
 use super::{steps, wire};
 
-/// Opens a terminal in the devpts of the container, sends its master to the caller, and takes the other side as
-/// controlling terminal and standard descriptors.
+/// Opens a terminal in the container's devpts, sends its master to the caller, and makes the other side the controlling
+/// terminal and the standard descriptors.
 pub fn open(report: &Report, multiplexer: Top, dev: Top, step: &steps::Terminal) -> Result<()> {
     let master = open_master(multiplexer, step.multiplexer.path.as_str())?;
     let result = take(report, dev, master, step);
@@ -18,7 +19,7 @@ pub fn open(report: &Report, multiplexer: Top, dev: Top, step: &steps::Terminal)
 
 fn open_master(top: Top, path: Str) -> Result<i32> {
     let master = tree::open(top, path, O_RDWR | O_NOCTTY)?;
-    // The image may have put anything there (CVE-2025-52565): it must be a multiplexer of a real devpts.
+    // The image may have replaced the file (CVE-2025-52565): it must be a multiplexer of a real devpts.
     let genuine = filesystem(master)?.kind == DEVPTS_SUPER_MAGIC && is_device(&stat(master)?, S_IFCHR, 5, 2);
     if genuine {
         return Ok(master);

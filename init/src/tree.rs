@@ -1,12 +1,12 @@
-//! What lies beneath the container's root: found and made by descriptor, never outside of it.
+//! Finds and creates files beneath the container's root, by descriptor and never outside of it.
 //!
-//! Every look-up is one openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's descriptor, so a symlink
-//! of the image leads to another place inside the image or nowhere. What is made is made by a single name in a
-//! directory held open. Of a path that is not there (a symlink that dangles) `resolve` tells where it leads, and it is made
-//! along that, through no symlink.
+//! Every lookup is one openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) from the root's descriptor, so a symlink of
+//! the image leads to another path inside the image or nowhere. Every creation uses a single name in an open directory.
+//! For a path that does not exist (a dangling symlink), `resolve` returns its target, and the target is created without
+//! following symlinks.
 //!
-//! Where the kernel's own filesystems belong (/dev, /proc, /sys) symlinks are not followed at all: a mount of procfs that
-//! landed elsewhere would escape its masks.
+//! Symlinks are never followed at the mount points of the kernel's own filesystems (/dev, /proc, /sys): a procfs
+//! mounted elsewhere would escape its masks.
 
 use super::plan::Path;
 use super::resolve::{Resolved, resolve};
@@ -15,11 +15,11 @@ use super::sys::*;
 const INSIDE: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 const NAME_MAX: usize = 255;
 
-/// The top that a path is resolved from: the root filesystem, or a mount within it that is held open.
+/// The directory that a path is resolved from: the root filesystem, or an open mount within it.
 #[derive(Clone, Copy)]
 pub struct Top {
     pub fd: i32,
-    /// Refuse symlinks.
+    /// Whether symlinks are refused.
     pub strict: bool,
 }
 
@@ -33,7 +33,7 @@ pub fn open(top: Top, path: Str, flags: u64) -> Result<i32> {
     openat2(top.fd, path, flags, 0, if top.strict { INSIDE | RESOLVE_NO_SYMLINKS } else { INSIDE })
 }
 
-/// What is at `path`, also behind a symlink that has `..` after what is missing.
+/// Opens `path`, even through a symlink that has `..` after a missing component.
 pub fn find(top: Top, path: Str, flags: u64) -> Result<i32> {
     match open(top, path, flags) {
         Err(ENOENT) => {}
@@ -44,7 +44,7 @@ pub fn find(top: Top, path: Str, flags: u64) -> Result<i32> {
     open(top.strictly(), resolved.path().as_str(), flags)
 }
 
-/// The directory `path`, made with its parents where it is missing.
+/// Opens the directory `path`, creating it and its parents if they are missing.
 pub fn make_directory(top: Top, path: Path) -> Result<i32> {
     match open(top, path.as_str(), O_PATH | O_DIRECTORY) {
         Err(ENOENT) => {}
@@ -55,7 +55,7 @@ pub fn make_directory(top: Top, path: Path) -> Result<i32> {
     make_along(top.strictly(), resolved.path())
 }
 
-/// The same of a path without symlinks.
+/// Opens or creates a directory as [`make_directory`] does, for a path without symlinks.
 fn make_along(top: Top, path: Path) -> Result<i32> {
     let bytes = path.as_str().bytes();
     let mut parent = top.fd;
@@ -76,16 +76,17 @@ fn make_along(top: Top, path: Path) -> Result<i32> {
     if parent == top.fd { Err(ENOENT) } else { Ok(parent) }
 }
 
-/// The directory `prefix`, whose last name begins at byte `start` and lies in `parent`; made if it is missing.
+/// Opens the directory `prefix`, whose last name begins at byte `start` and is in `parent`; creates it if it is
+/// missing.
 fn descend(top: Top, parent: i32, prefix: Path, start: usize) -> Result<i32> {
     match mkdirat(parent, prefix.from(start), 0o755) {
         Ok(()) | Err(EEXIST) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY),
-        // Where nothing can be made a directory may be, and ENOENT was for a later one.
+        // The directory may exist although nothing can be created there: the ENOENT was for a later component.
         Err(errno) => open(top, prefix.as_str(), O_PATH | O_DIRECTORY).map_err(|_| errno),
     }
 }
 
-/// Runs `f` in the directory `path`, made with its parents where it is missing.
+/// Runs `f` with the directory `path`, creating it and its parents if they are missing.
 pub fn in_directory<T>(top: Top, path: Path, f: impl FnOnce(i32) -> Result<T>) -> Result<T> {
     let directory = enter(top, path)?;
     let result = f(directory);
@@ -93,7 +94,7 @@ pub fn in_directory<T>(top: Top, path: Path, f: impl FnOnce(i32) -> Result<T>) -
     result
 }
 
-/// The directory to work in; the top itself needs no opening.
+/// Opens the directory to work in, except the top itself, which is open.
 fn enter(top: Top, path: Path) -> Result<i32> {
     if matches!(path.as_str().bytes(), b"" | b"/") { Ok(top.fd) } else { make_directory(top, path) }
 }
@@ -104,7 +105,8 @@ fn leave(top: Top, directory: i32) {
     }
 }
 
-/// The file `path`, made empty with its parents where it is missing; for mounts that need a file below them.
+/// Opens the file `path`, creating it empty, with its parents, if it is missing; for mounts that need a file as mount
+/// point.
 pub fn make_file(top: Top, path: Path) -> Result<i32> {
     match open(top, path.as_str(), O_PATH) {
         Err(ENOENT) => {}
@@ -115,7 +117,8 @@ pub fn make_file(top: Top, path: Path) -> Result<i32> {
     in_parent(top.strictly(), resolved.path(), make_file_at)
 }
 
-/// The regular or device file `name` in `parent` itself, never what a symlink of this name points to.
+/// Opens or creates the regular or character device file `name` in `parent`, never the target of a symlink of this
+/// name.
 pub fn make_file_at(parent: i32, name: Str) -> Result<i32> {
     match openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o644) {
         Ok(fd) => close(fd),
@@ -132,7 +135,7 @@ pub fn make_file_at(parent: i32, name: Str) -> Result<i32> {
     }
 }
 
-/// Runs `f` with the directory that holds the last name of `path` (made where missing) and that name.
+/// Runs `f` with the parent directory of `path`, creating it if it is missing, and the last name.
 pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>) -> Result<T> {
     let bytes = path.as_str().bytes();
     let name = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
@@ -145,7 +148,7 @@ pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>)
     result
 }
 
-/// A device node to be made.
+/// A device node to create.
 #[derive(Clone, Copy)]
 pub struct Node {
     pub mode: u32,
@@ -155,7 +158,7 @@ pub struct Node {
     pub owner: (u32, u32),
 }
 
-/// Makes the device node `name` in the directory `parent`, or where a symlink of that name leads to.
+/// Creates the device node `name` in the directory `parent`, or at the target of a symlink of that name.
 pub fn make_node(proc: i32, top: Top, parent: Path, name: Str, node: Node) -> Result<()> {
     match in_directory(top, parent, |parent| make_node_at(proc, parent, name, node)) {
         Err(ELOOP) => {}
@@ -166,7 +169,7 @@ pub fn make_node(proc: i32, top: Top, parent: Path, name: Str, node: Node) -> Re
     in_parent(top.strictly(), resolved.path(), |parent, name| make_node_at(proc, parent, name, node))
 }
 
-/// Makes a device node in `parent`; one that is there already must be the same device.
+/// Creates a device node in `parent`; an existing one must be the same device.
 fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
     let Node { mode, device, owner } = node;
     let made = match mknodat(parent, name, mode, device_number(device.0, device.1)) {
@@ -192,13 +195,14 @@ fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
     result
 }
 
-/// fchmod of an O_PATH descriptor (fchmodat2 is from Linux 6.6; before, only /proc/self/fd leads there).
+/// Changes the permissions of the file that an O_PATH descriptor refers to, through /proc/self/fd: fchmodat2 exists
+/// only since Linux 6.6.
 fn chmod_fd(proc: i32, fd: i32, mode: u32) -> Result<()> {
     let mut buffer = [0; 32];
     chmod_at(proc, self_fd(fd, &mut buffer), mode)
 }
 
-/// "self/fd/N", which a procfs resolves to the descriptor itself.
+/// Formats "self/fd/N", which a procfs resolves to the descriptor itself.
 pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
     let prefix = b"self/fd/";
     buffer[..prefix.len()].copy_from_slice(prefix);
@@ -217,11 +221,11 @@ pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
         buffer[prefix.len() + index] = digits[count - 1 - index];
     }
     buffer[prefix.len() + count] = 0;
-    // SAFETY: NUL-terminated just now; the caller uses it while the buffer lives.
+    // SAFETY: NUL-terminated above; the caller uses it while the buffer is valid.
     unsafe { Str::new(buffer.as_ptr()) }
 }
 
-/// The kernel's dev_t as user space passes it to mknod(2).
+/// Returns the kernel's dev_t as user space passes it to mknod(2).
 pub fn device_number(major: u32, minor: u32) -> u64 {
     ((major as u64 & 0xffff_f000) << 32)
         | ((major as u64 & 0xfff) << 8)
@@ -229,7 +233,7 @@ pub fn device_number(major: u32, minor: u32) -> u64 {
         | (minor as u64 & 0xff)
 }
 
-/// Makes the symlink `name` -> `target` in `parent`, in the place of any other file of that name.
+/// Creates the symlink `name` -> `target` in `parent`, replacing any other file of that name.
 pub fn make_symlink(parent: i32, name: Str, target: Str) -> Result<()> {
     match symlinkat(target, parent, name) {
         Err(EEXIST) => {}
@@ -253,7 +257,7 @@ mod tests {
 
     fn path(text: &str) -> Path {
         let text = CString::new(text).unwrap().into_raw();
-        // SAFETY: leaked, so it lives for ever.
+        // SAFETY: leaked, so it is never freed.
         unsafe { Path::new(text as *mut u8) }
     }
 
@@ -395,7 +399,7 @@ mod tests {
         assert_eq!(make_directory(root.top(), path("/link0")), Err(ELOOP));
         close(make_directory(root.top(), path("/link21")).unwrap());
         assert!(root.inside("link60").is_dir());
-        // Together they are longer than a path may be.
+        // Together the names are longer than a path may be.
         let long = "d/".repeat(1500);
         std::os::unix::fs::symlink(format!("{long}b"), root.inside("a")).unwrap();
         assert_eq!(make_directory(root.top(), path(&format!("/a/{long}"))), Err(ENAMETOOLONG));

@@ -1,50 +1,51 @@
-//! The plan as bytes: what the caller writes and berth-init reads, and what berth-init tells the caller.
+//! The byte formats: plans, which the caller writes and berth-init reads, and messages, which berth-init sends to the
+//! caller.
 //!
-//! A plan is one block of memory: a header, the words of the steps (`steps.rs` says which), tables of descriptors, and a pool
-//! of strings and arrays. Every reference is an offset from the start of the block, so the block may lie anywhere; offset 0
-//! (the header) means "none". init maps the block privately and writable: it turns arrays of offsets into arrays of pointers
-//! where they lie, and needs no memory of its own.
+//! A plan is one block of memory: a header, the words of the steps (defined in `steps.rs`), tables of descriptors, and
+//! a pool of strings and arrays. Every reference is an offset from the start of the block, so the block can be at any
+//! address; offset 0 (the header) means "none". init maps the block private and writable, and converts arrays of
+//! offsets to arrays of pointers in place, so it needs no other memory.
 
 use super::layout::{wire_constants, wire_struct};
 
-/// What every plan begins with.
+/// The first word of every plan.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"bth\x02");
 
 /// The largest plan either side accepts.
 pub const MAX_PLAN: usize = 16 << 20;
 
 wire_struct! {
-    /// The first three fields stay where they are in all builds.
+    /// The header of a plan. All builds have the first three fields at the same offsets.
     pub struct Header {
         /// [`MAGIC`].
         pub magic: u32,
-        /// Bytes of the whole block.
+        /// The length of the whole block, in bytes.
         pub len: u32,
-        /// [`LAYOUT`](super::steps::LAYOUT) of the build that has made the plan. An init of another build refuses it:
-        /// the caller and init are built together, but a distribution may bring its own init.
+        /// [`LAYOUT`](super::steps::LAYOUT) of the build that created the plan. An init of another build refuses it:
+        /// caller and init are built together, but a distribution may supply its own init.
         pub layout: u64,
-        /// The words of the steps, which are as many as `step_count`.
+        /// The offset of the words of the steps; the number of steps is `step_count`.
         pub steps: u32,
-        /// How many steps there are.
+        /// The number of steps.
         pub step_count: u32,
         /// `[i32; slot_count]`: the descriptor inherited for each slot; -1 for slots that init fills itself.
         pub slots: u32,
-        /// How many slots there are.
+        /// The number of slots.
         pub slot_count: u32,
-        /// `[i32; low_count]`: what becomes descriptor 0, 1, 2 and, after them, the extra descriptors.
+        /// `[i32; low_count]`: the descriptors that become 0, 1, 2 and, after them, the extra descriptors.
         pub low: u32,
-        /// How many descriptors there are in `low`.
+        /// The number of descriptors in `low`.
         pub low_count: u32,
-        /// `[i32; keep_count]`, ascending and without duplicates: all inherited descriptors. Everything else that the
-        /// caller left open is closed before the first step.
+        /// `[i32; keep_count]`, ascending and without duplicates: all inherited descriptors. init closes all others
+        /// that the caller left open before the first step.
         pub keep: u32,
-        /// How many descriptors there are in `keep`.
+        /// The number of descriptors in `keep`.
         pub keep_count: u32,
     }
 }
 
 impl Header {
-    /// The header as it stands in the block.
+    /// Returns the bytes of the header as in the block.
     pub fn bytes(&self) -> [u8; size_of::<Header>()] {
         const { assert!(size_of::<Header>() == 48, "there is no padding") };
         // SAFETY: plain data without padding.
@@ -62,32 +63,32 @@ wire_constants! {
     SLOT_ROOT = 2;
     /// The empty directory that masks directories (init fills it).
     SLOT_MASK = 3;
-    /// The first slot the planner hands out.
+    /// The first slot that the planner assigns.
     SLOT_FREE = 4;
 }
 
 wire_struct! {
-    /// What init tells the caller, as one datagram. Descriptors come along as SCM_RIGHTS.
+    /// A message of init to the caller, as one datagram. SCM_RIGHTS carries descriptors.
     pub struct Message {
-        /// Which message it is: [`REACHED`] and so on.
+        /// The kind of the message: [`REACHED`] and so on.
         pub kind: u32,
-        /// The step at work.
+        /// The index of the current step.
         pub step: u32,
         /// `Failed`: the errno. `Child`: the pid.
         pub value: i32,
-        /// Bytes of `text` in use.
+        /// The number of bytes of `text` in use.
         pub text_len: u32,
-        /// `Failed`: what the kernel itself had to say (the log of fsconfig(2)), if anything.
+        /// `Failed`: the kernel's own message (the log of fsconfig(2)), if any.
         pub text: [u8; MESSAGE_TEXT],
     }
 }
 
-/// Bytes of a [`Message`].
+/// The size of a [`Message`], in bytes.
 pub const MESSAGE_LEN: usize = core::mem::size_of::<Message>();
 
 wire_constants! {
     SIZES: usize;
-    /// Bytes of the text of a [`Message`].
+    /// The size of the text of a [`Message`], in bytes.
     MESSAGE_TEXT = 240;
 }
 
@@ -95,30 +96,29 @@ wire_constants! {
     MESSAGES: u32;
     /// The step `WaitHost` was reached.
     REACHED = 1;
-    /// The process that goes on after `Fork`; its pidfd comes along.
+    /// `Fork` has created the process that continues; its pidfd is attached.
     CHILD = 2;
-    /// The terminal's master comes along.
+    /// The terminal's master is attached.
     TERMINAL = 3;
     /// The container is set up.
     READY = 4;
-    /// execve comes next. The reading end of a pipe comes along, whose other end only init has: it closing, without
-    /// `Failed` before, means that it worked.
+    /// execve is next. The read end of a pipe is attached, whose write end only init has: if it closes without an
+    /// earlier `Failed`, execve has succeeded.
     EXECUTING = 5;
-    /// The step failed; init ends.
+    /// The step failed; init exits.
     FAILED = 6;
-    /// On exec.fifo only: somebody waited here and has been released.
+    /// On exec.fifo only: a process has started the container.
     RELEASED = 7;
-    /// A socket that init has opened comes along.
+    /// A socket that init has opened is attached.
     SOCKET = 8;
-    /// The listener of a seccomp filter comes along.
+    /// The listener of a seccomp filter is attached.
     LISTENER_FD = 9;
 }
 
 /// The caller's answer: one byte.
 pub const GO: u8 = b'g';
 
-/// Exit status of an init that could not do its work (it has told the reason on its socket).
+/// The exit status of an init that failed (it has reported the reason on its socket).
 pub const EXIT_FAILED: i32 = 125;
-/// Exit status of an init that was built from other sources than the library: it cannot read the plan, not even where its
-/// socket is.
+/// The exit status of an init of another build: it cannot read the plan, not even the number of its socket.
 pub const EXIT_OTHER_BUILD: i32 = 124;

@@ -1,4 +1,4 @@
-//! All that depends on the processor: one file per architecture.
+//! Code that depends on the architecture, in one file per architecture.
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;

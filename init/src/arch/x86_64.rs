@@ -1,10 +1,10 @@
-//! x86_64: the system call, the entry point, and a child on a stack of its own.
+//! x86_64: the system call, the entry point, and a child with its own stack.
 
 use core::arch::asm;
 
 use linux_raw_sys::general::__NR_clone3;
 
-/// One system call; a negative result is an errno.
+/// Makes a system call; a negative result is a negated errno.
 ///
 /// # Safety
 /// The arguments must be what the call of this number expects; pointers must be valid for it.
@@ -19,7 +19,7 @@ pub unsafe fn syscall6(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usi
     result
 }
 
-/// clone3 with a stack in `args`; the child calls `entry(argument)` there and never returns from it.
+/// Calls clone3 with a stack in `args`; the child calls `entry(argument)` on it, which never returns.
 ///
 /// # Safety
 /// `args` must be a valid clone_args of `size` bytes with a stack; `entry` must not return, and with CLONE_VM must
@@ -49,7 +49,7 @@ pub unsafe fn clone3_call(
     result
 }
 
-// berth-init's first instruction: hands the stack, with argc and argv on it, to `berth_init_main`.
+// berth-init's entry point: passes the stack, which begins with argc and argv, to `berth_init_main`.
 #[cfg(berth_init)]
 core::arch::global_asm!(
     ".globl _start",

@@ -1,4 +1,4 @@
-//! Steps in which init waits for the caller or the starter, or sends them something.
+//! Steps in which init waits for the caller or for the start of the container, or sends messages.
 
 use super::super::steps::*;
 use super::super::{network, terminal, tree};
@@ -14,11 +14,12 @@ impl Run for WaitHost {
     }
 }
 
-/// Up to here the death of the caller's thread is ours. From here on the container has a state file and lives for itself.
+/// Until this step, init dies with the caller's thread. From here on the container has a state file and is independent
+/// of the caller.
 impl Run for Ready {
     fn run(self, init: &mut Init) -> Result<()> {
-        // Set before the word: the caller's thread may end as soon as it has let us go. If it is killed before, the socket
-        // closes, which ends us too.
+        // Set the signal before the message: the caller's thread may exit as soon as it has let init continue. If it is
+        // killed before that, the socket closes, and init exits too.
         prctl(PR_SET_PDEATHSIG, init.parent_death_signal)?;
         init.report.send(READY, 0, None)?;
         init.report.wait_for_go()?;
@@ -28,13 +29,14 @@ impl Run for Ready {
     }
 }
 
-/// Blocks until somebody opens the fifo to start the container. A starter that is gone before it has read our word has not
-/// started anything: we wait for the next.
+/// Blocks until a process opens the fifo to start the container. If that process exits before it has read the message,
+/// it has not started anything, and init waits for the next one.
 impl Run for ExecFifo {
     fn run(self, init: &mut Init) -> Result<()> {
         let mut buffer = [0; 32];
         let fifo = init.slot(self.fifo)?;
-        // This may last for days. Whoever may look into this process finds no more than it needs for waiting.
+        // The wait may last for days. Close all other descriptors, so that a process that may access init finds none
+        // that the wait does not need.
         for (index, fd) in init.slots.iter_mut().enumerate() {
             if *fd >= 0 && index != SLOT_PROC && index != self.fifo.0 {
                 close(*fd);

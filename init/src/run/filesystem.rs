@@ -1,4 +1,4 @@
-//! Steps that put the root filesystem together and move into it.
+//! Steps that assemble the root filesystem and move into it.
 
 use super::super::mounts::{self, Mounter};
 use super::super::steps::*;
@@ -23,7 +23,7 @@ impl Init {
         Ok(())
     }
 
-    /// Trees that could not be cut off from the host's mounts before they were mounted.
+    /// Makes a mounted tree a slave of the host's mounts, if that was not possible before it was mounted.
     fn cut_off(&self, tree: i32) -> Result<()> {
         if self.cut_off_later { mounts::cut_off_mounted(self.proc(), tree) } else { Ok(()) }
     }
@@ -189,8 +189,8 @@ impl Run for MakeDirectory {
     }
 }
 
-/// After pivot_root(".", ".") the old root lies on the new one (pivot_root(2)). It alone is cut off from the host before it is
-/// taken away: mounts of the container may be shared with the host on purpose.
+/// After pivot_root(".", ".") the old root is mounted on the new one (pivot_root(2)). Only its propagation to the host
+/// is stopped before it is unmounted: mounts of the container may be shared with the host on purpose.
 impl Run for Pivot {
     fn run(self, init: &mut Init) -> Result<()> {
         let old = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;

@@ -1,4 +1,4 @@
-//! Steps that enter and make namespaces.
+//! Steps that enter and create namespaces.
 
 use super::super::steps::*;
 use super::super::{loopback, network};
@@ -16,7 +16,7 @@ impl Run for Unshare {
     }
 }
 
-/// The process that may enter a pid namespace is only ever a new one. It is a sibling, so the caller is its parent, and it has
+/// Only a new process can be in a new pid namespace. It is a sibling, so that the caller is its parent, and it copies
 /// this program's few pages, not the caller's memory.
 impl Run for Fork {
     fn run(self, init: &mut Init) -> Result<()> {
@@ -27,12 +27,12 @@ impl Run for Fork {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = init.slot(cgroup)? as u64;
         }
-        // Inherited, so that it holds as soon as the caller knows of the new process.
+        // The child inherits the setting, so it applies as soon as the caller knows of the new process.
         prctl(PR_SET_DUMPABLE, usize::from(self.open))?;
         match fork(&args)? {
             0 => {
                 prctl(PR_SET_PDEATHSIG, SIGKILL)?;
-                // A caller that did not get to know us must not leave us running.
+                // If the caller never learns of this process, the process must not remain.
                 init.report.wait_for_go()?;
                 prctl(PR_SET_DUMPABLE, 0)
             }
@@ -44,8 +44,8 @@ impl Run for Fork {
     }
 }
 
-/// unshare(CLONE_NEWTIME) moves only later children; setns to the same namespace moves us, once its offsets are set
-/// (time_namespaces(7)).
+/// unshare(CLONE_NEWTIME) moves only later children; setns to the same namespace moves this process, once the offsets
+/// are set (time_namespaces(7)).
 impl Run for TimeNamespace {
     fn run(self, init: &mut Init) -> Result<()> {
         unshare(CLONE_NEWTIME)?;
@@ -69,7 +69,7 @@ fn write_file(dir: i32, path: Str, bytes: &[u8]) -> Result<()> {
 impl Run for BecomeRoot {
     fn run(self, _: &mut Init) -> Result<()> {
         super::super::process::become_root()?;
-        // The change of identity has taken both back (prctl(2)).
+        // The change of identity has reset both (prctl(2)).
         prctl(PR_SET_DUMPABLE, 0)?;
         prctl(PR_SET_PDEATHSIG, SIGKILL)
     }

@@ -1,11 +1,12 @@
-//! Steps that set what the kernel tells the container's processes, and make init into the container's program.
+//! Steps that change kernel settings and process attributes, and turn init into the container's program.
 
 use super::super::fields::Numbers;
 use super::super::steps::*;
 use super::super::{home, label, process};
 use super::*;
 
-/// The path begins with "sys/". The file must be the kernel's: nothing mounted over it, no symlink.
+/// The path begins with "sys/". The file must be the kernel's own: not covered by a mount, and reached without
+/// symlinks.
 impl Run for Sysctl {
     fn run(self, init: &mut Init) -> Result<()> {
         let inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
@@ -83,8 +84,8 @@ impl Run for NoNewPrivileges {
     }
 }
 
-/// From here on system calls are those that the filter allows. So what can be done before it is: where nobody need be told of
-/// the filter, only dropping capabilities and execve are left.
+/// After this step only system calls that the filter allows succeed, so everything possible is done before. Without a
+/// listener to send, only dropping capabilities and execve remain.
 impl Run for Seccomp {
     fn run(self, init: &mut Init) -> Result<()> {
         if self.filter.notifies {
@@ -126,7 +127,8 @@ impl Run for Umask {
     }
 }
 
-/// Planned twice: as root, where a user may lack the permission, and again as the user, where root may (NFS).
+/// Planned twice: as root, because the user may lack the permission, and again as the user, because root may lack it
+/// (NFS).
 impl Run for WorkingDirectory {
     fn run(self, init: &mut Init) -> Result<()> {
         if init.entered_working_directory {
@@ -191,7 +193,7 @@ impl Run for Exec {
 }
 
 impl Init {
-    /// Done late, where a creator is at work that must go on before init can.
+    /// Resets the signals. Runs late, because the caller continues in parallel and init must not delay it.
     pub(super) fn take_signals(&mut self) {
         if !self.own_signals {
             reset_signals();
@@ -204,7 +206,7 @@ impl Init {
         if self.ready_to_execute {
             return Ok(());
         }
-        // The setting does not survive a change of identity, so it is made here, at the last moment.
+        // A change of identity resets the setting, so set it at the last moment.
         prctl(PR_SET_PDEATHSIG, self.parent_death_signal)?;
         self.take_signals();
         ignore_sigpipe(false);

@@ -1,4 +1,4 @@
-//! The kernel's numbers by their own names, from linux-raw-sys, in the types that the calls beside take.
+//! The kernel's constants, from linux-raw-sys, in the types that the wrappers use.
 
 use super::Errno;
 

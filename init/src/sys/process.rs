@@ -1,16 +1,16 @@
-//! What a process is: namespaces, identity, limits, scheduling, and its children.
+//! Process system calls: namespaces, identity, limits, scheduling, and children.
 
 use linux_raw_sys::general as kernel;
 use linux_raw_sys::ptrace;
 
 use super::*;
 
-/// Joins the namespace behind a descriptor; `kind` is its CLONE_NEW… flag, or the flags of several behind a pidfd.
+/// Joins the namespace that a descriptor refers to; `kind` is its CLONE_NEW… flag, or several flags for a pidfd.
 pub fn setns(fd: i32, kind: u64) -> Result<()> {
     call!(__NR_setns, fd, kind).map(|_| ())
 }
 
-/// Goes into new namespaces (CLONE_NEW…).
+/// Creates new namespaces and enters them (CLONE_NEW…).
 pub fn unshare(flags: u64) -> Result<()> {
     call!(__NR_unshare, flags).map(|_| ())
 }
@@ -30,13 +30,13 @@ pub fn setsid() -> Result<()> {
     call!(__NR_setsid).map(|_| ())
 }
 
-/// A new session keyring without a name, which nobody else can have made before (keyctl(2)).
+/// Joins a new anonymous session keyring, which no other process can have created before (keyctl(2)).
 pub fn new_session_keyring() -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
     call!(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0).map(|_| ())
 }
 
-/// Resets the CPU affinity and a realtime policy that the caller's thread has passed on.
+/// Resets the CPU affinity and a realtime policy inherited from the caller's thread.
 pub fn reset_scheduling() {
     const REALTIME: [u32; 3] = [kernel::SCHED_FIFO, kernel::SCHED_RR, kernel::SCHED_DEADLINE];
     let all = [u64::MAX; 128];
@@ -53,7 +53,7 @@ pub fn setrlimit(resource: u64, soft: u64, hard: u64) -> Result<()> {
     call!(__NR_prlimit64, 0, resource, &raw const limit, 0).map(|_| ())
 }
 
-/// An operation on this process (prctl(2)).
+/// Performs an operation on this process (prctl(2)).
 pub fn prctl(option: u32, a: usize, b: usize) -> Result<usize> {
     call!(__NR_prctl, option, a, b, 0, 0)
 }
@@ -63,7 +63,7 @@ pub fn setgroups(count: usize, groups: *const u32) -> Result<()> {
     call!(__NR_setgroups, count, groups).map(|_| ())
 }
 
-/// How many supplementary groups there are.
+/// Returns the number of supplementary groups.
 pub fn group_count() -> Result<usize> {
     call!(__NR_getgroups, 0, 0)
 }
@@ -81,9 +81,9 @@ pub fn setresgid(gid: u32) -> Result<()> {
 const CAP_HEADER: kernel::__user_cap_header_struct =
     kernel::__user_cap_header_struct { version: kernel::_LINUX_CAPABILITY_VERSION_3, pid: 0 };
 
-/// Permitted and inheritable.
+/// Returns the permitted and the inheritable capabilities.
 pub fn capget() -> Result<(u64, u64)> {
-    // The kernel writes its version into the header of a caller that has another one.
+    // If the header has another version, the kernel writes its own into it.
     let mut header = CAP_HEADER;
     let mut data = [kernel::__user_cap_data_struct { effective: 0, permitted: 0, inheritable: 0 }; 2];
     call!(__NR_capget, &raw mut header, data.as_mut_ptr())?;
@@ -107,10 +107,10 @@ pub fn umask(mask: u64) {
     let _ = call!(__NR_umask, mask);
 }
 
-/// As Linux 5.7 has it.
+/// The arguments of clone3, as of Linux 5.7.
 pub type CloneArgs = kernel::clone_args;
 
-/// To begin with; all-zero.
+/// Arguments that are all zero, to be filled in.
 pub const CLONE_ARGS: CloneArgs = CloneArgs {
     flags: 0,
     pidfd: 0,
@@ -125,12 +125,12 @@ pub const CLONE_ARGS: CloneArgs = CloneArgs {
     cgroup: 0,
 };
 
-/// clone3 without shared memory: both sides return, the child with 0.
+/// Calls clone3 without shared memory: both processes return, the child with 0.
 pub fn fork(args: &CloneArgs) -> Result<i32> {
     call!(__NR_clone3, args as *const CloneArgs, size_of::<CloneArgs>()).map(|pid| pid as i32)
 }
 
-/// The processors that this process may run on: `words` numbers of 32 bits.
+/// Sets the CPUs that this process may run on: `words` 32-bit numbers.
 pub fn set_affinity(words: usize, mask: *const u32) -> Result<()> {
     call!(__NR_sched_setaffinity, 0, words * 4, mask).map(|_| ())
 }
@@ -140,14 +140,15 @@ pub fn personality(persona: u64) -> Result<()> {
     call!(__NR_personality, persona).map(|_| ())
 }
 
-/// `words` numbers of 32 bits.
+/// Sets the memory policy; `nodes` has `words` 32-bit numbers.
 pub fn set_memory_policy(mode: u64, words: usize, nodes: *const u32) -> Result<()> {
-    // One more than the bits: the kernel takes the number for exclusive (set_mempolicy(2), "BUGS").
+    // One more than the number of bits: the kernel treats it as exclusive (set_mempolicy(2), "BUGS").
     let bits = if words == 0 { 0 } else { words * 32 + 1 };
     call!(__NR_set_mempolicy, mode, nodes, bits).map(|_| ())
 }
 
-/// Loads `count` instructions (struct sock_filter, two words each). Returns the listener, if the flags ask for one.
+/// Loads a seccomp filter of `count` instructions (struct sock_filter, two words each). Returns the listener, if the
+/// flags ask for one.
 pub fn load_filter(instructions: *const u32, count: usize, flags: u64) -> Result<i32> {
     let program = ptrace::sock_fprog { len: count as u16, filter: instructions as *mut ptrace::sock_filter };
     call!(__NR_seccomp, ptrace::SECCOMP_SET_MODE_FILTER, flags, &raw const program).map(|fd| fd as i32)

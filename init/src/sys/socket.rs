@@ -7,7 +7,7 @@ use linux_raw_sys::net::{self, cmsghdr, msghdr};
 
 use super::*;
 
-/// A socket with close-on-exec.
+/// Creates a socket with close-on-exec.
 pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<i32> {
     call!(__NR_socket, family, kind | O_CLOEXEC as i32, protocol).map(|fd| fd as i32)
 }
@@ -41,7 +41,7 @@ fn message(iov: &iovec, control: *const ControlFd) -> msghdr {
     }
 }
 
-/// One datagram, with at most one descriptor.
+/// Sends one datagram, with at most one descriptor.
 pub fn send(socket: i32, bytes: &[u8], fd: Option<i32>) -> Result<()> {
     let iov = iovec { iov_base: bytes.as_ptr() as *mut core::ffi::c_void, iov_len: bytes.len() as u64 };
     let control = ControlFd { header: ControlFd::HEADER, fd: fd.unwrap_or(-1), _pad: 0 };
@@ -54,7 +54,7 @@ pub fn send(socket: i32, bytes: &[u8], fd: Option<i32>) -> Result<()> {
     }
 }
 
-/// Waits for a datagram, and takes the descriptor that comes with it.
+/// Waits for a datagram, and returns the descriptor that it carries.
 pub fn receive_fd(socket: i32) -> Result<i32> {
     let mut word = 0u8;
     let iov = iovec { iov_base: &raw mut word as *mut core::ffi::c_void, iov_len: 1 };
