@@ -47,7 +47,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
     let keep: Vec<RawFd> = inherited.iter().copied().chain([plan.as_raw_fd()]).collect();
     let stack = Stack::new();
-    let mut order = ChildArgs {
+    let mut child_args = ChildArgs {
         image: image.as_raw_fd(),
         keep: keep.as_ptr(),
         keep_count: keep.len(),
@@ -70,10 +70,10 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     }
 
     let blocked = BlockedSignals::new()?;
-    // SAFETY: the stack is large enough for `child`, which never returns, accesses only `order` and the memory it
+    // SAFETY: the stack is large enough for `child`, which never returns, accesses only `child_args` and the memory it
     // points to, and has exited or executed when clone3 returns here (CLONE_VFORK).
     let result = unsafe {
-        arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), child, &raw mut order as *mut u8)
+        arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), child, &raw mut child_args as *mut u8)
     };
     drop(blocked);
     if result < 0 {
@@ -82,7 +82,7 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
     // SAFETY: CLONE_PIDFD stored a new descriptor there that nobody else owns.
     let child = Child { pid: result as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } };
     // SAFETY: the child wrote it through the pointer above; volatile, because the compiler does not know of that write.
-    let errno = unsafe { (&raw const order.errno).read_volatile() };
+    let errno = unsafe { (&raw const child_args.errno).read_volatile() };
     if errno != 0 {
         children::reap_ending(child.into());
         return Err(Error::system(Errno::from_raw(errno), "executing berth-init"));
@@ -91,27 +91,27 @@ pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<B
 }
 
 /// Runs in the child between clone and exec, in the caller's memory.
-extern "C" fn child(order: *mut u8) -> ! {
-    let order = order as *mut ChildArgs;
+extern "C" fn child(child_args: *mut u8) -> ! {
+    let child_args = child_args as *mut ChildArgs;
     // SAFETY: the parent is suspended, and its memory is as `spawn` left it. Makes system calls only.
     unsafe {
         let mut index = 0;
-        while index < (*order).keep_count {
+        while index < (*child_args).keep_count {
             // Clear close-on-exec, in the child's own descriptor table only.
-            let fd = *(*order).keep.add(index) as usize;
+            let fd = *(*child_args).keep.add(index) as usize;
             arch::syscall6(libc::SYS_fcntl as usize, fd, libc::F_SETFD as usize, 0, 0, 0, 0);
             index += 1;
         }
         let result = arch::syscall6(
             libc::SYS_execveat as usize,
-            (*order).image as usize,
+            (*child_args).image as usize,
             c"".as_ptr() as usize,
-            (&raw const (*order).argv) as usize,
-            (&raw const (*order).envp) as usize,
+            (&raw const (*child_args).argv) as usize,
+            (&raw const (*child_args).envp) as usize,
             libc::AT_EMPTY_PATH as usize,
             0,
         );
-        (&raw mut (*order).errno).write_volatile(-result as i32);
+        (&raw mut (*child_args).errno).write_volatile(-result as i32);
         loop {
             arch::syscall6(libc::SYS_exit as usize, 127, 0, 0, 0, 0, 0);
         }

@@ -48,24 +48,25 @@ impl NewNetwork {
     pub fn begin() -> Result<NewNetwork> {
         let (receiver, sender) = control_pair()?;
         let stack = Stack::new();
-        let order = stack.start();
+        let helper_args = stack.start();
         // SAFETY: inside the stack, aligned, and far from the end that the stack is used from.
         unsafe {
-            (order as *mut HelperArgs)
+            (helper_args as *mut HelperArgs)
                 .write(HelperArgs { proc: procfs::root()?.as_raw_fd(), sender: sender.as_raw_fd() })
         };
         let mut pidfd: RawFd = -1;
         let args = CloneArgs {
             flags: (libc::CLONE_VM | libc::CLONE_FILES) as u64 | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
             pidfd: &raw mut pidfd as u64,
-            stack: order as u64,
+            stack: helper_args as u64,
             stack_size: Stack::SIZE as u64,
             ..CLONE_ARGS
         };
         let blocked = BlockedSignals::new()?;
         // SAFETY: the stack is large enough for `make`, which never returns and accesses only its arguments; both
         // remain until the process has exited.
-        let result = unsafe { arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), make, order) };
+        let result =
+            unsafe { arch::clone3_call(&raw const args as *const u8, size_of::<CloneArgs>(), make, helper_args) };
         drop(blocked);
         if result < 0 {
             let errno = nix::errno::Errno::from_raw(-result as i32);
@@ -125,19 +126,19 @@ fn exclude_current_cpu(pid: libc::pid_t) {
 }
 
 /// Runs in the helper, in the caller's memory and in parallel with it. Makes system calls only.
-extern "C" fn make(order: *mut u8) -> ! {
+extern "C" fn make(helper_args: *mut u8) -> ! {
     // SAFETY: `begin` keeps the arguments until this process has exited, and nobody writes to them.
-    let order = unsafe { &*(order as *const HelperArgs) };
+    let helper_args = unsafe { &*(helper_args as *const HelperArgs) };
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
-        let namespace = sys::openat(order.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
+        let namespace = sys::openat(helper_args.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
         if let Ok(namespace) = namespace {
-            let sent = sys::send(order.sender, WORD, Some(namespace));
+            let sent = sys::send(helper_args.sender, WORD, Some(namespace));
             sys::close(namespace);
             if sent.is_ok() {
                 sys::exit(0)
             }
         }
     }
-    let _ = sys::send(order.sender, WORD, None);
+    let _ = sys::send(helper_args.sender, WORD, None);
     sys::exit(1)
 }
