@@ -1,4 +1,4 @@
-//! Checkpoint: the processes of a container become images, and the container is stopped or runs on.
+//! Checkpoint: dumps the processes of a container into images; the container is then stopped or continues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,9 +20,9 @@ use crate::state::CheckpointInProgress;
 use crate::sys::{identity::Identity, pidfd::ExitStatus, procfs};
 
 impl Container {
-    /// Dumps the processes of a running or paused container into images, from which [`Container::restore`] makes them
-    /// anew. Afterwards it is stopped, or goes on if the options say so. After an error it goes on as before, and what
-    /// the images' directory has got is no checkpoint.
+    /// Dumps the processes of a running or paused container into images, from which [`Container::restore`] restores
+    /// them. Afterwards the container is stopped, or continues if the options say so. After an error it continues as
+    /// before, and the content of the image directory is not a checkpoint.
     pub fn checkpoint(&self, options: &CheckpointOptions) -> Result<()> {
         let deadline = Deadline::after(options.patience());
         let program = criu::program(self.runtime.settings.criu.as_deref())?;
@@ -66,7 +66,7 @@ impl Container {
         }
     }
 
-    /// CRIU's work directory: the caller's, or one in the container's own.
+    /// Opens CRIU's work directory: the caller's, or one in the container's state directory.
     pub(super) fn work_folder(&self, given: Option<&Path>) -> Result<ImageDir> {
         match given {
             Some(path) => ImageDir::make(path, "work directory"),
@@ -77,14 +77,14 @@ impl Container {
     fn finish_checkpoint(&self, options: &CheckpointOptions, record: &mut Record, cgroup: &dyn Cgroup) -> Result<()> {
         fault::point("checkpoint.dumped");
         if !options.leave_running && !options.pre_dump {
-            // What is left are zombies, and on v1 what a frozen cgroup keeps from dying.
+            // Only zombies remain and, on v1, killed processes that cannot die in a frozen cgroup.
             self.kill(record, cgroup)?;
         }
         record.checkpoint = None;
         self.directory.write(record)
     }
 
-    /// Puts back in order what a checkpoint has left whose host was killed.
+    /// Cleans up after a checkpoint whose caller was killed.
     pub(super) fn settle_checkpoint(&self, record: &mut Record) -> Result<()> {
         match &record.checkpoint {
             Some(under_way) if !under_way.owner.is_alive()? => self.settle_own(record),
@@ -92,7 +92,7 @@ impl Container {
         }
     }
 
-    /// The container goes on, or is paused, as it was; its networks are on their bridges.
+    /// Restores the state from before the checkpoint: running or paused, with the networks attached to their bridges.
     fn settle_own(&self, record: &mut Record) -> Result<()> {
         let Some(under_way) = record.checkpoint.take() else { return Ok(()) };
         let cgroup = self.cgroup(record)?;
@@ -114,11 +114,12 @@ impl Container {
     }
 }
 
-/// How long a CRIU that was killed may need to let go of the container.
+/// The time that a killed CRIU may take to release the container.
 const LET_GO: Duration = Duration::from_secs(10);
 
 impl Container {
-    /// A CRIU that is dying holds the container's processes, and its freezer, until it is dead.
+    /// Waits until no process traces init: a killed CRIU holds the container's processes, and its freezer, until it has
+    /// exited.
     fn wait_until_let_go(&self, record: &Record) -> Result<()> {
         let Some(init) = &record.init else { return Ok(()) };
         let deadline = Deadline::after(LET_GO);
@@ -138,7 +139,7 @@ impl Container {
     }
 }
 
-/// One dump and what it is made from.
+/// A dump and its inputs.
 struct Dump<'a> {
     container: &'a Container,
     options: &'a CheckpointOptions,
@@ -204,7 +205,8 @@ impl Dump<'_> {
         Externals::of(&self.record.plan(self.config)?)
     }
 
-    /// As CRIU takes it: it becomes a symlink in the image directory.
+    /// Returns the path of the parent images in the form that CRIU needs: the target of a symlink in the image
+    /// directory.
     fn parent(&self) -> Result<Option<String>> {
         let Some(parent) = &self.options.parent_images else { return Ok(None) };
         let seen = self.images.path.join(parent);
@@ -215,9 +217,10 @@ impl Dump<'_> {
         path_text(Some(parent), "parent_images")
     }
 
-    /// The hierarchies in which the container has a cgroup of its own, as /proc/<pid>/cgroup names them. In others, which
-    /// this mount namespace may not even show, its processes are in somebody else's: CRIU would dump that one with all
-    /// below it, and a restore would make them again, and write their values.
+    /// Returns the hierarchies in which the container has its own cgroup, as /proc/<pid>/cgroup names them. In the
+    /// others, which this mount namespace may not even show, its processes are in a cgroup that is not the container's:
+    /// CRIU would dump that cgroup with everything below it, and a restore would create these cgroups again and write
+    /// their values.
     fn own_hierarchies(&self, init: &Identity) -> Result<Vec<String>> {
         let text = procfs::read_optional(&format!("{}/cgroup", init.pid))?.unwrap_or_default();
         let own = |line: &str| {
@@ -236,15 +239,15 @@ impl Dump<'_> {
         Ok(found)
     }
 
-    /// The directory whose freezer CRIU uses: the container's own, so that nobody slips away meanwhile.
+    /// Returns the directory whose freezer CRIU uses: the container's own, so that no process escapes during the dump.
     fn freezer(&self) -> Option<String> {
         let paths = &self.record.inputs.cgroup.paths;
         let found = paths.get("freezer").or_else(|| paths.get(""));
         found.map(|path| path.to_string_lossy().into_owned())
     }
 
-    /// CRIU dumps a shell job at a terminal of the host's, and then crashes at the restore: the terminal is on no mount of the
-    /// container.
+    /// Refuses a container whose standard streams are a terminal of the host. CRIU dumps such a shell job, but crashes
+    /// at the restore, because the terminal is on no mount of the container.
     fn check_streams(&self) -> Result<()> {
         let process = self.config.spec().process().as_ref();
         if process.and_then(|process| process.terminal()).unwrap_or(false) {
@@ -264,12 +267,13 @@ impl Dump<'_> {
         Err(Error::new(Code::Unsupported, message))
     }
 
-    /// Only what descends from init is dumped. What was executed beside it would be lost without a word.
+    /// Refuses a container with processes that do not descend from init. CRIU dumps only init's descendants; other
+    /// processes, which exec has started, would be lost without an error.
     fn check_members(&self) -> Result<()> {
         if self.options.pre_dump {
             return Ok(());
         }
-        // Processes come and go while they are looked at: a stranger is one that is still there at a second look.
+        // Processes start and exit during the check: refuse only a process that a second check finds, too.
         let before = self.non_descendants()?;
         let now = if before.is_empty() { before.clone() } else { self.non_descendants()? };
         let Some(pid) = now.intersection(&before).next() else { return Ok(()) };
@@ -283,7 +287,7 @@ impl Dump<'_> {
         Err(Error::new(Code::Unsupported, message).detail("pid", *pid))
     }
 
-    /// Processes of the container that do not descend from its init.
+    /// Returns the processes of the container that do not descend from its init.
     fn non_descendants(&self) -> Result<BTreeSet<i32>> {
         let init = self.init()?.pid;
         let mut parents = BTreeMap::new();
@@ -330,7 +334,7 @@ impl Dump<'_> {
         }
         criu.ask(&request, Some(&log), |notice| self.notified(&notice, &mut status_fd)).map_err(context)?;
         let ended = criu.finish().map_err(context)?;
-        // After a pre-dump it expects the dump, and calls it an error that none comes.
+        // After a pre-dump CRIU expects a dump, and exits with an error if none follows.
         match ended {
             ExitStatus::Exited(0) => Ok(()),
             _ if self.options.pre_dump => Ok(()),
@@ -341,7 +345,7 @@ impl Dump<'_> {
         }
     }
 
-    /// CRIU waits while this runs; an error makes it take everything back.
+    /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the dump.
     fn notified(&self, notice: &Notice, status_fd: &mut Option<OwnedFd>) -> Result<()> {
         match (notice.script, &self.record.network) {
             ("network-lock", journal) => {
@@ -350,7 +354,7 @@ impl Dump<'_> {
                 Ok(())
             }
             ("network-unlock", Some(journal)) => network::attach(journal),
-            // With this file the images are a checkpoint.
+            // This file makes the images a checkpoint: restore requires it.
             ("post-dump", _) if !self.options.pre_dump => {
                 self.images.write_descriptors(&self.record.external_descriptors)
             }

@@ -1,4 +1,4 @@
-//! Create: from a configuration to an init that waits to be started.
+//! Create: sets up a container, from a configuration to an init that waits for start.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -32,15 +32,15 @@ use crate::sys::{
     procfs,
 };
 
-/// How far a create has come, for taking it back.
+/// The progress of a create, for undoing it.
 #[derive(Default)]
 pub(super) struct Made {
     pub cgroups: bool,
-    /// Hooks may have run.
+    /// Whether hooks may have run.
     pub by_hooks: bool,
 }
 
-/// What is made before there is anything of the container.
+/// The objects that are prepared before anything of the container exists.
 struct Prepared {
     rootfs: PathBuf,
     /// The namespaces to join, in the order of the plan.
@@ -48,7 +48,7 @@ struct Prepared {
     network: Option<NewNetwork>,
 }
 
-/// What the setup of a spawned init needs and changes.
+/// The inputs of the setup of a spawned init, and the records that it changes.
 struct Setup<'a> {
     plan: &'a Plan,
     config: &'a Config,
@@ -57,12 +57,12 @@ struct Setup<'a> {
     made: &'a mut Made,
 }
 
-/// As many descriptors as undoing needs at once.
+/// The number of descriptors that undoing a create needs at once.
 pub const SPARE: usize = 16;
 
 impl Container {
-    /// Creates a container: everything is set up and its init waits for [`Container::start`]. After an error nothing
-    /// is left.
+    /// Creates a container: setup is complete, and its init waits for [`Container::start`]. After an error nothing is
+    /// left.
     pub fn create(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
         check_id(id)?;
         config.validate()?;
@@ -82,7 +82,8 @@ impl Container {
         let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
         let _ = container.config.set(config.clone());
-        // Held until it is decided, so that a host at its limit of descriptors can still take everything back.
+        // Reserve descriptors until create has succeeded or is undone, so that undoing works in a caller at its limit
+        // of descriptors, too.
         let spare = container.directory.spare(SPARE);
         let mut made = Made::default();
         let result =
@@ -94,18 +95,18 @@ impl Container {
         Ok(container)
     }
 
-    /// The locked, empty directory of a new container.
+    /// Creates and locks the empty directory of a new container.
     pub(super) fn make(runtime: &Runtime, id: &str) -> Result<(Container, Lock)> {
         let deadline = runtime.inner.lock_deadline();
         let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
         loop {
             let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
             match container.directory.lock(deadline) {
-                // Between making and opening it somebody may have removed it and made another: whoever finds it empty
-                // and locked has it.
+                // Between mkdir and open, another process may have removed the directory and created it again. The
+                // directory belongs to the process that has locked it while it is empty.
                 Ok(lock) if container.directory.is_empty() => return Ok((container, lock)),
                 Ok(_) => return Err(state::in_use(id)),
-                // A forced delete has taken the empty directory for a killed creator's.
+                // A forced delete has removed the empty directory, taking its creator for killed. Create it again.
                 Err(error) if error.code == Code::NotFound => {}
                 Err(error) => {
                     let _ = container.directory.remove();
@@ -115,12 +116,12 @@ impl Container {
         }
     }
 
-    /// Takes back what a failed create has made. What cannot be is said beside the first error.
+    /// Undoes a failed create. An error of undoing is added to the first error as a detail.
     pub(super) fn undo(&self, error: Error, made: &Made) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
             Ok(Some(record)) if made.cgroups => self.tear_down(&record).and_then(|()| {
-                // What the first hooks have set up, these take down.
+                // The poststop hooks remove what the prestart and createRuntime hooks have set up.
                 if made.by_hooks {
                     self.run_poststop_hooks(&record);
                 }
@@ -161,7 +162,7 @@ impl Container {
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
         if !plan.user_namespaces.is_empty() {
-            // Those are made by processes, too, and there may be room for one at a time.
+            // User namespaces are created by processes, too, and a limit may leave room for only one process at a time.
             network.iter_mut().for_each(|network| network.finish(self.runtime.setup_deadline()));
         }
         let user_namespaces = self.user_namespaces(&plan)?;
@@ -171,7 +172,8 @@ impl Container {
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
-        // Until the last word: init may be at the end of its work before the limits are there that it is above.
+        // Also explains a kill during the commit: init may complete setup before the memory limit that it exceeds
+        // applies.
         let killed = |error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config);
         let setup = Setup { plan: &plan, config, cgroup: cgroup.as_ref(), record: &mut record, made };
         let channel = self.drive_setup(channel, setup).map_err(killed)?;
@@ -185,7 +187,8 @@ impl Container {
         Ok(())
     }
 
-    /// What there may be to remove, before there is any of it.
+    /// Returns the first record of a container. It names everything that delete may have to remove, before any of it
+    /// exists.
     pub(super) fn first_record(
         &self,
         config: &Config,
@@ -216,8 +219,9 @@ impl Container {
         })
     }
 
-    /// A cgroup that was there before may be that of a stopped container, whose removal would kill this one. Asked when this
-    /// one is recorded: of two that find the same cgroup at the same time at least one sees the other.
+    /// Refuses an existing cgroup that belongs to another container: that container may be stopped, and its delete
+    /// would kill this one. Call this after the record is written: if two creates find the same cgroup at the same
+    /// time, at least one of them then sees the other's record.
     pub(super) fn refuse_shared_cgroup(&self, record: &Record) -> Result<()> {
         if record.inputs.cgroup.kept.is_empty() {
             return Ok(());
@@ -234,7 +238,8 @@ impl Container {
         Ok(())
     }
 
-    /// Who cannot make device nodes is not kept from any by rules either (user_namespaces(7)).
+    /// Sets the limits and the device rules. In a user namespace, a rootless container does without device rules that
+    /// the caller may not set, because no device nodes can be created there (user_namespaces(7)).
     fn limit(&self, cgroup: &dyn Cgroup, spec: &oci::Spec) -> Result<()> {
         let has_own = Namespaces::of(spec).has(LinuxNamespaceType::User);
         if self.runtime.is_rootless()? && (has_own || procfs::in_user_namespace()?) {
@@ -244,7 +249,7 @@ impl Container {
         }
     }
 
-    /// The user of a container that has its part of the cgroup tree read-write becomes its owner.
+    /// Makes the container's user the owner of the container's cgroup, if the container has it read-write.
     pub(super) fn delegate(&self, config: &Config, cgroup: &dyn Cgroup, pid: i32) -> Result<()> {
         if !plan::delegates_cgroup(config) {
             return Ok(());
@@ -254,7 +259,7 @@ impl Container {
         if uid == nix::unistd::geteuid().as_raw() { Ok(()) } else { cgroup.delegate_to(uid) }
     }
 
-    /// The host's part, from the spawned init to the one that is ready.
+    /// Performs the caller's part of setup, from the spawned init until init reports that it is ready.
     fn drive_setup<'p>(&self, mut init: InitChannel<'p>, setup: Setup) -> Result<InitChannel<'p>> {
         let Setup { plan, config, cgroup, record, made } = setup;
         let deadline = self.runtime.setup_deadline();
@@ -269,7 +274,8 @@ impl Container {
         fault::point("create.limits");
         self.make_resctrl(config, record)?;
         fault::point("create.resctrl");
-        // Looked at while init is at work. One that has ended already says why in its next word.
+        // Read while setup runs, so that it does not delay create. If init has exited already, its next message gives
+        // the reason.
         record.init = identify(init.pid()).ok();
         if cgroup.attach_needed() {
             cgroup.attach(init.pid())?;
@@ -296,13 +302,13 @@ impl Container {
             self.tell_supervisor(&mut init, config, record, Status::Creating)?;
         }
         self.prepare_commit(record)?;
-        // The hooks' time is not init's.
+        // A new deadline: the time that hooks take does not count as init's.
         init.ready(self.runtime.setup_deadline())?;
         prepare::apply_host_actions(init.pid(), &late)?;
         Ok(init)
     }
 
-    /// Makes its place in resctrl, and records what of it is not the container's to remove.
+    /// Creates the container's resctrl groups, and records which of them delete must keep.
     pub(super) fn make_resctrl(&self, config: &Config, record: &mut Record) -> Result<()> {
         let Some((group, rdt)) = record.inputs.resctrl.as_mut().zip(intel_rdt::of(config.spec())) else {
             return Ok(());
@@ -312,7 +318,7 @@ impl Container {
         made
     }
 
-    /// Those that mounts are mapped by.
+    /// Creates the user namespaces that map the owners of files in mounts.
     fn user_namespaces(&self, plan: &Plan) -> Result<Vec<OwnedFd>> {
         let timeout = self.runtime.settings.setup_timeout;
         plan.user_namespaces.iter().map(|maps| id_maps::user_namespace(maps, timeout)).collect()
@@ -332,7 +338,7 @@ impl Container {
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 
-    /// Hands the listener of a filter with SCMP_ACT_NOTIFY to its supervisor, and lets the process go on.
+    /// Sends the listener of a seccomp filter with SCMP_ACT_NOTIFY to its supervisor, and lets the process continue.
     pub(super) fn tell_supervisor(
         &self,
         init: &mut InitChannel,
@@ -350,7 +356,7 @@ impl Container {
         init.go()
     }
 
-    /// Writes what the record will be, under another name still.
+    /// Writes the final record to a temporary file, which `commit` renames.
     fn prepare_commit(&self, record: &mut Record) -> Result<()> {
         if record.init.is_some() {
             record.mark_created();
@@ -359,7 +365,8 @@ impl Container {
         Ok(())
     }
 
-    /// Saves the record and lets init go: from here on it lives without us.
+    /// Saves the record and lets init wait for start. From then on the container does not depend on the calling
+    /// process.
     fn commit(
         &self,
         init: InitChannel,
@@ -415,7 +422,8 @@ pub fn resources(spec: &oci::Spec) -> oci::LinuxResources {
     spec.linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default()
 }
 
-/// Begun first of all, because it takes longest.
+/// Starts to create the network namespace in parallel, if the plan allows that. create calls this first, because it
+/// takes longest.
 fn begin_network(config: &Config) -> Option<NewNetwork> {
     if !plan::prepares_network(config.spec(), network::plan_needed(config)) {
         return None;
@@ -423,7 +431,7 @@ fn begin_network(config: &Config) -> Option<NewNetwork> {
     NewNetwork::begin().inspect_err(|error| log::debug!("{error}")).ok()
 }
 
-/// The namespaces to join, in the order of the plan. Opened before anything is made; their type was validated.
+/// Opens the namespaces to join, in the order of the plan, before anything is created. Their types have been validated.
 pub fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
     joined
@@ -432,7 +440,7 @@ pub fn open_joined(config: &Config) -> Result<Vec<File>> {
         .collect()
 }
 
-/// The descriptors that the plan's slots stand for.
+/// The descriptors for the plan's slots.
 struct Sources<'a> {
     fifo: &'a OwnedFd,
     cgroup: Option<&'a OwnedFd>,
@@ -453,22 +461,23 @@ fn launch<'p>(
         Descriptor::UserNamespace(index) => sources.user_namespaces.get(*index).map_or(-1, |fd| fd.as_raw_fd()),
         _ => -1,
     };
-    // Where init forks, the second process goes into the cgroup by its own step.
+    // If init forks, its child joins the cgroup in a step of the plan.
     let cgroup = sources.cgroup.filter(|_| !plan.forks()).map(|fd| fd.as_fd());
     spawn::start(plan, Launch { low, open: &open, cgroup, proc: procfs::root()?, network })
 }
 
 fn identify(pid: i32) -> Result<Init> {
-    // Not by asking the kernel what it executes: the host goes on a moment before execve has put the image in place.
+    // Not read from /proc/<pid>/exe: the caller continues a moment before execve has replaced the image there.
     let image = spawn::init_image()?;
     Ok(Init { identity: Identity::of(pid)?, image })
 }
 
-/// "pipe:[123]", "/dev/null" and so on, as the seed records them for checkpoints.
+/// Returns the names of the standard descriptors ("pipe:[123]", "/dev/null" …), as libcontainer records them for
+/// checkpoints.
 pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (index, fd) in low.iter().take(3).enumerate() {
-        // The null device may be all three.
+        // Several may be the same descriptor of /dev/null: read its name once.
         let same = low[..index].iter().position(|other| other == fd);
         let read = || procfs::target_of_number(*fd).map(|path| path.display().to_string()).unwrap_or_default();
         names.push(same.map_or_else(read, |place| names[place].clone()));

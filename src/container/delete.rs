@@ -1,4 +1,5 @@
-//! Delete: nothing stays behind. Every step can be repeated, so a delete that was killed is finished by the next.
+//! Delete: removes everything of a container. Every step can be repeated, so the next delete completes one that was
+//! killed.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -20,18 +21,18 @@ use crate::sys::{children, identity::Identity, lock::LockKind, pidfd};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-/// What delete does with a container that is not stopped.
+/// Whether delete removes a container that is not stopped.
 pub enum Force {
     /// Refuses a container that is not stopped.
     #[default]
     No,
-    /// Kills what is left, and takes apart also what was never created in full.
+    /// Kills the container's processes. Also removes a container that was never completely created.
     Kill,
 }
 
 impl Container {
-    /// Removes the container: its processes, cgroups, and state; then its poststop hooks run. A handle stays valid,
-    /// and answers [`Code::NotFound`].
+    /// Removes the container: its processes, cgroups and state. Its poststop hooks run after its processes have ended.
+    /// A handle stays valid, and returns [`Code::NotFound`].
     pub fn delete(&self, force: Force) -> Result<()> {
         children::reap(self.directory.path());
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
@@ -62,8 +63,9 @@ impl Container {
         self.directory.remove()
     }
 
-    /// What there may be to remove of a container whose record is damaged: the cgroups, and the group of resctrl, that its
-    /// configuration names, or those that its id does. Its init is among their processes.
+    /// Returns a record for a container whose record is damaged: with the cgroups and the resctrl groups that its
+    /// configuration names, or otherwise those that follow from its id. Its init is among the processes in these
+    /// cgroups.
     fn guess(&self) -> Result<Record> {
         let config = self.directory.read_config().ok();
         let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
@@ -73,7 +75,8 @@ impl Container {
         Ok(Record::placeholder(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?, resctrl))
     }
 
-    /// A full disk must not keep anybody from deleting; the phase only tells others what is going on.
+    /// Records that the container is being deleted. Continues without the record if the disk is full: the phase only
+    /// informs other callers.
     fn record_deletion(&self, record: &mut Record) {
         record.phase = Phase::Deleting;
         if let Ok(own) = Identity::own() {
@@ -84,7 +87,7 @@ impl Container {
         }
     }
 
-    /// Ends all processes and removes what they were in.
+    /// Kills all processes, and removes the container's networks, cgroups and resctrl groups.
     pub(super) fn tear_down(&self, record: &Record) -> Result<()> {
         let cgroup = self.cgroup(record)?;
         self.kill(record, cgroup.as_ref())?;
@@ -99,7 +102,8 @@ impl Container {
         Ok(())
     }
 
-    /// Kills everything in the cgroups, and init wherever it is; waits until init is gone, and reaps it if it is ours.
+    /// Kills all processes in the cgroups, and init in any cgroup; waits until init has exited, and reaps it if it is a
+    /// child of the caller.
     pub(super) fn kill(&self, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let known = self.known_init();
         let init = match &record.init {
@@ -110,11 +114,11 @@ impl Container {
             let _ = pidfd::send_signal(pidfd, libc::SIGKILL);
         }
         self.kill_members(cgroup)?;
-        // The cgroups are empty. What may still keep init in its exit are zombies whose parent, another process, does
-        // not reap them: there is nothing more to wait for.
+        // The cgroups are empty. init may still be blocked in its exit by zombies whose parent, another process, does
+        // not reap them. There is no need to wait for them, so the wait is short.
         let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
         match (known, init) {
-            // The handle's own process keeps the status for those who ask later.
+            // The handle's process stores the status for later calls of wait.
             (Some(process), _) => {
                 let _ = process.wait_until(deadline);
             }
@@ -128,8 +132,8 @@ impl Container {
         Ok(())
     }
 
-    /// Kills everything in the cgroups. Children of ours that have ended are taken meanwhile: they keep the init of their
-    /// pid namespace, which may be another container's too, from ending.
+    /// Kills all processes in the cgroups. Meanwhile it reaps the caller's exited children: as zombies they would
+    /// prevent the init of their pid namespace, which may be that of another container, from exiting.
     pub(super) fn kill_members(&self, cgroup: &dyn Cgroup) -> Result<()> {
         if let Some(init) = self.known_init() {
             init.note_kill_if_alive();
@@ -147,7 +151,7 @@ impl Container {
         }
     }
 
-    /// What keeps them from running is told to the log, as their own failures are.
+    /// Runs the poststop hooks. Their failures are only logged, and so are errors that prevent them from running.
     pub(super) fn run_poststop_hooks(&self, record: &Record) {
         let run = self
             .config(record)
@@ -157,12 +161,13 @@ impl Container {
         }
     }
 
-    /// Deletes a container whose creator or deleter was killed at its work.
+    /// Deletes the container if its creator or deleter was killed before it finished, and returns whether it did. Also
+    /// cleans up after a checkpoint whose caller was killed.
     pub(crate) fn remove_if_abandoned(&self) -> Result<bool> {
         let creators = self.runtime.root.lock(LockKind::Exclusive, self.runtime.lock_deadline())?;
         let _lock = self.directory.lock(Deadline::after_ms(0))?;
         drop(creators);
-        // Whoever creates or deletes holds the lock until it is done, so there is nobody.
+        // Creators and deleters hold the lock until they finish, so none is active now.
         if let Some(mut record) = self.directory.read()?.filter(|record| record.phase == Phase::Created) {
             self.settle_checkpoint(&mut record)?;
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Exec: a further process in a running container, with its own specification.
+//! Exec: starts a further process in a running container, with its own specification.
 
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -20,7 +20,7 @@ use crate::spec::{Config, capabilities, oci};
 use crate::state::Record;
 use crate::sys::{children, procfs};
 
-/// What a process joins.
+/// The container that a process joins.
 pub(super) struct JoinTarget<'a> {
     pub record: &'a Record,
     pub config: &'a Config,
@@ -28,11 +28,12 @@ pub(super) struct JoinTarget<'a> {
 }
 
 impl Container {
-    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. Capabilities,
-    /// rlimits, no_new_privileges, labels, scheduling and the OOM score that `process` leaves out are those of the container's own process.
+    /// Executes a process in the container's namespaces and cgroups and returns when its program runs. If `process`
+    /// omits capabilities, rlimits, no_new_privileges, labels, scheduling or the OOM score, those of the container's
+    /// own process apply.
     ///
-    /// The container must be running or created, or paused if the options say so. No lock is held: the pidfd of init names the namespaces, and a
-    /// container that is deleted meanwhile is an error.
+    /// The container must be running or created, or paused if the options allow that. exec holds no lock: it finds the
+    /// namespaces through init's pidfd, and fails if the container is deleted meanwhile.
     pub fn exec(&self, process: &oci::Process, options: &ProcessOptions) -> Result<Process> {
         let terminal = process.terminal().unwrap_or(false);
         options.check(terminal)?;
@@ -40,7 +41,8 @@ impl Container {
         let cgroup = self.cgroup(&record)?;
         let mut status = self.status_of(&record, cgroup.as_ref())?;
         if status == Status::Paused && options.paused == Paused::Refuse {
-            // Or frozen for a moment, by a signal to all that is under way; that one has the lock.
+            // Another call may have frozen the container for a moment, to signal all its processes. It holds the lock,
+            // so wait for the lock and read the status again.
             let _lock = self.directory.lock(self.runtime.lock_deadline())?;
             status = self.status_of(&record, cgroup.as_ref())?;
         }
@@ -89,8 +91,8 @@ impl Container {
         }
     }
 
-    /// A startContainer hook runs as the container's process would: its program lies in the image, so it gets no more
-    /// privileges than the image's own.
+    /// Plans a startContainer hook. Its program is in the image, so it runs with the privileges of the container's
+    /// process.
     pub(super) fn hook_plan(&self, config: &Config, record: &Record, hook: &oci::Hook) -> Result<Plan> {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
@@ -98,7 +100,7 @@ impl Container {
         process.set_exec_cpu_affinity(None);
         let joining = Joining { process: &process, namespaces: record.namespaces, parent_death_signal: libc::SIGKILL };
         let mut plan = record.inputs.join_plan(config, &joining)?;
-        // A hook's environment is what its entry says.
+        // A hook's environment contains only the variables of its entry.
         plan.steps.retain(|step| !matches!(step, Step::Home(_)));
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
@@ -108,7 +110,7 @@ impl Container {
         Ok(plan)
     }
 
-    /// Starts a join plan and returns the process once it has executed.
+    /// Starts a plan that joins the container, and returns the process once its program is executed.
     pub(super) fn join(&self, plan: &Plan, target: &JoinTarget, cgroup: &dyn Cgroup, low: &[RawFd]) -> Result<Spawned> {
         let JoinTarget { record, config, status } = *target;
         let ended = || self.wrong_state(Code::NotRunning, Status::Stopped, "running");
@@ -144,16 +146,18 @@ impl Container {
     }
 }
 
-/// On the v2 tree a cgroup that hands controllers down has no processes of its own (cgroups(7), "No internal processes"). An
-/// init that has made cgroups below the container's, as systemd does, has left that, and whoever comes goes where it went.
+/// Returns the cgroup that init is in, if `error` says that the container's own cgroup cannot have processes. On v2, a
+/// cgroup that distributes controllers to its children has no processes (cgroups(7), "No internal processes"). An init
+/// that creates cgroups below the container's, as systemd does, has moved into one of them, and the process joins it
+/// there.
 fn beside_init(record: &Record, options: &ProcessOptions, error: &Error) -> Result<Option<Box<dyn Cgroup>>> {
-    // The second is how cgroups answer in which only threads may be.
+    // EOPNOTSUPP is the error of cgroups that accept only threads.
     let occupied = matches!(error.errno, Some(Errno::EBUSY | Errno::EOPNOTSUPP));
     let Some(init) = record.init.as_ref().filter(|_| occupied && options.cgroups.is_empty()) else { return Ok(None) };
     record.inputs.cgroup.where_init_is(init.identity.pid)?.map(|layout| cgroup::open(&layout)).transpose()
 }
 
-/// What a process leaves out of its confinement is the container's, never the caller's.
+/// Returns `process` with the omitted restrictions and privileges of the container's process, never the caller's.
 fn completed(process: &oci::Process, container: &oci::Process) -> oci::Process {
     let mut process = process.clone();
     if process.capabilities().is_none() {

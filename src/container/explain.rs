@@ -1,4 +1,4 @@
-//! Explain: what create would have init do, without doing anything.
+//! Explain: returns the plan that create would execute, and changes nothing.
 
 use super::create::process_of;
 use super::plan_inputs;
@@ -9,23 +9,24 @@ use crate::runtime::{Runtime, Settings};
 use crate::spec::Config;
 use crate::state::PlanInputs;
 
-/// The id of the container that is never made.
+/// The id of the container in the plan, which is never created.
 const ID: &str = "explain";
 
-/// The plan of a container with this configuration on this host, as JSON: the steps in words and in order. The settings of
-/// the runtime and the options of the process are the default.
+/// Returns the plan of a container with this configuration on this host, as JSON: the steps in words and in order. The
+/// runtime's settings and the process's options are the defaults.
 pub fn explain(config: &Config) -> Result<String> {
     explain_with(&Settings::default(), config, &ProcessOptions::default())
 }
 
-/// The plan by which a runtime with these settings would create a container with these options, as JSON. Looks at the host
-/// and makes nothing, not even the state root.
+/// Returns the plan by which a runtime with these settings would create a container with these options, as JSON. Reads
+/// the state of the host and creates nothing, not even the state root.
 pub fn explain_with(settings: &Settings, config: &Config, options: &ProcessOptions) -> Result<String> {
     explained(settings, settings.rootless.holds()?, config, options)
 }
 
 impl Runtime {
-    /// The plan by which [`Container::create`](super::Container::create) would create a container, as JSON. Makes nothing.
+    /// Returns the plan by which [`Container::create`](super::Container::create) would create a container, as JSON.
+    /// Creates nothing.
     pub fn explain(&self, config: &Config, options: &ProcessOptions) -> Result<String> {
         explained(&self.inner.settings, self.inner.is_rootless()?, config, options)
     }

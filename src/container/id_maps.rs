@@ -1,5 +1,5 @@
-//! The maps of new user namespaces: written by this process, or by the set-uid helpers newuidmap(1) and newgidmap(1) where
-//! it lacks the capability for it (user_namespaces(7)).
+//! Writes the id mappings of new user namespaces: directly, or through the set-uid helpers newuidmap(1) and
+//! newgidmap(1) if the caller lacks the capability (user_namespaces(7)).
 
 use std::fs::File;
 use std::io::Write;
@@ -22,17 +22,17 @@ use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{Hook, LinuxIdMapping, LinuxNamespaceType};
 use crate::sys::procfs;
 
-/// Where the helpers may be: not in PATH, which is the caller's environment.
+/// The directories in which the helpers are searched: not those of PATH, which is the caller's environment.
 const PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
 
-/// How a helper is asked, and what else there is to know of one kind of ids.
+/// A kind of ids: its file in /proc, its helper, and the caller's own id.
 struct Kind {
     file: &'static str,
     helper: &'static str,
     own: u32,
 }
 
-/// Writes the maps of a process's new user namespace. The process waits meanwhile.
+/// Writes the mappings of a process's new user namespace. The process waits meanwhile.
 pub fn write(pid: i32, maps: &IdMaps, timeout: Duration) -> Result<()> {
     let uids = Kind { file: "uid_map", helper: "newuidmap", own: geteuid().as_raw() };
     let gids = Kind { file: "gid_map", helper: "newgidmap", own: getegid().as_raw() };
@@ -49,7 +49,8 @@ fn write_map(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration) 
     }
     let only_own = matches!(list, [map] if map.size() == 1 && map.host_id() == kind.own);
     if only_own && kind.file == "gid_map" {
-        // Who may not set groups may map its own, once nobody in the namespace can drop any (CVE-2014-8989).
+        // A caller without CAP_SETGID may map its own gid once setgroups(2) is denied in the namespace, so that no
+        // process there can drop groups (CVE-2014-8989).
         write_proc(pid, "setgroups", "deny")?;
         return write_proc(pid, kind.file, &text);
     }
@@ -64,7 +65,7 @@ fn run_helper(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration)
     let mut call = Hook::default();
     call.set_path(program).set_args(Some(args));
     hooks::run_program(&call, timeout).map_err(|error| {
-        // Its own words say what is wrong: mostly the ranges in /etc/subuid or /etc/subgid.
+        // The helper's message says what is wrong: mostly the ranges in /etc/subuid or /etc/subgid.
         let mut error = error.context(format!("{} for process {pid}", kind.helper));
         error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::System };
         error.with_errno(Errno::EPERM).with_stage(Stage::Host)
@@ -82,19 +83,19 @@ fn find(helper: &str, places: &[&str]) -> Result<PathBuf> {
     })
 }
 
-/// A user namespace with these maps, in which nobody is: what owners of files are mapped by.
+/// Creates a user namespace with these mappings and without processes, which maps the owners of files.
 pub fn user_namespace(maps: &IdMaps, timeout: Duration) -> Result<OwnedFd> {
     let plan = plan::waiting(libc::CLONE_NEWUSER as u64);
     let nothing = |_: &Descriptor| -1;
-    // The process that makes it ends here, and the namespace lives on as long as its descriptor.
+    // The process that creates the namespace is killed when this function returns; the descriptor keeps the namespace.
     let maker =
         spawn::start(&plan, Launch { low: &[], open: &nothing, cgroup: None, proc: procfs::root()?, network: None })?;
     write(maker.pid(), maps, timeout)?;
     procfs::open(&format!("{}/ns/user", maker.pid()), OFlag::O_RDONLY)
 }
 
-/// Engines that join a user namespace give the mappings that it has as well (containerd, pods of podman). Others would be
-/// mistaken ones, which nobody can set any more.
+/// Checks that mappings of a joined user namespace are those that it has. Some engines specify them when they join a
+/// namespace (containerd, pods of podman). Other mappings are a mistake, because they can no longer be set.
 pub fn check_joined(config: &Config, joined: &[File], timeout: Duration) -> Result<()> {
     let linux = config.spec().linux().as_ref();
     let list = |maps: Option<&Option<Vec<LinuxIdMapping>>>| maps.cloned().flatten().unwrap_or_default();
@@ -127,7 +128,7 @@ pub fn check_joined(config: &Config, joined: &[File], timeout: Duration) -> Resu
     Ok(())
 }
 
-/// The maps of uids and gids of a user namespace, as they are seen from here.
+/// Returns the uid and gid mappings of a user namespace, with outer ids as the caller's user namespace sees them.
 fn maps_of(namespace: &File, timeout: Duration) -> Result<[Vec<[u32; 3]>; 2]> {
     let plan = plan::in_user_namespace();
     let open = |descriptor: &Descriptor| match descriptor {
@@ -144,14 +145,14 @@ fn maps_of(namespace: &File, timeout: Duration) -> Result<[Vec<[u32; 3]>; 2]> {
     Ok([read("uid_map")?, read("gid_map")?])
 }
 
-/// A line of /proc/<pid>/uid_map (user_namespaces(7)).
+/// Parses a line of /proc/<pid>/uid_map (user_namespaces(7)).
 fn map_of(line: &str) -> Option<[u32; 3]> {
     let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     numbers.try_into().ok()
 }
 
-/// In the order of the ids inside, and those that go on where another ends as one with it: the kernel has no order, and
-/// nobody can tell the difference.
+/// Sorts mappings by the inner ids and merges adjacent ones: the kernel gives their order no meaning, and the merged
+/// mappings are equivalent.
 fn sorted(mut maps: Vec<[u32; 3]>) -> Vec<[u32; 3]> {
     maps.sort_unstable();
     let mut merged: Vec<[u32; 3]> = Vec::new();
@@ -164,12 +165,12 @@ fn sorted(mut maps: Vec<[u32; 3]>) -> Vec<[u32; 3]> {
     merged
 }
 
-/// Writes a file of a process's own directory in /proc.
+/// Writes a file in a process's directory in /proc.
 pub fn write_proc(pid: i32, name: &str, text: &str) -> Result<()> {
     let path = format!("{pid}/{name}");
     let doing = || format!("writing {:?} to /proc/{path}", text.trim_end());
     let file = openat(procfs::root()?, path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
-    // One write: the kernel takes a map only whole (user_namespaces(7)).
+    // Use a single write: the kernel accepts a map only as a whole (user_namespaces(7)).
     let written = File::from(file.context(doing)?).write(text.as_bytes()).context(doing)?;
     if written == text.len() { Ok(()) } else { Err(Error::system(Errno::EIO, doing())) }
 }

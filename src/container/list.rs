@@ -1,16 +1,17 @@
-//! The containers of a runtime: opening them, listing them, and removing what killed callers left.
+//! Opens and lists the containers of a runtime, and removes those that killed callers have left.
 
 use super::Container;
 use crate::error::{Code, Result};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// A handle on an existing container.
+    /// Returns a handle on an existing container.
     pub fn load(&self, id: &str) -> Result<Container> {
         Container::load(self, id)
     }
 
-    /// Every container. One that is deleted while the list is made is left out, and what is no container's directory.
+    /// Returns all containers. Leaves out containers that are deleted meanwhile, and directories that are not a
+    /// container's.
     pub fn list(&self) -> Result<Vec<Container>> {
         let mut containers = Vec::new();
         for id in self.ids()? {
@@ -23,7 +24,7 @@ impl Runtime {
         Ok(containers)
     }
 
-    /// The states of all containers as a JSON array.
+    /// Returns the states of all containers as a JSON array.
     pub fn states_json(&self) -> Result<String> {
         let mut states = Vec::new();
         for container in self.list()? {
@@ -35,9 +36,9 @@ impl Runtime {
         Ok(format!("[{}]", states.join(",")))
     }
 
-    /// Removes what creators and deleters left behind that were killed at their work. Containers that are whole, and
-    /// those somebody is at work on, stay. Returns the ids that were removed. A failure does not keep the others from
-    /// being recovered; the first is returned then.
+    /// Removes containers whose creator or deleter was killed before it finished, and returns their ids. Complete
+    /// containers remain, and so do those that another call is creating, deleting or changing. After a failure it
+    /// continues with the other containers, and then returns the first error.
     pub fn recover(&self) -> Result<Vec<String>> {
         let mut recovered = Vec::new();
         let mut first_error = None;

@@ -1,4 +1,4 @@
-//! The life cycle: one file per verb. [`status`] is the state machine.
+//! The life cycle of containers: one file per operation. [`status`] is the state machine.
 
 mod checkpoint;
 mod create;
@@ -42,28 +42,28 @@ pub use explain::{explain, explain_with};
 pub use network::VethNames;
 pub use status::Status;
 
-/// A handle on one container. It may be used from any thread; several handles, also in several processes, may mean the
-/// same container. Dropping one does nothing to the container.
+/// A handle on a container, which any thread may use. Several handles, also in several processes, may refer to the same
+/// container. Dropping a handle does not affect the container.
 #[derive(Debug)]
 pub struct Container {
     id: String,
     runtime: Arc<RuntimeInner>,
     directory: Directory,
-    /// Parsed once; nothing but its limits changes, which only `set` reads, and that from the file.
+    /// The configuration, parsed once. Only its limits change, and only `set` uses those, which reads the file again.
     config: OnceCell<Config>,
-    /// The init process as this handle knows it: the caller's own child, or one found through the record.
+    /// The init process, if this handle knows it: a child of the caller, or one found through the record.
     init: Mutex<Option<Process>>,
-    /// The files of the statistics, from the first question on.
+    /// The open statistics files, from the first call of `stats` on.
     meter: Mutex<Option<Meter>>,
 }
 
 impl Container {
-    /// Opens a container that exists already, made by this or any other process.
+    /// Opens an existing container, which this or another process has created.
     pub fn load(runtime: &Runtime, id: &str) -> Result<Container> {
         children::reap(&runtime.inner.settings.root.join(id));
         let directory = runtime.inner.directory(id)?;
         match directory.read() {
-            // Deleting needs a handle; every other call says what is wrong.
+            // A damaged record is no error here, because delete needs a handle. Every other call reports it.
             Err(error) if state::is_damaged(&error) => {}
             other => drop(other?),
         }
@@ -81,12 +81,12 @@ impl Container {
         }
     }
 
-    /// The id, as it was given to create or load.
+    /// Returns the id that was given to create or load.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The configuration as it was given to create, with the limits that [`Container::set`] has changed.
+    /// Returns the configuration that was given to create, with the limits that [`Container::set`] has changed.
     pub fn config_json(&self) -> Result<String> {
         self.directory.read_config()
     }
@@ -97,7 +97,7 @@ impl Container {
         self.config.get_or_try_init(parse)
     }
 
-    /// The record as it is now, whoever wrote it.
+    /// Reads the current record, which any process may have written.
     fn record(&self) -> Result<Record> {
         children::reap(self.directory.path());
         self.directory.read()?.ok_or_else(|| {
@@ -109,7 +109,7 @@ impl Container {
         cgroup::open(&record.inputs.cgroup)
     }
 
-    /// The state at this moment, asked of the kernel.
+    /// Returns the current status, as the kernel reports it.
     pub fn status(&self) -> Result<Status> {
         children::reap(self.directory.path());
         match self.directory.read()? {
@@ -120,18 +120,18 @@ impl Container {
 
     fn status_of(&self, record: &Record, cgroup: &dyn Cgroup) -> Result<Status> {
         status::of(record, cgroup, |init| match self.known_init() {
-            // A descriptor tells sooner than /proc, and cannot mean another process.
+            // A pidfd reports the exit sooner than /proc, and cannot refer to another process.
             Some(process) => Ok(!process.has_ended()),
             None => init.identity.is_alive(),
         })
     }
 
-    /// The processes of the container, as the caller's pid namespace has them.
+    /// Returns the container's processes, as pids of the caller's pid namespace.
     pub fn pids(&self) -> Result<Vec<i32>> {
         self.cgroup(&self.record()?)?.pids()
     }
 
-    /// The container's init. [`Code::NotRunning`] if there is none any more and this handle has not seen it.
+    /// Returns the container's init. [`Code::NotRunning`] if it has ended and this handle has never known it.
     pub fn init_process(&self) -> Result<Process> {
         if let Some(process) = self.known_init() {
             return Ok(process);
@@ -154,7 +154,7 @@ impl Container {
         self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A pidfd of init for the caller's own loop: it polls readable when init has ended.
+    /// Returns a pidfd of init for the caller's event loop: it polls readable when init has ended.
     pub fn pidfd(&self) -> Result<OwnedFd> {
         let process = self.init_process()?;
         process.pidfd().try_clone_to_owned().map_err(|error| Error::io(&error, "duplicating the pidfd"))
@@ -189,16 +189,18 @@ impl Container {
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
     }
 
-    /// The reason behind an error of a call that holds no lock: the container has ended or been deleted meanwhile.
+    /// Replaces an error of a call that holds no lock if its reason is that the container has ended or was deleted
+    /// meanwhile.
     fn unless_ended(&self, error: Error) -> Error {
-        // Killed by somebody who kills the container, perhaps before its init.
+        // The spawned process may have been killed by a call that kills the whole container, possibly before init. Wait
+        // for init, too.
         if error.stage == Stage::Init
             && error.errno.is_none()
             && let Ok(init) = self.init_process()
         {
             let _ = init.wait(200);
         }
-        // Somebody at deleting it has said so before killing anything.
+        // delete records its phase before it kills any process.
         let deleted =
             self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));
         let ended = match self.status() {

@@ -1,4 +1,4 @@
-//! A container's networks while it lives: their counters, and their bridges around a checkpoint.
+//! The networks of an existing container: counters, and their bridges during a checkpoint.
 
 use std::os::fd::AsFd;
 
@@ -10,14 +10,14 @@ use crate::error::{Code, Error, Result};
 use crate::network::{self, Counters, Interface, Journal, PairRecord, Pin};
 use crate::sys::pidfd;
 
-/// The ends of a veth pair of a container, as a checkpoint must name them.
+/// The names of a veth pair's ends and bridge, which a checkpoint needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VethNames {
-    /// In the container.
+    /// The interface in the container.
     pub name: String,
-    /// On the host.
+    /// The interface on the host.
     pub host_name: String,
-    /// The bridge of the host that it is on, if it is on one.
+    /// The bridge that the host's interface is attached to, if any.
     pub bridge: Option<String>,
 }
 
@@ -26,7 +26,8 @@ impl Container {
         Pin::new(self.directory.network_namespace())
     }
 
-    /// Once the container is there its devices share the fate of its network namespace, as the specification has it.
+    /// Releases the network namespace that is kept for the container's devices, unless the settings return devices to
+    /// the host. As the specification requires, the devices then end with their network namespace.
     pub(super) fn leave_devices(&self, record: &Record) -> Result<()> {
         let has_devices = record.network.as_ref().is_some_and(|journal| !journal.devices.is_empty());
         if has_devices && !self.runtime.settings.return_devices { self.network_pin().release() } else { Ok(()) }
@@ -36,30 +37,30 @@ impl Container {
         Ok(self.record()?.network.unwrap_or_default())
     }
 
-    /// The container's veth pairs.
+    /// Returns the container's veth pairs.
     pub fn veth_pairs(&self) -> Result<Vec<VethNames>> {
         let names = |PairRecord { name, host_name, bridge, .. }| VethNames { name, host_name, bridge };
         Ok(self.journal()?.pairs.into_iter().map(names).collect())
     }
 
-    /// Takes the host's ends of the veth pairs off their bridges: connections stand still until
+    /// Detaches the host's ends of the veth pairs from their bridges. Connections stall until
     /// [`Container::attach_networks`].
     pub fn detach_networks(&self) -> Result<()> {
         network::detach(&self.journal()?)
     }
 
-    /// Puts them back on their bridges.
+    /// Attaches the host's ends of the veth pairs to their bridges again.
     pub fn attach_networks(&self) -> Result<()> {
         network::attach(&self.journal()?)
     }
 
-    /// After a restore, which has made the pairs of the record anew under the same names: they become the container's,
-    /// as if create had made them.
+    /// Makes the recorded veth pairs the container's, as if create had created them. For use after a restore that has
+    /// created them again under the same names.
     pub fn adopt_networks(&self) -> Result<()> {
         network::adopt(&self.journal()?)
     }
 
-    /// Every interface in the container's network namespace.
+    /// Returns every interface in the container's network namespace.
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
         let ended = || Error::new(Code::NotRunning, format!("container {:?} has no process any more", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
@@ -68,12 +69,14 @@ impl Container {
             Some(Errno::ENOENT | Errno::ESRCH) => ended(),
             _ => error,
         })?;
-        // What was opened by number is init's if init is still there.
+        // The namespace was opened by init's pid. If init still exists now, the pid was not reused, and the namespace
+        // is init's.
         pidfd::send_signal(&pidfd, 0).map_err(|_| ended())?;
         network::inside(namespace.as_fd(), self.runtime.setup_deadline())
     }
 
-    /// The veth pairs with their counters as the container sees them, and on request every interface inside, as JSON.
+    /// Returns the veth pairs with their counters as the container sees them, and all interfaces in the container if
+    /// `inside` is set, as JSON.
     pub fn interfaces_json(&self, inside: bool) -> Result<String> {
         let journal = self.journal()?;
         let mut networks = Vec::new();

@@ -1,4 +1,4 @@
-//! Subscriptions to what happens to the container's memory, and how its init came to its end.
+//! Subscribes to events of the container's memory, and detects that its init was OOM-killed.
 
 use std::os::fd::OwnedFd;
 
@@ -8,13 +8,13 @@ use crate::events::{Events, Level};
 use crate::sys::pidfd::ExitStatus;
 
 impl Container {
-    /// Events when the container runs out of memory.
+    /// Subscribes to events that occur when the container runs out of memory.
     pub fn notify_oom(&self) -> Result<Events> {
         let (init, cgroup) = self.watched()?;
         Events::new(cgroup.notify_oom()?, init)
     }
 
-    /// Events when memory becomes hard to get.
+    /// Subscribes to events that occur when memory pressure reaches a level.
     pub fn notify_memory_pressure(&self, level: Level) -> Result<Events> {
         let (init, cgroup) = self.watched()?;
         Events::new(cgroup.notify_pressure(level)?, init)
@@ -32,11 +32,12 @@ impl Container {
         Ok((init, cgroup))
     }
 
-    /// Whether the kernel's OOM killer has ended the container's init: it was killed by SIGKILL, the cgroup has counted
-    /// OOM kills, and no SIGKILL was sent through this handle.
+    /// Whether the kernel's OOM killer has killed the container's init: init was killed by SIGKILL, the cgroup has
+    /// counted OOM kills, and this handle has sent no SIGKILL.
     ///
-    /// Does not wait: [`Code::Timeout`] while init lives. The kernel counts kills by cgroup and not by process, so where
-    /// other processes than init have been OOM-killed before, a SIGKILL from outside of libberth is taken for one more.
+    /// Does not wait: returns [`Code::Timeout`] while init runs. The kernel counts OOM kills per cgroup and not per
+    /// process. If processes other than init were OOM-killed before, a SIGKILL that libberth has not sent is therefore
+    /// mistaken for another OOM kill.
     pub fn oom_killed(&self) -> Result<bool> {
         match self.wait(0)? {
             ExitStatus::Signaled { signal: libc::SIGKILL, .. } if !self.init_process()?.was_killed() => {}

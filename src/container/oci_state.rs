@@ -1,4 +1,4 @@
-//! The state as JSON: OCI's, and with the seed's additions for callers.
+//! The state as JSON: the OCI state, and for callers also the fields that libcontainer adds.
 
 use serde_json::{Map, Value, json};
 
@@ -10,8 +10,8 @@ use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::sys::procfs;
 
-/// What hooks get on standard input: the state of the OCI runtime specification and nothing more. Those that run inside
-/// are told the pid that init has for them.
+/// Returns the JSON that hooks get on standard input: the state of the OCI runtime specification without additional
+/// fields. Hooks that run inside the container get the pid that init has there.
 pub fn for_hooks(config: &Config, record: &Record, status: Status, inside: bool) -> Result<String> {
     let mut state = oci(config, record, status);
     if inside
@@ -23,15 +23,15 @@ pub fn for_hooks(config: &Config, record: &Record, status: Status, inside: bool)
     text(&Value::Object(state))
 }
 
-/// The pid of a process in its own pid namespace. None when it is gone.
+/// Returns the pid of a process in its own pid namespace, or `None` if the process no longer exists.
 fn innermost_pid(pid: i32) -> Result<Option<i32>> {
     let status = procfs::read_optional(&format!("{pid}/status"))?.unwrap_or_default();
     let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     Ok(pids.and_then(|pids| pids.split_whitespace().last()?.parse().ok()))
 }
 
-/// What the supervisor of a seccomp filter gets with the listener: the container process state of the OCI runtime
-/// specification.
+/// Returns the JSON that the supervisor of a seccomp filter gets with the listener: the container process state of the
+/// OCI runtime specification.
 pub fn for_supervisor(config: &Config, record: &Record, status: Status, pid: i32) -> Result<String> {
     let mut state = Map::new();
     state.insert("ociVersion".into(), json!(config.spec().version()));
@@ -65,8 +65,8 @@ fn text(value: &Value) -> Result<String> {
 }
 
 impl Container {
-    /// The OCI state with `rootfs`, `created`, `initProcessStartTime`, `cgroupPaths`, `namespacePaths` and
-    /// `externalDescriptors` beside it.
+    /// Returns the OCI state with the additional fields `rootfs`, `created`, `initProcessStartTime`, `cgroupPaths`,
+    /// `namespacePaths` and `externalDescriptors`.
     pub fn state_json(&self) -> Result<String> {
         let Some(record) = self.directory.read()? else {
             return text(&json!({ "ociVersion": "", "id": self.id, "status": "stopped", "pid": 0, "bundle": "" }));

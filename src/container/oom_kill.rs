@@ -1,4 +1,4 @@
-//! Why an init was killed at work, if the kernel ran out of memory for it.
+//! Explains the errors of processes that the kernel has killed during setup because memory ran out.
 
 use nix::errno::Errno;
 
@@ -9,8 +9,8 @@ use crate::spec::Config;
 
 const LIMIT: &str = "linux.resources.memory.limit";
 
-/// The error of a setup, with the limit that ended it: a kill by the kernel tells nobody its reason, and the counter
-/// of the cgroup does.
+/// Adds the exceeded memory limit to an error of setup, if the OOM killer was the reason. The kernel does not report
+/// the reason of a kill, but counts OOM kills in the cgroup.
 pub fn explain_oom_kill(error: Error, cgroup: &dyn Cgroup, config: &Config) -> Error {
     if error.detail.get(SIGNAL) != Some(&libc::SIGKILL.into()) {
         return error;

@@ -1,11 +1,11 @@
-//! Pause and resume, by the freezer. Both return when the kernel confirms it.
+//! Pause and resume, by the freezer. Both return when the kernel confirms the new state.
 
 use super::{Container, Status};
 use crate::error::{Code, Result};
 use crate::fault;
 
 impl Container {
-    /// Freezes a running or created container. If it cannot be frozen in time it runs on.
+    /// Freezes a running or created container. If it cannot be frozen within the timeout, it continues to run.
     pub fn pause(&self) -> Result<()> {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
@@ -29,7 +29,7 @@ impl Container {
         let before = self.status_of(&record, cgroup.as_ref())?;
         self.settle_checkpoint(&mut record)?;
         match self.status_of(&record, cgroup.as_ref())? {
-            // It was a checkpoint's, whose host was killed.
+            // The container was frozen by a checkpoint whose caller was killed.
             Status::Running if before == Status::Paused => Ok(()),
             Status::Paused => {
                 cgroup.thaw(self.runtime.cgroup_deadline())?;

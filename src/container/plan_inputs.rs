@@ -1,6 +1,6 @@
-//! What the plans of a container are made from, beside its configuration. Decided once, before anything of the container
-//! is made, and part of its record: create, start, exec, checkpoint and restore make their plans from the same inputs,
-//! and so does explain, which records nothing.
+//! Decides the inputs of a container's plans, beside its configuration. They are decided once, before anything of the
+//! container is created, and are part of its record: create, start, exec, checkpoint and restore make their plans from
+//! the same inputs, and so does explain, which records nothing.
 
 use std::path::PathBuf;
 
@@ -20,18 +20,18 @@ use crate::state::{DEVICES, PlanInputs, Record};
 /// A process that joins a container.
 pub(crate) struct Joining<'a> {
     pub process: &'a oci::Process,
-    /// CLONE_NEW… of the namespaces that differ from the host's.
+    /// CLONE_NEW… flags of the namespaces that differ from the host's.
     pub namespaces: u64,
     pub parent_death_signal: i32,
 }
 
-/// The path of a container's root filesystem without symlinks.
+/// Returns the path of a container's root filesystem, without symlinks.
 pub(crate) fn rootfs(config: &Config) -> Result<PathBuf> {
     config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))
 }
 
 impl PlanInputs {
-    /// Decides where on this host a container with this id is going to be. Makes nothing.
+    /// Decides the paths and options of a container with this id on this host. Creates nothing.
     pub fn decide(
         settings: &Settings,
         rootless: bool,
@@ -52,7 +52,7 @@ impl PlanInputs {
         })
     }
 
-    /// The plan of the container's init. `networks`: the host makes links in its network namespace.
+    /// Returns the plan of the container's init. `networks`: the caller creates links in its network namespace.
     pub fn plan(&self, config: &Config, networks: bool) -> Result<Plan> {
         let cgroup = cgroup::open(&self.cgroup)?;
         plan::create(&plan::Create {
@@ -71,7 +71,7 @@ impl PlanInputs {
         })
     }
 
-    /// The plan of a further process.
+    /// Returns the plan of a further process.
     pub fn join_plan(&self, config: &Config, joining: &Joining) -> Result<Plan> {
         let filter = seccomp::filter(config.spec())?;
         Ok(plan::join(&Join {
@@ -89,9 +89,9 @@ impl PlanInputs {
 }
 
 impl Record {
-    /// The plan that the container was created by.
+    /// Returns the plan that the container was created with.
     pub(super) fn plan(&self, config: &Config) -> Result<Plan> {
-        // The networks of a configuration are not in its text, from which it is read again.
+        // The saved configuration does not contain the networks, so take them from the record.
         self.inputs.plan(config, self.network.is_some())
     }
 }

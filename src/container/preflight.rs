@@ -1,4 +1,4 @@
-//! What a configuration asks of the host, checked before anything is made: the checks open and look, and change nothing.
+//! Checks that the host has what a configuration requires, before anything is created. The checks only open and read.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -17,12 +17,13 @@ use crate::sys::procfs;
 use crate::{network, rdt};
 
 impl Config {
-    /// Asks the host for everything the document names. Changes nothing.
+    /// Checks that everything that the configuration names exists on the host. Changes nothing.
     pub fn validate(&self) -> Result<()> {
         check(self, false)
     }
 
-    /// As [`Config::validate`], for a restore: a dumped container may have left its devices in a joined namespace.
+    /// Checks as [`Config::validate`] does, for a restore: the dumped container may have left its devices in a joined
+    /// namespace.
     pub(crate) fn validate_restored(&self) -> Result<()> {
         check(self, true)
     }
@@ -41,7 +42,7 @@ fn check(config: &Config, restoring: bool) -> Result<()> {
             check_hook(hook.path(), &format!("hooks.{}[{index}].path", kind.name()))?;
         }
     }
-    // Whether it can be compiled at all is known before anything is made, and then it lies ready.
+    // Compile the filter now: an error is reported before anything is created, and the result is cached for the plan.
     seccomp::filter(config.spec())?;
     seccomp::check_host(config.spec())?;
     if let Some(process) = config.spec().process() {
@@ -53,8 +54,9 @@ fn check(config: &Config, restoring: bool) -> Result<()> {
     check_bind_sources(config)
 }
 
-/// Entries are mounted in their order: what lies beneath the root filesystem, or in a directory that an earlier entry may
-/// share with the container, is looked up when its turn comes.
+/// Checks the sources of bind mounts. Entries are mounted in order, so a source beneath the root filesystem, or in a
+/// directory that an earlier entry may share with the container, may not exist yet: init looks it up when it mounts the
+/// entry.
 fn check_bind_sources(config: &Config) -> Result<()> {
     let mut earlier: Vec<&Path> = Vec::new();
     for entry in config.mounts().filter(MountEntry::is_bind) {
@@ -90,7 +92,8 @@ fn check_rootfs(rootfs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// On /proc nothing may lie but a whole procfs, from whose masks nothing escapes. init looks again, at what it has opened.
+/// Checks the source of a bind mount on /proc. Only the root of a procfs is allowed, because otherwise the masks below
+/// /proc would not apply. init checks again what it has opened.
 fn check_procfs(source: &Path, json_path: &str) -> Result<()> {
     const PROC_ROOT_INO: u64 = 1;
     let failed = |errno: Errno| fault(json_path, source, &std::io::Error::from(errno), "a procfs");
@@ -112,7 +115,8 @@ fn check_hook(path: &Path, json_path: &str) -> Result<()> {
     Ok(())
 }
 
-/// A kernel parameter of the caller's own namespace would be changed for the caller.
+/// Refuses to join the caller's own namespace if the configuration sets a kernel parameter there: the parameter would
+/// change for the caller.
 fn refuse_own(namespace: &OwnedFd, joined: &namespaces::Joined, parameter: &str) -> Result<()> {
     let kind = namespaces::name(joined.kind);
     let own = procfs::identity_of(&format!("self/ns/{}", namespaces::proc_name(joined.kind)))?;
@@ -130,7 +134,7 @@ fn check_namespace(joined: &namespaces::Joined) -> Result<OwnedFd> {
     let expected = format!("a {name} namespace, like /proc/<pid>/ns/…");
     let failed = |errno: Errno| fault(&json_path, path, &std::io::Error::from(errno), &expected);
 
-    // O_PATH first: opening a device or a FIFO for reading could do something or wait.
+    // Open with O_PATH first: opening a device or a FIFO for reading could have effects or block.
     let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
     let wrong = || Error::config(&json_path, format!("{path:?} is not a {name} namespace; expected {expected}"));
     if fstatfs(&handle).map_err(failed)?.filesystem_type() != FsType(libc::NSFS_MAGIC as _) {

@@ -1,4 +1,4 @@
-//! What the host does to a process of a container from outside: hard limits, the OOM score, scheduling.
+//! Performs the caller's actions on a process of a container: hard limits, the OOM score, scheduling.
 
 use nix::errno::Errno;
 
@@ -10,8 +10,8 @@ use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
 use crate::sys::procfs;
 
-/// Makes the process what the plan says, as far as only the host may. The process waits meanwhile, or does nothing that
-/// depends on it.
+/// Performs the actions of a plan that only the caller may perform. The process waits meanwhile, or does nothing that
+/// depends on them.
 pub fn apply_host_actions(pid: i32, acts: &[HostAction]) -> Result<()> {
     for act in acts {
         match act {
@@ -25,8 +25,8 @@ pub fn apply_host_actions(pid: i32, acts: &[HostAction]) -> Result<()> {
     Ok(())
 }
 
-/// Only what lies above the hard limit that init has inherited must be raised by the host: inside a user namespace
-/// nobody may.
+/// Raises a hard limit if it is above the one that init has inherited. The caller does this, because no process in a
+/// user namespace may raise a hard limit.
 fn raise_hard_limit(pid: i32, resource: u32, name: &str, hard: u64) -> Result<()> {
     let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     prlimit(pid, resource, None, Some(&mut current)).context(|| format!("reading {name} of process {pid}"))?;
@@ -64,13 +64,13 @@ fn set_scheduler(pid: i32, scheduler: &Scheduler) -> nix::Result<()> {
         period: scheduler.period,
         utilisation: [0; 2],
     };
-    // SAFETY: the struct has the size it says and lives for the call.
+    // SAFETY: the struct has the size that it states and is valid for the call.
     Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attributes, 0) }).map(|_| ())
 }
 
 fn set_io_priority(pid: i32, value: u32) -> nix::Result<()> {
     const IOPRIO_WHO_PROCESS: i32 = 1;
-    // SAFETY: numbers only.
+    // SAFETY: the arguments are numbers.
     Errno::result(unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, value) }).map(|_| ())
 }
 
@@ -81,8 +81,9 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
     Errno::result(unsafe { libc::prlimit64(pid, resource as _, new, old) }).map(|_| ())
 }
 
-/// The host's uid and gid of a process's user. In a user namespace, whose maps may be another container's, the kernel is
-/// asked through `pid`, which is in it; ids that are not mapped stay as they are.
+/// Returns the uid and gid of a process's user as ids of the host. In a user namespace, whose mappings may be those of
+/// another container, they are read from the mappings of process `pid`, which is in it; unmapped ids are returned
+/// unchanged.
 pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Owner> {
     let (uid, gid) = (process.user().uid(), process.user().gid());
     if !in_user_namespace {
@@ -95,7 +96,8 @@ pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Own
     Ok(Owner { uid: host("uid_map", uid)?, gid: host("gid_map", gid)? })
 }
 
-/// By a line of /proc/<pid>/uid_map: the first id inside, the first outside, and how many (user_namespaces(7)).
+/// Maps an id by a line of /proc/<pid>/uid_map: the first inner id, the first outer id, and the count
+/// (user_namespaces(7)). Returns `None` if the line does not contain the id.
 fn in_range(line: &str, id: u32) -> Option<u32> {
     let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
     let [inside, outside, count] = numbers[..] else { return None };

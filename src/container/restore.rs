@@ -1,7 +1,7 @@
-//! Restore: a container whose processes CRIU makes from images.
+//! Restore: creates a container whose processes CRIU restores from images.
 //!
-//! What the container may be and do is said by the caller's configuration. The images are only believed as far as they
-//! stay within it: before the first of the new processes runs, it is looked at what CRIU has made.
+//! The caller's configuration defines the container and its privileges. The images are not trusted: before the first of
+//! the restored processes runs, libberth verifies that they conform to the configuration.
 
 mod verify;
 
@@ -41,11 +41,12 @@ use crate::sys::{
 use verify::{children_of, gone};
 
 impl Container {
-    /// Makes a container of a free id from the images of a checkpoint, under a configuration that must be the dumped
-    /// container's but for paths of the host: its processes go on where they were. After an error nothing is left.
+    /// Restores a container from the images of a checkpoint, under an id that is not in use: its processes continue
+    /// where they were. The configuration must be that of the dumped container, except for paths of the host. After an
+    /// error nothing is left.
     ///
-    /// Its init is a child of the calling process, like that of a created container. prestart and createRuntime hooks run
-    /// when its namespaces are there; no others do, since nothing is created or started.
+    /// Its init is a child of the calling process, as after create. prestart and createRuntime hooks run when its
+    /// namespaces exist; no other hooks run, because nothing is created or started.
     pub fn restore(runtime: &Runtime, id: &str, config: &Config, options: &RestoreOptions) -> Result<Container> {
         check_id(id)?;
         config.validate_restored()?;
@@ -96,7 +97,8 @@ impl Container {
     }
 }
 
-/// CRIU leaves out locks that it may not restore, and says nothing. It writes this image only if there are some.
+/// Refuses images with file locks if the options do not allow them: CRIU would omit the locks without an error. CRIU
+/// writes this image only if there are locks.
 fn check_locks(images: &ImageDir, options: &RestoreOptions) -> Result<()> {
     if options.file_locks || !images.names()?.iter().any(|name| name.as_c_str() == c"filelocks.img") {
         return Ok(());
@@ -106,7 +108,8 @@ fn check_locks(images: &ImageDir, options: &RestoreOptions) -> Result<()> {
     Err(Error::invalid_argument(message))
 }
 
-/// A stream can be led elsewhere only if it was a pipe; what it was else is in the images.
+/// Checks the requested standard streams. Only a stream that was a pipe can be replaced; CRIU restores others from the
+/// images.
 fn check_streams(descriptors: &[String], options: &RestoreOptions, terminal: bool) -> Result<()> {
     for (index, stdio) in options.process.stdio.iter().enumerate().filter(|_| !terminal) {
         let was = descriptors.get(index).map(String::as_str).unwrap_or_default();
@@ -135,7 +138,7 @@ fn is_pipe(descriptor: &str) -> bool {
     descriptor.starts_with("pipe:[")
 }
 
-/// A restore under way.
+/// A restore in progress.
 struct Work<'a> {
     container: &'a Container,
     config: &'a Config,
@@ -149,7 +152,7 @@ struct Work<'a> {
     made: Made,
 }
 
-/// What has become known of the new init while CRIU was at work.
+/// The new init and the terminal's master, as CRIU reports them.
 #[derive(Default)]
 struct Found {
     init: Option<(Identity, OwnedFd)>,
@@ -171,7 +174,7 @@ impl Work<'_> {
         self.made.cgroups = !cgroup.created_on_attach();
         let limits = resources(self.config.spec());
         let (pids, mut early) = (*limits.pids(), limits);
-        // CRIU and its helpers are in there for a while, and would be counted.
+        // The pids limit is set later: CRIU and its helpers run in the cgroup for a while, and would be counted.
         early.set_pids(None);
         if !cgroup.created_on_attach() {
             cgroup.apply(&early)?;
@@ -250,7 +253,7 @@ impl Work<'_> {
         self.commit(record, found, &mut streams)
     }
 
-    /// What takes the place of something in the images: its name there, and our descriptor.
+    /// Returns the descriptors that replace objects in the images, each with the object's name there.
     fn inherited(&self, streams: &Streams) -> Result<Vec<(String, RawFd)>> {
         let mut inherited = Vec::new();
         let was_pipes = self.descriptors.iter().take(3).enumerate().filter(|(_, was)| is_pipe(was) && !self.terminal);
@@ -319,7 +322,8 @@ impl Work<'_> {
         Ok(Request { kind: Kind::Restore.into(), options: Some(rpc), ..Request::default() })
     }
 
-    /// CRIU itself is in the container's cgroups: that is where the tree of the images begins.
+    /// Returns the cgroup of each hierarchy below which CRIU restores the cgroups of the images: the container's own,
+    /// which CRIU itself is in, or one below it that the options name.
     fn cgroup_roots(&self, pid: i32, paths: &BTreeMap<String, PathBuf>) -> Result<Vec<message::CgroupRoot>> {
         let given = |controller: &str| self.options.cgroup_roots.iter().find(|root| root.controller == controller);
         let text = procfs::read_optional(&format!("{pid}/cgroup"))?.unwrap_or_default();
@@ -346,7 +350,7 @@ impl Work<'_> {
         }
     }
 
-    /// CRIU waits while this runs; an error makes it take everything back.
+    /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the restore.
     fn notified(
         &mut self,
         notice: Notice,
@@ -358,7 +362,7 @@ impl Work<'_> {
         match (notice.script, notice.pid) {
             ("setup-namespaces", Some(pid)) => {
                 fault::point("restore.namespaces");
-                // Known to whoever deletes it, from here on.
+                // From here on, a delete finds init in the record.
                 record.init = Some(restored_init(pid)?);
                 self.container.directory.write(record)?;
                 self.set_up_network(pid, record)?;
@@ -396,7 +400,7 @@ impl Work<'_> {
             }
             ("pre-resume", _) => {
                 let Some((init, _)) = &found.init else { return Ok(()) };
-                // CRIU does not listen to a failure any more: they must not live to run.
+                // CRIU ignores an error at this point, so kill the processes: they must not run.
                 self.verify_privileges(init.pid).inspect_err(|_| {
                     if let Err(error) = cgroup.kill_all(self.container.runtime.cgroup_deadline()) {
                         log::warn!("container {:?}: {error}", self.container.id);
@@ -407,7 +411,7 @@ impl Work<'_> {
         }
     }
 
-    /// The container has a new network namespace, and it starts empty.
+    /// Whether the container has a new network namespace that starts empty.
     fn has_empty_network(&self) -> bool {
         self.options.empty_network && self.namespaces.is_new(LinuxNamespaceType::Network)
     }
@@ -417,12 +421,12 @@ impl Work<'_> {
         joined.find(|(joined, _)| joined.kind == LinuxNamespaceType::Network).map(|(_, file)| file)
     }
 
-    /// CRIU makes its links from the images.
+    /// Whether CRIU creates the container's links from the images.
     fn network_is_dumped(&self) -> bool {
         !self.options.empty_network && self.joined_network().is_none()
     }
 
-    /// What the images do not have of the network is made as create makes it.
+    /// Sets up the network as create does, if it is not in the images.
     fn set_up_network(&self, pid: i32, record: &mut Record) -> Result<()> {
         let (pin, deadline) = (self.container.network_pin(), self.container.runtime.setup_deadline());
         let journal = record.network.as_mut();
@@ -437,14 +441,14 @@ impl Work<'_> {
         }
     }
 
-    /// What the standard streams are from now on: those that were pipes have become what was given.
+    /// Returns the names of the restored standard streams: the given streams have replaced those that were pipes.
     fn streams_now(&self, streams: &Streams) -> Vec<String> {
         let given = super::create::external_descriptors(&streams.low);
         let now = |(was, given): (&String, String)| if is_pipe(was) && !self.terminal { given } else { was.clone() };
         self.descriptors.iter().take(3).zip(given).map(now).collect()
     }
 
-    /// The container lives without us from here on.
+    /// Saves the record. From then on the container does not depend on the calling process.
     fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
         let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
         let (identity, pidfd) = found.init.ok_or_else(missing)?;
@@ -469,13 +473,15 @@ impl Work<'_> {
     }
 }
 
-/// It never waits to be started, so no image of berth-init's is its own.
+/// Returns the record of a restored init. No image is recorded for berth-init, because a restored init never waits for
+/// start.
 fn restored_init(pid: i32) -> Result<Init> {
     Ok(Init { identity: Identity::of(pid)?, image: (0, 0) })
 }
 
-/// After a failure: the new init was a child of ours from its first moment on, and nobody else will take its status. Before
-/// CRIU has told of it, it is known by CRIU's session, in which it was born.
+/// Kills and keeps the restored processes after a failure, so that they are reaped: they were children of the caller
+/// from the beginning, and nobody else takes their status. Before CRIU has reported init, the processes are found by
+/// CRIU's session, in which they were created.
 fn keep_orphans(container: &Container, criu: i32, found: &Found) {
     let told = container.directory.read().ok().flatten().and_then(|record| record.init);
     let told = told.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));

@@ -1,4 +1,4 @@
-//! Set: other limits for a container that lives, paused ones included.
+//! Set: changes the limits of a running, created or paused container.
 
 use super::{Container, Status};
 use crate::cgroup::Cgroup;
@@ -8,9 +8,9 @@ use crate::spec::{Change, Config};
 use crate::state::Record;
 
 impl Container {
-    /// Changes the limits as an OCI `linux.resources` document says; what it does not give stays as it is. The change is
-    /// saved with the configuration. After an error the limits are what they were, and if one could not be set back, the
-    /// error says so.
+    /// Changes the limits to those of an OCI `linux.resources` document; limits that it omits remain. The change is
+    /// saved in the configuration. After an error the previous limits apply; if one could not be restored, the error
+    /// says so.
     pub fn set(&self, resources_json: &str) -> Result<()> {
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
@@ -19,7 +19,7 @@ impl Container {
             Status::Running | Status::Created | Status::Paused => {}
             status => return Err(self.wrong_state(Code::NotRunning, status, "running, created or paused")),
         }
-        // Not the one of the handle: another handle may have changed it.
+        // Read the saved configuration, not the handle's: another handle may have changed it.
         let before = self.saved_config(&record)?;
         let change = before.with_resources(resources_json)?;
         let journal = Journal::default();
@@ -45,7 +45,7 @@ impl Container {
 
 fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
     let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
-    // Whoever else was told first: what it writes then is not the last word.
+    // Revert the manager (systemd) first: the journal then overwrites the values that it sets.
     if let Err(second) = cgroup.revert(&change.write, &resources) {
         log::warn!("after a failed change of limits: {second}");
     }

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use super::{Container, Status};
 use crate::error::{Code, Error, Result};
 
-/// Who gets a signal.
+/// The recipients of a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recipients {
     /// The container's init.
@@ -16,8 +16,8 @@ pub enum Recipients {
 }
 
 impl Container {
-    /// Sends a signal. A container that is paused takes SIGKILL at once (and is thawed where the kernel needs that to
-    /// let a process die); other signals are delivered when it is resumed.
+    /// Sends a signal. SIGKILL takes effect at once in a paused container, too, which is thawed if frozen processes
+    /// cannot die; other signals are delivered when the container is resumed.
     pub fn signal(&self, signal: i32, to: Recipients) -> Result<()> {
         if !(0..=64).contains(&signal) {
             return Err(Error::invalid_argument(format!("{signal} is not a signal; expected 0 to 64")));
@@ -26,14 +26,13 @@ impl Container {
         let cgroup = self.cgroup(&record)?;
         let status = self.status_of(&record, cgroup.as_ref())?;
         match to {
-            // Without a pid namespace of its own the container's processes outlive its init.
-            // The others of its pid namespace end with it.
+            // Without cgroups the container has a new pid namespace, and its processes end with init.
             Recipients::All if record.inputs.cgroup.absent && signal == libc::SIGKILL => {
                 self.init_process()?.signal(signal)
             }
             Recipients::All if signal == libc::SIGKILL => self.kill_members(cgroup.as_ref()),
             Recipients::All => {
-                // It freezes and thaws, which must not cross a pause.
+                // signal_all freezes and thaws the cgroup, which must not interfere with a pause.
                 let _lock = self.directory.lock(self.runtime.lock_deadline())?;
                 cgroup.signal_all(signal).map_err(|error| self.unless_ended(error))
             }

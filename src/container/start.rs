@@ -1,4 +1,4 @@
-//! Start: lets the init that waits at exec.fifo become the container's program.
+//! Start: lets the init that waits at exec.fifo execute the container's program.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -23,8 +23,8 @@ use crate::spec::hooks::Kind;
 use crate::state::Record;
 
 impl Container {
-    /// Starts a created container and returns when its program runs. If the program cannot be executed, the error says
-    /// why, also to a starter that is not the creator, and the container is stopped.
+    /// Starts a created container and returns when its program runs. If the program cannot be executed, the error gives
+    /// the reason, even if another process has created the container, and the container is stopped.
     pub fn start(&self) -> Result<()> {
         let lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
@@ -37,7 +37,7 @@ impl Container {
         }
         let config = self.config(&record)?;
         self.run_start_hooks(config, &record, cgroup.as_ref()).inspect_err(|_| {
-            // The specification stops a container whose startContainer hook fails.
+            // The specification requires that a container is stopped if its startContainer hook fails.
             let _ = self.kill(&record, cgroup.as_ref());
         })?;
         fault::point("start.hooks");
@@ -46,12 +46,12 @@ impl Container {
         fault::point("start.running");
         drop(lock);
         self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host).inspect_err(|_| {
-            // The seed and the specification (since 1.3) agree: the container does not survive it.
+            // libcontainer and the specification (since 1.3) agree: a container whose poststart hook fails is stopped.
             let _ = self.kill(&record, cgroup.as_ref());
         })
     }
 
-    /// Creates and starts. After an error nothing is left.
+    /// Creates and starts a container. After an error nothing is left.
     pub fn run(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
         let container = Container::create(runtime, id, config, options)?;
         match container.start() {
@@ -71,16 +71,17 @@ impl Container {
         self.run_hooks(Kind::StartContainer, config, record, Status::Created, &place)
     }
 
-    /// Opening the fifo releases init. It writes one message to say that it was released, perhaps one to say what
-    /// failed, and its end closes when the program is executed.
+    /// Releases init by opening the fifo, and waits until it has executed the program. init writes a message when it is
+    /// released and, if it fails, another one; it closes its end when the program is executed.
     fn release(&self, config: &Config, record: &Record) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
-        // Before the fifo is opened: a short program may have come to its end right after.
+        // Before the fifo is opened, because a short program may have exited immediately afterwards.
         let init = self.init_process()?;
         let fifo = self.directory.open_fifo()?.ok_or_else(running)?;
         fault::point("start.opened");
-        // Somebody else may have released it, and been killed before the fifo was removed. If it executes its program
-        // already, its word is in the fifo or was for that other one; if later, its end closes then, and we see that.
+        // Another start may have released init and been killed before it removed the fifo. If init has already executed
+        // the program, its message is in the fifo or was read by the other start, so do not wait for it. If init
+        // executes the program later, its end of the fifo closes then, which ends the wait.
         let word = if status::waits_for_start(record)? {
             read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?
         } else {
@@ -88,7 +89,7 @@ impl Container {
         };
         match word {
             Some(message) if message.kind == wire::RELEASED => {}
-            // Somebody else has opened it too, and got the message.
+            // Another start has opened the fifo, too, and received the message.
             _ => return Err(running()),
         }
         fault::point("start.released");
@@ -102,7 +103,8 @@ impl Container {
         }
     }
 
-    /// The step's name comes from the same plan, made once more: the starter may be another process than the creator.
+    /// Returns the error of a failed step. The plan is made again to find the step's name, because the process that
+    /// calls start may not have created the container.
     fn failure(&self, config: &Config, record: &Record, message: &Message) -> Error {
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
         match record.plan(config) {
@@ -113,7 +115,8 @@ impl Container {
     }
 }
 
-/// One message of init's, or None when its end is closed. With a pidfd, the process ending is an error.
+/// Reads a message of init, or returns `None` if init's end is closed. With a pidfd, the exit of the process is an
+/// error.
 fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline: Deadline) -> Result<Option<Message>> {
     loop {
         let watched = pidfd.unwrap_or(fifo.as_fd());
@@ -141,10 +144,10 @@ enum Heard {
     Nothing,
 }
 
-/// By the answers of a poll(2) of the fifo and of the process.
+/// Reads the fifo according to poll(2)'s results for the fifo and for the process.
 fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
-    // poll looks at one after the other. A short program may be released and come to its end between the two looks, and
-    // then its word lies in the fifo.
+    // poll checks one descriptor after the other. If a short program is released and exits between the two checks, the
+    // fifo has a message that poll has not reported.
     let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).context(reading)?;
     if !readable {
         return if ended {
@@ -173,10 +176,10 @@ mod tests {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let fifo = OwnedFd::from(reader);
         assert!(matches!(hear(&fifo, false, false), Ok(Heard::Nothing)));
-        // Nothing was there at the first look; then init has spoken and ended; the second look has seen the end.
+        // poll has found the fifo empty; then init has written and exited; then poll has found the exit.
         writer.write_all(&[0; MESSAGE_LEN]).unwrap();
         assert!(matches!(hear(&fifo, false, true), Ok(Heard::Message(_))));
-        // One that said nothing was not released.
+        // An init that exits without a message was not released.
         assert_eq!(hear(&fifo, false, true).err().map(|error| error.code), Some(Code::NotRunning));
         drop(writer);
         assert!(matches!(hear(&fifo, true, false), Ok(Heard::Closed)));

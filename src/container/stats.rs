@@ -1,4 +1,4 @@
-//! What a container has used.
+//! Statistics: the resource usage of a container.
 
 use super::{Container, Status};
 use crate::error::{Code, Error, Result};
@@ -10,14 +10,14 @@ use crate::stats::{self, Stats};
 use crate::sys::kernfs;
 
 impl Container {
-    /// The numbers of this moment. The first call opens the files, which stay open with the handle; from then on nothing is
-    /// allocated and nothing but those files is read. Handles beyond what is left of the descriptors for them (a quarter of
-    /// RLIMIT_NOFILE in all) open and close the files each time.
+    /// Returns the current statistics. The first call opens the files and keeps them open with the handle; later calls
+    /// allocate nothing and only read these files. All handles together keep at most a quarter of RLIMIT_NOFILE open;
+    /// further handles open and close the files in each call.
     pub fn stats(&self) -> Result<Stats> {
         let mut meter = self.meter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(open) = meter.as_mut() {
             match open.read() {
-                // The cgroup is gone, and so may be the container: the record knows.
+                // The cgroup no longer exists, and perhaps the container, too: the record tells.
                 Err(error) if kernfs::is_gone(&error) => *meter = None,
                 other => return other,
             }
@@ -33,7 +33,7 @@ impl Container {
         Ok(stats)
     }
 
-    /// Everything there is to say, as the "data" of runc's `events --stats`.
+    /// Returns all statistics as JSON, in the format of "data" in runc's `events --stats`.
     pub fn stats_json(&self) -> Result<String> {
         serde_json::to_string(&self.report()?).map_err(|error| Error::new(Code::Internal, error.to_string()))
     }
@@ -54,7 +54,7 @@ impl Container {
         if let Some((group, rdt)) = record.inputs.resctrl.as_ref().zip(intel_rdt::of(self.config(&record)?.spec())) {
             report.intel_rdt = rdt::report(group, rdt)?;
         }
-        // The host's own interfaces are not the container's.
+        // In the host's network namespace, the interfaces are not the container's.
         let network = namespaces::flag(LinuxNamespaceType::Network);
         if let Some(init) = record.init.as_ref().filter(|_| record.namespaces & network != 0)
             && self.status_of(&record, cgroup.as_ref())? != Status::Stopped

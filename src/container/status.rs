@@ -1,5 +1,5 @@
-//! The state machine. Nothing is remembered: each question is answered from the process's identity, the freezer, and
-//! what the process executes.
+//! The state machine. No status is stored: it is determined from init's identity, the freezer, and the program that
+//! init executes.
 
 use std::os::fd::AsFd;
 
@@ -41,14 +41,14 @@ impl Status {
     }
 }
 
-/// The facts the status is decided from.
+/// The facts that determine the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Facts {
     phase: Phase,
     owner_alive: bool,
     init_alive: bool,
     frozen: bool,
-    /// init still is berth-init.
+    /// Whether init is still berth-init.
     before_exec: bool,
 }
 
@@ -63,9 +63,9 @@ fn decide(facts: Facts) -> Status {
     }
 }
 
-/// `lives`: whether the recorded init does.
+/// Determines the status of a container. `lives` returns whether the recorded init is alive.
 pub fn of(record: &Record, cgroup: &dyn Cgroup, lives: impl FnOnce(&Init) -> Result<bool>) -> Result<Status> {
-    // One that executes nothing any more is in its exit, perhaps for long: see `children`.
+    // A process without an executable is in its exit, which may take long (see `sys::children`).
     let image = match &record.init {
         Some(init) if lives(init)? => image_of(init)?,
         _ => None,
@@ -80,7 +80,7 @@ pub fn of(record: &Record, cgroup: &dyn Cgroup, lives: impl FnOnce(&Init) -> Res
     }))
 }
 
-/// Whether init still is berth-init.
+/// Whether init is still berth-init, which waits for start.
 pub fn waits_for_start(record: &Record) -> Result<bool> {
     match &record.init {
         Some(init) => Ok(image_of(init)? == Some(init.image)),
@@ -88,7 +88,7 @@ pub fn waits_for_start(record: &Record) -> Result<bool> {
     }
 }
 
-/// Device and inode of what init executes. None when it is gone.
+/// Returns device and inode of the file that init executes, or `None` if init no longer exists.
 fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     let pid = init.identity.pid;
     let doing = || format!("looking at what process {pid} executes");
@@ -97,8 +97,8 @@ fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {
         Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
         Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-        // berth-init is not dumpable, and keeps that to the host's root. What the container executes is in its own user
-        // namespace, and open to whoever has made that.
+        // berth-init is not dumpable, so only the host's root may read this link. The container's program is dumpable
+        // in its own user namespace, whose owner may read the link. So the error means that init is still berth-init.
         Err(Errno::EACCES) => Ok(Some(init.image)),
         Err(errno) => Err(errno).context(doing),
     }

@@ -1,4 +1,4 @@
-//! Whether what CRIU has made is what the configuration says, before it runs.
+//! Verifies, before the restored processes run, that they conform to the configuration.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::spec::oci::LinuxNamespaceType;
 use crate::sys::procfs;
 
 impl Work<'_> {
-    /// Whether all new processes are in the container's cgroups.
+    /// Verifies that all restored processes are in the container's cgroups.
     pub(super) fn verify_cgroups(&self, pid: i32, cgroup: &dyn Cgroup) -> Result<()> {
         let members: BTreeSet<i32> = cgroup.pids()?.into_iter().collect();
         match family(pid)?.into_iter().find(|pid| !members.contains(pid)) {
@@ -24,7 +24,8 @@ impl Work<'_> {
         }
     }
 
-    /// Whether they have no more privileges than the configuration gives. Known right before they run.
+    /// Verifies that the restored processes have no more privileges than the configuration grants. CRIU sets the
+    /// privileges last, so this is called right before the processes run.
     pub(super) fn verify_privileges(&self, pid: i32) -> Result<()> {
         let process = process_of(self.config)?;
         let bounding = Sets::of(process).bounding;
@@ -45,8 +46,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A CRIU that was built without a module passes over its labels without a word (Debian's knows no SELinux), and images
-    /// may name any. init has the label that is asked for; others may have come to another one, but not to the caller's.
+    /// Verifies the labels. A CRIU that was built without support for a security module silently ignores its labels
+    /// (Debian's does not support SELinux), and images may contain any label. init must have the requested label; other
+    /// processes may have changed theirs, but must not have the caller's.
     fn verify_labels(&self, init: i32, family: &[i32]) -> Result<()> {
         let own = std::process::id() as i32;
         for (module, wanted) in self.options.labels_for(process_of(self.config)?) {
@@ -65,7 +67,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The namespaces of the new init that are not the caller's.
+    /// Verifies the namespaces of the new init, and returns the flags of those that are not the caller's.
     pub(super) fn verify_namespaces(&self, pid: i32) -> Result<u64> {
         let mut found = 0;
         for kind in namespaces::KINDS {
@@ -84,7 +86,7 @@ impl Work<'_> {
                     (expected.st_dev, expected.st_ino) == theirs
                 }
                 None if self.namespaces.is_new(kind) => theirs != ours,
-                // CRIU keeps a process's clocks going by a namespace of its own.
+                // CRIU creates a time namespace so that the clocks of the processes continue.
                 None => theirs == ours || kind == LinuxNamespaceType::Time,
             };
             if !fits {
@@ -104,7 +106,7 @@ pub(super) fn gone(pid: i32) -> Error {
     Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
 }
 
-/// A process and all that descends from it and lives: zombies that were dumped are zombies again.
+/// Returns a process and its living descendants. Zombies are left out: those that were dumped are restored as zombies.
 fn family(pid: i32) -> Result<Vec<i32>> {
     let mut found = vec![pid];
     let mut next = 0;
