@@ -1,4 +1,5 @@
-//! Paths in JSON: text where they are UTF-8, as almost all are, and otherwise their bytes, for a path of the host may have any.
+//! Stores paths in JSON: as text if they are UTF-8, as almost all are, otherwise as an array of bytes, because paths of
+//! the host may contain any bytes.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -27,7 +28,7 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
     })
 }
 
-/// The same for a path that may be missing.
+/// Stores an optional path in the same way.
 pub mod optional {
     use super::*;
 

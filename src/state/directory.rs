@@ -1,4 +1,4 @@
-//! One container's directory: its record, its configuration and `exec.fifo`.
+//! The state directory of a container: its record, its configuration and `exec.fifo`.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::File;
@@ -27,25 +27,27 @@ const CONFIG: &str = "config.json";
 const CONFIG_NEW: &str = "config.json.new";
 const FIFO: &str = "exec.fifo";
 const NETWORK_NAMESPACE: &str = "netns";
-/// Nodes that are bound in a user namespace, where init cannot make any.
+/// The directory of the device nodes that are bind-mounted in a user namespace, where init cannot create nodes.
 pub const DEVICES: &str = "devices";
 const CRIU_WORK: &CStr = c"criu.work";
-/// A record is a few kilobytes. The bound only keeps a broken file from filling the host's memory.
+/// The size limit for reading a file. A record has a few kilobytes; the limit prevents a broken file from filling the
+/// caller's memory.
 const MOST_BYTES: u64 = 32 << 20;
 
-/// Whether an error of [`Directory::read`] says that there is something, but no record: torn, or put there by others.
+/// Whether an error of [`Directory::read`] means that a record exists but is damaged: incomplete, or not written by
+/// libberth.
 pub fn is_damaged(error: &Error) -> bool {
     matches!(error.errno, Some(Errno::EUCLEAN | Errno::ELOOP))
 }
 
-/// One container's directory, held open.
+/// The state directory of a container, held open.
 #[derive(Debug)]
 pub struct Directory {
     pub(super) root: Arc<OwnedFd>,
     pub(super) fd: OwnedFd,
     pub(super) path: PathBuf,
     pub(super) id: String,
-    /// It is on a tmpfs.
+    /// Whether the state root is on a tmpfs.
     pub(super) volatile: bool,
 }
 
@@ -54,13 +56,13 @@ impl Directory {
         &self.path
     }
 
-    /// Descriptors that mean nothing but that there is room for others.
+    /// Returns descriptors that only reserve space in the descriptor table: closing them lets others be opened.
     pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
         (0..count).map(|_| self.fd.try_clone().context(|| "keeping descriptors in reserve")).collect()
     }
 
-    /// Orders all that changes the container: other threads and other processes wait, but not longer than the
-    /// deadline. Reading needs no lock.
+    /// Takes the lock that every change of the container needs. Other threads and processes wait for it, at most until
+    /// their deadline. Reading needs no lock.
     pub fn lock(&self, deadline: Deadline) -> Result<Lock> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let fd = match openat(&self.fd, ".", flags, Mode::empty()) {
@@ -69,11 +71,11 @@ impl Directory {
         };
         let lock = Lock::of(fd, LockKind::Exclusive, deadline, || format!("container {:?}", self.id))
             .map_err(|error| error.detail("id", self.id.as_str()))?;
-        // Whoever had it before us may have deleted the container.
+        // The previous owner of the lock may have deleted the container.
         if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(lock) }
     }
 
-    /// Whether nobody has written a record yet. Needs no descriptor.
+    /// Whether no record has been written yet. Needs no free descriptor.
     pub fn is_empty(&self) -> bool {
         fstatat(&self.fd, STATE, AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
     }
@@ -82,7 +84,8 @@ impl Directory {
         Ok(fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_nlink == 0)
     }
 
-    /// The record; None in the moment before the first one is written (or for ever, if its writer was killed then).
+    /// Reads the record. Returns `None` before the first one is written, and permanently if its writer was killed
+    /// before that.
     pub fn read(&self) -> Result<Option<Record>> {
         let Some(text) = self.read_file(STATE)? else {
             return if self.is_gone()? { Err(not_found(&self.id)) } else { Ok(None) };
@@ -107,7 +110,7 @@ impl Directory {
         self.commit()
     }
 
-    /// Writes what [`Directory::commit`] makes the record.
+    /// Writes the record to a temporary file, which [`Directory::commit`] renames.
     pub fn prepare(&self, record: &Record) -> Result<()> {
         let text = serde_json::to_vec(record).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         self.unlink_after(self.write_file(STATE_NEW, &text), STATE_NEW)
@@ -126,21 +129,23 @@ impl Directory {
         self.replace(CONFIG_NEW, CONFIG, json.as_bytes())
     }
 
-    /// Writes a file of another name first: readers, and whoever comes after a crash, see the old one or the new one.
+    /// Replaces a file atomically, by writing a temporary file and renaming it: readers see the old content or the new,
+    /// also after a crash.
     fn replace(&self, new: &str, name: &str, bytes: &[u8]) -> Result<()> {
         let result = self.write_file(new, bytes).and_then(|()| self.rename(new, name));
         self.unlink_after(result, new)
     }
 
-    /// On a disk the two change places and the old one is removed, where the filesystem can do that: ext4 writes a file to
-    /// the disk before it renames it over another one, which takes longer than all else here, and no record outlives the
-    /// boot.
+    /// Replaces file `name` with file `new`. On a disk, the two are exchanged and the old file is removed, if the
+    /// filesystem supports that: ext4 writes a file's data to the disk before it renames the file over another one,
+    /// which takes longer than everything else here. Records need not survive a reboot, because containers do not
+    /// either.
     fn rename(&self, new: &str, name: &str) -> Result<()> {
         let exchange = || renameat2(&self.fd, new, &self.fd, name, RenameFlags::RENAME_EXCHANGE);
         let exchanged = if self.volatile { Err(Errno::EINVAL) } else { exchange() };
         match exchanged {
             Ok(()) => return self.unlink(OsStr::new(new)),
-            // ENOENT: the first of its name.
+            // ENOENT: there is no old file yet.
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {}
             Err(errno) => return Err(Error::system(errno, format!("replacing {}", self.path.join(name).display()))),
         }
@@ -173,25 +178,26 @@ impl Directory {
         };
         let mut bytes = Vec::with_capacity(4096); // a record, in one read
         File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).context(doing)?;
-        // What is not text is damaged, which the parser says.
+        // Keep invalid UTF-8: the parser reports that the file is damaged.
         Ok(Some(
             String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         ))
     }
 
-    /// Makes exec.fifo and returns an O_PATH descriptor of it. Whoever is root in the container may write to it, also in
-    /// a user namespace that is joined, whose ids are not known here: the directory keeps everybody else out.
+    /// Creates exec.fifo and returns an O_PATH descriptor of it. The container's root must be able to write to it, also
+    /// in a joined user namespace, whose mappings are not known here. So its mode lets every user write; the
+    /// directory's mode keeps other users out.
     pub fn make_fifo(&self) -> Result<OwnedFd> {
         let doing = || format!("making {}", self.path.join(FIFO).display());
         let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
         nix::sys::stat::mknodat(&self.fd, FIFO, nix::sys::stat::SFlag::S_IFIFO, mode, 0).context(doing)?;
-        // Whatever the host's umask is.
+        // fchmodat, unlike mknodat, ignores the caller's umask.
         fchmodat(&self.fd, FIFO, mode, FchmodatFlags::FollowSymlink).context(doing)?;
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(&self.fd, FIFO, flags, Mode::empty()).context(doing)
     }
 
-    /// The reading end; opening it lets init go on. None if there is no fifo (any more).
+    /// Opens the reading end, which releases init. Returns `None` if the fifo does not exist, or no longer.
     pub fn open_fifo(&self) -> Result<Option<OwnedFd>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         match openat(&self.fd, FIFO, flags, Mode::empty()) {
@@ -208,7 +214,7 @@ impl Directory {
         }
     }
 
-    /// Where a network namespace is kept while devices of the host are in it.
+    /// Returns the path that keeps a network namespace while devices of the host are in it.
     pub fn network_namespace(&self) -> PathBuf {
         self.path.join(NETWORK_NAMESPACE)
     }
@@ -217,7 +223,7 @@ impl Directory {
         self.path.join(DEVICES)
     }
 
-    /// Makes device nodes for a container that binds them, each with the mode and owner that it is to have inside.
+    /// Creates the device nodes that a container bind-mounts, with the mode and owner that they have in the container.
     pub fn make_devices(&self, nodes: &[HostNode]) -> Result<()> {
         if nodes.is_empty() {
             return Ok(());
@@ -234,7 +240,7 @@ impl Directory {
             let (uid, gid) = (Uid::from_raw(node.owner.0), Gid::from_raw(node.owner.1));
             mknodat(&directory, name, kind & SFlag::S_IFMT, Mode::empty(), device).context(doing)?;
             fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW).context(doing)?;
-            // Whatever the caller's umask is.
+            // fchmodat, unlike mknodat, ignores the caller's umask.
             fchmodat(&directory, name, mode, FchmodatFlags::FollowSymlink).context(doing)?;
         }
         Ok(())
@@ -251,7 +257,7 @@ impl Directory {
         }
     }
 
-    /// Removes everything, the record last: until then a further delete still knows what there is.
+    /// Removes the directory with all its files, the record last: a later delete needs it if this one is interrupted.
     pub fn remove(&self) -> Result<()> {
         let doing = || format!("removing {}", self.path.join(criu::WORK).display());
         criu::remove_tree(&self.fd, CRIU_WORK).context(doing)?;
@@ -260,7 +266,7 @@ impl Directory {
             self.unlink(OsStr::new(name))?;
         }
         fault::point("delete.emptied");
-        // Removed by somebody else, the name may be another container's by now.
+        // If another process has removed the directory, the name may belong to a new container.
         if self.is_gone()? {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! The state root: `<root>/<id>/` with the lock, the record (`state.json`), the configuration and `exec.fifo`.
 //!
-//! The record is written before anything on the host is made and replaced atomically, so that whoever is killed at
-//! whatever moment, the next one knows what there may be to remove.
+//! The record is written before anything on the host is created, and replaced atomically: so if a process is killed at
+//! any point, the next one finds in the record what may have to be removed.
 
 mod any_path;
 mod directory;
@@ -26,18 +26,18 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::lock::{Lock, LockKind};
 
-/// The directory with all containers of a runtime.
+/// The directory with the state directories of a runtime's containers.
 #[derive(Debug)]
 pub struct Root {
     fd: Arc<OwnedFd>,
     path: PathBuf,
-    /// It is on a tmpfs.
+    /// Whether it is on a tmpfs.
     volatile: bool,
 }
 
 impl Root {
-    /// Opens the state root; missing directories are made for root alone. A directory that others may write to is
-    /// refused: they could plant containers in it.
+    /// Opens the state root, and creates missing directories with access for the caller only. Refuses a directory that
+    /// others may write to, because they could create containers in it.
     pub fn open(path: &Path) -> Result<Root> {
         make_private(path)?;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
@@ -73,8 +73,8 @@ impl Root {
         Ok(ids)
     }
 
-    /// Shared by creators until they have the lock of the directory they have made, so that whoever has it exclusively
-    /// knows an unlocked directory without a record for a killed creator's.
+    /// Locks the state root. A creator holds the lock shared until it has locked the directory that it has created. So
+    /// the owner of the exclusive lock knows that an unlocked directory without a record was left by a killed creator.
     pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let doing = || format!("opening {}", self.path.display());
@@ -88,7 +88,7 @@ impl Root {
             other => other.context(|| format!("making the state directory {}", self.path.join(id).display()))?,
         }
         self.directory(id).inspect_err(|error| {
-            // Not found: somebody else has removed it.
+            // NotFound: another process has removed it already.
             if error.code != Code::NotFound {
                 let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
             }
@@ -126,7 +126,7 @@ fn make_private(path: &Path) -> Result<()> {
     builder.create(path).context(|| format!("making the state root {}", path.display()))
 }
 
-/// What containers may be called: the name becomes a directory and a cgroup.
+/// Checks a container's id, which becomes the name of a directory and of a cgroup.
 pub fn check_id(id: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
     let problem = if id.is_empty() {

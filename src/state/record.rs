@@ -1,4 +1,5 @@
-//! The record of a container, `state.json`: what there may be of it on the host, and what it was created with.
+//! The record of a container, `state.json`: the inputs that it was created with, and everything that may exist of it on
+//! the host.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::plan::RootOptions;
 use crate::rdt::Group;
 use crate::sys::identity::Identity;
 
-/// How far a container has come, as its record says. The kernel is asked for the rest.
+/// The phase of a container, as its record states it. The kernel is asked for the rest of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -22,34 +23,35 @@ pub enum Phase {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// Of this layout.
+    /// The version of the record's format.
     pub version: u32,
     pub id: String,
     pub phase: Phase,
-    /// Who is creating or deleting it.
+    /// The process that is creating or deleting the container.
     pub owner: Identity,
     #[serde(with = "any_path::optional")]
     pub bundle: Option<PathBuf>,
-    /// RFC 3339.
+    /// The time of creation (RFC 3339).
     pub created: String,
     pub init: Option<Init>,
     #[serde(flatten)]
     pub(crate) inputs: PlanInputs,
-    /// CLONE_NEW… of the namespaces that are not the host's.
+    /// CLONE_NEW… flags of the namespaces that are not the host's.
     pub namespaces: u64,
-    /// What init's standard descriptors are: "pipe:[123]", "/dev/null" … (for checkpoints, as the seed has it).
+    /// The names of init's standard descriptors ("pipe:[123]", "/dev/null" …), for checkpoints, in libcontainer's
+    /// format.
     #[serde(default)]
     pub external_descriptors: Vec<String>,
-    /// Links of the container, if it has any that are ours to remove.
+    /// The container's network interfaces, if it has any that libberth must remove.
     #[serde(default)]
     pub(crate) network: Option<Journal>,
-    /// A checkpoint that somebody is at work on.
+    /// The checkpoint in progress, if any.
     #[serde(default)]
     pub checkpoint: Option<CheckpointInProgress>,
 }
 
 impl Record {
-    /// All that is known is where there may be cgroups, and what there may be in resctrl.
+    /// Returns a record of which only the cgroups and the resctrl groups are known.
     pub(crate) fn placeholder(id: &str, cgroup: Layout, resctrl: Option<Group>) -> Record {
         Record {
             version: RECORD_VERSION,
@@ -67,7 +69,7 @@ impl Record {
         }
     }
 
-    /// It lives without its creator from here on.
+    /// Marks the container as created: from then on it does not depend on its creator.
     pub fn mark_created(&mut self) {
         self.phase = Phase::Created;
         if let Some(group) = &mut self.inputs.resctrl {
@@ -82,38 +84,38 @@ pub const RECORD_VERSION: u32 = 1;
 pub struct Init {
     #[serde(flatten)]
     pub identity: Identity,
-    /// Device and inode of berth-init: as long as this is what the process executes, it is *created*.
+    /// Device and inode of berth-init. As long as the process executes this file, the container's status is *created*.
     pub image: (u64, u64),
 }
 
-/// What the plans of a container are made from, beside its configuration.
+/// The inputs of a container's plans, beside its configuration.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PlanInputs {
-    /// The root filesystem, without symlinks in its path.
+    /// The path of the root filesystem, without symlinks.
     #[serde(with = "any_path")]
     pub rootfs: PathBuf,
-    /// Where the caller makes device nodes for an init that may not.
+    /// The directory in which the caller creates device nodes if init may not.
     #[serde(default, with = "any_path")]
     pub device_dir: PathBuf,
     pub cgroup: Layout,
-    /// Its group in resctrl, if it has one.
+    /// The container's resctrl group, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resctrl: Option<Group>,
-    /// As create was asked for it.
+    /// The signal of [`ProcessOptions`](crate::ProcessOptions) that create was given.
     pub parent_death_signal: i32,
-    /// The container's processes have the session keyring of whoever starts them.
+    /// Whether the container's processes keep the session keyring of the caller that starts them.
     #[serde(default)]
     pub inherits_keyring: bool,
-    /// A program that is missing was an error of create.
+    /// Whether create fails if the program does not exist.
     #[serde(default)]
     pub found_program: bool,
-    /// How the container gets its root filesystem.
+    /// The options of the root filesystem.
     #[serde(default)]
     pub root_options: RootOptions,
 }
 
-/// A checkpoint under way, as the record has it: whoever comes after a killed host puts back in order what CRIU, which
-/// dies with it, has left.
+/// A checkpoint in progress. If its caller is killed, CRIU is killed with it, and the next checkpoint, resume or
+/// recover cleans up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckpointInProgress {
     pub owner: Identity,
