@@ -1,5 +1,6 @@
-//! Named points of a life. Passing one is told to a log that wants traces, with the time; and with the feature
-//! `fault-points` a test can have the process killed there, to show that whatever is left can be removed.
+//! Named points of a container's life cycle. A point that is passed is logged with the time, at level trace. With the
+//! feature `fault-points`, a test can have the process killed at a point, to show that everything it has left can be
+//! removed.
 
 #[cfg(feature = "fault-points")]
 pub use armed::{POINTS, arm};
@@ -23,7 +24,7 @@ fn monotonic_ns() -> i128 {
 mod armed {
     use std::sync::Mutex;
 
-    /// Every point there is, in the order in which a life passes them.
+    /// All points, in the order in which a container's life cycle passes them.
     pub const POINTS: [&str; 47] = [
         "create.directory",
         "record.written",
@@ -76,7 +77,7 @@ mod armed {
 
     static ARMED: Mutex<Option<(String, u32)>> = Mutex::new(None);
 
-    /// The process kills itself when it passes the point of this name for the `pass`th time (1 is the first).
+    /// Makes the process kill itself when it passes the point `name` for the `pass`th time (1 is the first).
     pub fn arm(name: &str, pass: u32) {
         *ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some((name.to_owned(), pass));
     }

@@ -1,7 +1,7 @@
-//! Hooks: programs that run at fixed points of a container's life, with its state on their standard input.
+//! Hooks: programs that run at fixed points of a container's life cycle, with its state on their standard input.
 //!
-//! A hook gets only the environment that its entry gives it, nothing of the caller's, a deadline, and a bounded ear:
-//! of what it prints, the end is kept for the error message.
+//! A hook gets the environment of its entry and nothing of the caller's, and must finish within a deadline. Of its
+//! output, only the end is kept, for the error message.
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -19,21 +19,21 @@ use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
 use crate::sys::{pidfd::ExitStatus, procfs};
 
-/// Where hooks of a kind run.
+/// The namespaces and restrictions that hooks of a kind run with.
 pub enum Place<'a> {
     /// In the caller's namespaces.
     Host,
-    /// In the namespaces of a container's init: CLONE_NEW… flags.
+    /// In the namespaces of a container's init, given as CLONE_NEW… flags.
     Container { namespaces: u64, init: &'a InitHandles },
-    /// As the container's process would, by a plan that the caller makes from the hook.
+    /// With the restrictions of the container's process. `plan` returns the plan for a hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Result<Plan>, run: &'a ProcessRunner<'a> },
 }
 
-/// Starts a plan that joins a container, and returns the process once it has executed.
+/// Starts a plan that joins a container, and returns the process once its program is executed.
 pub type ProcessRunner<'a> = dyn Fn(&Plan, &[RawFd]) -> Result<spawn::Child> + 'a;
 
-/// Runs the hooks of one kind in order. The first that fails ends it, except after the container's end: there the rest
-/// runs on, and the log is told (OCI runtime specification, "Lifecycle").
+/// Runs the hooks of one kind in order, until one fails. Failures of poststop hooks are only logged, and the remaining
+/// hooks run (OCI runtime specification, "Lifecycle").
 pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
     for (index, hook) in hooks.iter().enumerate() {
         match run_one(hook, state, place, default_timeout) {
@@ -45,7 +45,7 @@ pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeo
     Ok(())
 }
 
-/// The error with the name of the hook.
+/// Adds the hook's name to an error.
 fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
     let name = kind.name();
     let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
@@ -53,7 +53,8 @@ fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
     error.with_stage(Stage::Hook).detail("hook", name).detail("hook_index", index)
 }
 
-/// Runs a helper program of the host to its end, which must be a good one. It gets no input and no environment.
+/// Runs a helper program of the host until it exits. Fails if its exit status is not 0. The program gets no input and
+/// no environment.
 pub fn run_program(call: &Hook, timeout: Duration) -> Result<()> {
     run_one(call, "", &Place::Host, timeout)
 }
@@ -107,7 +108,8 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
     Ok(channel.finish().child)
 }
 
-/// Standard input that needs no writer: the hook may read it or not, and nobody waits or gets SIGPIPE.
+/// Returns a file for the hook's standard input. Unlike a pipe it needs no writer: if the hook does not read it, the
+/// caller neither blocks nor gets SIGPIPE.
 fn memory_file(state: &str) -> Result<OwnedFd> {
     let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).context(|| "making a memory file for the state")?;
     let mut file = std::fs::File::from(fd);

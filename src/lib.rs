@@ -1,9 +1,9 @@
-//! libberth creates, runs, freezes, measures, checkpoints and restores Linux containers from inside somebody else's process.
+//! libberth creates, runs, freezes, measures, checkpoints and restores Linux containers from inside another program.
 //!
 //! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
-//! deleted; [`container`] has one file for each verb. Behind create and exec, [`plan`] compiles the configuration into
-//! a list of steps, [`spawn`] starts berth-init with it, and [`berth_init`] is that program. [`capi`] is the same for callers in
-//! C, and everything that can call C.
+//! deleted; [`container`] has one file for each operation. For create and exec, [`plan`] compiles the configuration
+//! into a list of steps, and [`spawn`] starts berth-init ([`berth_init`]), which executes them. [`capi`] is the C API,
+//! for C and all languages that can call C.
 
 mod capi;
 pub mod cgroup;

@@ -1,4 +1,4 @@
-//! Where the library's log goes: to a function or a descriptor of the host's, or nowhere.
+//! The destination of the library's log: a function or a descriptor of the caller, or none.
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,37 +14,37 @@ use serde_json::json;
 
 use crate::error::{Code, Error, Result};
 
-/// Gets level, target and message.
+/// A callback that receives level, target and message.
 type Function = dyn Fn(Level, &str, &str) + Send + Sync;
 
 pub enum Sink {
     Function(Box<Function>),
-    /// JSON, one object on a line.
+    /// JSON, one object per line.
     Lines(OwnedFd),
 }
 
 static LOGGER: Logger = Logger { sink: RwLock::new(None) };
 
 thread_local! {
-    /// This thread is in the sink: what it logs there would go round in a circle.
+    /// Whether this thread is in the sink. Messages that the sink itself logs are dropped, because they would recurse.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What goes to a sink at all. Traces are for those who ask.
+/// The most verbose level that is logged. The default excludes traces.
 static MOST: AtomicUsize = AtomicUsize::new(LevelFilter::Debug as usize);
 
 struct Logger {
     sink: RwLock<Option<Sink>>,
 }
 
-/// Replaces the sink. When this returns, no thread uses the old one.
+/// Replaces the sink. When this returns, no thread uses the previous one.
 pub fn set(sink: Option<Sink>) -> Result<()> {
     if INSIDE.get() {
         return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
     }
     let mut current = LOGGER.sink.write().unwrap_or_else(PoisonError::into_inner);
     if !std::ptr::addr_eq(log::logger(), &LOGGER) && log::set_logger(&LOGGER).is_err() {
-        // Another thread may have been first to set the very same.
+        // Another thread may have set this logger first.
         if !std::ptr::addr_eq(log::logger(), &LOGGER) {
             let message = "the program has set a logger of its own, which gets this library's log already";
             return Err(Error::new(Code::Unsupported, message));
@@ -55,7 +55,7 @@ pub fn set(sink: Option<Sink>) -> Result<()> {
     Ok(())
 }
 
-/// Lines that matter less than `most` go nowhere, and cost nothing.
+/// Sets the most verbose level that is logged. Messages beyond it are not even formatted.
 pub fn set_level(most: Level) -> Result<()> {
     if INSIDE.get() {
         return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
@@ -97,7 +97,7 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// A pipe takes lines up to this length whole or not at all (PIPE_BUF, pipe(7)).
+/// The largest line that a pipe accepts atomically (PIPE_BUF, pipe(7)).
 const LONGEST: usize = 4096;
 
 fn line(level: Level, target: &str, message: &str) -> String {
@@ -109,11 +109,11 @@ fn line(level: Level, target: &str, message: &str) -> String {
     if whole.len() <= LONGEST {
         return whole;
     }
-    // Six bytes for a character at most (\u001f, or four of UTF-8).
+    // JSON needs at most six bytes for a character (\u001f, or four of UTF-8).
     with(&message.chars().take(LONGEST / 8).chain(['…']).collect::<String>())
 }
 
-/// Writes if that is possible at once.
+/// Writes a line if that is possible without blocking; otherwise the line is lost.
 fn write(fd: &OwnedFd, line: &str) {
     let mut ready = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::ZERO) == Ok(1) {
@@ -121,7 +121,8 @@ fn write(fd: &OwnedFd, line: &str) {
     }
 }
 
-/// A SIGPIPE goes to the thread that writes. It is held back meanwhile, and taken away if this write has caused it.
+/// Calls `write`, and keeps a SIGPIPE that it causes from the program. The kernel sends the signal to the writing
+/// thread, which therefore blocks it meanwhile, and consumes it if this write has caused it.
 fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
     let pipe = SigSet::from(Signal::SIGPIPE);
     let mut before = SigSet::empty();
@@ -131,7 +132,7 @@ fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
     }
     if write() == Err(Errno::EPIPE) && !pending {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the set and the time are valid, and nothing is asked about the signal.
+        // SAFETY: the set and the time are valid, and no information about the signal is requested.
         unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &at_once) };
     }
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
@@ -139,7 +140,7 @@ fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
 
 fn is_pending(signal: Signal) -> bool {
     let mut set = SigSet::empty().as_ref().to_owned();
-    // SAFETY: `set` is a signal set to be filled, and then one to be asked.
+    // SAFETY: `set` is a valid signal set, which sigpending fills and sigismember reads.
     unsafe { libc::sigpending(&mut set) == 0 && libc::sigismember(&set, signal as i32) == 1 }
 }
 
@@ -161,7 +162,7 @@ mod tests {
             write(&full, &"x".repeat(LONGEST));
         }
         drop(read);
-        // That the signal does not come either is shown by tests/c/log.c: this process ignores it.
+        // This process ignores SIGPIPE; tests/c/log.c shows that the signal is not delivered.
         write(&full, "x");
         assert!(!is_pending(Signal::SIGPIPE));
     }

@@ -1,4 +1,4 @@
-//! A process of a container as its caller holds it: pid, pidfd, the ends of its pipes, and how it ended.
+//! A process of a container, as the caller uses it: pid, pidfd, the caller's ends of its pipes, and its exit status.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -19,70 +19,74 @@ use crate::sys::{
     pidfd::{self, ExitStatus},
 };
 
-/// Where a standard stream leads.
+/// The source or destination of a standard stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stdio {
-    /// Where the caller's own leads.
+    /// The caller's own stream.
     #[default]
     Inherit,
-    /// To /dev/null.
+    /// /dev/null.
     Null,
-    /// This descriptor of the caller's, which stays the caller's.
+    /// A descriptor of the caller, which remains open in the caller.
     Fd(RawFd),
-    /// A new pipe, whose other end is in [`Process::take_stdio`].
+    /// A new pipe. [`Process::take_stdio`] returns the caller's end.
     Pipe,
 }
 
-/// How a process is to be started, beside its specification.
+/// The options for starting a process, in addition to its specification.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessOptions {
-    /// Standard input, output and error. With `process.terminal` they are the terminal's and must be left as they are.
+    /// Standard input, output and error. With `process.terminal` these are the terminal, and the options must be the
+    /// default.
     pub stdio: [Stdio; 3],
-    /// Become descriptors 3, 4 and so on. They stay the caller's.
+    /// Descriptors of the caller that become descriptors 3, 4 and so on of the process. They remain open in the caller.
     pub extra_fds: Vec<RawFd>,
-    /// A unix socket that gets the terminal's master, as runc's `--console-socket`. Without one the master is in
-    /// [`Process::terminal`].
+    /// The path of a unix socket that receives the terminal's master, like runc's `--console-socket`. Without it,
+    /// [`Process::terminal`] returns the master.
     pub console_socket: Option<std::path::PathBuf>,
-    /// The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0 for none.
+    /// The signal that the process gets when the *thread* that has started it ends (PR_SET_PDEATHSIG(2const)); 0 for
+    /// none.
     pub parent_death_signal: i32,
-    /// Of a container's init. What is executed beside it does as its container.
+    /// Create only: the session keyring. exec uses the setting of the container.
     pub keyring: Keyring,
-    /// Of a container's program; exec tells it at once in any case.
+    /// Create only: when a missing program is an error. exec always reports it at once.
     pub missing_program: MissingProgram,
-    /// Exec only: what a container that is paused means.
+    /// Exec only: what happens if the container is paused.
     pub paused: Paused,
-    /// Exec only: cgroups below the container's own, which must exist: "path" in all hierarchies, or
-    /// "controller[,controller]:path" in those. Without any the process is in the container's own.
+    /// Exec only: the process's cgroups below the container's, which must exist: "path" for all hierarchies, or
+    /// "controller[,controller]:path" for those of the controllers. If empty, the process is in the container's own
+    /// cgroups.
     pub cgroups: Vec<String>,
 }
 
 /// The session keyring (keyrings(7)) of a container's processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keyring {
-    /// A new and empty one for each.
+    /// A new, empty keyring for each process.
     #[default]
     New,
-    /// The caller's.
+    /// The caller's keyring.
     Inherit,
 }
 
-/// When it is an error that a container's program does not exist.
+/// When a missing program of a container is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingProgram {
-    /// When it is to be executed: until then hooks may bring it.
+    /// When start executes it: until then, hooks may create it.
     #[default]
     AtStart,
-    /// Before the container is there, as runc and crun have it.
+    /// At create, as for runc and crun.
     AtCreate,
 }
 
-/// What exec makes of a container that is paused.
+/// What exec does if the container is paused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paused {
-    /// It is an error ([`Code::Paused`]).
+    /// Fails with [`Code::Paused`].
     #[default]
     Refuse,
-    /// The process begins when the container is resumed, and the call returns then, or with the setup timeout.
+    /// Waits: the program starts when the container is resumed. The call returns then, or fails after the setup
+    /// timeout.
     Wait,
 }
 
@@ -121,7 +125,7 @@ fn check_cgroup(cgroup: &str) -> Result<()> {
 }
 
 fn check_open(fd: RawFd, what: &str) -> Result<()> {
-    // SAFETY: only asked for its flags; a wrong number is EBADF.
+    // SAFETY: F_GETFD only reads flags; an invalid number is EBADF.
     let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
@@ -131,23 +135,23 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
     }
 }
 
-/// A descriptor of the caller's once more, as our own.
+/// Duplicates a descriptor of the caller.
 pub(crate) fn duplicate(fd: RawFd, what: &str) -> Result<OwnedFd> {
     check_open(fd, what)?;
-    // SAFETY: it is open, and borrowed for this call only.
+    // SAFETY: the descriptor is open, and borrowed for this call only.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned().context(|| format!("duplicating {what}"))
 }
 
-/// The standard streams of a process about to be started.
+/// The standard streams of a process that is about to be started.
 pub(crate) struct Streams {
-    /// What becomes 0, 1, 2 and the extra descriptors.
+    /// The descriptors that become 0, 1, 2 and so on.
     pub low: Vec<RawFd>,
     /// The caller's ends of new pipes.
     pub ours: [Option<OwnedFd>; 3],
     /// The process's ends of new pipes, kept open until it has them.
     pipes: Vec<OwnedFd>,
-    /// /dev/null, the same.
+    /// /dev/null, also kept open until the process has it.
     null: Option<OwnedFd>,
 }
 
@@ -157,7 +161,7 @@ impl Streams {
         for (index, stdio) in options.stdio.iter().enumerate() {
             let name = ["stdin", "stdout", "stderr"][index];
             let fd = match stdio {
-                // The terminal takes their place later; until then they lead nowhere.
+                // The terminal replaces them later.
                 _ if terminal => streams.null()?,
                 Stdio::Null => streams.null()?,
                 Stdio::Inherit => {
@@ -193,8 +197,8 @@ impl Streams {
         Ok(number)
     }
 
-    /// Gives the new pipes to the process's user, as the host has it, so that the process can open them again through
-    /// /proc/self/fd.
+    /// Changes the owner of the new pipes to the process's user, as an id of the host, so that the process can open
+    /// them again through /proc/self/fd.
     pub(crate) fn give(&self, Owner { uid, gid }: Owner) -> Result<()> {
         if uid == 0 && gid == 0 {
             return Ok(());
@@ -207,14 +211,14 @@ impl Streams {
     }
 }
 
-/// A user and a group, as the host has them.
+/// A user and a group, as ids of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub uid: u32,
     pub gid: u32,
 }
 
-/// A process: the container's init, or one that was executed beside it. Thread-safe; clones are the same process.
+/// A process: a container's init, or one that exec has started. Thread-safe; clones refer to the same process.
 #[derive(Clone, Debug)]
 pub struct Process {
     inner: Arc<Inner>,
@@ -223,11 +227,11 @@ pub struct Process {
 #[derive(Debug)]
 struct Inner {
     end: Arc<ChildExit>,
-    /// The state directory of the container whose init this is.
+    /// The state directory of the container, if the process is its init.
     init_of: Option<PathBuf>,
     stdio: Mutex<[Option<OwnedFd>; 3]>,
     terminal: Mutex<Option<OwnedFd>>,
-    /// A SIGKILL was sent through this handle.
+    /// Whether a SIGKILL was sent through this handle.
     killed: AtomicBool,
 }
 
@@ -236,7 +240,7 @@ impl Process {
         Process::of(Arc::new(ChildExit::new(pid, pidfd)), None, stdio)
     }
 
-    /// The init of the container with this state directory.
+    /// Returns the init of the container with this state directory.
     pub(crate) fn init(end: Arc<ChildExit>, container: &Path, stdio: [Option<OwnedFd>; 3]) -> Process {
         Process::of(end, Some(container.to_owned()), stdio)
     }
@@ -256,17 +260,17 @@ impl Process {
         self.inner.end.clone()
     }
 
-    /// Ends a child that must not go on.
+    /// Kills a child after an error, and reaps it.
     pub(crate) fn kill_and_reap(&self) {
         children::kill_and_reap(self.end());
     }
 
-    /// The pid as the caller's pid namespace has it.
+    /// Returns the pid in the caller's pid namespace.
     pub fn pid(&self) -> i32 {
         self.inner.end.pid
     }
 
-    /// A descriptor that polls readable when the process has ended.
+    /// Returns a pidfd, which polls readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.inner.end.pidfd()
     }
@@ -275,7 +279,7 @@ impl Process {
         Deadline::after_ms(0).readable(self.pidfd()).unwrap_or(false)
     }
 
-    /// Waits until the process has ended. May be called from many threads, and again afterwards.
+    /// Waits until the process has ended. Several threads may call this, and later calls return the same status.
     pub fn wait(&self, timeout_ms: i64) -> Result<ExitStatus> {
         self.wait_until(Deadline::after_ms(timeout_ms))
     }
@@ -291,16 +295,17 @@ impl Process {
         self.inner.killed.load(Ordering::Relaxed)
     }
 
-    /// Remembers that it is this handle that ends it.
+    /// Notes that this handle kills the process, unless the process has ended already.
     pub(crate) fn note_kill_if_alive(&self) {
         if !self.has_ended() {
             self.inner.killed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Sends a signal (pidfd_send_signal(2)); 0 only asks whether the process is there. [`Code::NotRunning`] if it has ended.
+    /// Sends a signal (pidfd_send_signal(2)); 0 only checks that the process exists. Returns [`Code::NotRunning`] if it
+    /// has ended.
     pub fn signal(&self, signal: i32) -> Result<()> {
-        // Before it is sent: who waits in another thread sees the end at once.
+        // Before the signal is sent, because a thread that waits may see the exit at once.
         if signal == libc::SIGKILL {
             self.note_kill_if_alive();
         }
@@ -312,12 +317,13 @@ impl Process {
         }
     }
 
-    /// The caller's ends of the pipes asked for with [`Stdio::Pipe`]; each can be taken once.
+    /// Returns the caller's ends of the pipes that [`Stdio::Pipe`] has requested. Each is returned only once.
     pub fn take_stdio(&self) -> [Option<OwnedFd>; 3] {
         std::mem::take(&mut *locked(&self.inner.stdio))
     }
 
-    /// The master of the process's terminal, duplicated: it may be asked for again, and resizing needs the one here.
+    /// Returns a duplicate of the master of the process's terminal. The original stays here for further calls and for
+    /// resizing.
     pub fn terminal(&self) -> Result<Option<OwnedFd>> {
         let terminal = locked(&self.inner.terminal);
         terminal.as_ref().map(|fd| fd.try_clone().context(|| "duplicating the terminal")).transpose()
@@ -342,7 +348,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Sends the terminal's master to a console socket, as runc does: one message, named like the multiplexer.
+/// Sends the terminal's master to a console socket as runc does: in one message, whose data is the path of the
+/// multiplexer.
 pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let doing = || format!("sending the terminal to the console socket {}", path.display());

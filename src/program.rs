@@ -1,5 +1,5 @@
-//! Programs of the host that a call runs and waits for: hooks, and CRIU. Of what they print the end is kept, and they have
-//! a deadline.
+//! Programs of the host that a call runs and waits for, with a deadline: hooks, and CRIU. Only the end of their output
+//! is kept.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::sys::{
     procfs,
 };
 
-/// How long a program that has ended may stay a zombie whose status the host's own waiting has not taken yet.
+/// The time that a program that has ended may remain a zombie: the caller's own wait may be taking its status.
 const REAPED: Duration = Duration::from_secs(2);
-/// How much of a program's output is kept.
+/// The number of bytes of a program's output that are kept.
 const OUTPUT: usize = 4096;
 
-/// What a program prints: our end of its pipe, and the end of what came through.
+/// The output of a program: the reading end of its pipe, and the last bytes that were read.
 pub struct Output {
     pipe: OwnedFd,
     open: bool,
@@ -31,20 +31,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// The second is the program's end.
+    /// Returns the output, and the program's end of the pipe.
     pub fn new() -> Result<(Output, OwnedFd)> {
         let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).context(|| "making a pipe")?;
         set_nonblocking(&pipe)?;
         Ok((Output { pipe, open: true, bytes: Vec::new() }, theirs))
     }
 
-    /// Takes what the program prints until one of `others` (the program's pidfd, a socket) has something to say, which is
-    /// the answer for each; none has when the deadline has passed.
+    /// Reads the output until one of `others` (the program's pidfd, a socket) is ready. Returns for each whether it is
+    /// ready; none is if the deadline has passed.
     pub fn watch<const N: usize>(&mut self, others: [BorrowedFd; N], deadline: Deadline) -> Result<[bool; N]> {
         loop {
             let mut fds = Vec::with_capacity(N + 1);
             fds.extend(others.iter().map(|fd| (*fd, PollFlags::POLLIN)));
-            // A pipe that has been closed would poll ready for ever; it is left out then.
+            // Leave out a closed pipe, which would always poll ready.
             fds.extend(self.open.then(|| (self.pipe.as_fd(), PollFlags::POLLIN)));
             let ready = deadline.poll_all(&fds).context(|| "waiting for a program")?;
             let mut answers = [false; N];
@@ -60,14 +60,15 @@ impl Output {
         }
     }
 
-    /// Until the program itself has ended; children of it that hold the pipe open are not waited for. None: too late.
+    /// Reads the output until the program has ended. Does not wait for its children, which may hold the pipe open.
+    /// Returns `None` after the deadline.
     pub fn until_end(&mut self, pidfd: &OwnedFd, deadline: Deadline) -> Result<Option<ExitStatus>> {
         let [ended] = self.watch([pidfd.as_fd()], deadline)?;
         self.drain();
         if ended { pidfd::wait(pidfd, Deadline::after(REAPED)).map(Some) } else { Ok(None) }
     }
 
-    /// Reads once; false when the pipe is closed.
+    /// Reads once. Returns `false` if the pipe is closed.
     fn take(&mut self) -> bool {
         let mut buffer = [0u8; 16 << 10];
         match nix::unistd::read(&self.pipe, &mut buffer) {
@@ -82,7 +83,8 @@ impl Output {
         }
     }
 
-    /// What is in the pipe already. Bounded, because a child of the program may write on.
+    /// Reads what is in the pipe already. The number of reads is limited, because a child of the program may continue
+    /// to write.
     pub fn drain(&mut self) {
         for _ in 0..64 {
             let before = self.bytes.len();
@@ -96,7 +98,7 @@ impl Output {
         String::from_utf8_lossy(&self.bytes).trim().to_owned()
     }
 
-    /// The last line, for the sentence.
+    /// Returns the last line, for use in an error message.
     pub fn quoted(&self) -> String {
         match self.text().lines().last() {
             Some(line) => format!(": {line}"),
@@ -105,19 +107,20 @@ impl Output {
     }
 }
 
-/// When the program has ended, and before it is reaped: what it has started goes, too.
+/// Kills the processes that a program has started, after it has ended and before it is reaped.
 pub fn end_group(child: &spawn::Child) {
     let own = std::process::id() as i32;
-    // A host that waits for all its children may have taken it, and then the number may be another's.
+    // A caller that waits for all its children may have reaped the program, and the pid may be in use again.
     if matches!(procfs::stat(child.pid), Ok(Some(stat)) if stat.parent == own) {
         let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.pid), nix::sys::signal::Signal::SIGKILL);
     }
 }
 
-/// The program leads its own session, so its children go with it unless they have left.
+/// Kills a program and its process group. The program leads its own session, so its children are killed, too, unless
+/// they have left the group.
 pub fn kill_group(child: spawn::Child) {
     let group = nix::unistd::Pid::from_raw(child.pid);
-    // Alive, so the number is its own.
+    // The program is alive, so its pid has not been reused.
     if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
         let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     }

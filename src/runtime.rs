@@ -1,4 +1,4 @@
-//! A runtime: the state root with its containers, and the settings that hold for all of them.
+//! A runtime: a state root with containers, and the settings that apply to all of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,32 +15,32 @@ use crate::plan::RootOptions;
 use crate::state::{self, Directory, Root};
 use crate::sys::procfs;
 
-/// Where the state is kept unless the caller says otherwise: on a tmpfs, gone after a reboot as the containers are.
+/// The default state root: on a tmpfs, so that it is empty after a reboot, when no containers exist either.
 pub const DEFAULT_ROOT: &str = "/run/berth";
 
-/// How a runtime works.
+/// The settings of a runtime.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The state root. Made if missing.
+    /// The state root, which is created if missing.
     pub root: PathBuf,
-    /// How long berth-init may take to set a container up, without the time of hooks.
+    /// The time that setup may take, without the time of hooks.
     pub setup_timeout: Duration,
-    /// How long another process or thread may hold a container's lock before the call gives up (`Busy`).
+    /// The time that a call waits for the lock of a container before it fails with `Busy`.
     pub lock_timeout: Duration,
-    /// How long a hook may run that has no timeout of its own.
+    /// The time that a hook without its own timeout may run.
     pub hook_timeout: Duration,
-    /// How long freezing, killing and removing may take.
+    /// The time that freezing, killing and removing may take.
     pub cgroup_timeout: Duration,
-    /// Who makes the cgroups of containers that are created. Those that exist know who made theirs.
+    /// The manager that creates the cgroups of new containers. Existing containers keep theirs.
     pub cgroup_manager: Manager,
-    /// Whether containers that are created do without cgroups that the caller may not make.
+    /// Whether new containers do without cgroups that the caller may not create.
     pub rootless: Rootless,
-    /// How containers that are created get their root filesystems.
+    /// The options of new containers' root filesystems.
     pub root_options: RootOptions,
-    /// Whether the devices of `linux.netDevices` return to the host when their container is deleted, although the
-    /// specification leaves them in the network namespace, where the kernel destroys a virtual one.
+    /// Whether delete returns the devices of `linux.netDevices` to the host. The specification leaves them in the
+    /// network namespace, where the kernel destroys virtual devices.
     pub return_devices: bool,
-    /// CRIU's program. None: the `criu` in the usual directories of the host.
+    /// The path of CRIU. `None`: the `criu` in the usual directories of the host.
     pub criu: Option<PathBuf>,
 }
 
@@ -61,17 +61,17 @@ impl Default for Settings {
     }
 }
 
-/// For callers without privileges: containers that are created have cgroups of their own only where the caller may make them,
-/// unless their configuration asks for more.
+/// Whether new containers do without their own cgroups if the caller lacks the privileges to create them. If the
+/// configuration requires cgroups, create fails nevertheless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rootless {
-    /// Every container has cgroups of its own.
+    /// Every container has its own cgroups.
     #[default]
     No,
-    /// Containers do without those that the caller may not make.
+    /// Containers do without cgroups that the caller may not create.
     Yes,
-    /// As the caller is when the first container is created: without root, or the root of a user namespace, whose cgroups may
-    /// be somebody else's.
+    /// Depends on the caller at the first create: `Yes` without root, and as root of a user namespace, whose cgroups
+    /// may belong to others; otherwise `No`.
     Auto,
 }
 
@@ -85,7 +85,7 @@ impl Rootless {
     }
 }
 
-/// A state root with containers. Clones are the same runtime.
+/// A state root with containers. Clones refer to the same runtime.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     pub(crate) inner: Arc<Inner>,
@@ -99,24 +99,24 @@ pub(crate) struct Inner {
 }
 
 impl Runtime {
-    /// Opens a runtime, and makes its state root if it is missing. Fails if that belongs to another user, or others may write
-    /// to it.
+    /// Opens a runtime, and creates its state root if it is missing. Fails if the state root belongs to another user or
+    /// others may write to it.
     pub fn new(settings: Settings) -> Result<Runtime> {
         let root = Root::open(&settings.root)?;
         Ok(Runtime { inner: Arc::new(Inner { settings, root, rootless: OnceCell::new() }) })
     }
 
-    /// The directory where the states of the containers are.
+    /// Returns the path of the state root, which has a directory for each container.
     pub fn root(&self) -> &Path {
         &self.inner.settings.root
     }
 
-    /// What CRIU can do on this host; see [`criu::check_json`].
+    /// Returns what CRIU supports on this host, as JSON; see [`criu::check_json`].
     pub fn criu_check_json(&self) -> Result<String> {
         criu::check_json(self.inner.settings.criu.as_deref())
     }
 
-    /// The ids of all containers below the state root, in order.
+    /// Returns the ids of all containers in the state root, sorted.
     pub fn ids(&self) -> Result<Vec<String>> {
         self.inner.root.ids()
     }

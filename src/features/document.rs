@@ -1,12 +1,12 @@
-//! The features document of the OCI runtime specification (features.md): what a configuration may say.
+//! The features document of the OCI runtime specification (features.md): what configurations may contain.
 //!
-//! It is made from the tables that configurations are checked with, so it says what these accept.
+//! It is generated from the tables that configurations are checked with, so the two agree.
 
 use serde_json::{Value, json};
 
 use crate::spec::{self, capabilities, hooks, memory_policy, mount_options, namespaces, seccomp};
 
-/// The features document of the OCI runtime specification (features.md), as JSON text.
+/// Returns the features document of the OCI runtime specification (features.md), as JSON text.
 pub fn json() -> String {
     let (oldest, newest) = spec::VERSIONS;
     let document = json!({
@@ -15,7 +15,8 @@ pub fn json() -> String {
         "hooks": hooks::Kind::ALL.map(hooks::Kind::name),
         "mountOptions": mount_options::names(),
         "linux": linux(),
-        // Names that end with a dot are beginnings. They count only where the runtime was told that they may.
+        // A name that ends with a dot is a prefix. These annotations are used only if the runtime's settings allow
+        // them.
         "potentiallyUnsafeConfigAnnotations": ["org.systemd.property."],
     });
     document.to_string()
@@ -23,7 +24,8 @@ pub fn json() -> String {
 
 fn linux() -> Value {
     let enabled = |field: &str| json!({ "enabled": spec::implements(field) });
-    // libseccomp's name for the host's own is accepted, too, but the specification's list does not have it.
+    // SCMP_ARCH_NATIVE, libseccomp's name for the host's architecture, is accepted, too, but the specification does not
+    // list it.
     let architectures: Vec<&str> =
         seccomp::ARCHITECTURES.into_iter().filter(|name| *name != "SCMP_ARCH_NATIVE").collect();
     json!({

@@ -1,4 +1,4 @@
-//! What this version can do, by name. A name is listed once the thing works.
+//! The features of this version, by name. A name is listed once the feature works.
 
 mod document;
 
