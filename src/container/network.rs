@@ -27,7 +27,8 @@ impl Container {
     }
 
     /// Releases the network namespace that is kept for the container's devices, unless the settings return devices to
-    /// the host. As the specification requires, the devices then end with their network namespace.
+    /// the host. As the specification requires, the kernel then treats the devices as usual when the namespace ends: it
+    /// destroys virtual ones.
     pub(super) fn leave_devices(&self, record: &Record) -> Result<()> {
         let has_devices = record.network.as_ref().is_some_and(|journal| !journal.devices.is_empty());
         if has_devices && !self.runtime.settings.return_devices { self.network_pin().release() } else { Ok(()) }
