@@ -163,7 +163,7 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
     symlink(&outside.path, shared.join("b")).unwrap();
     symlink(&outside.path, shared.join("c")).unwrap();
     let over = AtomicBool::new(false);
-    let (mut mounted, mut refused) = (0, 0);
+    let mut created = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
@@ -183,20 +183,20 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
             );
             push_mount(&mut config, json!({ "destination": "/shared/a/inner", "type": "tmpfs", "source": "tmpfs" }));
             push_mount(&mut config, json!({ "destination": "/shared/a/made", "type": "tmpfs", "source": "tmpfs" }));
-            let image = host.bundle(&unique("image"), &config);
-            let config = Config::from_bundle(&image).unwrap();
-            match Container::create(&host.runtime, &unique("swap"), &config, &quiet()) {
-                Ok(container) => {
-                    mounted += 1;
-                    container.delete(Force::Kill).unwrap();
-                }
-                Err(_) => refused += 1,
-            }
+            created += u32::from(creates(&host, &config));
             outside.unchanged(&format!("round {round}"));
-            std::fs::remove_dir_all(&image).unwrap();
         }
     });
-    println!("{mounted} mounted, {refused} refused");
+    println!("{created} were created");
+}
+
+/// Creates and deletes a container of an image. Returns whether create succeeded.
+fn creates(host: &Host, config: &Value) -> bool {
+    let image = host.bundle(&unique("image"), config);
+    let created = Container::create(&host.runtime, &unique("swap"), &Config::from_bundle(&image).unwrap(), &quiet());
+    let succeeded = created.map(|container| container.delete(Force::Kill).unwrap()).is_ok();
+    std::fs::remove_dir_all(&image).unwrap();
+    succeeded
 }
 
 /// A dangling symlink is followed by a walk of our own, and what it names is made: while somebody exchanges each part of it.
@@ -213,7 +213,7 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
     symlink("way/made/deep", shared.join("link")).unwrap();
     symlink(format!("{}{}/not/there", "../".repeat(20), outside.path.display()), shared.join("other")).unwrap();
     let over = AtomicBool::new(false);
-    let (mut mounted, mut refused) = (0, 0);
+    let mut created = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
@@ -232,20 +232,11 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
             push_mount(&mut config, bind(&shared, "/shared", &["bind"]));
             push_mount(&mut config, json!({ "destination": "/shared/link/inner", "type": "tmpfs", "source": "tmpfs" }));
             push_mount(&mut config, bind(&file, "/shared/link/a/file", &["bind"]));
-            let image = host.bundle(&unique("image"), &config);
-            let config = Config::from_bundle(&image).unwrap();
-            match Container::create(&host.runtime, &unique("swap"), &config, &quiet()) {
-                Ok(container) => {
-                    mounted += 1;
-                    container.delete(Force::Kill).unwrap();
-                }
-                Err(_) => refused += 1,
-            }
+            created += u32::from(creates(&host, &config));
             outside.unchanged(&format!("round {round}"));
-            std::fs::remove_dir_all(&image).unwrap();
         }
     });
-    println!("{mounted} mounted, {refused} refused");
+    println!("{created} were created");
 }
 
 /// CVE-2019-19921, CVE-2025-52881: writes of the runtime to /proc must go neither to a fake /proc of the image nor to
