@@ -1,4 +1,4 @@
-//! Addresses and routes, in the namespace of a socket.
+//! Reads and adds addresses and routes, in the network namespace of a socket.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ use super::netlink::{NetlinkResultExt, Socket, each, u32_at};
 use crate::error::Result;
 use crate::spec::networks::Prefix;
 
-/// An address of a link, with what is needed to give it to the link again.
+/// An address of a link, with the settings that are needed to add it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     pub local: IpAddr,
@@ -26,25 +26,26 @@ pub struct Address {
     #[serde(default)]
     pub broadcast: Option<Ipv4Addr>,
     pub scope: u8,
-    /// Those of IFA_F_… that are settings.
+    /// The IFA_F_… flags that are settings, not states.
     pub flags: u32,
 }
 
-// Of linux/if_addr.h.
+// From linux/if_addr.h.
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
 const IFA_FLAGS: u16 = 8;
 const IFA_F_PERMANENT: u32 = 0x80;
 const IFA_F_NOPREFIXROUTE: u32 = 0x200;
-/// struct ifaddrmsg
+/// The size of struct ifaddrmsg.
 const HEADER: usize = 8;
 
-/// Of linux/rtnetlink.h.
+/// From linux/rtnetlink.h.
 const RT_SCOPE_UNIVERSE: u8 = 0;
 
 impl Address {
-    /// Valid everywhere: what the specification wants moved with a device. Others mean something on this host alone.
+    /// Returns whether the scope of the address is global. The specification wants these moved with a device; addresses
+    /// of other scopes are meaningful on this host alone.
     pub fn is_global(&self) -> bool {
         self.scope == RT_SCOPE_UNIVERSE
     }
@@ -62,7 +63,8 @@ impl From<&Prefix> for Address {
     }
 }
 
-/// The addresses that somebody has set on a link: neither those with an end, nor those the kernel makes itself.
+/// Returns the addresses that were configured on a link: without those that expire, and without those that the kernel
+/// adds itself.
 pub fn addresses(socket: &mut Socket, index: u32) -> Result<Vec<Address>> {
     let answers = socket.dump(Message::GetAddress(AddressMessage::default())).context(|| "listing the addresses")?;
     let mine = answers.iter().filter(|message| u32_at(message, 4) == index);
@@ -106,8 +108,8 @@ fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-/// Gives a link an address; one that it has already is fine. IPv6 addresses are usable at once: that nobody else has
-/// them is whoever assigned them to know.
+/// Adds an address to a link; success if the link has it already. IPv6 addresses are usable at once, without duplicate
+/// address detection: whoever assigned them is responsible for their being unique.
 pub fn add(socket: &mut Socket, index: u32, name: &str, address: &Address) -> Result<()> {
     let mut message = AddressMessage::default();
     message.header.family = family(address.local);
@@ -130,7 +132,7 @@ pub fn add(socket: &mut Socket, index: u32, name: &str, address: &Address) -> Re
     }
 }
 
-/// A route to be added to the main table.
+/// A route of the main table.
 pub struct Route<'a> {
     pub destination: Prefix,
     pub source: Option<IpAddr>,

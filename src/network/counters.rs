@@ -1,4 +1,4 @@
-//! What links have carried.
+//! Reads the packet and byte counters of network interfaces.
 
 use std::os::fd::BorrowedFd;
 
@@ -10,18 +10,18 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::spec::networks::Mac;
 
-/// An interface and its counters.
+/// A network interface and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its name in its network namespace.
     pub name: String,
-    /// Whether it is set up (IFF_UP).
+    /// Whether the interface is up (IFF_UP).
     pub up: bool,
-    /// Its hardware address; None for one that is not of Ethernet.
+    /// Its hardware address; None if it is not an Ethernet interface.
     pub mac: Option<Mac>,
-    /// The largest packet that it carries, in bytes.
+    /// Its MTU: the largest packet that it carries, in bytes.
     pub mtu: u32,
-    /// What it has carried.
+    /// Its counters.
     pub counters: Counters,
 }
 
@@ -33,7 +33,7 @@ impl From<Link> for Interface {
 }
 
 impl Counters {
-    /// As the other end of a pair sees it.
+    /// Swaps received and sent: the counters as the other end of a veth pair sees them.
     pub(crate) fn seen_from_the_other_end(self) -> Counters {
         Counters {
             received_packets: self.sent_packets,
@@ -48,7 +48,8 @@ impl Counters {
     }
 }
 
-/// Interfaces of the calling thread's namespace, by name. One that does not exist is left out.
+/// Returns the interfaces with these names, in the calling thread's network namespace. Names that do not exist are left
+/// out.
 pub fn of_host(names: &[&str]) -> Result<Vec<Interface>> {
     let mut host = Socket::host()?;
     let mut found = Vec::new();
@@ -58,13 +59,13 @@ pub fn of_host(names: &[&str]) -> Result<Vec<Interface>> {
     Ok(found)
 }
 
-/// The host's ends of a container's pairs; None for one that is gone.
+/// Returns the host's ends of a container's veth pairs; None for one that no longer exists.
 pub(crate) fn of_pairs(journal: &Journal) -> Result<Vec<Option<Interface>>> {
     let mut host = Socket::host()?;
     journal.pairs.iter().map(|record| Ok(veth::ours(&mut host, record)?.map(Interface::from))).collect()
 }
 
-/// Every interface of a network namespace.
+/// Returns all interfaces of a network namespace.
 pub(crate) fn inside(namespace: BorrowedFd, deadline: Deadline) -> Result<Vec<Interface>> {
     let mut socket = namespace::socket(namespace, deadline)?;
     Ok(link::links(&mut socket)?.into_iter().map(Interface::from).collect())

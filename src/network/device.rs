@@ -1,4 +1,4 @@
-//! Devices of the host that become the container's, and go back when it ends.
+//! Moves network devices of the host into a container, and back when the container ends.
 
 use std::os::fd::BorrowedFd;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::spec::net_devices::NetDevice;
 use crate::spec::networks::Mac;
 
-/// A device as the record has it: what it was on the host.
+/// A device in the container's record: its state on the host before it was moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeviceRecord {
     pub host_name: String,
@@ -22,12 +22,12 @@ pub(crate) struct DeviceRecord {
     pub mac: Option<Mac>,
     pub up: bool,
     pub addresses: Vec<Address>,
-    /// In the container, once it is there.
+    /// Its interface index in the container, once it has been moved.
     #[serde(default)]
     pub index: Option<u32>,
 }
 
-/// The device, which must be one that can be moved.
+/// Returns the device; an error if it cannot be moved.
 pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
     let name = &device.host_name;
     match find_link(host, name)? {
@@ -43,7 +43,8 @@ pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
     }
 }
 
-/// `taken` are the names in a namespace that is joined, `reserved` those that other links will have.
+/// Chooses the names that devices get in the container. `taken` are the names in a joined namespace, `reserved` the
+/// names that other links will get.
 pub fn plan(
     host: &mut Socket,
     devices: &[NetDevice],
@@ -57,7 +58,7 @@ pub fn plan(
                 && !devices.iter().any(|other| other.name == name)
                 && !records.iter().any(|other| other.name == name)
         };
-        // The kernel would choose the same, but after the record is written.
+        // The kernel would choose the same name, but only after the record has been written.
         let numbered = device
             .template()
             .and_then(|first| (0u32..).map(|number| format!("{first}{number}")).find(|name| free(name)));
@@ -80,7 +81,7 @@ pub fn plan(
     Ok(records)
 }
 
-/// Moving takes a device's addresses and brings it down, so both are set again.
+/// Moves a device into the container. The move removes its addresses and brings it down, so both are set again.
 pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord, namespace: BorrowedFd) -> Result<()> {
     let link = existing(host, &record.host_name)?;
     link::move_link(host, &link, namespace, &record.name).map_err(|netlink_error| {
@@ -94,18 +95,18 @@ pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord
     global.try_for_each(|address| address::add(inside, link.index, &record.name, address))
 }
 
-/// The device among the links of the container's namespace. Its index is what the container cannot change; its kind
-/// must be the same, so that hardware is not replaced by something the container has made.
+/// Finds the device among the links of the container's namespace, by its index, which the container cannot change. Its
+/// kind must match too, so that the container cannot pass off a device it has created as the hardware.
 fn among<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
     let same = |link: &&Link| !link.loopback && link.kind == record.kind;
     match record.index {
         Some(index) => links.iter().find(|link| link.index == index).filter(same),
-        // The creator was killed before it could say: nobody else has been in there.
+        // The creating process was killed before it recorded the index: nobody else has run in that namespace.
         None => links.iter().filter(same).find(|link| link.name == record.name),
     }
 }
 
-/// Out of the container's namespace into the host's, if it is in there.
+/// Moves a device from the container's namespace back into the host's, if it is there.
 pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) -> Result<()> {
     let links = link::links(inside)?;
     let Some(link) = among(&links, record) else { return Ok(()) };
@@ -123,7 +124,7 @@ pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) 
         .map_err(|netlink_error| netlink_error.into_error(format!("moving the device {} back as {name}", link.name)))
 }
 
-/// Gives a device that is on the host what it had there. Right also for one that never left.
+/// Restores the state of a device that is on the host again. Has no effect on one that was never moved.
 pub fn restore(host: &mut Socket, record: &DeviceRecord) -> Result<()> {
     let Some(link) = find_link(host, &record.host_name)?.filter(|link| link.mac == record.mac) else {
         log::warn!("the device {} has not returned", record.host_name);

@@ -1,5 +1,6 @@
-//! The packet filter that CRIU holds connections back with while it dumps: nftables' tables whose names begin with "CRIU",
-//! in the container's network namespace. A CRIU that was killed leaves them, and the container without a network.
+//! Removes CRIU's network lock: the nftables tables whose names begin with "CRIU", in the container's network
+//! namespace. CRIU drops the packets of connections with them during a dump; if it is killed they stay, and the
+//! container has no network.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,7 +13,7 @@ use super::netlink::{NetlinkResultExt, Socket, find, text};
 use crate::deadline::Deadline;
 use crate::error::Result;
 
-// linux/netfilter/nfnetlink.h and nf_tables.h
+// From linux/netfilter/nfnetlink.h and nf_tables.h.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 const SUBSYSTEM: u16 = 10;
@@ -21,7 +22,7 @@ const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const TABLE_NAME: u16 = 1;
 const FAMILY_INET: u8 = 1;
 
-/// Removes what a killed CRIU has left in the network namespace of `pid`.
+/// Removes the tables that a killed CRIU has left in the network namespace of `pid`.
 pub fn unlock(pid: i32, deadline: Deadline) -> Result<()> {
     let namespace = namespace::of_process(pid)?;
     remove_tables(namespace.as_fd(), deadline)
@@ -43,11 +44,11 @@ fn tables(socket: &mut Socket) -> Result<Vec<String>> {
     let number = socket.next();
     let request = message(GET_TABLE, NLM_F_REQUEST | NLM_F_DUMP, number, FAMILY_INET, 0, &[]);
     let found = match socket.answers_to(&request) {
-        // Nor has one without nftables.
+        // A kernel without nftables has no tables either.
         Err(netlink_error) if matches!(netlink_error.errno, Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
         other => other.context(|| "listing packet filters")?,
     };
-    // Each begins with the header of nfnetlink.
+    // Each answer begins with the header of nfnetlink.
     let names = found.iter().filter_map(|table| Some(text(find(table.get(4..)?, TABLE_NAME)?)));
     Ok(names.filter(|name| name.starts_with("CRIU")).collect())
 }
@@ -67,7 +68,8 @@ fn remove(socket: &mut Socket, name: &str) -> std::result::Result<(), super::net
     socket.answers_to(&batch.concat()).map(drop)
 }
 
-/// A message of nfnetlink: netlink's header, the family, a version of 0, and the subsystem in network order.
+/// Encodes a message of nfnetlink: the header of netlink, the family, version 0, and the subsystem in network byte
+/// order.
 fn message(kind: u16, flags: u16, number: u32, family: u8, subsystem: u16, attributes: &[u8]) -> Vec<u8> {
     let mut bytes = ((20 + attributes.len()) as u32).to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());

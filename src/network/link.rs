@@ -1,4 +1,4 @@
-//! Links: found, made, changed and removed in the namespace of a socket.
+//! Finds, creates, changes and removes links, in the network namespace of a socket.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -14,22 +14,22 @@ use super::netlink::{NetlinkResultExt, Socket, each, find, text, u32_at, u64_at}
 use crate::error::Result;
 use crate::spec::networks::Mac;
 
-/// What a link has carried, from its own point of view (rtnetlink(7), IFLA_STATS64).
+/// Counters of a link, from its own point of view (rtnetlink(7), IFLA_STATS64).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Packets that came in.
+    /// Packets received.
     pub received_packets: u64,
-    /// Packets that went out.
+    /// Packets sent.
     pub sent_packets: u64,
-    /// Bytes that came in.
+    /// Bytes received.
     pub received_bytes: u64,
-    /// Bytes that went out.
+    /// Bytes sent.
     pub sent_bytes: u64,
-    /// Packets that came in damaged.
+    /// Packets received damaged.
     pub received_errors: u64,
     /// Packets that could not be sent.
     pub sent_errors: u64,
-    /// Packets that came in and were dropped, for want of memory or because nobody wanted them.
+    /// Packets received and dropped, for lack of memory or because no protocol wanted them.
     pub received_dropped: u64,
     /// Packets that were dropped before they were sent.
     pub sent_dropped: u64,
@@ -43,14 +43,14 @@ pub struct Link {
     pub loopback: bool,
     pub mac: Option<Mac>,
     pub mtu: u32,
-    /// "veth", "bridge" and so on; none for hardware.
+    /// "veth", "bridge" and so on; None for hardware.
     pub kind: Option<String>,
-    /// The index of the bridge it is a port of.
+    /// The index of the bridge that the link is a port of.
     pub controller: Option<u32>,
     pub counters: Counters,
 }
 
-// Of linux/if_link.h.
+// From linux/if_link.h.
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
@@ -58,7 +58,7 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_STATS64: u16 = 23;
 const IFLA_INFO_KIND: u16 = 1;
-/// struct ifinfomsg
+/// The size of struct ifinfomsg.
 const HEADER: usize = 16;
 
 impl Link {
@@ -105,7 +105,7 @@ impl Link {
     }
 }
 
-/// The link of this name, if there is one.
+/// Returns the link of this name, if it exists.
 pub fn find_link(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
     let mut request = LinkMessage::default();
     request.attributes.push(LinkAttribute::IfName(name.to_owned()));
@@ -121,7 +121,7 @@ pub fn links(socket: &mut Socket) -> Result<Vec<Link>> {
     Ok(answers.iter().map(|message| Link::parse(message)).collect())
 }
 
-/// A pair of links to be made at once, one end in this namespace and one in another.
+/// A veth pair to create, with one end in this namespace and one in another.
 pub struct Pair<'a> {
     pub host_name: &'a str,
     pub host_mac: Mac,
@@ -133,7 +133,7 @@ pub struct Pair<'a> {
     pub queue_length: Option<u32>,
 }
 
-/// Makes the pair: the host's end up and on its bridge, the other one down.
+/// Creates the pair: the host's end up and a port of its bridge, the other end down.
 pub fn make_pair(socket: &mut Socket, pair: &Pair) -> std::result::Result<(), super::netlink::NetlinkError> {
     let common = || {
         let mtu = pair.mtu.map(LinkAttribute::Mtu);
@@ -181,7 +181,7 @@ pub fn set_mac(socket: &mut Socket, link: &Link, mac: Mac) -> Result<()> {
         .context(|| format!("giving the interface {} the address {mac}", link.name))
 }
 
-/// Makes the link a port of the bridge of this index; 0 takes it off.
+/// Makes the link a port of the bridge of this index; index 0 removes it from its bridge.
 pub fn set_bridge(socket: &mut Socket, link: &Link, bridge: u32) -> Result<()> {
     let mut message = of_index(link.index);
     message.attributes.push(LinkAttribute::Controller(bridge));
@@ -189,7 +189,7 @@ pub fn set_bridge(socket: &mut Socket, link: &Link, bridge: u32) -> Result<()> {
     socket.change(Message::SetLink(message), 0).context(|| format!("{act}: {}", link.name))
 }
 
-/// The bridge sends frames back through the port that they came from.
+/// Lets the bridge send frames back through the port that they arrived at.
 pub fn set_hairpin(socket: &mut Socket, link: &Link) -> Result<()> {
     let mut message = of_index(link.index);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -199,7 +199,7 @@ pub fn set_hairpin(socket: &mut Socket, link: &Link) -> Result<()> {
     socket.change(Message::NewLink(message), 0).context(|| format!("setting hairpin mode on {}", link.name))
 }
 
-/// Removes a link; one that is gone already is fine.
+/// Removes a link; success if it no longer exists.
 pub fn delete(socket: &mut Socket, link: &Link) -> Result<()> {
     match socket.change(Message::DelLink(of_index(link.index)), 0) {
         Err(netlink_error) if netlink_error.errno != Errno::ENODEV => {
@@ -209,7 +209,7 @@ pub fn delete(socket: &mut Socket, link: &Link) -> Result<()> {
     }
 }
 
-/// Moves a link into another namespace, where it gets this name.
+/// Moves a link into another network namespace, and renames it to this name.
 pub fn move_link(
     socket: &mut Socket,
     link: &Link,

@@ -1,12 +1,12 @@
-//! Networks: veth pairs, routes, devices of the host that are moved in, and what they have carried. All of it by
-//! rtnetlink(7), without a program and without a thread.
+//! Sets up containers' networks: veth pairs, routes and devices moved in from the host; and reads their counters. Uses
+//! rtnetlink(7) alone: no program and no thread.
 //!
-//! The calling thread stays in its own network namespace. What must be done inside the container's is done through a
-//! socket that a short-lived berth-init has opened in there ([`namespace`]).
+//! The calling thread stays in its own network namespace. Requests to the container's namespace go through a socket
+//! that a short-lived berth-init has opened there ([`namespace`]).
 //!
-//! Before anything is made its name is in the container's record ([`Journal`]), and how to know it again: a host's end of a
-//! pair is ours if it has the hardware address that was chosen for it, so what has the same name by chance, or took it
-//! after a crash, is left alone.
+//! Before an object is created, the container's record ([`Journal`]) gets its name and the means to recognise it: the
+//! host's end of a pair is the container's if it has the hardware address that was chosen for it. So a link that has
+//! the same name by chance, or took the name after a crash, is left alone.
 
 mod address;
 mod counters;
@@ -41,15 +41,15 @@ pub(crate) use namespace::{Pin, of_process};
 use netlink::Socket;
 pub(crate) use veth::{PairRecord, adopt, attach, detach};
 
-/// What a container has of links, as its record says before there is any.
+/// A container's links, as recorded before any of them is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Journal {
     pub pairs: Vec<PairRecord>,
     pub devices: Vec<DeviceRecord>,
 }
 
-/// Asks the host for what a configuration names: bridges, free names, devices. Changes nothing.
-/// `restoring`: devices that a dumped container has left in a joined namespace are not on the host.
+/// Checks that the host has the bridges and devices that a configuration names, and that names are free. Changes
+/// nothing. `restoring`: devices that a dumped container has left in a joined namespace need not be on the host.
 pub(crate) fn check(config: &Config, restoring: bool) -> Result<()> {
     let devices = net_devices::list(config.spec());
     if config.networks().veths.is_empty() && devices.is_empty() {
@@ -64,15 +64,15 @@ pub(crate) fn check(config: &Config, restoring: bool) -> Result<()> {
     devices.iter().try_for_each(|device| device::look(&mut host, device).map(drop))
 }
 
-/// Whether the host has anything to do in the container's network namespace.
+/// Returns whether the caller has links or routes to set up in the container's network namespace.
 pub(crate) fn plan_needed(config: &Config) -> bool {
     *config.networks() != Networks::default() || !net_devices::list(config.spec()).is_empty()
 }
 
-/// Chooses all names, and looks at what will be moved. `joined` is the network namespace, if it exists already. None if
-/// there is nothing to do.
+/// Chooses all names, and reads the state of the devices to be moved. `joined` is the network namespace, if it exists
+/// already. Returns None if there is nothing to set up.
 ///
-/// `restoring`: a device that a dumped container has left in a joined namespace stays as it is there.
+/// `restoring`: a device that a dumped container has left in a joined namespace stays there unchanged.
 pub(crate) fn plan(
     config: &Config,
     joined: Option<&File>,
@@ -107,8 +107,8 @@ fn names(socket: &mut Socket) -> Result<Vec<String>> {
     Ok(link::links(socket)?.into_iter().map(|link| link.name).collect())
 }
 
-/// Makes everything, in the network namespace of `pid`, whose process waits meanwhile. The journal, which is in the
-/// container's record already, learns what is known only now.
+/// Creates the links and routes of the journal in the network namespace of `pid`, a process that waits meanwhile. The
+/// journal, already in the container's record, gets the values that are known only now.
 pub(crate) fn set_up(
     config: &Config,
     journal: Option<&mut Journal>,
@@ -137,8 +137,8 @@ pub(crate) fn set_up(
     Ok(())
 }
 
-/// For a restore into a new and empty network namespace, that of `pid`: brings loopback up and moves devices in, as a create
-/// does. The images have nothing of them.
+/// Sets up the new and empty network namespace of `pid` for a restore: brings loopback up and moves devices in, as a
+/// create does. The images contain neither.
 pub(crate) fn set_up_empty(journal: Option<&mut Journal>, pid: i32, pin: &Pin, deadline: Deadline) -> Result<()> {
     let (networks, mut none) = (Networks::default(), Journal::default());
     let mut work = Work::open(&networks, journal.unwrap_or(&mut none), of_process(pid)?, pin, deadline)?;
@@ -148,7 +148,7 @@ pub(crate) fn set_up_empty(journal: Option<&mut Journal>, pid: i32, pin: &Pin, d
     work.move_devices()
 }
 
-/// Both sides of a network that is being made.
+/// The sockets on both sides of a network during its setup.
 struct Work<'a> {
     networks: &'a Networks,
     journal: &'a mut Journal,
@@ -199,7 +199,7 @@ impl Work<'_> {
         self.add_routes()
     }
 
-    /// The document's routes, and after them those to everywhere: their gateways may need the former.
+    /// Adds the document's routes, default routes last: their gateways may be reachable through the other routes only.
     fn add_routes(&mut self) -> Result<()> {
         for (index, route) in self.networks.routes.iter().enumerate() {
             let name = match &route.out {
@@ -236,7 +236,7 @@ fn existing(socket: &mut Socket, name: &str) -> Result<link::Link> {
     link::find_link(socket, name)?.ok_or_else(gone)
 }
 
-/// Removes the pairs and brings the devices back, as far as they are there. The container's processes are dead by now.
+/// Removes the pairs and moves the devices back, as far as they exist. The container's processes have exited before.
 pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline) -> Result<()> {
     let devices = journal.map(|journal| journal.devices.as_slice()).unwrap_or_default();
     if !devices.is_empty() {
@@ -248,14 +248,15 @@ pub(crate) fn take_down(journal: Option<&Journal>, pin: &Pin, deadline: Deadline
         let mut host = Socket::host()?;
         pairs.iter().try_for_each(|record| veth::remove(&mut host, record))?;
     }
-    // Also where a damaged record does not say what was in it: the kernel sends hardware home.
+    // Unpin even if a damaged record does not tell which devices are there: the kernel moves hardware back to the
+    // initial namespace.
     pin.release()?;
     fault::point("delete.networks");
     Ok(())
 }
 
-/// As long as the namespace is pinned: until the container is created, and if the runtime was asked for it, until it is
-/// deleted. Otherwise they stay in the namespace.
+/// Moves the devices back, if the namespace is pinned: until the container is created, and if the caller asked for it,
+/// until it is deleted. Otherwise the devices stay in the namespace.
 fn return_devices(devices: &[DeviceRecord], pin: &Pin, deadline: Deadline) -> Result<()> {
     let Some(namespace) = pin.open()? else { return Ok(()) };
     let mut host = Socket::host()?;

@@ -1,4 +1,5 @@
-//! Network namespaces of containers: reached without entering them, and kept while a device of the host is in there.
+//! Opens sockets in containers' network namespaces without entering them, and keeps a namespace alive while it contains
+//! devices of the host.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -18,12 +19,12 @@ use crate::plan::{self, Descriptor};
 use crate::spawn::{self, Launch};
 use crate::sys::procfs;
 
-/// The network namespace of a process.
+/// Opens the network namespace of a process.
 pub fn of_process(pid: i32) -> Result<OwnedFd> {
     open(&format!("{pid}/ns/net"))
 }
 
-/// That of the calling thread, which may be another one than the process's.
+/// Opens the network namespace of the calling thread, which may differ from that of the process's main thread.
 pub fn own() -> Result<OwnedFd> {
     open("thread-self/ns/net")
 }
@@ -32,13 +33,13 @@ fn open(path: &str) -> Result<OwnedFd> {
     procfs::open(path, OFlag::O_RDONLY)
 }
 
-/// A route socket in the namespace.
+/// Opens a route socket in the namespace.
 pub fn socket(namespace: BorrowedFd, deadline: Deadline) -> Result<Socket> {
     socket_of(namespace, NETLINK_ROUTE, deadline)
 }
 
-/// A socket of this protocol in the namespace. No thread of the host's enters it: a berth-init does, opens the socket and
-/// sends it.
+/// Opens a netlink socket of this protocol in the namespace. No thread of the caller enters the namespace: a berth-init
+/// does, opens the socket and sends it.
 pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> Result<Socket> {
     let plan = plan::netlink_socket(protocol as i32);
     let open = |descriptor: &Descriptor| match descriptor {
@@ -52,8 +53,9 @@ pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> 
     Socket::of(helper.socket(deadline)?)
 }
 
-/// A network namespace dies with its last process, and a veth or bridge in it dies, too. So one that has devices of the
-/// host in it is kept until they are back, by a mount on a file in the container's state directory.
+/// A bind mount of a network namespace on a file in the container's state directory. Without it the kernel destroys the
+/// namespace after its last process, and with it any veth or bridge that was moved in; the pin keeps it until the
+/// devices are back on the host.
 pub struct Pin {
     path: PathBuf,
 }
@@ -70,7 +72,7 @@ impl Pin {
         mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).context(doing)
     }
 
-    /// The namespace, if it is held here.
+    /// Opens the namespace, if it is pinned.
     pub fn open(&self) -> Result<Option<File>> {
         let doing = || format!("opening {}", self.path.display());
         let flags = libc::O_CLOEXEC | libc::O_NOFOLLOW;

@@ -1,8 +1,7 @@
-//! Synchronous rtnetlink(7): one request at a time, and the kernel's answer to it.
+//! Synchronous rtnetlink(7): sends one request at a time, and reads the kernel's answer to it.
 //!
-//! Requests are put together with netlink-packet-route. Of answers only the attributes are taken that are needed here:
-//! a link of a kind that nobody here has heard of, or an attribute that a newer kernel has made longer, must not keep a
-//! container from being made.
+//! netlink-packet-route encodes the requests. Of answers, only the needed attributes are decoded: an unknown kind of
+//! link, or an attribute that a newer kernel has extended, must not prevent a container from being created.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
@@ -18,16 +17,16 @@ use nix::poll::PollFlags;
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, reason};
 
-/// The kernel answers within the call; this only keeps a defect from hanging the host.
+/// The kernel answers within the system call; this timeout only keeps a defect from blocking the caller forever.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The kernel's answers are at most 32 KiB unless more is asked for.
+/// The kernel's datagrams have at most 32 KiB unless the receiver asks for more.
 const BUFFER: usize = 64 << 10;
 const HEADER: usize = 16;
 const DUMP_INTERRUPTED: u16 = 0x10;
 const TYPE_ERROR: u16 = 2;
 const TYPE_DONE: u16 = 3;
 
-/// The kernel's no: the errno, and its own words if it had any.
+/// A refusal by the kernel: the errno, and the message of its extended acknowledgement if there was one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetlinkError {
     pub errno: Errno,
@@ -41,7 +40,7 @@ impl From<Errno> for NetlinkError {
 }
 
 impl NetlinkError {
-    /// `doing` names the act and its object.
+    /// Converts the refusal to an error. `doing` names the operation and its object.
     pub fn into_error(self, doing: impl std::fmt::Display) -> Error {
         match self.words {
             None => Error::system(self.errno, doing),
@@ -52,7 +51,7 @@ impl NetlinkError {
     }
 }
 
-/// `result.context(|| …)` for answers of the kernel.
+/// Adds `result.context(|| …)` to answers of the kernel.
 pub trait NetlinkResultExt<T> {
     fn context<D: std::fmt::Display>(self, what: impl FnOnce() -> D) -> Result<T>;
 }
@@ -63,44 +62,45 @@ impl<T> NetlinkResultExt<T> for std::result::Result<T, NetlinkError> {
     }
 }
 
-/// A route socket in some network namespace.
+/// A netlink socket in some network namespace.
 pub struct Socket {
     socket: netlink_sys::Socket,
     sequence: u32,
 }
 
 impl Socket {
-    /// In the network namespace of the calling thread.
+    /// Opens a route socket in the network namespace of the calling thread.
     pub fn host() -> Result<Socket> {
         let opened = netlink_sys::Socket::new(NETLINK_ROUTE);
         Socket::prepared(opened.map_err(|error| Error::io(&error, "opening a route socket"))?)
     }
 
-    /// One that was opened in another namespace, where it stays.
+    /// Wraps a socket that was opened in another namespace, and stays in that namespace.
     pub fn of(fd: OwnedFd) -> Result<Socket> {
-        // SAFETY: the descriptor is owned, and handed over.
+        // SAFETY: the descriptor is owned, and its ownership is passed on.
         Socket::prepared(unsafe { netlink_sys::Socket::from_raw_fd(fd.into_raw_fd()) })
     }
 
     fn prepared(socket: netlink_sys::Socket) -> Result<Socket> {
-        // The kernel's own words, and no repetition of the request before them.
+        // Ask for the kernel's error messages, without a copy of the request before them.
         let prepared = socket.set_ext_ack(true).and_then(|()| socket.set_cap_ack(true));
         prepared.map_err(|error| Error::io(&error, "preparing a route socket"))?;
         Ok(Socket { socket, sequence: 0 })
     }
 
-    /// A change, answered with yes or no.
+    /// Sends a request that changes something, and waits for its acknowledgement.
     pub fn change(&mut self, request: RouteNetlinkMessage, flags: u16) -> std::result::Result<(), NetlinkError> {
         self.exchange(request, flags | NLM_F_ACK).map(drop)
     }
 
-    /// One object: what the kernel sends before its yes.
+    /// Requests one object: returns what the kernel sends before the acknowledgement.
     pub fn get(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<u8>, NetlinkError> {
         let answers = self.exchange(request, NLM_F_ACK)?;
         answers.into_iter().next().ok_or(NetlinkError::from(Errno::EPROTO))
     }
 
-    /// All objects, of one moment: a list that changed while it was read is read again.
+    /// Requests all objects. A list that changed while it was read (NLM_F_DUMP_INTR) is read again, so that it shows
+    /// one moment.
     pub fn dump(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         let mut tries = 64;
         loop {
@@ -126,13 +126,14 @@ impl Socket {
         self.answers_to(&bytes)
     }
 
-    /// The number of the next request.
+    /// Returns the sequence number for the next request.
     pub fn next(&mut self) -> u32 {
         self.sequence += 1;
         self.sequence
     }
 
-    /// Sends a request whose number is the last that [`Socket::next`] gave, and collects what comes before its end.
+    /// Sends a request with the sequence number last returned by [`Socket::next`], and collects the messages of its
+    /// answer.
     pub fn answers_to(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         retried(|| self.socket.send(bytes, 0))?;
 
@@ -169,7 +170,7 @@ fn retried<T>(mut call: impl FnMut() -> std::io::Result<T>) -> nix::Result<T> {
     }
 }
 
-/// What has come in for one request.
+/// The messages received for one request.
 struct Answers {
     sequence: u32,
     payloads: Vec<Vec<u8>>,
@@ -177,7 +178,7 @@ struct Answers {
 }
 
 impl Answers {
-    /// True when the answer is complete.
+    /// Adds the messages of a datagram. Returns true when the answer is complete.
     fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let mut rest = datagram;
         while rest.len() >= HEADER {
@@ -200,7 +201,7 @@ impl Answers {
     fn end(&self, kind: u16, message: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let code = if message.len() >= 4 { u32_at(message, 0) as i32 } else { 0 };
         if code != 0 {
-            // After the number: of an error the header of the request, then attributes.
+            // After the errno, an error has the header of the request, then attributes.
             let attributes = if kind == TYPE_ERROR { 4 + HEADER } else { 4 };
             let words = message.get(attributes..).and_then(|bytes| find(bytes, 1)).map(text);
             return Err(NetlinkError { errno: Errno::from_raw(-code), words });
@@ -228,12 +229,12 @@ fn u32_pair(first: u32, second: u32) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// The value of the first attribute of this type.
+/// Returns the value of the first attribute of this type.
 pub fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
     each(attributes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
-/// Types and values, as far as the bytes make sense.
+/// Iterates over types and values of attributes, up to the first malformed one.
 pub fn each(attributes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let sound = |attribute: std::result::Result<netlink_packet_core::NlaBuffer<_>, _>| attribute.ok();
     NlasIterator::new(attributes).map_while(sound).map(|attribute| {
@@ -243,7 +244,7 @@ pub fn each(attributes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// A text of the kernel, without its NUL.
+/// Converts a string of the kernel, without its NUL.
 pub fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()

@@ -1,4 +1,4 @@
-//! Pairs of links: one end in the container, the other on the host, usually the port of a bridge.
+//! Sets up veth pairs: one end in the container, the other on the host, usually as a port of a bridge.
 
 use std::os::fd::BorrowedFd;
 
@@ -12,12 +12,12 @@ use crate::error::{Context, Error, Result};
 use crate::spec::networks::Mac;
 use crate::spec::networks::{Veth, free_name};
 
-/// A pair as the record has it.
+/// A veth pair in the container's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PairRecord {
     pub name: String,
     pub host_name: String,
-    /// Nobody else has it: it tells our link from others of the same name.
+    /// Random and unique: distinguishes the pair's end from other links of the same name.
     pub host_mac: Mac,
     pub bridge: Option<String>,
     pub hairpin: bool,
@@ -54,7 +54,7 @@ fn bridge_link(host: &mut Socket, veth: &Veth, name: &str) -> Result<Link> {
     }
 }
 
-/// `taken` are the names in a namespace that is joined.
+/// Chooses the names and addresses of the pairs. `taken` are the names in a joined namespace.
 pub fn plan(host: &mut Socket, veths: &[Veth], devices: &[DeviceRecord], taken: &[String]) -> Result<Vec<PairRecord>> {
     let mut records: Vec<PairRecord> = Vec::new();
     for veth in veths {
@@ -82,7 +82,7 @@ pub fn plan(host: &mut Socket, veths: &[Veth], devices: &[DeviceRecord], taken: 
     Ok(records)
 }
 
-/// A name that no interface of the host has: 50 random bits behind a prefix.
+/// Returns a name that no interface of the host has: 50 random bits after a prefix.
 pub fn free_host_name(host: &mut Socket) -> Result<String> {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     loop {
@@ -97,8 +97,8 @@ pub fn free_host_name(host: &mut Socket) -> Result<String> {
     }
 }
 
-/// Administered locally, and higher than others: a bridge takes the lowest address of its ports for its own, and shall
-/// keep it when containers come and go.
+/// Returns a random, locally administered hardware address, higher than others: a bridge takes the lowest address of
+/// its ports as its own, and must not change it when containers are created and deleted.
 fn random_mac() -> Result<Mac> {
     let [a, b, c, d, e] = random()?;
     Ok(Mac([0xfe, a, b, c, d, e]))
@@ -107,7 +107,7 @@ fn random_mac() -> Result<Mac> {
 fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     loop {
-        // SAFETY: the buffer is valid for the call. So few bytes come whole or not at all (getrandom(2)).
+        // SAFETY: the buffer is valid during the call. getrandom(2) returns so few bytes completely or fails.
         match Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) }) {
             Err(Errno::EINTR) => {}
             other => return other.map(|_| bytes).context(|| "getting random numbers"),
@@ -117,7 +117,7 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 
 pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: BorrowedFd) -> Result<()> {
     let bridge = veth.bridge.as_deref().map(|name| bridge_link(host, veth, name)).transpose()?;
-    // Without a word about it the links are like their bridge: a port with a smaller MTU would shrink the bridge's.
+    // By default the links take the MTU of their bridge: a port with a smaller MTU would lower the bridge's.
     let mtu = veth.mtu.or(bridge.as_ref().map(|bridge| bridge.mtu));
     let made = link::make_pair(
         host,
@@ -148,7 +148,7 @@ pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: Borr
     Ok(())
 }
 
-/// The container's end.
+/// Configures the container's end.
 pub fn configure(inside: &mut Socket, veth: &Veth, record: &PairRecord) -> Result<()> {
     let mut configure = || {
         let link = existing(inside, &record.name)?;
@@ -158,13 +158,13 @@ pub fn configure(inside: &mut Socket, veth: &Veth, record: &PairRecord) -> Resul
     configure().map_err(|error| error.context(format!("networks[{}]", veth.index)))
 }
 
-/// The host's end, if it is there and ours.
+/// Returns the host's end, if it exists and has the recorded hardware address.
 pub fn ours(host: &mut Socket, record: &PairRecord) -> Result<Option<Link>> {
     let found = find_link(host, &record.host_name)?;
     Ok(found.filter(|link| link.is_veth() && link.mac == Some(record.host_mac)))
 }
 
-/// With one end the other one goes, too.
+/// Removes the host's end, and with it the container's.
 pub fn remove(host: &mut Socket, record: &PairRecord) -> Result<()> {
     match ours(host, record)? {
         Some(link) => link::delete(host, &link),
@@ -177,7 +177,7 @@ fn required(host: &mut Socket, record: &PairRecord) -> Result<Link> {
     ours(host, record)?.ok_or_else(gone)
 }
 
-/// Takes the host's ends off their bridges: nothing reaches the container any more, and nothing leaves it.
+/// Removes the host's ends from their bridges, so that no packet reaches or leaves the container.
 pub(crate) fn detach(journal: &Journal) -> Result<()> {
     let mut host = Socket::host()?;
     for record in journal.pairs.iter().filter(|record| record.bridge.is_some()) {
@@ -187,7 +187,7 @@ pub(crate) fn detach(journal: &Journal) -> Result<()> {
     Ok(())
 }
 
-/// Puts them back.
+/// Adds the host's ends to their bridges again.
 pub(crate) fn attach(journal: &Journal) -> Result<()> {
     let mut host = Socket::host()?;
     for record in &journal.pairs {
@@ -206,8 +206,8 @@ fn put_on_bridge(host: &mut Socket, record: &PairRecord, link: &Link) -> Result<
     if record.hairpin { link::set_hairpin(host, link) } else { Ok(()) }
 }
 
-/// After somebody else (CRIU) has made the pairs anew under their old names: the host's ends get the marks that make
-/// them ours, and their bridges.
+/// Takes over pairs that CRIU has created again under their old names: sets the recorded hardware addresses of the
+/// host's ends, and adds them to their bridges.
 pub(crate) fn adopt(journal: &Journal) -> Result<()> {
     let mut host = Socket::host()?;
     for record in &journal.pairs {
