@@ -1,4 +1,4 @@
-//! What CRIU can do on this host, asked of CRIU itself.
+//! Reports what CRIU can do on this host, as CRIU itself tells it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::sys::pidfd::ExitStatus;
 
-/// What is asked takes a second; CRIU's first start on a host takes longer, since it tries the kernel out.
+/// The check takes a second; CRIU's first start on a host takes longer, because it probes the kernel's features.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// CRIU's path and version, whether this version of the library can use it, what CRIU's own check of the kernel says, and
-/// the features that depend on the kernel, as JSON. An error only if there is no CRIU, or one that does not answer. None:
-/// the `criu` in the usual directories of the host.
+/// Returns as JSON: CRIU's path and version, whether this version of the library can use it, the result of `criu
+/// check`, and the features that depend on the kernel. Fails only if there is no CRIU, or if it does not answer. `criu`
+/// None: the `criu` in the usual directories of the host.
 pub fn check_json(criu: Option<&Path>) -> Result<String> {
     let program = super::program(criu)?;
     let deadline = Deadline::after(PATIENCE);
@@ -30,7 +30,7 @@ pub fn check_json(criu: Option<&Path>) -> Result<String> {
     Ok(Value::Object(report).to_string())
 }
 
-/// `criu check`.
+/// Runs `criu check`, and returns its result.
 fn kernel(program: &Path, deadline: Deadline) -> Result<Value> {
     let (status, text) = command::run(program, &["check"], deadline)?;
     let lines: Vec<&str> = text.lines().collect();
@@ -49,7 +49,7 @@ fn features(program: &Path, deadline: Deadline) -> Result<Value> {
     }))
 }
 
-/// What CRIU finds that it can use of the kernel.
+/// Returns the kernel features that CRIU has found.
 pub(crate) fn kernel_features(program: &Path, deadline: Deadline) -> Result<Features> {
     let all = Features { memory_tracking: Some(true), lazy_pages: Some(true), pidfd_store: Some(true) };
     let request = Request { kind: Kind::FeatureCheck.into(), features: Some(all), ..Request::default() };

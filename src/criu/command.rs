@@ -1,4 +1,4 @@
-//! CRIU as a plain command that prints something and ends.
+//! Runs CRIU as a command that prints something and exits.
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::program::{Output, kill_group};
 use crate::spawn::{self, Launch};
 use crate::sys::{pidfd::ExitStatus, procfs};
 
-/// How it is executed: in a mount namespace of its own, so that what CRIU mounts for its work is gone with it, even if it
-/// is killed, and nothing of it is ever seen on the host.
+/// Returns the plan that executes CRIU in a new mount namespace, so that the host never sees CRIU's temporary mounts,
+/// and they disappear with CRIU even if it is killed.
 pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
     let file = program.to_string_lossy().into_owned();
     let args: Vec<String> = std::iter::once(file.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
@@ -28,7 +28,7 @@ pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
     plan
 }
 
-/// Runs it; how it ended and what it printed at last.
+/// Runs CRIU, and returns its exit status and the end of its output.
 pub fn run(program: &Path, args: &[&str], deadline: Deadline) -> Result<(ExitStatus, String)> {
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).context(|| "opening /dev/null")?;
     let (mut output, theirs) = Output::new()?;

@@ -1,4 +1,4 @@
-//! CRIU's log: the lines that matter for an error's sentence, and its end for the detail.
+//! Reads CRIU's log: the lines with errors for an error's message, and its end for the detail.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,20 +8,21 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-/// How much of the end is looked at, and how much of that goes into the detail.
+/// How many bytes of the log's end are read, and how many of them go into the detail.
 const LOOKED_AT: u64 = 1 << 20;
 const TAIL: usize = 8 << 10;
-/// The first error is the cause, the others follow from it; a few of them may say where it happened.
+/// The number of errors that are quoted. The first error is the cause, the others follow from it; a few of them may
+/// tell where it happened.
 const QUOTED: usize = 3;
 
-/// The log of one run, as it is when somebody asks.
+/// The log of one run, read at each query.
 pub struct CriuLog<'a> {
     pub directory: &'a OwnedFd,
     pub name: &'a str,
 }
 
 impl CriuLog<'_> {
-    /// Removes that of an earlier run.
+    /// Removes the log of an earlier run.
     pub fn forget(&self) {
         let _ = unlinkat(self.directory, self.name, UnlinkatFlags::NoRemoveDir);
     }
@@ -38,7 +39,7 @@ impl CriuLog<'_> {
     }
 }
 
-/// What the errors of a log say, the first ones, each without time and place in CRIU's sources.
+/// Returns the first errors of a log, each without its time and position in CRIU's sources.
 pub fn errors(text: &str) -> Vec<&str> {
     let mut found: Vec<&str> = Vec::new();
     for said in text.lines().filter_map(error) {
@@ -50,11 +51,12 @@ pub fn errors(text: &str) -> Vec<&str> {
     found
 }
 
-/// Of "(00.012345)   1234: Error (criu/files-reg.c:1831): Can't lookup mount=29" the last part.
+/// Returns the message of a line: "Can't lookup mount=29" of "(00.012345)   1234: Error (criu/files-reg.c:1831): Can't
+/// lookup mount=29".
 fn error(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("Error (")?;
     let (_, said) = rest.split_once("): ")?;
-    // What CRIU tries and can do without is written as an error, too.
+    // CRIU also logs as an error what it tries and can do without.
     const HARMLESS: [&str; 5] = [
         "tun: Unable to create tun",
         "rlimit: Can't setup RLIMIT_NOFILE",
@@ -66,7 +68,7 @@ fn error(line: &str) -> Option<&str> {
     Some(said.trim()).filter(|said| !said.is_empty() && !harmless)
 }
 
-/// The last lines, whole.
+/// Returns the last complete lines.
 pub fn tail(text: &str) -> &str {
     let mut start = text.len().saturating_sub(TAIL);
     while !text.is_char_boundary(start) {

@@ -1,8 +1,8 @@
-//! What of a container's mounts and namespaces is not in the images, because it comes from outside: bind mounts, masks,
-//! devices and cgroups of the host, and namespaces that were joined.
+//! Lists a container's mounts and namespaces that are not in the images because they come from outside: bind mounts,
+//! masks, devices and cgroups of the host, and joined namespaces (CRIU's "external" resources).
 //!
-//! Dump and restore call each by the same name. What a name stands for at a restore is decided by the configuration alone:
-//! images can only name what is in it.
+//! Dump and restore use the same name for each. At a restore, the configuration alone decides which resource a name
+//! refers to: images can only refer to resources of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -18,28 +18,28 @@ use crate::spec::namespaces::{self, Joined, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::sys::{identity::Identity, mountinfo, procfs};
 
-/// A mount from outside.
+/// An external mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bound {
-    /// In the container, as the configuration has it; also its name.
+    /// The mount's path in the container, as in the configuration; also its name.
     target: PathBuf,
-    /// On the host.
+    /// Its source on the host.
     source: PathBuf,
     recursive: bool,
-    /// A file's mask: there is one only if the path was there, and no directory.
+    /// Whether it masks a file: the mount exists only if the path existed and was no directory.
     mask: bool,
 }
 
-/// Everything from outside, by a plan of the container.
+/// All external mounts of a container's plan.
 #[derive(Debug)]
 pub struct Externals {
     bound: Vec<Bound>,
-    /// Where filesystems of the container's own are mounted.
+    /// The mount points of the container's own filesystems.
     own: BTreeSet<PathBuf>,
 }
 
 impl Externals {
-    /// An error if there is something among them that CRIU would restore as something else.
+    /// Collects the external mounts of a plan. Fails if CRIU would restore one of its mounts differently.
     pub fn of(plan: &Plan) -> Result<Externals> {
         let mut recursive = BTreeMap::new();
         let mut inner = BTreeSet::new();
@@ -52,7 +52,7 @@ impl Externals {
                 Step::OpenTree { slot, recursive: whole, .. } | Step::OpenInnerTree { slot, recursive: whole, .. } => {
                     recursive.insert(slot.0, *whole);
                 }
-                // A part of another mount of the container.
+                // The source is a part of another mount of the container.
                 Step::Attach { slot, target, .. } if inner.contains(&slot.0) => {
                     found.own.insert(target.clone());
                 }
@@ -85,7 +85,7 @@ impl Externals {
         Ok(found)
     }
 
-    /// For a dump: which mounts of the running container they are.
+    /// Returns the mounts of the running container that are external, in CRIU's notation for a dump.
     pub fn of_running(&self, init: &Identity) -> Result<Vec<String>> {
         let table = mountinfo::read(&init.pid.to_string())?;
         let points: BTreeMap<u64, PathBuf> =
@@ -101,7 +101,7 @@ impl Externals {
         let mut externals = Vec::new();
         for (point, bound) in declared {
             externals.push(dumped(&point, &bound.target));
-            // What was mounted below the source came along.
+            // A recursive bind mount includes the mounts below the source.
             let below = points.values().filter(|other| bound.recursive && other.starts_with(&point));
             for other in below.filter(|other| !taken.contains(*other)) {
                 let suffix = other.strip_prefix(&point).unwrap_or(Path::new(""));
@@ -111,13 +111,13 @@ impl Externals {
         Ok(externals)
     }
 
-    /// For a restore: what each name stands for.
+    /// Returns the host's path for each name, for a restore.
     pub fn of_host(&self) -> Result<Vec<ExternalSource>> {
         let table = mountinfo::read("self")?;
         let points: BTreeSet<PathBuf> = mountinfo::parse(&table).map(|mount| mount.point.into_owned()).collect();
         let mut externals = Vec::new();
         for bound in &self.bound {
-            // Mount points and CRIU's own comparisons know no "x/..", "." and symlinks.
+            // Mount points and the paths that CRIU compares have no "x/..", "." and symlinks.
             let source = bound.source.canonicalize().unwrap_or_else(|_| bound.source.clone());
             let below = points.iter().filter(|point| bound.recursive && point.starts_with(&source));
             let below: Vec<&PathBuf> = below.filter(|point| **point != source).collect();
@@ -135,17 +135,17 @@ fn dumped(point: &Path, name: &Path) -> String {
     format!("mnt[{}]:{}", point.display(), name.display())
 }
 
-/// What an external mount stands for at a restore.
+/// The source of an external mount at a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalSource {
-    /// What the images call it.
+    /// Its name in the images.
     pub name: PathBuf,
-    /// On the host, without symlinks.
+    /// Its path on the host, without symlinks.
     pub source: PathBuf,
 }
 
 impl ExternalSource {
-    /// As CRIU wants it.
+    /// Returns it in CRIU's notation.
     pub fn text(&self) -> String {
         format!("mnt[{}]:{}", self.name.display(), self.source.display())
     }
@@ -155,7 +155,7 @@ fn open_root(init: &Identity) -> Result<OwnedFd> {
     procfs::open(&format!("{}/root", init.pid), OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
-/// The mount point on which something of the configuration lies, if it still lies there.
+/// Returns the mount point of an external mount, if it is still mounted.
 fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Result<Option<PathBuf>> {
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
@@ -166,7 +166,7 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
     }
     let place = procfs::target_of(&opened)?;
     let point = points.get(&mount_id(&opened)?);
-    // The path may lie somewhere on a mount whose point is elsewhere: then there is none of its own.
+    // The path may lie below the mount point of another mount: then it is no mount point itself.
     Ok(point.filter(|point| **point == place).cloned())
 }
 
@@ -176,7 +176,7 @@ fn is_null(fd: &OwnedFd) -> nix::Result<bool> {
     Ok(device && (major(found.st_rdev), minor(found.st_rdev)) == (1, 3))
 }
 
-/// Whether CRIU can do anything with the namespaces of a container.
+/// Checks that CRIU can dump and restore a container with these namespaces.
 pub fn check_namespaces(namespaces: &Namespaces) -> Result<()> {
     if !namespaces.is_new(Kind::Mount) {
         let message = "cannot be left out or joined for a checkpoint or a restore; expected a new mount namespace";
@@ -192,7 +192,8 @@ pub fn check_namespaces(namespaces: &Namespaces) -> Result<()> {
     }
 }
 
-/// The joined namespaces that stay out of the images: CRIU's name of their kind, and a name for each.
+/// Returns CRIU's name of the type, and a name of its own, for a joined namespace that stays out of the images; None if
+/// CRIU dumps it.
 pub fn left_out(joined: &Joined) -> Option<(&'static str, String)> {
     let kind = match joined.kind {
         Kind::Network => "net",
@@ -202,7 +203,7 @@ pub fn left_out(joined: &Joined) -> Option<(&'static str, String)> {
     Some((kind, format!("berth-{kind}")))
 }
 
-/// Those that CRIU dumps, but joins at a restore.
+/// Returns CRIU's name of the type for a joined namespace that CRIU dumps, but joins at a restore.
 pub fn joined_again(joined: &Joined) -> Option<&'static str> {
     match joined.kind {
         Kind::Ipc => Some("ipc"),
@@ -212,7 +213,7 @@ pub fn joined_again(joined: &Joined) -> Option<&'static str> {
     }
 }
 
-/// For a dump: "net[4026532281]:berth-net".
+/// Returns a joined namespace in CRIU's notation for a dump: "net[4026532281]:berth-net".
 pub fn namespace_dumped(joined: &Joined) -> Result<Option<String>> {
     let Some((kind, name)) = left_out(joined) else { return Ok(None) };
     let found = nix::sys::stat::stat(&joined.path).context(|| format!("looking at {}", joined.path.display()))?;

@@ -1,6 +1,6 @@
-//! What can be done about the failures that CRIU has words for. Its own options have other names than ours.
+//! Finds remedies for known errors of CRIU. CRIU's messages name its own options, which differ from this library's.
 
-/// Part of an error of CRIU's, and what to do.
+/// Parts of CRIU's error messages, each with a remedy.
 const KNOWN: [(&str, &str); 15] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
@@ -22,7 +22,7 @@ const KNOWN: [(&str, &str); 15] = [
     ("No mapping for", "the configuration has no mount for one that is in the images"),
 ];
 
-/// The remedy, for a sentence.
+/// Returns the remedy for the first known error, to be added to a message.
 pub fn of(errors: &[&str]) -> Option<String> {
     errors.iter().find_map(|error| foreign_file(error)).or_else(|| {
         let known = KNOWN.iter().find(|(part, _)| errors.iter().any(|error| error.contains(part)));
@@ -30,7 +30,8 @@ pub fn of(errors: &[&str]) -> Option<String> {
     })
 }
 
-/// "Can't lookup mount=29 for fd=1 path=/tmp/log": an open file of the host's, which no restore could open again.
+/// Recognises "Can't lookup mount=29 for fd=1 path=/tmp/log": an open file of the host, which no restore could open
+/// again.
 fn foreign_file(error: &str) -> Option<String> {
     let (_, rest) = error.split_once("Can't lookup mount=")?;
     let (_, rest) = rest.split_once(" for fd=")?;

@@ -1,4 +1,4 @@
-//! The directories of a checkpoint: images, and CRIU's work.
+//! The directories of a checkpoint: images, and CRIU's work directory.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -15,22 +15,22 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::procfs;
 
-/// In the state directory: where CRIU works unless the caller says otherwise.
+/// CRIU's work directory, in the container's state directory, unless the caller names another.
 pub const WORK: &str = "criu.work";
-/// What the standard streams were, beside the images.
+/// The file with the targets of the standard streams, in the image directory.
 const DESCRIPTORS: &str = "descriptors.json";
 const DESCRIPTORS_NEW: &str = "descriptors.json.new";
 const MOST_BYTES: u64 = 1 << 20;
-/// In the work directory: what CRIU sees instead of an image.
+/// Prefix of files in the work directory that are mounted over images, so that CRIU reads them instead.
 const REPLACEMENT_PREFIX: &str = "instead-of-";
-/// How CRIU calls the directories on which it mounts cgroups for its work.
+/// Name prefixes of the temporary directories on which CRIU mounts cgroups.
 const TEMP_PREFIXES: [&str; 2] = [".criu.cgyard.", ".criu.cgmounts."];
 
-/// An open directory with its name.
+/// An open directory and its path.
 pub struct ImageDir {
     pub fd: OwnedFd,
     pub path: PathBuf,
-    /// Made by us, so that it is ours to remove.
+    /// Whether this library has created it, and so may remove it.
     made: bool,
 }
 
@@ -38,7 +38,8 @@ impl ImageDir {
     pub fn make(path: &Path, what: &str) -> Result<ImageDir> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
-        // Images are for root alone, but CRIU looks for them as root of a user namespace, too.
+        // Only root may read images, but CRIU also looks them up as root of a user namespace, which needs search
+        // permission.
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o711);
         let made = !path.exists();
         builder.create(path).context(|| format!("making the {what} {}", path.display()))?;
@@ -55,18 +56,18 @@ impl ImageDir {
         Ok(ImageDir { fd, path, made: false })
     }
 
-    /// For CRIU, which opens it through our /proc/<pid>/fd.
+    /// Returns the descriptor's number, for CRIU, which opens the directory through the caller's /proc/<pid>/fd.
     pub fn number(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// The same directory in the mount namespace of `pid`: on another one's nothing can be mounted.
+    /// Opens the same directory in the mount namespace of `pid`, which can mount only on directories of its own.
     pub fn seen_by(&self, pid: i32) -> Result<OwnedFd> {
         let doing = || format!("opening {} for process {pid}", self.path.display());
         let root = procfs::open_optional(&format!("{pid}/root"), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-        // It has ended, which the channel with it tells better.
+        // The process has exited; the error of its channel is a better message.
         let Some(root) = root else { return self.fd.try_clone().context(doing) };
-        // By its plain path: a symlink to an absolute one would lead back to our own namespace.
+        // Use the path without symlinks: an absolute symlink would lead back to the caller's own namespace.
         let path = self.plain_path()?;
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -79,7 +80,8 @@ impl ImageDir {
         }
     }
 
-    /// CRIU looks for images as root of a new user namespace, which is not the host's.
+    /// Checks that all users may search the directory: CRIU looks up images as root of a new user namespace, which is
+    /// not the host's root.
     pub fn check_searchable(&self) -> Result<()> {
         let mode = fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_mode;
         if mode & 0o001 != 0 {
@@ -92,18 +94,19 @@ impl ImageDir {
         Err(Error::new(Code::System, message).with_errno(Errno::EACCES))
     }
 
-    /// Finds out now what CRIU would find out late.
+    /// Checks that files can be created in the directory, which CRIU would notice late.
     pub fn check_writable(&self) -> Result<()> {
         let doing = || format!("writing into {}", self.path.display());
         let flags = OFlag::O_WRONLY | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
         match openat(&self.fd, ".", flags, Mode::S_IRUSR | Mode::S_IWUSR) {
-            // Without temporary files the filesystem says something else.
+            // These errnos mean that the filesystem does not support O_TMPFILE, and do not tell whether it is writable.
             Ok(_) | Err(Errno::EOPNOTSUPP | Errno::EISDIR) => Ok(()),
             Err(errno) => Err(errno).context(doing),
         }
     }
 
-    /// After a failure: what was made goes again. Images in a directory of the caller's stay, but are no checkpoint.
+    /// Undoes a failed checkpoint: removes the descriptors file, and the directory if this library has created it.
+    /// Images in a directory of the caller's stay, but are no checkpoint.
     pub fn take_back(&self) {
         let _ = self.forget_descriptors();
         if let (true, Some(parent), Some(name)) = (self.made, self.path.parent(), self.path.file_name()) {
@@ -116,7 +119,7 @@ impl ImageDir {
         }
     }
 
-    /// From now on this is no checkpoint, until the descriptors are written.
+    /// Removes the descriptors file. Without it the directory is no checkpoint, until a dump has succeeded.
     pub fn forget_descriptors(&self) -> Result<()> {
         match unlinkat(&self.fd, DESCRIPTORS, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -124,7 +127,7 @@ impl ImageDir {
         }
     }
 
-    /// Writes what the standard streams are, as the seed does.
+    /// Writes the targets of the standard streams, in the format of libcontainer's `descriptors.json`.
     pub fn write_descriptors(&self, descriptors: &[String]) -> Result<()> {
         let doing = || format!("writing {}", self.path.join(DESCRIPTORS).display());
         let text = serde_json::to_vec(descriptors).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
@@ -138,7 +141,7 @@ impl ImageDir {
         })
     }
 
-    /// What the standard streams were. It may come from anywhere, so everything in it is checked.
+    /// Reads the targets of the standard streams. The file may come from anywhere, so its whole content is checked.
     pub fn read_descriptors(&self) -> Result<Vec<String>> {
         let name = self.path.join(DESCRIPTORS);
         let doing = || format!("reading {}", name.display());
@@ -162,7 +165,7 @@ impl ImageDir {
         names(&self.fd).context(|| format!("listing {}", self.path.display()))
     }
 
-    /// What CRIU shall see instead of an image; its path.
+    /// Writes the replacement for an image, and returns its path.
     pub fn write_instead(&self, image: &str, bytes: &[u8]) -> Result<PathBuf> {
         let name = format!("{REPLACEMENT_PREFIX}{image}");
         let path = self.path.join(&name);
@@ -177,13 +180,13 @@ impl ImageDir {
         Ok(path)
     }
 
-    /// Its path without symlinks, as it is now.
+    /// Returns the current path of the directory, without symlinks.
     pub fn plain_path(&self) -> Result<PathBuf> {
         procfs::target_of(&self.fd)
     }
 
-    /// Removes what was only for one run, and the directories that a killed CRIU leaves; nothing is mounted on them, CRIU's
-    /// mounts were its own.
+    /// Removes the files of one run, and the directories that a killed CRIU leaves. Nothing is mounted on those, since
+    /// CRIU's mounts were in its own namespace.
     pub fn tidy(&self) {
         for name in self.names().unwrap_or_default() {
             if name.to_bytes().starts_with(REPLACEMENT_PREFIX.as_bytes()) {
@@ -208,10 +211,11 @@ fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     Ok(found)
 }
 
-/// Removes a directory with all that is in it, without following a link and without leaving its filesystem. Missing is
-/// success.
+/// Removes a directory and its content, without following symlinks and without leaving its filesystem. Success if it
+/// does not exist.
 pub fn remove_tree(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
-    // What is not there, or empty, takes no descriptor: the caller may be at its limit.
+    // Try to remove it first: if it does not exist or is empty, that needs no descriptor, and the caller may be at its
+    // limit.
     match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
         Err(_) => {}

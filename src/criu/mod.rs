@@ -1,8 +1,8 @@
-//! CRIU: the program that dumps the processes of a container into images, and makes them anew from these.
+//! CRIU: the program that dumps the processes of a container into images, and restores them from images.
 //!
-//! It is started as `criu swrk`, as a good guest like every helper, and speaks protobuf messages (`proto/criu.proto`)
-//! through a socket: [`rpc`]. What a checkpoint and a restore say to it is decided in `container::checkpoint` and
-//! `container::restore`; here is what they have in common.
+//! CRIU is started as `criu swrk`, isolated from the caller like every helper, and exchanges protobuf messages
+//! (`proto/criu.proto`) through a socket: [`rpc`]. `container::checkpoint` and `container::restore` decide the content
+//! of the requests; this module has what both need.
 
 mod check;
 mod command;
@@ -40,23 +40,23 @@ pub(crate) mod message {
     include!(concat!(env!("OUT_DIR"), "/criu.rs"));
 }
 
-/// Where CRIU is looked for, and where CRIU looks for the programs that it runs (tar, iptables-restore …).
+/// The directories searched for CRIU; also CRIU's own PATH for the programs that it runs (tar, iptables-restore …).
 const SEARCH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The oldest version whose RPC protocol is known here: before it, v2 cgroups are not frozen.
+/// The oldest version whose RPC protocol this library knows; earlier ones do not freeze v2 cgroups.
 const OLDEST: Version = Version::new(3, 15, 0);
 
-/// With the reasons for what it does, which its errors are explained by.
+/// CRIU's most verbose log level, which includes the messages that explain an error.
 pub(crate) const LOG_LEVEL: i32 = 4;
 
-/// What of the kernel's some options need.
+/// Kernel features that some options need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub memory_tracking: bool,
     pub lazy_pages: bool,
 }
 
-/// Whether CRIU is new enough, and the kernel able to do what is needed.
+/// Checks that CRIU is new enough, and that the kernel has the features of `needs`.
 pub(crate) fn check_usable(program: &Path, needs: Needs, deadline: Deadline) -> Result<()> {
     Version::of(program, deadline)?.at_least(OLDEST)?;
     if needs == Needs::default() {
@@ -73,7 +73,7 @@ pub(crate) fn check_usable(program: &Path, needs: Needs, deadline: Deadline) -> 
     }
 }
 
-/// CRIU's program: the one that the caller has named, or the host's.
+/// Finds CRIU: the program that the caller has named, or the host's.
 pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
     let executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     match named {

@@ -1,4 +1,4 @@
-//! What a checkpoint and a restore can be asked for. CRIU's manual, criu(8), says more about each.
+//! Options of a checkpoint and a restore. CRIU's manual, criu(8), describes most of them in detail.
 
 use std::net::IpAddr;
 use std::os::fd::{OwnedFd, RawFd};
@@ -12,30 +12,30 @@ use crate::security::labels::{self, Module};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{self, LinuxNamespaceType};
 
-/// How long CRIU may take if nothing else is said.
+/// CRIU's default timeout.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What becomes of cgroups that the container has made below its own, and of their values. The container's own cgroups and
-/// limits are always those of the configuration.
+/// How cgroups that the container has created below its own are dumped and restored, with their values. The container's
+/// own cgroups and limits are always those of the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CgroupMode {
-    /// They are made again; values are restored in those that are made.
+    /// Cgroups are created again; values are restored in those that did not exist.
     #[default]
     Soft,
-    /// Nothing is dumped or made: all processes are in the container's own cgroups.
+    /// No cgroup is dumped or created: all processes are in the container's own cgroups.
     Ignore,
-    /// All must be there already.
+    /// All cgroups must exist already.
     None,
-    /// All must be there already, and get their values.
+    /// All cgroups must exist already, and their values are restored.
     Properties,
-    /// They are made if missing, and all get their values.
+    /// Missing cgroups are created, and the values of all are restored.
     Full,
-    /// None may be there, all are made. On cgroup v1 CRIU counts the container's own, and refuses a restore.
+    /// No cgroup may exist, all are created. On cgroup v1 CRIU counts the container's own, and refuses a restore.
     Strict,
 }
 
 impl CgroupMode {
-    /// Whether a container with these namespaces can be dumped, and restored, in this mode.
+    /// Checks that a container with these namespaces can be dumped, and restored, in this mode.
     pub(crate) fn check(self, namespaces: &Namespaces) -> Result<()> {
         if self == CgroupMode::Ignore && namespaces.is_new(LinuxNamespaceType::Cgroup) {
             let message = "the cgroup mode \"ignore\" makes no cgroup namespace, but the configuration has one";
@@ -56,16 +56,17 @@ impl CgroupMode {
     }
 }
 
-/// What holds back the packets of TCP connections while the container stands still. A restore ends what its images were made
-/// with.
+/// How packets of TCP connections are blocked while the container is stopped. A restore unblocks them by the method of
+/// the dump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NetworkLock {
-    /// The kernel's nftables, by CRIU itself.
+    /// nftables rules, which CRIU sets itself.
     #[default]
     Nftables,
-    /// The programs `iptables-restore` and `ip6tables-restore`. Their rules stay if CRIU is killed.
+    /// iptables rules, set by the programs `iptables-restore` and `ip6tables-restore`. The rules stay if CRIU is
+    /// killed.
     Iptables,
-    /// Nothing: what arrives while nobody is there ends the connection.
+    /// Packets are not blocked: one that arrives while no process has the connection resets it.
     Skip,
 }
 
@@ -79,12 +80,12 @@ impl NetworkLock {
     }
 }
 
-/// Where `criu page-server`, or for lazy pages `criu lazy-pages`, is or will be.
+/// The address at which `criu page-server`, or for lazy pages `criu lazy-pages`, is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageServer {
-    /// Its address: of another host, or for lazy pages the one of this host to listen on.
+    /// The IP address: another host's, or for lazy pages an address of this host to listen on.
     pub address: IpAddr,
-    /// Its TCP port.
+    /// The TCP port.
     pub port: u16,
 }
 
@@ -94,45 +95,47 @@ impl PageServer {
     }
 }
 
-/// How a container is to be dumped.
+/// Options of a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// The images go there. Made if missing.
+    /// The directory for the images. Created if missing.
     pub images: PathBuf,
-    /// CRIU's log and other files of its work go there. Made if missing. None: the container's own directory.
+    /// The directory for CRIU's log and other work files. Created if missing. None: a directory in the container's
+    /// state directory.
     pub work: Option<PathBuf>,
-    /// The container runs on afterwards. Otherwise it is stopped.
+    /// Whether the container continues to run after the dump. Otherwise it is stopped.
     pub leave_running: bool,
-    /// Only memory is dumped, and the container runs on; the next dump, with these images as `parent_images`, has only
-    /// what has changed since. Needs a kernel with memory tracking.
+    /// Whether only memory is dumped, and the container continues to run; the next dump, with these images as
+    /// `parent_images`, contains only the pages changed since. Needs a kernel with memory tracking.
     pub pre_dump: bool,
-    /// The images of the dump before, absolute or as seen from `images`. Needs a kernel with memory tracking.
+    /// The images of the previous dump, absolute or relative to `images`. Needs a kernel with memory tracking.
     pub parent_images: Option<PathBuf>,
-    /// Pages that the images before have, too, are removed there.
+    /// Whether pages of the parent images that this dump contains too are removed there.
     pub auto_dedup: bool,
-    /// Memory goes there instead of into the images.
+    /// A page server that memory is sent to, instead of into the images.
     pub page_server: Option<PageServer>,
-    /// Memory stays here until a restore elsewhere asks for it, at `page_server`'s address: this dump waits for that.
+    /// Whether memory stays on this host until a restore elsewhere requests it at `page_server`'s address. The dump
+    /// waits for that.
     pub lazy_pages: bool,
-    /// Gets a NUL byte when lazy pages can be asked for.
+    /// A descriptor that a NUL byte is written to when lazy pages can be requested.
     pub status_fd: Option<RawFd>,
-    /// Its terminal or session are the caller's.
+    /// Whether the container's terminal or session are the caller's.
     pub shell_job: bool,
-    /// Established TCP connections are dumped, instead of being an error. The restore needs the same option.
+    /// Whether established TCP connections are dumped, instead of being an error. The restore needs the same option.
     pub tcp_established: bool,
-    /// Connections that are not established yet are left out, instead of being an error.
+    /// Whether TCP connections that are not established yet are left out, instead of being an error.
     pub tcp_skip_in_flight: bool,
-    /// Unix sockets whose other end is outside of the container.
+    /// Whether Unix sockets whose other end is outside of the container are dumped, instead of being an error.
     pub external_unix_sockets: bool,
-    /// File locks are dumped, instead of being an error. The restore needs the same option.
+    /// Whether file locks are dumped, instead of being an error. The restore needs the same option.
     pub file_locks: bool,
-    /// Open files without a name get one for the time of the checkpoint.
+    /// Whether open files that were deleted get a name for the time of the checkpoint.
     pub link_remap: bool,
-    /// What is in its network namespace is not dumped: a restore begins with an empty one.
+    /// Whether the content of the network namespace is left out: the restore begins with an empty one.
     pub empty_network: bool,
-    /// What is dumped of cgroups that the container has made below its own.
+    /// How cgroups that the container has created below its own are dumped.
     pub cgroup_mode: CgroupMode,
-    /// What holds back the packets of connections while the container stands still.
+    /// How packets of TCP connections are blocked while the container is stopped.
     pub network_lock: NetworkLock,
     /// A file of CRIU's options, which overrule all others.
     pub config_file: Option<PathBuf>,
@@ -141,7 +144,7 @@ pub struct CheckpointOptions {
 }
 
 impl CheckpointOptions {
-    /// All defaults, into this directory.
+    /// Returns the defaults, with this directory for the images.
     pub fn into_directory(images: impl Into<PathBuf>) -> CheckpointOptions {
         CheckpointOptions { images: images.into(), ..CheckpointOptions::default() }
     }
@@ -150,7 +153,7 @@ impl CheckpointOptions {
         self.timeout.unwrap_or(PATIENCE)
     }
 
-    /// What is wrong with the options by themselves; and the status descriptor, duplicated.
+    /// Checks the options by themselves. Returns a duplicate of the status descriptor.
     pub(crate) fn check(&self) -> Result<Option<OwnedFd>> {
         let wrong = |message: &str| Err(Error::invalid_argument(message));
         if self.lazy_pages && self.page_server.is_none() {
@@ -180,57 +183,57 @@ impl CheckpointOptions {
     }
 }
 
-/// The part of a container's cgroups that the tree of the images begins at.
+/// The cgroup at which the cgroup tree of the images begins, of one controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CgroupRoot {
     /// A v1 controller, `name=…` for a named hierarchy, empty for the v2 tree.
     pub controller: String,
-    /// As /proc/<pid>/cgroup has it.
+    /// The cgroup's path, as in /proc/<pid>/cgroup.
     pub path: String,
 }
 
-/// A pair of links that a restore makes for one that was dumped.
+/// A veth pair that a restore creates for one that was dumped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VethPair {
-    /// Its name in the container.
+    /// The name of its end in the container.
     pub name: String,
-    /// The name that its other end shall have on the host.
+    /// The name of its end on the host.
     pub host_name: String,
 }
 
-/// How a container is to be made from images.
+/// Options of a restore.
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
     /// The directory of the images.
     pub images: PathBuf,
-    /// As for a checkpoint.
+    /// The directory for CRIU's log and other work files, as for a checkpoint.
     pub work: Option<PathBuf>,
-    /// Where the container's standard streams lead that were pipes, and its terminal's master. A stream that was no pipe
-    /// is as it was: it must be left at its default, or be null.
+    /// The targets of the container's standard streams that were pipes, and of its terminal's master. A stream that was
+    /// no pipe is restored as it was, so it must be left at its default, or be null.
     pub process: ProcessOptions,
-    /// Needed where the dump had it: its terminal or session are the caller's.
+    /// Required if the dump had it: the container's terminal or session are the caller's.
     pub shell_job: bool,
-    /// Needed where the dump had it: established TCP connections go on.
+    /// Required if the dump had it: established TCP connections are restored.
     pub tcp_established: bool,
-    /// Established connections are restored as closed ones.
+    /// Whether established TCP connections are restored as closed ones.
     pub tcp_close: bool,
-    /// Needed where the dump had it: Unix sockets whose other end is outside of the container.
+    /// Required if the dump had it: Unix sockets whose other end is outside of the container are restored.
     pub external_unix_sockets: bool,
-    /// Needed where the dump had it: file locks are taken again.
+    /// Required if the dump had it: file locks are acquired again.
     pub file_locks: bool,
-    /// Pages are removed from the images as soon as they are restored.
+    /// Whether pages are removed from the images as soon as they are restored.
     pub auto_dedup: bool,
-    /// Memory is asked for when it is used, of a `criu lazy-pages` that works in the same work directory.
+    /// Whether memory is requested when it is first accessed, from a `criu lazy-pages` with the same work directory.
     pub lazy_pages: bool,
-    /// Needed where the dump had it: the network namespace begins empty.
+    /// Required if the dump had it: the network namespace begins empty.
     pub empty_network: bool,
-    /// Pairs beside those of the configuration's networks.
+    /// Veth pairs in addition to those of the configuration's networks.
     pub veth_pairs: Vec<VethPair>,
-    /// What becomes of cgroups that the container has made below its own, and of their values.
+    /// How cgroups that the container has created below its own are restored, with their values.
     pub cgroup_mode: CgroupMode,
-    /// Instead of the container's own cgroups, which must contain them.
+    /// Cgroups to restore into, instead of the container's own, which must contain them.
     pub cgroup_roots: Vec<CgroupRoot>,
-    /// "apparmor:NAME" or "selinux:LABEL", instead of what the processes had.
+    /// The label of the restored processes instead of the dumped one: "apparmor:NAME" or "selinux:LABEL".
     pub lsm_profile: Option<String>,
     /// An SELinux label for mounts.
     pub lsm_mount_context: Option<String>,
@@ -241,12 +244,13 @@ pub struct RestoreOptions {
 }
 
 impl RestoreOptions {
-    /// All defaults, from this directory.
+    /// Returns the defaults, with this directory of images.
     pub fn from_directory(images: impl Into<PathBuf>) -> RestoreOptions {
         RestoreOptions { images: images.into(), ..RestoreOptions::default() }
     }
 
-    /// Labels are asked for only where the module is there to enforce them: CRIU passes over some of them elsewhere.
+    /// Checks that the host enforces the security modules of the requested labels: without the module CRIU ignores some
+    /// labels silently.
     pub(crate) fn check_labels(&self) -> Result<()> {
         if let Some(profile) = &self.lsm_profile {
             let (module, _) = label(profile).ok_or_else(|| {
@@ -261,7 +265,7 @@ impl RestoreOptions {
         }
     }
 
-    /// The labels that a process of this configuration has after the restore.
+    /// Returns the labels that a process of this configuration has after the restore.
     pub(crate) fn labels_for<'a>(&'a self, process: &'a oci::Process) -> Vec<(Module, &'a str)> {
         match self.lsm_profile.as_deref().and_then(label) {
             Some(label) => vec![label],
@@ -274,7 +278,7 @@ impl RestoreOptions {
     }
 }
 
-/// Of "apparmor:NAME" and "selinux:LABEL".
+/// Splits "apparmor:NAME" or "selinux:LABEL".
 fn label(profile: &str) -> Option<(Module, &str)> {
     let (module, name) = profile.split_once(':').filter(|(_, name)| !name.is_empty())?;
     match module {

@@ -1,9 +1,10 @@
-//! How mounts from outside propagate after a restore.
+//! Restores the propagation of external mounts.
 //!
-//! In the images a mount says which group it belongs to. Where the group's master is outside, CRIU copies it from the source
-//! of one of the mounts of that filesystem to all of the group: this works only if their sources lie on one mount, as they
-//! did at the dump, and that one propagates. The configuration may say otherwise (data on a disk of their own, a host whose
-//! mounts are private). Then CRIU gets the table of mounts without such masters, and each mount follows its own source here.
+//! The images record the peer group of each mount. If the group's master is outside of the container, CRIU takes the
+//! propagation from the source of one mount of that filesystem for the whole group: this works only if the sources of
+//! all of them lie on one mount, as they did at the dump, and that mount propagates. The configuration may differ (data
+//! on a disk of its own, a host whose mounts are private). Then CRIU gets a table of mounts without such masters, and
+//! this module makes each mount a slave of its own source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -27,7 +28,7 @@ use crate::sys::{mountinfo, procfs};
 const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The members of CRIU's mnt_entry that matter here.
+/// The field numbers of CRIU's mnt_entry that are needed here.
 mod field {
     pub const DEVICE: u32 = 3;
     pub const POINT: u32 = 7;
@@ -36,31 +37,31 @@ mod field {
     pub const NAME: u32 = 18;
 }
 
-/// An entry of a table.
+/// An entry of a table of mounts.
 #[derive(Debug, Default)]
 struct Entry {
     device: u64,
     point: Vec<u8>,
     shared: u64,
     master: u64,
-    /// Where the master's number is written.
+    /// The position of the master's number in the table.
     master_at: Range<usize>,
-    /// What it is called if it comes from outside.
+    /// The name of an external mount.
     name: Vec<u8>,
 }
 
-/// What becomes of the images' tables of mounts.
+/// The changes to the images' tables of mounts.
 #[derive(Debug, Default)]
 pub struct Propagation {
-    /// Tables to be seen instead, by the name of the image.
+    /// The replaced tables, by the name of the image.
     pub tables: Vec<(String, Vec<u8>)>,
-    /// Where the mounts are that must follow their sources, in the container, and these.
+    /// The mounts that must get their source's propagation: path in the container, and source.
     follow: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Propagation {
-    /// By the images and the sources that the configuration has for the names in them. A table that is none is left to CRIU,
-    /// which says what is wrong with it.
+    /// Computes the changes from the images and the configured sources of the external mounts. A malformed table is
+    /// left to CRIU, which reports it.
     pub fn of(images: &ImageDir, sources: &[ExternalSource], root: &Path) -> Result<Propagation> {
         let mut tables = Vec::new();
         for name in images.names()? {
@@ -111,7 +112,8 @@ impl Propagation {
         Ok(found)
     }
 
-    /// When the mounts are there: each that has lost its master gets that of its source, as CRIU sees it.
+    /// Gives each mount that has lost its master the propagation of its source, in CRIU's mount namespace. Called when
+    /// CRIU has created the mounts.
     pub fn follow(&self, criu: i32, init: i32) -> Result<()> {
         if self.follow.is_empty() {
             return Ok(());
@@ -141,7 +143,7 @@ fn read(images: &ImageDir, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A table: the magic numbers, then entries with their lengths before them.
+/// Parses a table: the magic numbers, then entries, each after its length.
 fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut found = Vec::new();
     let mut at = MAGIC.len();
@@ -191,7 +193,7 @@ fn entry(bytes: &[u8], place: Range<usize>) -> Option<Entry> {
     Some(entry)
 }
 
-/// The same number of bytes, so that nothing else moves.
+/// Overwrites a varint with 0 in the same number of bytes, so that no other field moves.
 fn zero(varint: &mut [u8]) {
     varint.fill(0x80);
     if let Some(last) = varint.last_mut() {
@@ -199,7 +201,7 @@ fn zero(varint: &mut [u8]) {
     }
 }
 
-/// The mounts of a process's namespace by their ids: where they are, and whether they propagate.
+/// The mounts of a process's namespace by their ids: mount point, and whether the mount propagates.
 struct Mounts(BTreeMap<u64, (PathBuf, bool)>);
 
 impl Mounts {
@@ -209,7 +211,8 @@ impl Mounts {
         Ok(Mounts(mountinfo::parse(&table).map(mount).collect()))
     }
 
-    /// On which of our own mounts something lies. What is not there is CRIU's to say.
+    /// Returns the mount of the caller's namespace on which a path lies, and whether it propagates. None if the path
+    /// does not exist, which CRIU reports.
     fn holding(&self, path: &Path) -> Option<(u64, bool)> {
         let opened = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
         let id = mount_id(&opened).ok()?;
@@ -217,7 +220,7 @@ impl Mounts {
     }
 }
 
-/// Of the mount that something opened lies on, in its own namespace.
+/// Returns the id of the mount that an open file lies on, in the file's mount namespace.
 pub fn mount_id(opened: &OwnedFd) -> Result<u64> {
     let info = procfs::read_optional(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
     let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
@@ -233,13 +236,13 @@ fn beneath(root: &OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
     openat2(root, path, OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve))
 }
 
-/// move_mount(2): a private mount becomes what another mount of its filesystem is, a peer or a slave. They may be in other
-/// namespaces.
+/// Gives a private mount the propagation of another mount of its filesystem (MOVE_MOUNT_SET_GROUP of move_mount(2)): it
+/// becomes a peer or a slave. The mounts may be in different namespaces.
 fn set_group(from: &OwnedFd, to: &OwnedFd) -> nix::Result<()> {
     const MOVE_MOUNT_SET_GROUP: u32 = 0x100;
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_SET_GROUP;
     let (from, to, empty) = (from.as_raw_fd(), to.as_raw_fd(), c"".as_ptr());
-    // SAFETY: both paths are empty strings that live for ever.
+    // SAFETY: both paths are static empty strings.
     let result = unsafe { libc::syscall(libc::SYS_move_mount, from, empty, to, empty, flags) };
     Errno::result(result).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The root filesystem of a container that is to be restored, as CRIU wants it: a mount point, with a place for each
+//! Prepares the root filesystem of a container for CRIU's restore: a mount point, with an existing target for each
 //! mount.
 
 use std::collections::BTreeMap;
@@ -17,31 +17,31 @@ pub struct Root {
     instead: Vec<Replacement>,
 }
 
-/// A mount point that is not there.
+/// A missing mount point.
 #[derive(Debug, PartialEq)]
 struct MissingPoint {
-    /// The source of the bind mount on which it lies. None: the root filesystem.
+    /// The source of the bind mount that contains it. None: the root filesystem.
     source: Option<PathBuf>,
-    /// From there.
+    /// Its path relative to that.
     path: PathBuf,
     directory: bool,
 }
 
-/// A file that is to be seen in the place of another.
+/// A file to be mounted over another.
 struct Replacement {
     file: PathBuf,
     of: PathBuf,
 }
 
-/// A mount of the container, where others may lie.
+/// A mount of the container that may contain other mount points.
 struct Covering<'a> {
     target: &'a Path,
-    /// Where its content is on the host, if it is a bind mount.
+    /// The path of its content on the host, if it is a bind mount.
     source: Option<PathBuf>,
 }
 
 impl Covering<'_> {
-    /// Where on the host something lies that is bound from a path in the container; none if that is on a filesystem of its
+    /// Returns the path on the host of a source in the container; None if that is on a filesystem of the container's
     /// own.
     fn on_host(covering: &[Covering], path: &Path, source: &Path) -> Option<PathBuf> {
         let below = |mount: &Covering| Some((path.strip_prefix(mount.target).ok()?.to_owned(), mount.source.clone()));
@@ -53,11 +53,11 @@ impl Covering<'_> {
 }
 
 impl Root {
-    /// By the plan of the container: create would make the missing ones, too.
+    /// Finds the missing mount points of the container's plan, which create would make too.
     pub fn of(plan: &Plan, path: &Path) -> Result<Root> {
         let mut covering: Vec<Covering> = Vec::new();
         let mut missing = Vec::new();
-        // Sources that lie on mounts of the container, by slot.
+        // The sources that lie on mounts of the container, by slot.
         let mut inner = BTreeMap::new();
         for step in &plan.steps {
             let (target, source) = match step {
@@ -76,9 +76,9 @@ impl Root {
             let below = covering.iter().filter(|mount| target != mount.target && target.starts_with(mount.target));
             let place = match below.max_by_key(|mount| mount.target.as_os_str().len()) {
                 None => Some((None, target.as_path())),
-                // A new filesystem: CRIU restores its content.
+                // CRIU restores the content of a new filesystem.
                 Some(Covering { source: None, .. }) => None,
-                // The host's, of which nothing is in the images.
+                // The images contain nothing of the host's filesystem.
                 Some(Covering { source: Some(source), target: point }) => {
                     target.strip_prefix(point).ok().map(|rest| (Some(source.clone()), rest))
                 }
@@ -94,12 +94,12 @@ impl Root {
         Ok(Root { path: path.to_owned(), missing, instead: Vec::new() })
     }
 
-    /// A file of the host in the place of another.
+    /// Mounts `file` over the file `of` for CRIU.
     pub fn show_instead(&mut self, file: PathBuf, of: PathBuf) {
         self.instead.push(Replacement { file, of });
     }
 
-    /// In CRIU's mount namespace the root is bound on its own place; the host sees nothing of it.
+    /// Returns the steps that bind the root on itself in CRIU's mount namespace, which the host does not see.
     pub fn steps(&self, plan: &mut Plan) -> Vec<Step> {
         let mut steps = vec![Step::OpenRoot("/".into())];
         let mut tree = |path: &Path, recursive: bool| {
@@ -126,11 +126,11 @@ impl Root {
         }
         let (slot, open) = tree(&self.path, true);
         steps.extend([open, Step::AttachRoot { slot, path: self.path.clone() }]);
-        // Those in the root filesystem first: it is the root from here on.
+        // Mount points in the root filesystem come first, since the plan's root is that filesystem from here on.
         let (inside, outside): (Vec<_>, Vec<_>) = self.missing.iter().partition(|missing| missing.source.is_none());
         for MissingPoint { source, path, directory } in inside.into_iter().chain(outside) {
             if let Some(source) = source {
-                // Symlinks in there must not lead out of it, to the host's own directories.
+                // Symlinks in the root filesystem must not lead out of it, to directories of the host.
                 steps.push(Step::OpenRoot(source.clone()));
             }
             match (directory, path.parent(), path.file_name()) {
@@ -149,7 +149,7 @@ impl Root {
     }
 }
 
-/// Whether there is nothing at `point` beneath `root`, a directory of the host.
+/// Returns whether `point` does not exist beneath `root`, a directory of the host.
 fn is_missing(root: &Path, point: &Path) -> nix::Result<bool> {
     let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;

@@ -1,4 +1,4 @@
-//! The channel with `criu swrk`: messages of any size, notifications, descriptors that come along, and an end of it
+//! The channel to `criu swrk`: messages of any size, notifications, descriptors that come with them, and a deadline
 //! whatever CRIU does.
 
 use std::io::{IoSlice, IoSliceMut};
@@ -23,36 +23,36 @@ use crate::program::{Output, end_group, kill_group};
 use crate::spawn::{self, Child, Launch};
 use crate::sys::{pidfd::ExitStatus, procfs};
 
-/// The number of CRIU's end of the socket, in CRIU.
+/// The descriptor of CRIU's end of the socket, in CRIU.
 const SOCKET: RawFd = 3;
-/// The first of the descriptors that CRIU gets besides.
+/// The first of the other descriptors that CRIU inherits.
 pub const FIRST_INHERITED: RawFd = 4;
-/// How long CRIU may take to put things back in order after a failure on our side, or to end after its last word.
+/// How long CRIU may take to roll back after a failure of this library, or to exit after its last message.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
-/// How CRIU is started.
+/// The environment that CRIU is started in.
 #[derive(Default)]
 pub struct Start<'a> {
-    /// The root filesystem of a container to be restored.
+    /// The root filesystem of the container to be restored.
     pub root: Option<Root>,
-    /// Its descriptors from [`FIRST_INHERITED`] on.
+    /// CRIU's descriptors from [`FIRST_INHERITED`] on.
     pub inherited: &'a [RawFd],
-    /// Its standard input, for a shell job; the null device otherwise.
+    /// CRIU's standard input, for a shell job; /dev/null otherwise.
     pub stdin: Option<RawFd>,
-    /// On the v2 tree.
+    /// The v2 cgroup that CRIU is started in.
     pub cgroup: Option<BorrowedFd<'a>>,
 }
 
-/// A notification: CRIU waits until it is answered.
+/// A notification of CRIU, which waits for the answer.
 pub struct Notice<'a> {
     pub script: &'a str,
-    /// The new init, in notifications of a restore.
+    /// The pid of the restored init, in notifications of a restore.
     pub pid: Option<i32>,
-    /// The master of a terminal, with `orphan-pts-master`.
+    /// The master of a terminal, in the notification `orphan-pts-master`.
     pub descriptor: Option<OwnedFd>,
 }
 
-/// A CRIU under way. Dropped, it is killed and reaped.
+/// A running `criu swrk`. Dropping it kills and reaps the process.
 pub struct Swrk {
     child: Option<Child>,
     socket: OwnedFd,
@@ -85,8 +85,8 @@ impl Swrk {
         self.child.as_ref().map_or(-1, |child| child.pid)
     }
 
-    /// Sends a request and answers notifications until CRIU has said how it went. The errors are CRIU's: a failed reply,
-    /// its silence or its death, or what `notified` has failed with, and then CRIU was told and has taken things back.
+    /// Sends a request, and answers notifications until CRIU reports the result. Errors: CRIU's failed reply, its
+    /// timeout or its death; or the failure of `notified`, after which CRIU was told to roll back.
     pub fn ask(
         &mut self,
         request: &Request,
@@ -102,7 +102,7 @@ impl Swrk {
                     refused = before;
                     received
                 }
-                // What was wrong first is what is told; that CRIU ends after it is no news.
+                // Return the first failure; CRIU's exit follows from it.
                 (Err(_), Some(first)) => return Err(first),
                 (Err(error), None) => return Err(explain(error, log)),
             };
@@ -119,7 +119,7 @@ impl Swrk {
                 let answer = Request { kind: Kind::Notify.into(), notify_success: Some(success), ..Request::default() };
                 match (self.send(&answer), refused.take()) {
                     (Ok(()), before) => refused = before,
-                    // It is gone, which what was wrong first may be the reason for.
+                    // CRIU has exited, possibly because of the first failure.
                     (Err(_), Some(first)) => return Err(first),
                     (Err(error), None) => return Err(said(error)),
                 }
@@ -165,9 +165,9 @@ impl Swrk {
         }
     }
 
-    /// Waits for CRIU's own end, which says once more how it went.
+    /// Waits for CRIU to exit, and returns its status.
     pub fn finish(mut self) -> Result<ExitStatus> {
-        // It may wait for a further request; there is none.
+        // CRIU may wait for another request; the shutdown tells it that there is none.
         let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
         let deadline = self.deadline.within(AFTERMATH);
         let Some(child) = self.child.take() else { return Err(failure("CRIU has ended before".into())) };
@@ -200,14 +200,14 @@ impl Swrk {
                     ready.context(|| "waiting for CRIU")?;
                 }
                 Err(Errno::EAGAIN) => return Err(self.late()),
-                // Gone: how it ended says more.
+                // CRIU has exited: its exit status tells more.
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.gone()),
                 Err(errno) => return Err(errno).context(|| format!("sending {} bytes to CRIU", bytes.len())),
             }
         }
     }
 
-    /// A message goes whole through the socket's buffer. False if it is as large already.
+    /// Enlarges the socket's send buffer, which must hold a whole message. Returns false if it could not grow.
     fn make_room(&self, length: usize) -> bool {
         let needed = length.saturating_mul(2).saturating_add(4096);
         let had = nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).unwrap_or(0);
@@ -219,7 +219,7 @@ impl Swrk {
     fn receive(&mut self) -> Result<(Response, Option<OwnedFd>)> {
         let Some(child) = &self.child else { return Err(failure("CRIU has ended before".into())) };
         let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
-        // The two were looked at one after the other: it may have spoken and ended between.
+        // Poll checks the two descriptors one after the other: CRIU may have written and exited in between.
         let final_error = || Deadline::after_ms(0).readable(self.socket.as_fd()).context(|| "waiting for CRIU");
         let spoken = spoken || ended && final_error()?;
         match (spoken, ended) {
@@ -243,7 +243,7 @@ impl Swrk {
         Error { code: Code::Timeout, ..failure("CRIU has not finished in time, and was killed".into()) }
     }
 
-    /// It has closed its end before it has answered.
+    /// Returns the error for a CRIU that has closed its end without an answer.
     fn gone(&mut self) -> Error {
         const MOMENT: Duration = Duration::from_secs(5);
         let Some(child) = self.child.take() else { return failure("CRIU has ended before".into()) };
@@ -269,7 +269,7 @@ impl Drop for Swrk {
     }
 }
 
-/// One message, and the descriptor that came with it. None: the socket is closed.
+/// Receives one message, and the descriptor that came with it. None: the socket is closed.
 fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
     let doing = || "receiving from CRIU";
     let length = length_of_next(socket).context(doing)?;
@@ -280,7 +280,7 @@ fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
         let mut iov = [IoSliceMut::new(&mut bytes)];
         match recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags) {
             Err(Errno::EINTR) => {}
-            // It has gone with words of ours unread.
+            // CRIU has exited with messages unread.
             Err(Errno::ECONNRESET) => return Ok(None),
             Err(errno) => return Err(errno).context(doing),
             Ok(received) => {
@@ -292,16 +292,16 @@ fn receive(socket: &OwnedFd) -> Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
             }
         }
     };
-    // SAFETY: SCM_RIGHTS has just given us this descriptor.
+    // SAFETY: SCM_RIGHTS has just delivered this descriptor, which nobody else owns.
     let descriptor = descriptor.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     Ok((received > 0).then_some((bytes, descriptor)))
 }
 
-/// recv(2) with MSG_PEEK and MSG_TRUNC tells the length and leaves the message.
+/// Returns the length of the next message without receiving it (recv(2), MSG_PEEK and MSG_TRUNC).
 fn length_of_next(socket: &OwnedFd) -> nix::Result<usize> {
     let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
     loop {
-        // SAFETY: nothing is written into a buffer of no length.
+        // SAFETY: the buffer has no length, so nothing is written.
         let result = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::null_mut(), 0, flags) };
         match Errno::result(result) {
             Err(Errno::EINTR) => {}
@@ -319,7 +319,7 @@ fn broken(what: &str) -> Error {
     failure(format!("CRIU does not keep to its protocol: it sent {what}"))
 }
 
-/// Puts what CRIU's log says into the error: the errors and what can be done into the sentence, its end into the detail.
+/// Adds CRIU's log to an error: its errors and a remedy to the message, its end to the detail.
 fn explain(mut error: Error, log: Option<&CriuLog>) -> Error {
     let text = log.map(CriuLog::text).unwrap_or_default();
     let errors = criu_log::errors(&text);

@@ -1,4 +1,4 @@
-//! CRIU's version, from what `criu -V` prints.
+//! Parses CRIU's version, as `criu -V` prints it.
 
 use std::fmt;
 use std::path::Path;
@@ -27,13 +27,13 @@ impl Version {
         Version { major, minor, sublevel }
     }
 
-    /// The text is a release's ("Version: 4.1.1") or that of a build between two ("Version: 1.6" and
-    /// "GitID: v1.5-123-gabc"), which counts as the one to come after the tag.
+    /// Parses the version of a release ("Version: 4.1.1"), or of a build between two releases ("Version: 1.6" and
+    /// "GitID: v1.5-123-gabc"), which counts as the release after the tag.
     pub fn parse(text: &str) -> Option<Version> {
         let line = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
         let tag = line("GitID:").and_then(|id| id.strip_prefix('v')).filter(|id| id.contains('-'));
         let Some(tag) = tag.and_then(|id| id.split('-').next()) else {
-            // A '-' without the tag it counts from says nothing.
+            // The text is a release's, or its GitID names no tag that commits are counted from.
             return line("Version:").and_then(numbers).map(|(version, _)| version);
         };
         let (mut version, parts) = numbers(tag)?;
@@ -45,7 +45,7 @@ impl Version {
         Some(version)
     }
 
-    /// Asks the program.
+    /// Runs `criu -V`, and parses its version.
     pub(crate) fn of(program: &Path, deadline: Deadline) -> Result<Version> {
         let (status, text) = command::run(program, &["-V"], deadline)?;
         if status != ExitStatus::Exited(0) {
@@ -68,7 +68,7 @@ impl Version {
     }
 }
 
-/// "4.1.1" or "1.6", and of how many numbers it is.
+/// Parses "4.1.1" or "1.6", and returns how many numbers the text has.
 fn numbers(text: &str) -> Option<(Version, usize)> {
     let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
     match parts?[..] {
@@ -88,7 +88,7 @@ mod tests {
             ("Version: 1.6\n", (1, 6, 0)),
             ("Version: 1.5.2\n", (1, 5, 2)),
             ("Version: 4.1.1\nGitID: v4.1.1\n", (4, 1, 1)),
-            // The next one, as far as the tag says which that is.
+            // A build after a tag counts as the next version, as far as the tag determines it.
             ("Version: 1.5\nGitID: v1.5-123-g0000000\n", (1, 6, 0)),
             ("Version: 1.5.2\nGitID: v1.5.2-7-gabcdef\n", (1, 5, 3)),
         ];
