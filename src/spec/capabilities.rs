@@ -1,6 +1,7 @@
-//! Capability names to the kernel's numbers, and the rules between the five sets.
+//! Maps capability names to the kernel's numbers, and applies the rules between the five sets.
 //!
-//! config.md, "capabilities": what cannot be mapped to the kernel, or not be granted, is logged as a warning and is no error.
+//! config.md, "capabilities": a capability that cannot be mapped to the kernel, or cannot be granted, is logged as a
+//! warning and is no error.
 
 use once_cell::sync::OnceCell;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::oci;
 use crate::sys::procfs;
 
-/// In the order of their numbers in `linux/capability.h`.
+/// The names of capabilities, indexed by their numbers in `linux/capability.h`.
 pub const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -53,7 +54,7 @@ pub const NAMES: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
-/// The five sets as the kernel takes them: bit *n* is capability number *n*.
+/// The five sets as the kernel represents them: bit *n* is capability number *n*.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sets {
     pub bounding: u64,
@@ -64,8 +65,8 @@ pub struct Sets {
 }
 
 impl Sets {
-    /// What the kernel can hold of the five sets that are given: it refuses all of them otherwise. A set that is not given
-    /// is empty, and so are all five of a process without `capabilities`.
+    /// Returns the given sets without capabilities that contradict another set, because the kernel would refuse all of
+    /// them. A set that is not given is empty, and so are all five of a process without `capabilities`.
     pub fn of(process: &oci::Process) -> Sets {
         Sets::given(process).consistent()
     }
@@ -81,8 +82,8 @@ impl Sets {
         }
     }
 
-    /// Without what contradicts another set (capabilities(7)): effective ones are permitted, inheritable ones in the bounding
-    /// set, ambient ones permitted and inheritable.
+    /// Removes capabilities that contradict another set (capabilities(7)): effective ones must be permitted,
+    /// inheritable ones in the bounding set, ambient ones permitted and inheritable.
     fn consistent(self) -> Sets {
         let inheritable = self.inheritable & self.bounding;
         Sets {
@@ -93,13 +94,13 @@ impl Sets {
         }
     }
 
-    /// What the running kernel has of them: a newer one's capabilities cannot be granted by it.
+    /// Removes capabilities that the running kernel does not know, and therefore cannot grant.
     pub fn of_this_kernel(self) -> Sets {
         self.up_to(last_of_this_kernel())
     }
 
-    /// What can be granted of them. In a user namespace of its own that is all that this kernel has; elsewhere nothing that
-    /// the caller's bounding set lacks (a container's engine in a container, for one).
+    /// Removes capabilities that cannot be granted. In a new user namespace that leaves all that this kernel knows;
+    /// elsewhere none that the caller's bounding set lacks (a container engine inside a container, for example).
     pub fn granted(self, in_user_namespace: bool) -> Sets {
         let known = self.of_this_kernel();
         if in_user_namespace { known } else { known.only(!withheld(known.any())) }
@@ -124,7 +125,7 @@ impl Sets {
     }
 }
 
-/// Which of these the caller's bounding set lacks.
+/// Returns those of the capabilities `asked` that the caller's bounding set lacks.
 fn withheld(asked: u64) -> u64 {
     let lacks = |number: &u8| {
         let capability = name(*number).and_then(|name| name.parse().ok());
@@ -140,8 +141,8 @@ fn last_of_this_kernel() -> u8 {
     *LAST.get_or_init(|| read().unwrap_or(NAMES.len() as u8 - 1))
 }
 
-/// Takes out of a process's document the names that no kernel that is known here has: those of a newer one, and spellings
-/// that capabilities(7) does not have (`NET_ADMIN`, `cap_net_admin`), which runc passes over as well.
+/// Removes from a process's document the names that are not in [`NAMES`], and returns them: those of a newer kernel,
+/// and spellings that capabilities(7) does not have (`NET_ADMIN`, `cap_net_admin`), which runc ignores as well.
 pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
     let sets = process.get_mut("capabilities").and_then(Value::as_object_mut);
@@ -159,7 +160,7 @@ pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
     unknown
 }
 
-/// Tells the log which capabilities are not granted: `unknown` ones, and those that this kernel does not have.
+/// Logs which capabilities are not granted: the `unknown` ones, and those that this kernel does not know.
 pub fn report(unknown: &[String], process: &oci::Process) {
     let given = Sets::given(process);
     let beyond = given.any() & !given.of_this_kernel().any();
@@ -184,7 +185,8 @@ pub fn report(unknown: &[String], process: &oci::Process) {
     }
 }
 
-/// The same for those that the caller does not have to give, to a process that has no user namespace of its own.
+/// Logs which capabilities are not granted because the caller does not have them, for a process without a new user
+/// namespace.
 pub fn report_withheld(process: &oci::Process) {
     let withheld = withheld(Sets::of(process).of_this_kernel().any());
     if withheld != 0 {
@@ -197,16 +199,16 @@ fn names(set: u64) -> impl Iterator<Item = &'static str> {
     (0..64).filter(move |number| set >> number & 1 == 1).filter_map(name)
 }
 
-/// The kernel's number of a capability.
+/// Returns the kernel's number of a capability.
 pub fn number(capability: oci::Capability) -> u8 {
     let name = capability.to_string();
-    // The OCI crate prints `SYS_ADMIN` for what it serialises as `CAP_SYS_ADMIN`.
+    // The OCI crate's Display prints `SYS_ADMIN` for `CAP_SYS_ADMIN`.
     let position = NAMES.iter().position(|known| known.strip_prefix("CAP_") == Some(&name));
-    // Every name of the OCI crate is in the table (a test holds it); 63 is no capability of any kernel.
+    // The table has every name of the OCI crate (checked by a test); no kernel has a capability 63.
     position.map_or(63, |position| position as u8)
 }
 
-/// The name of a number, for errors of init and of the kernel's last known capability.
+/// Returns the name of a capability number, for errors of init and for the last capability of the kernel.
 pub fn name(number: u8) -> Option<&'static str> {
     NAMES.get(usize::from(number)).copied()
 }

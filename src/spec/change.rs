@@ -1,31 +1,30 @@
-//! A change of the limits of a container that lives: a document of its own on top of what the configuration says.
+//! Changes the limits of a running container: merges a document of new limits into the configuration.
 
 use serde_json::{Map, Value};
 
 use super::{Config, bounded, concise, document, intel_rdt, oci, resources, schema, shape, version};
 use crate::error::{Code, Error, Result};
 
-/// Of the document in a configuration.
+/// The JSON path of the document in a configuration.
 const PLACE: &str = "linux.resources";
 const INTEL_RDT: &str = "linux.intelRdt";
 
-/// A checked change.
+/// A checked change of limits.
 #[derive(Debug)]
 pub struct Change {
-    /// What is to be written: the fields of the document, and what cannot be written without them.
+    /// The limits to write: the fields of the document, and fields that must be written with them.
     pub write: oci::LinuxResources,
-    /// The same of `linux.intelRdt`.
+    /// The schemata of `linux.intelRdt` to write.
     pub shares: Vec<intel_rdt::Write>,
-    /// The configuration with the change in it.
+    /// The configuration after the change.
     pub config: Config,
 }
 
 impl Config {
-    /// `json` is an OCI `linux.resources` object, in which `intelRdt` may have the schemata of `linux.intelRdt`.
-    /// Members of objects that it gives take the place of those that the
-    /// configuration has, lists take the place of lists, and what it does not give stays. Paths in errors are those of
-    /// the configuration (`linux.resources.memory.limit`): often it is the two together that make no sense, and the
-    /// kernel's refusals name the same.
+    /// Merges `json`, an OCI `linux.resources` object in which `intelRdt` may have the schemata of `linux.intelRdt`.
+    /// Members that it gives replace those of the configuration, lists replace whole lists, and members that it does
+    /// not give stay. Paths in errors are those of the configuration (`linux.resources.memory.limit`): often only the
+    /// two documents together are contradictory, and the kernel's refusals have the same paths.
     pub(crate) fn with_resources(&self, json: &str) -> Result<Change> {
         bounded(json.len() as u64, "the resources")?;
         self.changed(json).map_err(concise)
@@ -45,7 +44,7 @@ impl Config {
         let mut limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
         resources::respell(&mut limits, version);
         resources::check(&document::typed(&limits)?)?;
-        // The two limits of memory are one thing for the kernel.
+        // The kernel checks the two memory limits against each other, so both are written.
         if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
             for name in ["limit", "swap"] {
                 if let Some(value) = merged["memory"].get(name).filter(|value| !value.is_null()) {
@@ -63,7 +62,7 @@ impl Config {
     }
 }
 
-/// Puts other shares of `linux.intelRdt` into the configuration, and answers what is to be written.
+/// Merges new schemata of `linux.intelRdt` into the configuration, and returns those to write.
 fn share(whole: &mut Value, given: Value) -> Result<Vec<intel_rdt::Write>> {
     let change = shape::fit_part(given, &schema::INTEL_RDT_CHANGE, INTEL_RDT)?;
     let typed: oci::LinuxIntelRdt = document::typed(&change)?;
@@ -83,7 +82,7 @@ fn has(object: &Value, name: &str) -> bool {
     object.get(name).is_some()
 }
 
-/// Unlimited memory means unlimited swap, which includes it, unless the document says something else.
+/// Makes swap unlimited with memory, since the swap limit includes memory, unless the document gives one.
 fn complete(change: &mut Value) {
     if let Some(memory) = change.get_mut("memory")
         && memory.get("limit") == Some(&Value::from(-1))

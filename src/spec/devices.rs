@@ -1,4 +1,4 @@
-//! Device nodes, and the paths that are masked or made read-only.
+//! Checks device nodes, and the paths to be masked or made read-only.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use super::oci::{self, LinuxDevice, LinuxDeviceType};
 use super::paths;
 use crate::error::{Error, Result};
 
-/// What the kernel's device numbers hold: 12 bits and 20 bits.
+/// The bounds of the kernel's device numbers: 12 bits and 20 bits.
 pub(super) const MOST_MAJOR: i64 = 4095;
 pub(super) const MOST_MINOR: i64 = 1_048_575;
 
-/// Checks them, and brings their paths into the shortest spelling and their modes to permission bits.
+/// Checks devices and paths, and normalizes paths to their shortest spelling and modes to permission bits.
 pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> Result<()> {
     let mut kept: Vec<LinuxDevice> = Vec::new();
     for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
@@ -18,7 +18,7 @@ pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> R
         device.set_path(place(device.path(), &at("path"))?);
         check_mode(device, &at("fileMode"))?;
         device.set_file_mode(device.file_mode().map(|mode| mode & 0o7777));
-        // `docker run --device` of a directory and of a device in it lists that device twice.
+        // `docker run --device` of a directory and of a device in that directory lists the device twice.
         match kept.iter().find(|other| other.path() == device.path()) {
             None => kept.push(device.clone()),
             Some(other) if other == device => oddities.push(format!("{} is listed twice", at("path"))),
@@ -54,7 +54,7 @@ fn place(path: &Path, at: &str) -> Result<PathBuf> {
     Ok(plain)
 }
 
-/// The numbers have no default that is not somebody's device, so they must be given, except for a FIFO.
+/// Checks that device numbers are given, except for a FIFO: any default would be some existing device.
 pub(super) fn check_numbers(json: &serde_json::Value) -> Result<()> {
     let devices = json.pointer("/linux/devices").and_then(|devices| devices.as_array());
     for (index, device) in devices.into_iter().flatten().enumerate() {
@@ -76,7 +76,8 @@ pub(super) fn check_numbers(json: &serde_json::Value) -> Result<()> {
     Ok(())
 }
 
-/// Permission bits; the type's own bits, which some programs leave in, may stand beside them.
+/// Checks that a mode has permission bits only, or beside them the bits of the device's type, which some programs
+/// include.
 fn check_mode(device: &oci::LinuxDevice, path: &str) -> Result<()> {
     let Some(mode) = device.file_mode() else { return Ok(()) };
     let kind = match device.typ() {
@@ -98,7 +99,7 @@ fn masks(list: &Option<Vec<String>>, path: &str) -> Result<Option<Vec<String>>> 
     let Some(list) = list else { return Ok(None) };
     let plain = list.iter().enumerate().map(|(index, masked)| {
         let plain = paths::inside(Path::new(masked), format_args!("{path}[{index}]"))?;
-        // It came from a string, so nothing is lost.
+        // The path came from a string, so the conversion loses nothing.
         Ok(plain.to_string_lossy().into_owned())
     });
     plain.collect::<Result<_>>().map(Some)

@@ -1,5 +1,5 @@
-//! JSON text to a value, strictly: a name that stands twice in one object is refused, because two
-//! readers (the one who checked the text and the one who obeys it) may take different ones of the two.
+//! Parses JSON text strictly: a name that appears twice in one object is refused, because two readers (one that checks
+//! the text and one that executes it) may use different ones of the two.
 
 use std::fmt;
 
@@ -11,28 +11,28 @@ use serde_json::{Map, Number, Value};
 use super::shape::{self, Kind};
 use crate::error::{Code, Error, Result};
 
-/// The text as a value that fits `kind`. `name` is what the text is called in errors.
+/// Parses a text to a value that fits `kind`. `name` is the name of the text in errors.
 pub(super) fn fit(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     shape::fit(parse(text, name)?, kind)
 }
 
-/// The same for the part of a configuration that has its place at `path`.
+/// Parses a part of a configuration, which belongs at the JSON path `path`.
 pub(super) fn fit_part(text: &str, name: &str, kind: &Kind, path: &str) -> Result<Value> {
     shape::fit_part(parse(text, name)?, kind, path)
 }
 
-/// The same for a document of our own: nobody may add to it, so a name that it does not know is a mistake.
+/// Parses a document of a format of this library. Nobody else adds fields to it, so an unknown name is an error.
 pub(super) fn fit_closed(text: &str, name: &str, kind: &Kind) -> Result<Value> {
     let value = parse(text, name)?;
     shape::refuse_unknown(&value, kind)?;
     shape::fit(value, kind)
 }
 
-/// The value as the OCI crate's type. The table has checked the types already; what is left for serde
-/// are differences between the two, which must not pass silently either.
+/// Converts a value to the OCI crate's type. The table of fields has checked the types already; serde finds the
+/// differences between the table and the crate, which must not pass silently either.
 pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
     T::deserialize(value).or_else(|_| {
-        // Only a failure is worth keeping track of where it is.
+        // Only after a failure, because tracking the path takes time.
         serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
             Error::config(&path, error.into_inner())

@@ -1,4 +1,4 @@
-//! The six lists of hooks.
+//! Checks the six lists of hooks.
 
 use super::oci::{self, Hook};
 use super::{paths, validate_process};
@@ -15,7 +15,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// In the order in which they run.
+    /// All types of hooks, in the order in which they run.
     pub const ALL: [Kind; 6] = [
         Kind::Prestart,
         Kind::CreateRuntime,
@@ -25,7 +25,7 @@ impl Kind {
         Kind::Poststop,
     ];
 
-    /// The field's name below `hooks`.
+    /// Returns the name of the list below `hooks`.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Prestart => "prestart",
@@ -37,7 +37,8 @@ impl Kind {
         }
     }
 
-    /// Whether the path is one of the host (it is the container's for startContainer only).
+    /// Returns whether `path` refers to the host's filesystem: true for all but startContainer, whose path is the
+    /// container's.
     pub fn path_is_on_host(self) -> bool {
         self != Kind::StartContainer
     }
@@ -57,7 +58,7 @@ pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
     list.as_deref().unwrap_or_default()
 }
 
-/// Checks them, and leaves of each variable of their environments the last value.
+/// Checks all hooks, and keeps the last value of each variable of their environments.
 pub(super) fn normalize(spec: &mut oci::Spec) -> Result<()> {
     check(spec)?;
     let Some(hooks) = spec.hooks_mut() else { return Ok(()) };

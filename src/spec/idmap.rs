@@ -1,12 +1,12 @@
-//! Id mappings of a user namespace.
+//! Checks and applies the id mappings of a user namespace.
 
 use super::namespaces::Namespaces;
 use super::oci::{self, LinuxIdMapping, LinuxNamespaceType};
 use crate::error::{Error, Result};
 
-/// What the kernel takes in one map.
+/// The kernel's limit of extents in one map.
 const MOST_MAPPINGS: usize = 340;
-/// A map is one write of less than a page (user_namespaces(7)).
+/// The kernel takes a map in one write of less than a page (user_namespaces(7)).
 const MOST_BYTES: usize = 4096;
 
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
@@ -30,7 +30,7 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
 fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) -> Result<()> {
     let problem = match (namespaces.is_new(LinuxNamespaceType::User), mappings.is_empty()) {
         (true, true) => "is missing; expected at least one mapping, because linux.namespaces asks for a user namespace",
-        // Whether they are the ones that the namespace has is asked of the kernel (`container::id_maps`).
+        // `container::id_maps` later compares them with the maps of the joined namespace.
         (false, false) if namespaces.is_joined(LinuxNamespaceType::User) => return Ok(()),
         (false, false) => {
             "has no user namespace to apply to; expected an entry of type \"user\" in linux.namespaces, or no mappings"
@@ -83,7 +83,7 @@ pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()
     Ok(())
 }
 
-/// Ids that mean nothing in the namespace would fail in init, where they are harder to explain.
+/// Checks that the process's ids are mapped: init would fail with unmapped ones, where the cause is harder to see.
 fn check_user(spec: &oci::Spec, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Result<()> {
     for (path, mappings) in [("linux.uidMappings", uids), ("linux.gidMappings", gids)] {
         if !maps(mappings, 0) {
@@ -110,12 +110,12 @@ fn mapped(mappings: &[LinuxIdMapping], id: u32, path: &str, table: &str) -> Resu
     Err(Error::config(path, format!("{id} is not mapped; expected an id that {table} maps")))
 }
 
-/// Whether an id of the container has one on the host.
+/// Returns whether an id of the container is mapped to one of the host.
 pub fn maps(mappings: &[LinuxIdMapping], id: u32) -> bool {
     to_host(mappings, id).is_some()
 }
 
-/// The host's id for an id of the container.
+/// Returns the host's id for an id of the container.
 pub fn to_host(mappings: &[LinuxIdMapping], id: u32) -> Option<u32> {
     mappings.iter().find_map(|mapping| {
         let offset = id.checked_sub(mapping.container_id()).filter(|offset| *offset < mapping.size())?;

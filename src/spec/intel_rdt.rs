@@ -1,11 +1,11 @@
-//! `linux.intelRdt`: shares of caches and of memory bandwidth, and what is measured of them.
+//! Reads `linux.intelRdt`: allocation of caches and memory bandwidth, and monitoring.
 
 use serde_json::Value;
 
 use super::oci::{Linux, LinuxIntelRdt, Spec};
 use crate::error::{Error, Result};
 
-/// What is written to `schemata` at once, with the field that says so.
+/// Lines for one write to `schemata`, with the field that they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     pub field: &'static str,
@@ -16,12 +16,12 @@ pub fn of(spec: &Spec) -> Option<&LinuxIntelRdt> {
     spec.linux().as_ref().and_then(|linux| linux.intel_rdt().as_ref())
 }
 
-/// The class of service, if one is named. "/" is the one that everything else is in.
+/// Returns the class of service (closID), if one is given. "/" is the default class.
 pub fn clos_id(rdt: &LinuxIntelRdt) -> Option<&str> {
     rdt.clos_id().as_deref().filter(|name| !name.is_empty())
 }
 
-/// Whether it wants to be measured: bandwidth and occupancy.
+/// Returns whether memory bandwidth and whether cache occupancy are to be monitored.
 pub fn measured(rdt: &LinuxIntelRdt) -> (bool, bool) {
     let group = has_group(rdt);
     #[allow(deprecated)] // configurations of specification 1.2 say it so
@@ -29,12 +29,12 @@ pub fn measured(rdt: &LinuxIntelRdt) -> (bool, bool) {
     (group || bandwidth == &Some(true), group || occupancy == &Some(true))
 }
 
-/// Whether it has a monitoring group of its own.
+/// Returns whether the container gets a monitoring group of its own.
 pub fn has_group(rdt: &LinuxIntelRdt) -> bool {
     rdt.enable_monitoring() == &Some(true)
 }
 
-/// In the order in which they are written: the two old fields together, then the new one, which has the last word.
+/// Returns the writes in their order: the two old fields together, then `schemata`, which overrides them.
 pub fn writes(rdt: &LinuxIntelRdt) -> Vec<Write> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let (cache, bandwidth) = (given(rdt.l3_cache_schema()), given(rdt.mem_bw_schema()));
@@ -43,7 +43,7 @@ pub fn writes(rdt: &LinuxIntelRdt) -> Vec<Write> {
         (Some(_), None) => L3_CACHE,
         (None, _) => MEM_BW,
     };
-    // A line about bandwidth that stands with the cache's gives way to the one in its own field.
+    // `memBwSchema` replaces bandwidth lines in `l3CacheSchema`.
     let replaced = |line: &str| bandwidth.is_some() && line.trim_start().starts_with("MB:");
     let lines = cache.iter().flat_map(|text| text.lines()).filter(|line| !replaced(line) && !line.is_empty());
     let lines = lines.map(str::to_owned).chain(bandwidth.clone()).collect();
@@ -57,7 +57,8 @@ const MEM_BW: &str = "linux.intelRdt.memBwSchema";
 const SCHEMATA: &str = "linux.intelRdt.schemata";
 const CLOS_ID: &str = "linux.intelRdt.closID";
 
-/// The crate's spelling of two fields is not the specification's. `config` is a document that fits the table already.
+/// Renames two fields that the OCI crate spells differently from the specification. `config` has been fitted to the
+/// table of fields.
 pub(super) fn respell(config: &mut Value) {
     let Some(Value::Object(rdt)) = config.pointer_mut("/linux/intelRdt") else { return };
     for (name, spelling) in [("enableCMT", "enableCmt"), ("enableMBM", "enableMbm")] {

@@ -1,9 +1,9 @@
-//! The labels of security modules: what their text may be.
+//! Checks the text of AppArmor and SELinux labels.
 
 use super::oci;
 use crate::error::{Error, Result};
 
-/// A write to /proc takes at most a page, and "exec " is in it too.
+/// A write to /proc/<pid>/attr takes at most a page, which includes the prefix "exec ".
 const MOST_BYTES: usize = 4000;
 
 pub(super) fn check_process(process: &oci::Process, prefix: &str) -> Result<()> {

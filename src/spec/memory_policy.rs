@@ -1,4 +1,4 @@
-//! `linux.memoryPolicy`: from which memory nodes a process gets its pages.
+//! Checks `linux.memoryPolicy`: the memory nodes from which a process gets its pages.
 
 use super::number_list;
 use super::oci::{self, LinuxMemoryPolicy, MemoryPolicyFlagType as Flag, MemoryPolicyModeType as Mode};
@@ -16,10 +16,10 @@ pub const MODES: [&str; 7] = [
 
 pub const FLAGS: [&str; 3] = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
-/// The kernel's largest number of nodes.
+/// The kernel's largest number of memory nodes.
 const MOST_NODES: u32 = 1024;
 
-/// The first argument of set_mempolicy(2): mode and flags of linux/mempolicy.h.
+/// Returns the first argument of set_mempolicy(2): mode and flags, from linux/mempolicy.h.
 pub fn mode(policy: &LinuxMemoryPolicy) -> u64 {
     let mode = match policy.mode() {
         Mode::MpolDefault => 0,

@@ -1,12 +1,10 @@
-//! `config.json`: read, checked, and held.
+//! Reads, checks and holds `config.json`.
 //!
-//! A `Config` that exists is sound as a document: every field is of its type, known to this version,
-//! within the kernel's bounds and without contradiction to the others. `Config::validate`, in
-//! `container::preflight`, then asks the host for what the document names (root filesystem, namespaces,
-//! hooks, bind sources).
+//! Every `Config` is a valid document: each field has its type, is known to this version, is within the kernel's bounds
+//! and does not contradict others. `Config::validate`, in `container::preflight`, also checks the objects of the host
+//! that the document names (root filesystem, namespaces, hooks, bind sources).
 //!
-//! `schema` is the table of fields, `shape` fits a document to it, and the other files hold the rules
-//! of one subject each.
+//! `schema` has the table of fields, `shape` fits a document to it, and each other file has the rules of one subject.
 
 mod change;
 mod devices;
@@ -57,10 +55,10 @@ pub use oci_spec::runtime as oci;
 /// The oldest and the newest version of the specification whose fields are known.
 pub const VERSIONS: (&str, &str) = ("1.0.0", "1.3.0");
 
-/// Under this name the log gets what is odd in a configuration and done as other runtimes do it, which say nothing of it.
+/// The log target of warnings about unusual configurations that run as in other runtimes, which do not report them.
 pub const ODDITY: &str = "berth::spec::oddity";
 
-/// Far more than any config needs; a bound, because the text may come from anywhere.
+/// The largest accepted size. Far more than any configuration needs; a bound, because the text may come from anywhere.
 const MOST_BYTES: u64 = 16 << 20;
 
 /// A checked `config.json`.
@@ -70,12 +68,12 @@ pub struct Config {
     json: String,
     bundle: Option<PathBuf>,
     rootfs: PathBuf,
-    /// Of each entry of `mounts`.
+    /// The parsed options of each entry of `mounts`.
     mount_options: Vec<MountOptions>,
     networks: Networks,
-    /// What is odd in the document and done as other runtimes do it, for the log.
+    /// Warnings about unusual values that run as in other runtimes, for the log.
     oddities: Vec<String>,
-    /// See [`capabilities::report`].
+    /// The capability names that are not granted; see [`capabilities::report`].
     unknown_capabilities: Vec<String>,
 }
 
@@ -88,22 +86,22 @@ impl Config {
         Config::new(&json, &file.display().to_string(), Some(bundle), None)
     }
 
-    /// Reads another file in place of `<bundle>/config.json`.
+    /// Reads another file instead of `<bundle>/config.json`.
     pub fn from_file(bundle: &Path, file: &Path) -> Result<Config> {
         let bundle = make_absolute(bundle, "bundle")?;
         Config::new(&read_text(file)?, &file.display().to_string(), Some(bundle), None)
     }
 
-    /// Takes the text itself. Without a bundle every path in it is absolute; `rootfs`, if given, is used
-    /// instead of `root.path`.
+    /// Parses a configuration from memory. Without a bundle every path in it must be absolute; `rootfs`, if given,
+    /// replaces `root.path`.
     pub fn from_json(json: &str, rootfs: Option<&Path>) -> Result<Config> {
         let rootfs = rootfs.map(|rootfs| make_absolute(rootfs, "root file system")).transpose()?;
         bounded(json.len() as u64, "the configuration")?;
         Config::new(json, "the configuration", None, rootfs)
     }
 
-    /// Takes the text of a bundle's `config.json` as it was when somebody read it, with the bundle and
-    /// root file system it had: how a container's recorded configuration comes back.
+    /// Parses the recorded configuration of a container: the text of `config.json` as it was at create, with the bundle
+    /// and root filesystem of that time.
     pub fn from_record(json: &str, bundle: Option<&Path>, rootfs: &Path) -> Result<Config> {
         let bundle = bundle.map(|bundle| make_absolute(bundle, "bundle")).transpose()?;
         let rootfs = make_absolute(rootfs, "root file system")?;
@@ -120,14 +118,14 @@ impl Config {
         Ok(Config { spec, json, bundle, rootfs, mount_options, networks, oddities, unknown_capabilities })
     }
 
-    /// The same configuration with networks and routes, which `config.json` has no place for (docs/networks.md).
+    /// Returns the configuration with networks and routes, for which `config.json` has no field (docs/networks.md).
     pub fn with_networks(&self, json: &str) -> Result<Config> {
         bounded(json.len() as u64, "the networks")?;
         let networks = networks::read(json, &self.spec).map_err(concise)?;
         Ok(Config { networks, ..self.clone() })
     }
 
-    /// Tells the log what of the configuration is odd, or cannot be granted here, which is no error.
+    /// Logs warnings: unusual values, and capabilities that cannot be granted.
     pub(crate) fn report(&self) {
         for oddity in &self.oddities {
             log::warn!(target: ODDITY, "{oddity}");
@@ -140,25 +138,25 @@ impl Config {
         }
     }
 
-    /// The configuration to begin with, as `runc spec` writes it: a shell on a terminal in new
-    /// namespaces with a read-only root.
+    /// Returns a default configuration, as `runc spec` writes it: a shell on a terminal in new namespaces with a
+    /// read-only root.
     pub fn default_json() -> String {
         include_str!("default.json").to_owned()
     }
 
-    /// The same for a caller without privileges: in a user namespace whose root is `uid` and `gid` of the host, with the
-    /// host's network, and without what only the host's root may do.
+    /// Returns a default configuration for a caller without privileges: in a user namespace whose root is `uid` and
+    /// `gid` of the host, with the host's network, and without settings that need the host's root.
     pub fn default_rootless_json(uid: u32, gid: u32) -> Result<String> {
         rootless::config(&Config::default_json(), uid, gid)
     }
 
-    /// The fields this version implements. Mount destinations are absolute and in their shortest
-    /// spelling, and sources of bind mounts are absolute.
+    /// Returns the fields that this version implements. Mount destinations are absolute and in their shortest spelling,
+    /// and sources of bind mounts are absolute.
     pub fn spec(&self) -> &oci::Spec {
         &self.spec
     }
 
-    /// The entries of `mounts` with their parsed options, in their order.
+    /// Returns the entries of `mounts` with their parsed options, in their order.
     pub(crate) fn mounts(&self) -> impl DoubleEndedIterator<Item = MountEntry<'_>> + ExactSizeIterator {
         let mounts = self.spec.mounts().as_deref().unwrap_or_default();
         let entries = mounts.iter().zip(&self.mount_options).enumerate();
@@ -169,17 +167,17 @@ impl Config {
         &self.networks
     }
 
-    /// The text as it was given.
+    /// Returns the unchanged JSON text.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The absolute path of the bundle that the configuration was read from; None without one.
+    /// Returns the absolute path of the bundle that the configuration was read from; None without a bundle.
     pub fn bundle(&self) -> Option<&Path> {
         self.bundle.as_deref()
     }
 
-    /// Absolute; symlinks are as they were given.
+    /// Returns the absolute path of the root filesystem; symlinks in it are not resolved.
     pub fn rootfs(&self) -> &Path {
         &self.rootfs
     }
@@ -213,12 +211,12 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     Ok(Checked { spec, normalized, oddities, unknown_capabilities })
 }
 
-/// Whether this version implements a field of the specification, by its path without indices: `mounts.uidMappings`.
+/// Returns whether this version implements a field of the specification. `path` has no indices: `mounts.uidMappings`.
 pub(crate) fn implements(path: &str) -> bool {
     shape::implements(&schema::CONFIG, path)
 }
 
-/// A process spec for exec, under the rules of a config's `process`. Paths in errors are those of this
+/// Parses a process document for exec, under the rules of a config's `process`. Paths in errors are those of this
 /// document (`args[0]`).
 pub fn parse_process(json: &str) -> Result<oci::Process> {
     bounded(json.len() as u64, "the process")?;
@@ -236,8 +234,8 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
     checked().map_err(concise)
 }
 
-/// The sentence without the middle of a value that is too long to be read: what was wrong stands at its
-/// beginning and what would be valid at its end.
+/// Shortens an error whose message contains a long value: cuts its middle, since the message has the problem at its
+/// beginning and the expected values at its end.
 fn concise(mut error: Error) -> Error {
     const SIDE: usize = 400;
     let count = error.message.chars().count();
@@ -249,7 +247,7 @@ fn concise(mut error: Error) -> Error {
     error
 }
 
-/// Against the current directory of this moment, which the host program may change later.
+/// Makes a path absolute by the current directory, now: the caller may change it later.
 fn make_absolute(path: &Path, what: &str) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&0) {
         return Err(Error::invalid_argument(format!("{what} {path:?} has a NUL inside; no path has one")));
@@ -277,7 +275,7 @@ fn read_text(path: &Path) -> Result<String> {
     if !found.is_file() {
         return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));
     }
-    // In one read, and another one that finds the end.
+    // Reserve the file's size: then one read gets the text, and another one finds the end.
     let mut bytes = Vec::with_capacity(found.len().min(MOST_BYTES) as usize + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).context(|| format!("reading {name}"))?;
     bounded(bytes.len() as u64, &name.to_string())?;

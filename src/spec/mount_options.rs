@@ -1,6 +1,6 @@
-//! A mount's option strings, sorted by the system call that takes them.
+//! Parses a mount's option strings, and sorts them by the system call that takes them.
 //!
-//! As in mount(8), a later option wins over an earlier one that says the opposite.
+//! As in mount(8), a later option overrides an earlier one that is its opposite.
 
 use std::fmt::Display;
 
@@ -10,7 +10,8 @@ pub(crate) const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
 pub(crate) const MOUNT_ATTR_NOSUID: u64 = 0x0000_0002;
 pub(crate) const MOUNT_ATTR_NODEV: u64 = 0x0000_0004;
 pub(crate) const MOUNT_ATTR_NOEXEC: u64 = 0x0000_0008;
-/// The access time setting is a number in these bits, not a flag: set one only with all of them cleared.
+/// The mask of the access time setting, which is a number in these bits, not a flag: mount_setattr(2) needs all of them
+/// cleared to set one.
 pub(crate) const MOUNT_ATTR__ATIME: u64 = 0x0000_0070;
 pub(crate) const MOUNT_ATTR_RELATIME: u64 = 0x0000_0000;
 pub(crate) const MOUNT_ATTR_NOATIME: u64 = 0x0000_0010;
@@ -18,70 +19,72 @@ pub(crate) const MOUNT_ATTR_STRICTATIME: u64 = 0x0000_0020;
 pub(crate) const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
 pub(crate) const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 
-/// How far down the tree of mounts an option reaches.
+/// Whether an option covers one mount or a tree of mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// `bind`, `idmap`: the mount alone.
+    /// The mount alone: `bind`, `idmap`.
     Single,
-    /// `rbind`, `ridmap`: with the mounts below it.
+    /// The mount and all mounts below it: `rbind`, `ridmap`.
     Recursive,
 }
 
 /// One range of `idmap=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap {
-    /// Of gids, not of uids.
+    /// Whether it maps gids instead of uids.
     pub gids: bool,
-    /// `@`: the second number is an id of the container, which its user namespace maps.
+    /// Whether the second number is an id of the container (`@`), which its user namespace maps.
     pub relative: bool,
-    /// First id of the filesystem, first id of the mount, and how many.
+    /// The first id of the filesystem, the first id of the mount, and the number of ids.
     pub range: [u32; 3],
 }
 
 /// The options of one mount, sorted by the system call that takes them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MountOptions {
-    /// What is bound is the source, alone or with what is mounted below it. None: a new mount.
+    /// `bind` or `rbind`: whether the source is bound alone or with the mounts below it. None: a new mount.
     pub bind: Option<Extent>,
-    /// MOUNT_ATTR_… for mount_setattr(2) on the mount itself.
+    /// The MOUNT_ATTR_… flags that mount_setattr(2) sets on the mount itself.
     pub attr_set: u64,
-    /// MOUNT_ATTR_… that are taken away from the mount itself.
+    /// The MOUNT_ATTR_… flags that are cleared on the mount itself.
     pub attr_clear: u64,
-    /// The same with AT_RECURSIVE.
+    /// The MOUNT_ATTR_… flags that are set on the mount and all mounts below it (AT_RECURSIVE).
     pub rec_attr_set: u64,
-    /// MOUNT_ATTR_… that are taken away from it and all mounts below it.
+    /// The MOUNT_ATTR_… flags that are cleared on the mount and all mounts below it.
     pub rec_attr_clear: u64,
-    /// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, each perhaps with MS_REC, in the given order
-    /// (`slave` then `shared` is both).
+    /// The propagation types: MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE, each with or without MS_REC, in the
+    /// given order (`slave` then `shared` makes a mount both).
     pub propagation: Vec<u64>,
-    /// What is mounted at the destination gets other options, and nothing is mounted.
+    /// `remount`: changes the options of the mount at the destination, and mounts nothing.
     pub remount: bool,
-    /// The owners of files are mapped.
+    /// `idmap` or `ridmap`: the owners of files are mapped.
     pub idmap: Option<Extent>,
-    /// By these, in crun's words ("idmap=uids=0-1000-10;gids=0-1000-10").
+    /// The mappings of `idmap=`, in crun's syntax ("idmap=uids=0-1000-10;gids=0-1000-10").
     pub id_maps: Vec<IdMap>,
-    /// What the image has at the destination is copied into the new tmpfs.
+    /// `tmpcopyup`: the image's files at the destination are copied into the new tmpfs.
     pub copy_up: bool,
-    /// crun(1), and podman's `no-dereference`: a source that is a symlink is made again instead of bound.
+    /// `copy-symlink` of crun(1), and podman's `no-dereference`: a source that is a symlink is created again instead of
+    /// bound.
     pub copy_symlink: bool,
-    /// crun(1), `src-nofollow`: the last name of the source is not followed if it is a symlink.
+    /// `src-nofollow` of crun(1): the last component of the source is not followed if it is a symlink.
     pub source_nofollow: bool,
-    /// crun(1), `dest-nofollow`: the same of the destination.
+    /// `dest-nofollow` of crun(1): the last component of the destination is not followed if it is a symlink.
     pub target_nofollow: bool,
-    /// Names for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, which does
-    /// not touch a superblock that others share; see `mounts::options` for where it is needed.
+    /// The superblock flags for FSCONFIG_SET_FLAG. `ro` is not among them: it is an attribute of the mount, so that a
+    /// superblock shared with other mounts does not change; `mounts::options` adds it where it is needed.
     pub sb_flags: Vec<String>,
-    /// `iversion`: changes of inodes are counted. mount(2) alone can say so; see [`MountOptions::versions_flags`].
+    /// `iversion`: the filesystem counts changes of inodes. Only mount(2) can set this; see
+    /// [`MountOptions::versions_flags`].
     pub versions: bool,
-    /// What is left is the file system's own.
+    /// The other options, which belong to the filesystem.
     pub data: Vec<(String, Option<String>)>,
 }
 
-/// What `linux.rootfsPropagation` may be; empty is what programs write that mean none.
+/// The values of `linux.rootfsPropagation`. Some programs write an empty one for none.
 pub(super) const PROPAGATIONS: [&str; 9] =
     ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable", ""];
 
-/// The flags of mount(2) for `rprivate` and its like.
+/// Returns the mount(2) flags of a propagation option such as `rprivate`.
 pub fn propagation(name: &str) -> Option<u64> {
     let (kind, recursive) = match name.strip_prefix('r') {
         Some(kind) => (kind, libc::MS_REC),
@@ -97,18 +100,19 @@ pub fn propagation(name: &str) -> Option<u64> {
     Some(kind | recursive)
 }
 
-/// One change to a set of attributes.
+/// A change of a set of attributes.
 enum Change {
     Set(u64),
     Clear(u64),
     Atime(u64),
-    /// `norelatime`, `nostrictatime`, `atime`: takes back an earlier option.
+    /// `norelatime`, `nostrictatime`, `atime`: undoes an earlier option.
     NotAtime(u64),
-    /// `diratime`: the same.
+    /// `diratime`: undoes an earlier `nodiratime`.
     TakeBack(u64),
 }
 
-/// Of several settings of access times the one that counts in mount(2), whatever their order.
+/// Ranks settings of access times: of several, mount(2) uses the one of the highest rank, in whatever order they are
+/// given.
 fn rank(atime: u64) -> u32 {
     match atime {
         MOUNT_ATTR_STRICTATIME => 2,
@@ -154,7 +158,7 @@ fn attribute(name: &str) -> Option<Change> {
         "symfollow" => Change::Clear(MOUNT_ATTR_NOSYMFOLLOW),
         "noatime" => Change::Atime(MOUNT_ATTR_NOATIME),
         "strictatime" => Change::Atime(MOUNT_ATTR_STRICTATIME),
-        // `atime` asks for the kernel's default, which is relatime since 2.6.30.
+        // `atime` selects the kernel's default, which is relatime since 2.6.30.
         "atime" | "relatime" => Change::Atime(MOUNT_ATTR_RELATIME),
         "norelatime" => Change::NotAtime(MOUNT_ATTR_RELATIME),
         "nostrictatime" => Change::NotAtime(MOUNT_ATTR_STRICTATIME),
@@ -162,8 +166,8 @@ fn attribute(name: &str) -> Option<Change> {
     })
 }
 
-/// The same of one mount, for mount(2), where the absence of a flag is all that `atime` and `diratime` can say: a mount has
-/// what its source has.
+/// Returns the attribute change of an option of one mount. For mount(2), `atime` and `diratime` can only mean the
+/// absence of a flag: the mount keeps the setting of its source.
 fn attribute_of_one(name: &str) -> Option<Change> {
     match name {
         "atime" => Some(Change::NotAtime(MOUNT_ATTR_NOATIME)),
@@ -212,7 +216,7 @@ impl Change {
     }
 }
 
-/// Superblock flags that fsconfig(2) knows for every file system, in pairs of opposites (`dirsync` has none).
+/// The superblock flags that fsconfig(2) knows for every filesystem, with their opposites (`dirsync` has none).
 const SUPERBLOCK: [(&str, &str); 4] =
     [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
@@ -232,7 +236,7 @@ const OTHERS: [&str; 13] = [
     "noiversion",
 ];
 
-/// Every option that is known by name; others are the filesystem's own.
+/// Returns every option that is known by name; all others belong to the filesystem.
 pub fn names() -> Vec<String> {
     let attributes = ATTRIBUTES.iter().flat_map(|name| [(*name).to_owned(), format!("r{name}")]);
     let superblock = SUPERBLOCK.iter().flat_map(|(on, off)| [*on, *off]);
@@ -244,7 +248,7 @@ pub fn names() -> Vec<String> {
     names
 }
 
-/// `at` is the JSON path of the option array, spelled out only for an error.
+/// Parses the options. `at` is the JSON path of the array, formatted only for an error.
 pub fn parse(options: &[String], at: impl Display) -> Result<MountOptions> {
     let mut parsed = MountOptions::default();
     for (index, option) in options.iter().enumerate() {
@@ -254,14 +258,14 @@ pub fn parse(options: &[String], at: impl Display) -> Result<MountOptions> {
 }
 
 impl MountOptions {
-    /// The first option that a filesystem must be told.
+    /// Returns the first option that belongs to the filesystem or its superblock.
     pub fn of_the_filesystem(&self) -> Option<&str> {
         let versions = self.versions.then_some("iversion");
         self.data.first().map(|(name, _)| name.as_str()).or(self.sb_flags.first().map(String::as_str)).or(versions)
     }
 
-    /// What a remount by mount(2) says to have a new filesystem count versions, with all that it has of other flags: the
-    /// call replaces them.
+    /// Returns the flags with which mount(2) remounts a new filesystem to make it count versions. They include its
+    /// other flags, because the call replaces all.
     pub fn versions_flags(&self) -> Option<u64> {
         const SUPERBLOCK: [(&str, u64); 4] = [
             ("ro", libc::MS_RDONLY),
@@ -295,7 +299,7 @@ impl MountOptions {
         } else if let Some(change) = attribute_of_one(option) {
             change.apply(&mut self.attr_set, &mut self.attr_clear);
         } else if let Some(change) = option.strip_prefix('r').and_then(attribute) {
-            // The mount itself is of the tree, too.
+            // A recursive option includes the mount itself.
             let bits = change.bits();
             self.attr_set &= !bits;
             self.attr_clear &= !bits;
@@ -311,7 +315,7 @@ impl MountOptions {
             self.id_maps = id_maps(mappings).ok_or_else(|| bad_id_maps(option, path))?;
         } else {
             match option {
-                // Each is a flag: `bind` after `rbind` takes nothing back (mount(8), runc and crun).
+                // Each option is a flag: `bind` after `rbind` does not undo it (mount(8), runc and crun).
                 "bind" => self.bind = self.bind.or(Some(Extent::Single)),
                 "rbind" => self.bind = Some(Extent::Recursive),
                 "remount" => self.remount = true,
@@ -322,11 +326,11 @@ impl MountOptions {
                 "src-nofollow" => self.source_nofollow = true,
                 "dest-nofollow" => self.target_nofollow = true,
                 "iversion" => self.versions = true,
-                // As with mount(8): it is not asked for, and a filesystem that counts in any case goes on.
+                // As with mount(8), `noiversion` only undoes `iversion`: a filesystem that always counts continues to.
                 "noiversion" => self.versions = false,
-                // The first says nothing; the others are about messages in the kernel's log.
+                // `defaults` has no effect; the others only control messages in the kernel's log.
                 "defaults" | "silent" | "loud" => {}
-                // What engines write that join options (podman's --systemd).
+                // Engines that join options write empty ones (podman's --systemd).
                 "" => {}
                 _ => self.data.push(file_system_option(option, path)?),
             }
@@ -335,7 +339,8 @@ impl MountOptions {
     }
 }
 
-/// crun(1), "idmap mount options": "uids=" or "gids=" with ranges from-to-count apart by "#", the two apart by ";".
+/// Parses crun's mappings (crun(1), "idmap mount options"): "uids=" or "gids=" with ranges from-to-count separated by
+/// "#", the two separated by ";".
 fn id_maps(text: &str) -> Option<Vec<IdMap>> {
     let mut maps = Vec::new();
     for part in text.split(';').filter(|part| !part.is_empty()) {
@@ -373,7 +378,8 @@ fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String
         return Err(Error::config(&path(), format!("{option:?} has no name; expected an option like \"mode=755\"")));
     }
     if splits(option) {
-        // One call takes it whole and another takes it apart, so it must not be left to the kernel's age.
+        // fsconfig(2) takes the option whole and mount(2) splits it, so the result must not depend on the kernel's
+        // version.
         return Err(Error::config(
             &path(),
             format!("{option:?} contains a comma; expected one option in each member of the array"),
@@ -388,8 +394,8 @@ fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String
     Ok((name.to_owned(), value))
 }
 
-/// Whether mount(2) would see more than one option: commas in double quotes (SELinux contexts) and
-/// after a backslash (overlay) belong to the value.
+/// Returns whether mount(2) would split the option: commas in double quotes (SELinux contexts) and after a backslash
+/// (overlay) belong to the value.
 fn splits(option: &str) -> bool {
     let (mut quoted, mut escaped) = (false, false);
     option.chars().any(|c| {
@@ -434,7 +440,7 @@ mod tests {
 
     #[test]
     fn access_time_is_a_number_in_a_field() {
-        // As flags of mount(2), which have no order.
+        // As flags of mount(2), these have no order.
         for options in [["noatime", "strictatime"], ["strictatime", "noatime"], ["strictatime", "relatime"]] {
             assert_eq!(of(&options).attr_set, MOUNT_ATTR_STRICTATIME);
             assert_eq!(of(&options).attr_clear, MOUNT_ATTR__ATIME);
@@ -456,11 +462,11 @@ mod tests {
         assert_eq!(options.attr_set, MOUNT_ATTR_NOSUID);
         assert_eq!(options.rec_attr_set, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW);
         assert_eq!(options.rec_attr_clear, MOUNT_ATTR_NODEV);
-        // The mount itself is of the tree; what is said of it later holds for it alone.
+        // A recursive option includes the mount itself; a later option for the mount alone overrides it there.
         let options = of(&["ro", "noatime", "rrw", "rstrictatime", "nosuid", "rsuid", "suid", "rnosuid", "suid"]);
         assert_eq!((options.attr_set, options.attr_clear), (0, MOUNT_ATTR_NOSUID));
         assert_eq!(options.rec_attr_set, MOUNT_ATTR_STRICTATIME | MOUNT_ATTR_NOSUID);
-        // `rw` is no recursive `w`, and `remount` no recursive anything.
+        // `rw` is not the recursive form of `w`, and `remount` not that of `emount`.
         assert_eq!(of(&["rw"]).rec_attr_clear, 0);
         assert!(of(&["remount"]).remount);
     }

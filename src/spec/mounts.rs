@@ -1,4 +1,4 @@
-//! The entries of `mounts`: where they may lie, and what they must say.
+//! Checks the entries of `mounts`: destinations, sources, types and options.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use super::namespaces::Namespaces;
 use super::{idmap, oci, paths};
 use crate::error::{Error, Result};
 
-/// File systems that have no block device beneath, so that a read-only mount needs no read-only
-/// superblock (which may be the host's own, as for sysfs and cgroup).
+/// Filesystems without a block device, whose read-only mounts need no read-only superblock (which may be the host's
+/// own, as for sysfs and cgroup).
 const VIRTUAL: [&str; 10] =
     ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "overlay", "bind"];
 
-/// Files below /proc that show something else without harm to the masks: what LXCFS provides.
+/// The files below /proc that LXCFS mounts over. Replacing them does not weaken the masked paths.
 const HARMLESS_IN_PROC: [&str; 10] = [
     "/proc/cpuinfo",
     "/proc/diskstats",
@@ -26,24 +26,24 @@ const HARMLESS_IN_PROC: [&str; 10] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// An entry of `mounts`, with its options as they were parsed when the configuration was read.
+/// An entry of `mounts`, with its options as parsed when the configuration was read.
 #[derive(Clone, Copy, Debug)]
 pub struct MountEntry<'a> {
-    /// Its place in the array.
+    /// Its index in the array.
     pub index: usize,
     pub mount: &'a oci::Mount,
     pub options: &'a MountOptions,
 }
 
 impl MountEntry<'_> {
-    /// Whether the options say so, or the type does.
+    /// Returns whether the entry is a bind mount, by its options or its type.
     pub fn is_bind(&self) -> bool {
         self.options.bind.is_some()
     }
 }
 
-/// The options of `mounts[index]`, with what its type implies: `bind` may be said by the type alone, and
-/// `ro` of a file system on a block device goes to the superblock as well.
+/// Returns the options of `mounts[index]`, completed by its type: the type alone may make it a bind mount, and `ro` of
+/// a filesystem on a block device applies to the superblock as well.
 fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     let given = mount.options().as_deref().unwrap_or_default();
     let mut parsed = mount_options::parse(given, format_args!("mounts[{index}].options"))?;
@@ -52,11 +52,11 @@ fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
         parsed.bind.get_or_insert(Extent::Single);
     }
     if [mount.uid_mappings(), mount.gid_mappings()].into_iter().flatten().any(|list| !list.is_empty()) {
-        // Said by the mappings alone, it means the mount alone.
+        // Mappings without `idmap` or `ridmap` apply to the mount alone.
         parsed.idmap.get_or_insert(Extent::Single);
     }
     if parsed.bind.is_none() && !parsed.remount {
-        // A new filesystem has nothing below it; what is said of the tree is said of it.
+        // A new filesystem has no mounts below it, so recursive options apply to the mount.
         parsed.attr_set |= parsed.rec_attr_set & !parsed.attr_clear;
         parsed.attr_clear |= parsed.rec_attr_clear;
         let read_only = parsed.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0;
@@ -67,13 +67,13 @@ fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
     Ok(parsed)
 }
 
-/// Whether a sysfs of its own is asked for.
+/// Returns whether the entry is a new sysfs, not a bind mount.
 pub fn is_new_sysfs(entry: MountEntry) -> bool {
     entry.mount.typ().as_deref() == Some("sysfs") && entry.options.bind.is_none() && !entry.options.remount
 }
 
-/// Checks one entry and makes its paths plain: the destination absolute and in its shortest spelling,
-/// the source of a bind mount absolute (it is relative to the bundle). Returns its options.
+/// Checks one entry and normalizes its paths: the destination becomes absolute and gets its shortest spelling, the
+/// source of a bind mount becomes absolute (it is relative to the bundle). Returns its options.
 pub(super) fn normalize(
     mount: &mut oci::Mount,
     index: usize,
@@ -88,7 +88,7 @@ pub(super) fn normalize(
     if mount.destination().as_os_str().is_empty() {
         return Err(Error::config(&at("destination"), "is empty; expected an absolute path in the container"));
     }
-    // The specification's older versions take a relative destination as below "/".
+    // Older versions of the specification resolve a relative destination from "/".
     let destination =
         paths::inside(&Path::new("/").join(mount.destination()), format_args!("mounts[{index}].destination"))?;
     let kind = mount.typ().clone().unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn normalize(
     }
 }
 
-/// Mappings among the options, as crun takes them, become those of the entry.
+/// Moves mappings from the options, as crun takes them, to the entry's own fields.
 fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, linux: Option<&oci::Linux>) -> Result<()> {
     if parsed.id_maps.is_empty() {
         return Ok(());
@@ -219,8 +219,8 @@ fn check_id_mappings(mount: &oci::Mount, index: usize, parsed: &MountOptions, na
     Err(Error::config(&at("options"), format!("an id-mapped mount {refused}")))
 }
 
-/// The container's part of the hierarchies is bound, or they are mounted by their controllers: no option of theirs can be
-/// had, but of cgroup v2 in a namespace.
+/// Checks an entry of type cgroup. The container's cgroup is bound, or the hierarchies are mounted by their
+/// controllers: no option of the filesystem can apply, except for cgroup v2 in a new cgroup namespace.
 fn check_cgroup(kind: &str, index: usize, parsed: &MountOptions, namespaces: &Namespaces) -> Result<()> {
     let none = match kind {
         "cgroup" => true,
@@ -248,13 +248,13 @@ fn check_copy_up(kind: &str, index: usize, parsed: &MountOptions) -> Result<()> 
     Ok(())
 }
 
-/// A mount over /proc can take the masks away or feed the runtime a false one.
+/// Refuses most mounts on or below /proc: they could uncover masked paths, or give the runtime a false procfs.
 fn guard_proc(destination: &Path, kind: &str, bind: Option<Extent>, path: &str) -> Result<()> {
     if !destination.starts_with("/proc") {
         return Ok(());
     }
     if destination == Path::new("/proc") {
-        // What is bound must be a whole procfs: `host` looks at the source, and init at what it has opened.
+        // A bind source must be a whole procfs: `host` checks the source, and init the tree that it has opened.
         if kind == "proc" || bind.is_some() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Which namespaces a container gets, and which it joins.
+//! Determines the namespaces that a container creates, and those that it joins.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,20 +14,20 @@ use crate::error::{Error, Result};
 pub struct Joined {
     pub kind: LinuxNamespaceType,
     pub path: PathBuf,
-    /// Its place in `linux.namespaces`, for errors.
+    /// Its index in `linux.namespaces`, for errors.
     pub index: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespaces {
-    /// The CLONE_NEW… flags of those that are made.
+    /// The CLONE_NEW… flags of the new namespaces.
     pub new_flags: u64,
-    /// Those that are joined, in the order for a caller without privileges: user first, because it brings the
-    /// capabilities for the rest; mount last, because it takes the paths of the others away.
+    /// The joined namespaces, in the order for a caller without privileges: user first, because it grants the
+    /// capabilities for the rest; mount last, because after it the paths of the others do not resolve.
     pub joined: Vec<Joined>,
 }
 
-/// As `linux.namespaces[].type` spells them.
+/// The names of the namespace types, as in `linux.namespaces[].type`.
 pub const NAMES: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 
 const JOIN_ORDER: [LinuxNamespaceType; 8] = [
@@ -64,13 +64,13 @@ impl Namespaces {
         self.joined.iter().any(|joined| joined.kind == kind)
     }
 
-    /// New or joined: anything but the caller's own.
+    /// Returns whether the container has a namespace of this type that is not the caller's: new or joined.
     pub fn has(&self, kind: LinuxNamespaceType) -> bool {
         self.is_new(kind) || self.is_joined(kind)
     }
 }
 
-/// The CLONE_NEW… flag, which is also what NS_GET_NSTYPE answers.
+/// Returns the CLONE_NEW… flag of a type, which NS_GET_NSTYPE also returns.
 pub fn flag(kind: LinuxNamespaceType) -> u64 {
     let flag = match kind {
         LinuxNamespaceType::Mount => libc::CLONE_NEWNS,
@@ -85,10 +85,10 @@ pub fn flag(kind: LinuxNamespaceType) -> u64 {
     flag as u64
 }
 
-/// As `linux.namespaces[].type` spells it.
+/// The namespace types, in the order in which they are joined.
 pub const KINDS: [LinuxNamespaceType; 8] = JOIN_ORDER;
 
-/// Its file below /proc/<pid>/ns.
+/// Returns the type's file name in /proc/<pid>/ns.
 pub fn proc_name(kind: LinuxNamespaceType) -> &'static str {
     match kind {
         LinuxNamespaceType::Mount => "mnt",
@@ -115,17 +115,17 @@ pub fn name(kind: LinuxNamespaceType) -> &'static str {
     }
 }
 
-/// Whether a user namespace owns another namespace. False also where they cannot be looked at.
+/// Returns whether a user namespace owns another namespace. Also false if one of them cannot be opened.
 pub fn is_owned_by(namespace: &Path, user: &Path) -> bool {
     let identity = |file: File| file.metadata().map(|found| (found.dev(), found.ino()));
     let owner = || {
         let namespace = File::open(namespace)?;
-        // SAFETY: the descriptor is open for the call, and NS_GET_USERNS takes no argument.
+        // SAFETY: the descriptor is open during the call, and NS_GET_USERNS takes no argument.
         let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_USERNS) };
         if answer < 0 {
             return Err(std::io::Error::last_os_error());
         }
-        // SAFETY: a new descriptor, which nobody else has.
+        // SAFETY: ioctl has just returned this descriptor, which nobody else owns.
         identity(File::from(unsafe { OwnedFd::from_raw_fd(answer) }))
     };
     owner().is_ok_and(|owner| File::open(user).and_then(identity).is_ok_and(|user| user == owner))
@@ -135,7 +135,7 @@ fn list(spec: &oci::Spec) -> &[oci::LinuxNamespace] {
     spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default()
 }
 
-/// An empty path is what programs write that mean none.
+/// Returns the path of the namespace, if it has one. Some programs write an empty path for none.
 fn path_of(namespace: &oci::LinuxNamespace) -> Option<&Path> {
     namespace.path().as_deref().filter(|path| !path.as_os_str().is_empty())
 }
@@ -178,8 +178,8 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
     check_time_offsets(spec, &namespaces)
 }
 
-/// A joined mount namespace belongs to others: what is mounted there stays when the container is gone. So the container
-/// gets the namespace as it is, and its root by chroot(2).
+/// Checks a container that joins a mount namespace. The namespace belongs to others, and mounts made there would
+/// outlive the container. So the container gets it unchanged, and its root by chroot(2).
 fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
     let linux = spec.linux().as_ref();
     let listed = |paths: Option<&Option<Vec<String>>>| {
@@ -204,7 +204,7 @@ fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
 }
 
 fn uts_name(value: &str, path: &str) -> Result<()> {
-    // __NEW_UTS_LEN of the kernel.
+    // The kernel's __NEW_UTS_LEN.
     if value.len() > 64 || value.chars().any(char::is_control) {
         return Err(Error::config(
             path,
@@ -214,7 +214,7 @@ fn uts_name(value: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// The kernel refuses more than half of what its clock can hold (KTIME_SEC_MAX / 2).
+/// The kernel's largest clock offset: half of what its clock can hold (KTIME_SEC_MAX / 2).
 const MOST_SECONDS: u64 = 4_611_686_018;
 
 fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
@@ -227,7 +227,7 @@ fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
              in linux.namespaces",
         ));
     }
-    // Sorted, so that of several faults always the same one is told.
+    // Sorted, so that of several errors the same one is always reported.
     for (clock, offset) in offsets.iter().collect::<BTreeMap<_, _>>() {
         let path = super::shape::join("linux.timeOffsets", clock);
         if !matches!(clock.as_str(), "monotonic" | "boottime") {

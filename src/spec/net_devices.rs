@@ -1,4 +1,5 @@
-//! `linux.netDevices`: devices of the host that become the container's (OCI runtime specification 1.3).
+//! Reads `linux.netDevices`: network devices of the host to be moved into the container (OCI runtime specification
+//! 1.3).
 
 use super::namespaces::Namespaces;
 use super::networks::interface_name;
@@ -6,21 +7,22 @@ use super::oci::{self, LinuxNamespaceType};
 use super::shape;
 use crate::error::{Error, Result};
 
-/// A device to be moved.
+/// A network device to be moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetDevice {
     pub host_name: String,
-    /// In the container; see [`NetDevice::template`].
+    /// Its name in the container; see [`NetDevice::template`].
     pub name: String,
 }
 
 impl NetDevice {
-    /// The first part of a name that ends with "%d", which stands for the first number that is free.
+    /// Returns the part of the name before a final "%d", which the first free number replaces; None for a name without
+    /// "%d".
     pub fn template(&self) -> Option<&str> {
         self.name.strip_suffix(NUMBER)
     }
 
-    /// For errors.
+    /// Returns its JSON path, for errors.
     pub fn path(&self) -> String {
         shape::join(AT, &self.host_name)
     }
@@ -30,7 +32,7 @@ const AT: &str = "linux.netDevices";
 
 const NUMBER: &str = "%d";
 
-/// In the order of their names, so that what happens does not depend on chance.
+/// Returns the devices sorted by name, because the order of the document's map is random.
 pub fn list(spec: &oci::Spec) -> Vec<NetDevice> {
     let devices = spec.linux().as_ref().and_then(|linux| linux.net_devices().as_ref());
     let mut list: Vec<NetDevice> = devices
@@ -58,7 +60,7 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
         interface_name(&device.host_name, &path)?;
         let name_path = format!("{path}.name");
         match device.template() {
-            // With the shortest number in its place.
+            // The name with the shortest number in place of "%d" must not be too long.
             Some(first) => interface_name(&format!("{first}0"), &name_path)?,
             None => interface_name(&device.name, &name_path)?,
         };

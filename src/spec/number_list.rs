@@ -1,10 +1,10 @@
-//! Lists of numbers as the kernel writes sets of processors and memory nodes: "0-3,8".
+//! Parses lists of numbers in the kernel's notation for sets of processors and memory nodes: "0-3,8".
 
 use std::ops::RangeInclusive;
 
 use crate::error::{Error, Result};
 
-/// The ranges of a list; None if it is not one.
+/// Returns the ranges of a list; None if it is malformed.
 pub fn ranges(list: &str) -> Option<Vec<RangeInclusive<u32>>> {
     list.split(',').map(range).collect()
 }
@@ -17,7 +17,7 @@ fn range(text: &str) -> Option<RangeInclusive<u32>> {
     (!range.is_empty()).then_some(range)
 }
 
-/// A list of numbers below `bound`; an empty one is fine.
+/// Checks a list of numbers below `bound`. It may be empty.
 pub(super) fn check(list: &str, bound: u32, path: &str) -> Result<()> {
     if list.is_empty() {
         return Ok(());
@@ -31,13 +31,14 @@ pub(super) fn check(list: &str, bound: u32, path: &str) -> Result<()> {
     }
 }
 
-/// The list as the kernel takes sets: bit N of the array stands for N. Nothing for an empty list. `check` has bounded it.
+/// Converts a list to the bit mask that system calls take: bit N stands for N. An empty list gives an empty mask.
+/// `check` has limited the numbers before.
 pub fn mask(list: &str) -> Vec<u32> {
     let mut words = Vec::new();
     for number in ranges(list).unwrap_or_default().into_iter().flatten() {
         let (word, bit) = (number as usize / 32, number % 32);
         if words.len() <= word {
-            // System calls take longs.
+            // System calls read the mask in units of `long`.
             words.resize((word + 1).next_multiple_of(2), 0);
         }
         words[word] |= 1 << bit;

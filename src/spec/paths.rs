@@ -1,4 +1,4 @@
-//! The rules for paths that stand in a config. `at` is where they stand, spelled out only for an error.
+//! Checks and normalizes the paths of a configuration. `at` is their JSON path, formatted only for an error.
 
 use std::fmt::Display;
 use std::fs::Metadata;
@@ -8,9 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// What one path may be long for the kernel, its NUL included.
+/// The kernel's limit for a path, including its NUL.
 const PATH_MAX: usize = libc::PATH_MAX as usize;
-/// And one name in it.
+/// The kernel's limit for one component of a path.
 const NAME_MAX: usize = 255;
 
 pub(super) fn bounded(path: &Path, at: impl Display) -> Result<()> {
@@ -38,8 +38,8 @@ pub(super) fn absolute(path: &Path, at: impl Display) -> Result<()> {
     bounded(path, at)
 }
 
-/// The path in its shortest spelling, with each `..` resolved by its letters alone and never above the root: what runc and
-/// crun make of one. So symlinks do not decide which place in the container is named.
+/// Returns the path in its shortest spelling, with each `..` resolved lexically and never above the root, as runc and
+/// crun do. So symlinks do not decide which path in the container is meant.
 pub fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -52,7 +52,7 @@ pub fn lexical(path: &Path) -> PathBuf {
     plain
 }
 
-/// A path inside the container, but not its root, in its shortest spelling.
+/// Checks a path inside the container, which must not be its root, and returns its shortest spelling.
 pub(super) fn inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
     if is_plain(path) {
         return Ok(path.to_owned());
@@ -65,8 +65,8 @@ pub(super) fn inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
     Ok(plain)
 }
 
-/// What `path`, a path of the host, is called within the directory `rootfs`, if it lies there: by its own names, whatever
-/// symlinks there are in front of the directory. Everything lies in a root filesystem that is "/"; that is the host.
+/// Returns the path within the directory `rootfs` of `path`, a path of the host, if it lies there; symlinks before
+/// `rootfs` are resolved. None if the root filesystem is "/", which is the host's own.
 pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let same = |about: &Metadata, other: &Metadata| (about.dev(), about.ino()) == (other.dev(), other.ino());
     let root = rootfs.metadata().ok()?;
@@ -76,12 +76,12 @@ pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let mut directories: Vec<&Path> = path.ancestors().collect();
     directories.reverse();
     for directory in directories {
-        // What is mounted or linked elsewhere under another name is another place.
+        // The same directory under another real path is a bind mount of it elsewhere, and does not count.
         let is_root =
             same(&directory.metadata().ok()?, &root) && directory.canonicalize().ok()? == rootfs.canonicalize().ok()?;
         if is_root {
             let rest = path.strip_prefix(directory).ok()?;
-            // With `..` in it the way may lead out, and perhaps in again.
+            // With `..` in it the path may lead out of the root filesystem, and in again.
             if rest.components().all(|component| component != Component::ParentDir) {
                 return Some(Path::new("/").join(rest));
             }
@@ -90,7 +90,7 @@ pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Whether the path is what [`inside`] makes of one, as almost all are.
+/// Returns whether [`inside`] would return the path unchanged, as for almost all paths.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_MAX;

@@ -1,4 +1,4 @@
-//! Limits, and the place in the cgroup tree.
+//! Checks resource limits, and the path in the cgroup tree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +11,13 @@ use super::version::Version;
 use super::{number_list, oci, paths, shape};
 use crate::error::{Error, Result};
 
-/// From specification 1.3 on a `pids.limit` of 0 is a limit. Before it was what engines wrote that wanted none (podman up
-/// to 5.4, containerd), and both runc and crun set none.
+/// The version from which a `pids.limit` of 0 is a limit. Before 1.3 engines wrote 0 for no limit (podman up to 5.4,
+/// containerd), and both runc and crun set none.
 const ZERO_PIDS_IS_A_LIMIT: Version = (1, 3);
 
-/// What the crate's types have no room for: a limit of processes that is not given, and huge pages without a limit as Go
-/// writes it; and what depends on the version of the configuration. `resources` is a document that fits the table already.
+/// Rewrites values that the OCI crate's types cannot represent (a missing limit of processes, and huge pages without a
+/// limit as Go writes it), and those whose meaning depends on the version of the configuration. `resources` has been
+/// fitted to the table of fields.
 pub(super) fn respell(resources: &mut Value, version: Version) {
     if let Some(limit) = resources.pointer_mut("/pids/limit").filter(|limit| limit.is_i64()) {
         let given = limit.as_i64().unwrap_or_default();
@@ -30,7 +31,7 @@ pub(super) fn respell(resources: &mut Value, version: Version) {
         members.shift_remove("pids");
     }
     for limit in resources.get_mut("hugepageLimits").and_then(Value::as_array_mut).into_iter().flatten() {
-        // The kernel takes all of these for "more than there can be".
+        // The kernel takes each of these values as unlimited.
         if limit["limit"].as_u64().is_some_and(|bytes| bytes > i64::MAX as u64) {
             limit["limit"] = i64::MAX.into();
         }
@@ -54,7 +55,7 @@ pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
     for (index, one) in resources.network().iter().flat_map(|network| network.priorities()).flatten().enumerate() {
         check_key(one.name(), "an interface", &format!("{prefix}network.priorities[{index}].name"))?;
     }
-    // Sorted, so that of several faults always the same one is told.
+    // Sorted, so that of several errors the same one is always reported.
     for (device, limit) in resources.rdma().iter().flatten().collect::<BTreeMap<_, _>>() {
         let path = shape::join(&format!("{prefix}rdma"), device);
         check_key(device, "an RDMA device", &path)?;
@@ -84,7 +85,7 @@ fn check_memory(memory: &oci::LinuxMemory, path: &str) -> Result<()> {
     at_least_minus_one(memory.limit(), &format!("{path}.limit"))?;
     at_least_minus_one(memory.reservation(), &format!("{path}.reservation"))?;
     at_least_minus_one(memory.swap(), &format!("{path}.swap"))?;
-    // Memory and swap together, so it means something only with a limit of memory, and is not below it.
+    // The swap limit is that of memory and swap together, so it needs a limit of memory and is not below it.
     let Some(swap) = memory.swap().filter(|swap| *swap > 0) else { return Ok(()) };
     match memory.limit().unwrap_or(0) {
         limit if limit > 0 && limit <= swap => Ok(()),
@@ -99,11 +100,11 @@ fn check_memory(memory: &oci::LinuxMemory, path: &str) -> Result<()> {
     }
 }
 
-/// The kernel's bounds for one period of the CPU bandwidth controller, in microseconds.
+/// The kernel's bounds for a period of the CPU bandwidth controller, in microseconds.
 const PERIODS: std::ops::RangeInclusive<u64> = 1_000..=1_000_000;
 
 fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
-    // 0 stands for "not set" in what programs write, as an absent member does.
+    // Some programs write 0 for "not set", like an absent member.
     if let Some(period) = cpu.period().filter(|period| *period != 0 && !PERIODS.contains(period)) {
         return Err(Error::config(
             &format!("{path}.period"),
@@ -128,7 +129,7 @@ fn check_cpu(cpu: &oci::LinuxCpu, path: &str) -> Result<()> {
             format!("{quota} is not a quota; expected -1 for none, or at least 1000 microseconds"),
         ));
     }
-    // Where there is no quota, every burst is possible, and none is needed.
+    // Without a quota there is no limit that a burst could exceed.
     if let Some(burst) = cpu.burst().filter(|burst| quota > 0 && i128::from(*burst) > i128::from(quota)) {
         return Err(Error::config(
             &format!("{path}.burst"),
@@ -185,7 +186,7 @@ fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// As the kernel names the files of its hugetlb controller.
+/// Checks a page size, in the spelling of the kernel's hugetlb files.
 fn check_page_size(size: &str, path: &str) -> Result<()> {
     let number = size.strip_suffix("KB").or(size.strip_suffix("MB")).or(size.strip_suffix("GB")).unwrap_or("");
     if number.is_empty() || number.starts_with('0') || !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -194,7 +195,7 @@ fn check_page_size(size: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// A word that stands in front of a value in a cgroup file.
+/// Checks a word that precedes a value in a cgroup file.
 fn check_key(word: &str, what: &str, path: &str) -> Result<()> {
     if word.is_empty() || word.contains(char::is_whitespace) || word.contains(char::is_control) {
         return Err(Error::config(path, format!("{word:?} is not the name of {what}; expected a word")));
@@ -231,7 +232,7 @@ pub(super) fn check_cgroups_path(path: &Path) -> Result<()> {
     if path.to_string_lossy().chars().any(char::is_control) {
         return Err(Error::config(AT, format!("{path:?} contains a control character; expected a path without")));
     }
-    // Limits, freezing and killing would be everybody's.
+    // Limits, freezing and killing would affect all processes of the host.
     if paths::lexical(path).file_name().is_none() {
         return Err(Error::config(AT, format!("{path:?} is the root of the tree; expected a path below it")));
     }

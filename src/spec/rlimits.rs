@@ -1,4 +1,4 @@
-//! Resource limit names to the kernel's numbers.
+//! Maps the names of resource limits to the kernel's numbers.
 
 use super::oci::{self, PosixRlimitType};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) const NAMES: [&str; 16] = [
     "RLIMIT_STACK",
 ];
 
-/// The `resource` argument of prlimit(2).
+/// Returns the `resource` argument of prlimit(2).
 pub fn number(resource: PosixRlimitType) -> u32 {
     match resource {
         PosixRlimitType::RlimitAs => libc::RLIMIT_AS,

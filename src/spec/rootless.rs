@@ -1,4 +1,4 @@
-//! The default configuration for callers without privileges.
+//! Creates the default configuration for callers without privileges.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,8 @@ pub fn config(default: &str, uid: u32, gid: u32) -> Result<String> {
     let mut config: Value = serde_json::from_str(default).map_err(broken)?;
     let linux = &mut config["linux"];
     if let Some(namespaces) = linux["namespaces"].as_array_mut() {
-        // A network namespace of a user's own has nothing but the loopback.
+        // A new network namespace of an unprivileged user has the loopback interface alone, so the container uses the
+        // host's.
         namespaces.retain(|namespace| namespace["type"] != "network" && namespace["type"] != "user");
         namespaces.push(json!({ "type": "user" }));
     }
@@ -31,12 +32,12 @@ pub fn config(default: &str, uid: u32, gid: u32) -> Result<String> {
 
 fn adapt(mount: &mut Value) {
     if mount["destination"] == "/sys" {
-        // sysfs belongs to the network namespace, which is the host's.
+        // sysfs shows the network namespace, which is the host's, so it cannot be mounted anew.
         mount["type"] = json!("none");
         mount["source"] = json!("/sys");
         mount["options"] = json!(["rbind", "nosuid", "noexec", "nodev", "ro"]);
     } else if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
-        // Of ids that are not mapped.
+        // Remove mount options with ids that are not mapped.
         options
             .retain(|option| !option.as_str().is_some_and(|text| text.starts_with("gid=") || text.starts_with("uid=")));
     }

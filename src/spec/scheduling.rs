@@ -1,4 +1,4 @@
-//! When a process gets processors and disks: `scheduler`, `ioPriority` and `execCPUAffinity`.
+//! Checks `scheduler`, `ioPriority` and `execCPUAffinity`.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub(super) const POLICIES: [&str; 7] =
     ["SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"];
 
-/// SCHED_FLAG_…, with the numbers of linux/sched.h.
+/// The SCHED_FLAG_… names, with the numbers of linux/sched.h.
 pub(super) const FLAGS: [&str; 7] = [
     "SCHED_FLAG_RESET_ON_FORK",
     "SCHED_FLAG_RECLAIM",
@@ -25,11 +25,11 @@ pub(super) const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", 
 /// The kernel's largest NR_CPUS.
 const MOST_PROCESSORS: u32 = 8192;
 
-/// What sched_setattr(2) takes.
+/// The arguments of sched_setattr(2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheduler {
     pub policy: u32,
-    /// As the specification spells it, for messages.
+    /// The policy's name in the specification, for messages.
     pub name: String,
     pub flags: u64,
     pub nice: i32,
@@ -71,7 +71,7 @@ impl Scheduler {
     }
 }
 
-/// linux/sched.h
+/// Returns the number of a policy, from linux/sched.h.
 fn policy_number(policy: Policy) -> u32 {
     match policy {
         Policy::SchedOther => 0,
@@ -84,7 +84,7 @@ fn policy_number(policy: Policy) -> u32 {
     }
 }
 
-/// What ioprio_set(2) takes.
+/// Returns the argument of ioprio_set(2).
 pub fn io_priority(given: &LinuxIOPriority) -> u32 {
     const CLASS_SHIFT: u32 = 13;
     let class = match given.class() {
@@ -95,8 +95,8 @@ pub fn io_priority(given: &LinuxIOPriority) -> u32 {
     class << CLASS_SHIFT | given.priority() as u32
 }
 
-/// The crate's spelling of two flags is not the specification's, and it takes an empty list of processors, or one with
-/// blanks in it, for a mistake. `process` is a document that fits the table already.
+/// Renames two flags that the OCI crate spells differently from the specification, and removes what the crate takes for
+/// an error in a list of processors: an empty list, and blanks. `process` has been fitted to the table of fields.
 pub(super) fn respell(process: &mut Value) {
     if let Some(Value::Array(flags)) = process.pointer_mut("/scheduler/flags") {
         for flag in flags {
@@ -116,7 +116,8 @@ pub(super) fn respell(process: &mut Value) {
     }
 }
 
-/// Of the document before the crate reads it, whose own words on a wrong list would not help.
+/// Checks the lists of processors before the OCI crate parses them, because the crate's errors do not tell what is
+/// wrong.
 pub(super) fn check_affinity(process: &Value, prefix: &str) -> Result<()> {
     for name in ["initial", "final"] {
         if let Some(list) = process.pointer(&format!("/execCPUAffinity/{name}")).and_then(Value::as_str) {

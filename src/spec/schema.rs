@@ -1,5 +1,5 @@
-//! The table of OCI runtime specification 1.3 (Linux): every field it knows, with its type, and
-//! whether this version implements it. `shape` refuses what is not as the table says.
+//! The table of OCI runtime specification 1.3 (Linux): every field, with its type, and whether this version implements
+//! it. `shape` refuses documents that do not fit.
 
 use super::seccomp;
 use super::shape::{I64, Kind, TEXTS, U32, U64, never, optional, refused, required};
@@ -61,7 +61,7 @@ const SCHEDULER: Kind = Kind::Object(&[
     optional("period", DURATION),
 ]);
 
-/// Nanoseconds; the kernel wants the highest bit clear.
+/// Nanoseconds; the kernel requires the highest bit to be 0.
 const DURATION: Kind = Kind::Int(0, i64::MAX as i128);
 
 const IO_PRIORITY: Kind = Kind::Object(&[
@@ -69,7 +69,7 @@ const IO_PRIORITY: Kind = Kind::Object(&[
     optional("priority", Kind::Int(0, 7)),
 ]);
 
-// The kernel takes the last id (−1) for "leave it as it is", so it is nobody's.
+// The kernel takes the last id (−1) as "do not change", so no user has it.
 const ID: Kind = Kind::Int(0, u32::MAX as i128 - 1);
 
 const USER: Kind = Kind::Object(&[
@@ -80,7 +80,7 @@ const USER: Kind = Kind::Object(&[
     never("username", "is for Windows; on Linux the user is given by process.user.uid and gid"),
 ]);
 
-/// Names that nobody knows are a warning: [`super::capabilities`].
+/// Names of capabilities. Unknown ones are a warning: [`super::capabilities`].
 const CAPABILITIES: Kind = Kind::Object(&[
     optional("bounding", TEXTS),
     optional("effective", TEXTS),
@@ -140,12 +140,12 @@ const INTEL_RDT: Kind = Kind::Object(&[
     optional("l3CacheSchema", Kind::Text),
     optional("memBwSchema", Kind::Text),
     optional("enableMonitoring", Kind::Bool),
-    // Of specification 1.2.
+    // From specification 1.2.
     optional("enableCMT", Kind::Bool),
     optional("enableMBM", Kind::Bool),
 ]);
 
-/// What of it can be changed later.
+/// The fields of `linux.intelRdt` that can be changed on a running container.
 pub(super) const INTEL_RDT_CHANGE: Kind = Kind::Object(&[
     refused("closID", DECIDED),
     optional("schemata", TEXTS),
@@ -225,7 +225,7 @@ const DEVICE_RULE: Kind = Kind::Object(&[
     optional("access", Kind::Text),
 ]);
 
-/// Also the document of a later change of limits.
+/// The fields of `linux.resources`, also in a document that changes limits later.
 pub(super) const RESOURCES: Kind = Kind::Object(&[
     optional("devices", Kind::List(&DEVICE_RULE)),
     optional("memory", MEMORY),
@@ -276,7 +276,7 @@ const NETWORK: Kind = Kind::Object(&[
     optional("priorities", Kind::List(&Kind::Object(&[required("name", Kind::Text), required("priority", U32)]))),
 ]);
 
-/// 0 is "not given".
+/// A weight; 0 means that none is given.
 const WEIGHT: Kind = Kind::Int(0, u16::MAX as i128);
 
 const THROTTLES: Kind =

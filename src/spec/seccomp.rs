@@ -1,4 +1,4 @@
-//! `linux.seccomp`: what its names may be, and the rules between its fields.
+//! Checks the names of `linux.seccomp`, and the rules between its fields.
 
 use std::path::Path;
 
@@ -55,9 +55,9 @@ pub const FLAGS: [&str; 4] = [
 pub const OPERATORS: [&str; 7] =
     ["SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"];
 
-/// With this call the process that has just loaded the filter hands over its listener.
+/// The system call with which the process that has just loaded the filter sends its listener.
 const HANDING_OVER: &str = "sendmsg";
-/// sun_path of unix(7), without the NUL.
+/// The length of sun_path of unix(7), without the NUL.
 const LONGEST_ADDRESS: usize = 107;
 
 pub(super) fn check(profile: &LinuxSeccomp) -> Result<()> {

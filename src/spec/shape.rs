@@ -1,25 +1,25 @@
-//! Fits a JSON document to a table of what it may contain.
+//! Fits a JSON document to a table of its fields.
 //!
-//! The types of the OCI crate alone would let too much through: serde reads a struct from an array as
-//! well, takes a missing id for 0, and drops what it does not know. Here a value is of exactly the
-//! type the table says or is refused by its path; fields the specification knows and this version
-//! does not implement are refused; what the specification does not know is left out, as it demands.
+//! The types of the OCI crate alone would accept too much: serde also reads a struct from an array, takes a missing id
+//! for 0, and drops unknown fields. Here a value must have exactly the type of the table, or is refused with its path;
+//! fields that the specification knows and this version does not implement are refused; fields that the specification
+//! does not know are left out, as it demands.
 
 use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Result};
 
-/// What a value may be.
+/// The type of a value.
 pub(super) enum Kind {
     Bool,
     Text,
-    /// A text out of a list; the first member says what the list is of.
+    /// One of a list of strings; the first member tells what they are.
     OneOf(&'static str, &'static [&'static str]),
-    /// A whole number between two bounds, both included.
+    /// An integer between two bounds, both included.
     Int(i128, i128),
     Object(&'static [Field]),
     List(&'static Kind),
-    /// An object whose names are data.
+    /// An object whose member names are data.
     Map(&'static Kind),
 }
 
@@ -36,9 +36,10 @@ pub(super) struct Field {
 pub(super) enum Rule {
     Required(Kind),
     Optional(Kind),
-    /// Known, and refused for a reason that is told, even if it is empty: that asks for something, too.
+    /// A known field that is refused, with the reason. Refused even if it is empty, since an empty value is a request,
+    /// too.
     Refused(&'static str),
-    /// Not for this platform; the reason is told.
+    /// A field of another platform, with the reason.
     Never(&'static str),
 }
 
@@ -58,11 +59,11 @@ pub(super) const fn never(name: &'static str, reason: &'static str) -> Field {
     Field { name, rule: Rule::Never(reason) }
 }
 
-/// Where in the document something stands. Spelled out only for an error: most documents have none.
+/// The position of a value in the document. Formatted only for an error: most documents have none.
 #[derive(Clone, Copy)]
 enum At<'a> {
     Top,
-    /// The top of a document that has its place in another.
+    /// The top of a document that is a part of another, with its path there.
     Part(&'a str),
     Member(&'a At<'a>, &'a str),
     Element(&'a At<'a>, usize),
@@ -79,13 +80,13 @@ impl At<'_> {
     }
 }
 
-/// The document as far as the table knows it, without nulls.
+/// Returns the document with the members that the table knows, without nulls.
 pub(super) fn fit(mut value: Value, kind: &Kind) -> Result<Value> {
     fit_at(&mut value, kind, &At::Top)?;
     Ok(value)
 }
 
-/// The same for a part of a document, which has its place at `path`.
+/// Fits a part of a document, which belongs at `path`.
 pub(super) fn fit_part(mut value: Value, kind: &Kind, path: &str) -> Result<Value> {
     fit_at(&mut value, kind, &At::Part(path))?;
     Ok(value)
@@ -116,12 +117,14 @@ fn fit_at(value: &mut Value, kind: &Kind, path: &At) -> Result<()> {
     }
 }
 
-/// A number with a fraction or an exponent is none, and one past 64 bits is not exact.
+/// Returns the exact value of an integer. None for a number with a fraction or an exponent, and for one beyond 64 bits,
+/// which serde_json rounds.
 fn exact(number: &Number) -> Option<i128> {
     number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
-/// Whether the table has a field, and implements it: a path like `linux.seccomp`, where a list stands for its elements.
+/// Returns whether the table has a field and implements it. In `path`, such as `linux.seccomp`, a list stands for its
+/// elements.
 pub(super) fn implements(kind: &Kind, path: &str) -> bool {
     let (name, rest) = path.split_once('.').unwrap_or((path, ""));
     match kind {
@@ -135,8 +138,8 @@ pub(super) fn implements(kind: &Kind, path: &str) -> bool {
     }
 }
 
-/// Each object of the table by its path, and the names of its fields. A list stands for its elements, "*" for names that are
-/// data.
+/// Returns each object of the table by its path, with the names of its fields. A list stands for its elements, "*" for
+/// names that are data.
 #[cfg(test)]
 pub(super) fn objects(kind: &Kind, path: &str, found: &mut Vec<(String, Vec<&'static str>)>) {
     match kind {
@@ -159,7 +162,7 @@ fn join_plain(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// Refuses names that the table does not have.
+/// Refuses member names that the table does not have.
 pub(super) fn refuse_unknown(value: &Value, kind: &Kind) -> Result<()> {
     refuse_unknown_at(value, kind, &At::Top)
 }
@@ -186,7 +189,7 @@ fn refuse_unknown_at(value: &Value, kind: &Kind, path: &At) -> Result<()> {
     }
 }
 
-/// The members that the table has, in its order.
+/// Returns the members that the table has, in the table's order.
 fn fit_object(mut members: Map<String, Value>, fields: &[Field], path: &At) -> Result<Map<String, Value>> {
     let mut kept = Map::with_capacity(members.len());
     for field in fields {
@@ -223,7 +226,7 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-/// A NUL would end the text early in every system call that takes it.
+/// Refuses a NUL, at which every system call would cut the string.
 fn no_nul(text: &str, path: &At) -> Result<()> {
     if text.contains('\0') {
         return Err(Error::config(
@@ -242,7 +245,7 @@ fn misfit(value: &Value, kind: &Kind, path: &At) -> Error {
     Error::config(&path, format!("{} is not valid here; expected {}", shown(value), expected(kind)))
 }
 
-/// The value as it stands in the document, cut to a length that still fits in a sentence.
+/// Formats a value as in the document, shortened to fit in an error message.
 pub(super) fn shown(value: &Value) -> String {
     const MOST: usize = 100;
     let text = value.to_string();
@@ -266,10 +269,10 @@ fn expected(kind: &Kind) -> String {
     }
 }
 
-/// Names that would be ambiguous in a path are quoted: `annotations["a.b"]`.
+/// Appends a name to a path. Names that would be ambiguous in a path are quoted: `annotations["a.b"]`.
 pub(crate) fn join(path: &str, name: &str) -> String {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    // A name of a hundred characters identifies it; a message must not carry a megabyte.
+    // A hundred characters of a name identify it; an error message must not contain a megabyte.
     let name = name.char_indices().nth(100).map_or(name, |(end, _)| &name[..end]);
     match (path.is_empty(), plain) {
         (true, true) => name.to_owned(),

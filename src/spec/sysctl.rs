@@ -1,14 +1,14 @@
-//! Kernel parameters: only those that belong to a namespace that is not the caller's own. Whether one that is joined is not,
-//! `host` asks the host.
+//! Checks kernel parameters: only those of a namespace that is not the caller's own may be set. `host` checks whether a
+//! joined namespace is the caller's.
 
 use super::namespaces::Namespaces;
 use super::oci::{self, LinuxNamespaceType};
 use super::shape;
 use crate::error::{Error, Result};
 
-/// The file below /proc/sys, as sysctl(8) reads names: the first separator, dot or slash, is the
-/// separator, and the other one a character that then stands for the first (`net/ipv4/conf/eth0.1/mtu`
-/// and `net.ipv4.conf.eth0/1.mtu` are the same). None if it does not name a file.
+/// Returns the file below /proc/sys of a name, parsed as sysctl(8) does: the first separator, dot or slash, is the
+/// separator, and the other character then stands for it in a name (`net/ipv4/conf/eth0.1/mtu` and
+/// `net.ipv4.conf.eth0/1.mtu` are equal). None if it does not name a file.
 pub fn file(key: &str) -> Option<String> {
     let dotted = key.find(['.', '/']).is_some_and(|first| key[first..].starts_with('.'));
     let path: String = if dotted {
@@ -59,7 +59,7 @@ fn owner(file: &str) -> Option<LinuxNamespaceType> {
     }
 }
 
-/// The namespaces whose parameters are set, each with the first name.
+/// Returns the namespaces whose parameters are set, each with the first parameter's name.
 pub fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let mut names: Vec<&str> = parameters.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -78,7 +78,7 @@ pub fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, oddities: &mut Vec<String>) -> Result<()> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let mut seen = std::collections::HashSet::new();
-    // Sorted, so that of several faults always the same one is told.
+    // Sorted, so that of several errors the same one is always reported.
     let sorted: std::collections::BTreeMap<_, _> = parameters.into_iter().flatten().collect();
     for (key, value) in sorted {
         let path = shape::join("linux.sysctl", key);

@@ -1,14 +1,14 @@
-//! OCI `linux.resources.unified`: which files of the v2 tree may be named.
+//! Checks the file names of OCI `linux.resources.unified`, which are those of cgroup v2.
 
 use crate::error::{Error, Result};
 
 pub const FIELD: &str = "linux.resources.unified";
 
-/// Those of the kernel's own files that are limits. The others move, stop and kill processes, or hand controllers
-/// down: that is the container's life and not a resource.
+/// The limits among the core interface files (cgroup.*). The other core files move, freeze and kill processes, or
+/// delegate controllers: they control the container's processes, and are no resources.
 const CORE: [&str; 3] = ["cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure"];
 
-/// What can be said of the names without a look at the host.
+/// Checks the names without looking at the host.
 pub fn check<'a>(names: impl Iterator<Item = &'a str>, field: &str) -> Result<()> {
     for name in names {
         let path = format!("{field}[{name:?}]");

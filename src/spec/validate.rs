@@ -1,4 +1,4 @@
-//! The rules of a whole config that need nothing but the document.
+//! Checks the rules of a whole configuration that depend on the document alone.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,15 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// What is known of a document that has been checked.
+/// The results of checking a document.
 pub(super) struct Normalized {
     pub rootfs: PathBuf,
-    /// Of each entry of `mounts`.
+    /// The parsed options of each entry of `mounts`.
     pub mount_options: Vec<MountOptions>,
 }
 
-/// Checks all fields and makes the paths of mounts plain. What is done although it is odd goes into `oddities`, for the log.
+/// Checks all fields and normalizes the paths of mounts. Adds a warning to `oddities` for each unusual value that is
+/// accepted.
 pub(super) fn normalize(
     spec: &mut oci::Spec,
     bundle: Option<&Path>,

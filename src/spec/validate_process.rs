@@ -1,4 +1,4 @@
-//! What a process spec must say, in a config and for exec alike.
+//! Checks a process document, in a configuration or for exec.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::{labels, oci, paths, rlimits, scheduling};
 use crate::error::{Error, Result};
 
-/// The kernel's NGROUPS_MAX.
+/// The kernel's limit of supplementary groups (NGROUPS_MAX).
 const MOST_GROUPS: usize = 65536;
 
-/// Gives a process's document the members that Go's writers leave out where they are 0. It fits the table already.
+/// Adds to a process's document the members that programs written in Go leave out if they are 0. The document has been
+/// fitted to the table of fields.
 pub(super) fn complete(process: &mut Value) {
     let zeros = |object: &mut Value, names: &[&str]| {
         for name in names {
@@ -32,8 +33,8 @@ pub(super) fn complete(process: &mut Value) {
     }
 }
 
-/// Checks all fields, and leaves of each variable of the environment the last value. `prefix` is `process.` within a config
-/// and empty for a document of its own.
+/// Checks all fields, and keeps the last value of each variable of the environment. `prefix` is `process.` in a
+/// configuration and empty for a document of its own.
 pub(super) fn normalize(process: &mut oci::Process, prefix: &str) -> Result<()> {
     check(process, prefix)?;
     if let Some(env) = process.env() {
@@ -69,7 +70,8 @@ fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     rlimits::check(process, prefix)
 }
 
-/// The kernel keeps a terminal's size in two 16-bit numbers. Without a terminal nobody looks at it.
+/// Checks the size of the terminal, which the kernel stores in two 16-bit numbers. Without a terminal the size is not
+/// used.
 fn check_console_size(process: &oci::Process, path: &str) -> Result<()> {
     let Some(size) = process.console_size().filter(|_| process.terminal().unwrap_or(false)) else { return Ok(()) };
     for (name, value) in [("height", size.height()), ("width", size.width())] {
@@ -83,7 +85,7 @@ fn check_console_size(process: &oci::Process, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// The kernel's MAX_ARG_STRLEN, its NUL included.
+/// The kernel's MAX_ARG_STRLEN, including the NUL.
 const MOST_BYTES: usize = 32 * 4096;
 
 fn fits_exec(text: &str, path: &str) -> Result<()> {
@@ -93,8 +95,8 @@ fn fits_exec(text: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Of a variable that is given more than once the last value alone, as execve(2) with runc, crun and any shell has it: which
-/// of two a program reads would be left to its C library.
+/// Returns the entries with the last value of each variable, as programs get them from runc, crun and any shell:
+/// execve(2) would pass on duplicates, and the C library would decide which one a program reads.
 pub(super) fn last_values(entries: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut kept = Vec::with_capacity(entries.len());

@@ -1,17 +1,18 @@
-//! `ociVersion`: which configurations are taken, and what depends on it.
+//! Checks `ociVersion`, on which the meaning of some fields depends.
 
 use serde_json::Value;
 
 use super::VERSIONS;
 use crate::error::{Error, Result};
 
-/// Major and minor number of the version of a configuration.
+/// The major and minor version number of a configuration.
 pub(super) type Version = (u64, u64);
 
-/// The newest minor whose fields `schema` lists.
+/// The newest minor version whose fields `schema` lists.
 const NEWEST_MINOR: u64 = 3;
 
-/// SemVer 2.0.0. A newer minor version only adds fields (config.md: unknown ones are ignored), so it runs.
+/// Checks that the version is SemVer 2.0.0, of major version 1. A newer minor version only adds fields (config.md:
+/// unknown ones are ignored), so it is accepted with a warning.
 pub(super) fn check(config: &Value, oddities: &mut Vec<String>) -> Result<Version> {
     const EXPECTED: &str = "expected a version from 1.0.0 to 1.3.x, or a later one that begins with 1";
     let version = config["ociVersion"].as_str().unwrap_or_default();
@@ -33,7 +34,7 @@ pub(super) fn check(config: &Value, oddities: &mut Vec<String>) -> Result<Versio
     }
 }
 
-/// That of a document that has been checked before.
+/// Returns the version of a document that has been checked.
 pub(super) fn of(config: &Value) -> Version {
     config["ociVersion"].as_str().and_then(parse).unwrap_or_default()
 }
@@ -47,7 +48,7 @@ fn parse(version: &str) -> Option<Version> {
     }
 }
 
-/// As SemVer writes numbers: digits, without a leading zero.
+/// Parses a number of SemVer: digits, without a leading zero.
 fn number(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| plain)

@@ -1,7 +1,7 @@
-//! The networks of a container and their routes: a document beside `config.json`, which has no place for them.
+//! Checks the networks of a container and their routes: a document beside `config.json`, which has no field for them.
 //!
-//! Its content is that of libcontainer's `configs.Network` and `configs.Route`. Everything that can be known without a
-//! look at the host is checked here.
+//! The document has the content of libcontainer's `configs.Network` and `configs.Route`. This module checks everything
+//! that does not depend on the host.
 
 mod routes;
 mod text;
@@ -21,7 +21,7 @@ pub use text::{Mac, Prefix};
 
 pub const TYPES: [&str; 2] = ["loopback", "veth"];
 
-// The kernel's bounds of a veth (ETH_MIN_MTU, ETH_MAX_MTU); the queue's is an int.
+// The kernel's bounds of a veth's MTU (ETH_MIN_MTU, ETH_MAX_MTU); the queue length is an int.
 const MTU: Shape = Shape::Int(68, 65_535);
 const QUEUE: Shape = Shape::Int(1, i32::MAX as i128);
 
@@ -50,21 +50,21 @@ const ROUTE: Shape = Shape::Object(&[
 const DOCUMENT: Shape =
     Shape::Object(&[optional("networks", Shape::List(&NETWORK)), optional("routes", Shape::List(&ROUTE))]);
 
-/// A checked document.
+/// A checked document of networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
     pub veths: Vec<Veth>,
-    /// The loopback interface of a joined namespace is to be brought up; in a new one it always is.
+    /// Whether to bring up the loopback interface of a joined namespace; that of a new one always is.
     pub loopback: bool,
     pub routes: Vec<Route>,
 }
 
-/// A pair of links, one end in the container.
+/// A veth pair, one end in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Veth {
-    /// Its place in `networks`, for errors.
+    /// Its index in `networks`, for errors.
     pub index: usize,
-    /// In the container. None: the first free of eth0, eth1 …
+    /// Its name in the container. None: the first free of eth0, eth1 …
     pub name: Option<String>,
     pub host_name: Option<String>,
     pub bridge: Option<String>,
@@ -88,12 +88,12 @@ impl Veth {
     }
 }
 
-/// Where a route leads out.
+/// The interface of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Out {
-    /// By the veth at this place in `Networks::veths`.
+    /// The veth at this index of `Networks::veths`.
     Veth(usize),
-    /// By an interface of this name: the loopback interface or a moved device.
+    /// An interface of this name: the loopback interface or a moved device.
     Named(String),
 }
 
@@ -231,7 +231,7 @@ fn veth(raw: &RawNetwork, index: usize) -> Result<Veth> {
     if veth.hairpin && veth.bridge.is_none() {
         return Err(Error::config(&at(index, "hairpinMode"), "is a setting of a bridge's port; expected bridge, too"));
     }
-    // IPV6_MIN_MTU: with less the kernel turns IPv6 off.
+    // IPV6_MIN_MTU: with a smaller MTU the kernel disables IPv6.
     if let Some(mtu) = veth.mtu.filter(|mtu| veth.ipv6_address.is_some() && *mtu < 1280) {
         return Err(Error::config(&at(index, "mtu"), format!("{mtu} is too little for IPv6; expected at least 1280")));
     }
@@ -262,7 +262,7 @@ fn check_gateway(
     Ok(())
 }
 
-/// The names that `linux.netDevices` gives to devices in the container.
+/// Returns the names that `linux.netDevices` gives to devices in the container.
 fn device_names(spec: &oci::Spec) -> Vec<String> {
     super::net_devices::list(spec).into_iter().map(|device| device.name).collect()
 }
@@ -291,7 +291,7 @@ fn check_names(veths: &[Veth], devices: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Gives names to the veths that have none.
+/// Chooses names for the veths that have none.
 fn name_the_rest(veths: &mut [Veth], taken: &[String]) {
     for place in 0..veths.len() {
         if veths[place].name.is_none() {
@@ -302,7 +302,7 @@ fn name_the_rest(veths: &mut [Veth], taken: &[String]) {
     }
 }
 
-/// The first of eth0, eth1 … that is free.
+/// Returns the first free name of eth0, eth1 …
 pub fn free_name(taken: impl Fn(&str) -> bool) -> String {
     (0u32..).map(|number| format!("eth{number}")).find(|name| !taken(name)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Routes: each leads out by a known interface, and no two to the same destination.
+//! Checks routes: each goes through a known interface, and no two have the same destination.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 
 const DESTINATION: &str = "a network, like 10.1.0.0/16 or fd01::/48";
 
-/// A destination that is taken, and by what.
+/// A destination that has a route already, and the source of that route.
 struct Taken {
     destination: Prefix,
     by: String,
-    /// Reached without a gateway, by the veth at this place.
+    /// The index of the veth through which it is reached without a gateway.
     direct: Option<usize>,
 }
 
@@ -46,7 +46,7 @@ fn take(taken: &mut Vec<Taken>, path: &str, new: Taken) -> Result<()> {
     Ok(())
 }
 
-/// What the addresses and gateways of the veths bring.
+/// Returns the destinations of the routes that come from addresses and gateways of the veths.
 fn of_veths(veths: &[Veth]) -> Result<Vec<Taken>> {
     let mut taken = Vec::new();
     for (place, veth) in veths.iter().enumerate() {
@@ -91,7 +91,7 @@ fn one(raw: &RawRoute, index: usize, veths: &[Veth], devices: &[String], taken: 
     Ok(Route { destination, source, gateway, out })
 }
 
-/// The interface named, or the one by which the gateway is reached.
+/// Returns the interface of a route: the one it names, or the one through which its gateway is reached.
 fn out(
     raw: &RawRoute,
     path: &str,
@@ -119,8 +119,8 @@ fn out(
     })
 }
 
-/// A gateway must be reached without another gateway. What a device of the host reaches is known by its addresses,
-/// which the host has.
+/// Checks that a gateway is reached without another gateway. Not for moved devices: their addresses are not in the
+/// document.
 fn check_reach(out: &Out, gateway: Option<IpAddr>, path: &str, veths: &[Veth], taken: &[Taken]) -> Result<()> {
     let (Out::Veth(place), Some(gateway)) = (out, gateway) else { return Ok(()) };
     let reached = taken.iter().any(|taken| taken.direct == Some(*place) && taken.destination.contains(gateway));

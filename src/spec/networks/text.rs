@@ -1,4 +1,4 @@
-//! Addresses and names as they stand in a document.
+//! Parses addresses and names in a document.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A hardware address of Ethernet.
+/// An Ethernet hardware address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mac(
-    /// Its bytes in the order in which they are written and sent.
+    /// The bytes, in the order in which they are written and sent.
     pub [u8; 6],
 );
 
@@ -21,7 +21,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// An address and how many of its bits are the network's.
+/// An address and the length of its network prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prefix {
     pub address: IpAddr,
@@ -40,7 +40,7 @@ impl Prefix {
         u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
     }
 
-    /// The same without the bits of the host.
+    /// Returns the prefix with the host bits cleared.
     pub fn network(&self) -> Prefix {
         let bits = Prefix::bits(self.address).0 & Prefix::mask(self.length);
         let address = match self.address {
@@ -55,7 +55,7 @@ impl Prefix {
             && (Prefix::bits(address).0 ^ Prefix::bits(self.address).0) & Prefix::mask(self.length) == 0
     }
 
-    /// The destination of everything that has no other route.
+    /// Returns the destination of a default route.
     pub fn everywhere(like: IpAddr) -> Prefix {
         Prefix {
             address: if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() },
@@ -82,7 +82,7 @@ fn wrong(path: &str, text: &str, problem: &str, expected: &str) -> Error {
     Error::config(path, format!("{shown:?} {problem}; expected {expected}"))
 }
 
-/// An address with a length, of either family.
+/// Parses an address with a prefix length, of either family.
 pub fn prefix(text: &str, path: &str, expected: &str) -> Result<Prefix> {
     let wrong = |problem: &str| wrong(path, text, problem, expected);
     let Some((address, length)) = text.split_once('/') else { return Err(wrong("has no prefix length")) };
@@ -93,7 +93,7 @@ pub fn prefix(text: &str, path: &str, expected: &str) -> Result<Prefix> {
     Ok(Prefix { address, length: length.ok_or_else(|| wrong("has no usable prefix length"))? })
 }
 
-/// What an interface may have as its own.
+/// Parses an address that an interface can have.
 fn host_address(text: &str, path: &str, expected: &str) -> Result<Prefix> {
     let prefix = prefix(text, path, expected)?;
     if prefix.length == 0 || prefix.address.is_unspecified() || prefix.address.is_multicast() {
@@ -115,7 +115,7 @@ pub fn host_address6(text: &str, path: &str) -> Result<Prefix> {
     if found.address.is_ipv4() { Err(wrong(path, text, "is an IPv4 address", PREFIX6)) } else { Ok(found) }
 }
 
-/// An address without a length, which something else can have.
+/// Parses the address of a single host, without a prefix length.
 pub fn address(text: &str, path: &str, expected: &str) -> Result<IpAddr> {
     let address: IpAddr = text.parse().map_err(|_| wrong(path, text, "is not an address", expected))?;
     if address.is_unspecified() || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
@@ -153,7 +153,7 @@ pub fn mac(text: &str, path: &str) -> Result<Mac> {
     Ok(Mac(bytes))
 }
 
-/// A name that the kernel takes for an interface (dev_valid_name), and does not take for a pattern.
+/// Checks an interface name: the kernel must accept it (dev_valid_name), and not take it as a pattern.
 pub fn interface_name(name: &str, path: &str) -> Result<String> {
     let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
     if name.is_empty() || name.len() > 15 || matches!(name, "." | "..") || name.contains(forbidden) {

@@ -1,4 +1,4 @@
-//! The linux section.
+//! Errors in the `linux` object.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn time_offset(json: &'static str, path: &'static str, words: &'static str) -> C
 
 const ROOT_MAP: &str = r#"[{"containerID": 0, "hostID": 1000, "size": 10}]"#;
 
-/// A user namespace with this uid map and a good gid map.
+/// Returns a case with a new user namespace that has this uid map and a valid gid map.
 fn uids(json: &'static str, path: &'static str, words: &'static str) -> Case {
     bad("/linux/uidMappings", json, path, words)
         .with("/linux/gidMappings", ROOT_MAP)

@@ -1,8 +1,8 @@
-//! Mounts: where they may lie and what they may say.
+//! Errors in `mounts`: destinations, sources and options.
 
 use super::*;
 
-/// A case that appends a mount; it is the eighth.
+/// Returns a case that appends a mount, which is the eighth.
 fn mount(json: &'static str, path: &'static str, words: &'static str) -> Case {
     bad("/mounts/-", json, path, words)
 }

@@ -1,4 +1,4 @@
-//! The process: identities first, because a guess about those is a hole.
+//! Errors in `process`. Identities come first, because a guessed identity is a security hole.
 
 use super::*;
 

@@ -1,10 +1,10 @@
-//! System call filters and labels.
+//! Errors in system call filters and labels.
 
 use super::*;
 
 const ALLOW: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
 
-/// A profile that allows all, with one thing changed.
+/// Returns a case with a seccomp profile that allows everything, with one change.
 fn profile(place: &'static str, json: &'static str, path: &'static str, words: &'static str) -> Case {
     let mut case = bad("/linux/seccomp", ALLOW, path, words);
     case.changes.push((place, json.into()));
@@ -103,7 +103,7 @@ fn seccomp() {
     ]);
 }
 
-/// The second condition of the second rule.
+/// Returns a case that changes the second condition of the second rule.
 fn condition(json: &'static str, path: &'static str, words: &'static str) -> Case {
     let good = r#"{"index": 0, "value": 1, "valueTwo": 0, "op": "SCMP_CMP_NE"}"#;
     let rules = format!(

@@ -1,4 +1,4 @@
-//! Text that is no document, the top level, and fields that are not implemented.
+//! Errors of text that is no document, at the top level, and of fields that are not implemented.
 
 use super::*;
 

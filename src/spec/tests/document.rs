@@ -1,8 +1,8 @@
-//! docs/specification.md has each object of the specification and each of its fields.
+//! Checks that docs/specification.md has each object of the specification and each of its fields.
 
 use crate::spec::{schema, shape};
 
-/// The names in code of a table's row whose first cell is this path, or the one of all its siblings (`hooks.*`).
+/// Returns the field names in a table row whose first cell is this path, or the path for all its siblings (`hooks.*`).
 fn row<'a>(document: &'a str, path: &str) -> Option<&'a str> {
     let siblings = path.rsplit_once('.').map(|(parent, _)| format!("| `{parent}.*` |"));
     let start = format!("| `{path}` |");

@@ -1,4 +1,4 @@
-//! Process specs and resources that come as documents of their own.
+//! Process and resource documents that are separate from a configuration.
 
 use super::*;
 use crate::spec::parse_process;
@@ -49,7 +49,7 @@ fn a_change_of_limits_is_checked_with_the_paths_of_the_configuration() {
     let cases = [
         (r#"{"cpu": {"quota": 1}}"#, "linux.resources.cpu.quota", "1 is not a quota"),
         (r#"{"unified": {"a": "b"}}"#, "linux.resources.unified[\"a\"]", "is not the name of a cgroup file"),
-        // Together with what is there.
+        // The next changes contradict limits of the configuration.
         (
             r#"{"memory": {"limit": 3000}}"#,
             "linux.resources.memory.swap",
@@ -80,13 +80,13 @@ fn a_change_of_limits_takes_the_place_of_what_it_gives_and_of_nothing_else() {
         "unified": {"memory.high": "1", "memory.low": "2"}, "devices": []}"#;
     assert_eq!(saved["linux"]["resources"], parsed(expected));
     assert_eq!(saved["process"], parsed(&changed(&[]))["process"]);
-    // Memory and swap are written together; what was not given is not written.
+    // Memory and swap are written together; other limits that were not given are not written.
     let memory = change.write.memory().unwrap();
     assert_eq!((memory.limit(), memory.swap()), (Some(1500), Some(2000)));
     assert!(change.write.pids().is_none() && change.write.devices().as_deref() == Some(&[]));
     let unlimited = limited(before).with_resources(r#"{"memory": {"limit": -1}}"#).unwrap();
     assert_eq!(unlimited.write.memory().unwrap().swap(), Some(-1));
-    // Without any before.
+    // A configuration without limits.
     let config = Config::from_json(&changed(&[("/linux/resources", "")]), None).unwrap();
     assert_eq!(
         config.with_resources(r#"{"pids": {"limit": 7}}"#).unwrap().write.pids().map(|pids| pids.limit()),
@@ -125,7 +125,7 @@ fn a_change_of_shares_is_one_of_a_container_that_has_them() {
     let config = Config::from_json(&changed(&[("/linux/intelRdt", before)]), None).unwrap();
     let change = config.with_resources(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}, "pids": {"limit": 7}}"#).unwrap();
     assert_eq!(change.write.pids().map(|pids| pids.limit()), Some(7));
-    // Only what was given is written.
+    // Only the given limits are written.
     assert_eq!(change.shares.iter().flat_map(|write| &write.lines).collect::<Vec<_>>(), ["L3:0=f"]);
     let saved = parsed(change.config.json());
     let expected = r#"{"closID": "x", "l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=50"}"#;

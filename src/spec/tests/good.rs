@@ -1,4 +1,4 @@
-//! What is accepted, and how it is held.
+//! Accepted documents, and the resulting configurations.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn the_default_is_sound_and_comes_back_as_it_was() {
     assert_eq!(config.json(), text);
     assert_eq!(config.rootfs(), Path::new("/somewhere"));
     assert_eq!(config.bundle(), None);
-    // Nothing of it is lost on the way into the types and out again.
+    // Converting to the types and back loses nothing.
     let mut again = serde_json::to_value(config.spec()).unwrap();
     let mut given: Value = parsed(&text);
     for document in [&mut again, &mut given] {
@@ -30,7 +30,7 @@ fn the_default_is_sound_and_comes_back_as_it_was() {
         }
     }
     assert_eq!(again, given);
-    // Its spelling is that of the JSON writers of other runtimes: indented by tabs.
+    // The format is that of other runtimes' JSON writers: indented by tabs.
     let mut written = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
     let mut serializer = serde_json::Serializer::with_formatter(&mut written, formatter);
@@ -113,7 +113,7 @@ fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
         ("/linux/resources/memory", r#"{"disableOOMKiller": false}"#),
         ("/mounts/0/uidMappings", "[]"),
         ("/hooks", "{\"prestart\": null}"),
-        // The specification has the size ignored without a terminal.
+        // Without a terminal the size is ignored, as the specification demands.
         ("/process/terminal", "false"),
         ("/process/consoleSize", r#"{"height": 100000, "width": 0}"#),
         ("/process/execCPUAffinity", r#"{"initial": " 0, 2-3 ", "final": ""}"#),

@@ -1,4 +1,4 @@
-//! Bundles on disk, and the checks that ask the host.
+//! Bundles on disk, and the checks that look at the host.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -89,7 +89,7 @@ fn a_parameter_of_the_callers_own_namespace_is_refused_however_it_is_named() {
     let error = Config::from_bundle(bundle.path()).unwrap().validate().unwrap_err();
     let path = "linux.sysctl[\"net.ipv4.ip_forward\"]";
     explains(&error, Code::ConfigInvalid, path, "in the caller's own network namespace").unwrap();
-    // Of another kind of namespace it says nothing.
+    // A joined namespace of another type does not own the parameter, and the container's network namespace is new.
     let bundle = bundle_with(&[sysctl, ("/linux/namespaces/2/path", "\"/proc/self/ns/ipc\"")]);
     Config::from_bundle(bundle.path()).unwrap().validate().unwrap();
 }
@@ -120,7 +120,7 @@ fn hooks_of_the_host_are_executable_files() {
         fs::write(bundle.path().join("config.json"), document.to_string()).unwrap();
         let config = Config::from_bundle(bundle.path()).unwrap();
         if name == "startContainer" {
-            // That path is one of the container.
+            // The path of a startContainer hook is in the container.
             config.validate().unwrap();
             continue;
         }
@@ -135,7 +135,7 @@ fn hooks_of_the_host_are_executable_files() {
 
 #[test]
 fn a_joined_namespace_is_of_its_type() {
-    // (place in the default's list, file in /proc/self/ns)
+    // (index in the default's list, file in /proc/self/ns)
     let files = ["pid", "net", "ipc", "uts", "mnt", "cgroup"];
     for (index, right) in files.iter().enumerate().filter(|(_, name)| **name != "mnt") {
         let place = format!("/linux/namespaces/{index}/path");

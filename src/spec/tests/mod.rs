@@ -1,6 +1,6 @@
-//! Bad documents, each with the one error it gives, and good ones.
+//! Invalid documents, each with the one error it gives, and valid ones.
 //!
-//! A case is the default configuration with some places changed. The tables are by subject.
+//! A case is the default configuration with some values changed. The tables are by subject.
 
 mod bad_linux;
 mod bad_mounts;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::Config;
 use crate::error::{Code, Error};
 
-/// The default with a root file system that needs no bundle.
+/// Returns the default configuration with a root filesystem that needs no bundle.
 fn base() -> Value {
     let mut value: Value = serde_json::from_str(&Config::default_json()).unwrap();
     value["root"]["path"] = "/rootfs".into();
@@ -33,12 +33,12 @@ struct Case {
     words: &'static str,
 }
 
-/// `value` is JSON text, to stand at the JSON pointer `place`; an empty text takes the place away.
+/// Returns a case: `value` is JSON text for the JSON pointer `place`; an empty text removes the member.
 fn bad(place: &'static str, value: impl Into<String>, path: &'static str, words: &'static str) -> Case {
     Case { changes: vec![(place, value.into())], code: Code::ConfigInvalid, path, words }
 }
 
-/// A field that is refused because this version does not implement it, or never will.
+/// Returns a case of a field that is refused because this version does not implement it, or never will.
 fn unsupported(place: &'static str, value: impl Into<String>, path: &'static str) -> Case {
     Case { changes: vec![(place, value.into())], code: Code::Unsupported, path, words: "leave it out" }
 }
@@ -77,7 +77,7 @@ fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"))
 }
 
-/// The text of the default with changes.
+/// Returns the text of the default configuration with changes.
 fn changed(changes: &[(&str, &str)]) -> String {
     let mut document = base();
     for (place, json) in changes {

@@ -1,4 +1,4 @@
-//! Networks, routes and devices: documents that are wrong in themselves, and what good ones mean.
+//! Networks, routes and devices: invalid documents, and the content of valid ones.
 
 use super::{Case, all_refused, bad, base, changed, explains};
 use crate::error::Code;

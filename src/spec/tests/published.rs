@@ -1,5 +1,5 @@
-//! The table that configurations are checked with, compared with the published JSON schemas of the specification
-//! (tests/oci-schema) in both directions: members, types, values, bounds, and what is required.
+//! Compares the table of fields with the published JSON schemas of the specification (tests/oci-schema) in both
+//! directions: members, types, values, bounds, and required members.
 
 #[path = "../../../tests/common/oci_schema.rs"]
 mod oci_schema;
@@ -12,7 +12,7 @@ use super::{base, change};
 use crate::spec::shape::{self, Field, Kind, Rule, required};
 use crate::spec::{self, schema};
 
-/// Why the table differs, and where.
+/// The reasons for which the table differs, and where.
 const EXPLAINED: &[(&str, &[&str])] = &[
     (
         "create needs them: the plan of init is made at once (docs/specification.md)",
@@ -126,7 +126,7 @@ const EXPLAINED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Compares the table at a place with the schema of that place.
+/// A comparison of the table at a path with the schema at that path.
 struct Comparison(BTreeSet<String>);
 
 impl Comparison {
@@ -271,7 +271,7 @@ fn the_configuration_to_begin_with_fits_the_schema() {
     assert_eq!(schema.problems(&document), expected.map(|problem| format!("(document).{problem}")));
 }
 
-/// A difference of each sort is seen.
+/// The comparison finds each sort of difference.
 #[test]
 fn what_a_new_version_brings_is_named() {
     let schemas = Schemas::published();
