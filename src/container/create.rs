@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::plan_inputs;
 use super::status::Status;
-use super::{Container, id_maps, oci_state, oom_kill, prepare};
+use super::{Container, id_maps, oom_kill, prepare};
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Code, Context, Error, Result};
 use crate::fault;
@@ -26,7 +26,7 @@ use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, intel_rdt, oci};
 use crate::state::{self, Init, Phase, PlanInputs, RECORD_VERSION, Record, check_id};
 use crate::sys::{
-    children, fd_passing,
+    children,
     identity::Identity,
     lock::{Lock, LockKind},
     procfs,
@@ -299,7 +299,7 @@ impl Container {
         }
         fault::point("create.hooks");
         if plan.has_listener() {
-            self.tell_supervisor(&mut init, config, record, Status::Creating)?;
+            self.send_seccomp_listener(&mut init, config, record, Status::Creating)?;
         }
         self.prepare_commit(record)?;
         // A new deadline: the time that hooks take does not count as init's.
@@ -336,24 +336,6 @@ impl Container {
         };
         let inside = Place::Container { namespaces: record.namespaces, init: &opened };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
-    }
-
-    /// Sends the listener of a seccomp filter with SCMP_ACT_NOTIFY to its supervisor, and lets the process continue.
-    pub(super) fn tell_supervisor(
-        &self,
-        init: &mut InitChannel,
-        config: &Config,
-        record: &Record,
-        status: Status,
-    ) -> Result<()> {
-        let deadline = self.runtime.setup_deadline();
-        let listener = init.listener(deadline)?;
-        let profile = seccomp::profile(config.spec());
-        let path = profile.and_then(|profile| profile.listener_path().as_deref()).unwrap_or(Path::new(""));
-        let state = oci_state::for_supervisor(config, record, status, init.pid())?;
-        let doing = || format!("sending the seccomp listener to {} (linux.seccomp.listenerPath)", path.display());
-        fd_passing::send(path, state.as_bytes(), &listener, deadline, doing)?;
-        init.go()
     }
 
     /// Writes the final record to a temporary file, which `commit` renames.

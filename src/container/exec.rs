@@ -138,7 +138,7 @@ impl Container {
         fault::point("exec.attached");
         child.go()?;
         if plan.has_listener() {
-            self.tell_supervisor(&mut child, config, record, status)?;
+            self.send_seccomp_listener(&mut child, config, record, status)?;
         }
         child.executed(deadline)?;
         fault::point("exec.executed");
