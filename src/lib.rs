@@ -7,6 +7,7 @@
 
 mod capi;
 pub mod cgroup;
+mod console_socket;
 mod container;
 pub mod criu;
 mod deadline;

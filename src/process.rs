@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -15,7 +14,6 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::{
     children::{self, ChildExit},
-    fd_passing,
     pidfd::{self, ExitStatus},
 };
 
@@ -346,12 +344,4 @@ impl Process {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Sends the terminal's master to a console socket as runc does: in one message, whose data is the path of the
-/// multiplexer.
-pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(10);
-    let doing = || format!("sending the terminal to the console socket {}", path.display());
-    fd_passing::send(path, b"/dev/ptmx", master, Deadline::after(PATIENCE), doing)
 }

@@ -15,6 +15,7 @@ use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
 use super::{Container, Status, id_maps, plan_inputs};
 use crate::cgroup::{self, Cgroup};
+use crate::console_socket::send_terminal;
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
     self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start,
@@ -25,7 +26,7 @@ use crate::error::{Code, Error, Result, Stage};
 use crate::fault;
 use crate::hooks::Place;
 use crate::network;
-use crate::process::{Process, ProcessOptions, Stdio, Streams, send_terminal};
+use crate::process::{Process, ProcessOptions, Stdio, Streams};
 use crate::runtime::Runtime;
 use crate::spec::hooks::Kind as Hook;
 use crate::spec::namespaces::Namespaces;
