@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::Uid;
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::Manager;
@@ -12,8 +11,8 @@ use crate::criu;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::plan::RootOptions;
+use crate::rootless::Rootless;
 use crate::state::{self, Directory, Root};
-use crate::sys::procfs;
 
 /// The default state root: on a tmpfs, so that it is empty after a reboot, when no containers exist either.
 pub const DEFAULT_ROOT: &str = "/run/berth";
@@ -57,30 +56,6 @@ impl Default for Settings {
             root_options: RootOptions::default(),
             return_devices: false,
             criu: None,
-        }
-    }
-}
-
-/// Whether new containers do without their own cgroups if the caller lacks the privileges to create them. If the
-/// configuration requires cgroups, create fails nevertheless.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rootless {
-    /// Every container has its own cgroups.
-    #[default]
-    No,
-    /// Containers do without cgroups that the caller may not create.
-    Yes,
-    /// Depends on the caller at the first create: `Yes` without root, and as root of a user namespace, whose cgroups
-    /// may belong to others; otherwise `No`.
-    Auto,
-}
-
-impl Rootless {
-    pub(crate) fn holds(self) -> Result<bool> {
-        match self {
-            Rootless::No => Ok(false),
-            Rootless::Yes => Ok(true),
-            Rootless::Auto => Ok(!Uid::effective().is_root() || procfs::in_user_namespace()?),
         }
     }
 }

@@ -13,7 +13,8 @@ use super::{args, memory};
 use crate::cgroup::Manager;
 use crate::error::{Error, Result};
 use crate::plan::RootOptions;
-use crate::runtime::{Rootless, Runtime, Settings};
+use crate::rootless::Rootless;
+use crate::runtime::{Runtime, Settings};
 
 /// A state root with its containers. Release with berth_runtime_free.
 pub struct berth_runtime(pub(super) Runtime);

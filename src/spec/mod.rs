@@ -7,12 +7,12 @@
 //! `schema` has the table of fields, `shape` fits a document to it, and each other file has the rules of one subject.
 
 mod change;
+mod default_config;
 mod devices;
 mod document;
 mod labels;
 pub(crate) mod paths;
 mod resources;
-mod rootless;
 mod schema;
 pub(crate) mod shape;
 mod validate;
@@ -141,13 +141,13 @@ impl Config {
     /// Returns a default configuration, as `runc spec` writes it: a shell on a terminal in new namespaces with a
     /// read-only root.
     pub fn default_json() -> String {
-        include_str!("default.json").to_owned()
+        default_config::json().to_owned()
     }
 
     /// Returns a default configuration for a caller without privileges: in a user namespace whose root is `uid` and
     /// `gid` of the host, with the host's network, and without settings that need the host's root.
     pub fn default_rootless_json(uid: u32, gid: u32) -> Result<String> {
-        rootless::config(&Config::default_json(), uid, gid)
+        default_config::rootless_json(uid, gid)
     }
 
     /// Returns the fields that this version implements. Mount destinations are absolute and in their shortest spelling,

@@ -1,12 +1,18 @@
-//! Creates the default configuration for callers without privileges.
+//! The default configuration, and the one for callers without privileges that is made from it.
 
 use serde_json::{Value, json};
 
 use crate::error::{Code, Error, Result};
 
-pub fn config(default: &str, uid: u32, gid: u32) -> Result<String> {
+/// Returns the default configuration.
+pub fn json() -> &'static str {
+    include_str!("default.json")
+}
+
+/// Returns the default configuration changed for a caller without privileges, whose ids become the container's root.
+pub fn rootless_json(uid: u32, gid: u32) -> Result<String> {
     let broken = |error: serde_json::Error| Error::new(Code::Internal, format!("the default configuration: {error}"));
-    let mut config: Value = serde_json::from_str(default).map_err(broken)?;
+    let mut config: Value = serde_json::from_str(json()).map_err(broken)?;
     let linux = &mut config["linux"];
     if let Some(namespaces) = linux["namespaces"].as_array_mut() {
         // A new network namespace of an unprivileged user has the loopback interface alone, so the container uses the
