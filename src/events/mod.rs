@@ -17,7 +17,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
-pub use source::Source;
+pub use source::{Source, counter};
 
 /// A memory pressure level. Each is reported at its own threshold, see [`Level::trigger`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

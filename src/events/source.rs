@@ -1,16 +1,14 @@
-//! The sources of events.
+//! The sources of events. The cgroup modules open and register them (`memory_events` of v1 and v2).
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use super::Level;
 use super::aio::Completion;
-use crate::error::{Code, Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::stats::parse::pairs;
 use crate::sys::{kernfs, procfs};
 
@@ -24,24 +22,19 @@ pub enum Source {
     Stalls { completion: Completion, _trigger: OwnedFd },
 }
 
-fn counter() -> Result<EventFd> {
+/// Makes an eventfd for a source.
+pub fn counter() -> Result<EventFd> {
     EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).context(|| "making an eventfd")
 }
 
 impl Source {
-    /// Registers an eventfd for `file` with cgroup v1 (kernel documentation, "cgroup.event_control").
-    pub fn v1(dir: &Path, file: &str, argument: &str) -> Result<Source> {
-        let counter = counter()?;
-        let watched = kernfs::open(&dir.join(file), OFlag::O_RDONLY)?;
-        let line = format!("{} {} {argument}", counter.as_fd().as_raw_fd(), watched.as_raw_fd());
-        kernfs::write(dir, "cgroup.event_control", line.trim_end())
-            .map_err(|error| error.context(format!("asking for events of {file}")))?;
-        Ok(Source::Counted { counter, dir: dir.to_owned() })
+    /// Counts the events that the kernel reports into `counter` until `dir` is removed.
+    pub fn counted(counter: EventFd, dir: &Path) -> Source {
+        Source::Counted { counter, dir: dir.to_owned() }
     }
 
-    pub fn v2_oom(dir: &Path) -> Result<Source> {
-        let path = dir.join("memory.events");
-        let file = kernfs::open(&path, OFlag::O_RDONLY).map_err(no_controller)?;
+    /// Counts the OOM kills in `memory.events`, which is open as `file`.
+    pub fn kills(file: OwnedFd, path: &Path) -> Result<Source> {
         let doing = || format!("watching {}", path.display());
         let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).context(doing)?;
         // By descriptor: the watched file is the opened one.
@@ -51,23 +44,8 @@ impl Source {
         Ok(Source::Kills { watch, file, seen })
     }
 
-    pub fn v2_pressure(dir: &Path, level: Level) -> Result<Source> {
-        let path = dir.join("memory.pressure");
-        let unmeasured = |error: Error| match error.errno {
-            Some(Errno::ENOENT | Errno::EOPNOTSUPP) => {
-                let message = format!("{}: this kernel does not measure pressure (PSI)", path.display());
-                Error::new(Code::Unsupported, message)
-            }
-            _ => error,
-        };
-        let trigger = kernfs::open(&path, OFlag::O_RDWR | OFlag::O_NONBLOCK).map_err(unmeasured)?;
-        match kernfs::write_all(&trigger, &level.trigger(1)) {
-            // Without CAP_SYS_RESOURCE.
-            Err(Errno::EINVAL | Errno::EPERM) => kernfs::write_all(&trigger, &level.trigger(2)),
-            other => other,
-        }
-        .context(|| format!("setting a trigger on {} to \"{}\"", path.display(), level.trigger(1)))
-        .map_err(unmeasured)?;
+    /// Counts how often a pressure trigger fires.
+    pub fn stalls(trigger: OwnedFd) -> Result<Source> {
         let completion = Completion::of(counter()?, trigger.as_fd())?;
         Ok(Source::Stalls { completion, _trigger: trigger })
     }
@@ -110,15 +88,6 @@ impl Source {
             }
             Source::Stalls { completion, .. } => completion.take(),
         }
-    }
-}
-
-fn no_controller(error: Error) -> Error {
-    match error.errno {
-        Some(Errno::ENOENT) => {
-            Error::new(Code::Unsupported, format!("{}: the memory controller is not there", error.message))
-        }
-        _ => error,
     }
 }
 

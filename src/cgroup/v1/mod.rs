@@ -9,6 +9,7 @@ pub mod cpuset;
 pub mod devices;
 pub mod freezer;
 pub mod memory;
+pub mod memory_events;
 pub mod network;
 pub mod pids;
 pub mod stats;
@@ -158,6 +159,10 @@ impl Hierarchies {
     }
 }
 
+fn no_memory_controller() -> Error {
+    Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")
+}
+
 impl Cgroup for Hierarchies {
     fn create(&self) -> Result<()> {
         let mut leaves: Vec<&Path> = self.directories().into_iter().collect();
@@ -281,17 +286,17 @@ impl Cgroup for Hierarchies {
 
     fn notify_oom(&self) -> Result<EventSource> {
         match (self.group("memory"), &self.unified) {
-            (Some(dir), _) => EventSource::v1(dir, "memory.oom_control", ""),
+            (Some(dir), _) => memory_events::oom(dir),
             (None, Some(tree)) => tree.notify_oom(),
-            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
+            (None, None) => Err(no_memory_controller()),
         }
     }
 
     fn notify_pressure(&self, level: Level) -> Result<EventSource> {
         match (self.group("memory"), &self.unified) {
-            (Some(dir), _) => EventSource::v1(dir, "memory.pressure_level", level.name()),
+            (Some(dir), _) => memory_events::pressure(dir, level),
             (None, Some(tree)) => tree.notify_pressure(level),
-            (None, None) => Err(Error::new(Code::Unsupported, "the host mounts no memory cgroup controller")),
+            (None, None) => Err(no_memory_controller()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-use super::events;
+use super::cgroup_events;
 use crate::cgroup::limit;
 use crate::error::{Code, Error, Result};
 use crate::sys::kernfs;
@@ -39,7 +39,7 @@ fn freeze_until(dir: &Path, deadline: Instant) -> Result<Option<bool>> {
     loop {
         kernfs::write(dir, FREEZE, "1")?;
         let soon = Instant::now() + AGAIN;
-        match events::wait(dir, "frozen", 1, soon.min(deadline))? {
+        match cgroup_events::wait(dir, "frozen", 1, soon.min(deadline))? {
             Some(false) if soon < deadline => {}
             outcome => return Ok(outcome),
         }
@@ -50,7 +50,7 @@ pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
     if kernfs::optional(kernfs::write(dir, FREEZE, "0"))?.is_none() {
         return Ok(());
     }
-    match events::wait(dir, "frozen", 0, deadline)? {
+    match cgroup_events::wait(dir, "frozen", 0, deadline)? {
         Some(false) => {
             let place = dir.display();
             let problem =

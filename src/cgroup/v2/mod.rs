@@ -1,11 +1,12 @@
 //! Cgroup v2: one unified hierarchy for all controllers.
 
 pub mod block_io;
+pub mod cgroup_events;
 pub mod controllers;
 pub mod cpu;
-pub mod events;
 pub mod freezer;
 pub mod memory;
+pub mod memory_events;
 pub mod ownership;
 pub mod stats;
 pub mod unified;
@@ -86,7 +87,7 @@ impl Tree {
 
     /// Waits until the cgroup is empty. Also counts processes that the caller's pid namespace does not show.
     pub fn wait_empty(&self, deadline: Instant) -> Result<bool> {
-        Ok(events::wait(&self.path, "populated", 0, deadline)? != Some(false))
+        Ok(cgroup_events::wait(&self.path, "populated", 0, deadline)? != Some(false))
     }
 
     /// Kills all processes on kernels without `cgroup.kill`.
@@ -208,11 +209,11 @@ impl Cgroup for Tree {
     }
 
     fn notify_oom(&self) -> Result<EventSource> {
-        EventSource::v2_oom(&self.path)
+        memory_events::oom(&self.path)
     }
 
     fn notify_pressure(&self, level: Level) -> Result<EventSource> {
-        EventSource::v2_pressure(&self.path, level)
+        memory_events::pressure(&self.path, level)
     }
 
     fn meter(&self) -> Result<Meter> {
