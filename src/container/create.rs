@@ -28,8 +28,8 @@ use crate::spec::{Config, intel_rdt, oci};
 use crate::state::{self, Init, Phase, PlanInputs, RECORD_VERSION, Record, check_id};
 use crate::sys::{
     children,
+    flock::{Lock, LockKind},
     identity::Identity,
-    lock::{Lock, LockKind},
     procfs,
 };
 

@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::rdt;
 use crate::spec::hooks::Kind;
 use crate::state::{self, Phase, Record};
-use crate::sys::{children, identity::Identity, lock::LockKind, pidfd};
+use crate::sys::{children, flock::LockKind, identity::Identity, pidfd};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 

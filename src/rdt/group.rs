@@ -13,8 +13,8 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::spec::intel_rdt::Write;
 use crate::sys::{
+    flock::{Lock, LockKind},
     kernfs,
-    lock::{Lock, LockKind},
 };
 
 pub const SCHEMATA: &str = "schemata";

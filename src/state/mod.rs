@@ -4,8 +4,12 @@
 //! any point, the next one finds in the record what may have to be removed.
 
 mod any_path;
+mod device_nodes;
 mod directory;
+mod exec_fifo;
+mod lock;
 mod record;
+mod state_json;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -18,13 +22,13 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 
-pub use directory::{DEVICES, Directory, is_damaged};
+pub use device_nodes::DEVICES;
+pub use directory::Directory;
 pub(crate) use record::PlanInputs;
 pub use record::{CheckpointInProgress, Init, Phase, RECORD_VERSION, Record};
+pub use state_json::is_damaged;
 
-use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
-use crate::sys::lock::{Lock, LockKind};
 
 /// The directory with the state directories of a runtime's containers.
 #[derive(Debug)]
@@ -71,15 +75,6 @@ impl Root {
         }
         ids.sort();
         Ok(ids)
-    }
-
-    /// Locks the state root. A creator holds the lock shared until it has locked the directory that it has created. So
-    /// the owner of the exclusive lock knows that an unlocked directory without a record was left by a killed creator.
-    pub fn lock(&self, kind: LockKind, deadline: Deadline) -> Result<Lock> {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
-        let doing = || format!("opening {}", self.path.display());
-        let fd = openat(&self.fd, ".", flags, Mode::empty()).context(doing)?;
-        Lock::of(fd, kind, deadline, || format!("the state root {}", self.path.display()))
     }
 
     pub fn make(&self, id: &str) -> Result<Directory> {
@@ -145,9 +140,10 @@ pub fn check_id(id: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::directory::{STATE, STATE_NEW};
+    use super::state_json::{STATE, STATE_NEW};
     use super::*;
     use crate::cgroup::Layout;
+    use crate::deadline::Deadline;
 
     fn root() -> (tempfile::TempDir, Root) {
         let dir = tempfile::tempdir().unwrap();

@@ -2,9 +2,9 @@
 
 pub mod children;
 pub mod fd_passing;
+pub mod flock;
 pub mod identity;
 pub mod kernfs;
-pub mod lock;
 pub mod mountinfo;
 pub mod pidfd;
 pub mod procfs;

@@ -1,4 +1,4 @@
-//! A lock on a directory: excludes other threads and processes, and waits with a deadline.
+//! flock(2) on a directory: excludes other threads and processes, and waits with a deadline.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
