@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 
 use berth::spec::Config;
 use berth::{Code, Container, ExitStatus, Force, ProcessOptions, Runtime, Settings, Status, Stdio};
-use common::myself::{assert_same, descriptors, myself};
+use common::myself::{assert_same, descriptors, myself, own_mount_namespace};
 use common::*;
 use serde_json::json;
 
@@ -164,6 +164,7 @@ fn inherited_descriptors(_: &[String]) {
 }
 
 fn storm(args: &[String]) {
+    own_mount_namespace();
     // Descriptors that this process inherited, and handlers that glibc installs for the first thread, would spoil the
     // comparison.
     // SAFETY: nothing has a descriptor yet.
@@ -292,6 +293,7 @@ fn closed(args: &[String]) {
 
 /// Makes every call with 0 to 39 free descriptors: it succeeds, or it fails and leaves nothing behind.
 fn few(args: &[String]) {
+    own_mount_namespace();
     let runtime = runtime(args);
     live(&runtime, &format!("{}-first", args[1]));
     let before = myself();
@@ -476,6 +478,7 @@ fn unheard(args: &[String]) {
 
 /// To keep id mappings the library needs a user namespace, and to make one it needs a process.
 fn mapped(args: &[String]) {
+    own_mount_namespace();
     let runtime = runtime(args);
     live(&runtime, &format!("{}-first", args[1]));
     let before = myself();

@@ -57,7 +57,7 @@ func inStateRoot(run func() int) int {
 var lastID atomic.Int64
 
 func newID() string {
-	return fmt.Sprintf("test-go-%d-%d", os.Getpid(), lastID.Add(1))
+	return fmt.Sprintf("test-go-%s-%d-%d", os.Getenv("BERTH_TEST_RUN"), os.Getpid(), lastID.Add(1))
 }
 
 type object = map[string]any

@@ -124,9 +124,10 @@ static inline void begin(int argc, char **argv) {
 
 /* Returns an id that is unique among all tests. */
 static inline const char *new_id(void) {
-    static char id[64];
+    static char id[128];
     static int next;
-    snprintf(id, sizeof id, "test-c-%d-%d", (int)getpid(), next++);
+    const char *run = getenv("BERTH_TEST_RUN");
+    snprintf(id, sizeof id, "test-c-%s-%d-%d", run ? run : "run", (int)getpid(), next++);
     return id;
 }
 

@@ -15,10 +15,11 @@ pub struct Group {
     children: Vec<Child>,
 }
 
-/// Returns a name that is unique among all tests and runs.
+/// Returns a name that is unique among all tests and runs, and contains the name of the run.
 pub fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("berth-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    let run = std::env::var("BERTH_TEST_RUN").unwrap_or_else(|_| "run".into());
+    format!("berth-test-{run}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub fn soon() -> Instant {

@@ -67,10 +67,15 @@ pub fn criu() -> PathBuf {
     .clone()
 }
 
-/// Returns a name that is unique among all running tests.
+/// Returns a name that is unique among all running tests, and contains the name of the run.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    format!("test-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("test-{}{name}-{}-{}", run_name(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns `BERTH_TEST_RUN` and a dash, by which tools/leftovers recognizes what this run of the tests made.
+pub fn run_name() -> String {
+    std::env::var("BERTH_TEST_RUN").map(|run| run + "-").unwrap_or_default()
 }
 
 /// Returns the configuration that `runc spec` writes, without a terminal, running a shell script.

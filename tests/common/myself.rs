@@ -12,6 +12,15 @@ pub struct ProcessSnapshot {
     pub children: Vec<i32>,
 }
 
+/// Moves this process, before it has threads, into a mount namespace in which mounts of others do not appear, so that
+/// snapshots can compare the whole mount table.
+pub fn own_mount_namespace() {
+    use nix::mount::{MsFlags, mount};
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+}
+
 pub fn myself() -> ProcessSnapshot {
     let mut facts = BTreeMap::new();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -34,15 +34,22 @@ inline std::string rootfs() {
 
 /// Creates a directory for state roots, removed at exit if it is empty, as it should be.
 inline std::string state_root() {
-    static char path[] = "/tmp/berth-cpp-XXXXXX";
-    static const bool made = mkdtemp(path) && std::atexit([] { rmdir(path); }) == 0;
+    static const char *parent = std::getenv("TMPDIR");
+    static std::string path = std::string(parent ? parent : "/tmp") + "/berth-cpp-XXXXXX";
+    static const bool made = mkdtemp(path.data()) && std::atexit([] { rmdir(path.c_str()); }) == 0;
     CHECK(made);
     return path;
 }
 
+/// Returns an id with the name of this run of the tests, by which tools/leftovers recognizes what it made.
+inline std::string id_of(const std::string &what) {
+    const char *run = std::getenv("BERTH_TEST_RUN");
+    return "test-cpp-" + std::string(run ? run : "run") + "-" + std::to_string(getpid()) + "-" + what;
+}
+
 inline std::string new_id() {
     static int next = 0;
-    return "test-cpp-" + std::to_string(getpid()) + "-" + std::to_string(next++);
+    return id_of(std::to_string(next++));
 }
 
 /// `script` may not contain quotation marks or backslashes.

@@ -92,7 +92,7 @@ static void a_round(const berth::Runtime &runtime, const berth::Config &config) 
         threads.emplace_back([&] {
             for (int number; (number = next++) < containers_per_round;) {
                 try {
-                    a_life(runtime, config, "test-cpp-host-" + std::to_string(getpid()) + "-" + std::to_string(number));
+                    a_life(runtime, config, id_of("host-" + std::to_string(number)));
                 } catch (const berth::Error &error) {
                     fail(__FILE__, __LINE__, error.what());
                 }

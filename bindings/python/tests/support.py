@@ -108,7 +108,8 @@ class World:
         self.rootfs = rootfs()
 
     def new_id(self):
-        return f"{self.prefix}-{os.getpid()}-{next(_numbers)}"
+        run = os.environ.get("BERTH_TEST_RUN", "run")
+        return f"{self.prefix}-{run}-{os.getpid()}-{next(_numbers)}"
 
     def create(self, script, terminal=False, **options):
         return self.runtime.create(self.new_id(), config_of(script, terminal), **self._streams(terminal, options))

@@ -54,6 +54,7 @@ public:
 
     berth::Runtime runtime;
     std::string new_id();
+    std::string id(int number) const;
     berth::Container run(const std::string &script, const berth::ProcessOptions &options);
     berth::Container run(const std::string &script);
     std::filesystem::path folder;

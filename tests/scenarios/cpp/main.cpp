@@ -26,7 +26,7 @@ Place::Place(const std::string &name) : runtime(runtime_in(folder_of(name))), fo
 Place::~Place() {
     for (int number = 0; number < next_; number++) {
         try {
-            runtime.load("test-cpp-" + name_ + "-" + std::to_string(number)).remove(berth::Force::kill);
+            runtime.load(id(number)).remove(berth::Force::kill);
         } catch (const berth::NotFoundError &) {
         } catch (const berth::Error &error) {
             std::cerr << name_ << ": " << error.what() << "\n";
@@ -36,7 +36,12 @@ Place::~Place() {
     std::filesystem::remove_all(folder, ignored);
 }
 
-std::string Place::new_id() { return "test-cpp-" + name_ + "-" + std::to_string(next_++); }
+std::string Place::new_id() { return id(next_++); }
+
+std::string Place::id(int number) const {
+    const char *run = std::getenv("BERTH_TEST_RUN");
+    return "test-cpp-" + std::string(run ? run : "run") + "-" + name_ + "-" + std::to_string(getpid()) + "-" + std::to_string(number);
+}
 
 berth::Container Place::run(const std::string &script, const berth::ProcessOptions &options) {
     return runtime.run(new_id(), config(script), options);

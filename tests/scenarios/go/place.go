@@ -103,7 +103,7 @@ func (p *place) remove() error {
 }
 
 func (p *place) newID() string {
-	id := fmt.Sprintf("test-go-%s-%d", p.name, len(p.ids))
+	id := fmt.Sprintf("test-go-%s-%s-%d-%d", os.Getenv("BERTH_TEST_RUN"), p.name, os.Getpid(), len(p.ids))
 	p.ids = append(p.ids, id)
 	return id
 }

@@ -209,8 +209,9 @@ def log(world):
         berth.set_log_fd(None)
         warn(world)
         told = [json.loads(line) for line in told]
+    # The library may also report what it meets on the machine, such as a busy cgroup.
+    lines = [line for line in lines if "sorry" in line[2]]
+    told = [line for line in told if "sorry" in line["msg"]]
     check.assertEqual([(level, target) for level, target, _ in lines], [(berth.LogLevel.WARN, "berth::hooks")])
-    check.assertIn("sorry", lines[0][2])
     check.assertEqual([(line["level"], line["target"]) for line in told], [("warn", "berth::hooks")])
-    check.assertIn("sorry", told[0]["msg"])
     check.assertIn("time", told[0])

@@ -110,11 +110,12 @@ fn list(host: &Host) {
     let ids = || host.runtime.ids().unwrap();
     assert!(ids().is_empty());
     let config = host.config(&shell("exec sleep 1000"));
-    let b = Container::create(&host.runtime, "test-b", &config, &quiet()).unwrap();
-    let a = Container::run(&host.runtime, "test-a", &config, &quiet()).unwrap();
-    assert_eq!(ids(), ["test-a", "test-b"]);
+    let names = [unique("a"), unique("b")];
+    let b = Container::create(&host.runtime, &names[1], &config, &quiet()).unwrap();
+    let a = Container::run(&host.runtime, &names[0], &config, &quiet()).unwrap();
+    assert_eq!(ids(), names);
     let states = decoded(host.runtime.states_json());
-    assert_eq!((&states[0]["id"], &states[1]["id"]), (&json!("test-a"), &json!("test-b")));
+    assert_eq!((&states[0]["id"], &states[1]["id"]), (&json!(names[0]), &json!(names[1])));
     a.delete(Force::Kill).unwrap();
     b.delete(Force::Kill).unwrap();
     assert!(ids().is_empty());
