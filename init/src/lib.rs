@@ -14,10 +14,12 @@ mod home;
 mod label;
 mod layout;
 pub mod loopback;
+mod masks;
 #[cfg(any(berth_init, test))]
 mod mem;
 mod mounts;
 mod network;
+mod nodes;
 mod options;
 pub mod plan;
 mod process;
@@ -27,6 +29,8 @@ mod run;
 pub mod steps;
 pub mod sys;
 mod terminal;
+#[cfg(test)]
+mod test_root;
 mod tree;
 pub mod wire;
 

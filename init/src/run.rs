@@ -3,7 +3,9 @@
 mod caller;
 mod filesystem;
 mod namespaces;
+mod pivot_root;
 mod process;
+mod seccomp;
 
 use super::fields::{Place, Slot, Words};
 use super::plan::Plan;

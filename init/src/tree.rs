@@ -24,7 +24,7 @@ pub struct Top {
 }
 
 impl Top {
-    fn strictly(self) -> Top {
+    pub fn strictly(self) -> Top {
         Top { strict: true, ..self }
     }
 }
@@ -148,60 +148,6 @@ pub fn in_parent<T>(top: Top, path: Path, f: impl FnOnce(i32, Str) -> Result<T>)
     result
 }
 
-/// A device node to create.
-#[derive(Clone, Copy)]
-pub struct Node {
-    pub mode: u32,
-    /// Major and minor.
-    pub device: (u32, u32),
-    /// User and group.
-    pub owner: (u32, u32),
-}
-
-/// Creates the device node `name` in the directory `parent`, or at the target of a symlink of that name.
-pub fn make_node(proc: i32, top: Top, parent: Path, name: Str, node: Node) -> Result<()> {
-    match in_directory(top, parent, |parent| make_node_at(proc, parent, name, node)) {
-        Err(ELOOP) => {}
-        other => return other,
-    }
-    let mut resolved = Resolved::new();
-    resolve(top, parent.as_str(), Some(name), &mut resolved)?;
-    in_parent(top.strictly(), resolved.path(), |parent, name| make_node_at(proc, parent, name, node))
-}
-
-/// Creates a device node in `parent`; an existing one must be the same device.
-fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
-    let Node { mode, device, owner } = node;
-    let made = match mknodat(parent, name, mode, device_number(device.0, device.1)) {
-        Ok(()) => true,
-        Err(EEXIST) => false,
-        Err(errno) => return Err(errno),
-    };
-    if made && owner == (0, 0) {
-        return Ok(()); // umask is 0, so the mode is what was asked
-    }
-    let there = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
-    let result = stat(there).and_then(|found| {
-        if file_type(&found) == S_IFLNK {
-            return Err(ELOOP);
-        }
-        if !is_device(&found, mode & S_IFMT, device.0, device.1) {
-            return Err(EEXIST);
-        }
-        chown(there, owner.0, owner.1)?;
-        if made { Ok(()) } else { chmod_fd(proc, there, mode & 0o7777) }
-    });
-    close(there);
-    result
-}
-
-/// Changes the permissions of the file that an O_PATH descriptor refers to, through /proc/self/fd: fchmodat2 exists
-/// only since Linux 6.6.
-fn chmod_fd(proc: i32, fd: i32, mode: u32) -> Result<()> {
-    let mut buffer = [0; 32];
-    chmod_at(proc, self_fd(fd, &mut buffer), mode)
-}
-
 /// Formats "self/fd/N", which a procfs resolves to the descriptor itself.
 pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
     let prefix = b"self/fd/";
@@ -225,14 +171,6 @@ pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
     unsafe { Str::new(buffer.as_ptr()) }
 }
 
-/// Returns the kernel's dev_t as user space passes it to mknod(2).
-pub fn device_number(major: u32, minor: u32) -> u64 {
-    ((major as u64 & 0xffff_f000) << 32)
-        | ((major as u64 & 0xfff) << 8)
-        | ((minor as u64 & 0xffff_ff00) << 12)
-        | (minor as u64 & 0xff)
-}
-
 /// Creates the symlink `name` -> `target` in `parent`, replacing any other file of that name.
 pub fn make_symlink(parent: i32, name: Str, target: Str) -> Result<()> {
     match symlinkat(target, parent, name) {
@@ -250,43 +188,10 @@ pub fn make_symlink(parent: i32, name: Str, target: Str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::CString;
     use std::os::fd::AsRawFd;
 
+    use super::super::test_root::{path, root};
     use super::*;
-
-    fn path(text: &str) -> Path {
-        let text = CString::new(text).unwrap().into_raw();
-        // SAFETY: leaked, so it is never freed.
-        unsafe { Path::new(text as *mut u8) }
-    }
-
-    struct Root {
-        dir: tempfile::TempDir,
-        file: std::fs::File,
-    }
-
-    fn root() -> Root {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("root")).unwrap();
-        let file = std::fs::File::open(dir.path().join("root")).unwrap();
-        Root { dir, file }
-    }
-
-    impl Root {
-        fn fd(&self) -> i32 {
-            self.file.as_raw_fd()
-        }
-        fn top(&self) -> Top {
-            Top { fd: self.fd(), strict: false }
-        }
-        fn inside(&self, name: &str) -> std::path::PathBuf {
-            self.dir.path().join("root").join(name)
-        }
-        fn outside_is_empty(&self) -> bool {
-            std::fs::read_dir(self.dir.path()).unwrap().count() == 1
-        }
-    }
 
     #[test]
     #[cfg_attr(miri, ignore = "makes system calls")]
@@ -435,38 +340,6 @@ mod tests {
         make_symlink(root.fd(), Str::literal(c"ptmx"), Str::literal(c"pts/ptmx")).unwrap();
         make_symlink(root.fd(), Str::literal(c"ptmx"), Str::literal(c"pts/ptmx")).unwrap();
         assert_eq!(std::fs::read_link(root.inside("ptmx")).unwrap().to_str(), Some("pts/ptmx"));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "makes system calls")]
-    fn an_existing_file_is_not_taken_for_a_device() {
-        let root = root();
-        let proc = std::fs::File::open("/proc").unwrap();
-        std::fs::write(root.inside("null"), "").unwrap();
-        let node = Node { mode: S_IFCHR | 0o666, device: (1, 3), owner: (0, 0) };
-        let made = make_node(proc.as_raw_fd(), root.top(), path("/"), Str::literal(c"null"), node);
-        assert_eq!(made, Err(EEXIST));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "makes system calls")]
-    fn a_node_is_made_where_a_symlink_of_its_name_leads_to() {
-        let root = root();
-        let proc = std::fs::File::open("/proc").unwrap();
-        std::os::unix::fs::symlink("/far/away", root.inside("pipe")).unwrap();
-        let node = Node { mode: libc::S_IFIFO | 0o600, device: (0, 0), owner: (0, 0) };
-        let make = |top| make_node(proc.as_raw_fd(), top, path("/"), Str::literal(c"pipe"), node);
-        assert_eq!(make(root.top().strictly()), Err(ELOOP));
-        make(root.top()).unwrap();
-        make(root.top()).unwrap();
-        assert!(std::os::unix::fs::FileTypeExt::is_fifo(&root.inside("far/away").metadata().unwrap().file_type()));
-        assert!(root.outside_is_empty());
-    }
-
-    #[test]
-    fn device_numbers_are_the_kernels() {
-        assert_eq!(device_number(1, 3), libc::makedev(1, 3));
-        assert_eq!(device_number(0x12345, 0x6789a), libc::makedev(0x12345, 0x6789a));
     }
 
     #[test]

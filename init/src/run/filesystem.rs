@@ -1,8 +1,8 @@
-//! Steps that assemble the root filesystem and move into it.
+//! Steps that assemble the root filesystem.
 
 use super::super::mounts::{self, Mounter};
 use super::super::steps::*;
-use super::super::tree;
+use super::super::{nodes, tree};
 use super::*;
 
 impl Init {
@@ -171,8 +171,8 @@ impl Run for ReadonlyPath {
 
 impl Run for MakeNode {
     fn run(self, init: &mut Init) -> Result<()> {
-        let node = tree::Node { mode: self.mode, device: self.device, owner: (self.uid, self.gid) };
-        tree::make_node(init.proc(), init.top(&self.parent)?, self.parent.path, self.name, node)
+        let node = nodes::Node { mode: self.mode, device: self.device, owner: (self.uid, self.gid) };
+        nodes::make_node(init.proc(), init.top(&self.parent)?, self.parent.path, self.name, node)
     }
 }
 
@@ -186,55 +186,5 @@ impl Run for Symlink {
 impl Run for MakeDirectory {
     fn run(self, init: &mut Init) -> Result<()> {
         tree::make_directory(init.top(&self.path)?, self.path.path).map(close)
-    }
-}
-
-/// After pivot_root(".", ".") the old root is mounted on the new one (pivot_root(2)). Only its propagation to the host
-/// is stopped before it is unmounted: mounts of the container may be shared with the host on purpose.
-impl Run for Pivot {
-    fn run(self, init: &mut Init) -> Result<()> {
-        let old = openat(AT_FDCWD, SLASH, O_PATH | O_DIRECTORY, 0)?;
-        fchdir(init.root())?;
-        pivot_root(DOT, DOT)?;
-        fchdir(old)?;
-        close(old);
-        if self.cut_propagation != 0 {
-            mount_flags(DOT, self.cut_propagation)?;
-        }
-        umount(DOT, MNT_DETACH)?;
-        chdir(SLASH)
-    }
-}
-
-impl Run for Chroot {
-    fn run(self, init: &mut Init) -> Result<()> {
-        fchdir(init.root())?;
-        chroot(DOT)
-    }
-}
-
-impl Run for RootReadonly {
-    fn run(self, init: &mut Init) -> Result<()> {
-        mounts::readonly_root(init.proc(), init.root())
-    }
-}
-
-impl Run for HideHost {
-    fn run(self, _: &mut Init) -> Result<()> {
-        let mut index = 0;
-        while let Some(path) = self.paths.get(index)? {
-            mounts::hide_host(path)?;
-            index += 1;
-        }
-        Ok(())
-    }
-}
-
-impl Run for MoveRoot {
-    fn run(self, init: &mut Init) -> Result<()> {
-        fchdir(init.root())?;
-        attach_at(init.root(), SLASH)?;
-        chroot(DOT)?;
-        chdir(SLASH)
     }
 }
