@@ -17,7 +17,7 @@ use crate::spawn::InitHandles;
 use crate::spawn::{self, Launch};
 use crate::spec::hooks::Kind;
 use crate::spec::oci::Hook;
-use crate::sys::{pidfd::ExitStatus, procfs};
+use crate::sys::{exit_status::ExitStatus, procfs};
 
 /// The namespaces and restrictions that hooks of a kind run with.
 pub enum Place<'a> {

@@ -45,4 +45,4 @@ pub use plan::RootOptions;
 pub use process::{Keyring, MissingProgram, Paused, Process, ProcessOptions, Stdio};
 pub use rootless::Rootless;
 pub use runtime::{DEFAULT_ROOT, Runtime, Settings};
-pub use sys::pidfd::ExitStatus;
+pub use sys::exit_status::ExitStatus;

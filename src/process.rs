@@ -14,7 +14,8 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::{
     children::{self, ChildExit},
-    pidfd::{self, ExitStatus},
+    exit_status::ExitStatus,
+    pidfd,
 };
 
 /// The source or destination of a standard stream.

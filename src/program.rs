@@ -14,7 +14,7 @@ use crate::error::{Context, Result};
 use crate::spawn::{self};
 use crate::sys::{
     children,
-    pidfd::{self, ExitStatus},
+    exit_status::{self, ExitStatus},
     procfs,
 };
 
@@ -65,7 +65,7 @@ impl Output {
     pub fn until_end(&mut self, pidfd: &OwnedFd, deadline: Deadline) -> Result<Option<ExitStatus>> {
         let [ended] = self.watch([pidfd.as_fd()], deadline)?;
         self.drain();
-        if ended { pidfd::wait(pidfd, Deadline::after(REAPED)).map(Some) } else { Ok(None) }
+        if ended { exit_status::wait(pidfd, Deadline::after(REAPED)).map(Some) } else { Ok(None) }
     }
 
     /// Reads once. Returns `false` if the pipe is closed.

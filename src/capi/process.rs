@@ -7,7 +7,7 @@ use super::boundary::{call, infallible};
 use super::error::berth_error;
 use crate::error::Context;
 use crate::process::Process;
-use crate::sys::pidfd::ExitStatus;
+use crate::sys::exit_status::ExitStatus;
 
 /// A process of a container. Release with berth_process_free.
 pub struct berth_process(pub(super) Process);

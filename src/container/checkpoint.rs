@@ -17,7 +17,7 @@ use crate::spec::Config;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::state::CheckpointInProgress;
-use crate::sys::{identity::Identity, pidfd::ExitStatus, procfs};
+use crate::sys::{exit_status::ExitStatus, identity::Identity, procfs};
 
 impl Container {
     /// Dumps the processes of a running or paused container into images, from which [`Container::restore`] restores

@@ -16,7 +16,7 @@ use crate::process::Process;
 use crate::rdt;
 use crate::spec::hooks::Kind;
 use crate::state::{self, Phase, Record};
-use crate::sys::{children, flock::LockKind, identity::Identity, pidfd};
+use crate::sys::{children, exit_status, flock::LockKind, identity::Identity, pidfd};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -124,7 +124,7 @@ impl Container {
             }
             (None, Some(pidfd)) => {
                 children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
-                let _ = pidfd::wait(&pidfd, Deadline::after_ms(0));
+                let _ = exit_status::wait(&pidfd, Deadline::after_ms(0));
             }
             (None, None) => {}
         }

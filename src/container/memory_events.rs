@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::{Container, Status};
 use crate::error::{Code, Error, Result};
 use crate::events::{Events, Level};
-use crate::sys::pidfd::ExitStatus;
+use crate::sys::exit_status::ExitStatus;
 
 impl Container {
     /// Subscribes to events that occur when the container runs out of memory.

@@ -38,7 +38,7 @@ use crate::spec::hooks as spec_hooks;
 use crate::state::{self, Directory, Phase, Record};
 use crate::stats::Meter;
 use crate::sys::children::{self, ChildExit};
-use crate::sys::pidfd::ExitStatus;
+use crate::sys::exit_status::ExitStatus;
 pub use explain::{explain, explain_with};
 pub use network::VethNames;
 pub use status::Status;

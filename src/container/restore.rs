@@ -3,6 +3,7 @@
 //! The caller's configuration defines the container and its privileges. The images are not trusted: before the first of
 //! the restored processes runs, libberth verifies that they conform to the configuration.
 
+mod notifications;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -13,33 +14,30 @@ use std::sync::Arc;
 
 use super::checkpoint::path_text;
 use super::create::{Made, open_joined, process_of, resources};
-use super::{Container, Status, id_maps, plan_inputs};
-use crate::cgroup::{self, Cgroup};
+use super::{Container, id_maps, plan_inputs};
+use crate::cgroup;
 use crate::console_socket::send_terminal;
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
-    self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Notice, Propagation, RestoreOptions, Start,
-    Swrk,
+    self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Propagation, RestoreOptions, Start, Swrk,
 };
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
 use crate::fault;
-use crate::hooks::Place;
 use crate::network;
 use crate::process::{Process, ProcessOptions, Stdio, Streams};
 use crate::runtime::Runtime;
-use crate::spec::hooks::Kind as Hook;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
 use crate::state::{Init, Record, check_id};
 use crate::sys::{
     children::{self, ChildExit},
+    exit_status::ExitStatus,
     identity::Identity,
-    pidfd::{self, ExitStatus},
-    procfs,
+    pidfd, procfs,
 };
-use verify::{children_of, gone};
+use verify::children_of;
 
 impl Container {
     /// Restores a container from the images of a checkpoint, under an id that is not in use: its processes continue
@@ -348,67 +346,6 @@ impl Work<'_> {
                 Err(Error::invalid_argument(format!("there is no cgroup hierarchy {:?} to begin in", root.controller)))
             }
             None => Ok(roots),
-        }
-    }
-
-    /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the restore.
-    fn notified(
-        &mut self,
-        notice: Notice,
-        record: &mut Record,
-        cgroup: &dyn Cgroup,
-        streams: &mut Streams,
-        found: &mut Found,
-    ) -> Result<()> {
-        match (notice.script, notice.pid) {
-            ("setup-namespaces", Some(pid)) => {
-                fault::point("restore.namespaces");
-                // From here on, a delete finds init in the record.
-                record.init = Some(restored_init(pid)?);
-                self.container.directory.write(record)?;
-                self.set_up_network(pid, record)?;
-                self.made.by_hooks = true;
-                for kind in [Hook::Prestart, Hook::CreateRuntime] {
-                    self.container.run_hooks(kind, self.config, record, Status::Creating, &Place::Host)?;
-                }
-                Ok(())
-            }
-            ("network-unlock", _) => match &record.network {
-                Some(journal) if self.network_is_dumped() => network::adopt(journal),
-                _ => Ok(()),
-            },
-            ("orphan-pts-master", _) => {
-                found.master = notice.descriptor;
-                Ok(())
-            }
-            ("post-restore", Some(pid)) => {
-                let init = restored_init(pid)?;
-                let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
-                record.namespaces = self.verify_namespaces(pid)?;
-                self.verify_cgroups(pid, cgroup)?;
-                self.container.delegate(self.config, cgroup, pid)?;
-                streams.give(super::prepare::owner(
-                    pid,
-                    record.namespaces & libc::CLONE_NEWUSER as u64 != 0,
-                    process_of(self.config)?,
-                )?)?;
-                record.external_descriptors = self.streams_now(streams);
-                found.init = Some((init.identity.clone(), pidfd));
-                record.init = Some(init);
-                self.container.directory.write(record)?;
-                fault::point("restore.verified");
-                Ok(())
-            }
-            ("pre-resume", _) => {
-                let Some((init, _)) = &found.init else { return Ok(()) };
-                // CRIU ignores an error at this point, so kill the processes: they must not run.
-                self.verify_privileges(init.pid).inspect_err(|_| {
-                    if let Err(error) = cgroup.kill_all(self.container.runtime.cgroup_deadline()) {
-                        log::warn!("container {:?}: {error}", self.container.id);
-                    }
-                })
-            }
-            _ => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use super::message::{Features, Kind, Request};
 use super::{OLDEST, Start, Swrk, Version, command};
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::sys::pidfd::ExitStatus;
+use crate::sys::exit_status::ExitStatus;
 
 /// The check takes a second; CRIU's first start on a host takes longer, because it probes the kernel's features.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use crate::error::{Code, Context, Error, Result, Stage};
 use crate::plan::{self, Plan, Program, Step};
 use crate::program::{Output, kill_group};
 use crate::spawn::{self, Launch};
-use crate::sys::{pidfd::ExitStatus, procfs};
+use crate::sys::{exit_status::ExitStatus, procfs};
 
 /// Returns the plan that executes CRIU in a new mount namespace, so that the host never sees CRIU's temporary mounts,
 /// and they disappear with CRIU even if it is killed.

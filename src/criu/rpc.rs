@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
 use crate::program::{Output, end_group, kill_group};
 use crate::spawn::{self, Child, Launch};
-use crate::sys::{pidfd::ExitStatus, procfs};
+use crate::sys::{exit_status::ExitStatus, procfs};
 
 /// The descriptor of CRIU's end of the socket, in CRIU.
 const SOCKET: RawFd = 3;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::command;
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
-use crate::sys::pidfd::ExitStatus;
+use crate::sys::exit_status::ExitStatus;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {

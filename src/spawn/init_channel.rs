@@ -17,7 +17,8 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage, reason};
 use crate::plan::{Descriptor, Plan, Step};
 use crate::sys::children;
-use crate::sys::pidfd::{self, ExitStatus};
+use crate::sys::exit_status::{self, ExitStatus};
+use crate::sys::pidfd;
 
 /// The error detail with the signal that killed init.
 pub const SIGNAL: &str = "signal";
@@ -180,7 +181,7 @@ impl<'p> InitChannel<'p> {
     }
 
     fn ended(&self) -> Error {
-        let end = pidfd::wait(self.pidfd(), Deadline::after_ms(5_000));
+        let end = exit_status::wait(self.pidfd(), Deadline::after_ms(5_000));
         if matches!(end, Ok(ExitStatus::Signaled { signal: libc::SIGSYS, .. })) {
             return seccomp_diagnosis::killed();
         }

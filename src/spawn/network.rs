@@ -20,7 +20,7 @@ use super::init_channel::control_pair;
 use super::vfork_env::{BlockedSignals, Stack};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::sys::{pidfd, procfs};
+use crate::sys::{exit_status, procfs};
 
 /// A network namespace that is being created.
 pub struct NewNetwork {
@@ -89,7 +89,7 @@ impl NewNetwork {
         let Some(helper) = self.helper.take() else { return };
         match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
-                let _ = pidfd::look(&helper.pidfd);
+                let _ = exit_status::look(&helper.pidfd);
                 // If the helper was killed, init would wait for ever without this message.
                 let _ = sys::send(helper.sender.as_raw_fd(), WORD, None);
             }

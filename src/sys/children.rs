@@ -15,7 +15,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::pidfd::{self, ExitStatus, Look};
+use super::exit_status::{self, ExitStatus, Look};
+use super::pidfd;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 
@@ -41,7 +42,7 @@ impl ChildExit {
     }
 
     pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        pidfd::wait_with(&self.pidfd, deadline, || self.look())
+        exit_status::wait_with(&self.pidfd, deadline, || self.look())
     }
 
     /// Looks without waiting, and stores the status for all threads. Holds the lock only for that.
@@ -50,7 +51,7 @@ impl ChildExit {
         if let Some(status) = *known {
             return Ok(Look::Ended(status));
         }
-        let look = pidfd::look(&self.pidfd)?;
+        let look = exit_status::look(&self.pidfd)?;
         if let Look::Ended(status) = look {
             *known = Some(status);
         }

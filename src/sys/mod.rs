@@ -1,6 +1,7 @@
 //! Thin, checked wrappers of kernel interfaces, which know nothing of containers.
 
 pub mod children;
+pub mod exit_status;
 pub mod fd_passing;
 pub mod flock;
 pub mod identity;

@@ -6,6 +6,7 @@
 
 mod bus;
 mod message;
+mod properties;
 mod unit;
 
 use std::os::fd::OwnedFd;
@@ -23,7 +24,8 @@ use crate::stats::{Meter, Stats};
 use crate::sys::kernfs;
 use bus::Bus;
 use message::{Argument, Method, Properties};
-pub use unit::{Unit, annotated};
+pub use properties::annotated;
+pub use unit::Unit;
 
 /// The time limit for systemd's answer if the caller has given no deadline.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -109,7 +111,7 @@ impl Cgroup for Scope {
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
         self.tree.limit(resources, journal)?;
-        let properties = unit::properties(resources);
+        let properties = properties::of_resources(resources);
         if !properties.is_empty() {
             self.set_properties(&properties)?;
             // systemd has written the limits too, and rounds some of them.
@@ -119,8 +121,8 @@ impl Cgroup for Scope {
     }
 
     fn revert(&self, change: &LinuxResources, before: &LinuxResources) -> Result<()> {
-        let mut properties = unit::defaults(&unit::properties(change));
-        let known = unit::properties(before);
+        let mut properties = properties::defaults(&properties::of_resources(change));
+        let known = properties::of_resources(before);
         properties.retain(|(name, _)| !known.iter().any(|(present, _)| present == name));
         properties.extend(known);
         self.set_properties(&properties)

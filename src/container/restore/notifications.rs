@@ -1,0 +1,78 @@
+//! The notifications that CRIU sends during a restore.
+
+use super::verify::gone;
+use super::{Found, Work, restored_init};
+use crate::cgroup::Cgroup;
+use crate::container::create::process_of;
+use crate::container::{Status, prepare};
+use crate::criu::Notice;
+use crate::error::Result;
+use crate::fault;
+use crate::hooks::Place;
+use crate::network;
+use crate::process::Streams;
+use crate::spec::hooks::Kind as Hook;
+use crate::state::Record;
+
+impl Work<'_> {
+    /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the restore.
+    pub(super) fn notified(
+        &mut self,
+        notice: Notice,
+        record: &mut Record,
+        cgroup: &dyn Cgroup,
+        streams: &mut Streams,
+        found: &mut Found,
+    ) -> Result<()> {
+        match (notice.script, notice.pid) {
+            ("setup-namespaces", Some(pid)) => {
+                fault::point("restore.namespaces");
+                // From here on, a delete finds init in the record.
+                record.init = Some(restored_init(pid)?);
+                self.container.directory.write(record)?;
+                self.set_up_network(pid, record)?;
+                self.made.by_hooks = true;
+                for kind in [Hook::Prestart, Hook::CreateRuntime] {
+                    self.container.run_hooks(kind, self.config, record, Status::Creating, &Place::Host)?;
+                }
+                Ok(())
+            }
+            ("network-unlock", _) => match &record.network {
+                Some(journal) if self.network_is_dumped() => network::adopt(journal),
+                _ => Ok(()),
+            },
+            ("orphan-pts-master", _) => {
+                found.master = notice.descriptor;
+                Ok(())
+            }
+            ("post-restore", Some(pid)) => {
+                let init = restored_init(pid)?;
+                let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
+                record.namespaces = self.verify_namespaces(pid)?;
+                self.verify_cgroups(pid, cgroup)?;
+                self.container.delegate(self.config, cgroup, pid)?;
+                streams.give(prepare::owner(
+                    pid,
+                    record.namespaces & libc::CLONE_NEWUSER as u64 != 0,
+                    process_of(self.config)?,
+                )?)?;
+                record.external_descriptors = self.streams_now(streams);
+                found.init = Some((init.identity.clone(), pidfd));
+                record.init = Some(init);
+                self.container.directory.write(record)?;
+                fault::point("restore.verified");
+                Ok(())
+            }
+            ("pre-resume", _) => {
+                let Some((init, _)) = &found.init else { return Ok(()) };
+                // CRIU ignores an error at this point, so kill the processes: they must not run.
+                self.verify_privileges(init.pid).inspect_err(|_| {
+                    if let Err(error) = cgroup.kill_all(self.container.runtime.cgroup_deadline()) {
+                        log::warn!("container {:?}: {error}", self.container.id);
+                    }
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
