@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::sync::Mutex;
-
 use berth::{Code, ExitStatus, explain};
 use common::*;
 use serde_json::{Value, json};
@@ -168,30 +166,10 @@ fn the_process_and_new_filesystems_have_their_selinux_label() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Keep;
-
-impl log::Log for Keep {
-    fn enabled(&self, _: &log::Metadata) -> bool {
-        true
-    }
-    fn log(&self, record: &log::Record) {
-        LOGGED.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
-    }
-    fn flush(&self) {}
-}
-
-fn keep_the_log() {
-    // Only the first call succeeds; later tests of this process find the logger set.
-    let _ = log::set_logger(&Keep);
-    log::set_max_level(log::LevelFilter::Warn);
-}
-
 /// For example, an engine that itself runs in a container lacks some capabilities.
 #[test]
 fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
-    keep_the_log();
+    keep_the_log(log::LevelFilter::Warn);
     let work = || {
         // Capability sets belong to a thread; other tests keep theirs.
         caps::drop(None, caps::CapSet::Bounding, caps::Capability::CAP_AUDIT_WRITE).unwrap();
@@ -212,14 +190,14 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
         assert_eq!(status_line(&host.stdout_of(&config), "CapBnd"), "0000000020000420");
     };
     std::thread::spawn(work).join().unwrap();
-    let logged = LOGGED.lock().unwrap();
+    let logged = logged();
     let line = "WARN capabilities that the caller's bounding set lacks are not granted: CAP_AUDIT_WRITE";
     assert_eq!(logged.iter().filter(|logged| *logged == line).count(), 3, "{logged:?}");
 }
 
 #[test]
 fn unknown_capabilities_are_logged_and_not_granted() {
-    keep_the_log();
+    keep_the_log(log::LevelFilter::Warn);
     let host = Host::new();
     let mut config = shell("cat /proc/self/status; exec sleep 1000");
     let names = json!(["CAP_KILL", "CAP_FLY", "CAP_OF_LINUX_9"]);
@@ -231,7 +209,7 @@ fn unknown_capabilities_are_logged_and_not_granted() {
         assert_eq!(status_line(&status, set), "0000000000000020", "{set}");
     }
     let told = |name: &str| {
-        let logged = LOGGED.lock().unwrap();
+        let logged = logged();
         logged.iter().filter(|line| line.starts_with("WARN ") && line.ends_with(name)).count()
     };
     assert_eq!(told("are not granted: CAP_FLY, CAP_OF_LINUX_9"), 1);

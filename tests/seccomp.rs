@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::sync::Mutex;
-
 use berth::{Code, Container, ExitStatus, Force, Stage, explain};
 use common::*;
 use nix::errno::Errno;
@@ -336,29 +334,14 @@ fn a_contradiction_is_refused_before_anything_is_made() {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-struct Keep;
-
-impl log::Log for Keep {
-    fn enabled(&self, _: &log::Metadata) -> bool {
-        true
-    }
-    fn log(&self, record: &log::Record) {
-        LOGGED.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
-    }
-    fn flush(&self) {}
-}
-
 #[test]
 fn unknown_names_are_logged_at_every_create() {
-    log::set_logger(&Keep).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
+    keep_the_log(log::LevelFilter::Info);
     let mut config = shell("exit 0");
     lenient(&mut config, json!([refuse(&["mount", "frobnicate", "call_of_2031"], Errno::EPERM)]));
     for round in 1..=2 {
         Host::new().stdout_of(&config);
-        let logged = LOGGED.lock().unwrap();
+        let logged = logged();
         let told = logged.iter().filter(|line| line.ends_with(": frobnicate, call_of_2031")).count();
         assert_eq!(told, round, "{logged:?}");
     }

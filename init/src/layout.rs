@@ -23,12 +23,8 @@ pub const fn with(mut hash: u64, text: &str) -> u64 {
 /// the fields in a plan. The words, and fields that only the planner knows, are excluded.
 macro_rules! layout {
     ($(
-        $(#[$doc:meta])*
-        $name:ident
-            $(( $only:ident: $only_kind:ty ))?
-            $({ $($field:ident: $kind:ty),* $(; $($note:ident: $note_kind:ty),*)? })?
-            $(shows($($key:ident = $shown:ident),*))?
-            => $words:literal $(, $argument:expr)?;
+        $(#[$doc:meta])* $name:ident $(($only:ident: $only_kind:ty))?
+        $({ $($field:ident: $kind:ty),* } $notes:tt)? [$($shows:tt)*] $words:tt;
     )*) => {{
         use $crate::fields::Field;
         use $crate::layout::{start, with};
@@ -70,8 +66,9 @@ pub(crate) use {layout, wire_constants, wire_struct};
 #[cfg(test)]
 mod tests {
     use crate::fields::*;
+    use crate::spelled_out;
 
-    const BASE: u64 = layout! {
+    const BASE: u64 = spelled_out! { layout:
         /// Some step.
         One { first: u64, second: Text; note: Entry } shows(key = first) => "doing {first}";
         Two(flags: u32) => "two";
@@ -81,14 +78,14 @@ mod tests {
     #[test]
     fn every_change_of_the_layout_changes_the_hash() {
         let changed = [
-            layout! { One { first: u64, second: Text } => ""; Two(flags: u32) => ""; },
-            layout! { One { first: u64, second: Text } => ""; Three => ""; Two(flags: u32) => ""; },
-            layout! { Uno { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
-            layout! { One { other: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
-            layout! { One { first: u32, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
-            layout! { One { second: Text, first: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
-            layout! { One { first: u64, second: Text, third: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
-            layout! { One { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; Four => ""; },
+            spelled_out! { layout: One { first: u64, second: Text } => ""; Two(flags: u32) => ""; },
+            spelled_out! { layout: One { first: u64, second: Text } => ""; Three => ""; Two(flags: u32) => ""; },
+            spelled_out! { layout: Uno { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            spelled_out! { layout: One { other: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            spelled_out! { layout: One { first: u32, second: Text } => ""; Two(flags: u32) => ""; Three => ""; },
+            spelled_out! { layout: One { second: Text, first: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
+            spelled_out! { layout: One { first: u64, second: Text, third: u64 } => ""; Two(flags: u32) => ""; Three => ""; },
+            spelled_out! { layout: One { first: u64, second: Text } => ""; Two(flags: u32) => ""; Three => ""; Four => ""; },
         ];
         for (index, hash) in changed.iter().enumerate() {
             assert!(*hash != BASE && !changed[..index].contains(hash), "change {index}");
@@ -97,7 +94,7 @@ mod tests {
 
     #[test]
     fn words_and_notes_are_not_part_of_the_layout() {
-        let same = layout! {
+        let same = spelled_out! { layout:
             One { first: u64, second: Text } => "other words";
             /// Documented.
             Two(flags: u32) shows(x = flags) => "{flags}";
@@ -125,11 +122,11 @@ mod tests {
         kind!(Wide, "one two");
         let narrow = {
             type Kind = Narrow;
-            layout! { Step(field: Kind) => ""; }
+            spelled_out! { layout: Step(field: Kind) => ""; }
         };
         let wide = {
             type Kind = Wide;
-            layout! { Step(field: Kind) => ""; }
+            spelled_out! { layout: Step(field: Kind) => ""; }
         };
         assert_ne!(narrow, wide);
     }

@@ -24,7 +24,7 @@ use super::wire::{self, Header, Message};
 /// Calls a macro with the definitions of all steps.
 #[macro_export]
 macro_rules! steps {
-    ($generate:ident) => { $generate! {
+    ($generate:ident) => { $crate::spelled_out! { $generate:
 
         // Communication with the caller.
 
@@ -255,14 +255,35 @@ macro_rules! steps {
     } };
 }
 
-macro_rules! views {
-    ($(
+/// Passes definitions to a macro with their optional parts in a fixed order, so that only this macro knows how a
+/// definition is written:
+///
+/// ```text
+/// #[doc] Name (field: Kind) or { field: Kind, … } { note: Kind, … } or nothing [key = field, …] [words];
+/// ```
+#[macro_export]
+macro_rules! spelled_out {
+    ($generate:ident: $(
         $(#[$doc:meta])*
         $name:ident
             $(( $only:ident: $only_kind:ty ))?
             $({ $($field:ident: $kind:ty),* $(; $($note:ident: $note_kind:ty),*)? })?
             $(shows($($key:ident = $shown:ident),*))?
             => $words:literal $(, $argument:expr)?;
+    )*) => {
+        $generate! { $(
+            $(#[$doc])* $name
+            $(($only: $only_kind))?
+            $({ $($field: $kind),* } { $($($note: $note_kind),*)? })?
+            [$($($key = $shown),*)?] [$words $(, $argument)?];
+        )* }
+    };
+}
+
+macro_rules! views {
+    ($(
+        $(#[$doc:meta])* $name:ident $(($only:ident: $only_kind:ty))?
+        $({ $($field:ident: $kind:ty),* } $notes:tt)? [$($shows:tt)*] $words:tt;
     )*) => {
         /// The number of each step: its position among the definitions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]

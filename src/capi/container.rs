@@ -13,7 +13,10 @@ use super::{args, memory};
 use crate::container::Container;
 use crate::container::delete::Force;
 use crate::container::signal::Recipients;
-use crate::spec;
+use crate::error::Result;
+use crate::process::ProcessOptions;
+use crate::runtime::Runtime;
+use crate::spec::{self, Config};
 
 /// For berth_container_signal: signal every process of the container.
 pub const BERTH_SIGNAL_ALL: u32 = 1;
@@ -33,6 +36,30 @@ impl From<Container> for berth_container {
         let id = memory::c_string(container.id());
         berth_container { container, id }
     }
+}
+
+/// Makes a container with `make`, from the arguments of the C function.
+///
+/// # Safety
+///
+/// `id` is NULL or a string, and `options` is NULL or options.
+unsafe fn make(
+    make: fn(&Runtime, &str, &Config, &ProcessOptions) -> Result<Container>,
+    runtime: Option<&berth_runtime>,
+    id: *const c_char,
+    config: Option<&berth_config>,
+    options: *const berth_process_options,
+    container: Option<&mut MaybeUninit<*mut berth_container>>,
+) -> Result<()> {
+    let slot = args::out_pointer(container, "container")?;
+    let runtime = &args::handle(runtime, "runtime")?.0;
+    // SAFETY: this function's own contract.
+    let id = unsafe { args::text(id, "id") }?;
+    let config = &args::handle(config, "config")?.0;
+    // SAFETY: this function's own contract.
+    let options = unsafe { process_options::read(options) }?;
+    args::give(slot, berth_container::from(make(runtime, id, config, &options)?));
+    Ok(())
 }
 
 /// Create a container (OCI "create"): set up namespaces, cgroups, root filesystem and hooks. Init then waits for
@@ -57,18 +84,8 @@ pub unsafe extern "C" fn berth_container_create(
     container: Option<&mut MaybeUninit<*mut berth_container>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    call(error, || {
-        let slot = args::out_pointer(container, "container")?;
-        let runtime = &args::handle(runtime, "runtime")?.0;
-        // SAFETY: berth.h asks for NULL or a string.
-        let id = unsafe { args::text(id, "id") }?;
-        let config = &args::handle(config, "config")?.0;
-        // SAFETY: berth.h asks for NULL or options.
-        let options = unsafe { process_options::read(options) }?;
-        let made = Container::create(runtime, id, config, &options)?;
-        args::give(slot, berth_container::from(made));
-        Ok(())
-    })
+    // SAFETY: berth.h asks for NULL or a string, and for NULL or options.
+    call(error, || unsafe { make(Container::create, runtime, id, config, options, container) })
 }
 
 /// Create and start a container: berth_container_create and berth_container_start in one call. After an error nothing
@@ -82,18 +99,8 @@ pub unsafe extern "C" fn berth_container_run(
     container: Option<&mut MaybeUninit<*mut berth_container>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    call(error, || {
-        let slot = args::out_pointer(container, "container")?;
-        let runtime = &args::handle(runtime, "runtime")?.0;
-        // SAFETY: berth.h asks for NULL or a string.
-        let id = unsafe { args::text(id, "id") }?;
-        let config = &args::handle(config, "config")?.0;
-        // SAFETY: berth.h asks for NULL or options.
-        let options = unsafe { process_options::read(options) }?;
-        let made = Container::run(runtime, id, config, &options)?;
-        args::give(slot, berth_container::from(made));
-        Ok(())
-    })
+    // SAFETY: berth.h asks for NULL or a string, and for NULL or options.
+    call(error, || unsafe { make(Container::run, runtime, id, config, options, container) })
 }
 
 /// Open an existing container, created by this or another process. Release `container` with berth_container_free.

@@ -35,12 +35,9 @@ pub type Entry = Option<usize>;
 
 macro_rules! planned {
     ($(
-        $(#[$doc:meta])*
-        $name:ident
-            $(( $only:ident: $only_kind:ty ))?
-            $({ $($field:ident: $kind:ty),* $(; $($note:ident: $note_kind:ty),*)? })?
-            $(shows($($key:ident = $shown:ident),*))?
-            => $words:literal $(, $argument:expr)?;
+        $(#[$doc:meta])* $name:ident $(($only:ident: $only_kind:ty))?
+        $({ $($field:ident: $kind:ty),* } { $($note:ident: $note_kind:ty),* })?
+        [$($key:ident = $shown:ident),*] [$($words:tt)*];
     )*) => {
         #[derive(Clone, Debug, PartialEq)]
         pub enum Step { $(
@@ -49,7 +46,7 @@ macro_rules! planned {
                 $(( <$only_kind as FieldValue>::Value ))?
                 $({
                     $($field: <$kind as FieldValue>::Value,)*
-                    $($($note: <$note_kind as FieldValue>::Value,)*)?
+                    $($note: <$note_kind as FieldValue>::Value,)*
                 })?,
         )* }
 
@@ -58,13 +55,13 @@ macro_rules! planned {
             /// Returns the action and its object, as the beginning of a sentence: "mounting tmpfs on /dev/shm".
             pub fn describe(&self) -> String {
                 match self { $(
-                    Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
+                    Step::$name $(($only))? $({ $($field,)* $($note,)* })? => {
                         $(let $only = <$only_kind as FieldValue>::words($only);)?
                         $(
                             $(let $field = <$kind as FieldValue>::words($field);)*
-                            $($(let $note = <$note_kind as FieldValue>::words($note);)*)?
+                            $(let $note = <$note_kind as FieldValue>::words($note);)*
                         )?
-                        format!($words $(, $argument)?)
+                        format!($($words)*)
                     }
                 )* }
             }
@@ -76,13 +73,13 @@ macro_rules! planned {
             /// Adds the step's fields.
             fn explain_fields(&self, out: &mut Map<String, Value>) {
                 match self { $(
-                    Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
+                    Step::$name $(($only))? $({ $($field,)* $($note,)* })? => {
                         $(let $only = Held::<$only_kind>($only);)?
                         $(
                             $(let $field = Held::<$kind>($field);)*
-                            $($(let $note = Held::<$note_kind>($note);)*)?
+                            $(let $note = Held::<$note_kind>($note);)*
                         )?
-                        $($($shown.explain(stringify!($key), out);)*)?
+                        $($shown.explain(stringify!($key), out);)*
                     }
                 )* }
             }
@@ -90,8 +87,8 @@ macro_rules! planned {
             /// Returns the entry of `mounts` that the step belongs to.
             fn entry(&self) -> Entry {
                 match self { $(
-                    Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
-                        let found: &[Entry] = &[$($($(<$note_kind as FieldValue>::entry($note)),*)?)?];
+                    Step::$name $(($only))? $({ $($field,)* $($note,)* })? => {
+                        let found: &[Entry] = &[$($(<$note_kind as FieldValue>::entry($note)),*)?];
                         found.iter().copied().flatten().next()
                     }
                 )* }
@@ -100,7 +97,7 @@ macro_rules! planned {
             /// Packs the step's number and fields, as words.
             pub fn pack(&self, packer: &mut Packer) {
                 match self { $(
-                    Step::$name $(($only))? $({ $($field,)* $($($note,)*)? })? => {
+                    Step::$name $(($only))? $({ $($field,)* $($note,)* })? => {
                         packer.word(Op::$name as u64);
                         $(<$only_kind as Pack>::pack($only, packer);)?
                         $($(<$kind as Pack>::pack($field, packer);)*)?

@@ -212,6 +212,27 @@ static inline void check_cloexec(int fd) {
     CHECK(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
 }
 
+static inline berth_process *init_of(berth_container *container) {
+    berth_process *init = NULL;
+    OK(berth_container_init_process(container, &init, &error));
+    return init;
+}
+
+/* Checks the three pipes of a process that answers "got LINE" to a line, and fails with "failed". */
+static inline void check_pipes(berth_process *process) {
+    int32_t fds[3], again[3];
+    OK(berth_process_take_stdio(process, fds, &error));
+    check_cloexec(fds[0]);
+    check_cloexec(fds[1]);
+    check_cloexec(fds[2]);
+    OK(berth_process_take_stdio(process, again, &error));
+    CHECK(again[0] == -1 && again[1] == -1 && again[2] == -1);
+    CHECK(write(fds[0], "word\n", 5) == 5);
+    close(fds[0]);
+    CHECK(strcmp(read_all(fds[1]), "got word\n") == 0);
+    CHECK(strcmp(read_all(fds[2]), "failed\n") == 0);
+}
+
 /* Reads until the text appears, or the terminal is hung up. */
 static inline int expect(int master, const char *text) {
     char seen[4096] = "";

@@ -11,28 +11,12 @@ static void stop(berth_container *container, int32_t code) {
     berth_container_free(container);
 }
 
-static berth_process *init_of(berth_container *container) {
-    berth_process *init = NULL;
-    OK(berth_container_init_process(container, &init, &error));
-    return init;
-}
-
 static void pipes(void) {
     berth_process_options options = streams(BERTH_STDIO_PIPE, BERTH_STDIO_PIPE, BERTH_STDIO_PIPE);
     berth_container *container = run("read line; echo got $line; echo failed >&2; exit 3", 0, &options);
     berth_process *init = init_of(container);
-    int32_t fds[3], again[3];
     int master;
-    OK(berth_process_take_stdio(init, fds, &error));
-    check_cloexec(fds[0]);
-    check_cloexec(fds[1]);
-    check_cloexec(fds[2]);
-    OK(berth_process_take_stdio(init, again, &error));
-    CHECK(again[0] == -1 && again[1] == -1 && again[2] == -1);
-    CHECK(write(fds[0], "word\n", 5) == 5);
-    close(fds[0]);
-    CHECK(strcmp(read_all(fds[1]), "got word\n") == 0);
-    CHECK(strcmp(read_all(fds[2]), "failed\n") == 0);
+    check_pipes(init);
     OK(berth_process_terminal(init, &master, &error));
     CHECK(master == -1);
     FAILS(BERTH_E_INVALID_ARGUMENT, "no terminal", berth_process_resize_terminal(init, 1, 1, &error));

@@ -5,11 +5,13 @@
 
 mod apparmor;
 mod edit;
+mod logged;
 mod table;
 mod wait;
 
 pub use apparmor::*;
 pub use edit::*;
+pub use logged::*;
 pub use table::*;
 pub use wait::*;
 

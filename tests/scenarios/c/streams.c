@@ -1,27 +1,11 @@
 /* Scenarios of standard streams and terminals. Part of main.c. */
 #include <sys/ioctl.h>
 
-static berth_process *init_of(berth_container *container) {
-    berth_process *init = NULL;
-    OK(berth_container_init_process(container, &init, &error));
-    return init;
-}
-
 static void stdio_pipes(void) {
     berth_process_options options = streams(BERTH_STDIO_PIPE, BERTH_STDIO_PIPE, BERTH_STDIO_PIPE);
     berth_container *container = run("read line; echo got $line; echo failed >&2", 0, &options);
     berth_process *init = init_of(container);
-    int32_t fds[3], again[3];
-    OK(berth_process_take_stdio(init, fds, &error));
-    check_cloexec(fds[0]);
-    check_cloexec(fds[1]);
-    check_cloexec(fds[2]);
-    OK(berth_process_take_stdio(init, again, &error));
-    CHECK(again[0] == -1 && again[1] == -1 && again[2] == -1);
-    CHECK(write(fds[0], "word\n", 5) == 5);
-    close(fds[0]);
-    CHECK(strcmp(read_all(fds[1]), "got word\n") == 0);
-    CHECK(strcmp(read_all(fds[2]), "failed\n") == 0);
+    check_pipes(init);
     berth_process_free(init);
     has_ended(container, 0);
     remove_container(container);
