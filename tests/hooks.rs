@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use berth::spec::Config;
-use berth::{Code, Container, ExitStatus, Force, Stage, Status};
+use berth::{Code, Container, ExitStatus, Force, Stage};
 use common::*;
 use serde_json::{Value, json};
 
@@ -224,32 +224,47 @@ fn a_failing_hook_undoes_create_and_is_named() {
     }
 }
 
+/// The specification, lifecycle steps 7, 9, 12 and 13: a failing hook stops the container, which is destroyed, and its
+/// poststop hooks run.
 #[test]
-fn a_failing_start_container_hook_fails_start() {
+fn a_failing_hook_of_start_destroys_the_container_and_runs_its_poststop_hooks() {
     let host = Host::new();
-    let mut config = shell("true");
-    add(&mut config, "startContainer", json!({ "path": "/bin/false" }));
-    let error = host.run(&config, &quiet()).unwrap_err();
-    assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!("startContainer")), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
-    let container = host.create(&config, &quiet()).unwrap();
-    assert_eq!(container.start().unwrap_err().code, Code::Hook);
-    assert_eq!(container.status().unwrap(), Status::Stopped);
-    config["hooks"]["startContainer"][0]["path"] = json!("/not/in/the/image");
-    let error = host.run(&config, &quiet()).unwrap_err();
-    assert_eq!(error.code, Code::Hook);
-    assert!(error.message.contains("/not/in/the/image") && error.message.contains("no such file"), "{error}");
+    let (program, log) = recorder(&host);
+    for (index, kind) in ["startContainer", "poststart"].into_iter().enumerate() {
+        let cgroup = unique("hook");
+        let mut config = shell("sleep 1000");
+        config["linux"]["cgroupsPath"] = json!(format!("/{cgroup}"));
+        add(&mut config, kind, json!({ "path": "/bin/false" }));
+        add(&mut config, "poststop", hook(&program, &["recorder", kind]));
+
+        let error = host.run(&config, &quiet()).unwrap_err();
+        assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!(kind)), "{error}");
+        assert!(!error.detail.contains_key("cleanup"), "{:?}", error.detail);
+        assert_nothing_left(&host, &cgroup);
+        assert_eq!(entries(&log).len(), 2 * index + 1, "{kind}: the poststop hooks have run once");
+
+        let container = host.create(&config, &quiet()).unwrap();
+        let init = container.init_process().unwrap();
+        let error = container.start().unwrap_err();
+        assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!(kind)), "{error}");
+        assert_eq!(init.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false }, "{kind}");
+        assert_eq!(container.status().unwrap_err().code, Code::NotFound, "{kind}");
+        assert_eq!(container.delete(Force::Kill).unwrap_err().code, Code::NotFound, "{kind}");
+        assert_nothing_left(&host, &cgroup);
+        let (_, state) = entries(&log).pop().unwrap();
+        assert_eq!((entries(&log).len(), &state["status"]), (2 * index + 2, &json!("stopped")), "{kind}");
+    }
 }
 
 #[test]
-fn a_failing_poststart_hook_ends_the_container() {
+fn a_missing_program_of_a_start_container_hook_is_named() {
     let host = Host::new();
-    let mut config = shell("sleep 1000");
-    add(&mut config, "poststart", json!({ "path": "/bin/false" }));
-    let container = host.create(&config, &quiet()).unwrap();
-    assert_eq!(container.start().unwrap_err().code, Code::Hook);
-    assert_eq!(container.status().unwrap(), Status::Stopped);
-    container.delete(Force::No).unwrap();
+    let mut config = shell("true");
+    add(&mut config, "startContainer", json!({ "path": "/not/in/the/image" }));
+    let error = host.run(&config, &quiet()).unwrap_err();
+    assert_eq!(error.code, Code::Hook);
+    assert!(error.message.contains("/not/in/the/image") && error.message.contains("no such file"), "{error}");
+    assert!(host.runtime.ids().unwrap().is_empty());
 }
 
 #[test]

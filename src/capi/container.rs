@@ -133,7 +133,8 @@ pub extern "C" fn berth_container_free(container: Option<Box<berth_container>>) 
 /// creator.
 ///
 /// Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed, the error says
-/// why, and the container is stopped. If a poststart hook fails, the container is killed.
+/// why, and the container is stopped. If a startContainer or poststart hook fails, the container is deleted, and its
+/// poststop hooks run (OCI runtime specification, "Lifecycle"); the handle stays valid and returns BERTH_E_NOT_FOUND.
 ///
 /// Errors: BERTH_E_ALREADY_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_RUNNING if it is stopped; BERTH_E_NOT_FOUND if it was
 /// deleted; BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_BUSY.

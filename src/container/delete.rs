@@ -40,7 +40,7 @@ impl Container {
         self.delete_locked(force)
     }
 
-    fn delete_locked(&self, force: Force) -> Result<()> {
+    pub(super) fn delete_locked(&self, force: Force) -> Result<()> {
         let mut record = match self.directory.read() {
             Ok(Some(record)) => record,
             Ok(None) => return self.directory.remove(),

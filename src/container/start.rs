@@ -6,6 +6,7 @@ use berth_init::wire::{self, MESSAGE_LEN, Message};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
+use super::delete::Force;
 use super::exec::JoinTarget;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
@@ -24,7 +25,8 @@ use crate::state::Record;
 
 impl Container {
     /// Starts a created container and returns when its program runs. If the program cannot be executed, the error gives
-    /// the reason, even if another process has created the container, and the container is stopped.
+    /// the reason, even if another process has created the container, and the container is stopped. If a startContainer
+    /// or poststart hook fails, the container is deleted, and its poststop hooks run.
     pub fn start(&self) -> Result<()> {
         let lock = self.directory.lock(self.runtime.lock_deadline())?;
         let record = self.record()?;
@@ -36,19 +38,17 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
         }
         let config = self.config(&record)?;
-        self.run_start_hooks(config, &record, cgroup.as_ref()).inspect_err(|_| {
-            // The specification requires that a container is stopped if its startContainer hook fails.
-            let _ = self.kill(&record, cgroup.as_ref());
-        })?;
+        // The OCI runtime specification, lifecycle steps 7 and 9: if a hook fails, the runtime MUST stop the container
+        // and continue with step 12, which destroys it, and step 13, the poststop hooks.
+        self.run_start_hooks(config, &record, cgroup.as_ref())
+            .map_err(|error| after_removal(error, self.delete_locked(Force::Kill)))?;
         fault::point("start.hooks");
         self.release(config, &record)?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
-        self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host).inspect_err(|_| {
-            // libcontainer and the specification (since 1.3) agree: a container whose poststart hook fails is stopped.
-            let _ = self.kill(&record, cgroup.as_ref());
-        })
+        self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host)
+            .map_err(|error| after_removal(error, self.delete(Force::Kill)))
     }
 
     /// Creates and starts a container. After an error nothing is left.
@@ -56,10 +56,7 @@ impl Container {
         let container = Container::create(runtime, id, config, options)?;
         match container.start() {
             Ok(()) => Ok(container),
-            Err(error) => match container.delete(super::delete::Force::Kill) {
-                Ok(()) => Err(error),
-                Err(second) => Err(error.detail("cleanup", second.message)),
-            },
+            Err(error) => Err(after_removal(error, container.delete(Force::Kill))),
         }
     }
 
@@ -112,6 +109,15 @@ impl Container {
             Err(_) => Error::system(Errno::from_raw(message.value), "starting the container's program")
                 .with_stage(Stage::Init),
         }
+    }
+}
+
+/// Returns the error of a start after which the container was deleted. A failed removal is added to it as a detail.
+fn after_removal(error: Error, removed: Result<()>) -> Error {
+    match removed {
+        Err(second) if second.code != Code::NotFound => error.detail("cleanup", second.message),
+        // Not found: it is deleted already, by the failed start itself or by another caller.
+        _ => error,
     }
 }
 

@@ -241,7 +241,7 @@ class Container(ContainerHandle):
         """Starts a created container (OCI "start") and returns when its program runs. Any process may call it.
 
         Blocks for the time of the startContainer and poststart hooks. If its program cannot be executed the container is
-        stopped; if a poststart hook fails it is killed.
+        stopped; if a startContainer or poststart hook fails it is deleted, after its poststop hooks have run.
 
         :raises AlreadyRunning, Paused: it is running already, or paused.
         :raises NotRunning, NotFound: it is stopped, or was deleted.

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use berth::spec::Config;
-use berth::{Container, Force, Keyring, MissingProgram, ProcessOptions, Runtime, Settings, Stdio};
+use berth::{Code, Container, Force, Keyring, MissingProgram, ProcessOptions, Runtime, Settings, Stdio};
 use clap::Args;
 use serde_json::Value;
 
@@ -157,7 +157,10 @@ impl Setup {
 
 /// Deletes a container after a failure and returns the failure.
 pub fn take_back(container: &Container, failure: Failure) -> Failure {
-    if let Err(error) = container.delete(Force::Kill) {
+    // A start that failed in a hook has deleted the container already.
+    if let Err(error) = container.delete(Force::Kill)
+        && error.code != Code::NotFound
+    {
         log::warn!("removing the container: {error}");
     }
     failure

@@ -1,9 +1,12 @@
 //! `berth start`
 
+use std::path::Path;
+
+use berth::{Code, Container};
 use clap::Args;
 
 use crate::args::Global;
-use crate::notify::Offer;
+use crate::notify::{self, Offer};
 use crate::{Outcome, host};
 
 #[derive(Args)]
@@ -15,14 +18,22 @@ pub struct Start {
 
 impl Start {
     pub fn run(self, global: &Global) -> Outcome {
+        let root = host::settings(global)?.root;
         let container = host::container(global, &self.id)?;
         let offer = Offer::wanted(global, &self.id)?.filter(Offer::is_made);
         let socket = offer.map(Offer::bind).transpose()?;
-        container.start()?;
+        container.start().inspect_err(|_| forget_if_deleted(&container, &root))?;
         if let Some(socket) = socket {
             let init = container.init_process()?;
             socket.pass_on(init.pidfd(), Some(init.pid()));
         }
         Ok(0)
+    }
+}
+
+/// Removes the notification socket of a container that a failed hook has destroyed.
+fn forget_if_deleted(container: &Container, root: &Path) {
+    if container.status().is_err_and(|error| error.code == Code::NotFound) {
+        notify::forget(root, container.id());
     }
 }
