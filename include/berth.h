@@ -682,6 +682,13 @@ typedef struct berth_runtime_options {
      * /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin).
      */
     const char *criu;
+    /**
+     * `hook_env_count` strings NAME=VALUE: the environment of hooks that run on the host (prestart, createRuntime,
+     * poststart, poststop) and have none of their own. NULL: an empty environment. Passing on the caller's own
+     * environment gives its secrets to programs that a configuration names.
+     */
+    const char *const *hook_env;
+    size_t hook_env_count;
 } berth_runtime_options;
 
 /**
@@ -1345,7 +1352,8 @@ void berth_container_free(struct berth_container *container);
  * creator.
  *
  * Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed, the error says
- * why, and the container is stopped. If a poststart hook fails, the container is killed.
+ * why, and the container is stopped. If a startContainer or poststart hook fails, the container is deleted, and its
+ * poststop hooks run (OCI runtime specification, "Lifecycle"); the handle stays valid and returns BERTH_E_NOT_FOUND.
  *
  * Errors: BERTH_E_ALREADY_RUNNING, BERTH_E_PAUSED, BERTH_E_NOT_RUNNING if it is stopped; BERTH_E_NOT_FOUND if it was
  * deleted; BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_BUSY.

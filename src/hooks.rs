@@ -1,17 +1,19 @@
 //! Hooks: programs that run at fixed points of a container's life cycle, with its state on their standard input.
 //!
-//! A hook gets the environment of its entry and nothing of the caller's, and must finish within a deadline. Of its
-//! output, only the end is kept, for the error message.
+//! A hook must finish within a deadline. Of its output, only the end is kept, for the error message. A hook whose entry has
+//! no environment gets the one of its place; the caller's own environment, which may have secrets, is never passed on
+//! unless the caller asks for it ([`Settings::hook_env`](crate::Settings::hook_env)).
 
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
-use crate::plan::{self, Descriptor, Plan, Program};
+use crate::plan::{self, Descriptor, Plan, Program, ProgramPlace};
 use crate::program::{Output, kill_group};
 use crate::spawn::InitHandles;
 use crate::spawn::{self, Launch};
@@ -21,9 +23,10 @@ use crate::sys::{exit_status::ExitStatus, procfs};
 
 /// The namespaces and restrictions that hooks of a kind run with.
 pub enum Place<'a> {
-    /// In the caller's namespaces.
-    Host,
-    /// In the namespaces of a container's init, given as CLONE_NEW… flags.
+    /// In the caller's namespaces, in this working directory (`None`: the caller's), and with this environment.
+    Host { directory: Option<&'a Path>, env: &'a [String] },
+    /// In the namespaces of a container's init, given as CLONE_NEW… flags; in its root filesystem as working directory,
+    /// so that relative paths do not lead to the host; without an environment.
     Container { namespaces: u64, init: &'a InitHandles },
     /// With the restrictions of the container's process. `plan` returns the plan for a hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Result<Plan>, run: &'a ProcessRunner<'a> },
@@ -56,7 +59,7 @@ fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
 /// Runs a helper program of the host until it exits. Fails if its exit status is not 0. The program gets no input and
 /// no environment.
 pub fn run_program(call: &Hook, timeout: Duration) -> Result<()> {
-    run_one(call, "", &Place::Host, timeout)
+    run_one(call, "", &Place::Host { directory: None, env: &[] }, timeout)
 }
 
 fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -> Result<()> {
@@ -88,15 +91,15 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
 }
 
 fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Result<spawn::Child> {
-    let (namespaces, init) = match place {
-        Place::Host => (0, None),
-        Place::Container { namespaces, init } => (*namespaces, Some(*init)),
+    let (place, default_env, init) = match *place {
+        Place::Host { directory, env } => (ProgramPlace::Host { directory }, env, None),
+        Place::Container { namespaces, init } => (ProgramPlace::Container { namespaces }, [].as_slice(), Some(init)),
         Place::AsProcess { plan, run } => return run(&plan(hook)?, low),
     };
     let file = hook.path().to_string_lossy();
     let args = hook.args().clone().unwrap_or_default();
-    let env = hook.env().clone().unwrap_or_default();
-    let plan = plan::program(&Program { file: &file, args: &args, env: &env, namespaces });
+    let env = hook.env().as_deref().unwrap_or(default_env);
+    let plan = plan::program(&Program { file: &file, args: &args, env, place });
     let open = |descriptor: &Descriptor| init.map_or(-1, |init: &InitHandles| init.find(descriptor));
     let mut channel =
         spawn::start(&plan, Launch { low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;

@@ -9,7 +9,7 @@ use once_cell::sync::OnceCell;
 use crate::cgroup::Manager;
 use crate::criu;
 use crate::deadline::Deadline;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::RootOptions;
 use crate::rootless::Rootless;
 use crate::state::{self, Directory, Root};
@@ -28,6 +28,9 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// The time that a hook without its own timeout may run.
     pub hook_timeout: Duration,
+    /// The environment, as NAME=VALUE, of hooks that run on the host (prestart, createRuntime, poststart, poststop) and
+    /// have none of their own. The caller's own environment, which may have secrets, is not passed on.
+    pub hook_env: Vec<String>,
     /// The time that freezing, killing and removing may take.
     pub cgroup_timeout: Duration,
     /// The manager that creates the cgroups of new containers. Existing containers keep theirs.
@@ -50,6 +53,7 @@ impl Default for Settings {
             setup_timeout: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(30),
             hook_timeout: Duration::from_secs(60),
+            hook_env: Vec::new(),
             cgroup_timeout: Duration::from_secs(30),
             cgroup_manager: Manager::Files,
             rootless: Rootless::No,
@@ -77,6 +81,7 @@ impl Runtime {
     /// Opens a runtime, and creates its state root if it is missing. Fails if the state root belongs to another user or
     /// others may write to it.
     pub fn new(settings: Settings) -> Result<Runtime> {
+        check_hook_env(&settings.hook_env)?;
         let root = Root::open(&settings.root)?;
         Ok(Runtime { inner: Arc::new(Inner { settings, root, rootless: OnceCell::new() }) })
     }
@@ -95,6 +100,14 @@ impl Runtime {
     pub fn ids(&self) -> Result<Vec<String>> {
         self.inner.root.ids()
     }
+}
+
+fn check_hook_env(env: &[String]) -> Result<()> {
+    let bad = |entry: &&String| entry.contains('\0') || entry.starts_with('=') || !entry.contains('=');
+    env.iter().find(bad).map_or(Ok(()), |entry| {
+        let message = format!("hook_env: {entry:?} is not a variable; expected NAME=VALUE");
+        Err(Error::invalid_argument(message).detail("parameter", "hook_env"))
+    })
 }
 
 impl Inner {

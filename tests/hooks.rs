@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use berth::spec::Config;
-use berth::{Code, Container, ExitStatus, Force, Stage};
+use berth::{Code, Container, ExitStatus, Force, Runtime, Settings, Stage};
 use common::*;
 use serde_json::{Value, json};
 
@@ -131,6 +131,116 @@ fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "my-name\n", "args[0] is what was given");
 }
 
+/// As from runc and crun: a hook without `env` gets the runtime's environment on the host, the process's in startContainer,
+/// and none in createContainer; `env: []` is an empty environment.
+#[test]
+fn a_hook_without_an_environment_gets_that_of_its_place() {
+    const HOST: [&str; 4] = ["prestart", "createRuntime", "poststart", "poststop"];
+    let host = Host::with(|settings| settings.hook_env = vec!["OF=the runtime".into(), "PATH=/bin".into()]);
+    let (shared, program) = (host.make_dir("shared"), host.path("hook"));
+    script(&program, &format!("tr '\\0' '\\n' </proc/self/environ >{}/$1", shared.display()));
+    let mut config = shell("sleep 1000");
+    config["process"]["env"] = json!(["PATH=/bin:/usr/bin", "OF=the process"]);
+    push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
+    for kind in HOST.into_iter().chain(["createContainer"]) {
+        add(&mut config, kind, hook(&program, &["x", kind]));
+    }
+    let inside = "tr '\\0' '\\n' </proc/$$/environ >/mnt/startContainer; true";
+    add(&mut config, "startContainer", json!({ "path": "/bin/sh", "args": ["sh", "-c", inside] }));
+    let seen = |kind: &str| std::fs::read_to_string(shared.join(kind)).unwrap();
+
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    for kind in HOST {
+        assert_eq!(seen(kind), "OF=the runtime\nPATH=/bin\n", "{kind}");
+    }
+    assert_eq!(seen("createContainer"), "");
+    assert_eq!(seen("startContainer"), "PATH=/bin:/usr/bin\nOF=the process\nHOME=/root\n");
+
+    for kind in HOST.into_iter().chain(["createContainer", "startContainer"]) {
+        config["hooks"][kind][0]["env"] = json!([]);
+    }
+    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    for kind in HOST.into_iter().chain(["createContainer", "startContainer"]) {
+        assert_eq!(seen(kind), "", "{kind}");
+    }
+}
+
+#[test]
+fn a_runtime_without_an_environment_for_hooks_has_none_for_them() {
+    let host = Host::new();
+    let (program, out) = (host.path("hook"), host.path("out"));
+    script(&program, &format!("tr '\\0' '\\n' </proc/$$/environ >{}", out.display()));
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", hook(&program, &["x"]));
+    host.create(&config, &quiet()).unwrap();
+    assert_eq!(std::fs::read_to_string(out).unwrap(), "");
+    let settings = |entry: &str| Settings {
+        root: host.path("state"),
+        hook_env: vec!["A=".into(), entry.into()],
+        ..Settings::default()
+    };
+    for wrong in ["", "A", "=x", "A=\0"] {
+        let error = Runtime::new(settings(wrong)).unwrap_err();
+        assert_eq!((error.code, &error.detail["parameter"]), (Code::InvalidArgument, &json!("hook_env")), "{wrong:?}");
+    }
+}
+
+/// As from runc, whose createContainer hooks run in the root filesystem, and its other hooks of the host in the bundle.
+#[test]
+fn hooks_run_in_the_bundle_and_create_container_hooks_in_the_root_filesystem() {
+    let host = Host::new();
+    let program = host.path("hook");
+    script(&program, "stat -c '%d %i' . >$1");
+    let place = |path: &Path| {
+        let found = std::fs::metadata(path).unwrap();
+        format!("{} {}\n", std::os::unix::fs::MetadataExt::dev(&found), std::os::unix::fs::MetadataExt::ino(&found))
+    };
+    // The caller may enter the path of the root filesystem; root of the user namespace may not.
+    let closed = host.make_dir("closed");
+    for user_namespace in [false, true] {
+        let mut config = shell("sleep 1000");
+        let out = host.make_dir(&format!("out-{user_namespace}"));
+        if user_namespace {
+            with_user_namespace(&mut config);
+            std::fs::set_permissions(&out, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+            std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        }
+        for kind in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+            add(&mut config, kind, hook(&program, &["x", &out.join(kind).display().to_string()]));
+        }
+        let root = closed.join(format!("rootfs-{user_namespace}"));
+        std::fs::create_dir(&root).unwrap();
+        let copied =
+            std::process::Command::new("cp").arg("-a").arg(format!("{}/.", rootfs().display())).arg(&root).status();
+        assert!(copied.unwrap().success());
+        config["root"]["path"] = json!(root);
+        let bundle = host.bundle(&format!("b-{user_namespace}"), &config);
+        let config = Config::from_bundle(&bundle).unwrap();
+        let container = Container::run(&host.runtime, &unique("h"), &config, &quiet()).unwrap();
+        container.delete(Force::Kill).unwrap();
+        for kind in ["prestart", "createRuntime", "poststart", "poststop"] {
+            assert_eq!(std::fs::read_to_string(out.join(kind)).unwrap(), place(&bundle), "{kind}");
+        }
+        assert_eq!(std::fs::read_to_string(out.join("createContainer")).unwrap(), place(&root), "{user_namespace}");
+    }
+}
+
+/// The bundle may be gone when the container is deleted: the poststop hooks run nevertheless.
+#[test]
+fn poststop_hooks_run_without_the_bundle() {
+    let host = Host::new();
+    let (program, log) = recorder(&host);
+    let mut config = shell("true");
+    add(&mut config, "poststop", hook(&program, &["recorder", "after"]));
+    let bundle = host.bundle("gone", &config);
+    let config = Config::from_bundle(&bundle).unwrap();
+    let container = Container::run(&host.runtime, &unique("h"), &config, &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    std::fs::remove_dir_all(&bundle).unwrap();
+    container.delete(Force::No).unwrap();
+    assert_eq!(entries(&log).len(), 1);
+}
+
 #[test]
 fn create_container_hooks_run_in_the_containers_namespaces_before_pivot() {
     let host = Host::new();
@@ -247,7 +357,11 @@ fn a_failing_hook_of_start_destroys_the_container_and_runs_its_poststop_hooks() 
         let init = container.init_process().unwrap();
         let error = container.start().unwrap_err();
         assert_eq!((error.code, &error.detail["hook"]), (Code::Hook, &json!(kind)), "{error}");
-        assert_eq!(init.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false }, "{kind}");
+        assert_eq!(
+            init.wait(LONG).unwrap(),
+            ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false },
+            "{kind}"
+        );
         assert_eq!(container.status().unwrap_err().code, Code::NotFound, "{kind}");
         assert_eq!(container.delete(Force::Kill).unwrap_err().code, Code::NotFound, "{kind}");
         assert_nothing_left(&host, &cgroup);

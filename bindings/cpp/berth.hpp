@@ -323,6 +323,8 @@ struct RuntimeOptions {
     bool return_devices = false;
     /** CRIU program. Empty: the one in the usual directories of the host. */
     std::string criu;
+    /** The environment, as NAME=VALUE, of hooks on the host that have none of their own: berth_runtime_options.hook_env. */
+    std::vector<std::string> hook_env;
 };
 
 /** How a restore handles cgroups that the container has created; see berth_cgroup_mode. */
@@ -918,10 +920,17 @@ public:
     static Outcome<Runtime> open(const RuntimeOptions &options = {}) {
         if (auto wrong = detail::nul_in(options.state_root, "state_root")) return detail::failed<Runtime>(*wrong);
         if (auto wrong = detail::nul_in(options.criu, "criu")) return detail::failed<Runtime>(*wrong);
+        std::vector<const char *> hook_env;
+        for (const auto &variable : options.hook_env) {
+            if (auto wrong = detail::nul_in(variable, "hook_env")) return detail::failed<Runtime>(*wrong);
+            hook_env.push_back(variable.c_str());
+        }
         berth_runtime_options raw;
         berth_runtime_options_init(&raw, sizeof raw);
         raw.state_root = detail::or_null(options.state_root);
         raw.criu = detail::or_null(options.criu);
+        raw.hook_env = hook_env.data();
+        raw.hook_env_count = hook_env.size();
         raw.setup_timeout_ms = options.setup_timeout.count();
         raw.lock_timeout_ms = options.lock_timeout.count();
         raw.hook_timeout_ms = options.hook_timeout.count();

@@ -39,6 +39,20 @@ func (m *memory) optional(place **C.char, text, parameter string) error {
 	return m.text(place, text, parameter)
 }
 
+// texts copies strings to a C array of pointers; NULL for none.
+func (m *memory) texts(place ***C.char, texts []string, parameter string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	*place = (**C.char)(m.array(len(texts), unsafe.Sizeof(*place)))
+	for i, text := range texts {
+		if err := m.text(&unsafe.Slice(*place, len(texts))[i], text, parameter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // keep keeps files open until the call is over; the garbage collector could close them.
 func (m *memory) keep(object any) {
 	m.alive = append(m.alive, object)

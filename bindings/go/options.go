@@ -50,6 +50,9 @@ type RuntimeOptions struct {
 	// ReturnDevices returns the devices of linux.netDevices to the host when their container is deleted; see
 	// BERTH_RUNTIME_RETURN_DEVICES.
 	ReturnDevices bool
+	// HookEnv is the environment, as NAME=VALUE, of hooks that run on the host and have none of their own. nil: an empty
+	// environment. os.Environ() gives all that this process has, secrets included, to programs that a configuration names.
+	HookEnv []string
 }
 
 // Stream is a standard stream of a process; the zero value is Inherit.
@@ -118,7 +121,7 @@ func milliseconds(duration time.Duration) C.int64_t {
 
 // cRuntimeOptions converts the options to C.
 func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_options, error) {
-	raw := &C.berth_runtime_options{}
+	raw := (*C.berth_runtime_options)(owned.array(1, unsafe.Sizeof(C.berth_runtime_options{})))
 	C.berth_runtime_options_init(raw, C.size_t(unsafe.Sizeof(*raw)))
 	if err := owned.optional(&raw.state_root, options.StateRoot, "state_root"); err != nil {
 		return nil, err
@@ -139,7 +142,8 @@ func cRuntimeOptions(options *RuntimeOptions, owned *memory) (*C.berth_runtime_o
 		C.BERTH_RUNTIME_ROOTLESS_AUTO:       options.RootlessAuto,
 		C.BERTH_RUNTIME_RETURN_DEVICES:      options.ReturnDevices,
 	})
-	return raw, nil
+	raw.hook_env_count = C.size_t(len(options.HookEnv))
+	return raw, owned.texts(&raw.hook_env, options.HookEnv, "hook_env")
 }
 
 // cProcessOptions converts the options to C, in C's memory; nil for nil.
@@ -172,16 +176,8 @@ func cProcessOptions(options *ProcessOptions, owned *memory) (*C.berth_process_o
 		C.BERTH_PROCESS_WAIT_WHILE_PAUSED: options.WaitWhilePaused,
 		C.BERTH_PROCESS_FIND_PROGRAM:      options.FindProgram,
 	})
-	if count := len(options.Cgroups); count > 0 {
-		raw.cgroups = (**C.char)(owned.array(count, unsafe.Sizeof(*raw.cgroups)))
-		raw.cgroup_count = C.size_t(count)
-		for i, path := range options.Cgroups {
-			if err := owned.text(&unsafe.Slice(raw.cgroups, count)[i], path, "cgroups"); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return raw, nil
+	raw.cgroup_count = C.size_t(len(options.Cgroups))
+	return raw, owned.texts(&raw.cgroups, options.Cgroups, "cgroups")
 }
 
 // flags combines the flags that are set.

@@ -106,6 +106,9 @@ macro_rules! steps {
         /// Uses the directory in a slot as the root filesystem.
         TakeRoot(slot: Slot)
             => "taking the container's root filesystem";
+        /// Makes the root filesystem the working directory, while "/" is still the host's: for createContainer hooks.
+        EnterRoot
+            => "entering the root filesystem";
         /// Mounts a new filesystem, with the owners of its files mapped by a user namespace if there is one.
         Mount {
             kind: Text, source: Option<Text>, target: NewMountTarget, attributes: MountAttributes, options: MountOptions,

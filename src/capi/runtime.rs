@@ -43,6 +43,11 @@ pub struct berth_runtime_options {
     /// CRIU program for checkpoint and restore. NULL: "criu" in the usual directories of the host (/usr/local/sbin,
     /// /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin).
     pub criu: *const c_char,
+    /// `hook_env_count` strings NAME=VALUE: the environment of hooks that run on the host (prestart, createRuntime,
+    /// poststart, poststop) and have none of their own. NULL: an empty environment. Passing on the caller's own
+    /// environment gives its secrets to programs that a configuration names.
+    pub hook_env: *const *const c_char,
+    pub hook_env_count: usize,
 }
 
 /// The manager of containers' cgroups.
@@ -100,7 +105,7 @@ unsafe impl Grows for berth_runtime_options {
     const FIRST: usize = 48;
 }
 
-const _: () = assert!(size_of::<berth_runtime_options>() == 64, "members are only added, at the end");
+const _: () = assert!(size_of::<berth_runtime_options>() == 80, "members are only added, at the end");
 
 /// The options as Rust has them.
 ///
@@ -113,6 +118,8 @@ unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let root = unsafe { args::optional_path(options.state_root, "state_root") }?;
     // SAFETY: NULL or a string by the contract.
     let criu = unsafe { args::optional_path(options.criu, "criu") }?;
+    // SAFETY: an array of `hook_env_count` strings by the contract.
+    let hook_env = unsafe { args::texts(options.hook_env, options.hook_env_count, "hook_env") }?;
     let flags = args::flags(
         options.flags,
         BERTH_RUNTIME_SYSTEMD_ANNOTATIONS
@@ -135,6 +142,7 @@ unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
         setup_timeout: timeout(options.setup_timeout_ms, default.setup_timeout, "setup_timeout_ms")?,
         lock_timeout: timeout(options.lock_timeout_ms, default.lock_timeout, "lock_timeout_ms")?,
         hook_timeout: timeout(options.hook_timeout_ms, default.hook_timeout, "hook_timeout_ms")?,
+        hook_env,
         cgroup_timeout: timeout(options.cgroup_timeout_ms, default.cgroup_timeout, "cgroup_timeout_ms")?,
         cgroup_manager: manager(options)?,
         rootless: match flags {

@@ -20,8 +20,8 @@ use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
 use crate::process::{Owner, Paused, Process, ProcessOptions, Streams};
 use crate::runtime::Runtime;
 use crate::security::seccomp;
-use crate::spawn::{self, HandleNeeds as Needs, InitChannel, InitHandles, Launch, NewNetwork, Spawned};
-use crate::spec::hooks::Kind;
+use crate::spawn::{self, HandleNeeds as Needs, InitChannel, InitHandles, Launch, NewNetwork, RootOf, Spawned};
+use crate::spec::hooks::{self, Kind};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, intel_rdt, oci};
@@ -327,9 +327,15 @@ impl Container {
 
     fn run_creation_hooks(&self, config: &Config, record: &Record) -> Result<()> {
         let creating = Status::Creating;
-        let needs = Needs { cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0, root: false };
-        self.run_hooks(Kind::Prestart, config, record, creating, &Place::Host)?;
-        self.run_hooks(Kind::CreateRuntime, config, record, creating, &Place::Host)?;
+        self.run_host_hooks(Kind::Prestart, config, record, creating)?;
+        self.run_host_hooks(Kind::CreateRuntime, config, record, creating)?;
+        if hooks::list(config.spec(), Kind::CreateContainer).is_empty() {
+            return Ok(());
+        }
+        let needs = Needs {
+            cgroup_namespace: record.namespaces & libc::CLONE_NEWCGROUP as u64 != 0,
+            root: Some(RootOf::WorkingDirectory),
+        };
         let Some(opened) =
             record.init.as_ref().map(|init| InitHandles::open(&init.identity, needs)).transpose()?.flatten()
         else {

@@ -10,7 +10,6 @@ use crate::cgroup::{self, Cgroup};
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
 use crate::fault;
-use crate::hooks::Place;
 use crate::network;
 use crate::process::Process;
 use crate::rdt;
@@ -153,9 +152,8 @@ impl Container {
 
     /// Runs the poststop hooks. Their failures are only logged, and so are errors that prevent them from running.
     pub(super) fn run_poststop_hooks(&self, record: &Record) {
-        let run = self
-            .config(record)
-            .and_then(|config| self.run_hooks(Kind::Poststop, config, record, Status::Stopped, &Place::Host));
+        let run =
+            self.config(record).and_then(|config| self.run_host_hooks(Kind::Poststop, config, record, Status::Stopped));
         if let Err(error) = run {
             log::warn!("container {:?}: {error}", self.id);
         }

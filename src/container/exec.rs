@@ -16,7 +16,7 @@ use crate::fault;
 use crate::plan::{Descriptor, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams};
 use crate::security::labels;
-use crate::spawn::{self, HandleNeeds as Needs, InitHandles, Launch, Spawned};
+use crate::spawn::{self, HandleNeeds as Needs, InitHandles, Launch, RootOf, Spawned};
 use crate::spec::{Config, capabilities, oci};
 use crate::state::Record;
 use crate::sys::{children, procfs};
@@ -97,12 +97,17 @@ impl Container {
     pub(super) fn hook_plan(&self, config: &Config, record: &Record, hook: &oci::Hook) -> Result<Plan> {
         let mut process = process_of(config).cloned().unwrap_or_default();
         process.set_terminal(None);
-        process.set_env(hook.env().clone());
+        let env = hook.env().clone();
+        // Without an environment of its own a hook gets that of the container's process, as runc and crun have it.
+        let inherits = env.is_none();
+        if !inherits {
+            process.set_env(env);
+        }
         process.set_exec_cpu_affinity(None);
         let joining = Joining { process: &process, namespaces: record.namespaces, parent_death_signal: libc::SIGKILL };
         let mut plan = record.inputs.join_plan(config, &joining)?;
-        // A hook's environment contains only the variables of its entry.
-        plan.steps.retain(|step| !matches!(step, Step::Home(_)));
+        // An environment of its own contains only the variables of its entry.
+        plan.steps.retain(|step| inherits || !matches!(step, Step::Home(_)));
         if let Some(Step::Exec { file, args, .. }) = plan.steps.last_mut() {
             let path = hook.path().to_string_lossy().into_owned();
             *args = hook.args().clone().unwrap_or_else(|| vec![path.clone()]);
@@ -118,7 +123,7 @@ impl Container {
         let init = record.init.as_ref().ok_or_else(ended)?;
         let needs = Needs {
             cgroup_namespace: plan.descriptors.contains(&Descriptor::ContainerCgroupNamespace),
-            root: plan.descriptors.contains(&Descriptor::ContainerRoot),
+            root: plan.descriptors.contains(&Descriptor::ContainerRoot).then_some(RootOf::Root),
         };
         let inside = InitHandles::open(&init.identity, needs)?.ok_or_else(ended)?;
         let cgroup_dir = cgroup.spawn_dir()?;

@@ -173,6 +173,14 @@ impl Container {
         }
     }
 
+    /// Runs the hooks of a kind on the host: in the bundle, if there is one, as runc and crun have it.
+    fn run_host_hooks(&self, kind: spec_hooks::Kind, config: &Config, record: &Record, status: Status) -> Result<()> {
+        // The bundle may be gone at delete.
+        let directory = record.bundle.as_deref().filter(|bundle| bundle.is_dir());
+        let place = hooks::Place::Host { directory, env: &self.runtime.settings.hook_env };
+        self.run_hooks(kind, config, record, status, &place)
+    }
+
     fn run_hooks(
         &self,
         kind: spec_hooks::Kind,
@@ -185,7 +193,7 @@ impl Container {
         if list.is_empty() {
             return Ok(());
         }
-        let inside = !matches!(place, hooks::Place::Host);
+        let inside = !matches!(place, hooks::Place::Host { .. });
         let state = oci_state::for_hooks(config, record, status, inside)?;
         hooks::run(kind, list, &state, place, self.runtime.settings.hook_timeout)
     }

@@ -47,7 +47,7 @@ impl Container {
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
-        self.run_hooks(Kind::Poststart, config, &record, Status::Running, &Place::Host)
+        self.run_host_hooks(Kind::Poststart, config, &record, Status::Running)
             .map_err(|error| after_removal(error, self.delete(Force::Kill)))
     }
 

@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 use super::{Root, SEARCH};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage};
-use crate::plan::{self, Plan, Program, Step};
+use crate::plan::{self, Plan, Program, ProgramPlace, Step};
 use crate::program::{Output, kill_group};
 use crate::spawn::{self, Launch};
 use crate::sys::{exit_status::ExitStatus, procfs};
@@ -20,7 +20,8 @@ pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
     let file = program.to_string_lossy().into_owned();
     let args: Vec<String> = std::iter::once(file.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
     let env = [format!("PATH={SEARCH}")];
-    let rest = plan::program(&Program { file: &file, args: &args, env: &env, namespaces: 0 });
+    let rest =
+        plan::program(&Program { file: &file, args: &args, env: &env, place: ProgramPlace::Host { directory: None } });
     let mut plan = Plan { clone_flags: libc::CLONE_NEWNS as u64, ..rest };
     let cut_off = Step::Propagation { path: "/".into(), flags: libc::MS_SLAVE | libc::MS_REC };
     let before = root.map(|root| root.steps(&mut plan)).unwrap_or_default();

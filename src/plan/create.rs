@@ -182,6 +182,9 @@ fn push_inside(
     push_kernel_settings(plan, spec);
 
     if has_hooks_before_pivot(spec) {
+        if !hooks::list(spec, hooks::Kind::CreateContainer).is_empty() {
+            plan.push(Step::EnterRoot);
+        }
         plan.push(Step::WaitHost(Barrier::Hooks));
     }
     root.push_masks(plan);

@@ -1,5 +1,6 @@
 //! Plans processes beside the container's init: exec, hooks, helpers.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::process::{self, Confined};
@@ -113,14 +114,31 @@ pub struct Program<'a> {
     pub file: &'a str,
     pub args: &'a [String],
     pub env: &'a [String],
-    /// CLONE_NEW… flags of the namespaces of a container's init that the program runs in; 0 for the host's own.
-    pub namespaces: u64,
+    pub place: ProgramPlace<'a>,
+}
+
+/// Where a program of the host runs.
+#[derive(Clone, Copy)]
+pub enum ProgramPlace<'a> {
+    /// In the caller's namespaces, and in this working directory. `None`: the caller's own.
+    Host { directory: Option<&'a Path> },
+    /// In namespaces of a container's init, given as CLONE_NEW… flags, and in its root filesystem as working directory.
+    Container { namespaces: u64 },
 }
 
 pub fn program(program: &Program) -> Plan {
     let mut plan = Plan::default();
-    if program.namespaces != 0 {
-        enter(&mut plan, program.namespaces, false);
+    match program.place {
+        ProgramPlace::Host { directory: None } => {}
+        ProgramPlace::Host { directory: Some(path) } => {
+            plan.push(Step::WorkingDirectory { path: path.to_owned(), attempt: false });
+        }
+        ProgramPlace::Container { namespaces } => {
+            enter(&mut plan, namespaces, false);
+            let root = plan.slot(Descriptor::ContainerRoot);
+            plan.push(Step::TakeRoot(root));
+            plan.push(Step::EnterRoot);
+        }
     }
     plan.push(Step::Session);
     plan.push(Step::Umask(0o022));

@@ -27,7 +27,7 @@ pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
 pub use host_action::HostAction;
 pub use host_devices::HostNode;
-pub use join::{Join, Program, in_user_namespace, join, netlink_socket, program, waiting};
+pub use join::{Join, Program, ProgramPlace, in_user_namespace, join, netlink_socket, program, waiting};
 pub use rootfs::RootOptions;
 pub use step::{Descriptor, Entry, Step};
 

@@ -6,7 +6,7 @@ use berth_init::fields::Words;
 use berth_init::steps::read_next;
 use serde_json::json;
 
-use super::{Create, Plan, Program, Step, create, netlink_socket, program};
+use super::{Create, Plan, Program, ProgramPlace, Step, create, netlink_socket, program};
 use crate::cgroup::Layout;
 use crate::spec::Config;
 
@@ -299,7 +299,8 @@ fn init_reads_each_step_as_it_was_packed() {
         ("/linux/timeOffsets", json!({ "boottime": { "secs": 1 } })),
     ]);
     let args = ["x".to_owned()];
-    let program = program(&Program { file: "/bin/x", args: &args, env: &[], namespaces: libc::CLONE_NEWNS as u64 });
+    let place = ProgramPlace::Container { namespaces: libc::CLONE_NEWNS as u64 };
+    let program = program(&Program { file: "/bin/x", args: &args, env: &[], place });
     let affinity = Plan { steps: vec![Step::CpuAffinity("0,65".into()), Step::MoveRoot], ..Plan::default() };
     for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), affinity] {
         let planned: Vec<String> =

@@ -1,4 +1,4 @@
-//! The descriptors for joining a container: its init, namespaces that are joined separately, and its root.
+//! The descriptors for joining a container: its init, namespaces that are joined separately, and its root filesystem.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -19,21 +19,38 @@ pub struct InitHandles {
 pub struct Needs {
     /// Whether to open the cgroup namespace: the process that joins it may no longer access init.
     pub cgroup_namespace: bool,
-    /// Whether to open the root directory: in a joined mount namespace the container's root differs from the
-    /// namespace's.
-    pub root: bool,
+    /// Where init has the root filesystem, if it is to be opened.
+    pub root: Option<RootOf>,
+}
+
+/// Where init has the container's root filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootOf {
+    /// Its root directory. In a joined mount namespace that differs from the namespace's root.
+    Root,
+    /// Its working directory, before it has moved into the root filesystem.
+    WorkingDirectory,
+}
+
+impl RootOf {
+    /// Returns the name of the link in /proc/<pid>.
+    fn link(self) -> &'static str {
+        match self {
+            RootOf::Root => "root",
+            RootOf::WorkingDirectory => "cwd",
+        }
+    }
 }
 
 impl InitHandles {
     /// Opens the descriptors. Returns `None` if init no longer exists.
     pub fn open(init: &Identity, needs: Needs) -> Result<Option<InitHandles>> {
         let Some(pidfd) = init.open()? else { return Ok(None) };
-        let by_path = |wanted: bool, name: &str, flags: OFlag| {
-            let path = format!("{}/{name}", init.pid);
-            wanted.then(|| procfs::open(&path, flags)).transpose()
+        let by_path = |name: Option<&str>, flags: OFlag| {
+            name.map(|name| procfs::open(&format!("{}/{name}", init.pid), flags)).transpose()
         };
-        let cgroup_namespace = by_path(needs.cgroup_namespace, "ns/cgroup", OFlag::O_RDONLY);
-        let root = by_path(needs.root, "root", OFlag::O_PATH | OFlag::O_DIRECTORY);
+        let cgroup_namespace = by_path(needs.cgroup_namespace.then_some("ns/cgroup"), OFlag::O_RDONLY);
+        let root = by_path(needs.root.map(RootOf::link), OFlag::O_PATH | OFlag::O_DIRECTORY);
         // The files opened by pid belong to init if it still exists now.
         if !init.is_alive()? {
             return Ok(None);

@@ -18,7 +18,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub use clone::Child;
 pub use image::identity as init_image;
 pub use init_channel::{InitChannel, SIGNAL, Spawned, failure, parse, start};
-pub use init_handles::{InitHandles, Needs as HandleNeeds};
+pub use init_handles::{InitHandles, Needs as HandleNeeds, RootOf};
 pub use network::NewNetwork;
 pub use seccomp_diagnosis::check_executed;
 

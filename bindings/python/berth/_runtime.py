@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, byref
-from typing import Any, Dict, List, Optional
+from ctypes import POINTER, byref, c_char_p
+from typing import Any, Dict, List, Mapping, Optional
 
 from . import _arguments, raw
 from ._checkpoint import RestoreOptions, restore_options
@@ -51,6 +51,7 @@ class RuntimeHandle(Handle):
         rootless_auto: bool = False,
         return_devices: bool = False,
         criu: Optional[StrPath] = None,
+        hook_env: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Opens a runtime. Creates the state root if it is missing and changes nothing else; existing containers can be
         loaded. Several runtimes, also of several programs, may share one state root.
@@ -79,6 +80,8 @@ class RuntimeHandle(Handle):
         :param return_devices: the devices of `linux.netDevices` return to the host when their container is deleted, instead
             of staying in the network namespace.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
+        :param hook_env: the environment of hooks that run on the host and have none of their own; none by default.
+            ``os.environ`` gives all that this process has, secrets included, to programs that a configuration names.
         :raises System: with EACCES, the state root belongs to another user or others may write to it.
         """
         loaded = library()
@@ -99,6 +102,10 @@ class RuntimeHandle(Handle):
             | (raw.BERTH_RUNTIME_RETURN_DEVICES if return_devices else 0)
         )
         options.criu = _arguments.optional_path(criu, "criu")
+        variables = [_arguments.text(f"{name}={value}", "hook_env") for name, value in (hook_env or {}).items()]
+        if variables:
+            options.hook_env = (c_char_p * len(variables))(*variables)
+            options.hook_env_count = len(variables)
         runtime = POINTER(raw.berth_runtime)()
         loaded.call(loaded.functions.berth_runtime_new, byref(options), byref(runtime))
         super().__init__(loaded, runtime)

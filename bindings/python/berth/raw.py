@@ -168,6 +168,8 @@ class berth_runtime_options(Structure):
         ("cgroup_manager", c_int32),
         ("flags", c_uint32),
         ("criu", c_char_p),
+        ("hook_env", POINTER(c_char_p)),
+        ("hook_env_count", c_size_t),
     ]
 
 

@@ -148,6 +148,19 @@ class Runtimes(WithContainers):
         self.assertEqual([one["cgroup_manager"] for one in passed], [0, 1, 0, 0, 0, 0, 0])
         self.assertEqual({one["state_root"].decode() for one in passed}, {self.world.state_root})
 
+    def test_hooks_get_the_environment_that_is_for_them(self):
+        """A failing hook's output is in the error."""
+        hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE $TWO; exit 1"]}
+        spec = spec_of("true", hooks={"createRuntime": [hook]})
+        for env, said in (({"ONE": "first", "TWO": "second=2"}, ": first second=2"), ({}, "status 1"), (None, "status 1")):
+            with berth.Runtime(self.world.state_root, hook_env=env) as runtime:
+                with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
+                    with self.assertRaisesRegex(berth.Hook, said + "$"):
+                        runtime.create(self.world.new_id(), config, **QUIET)
+        for wrong in ({"": "x"}, {"NUL": "\0"}):
+            with self.assertRaises(berth.InvalidArgument):
+                berth.Runtime(self.world.state_root, hook_env=wrong)
+
     def test_containers_without_cgroups_have_no_statistics(self):
         spec = spec_of("exit 6")
         del spec["linux"]["resources"]

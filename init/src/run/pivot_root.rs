@@ -21,6 +21,12 @@ impl Run for Pivot {
     }
 }
 
+impl Run for EnterRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        fchdir(init.root())
+    }
+}
+
 impl Run for Chroot {
     fn run(self, init: &mut Init) -> Result<()> {
         fchdir(init.root())?;

@@ -1,5 +1,6 @@
 //! The runtime that the options before the verb describe, and the containers in it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use berth::{Code, Container, DEFAULT_ROOT, Error, Manager, Rootless, Runtime, Settings};
@@ -53,8 +54,18 @@ pub fn settings(global: &Global) -> Result<Settings, Failure> {
             args::Rootless::True => Rootless::Yes,
             args::Rootless::False => Rootless::No,
         },
+        hook_env: environment(),
         ..Settings::default()
     })
+}
+
+/// Returns this process's environment, which hooks without their own get, as from runc and crun. A variable that is not
+/// UTF-8 cannot be passed on, as it could not be in a configuration.
+fn environment() -> Vec<String> {
+    let variable = |(name, value): (OsString, OsString)| {
+        Some(format!("{}={}", name.to_str()?, value.to_str()?)).filter(|entry| !entry.starts_with('='))
+    };
+    std::env::vars_os().filter_map(variable).collect()
 }
 
 fn default_root() -> PathBuf {

@@ -8,7 +8,6 @@ use crate::container::{Status, prepare};
 use crate::criu::Notice;
 use crate::error::Result;
 use crate::fault;
-use crate::hooks::Place;
 use crate::network;
 use crate::process::Streams;
 use crate::spec::hooks::Kind as Hook;
@@ -33,7 +32,7 @@ impl Work<'_> {
                 self.set_up_network(pid, record)?;
                 self.made.by_hooks = true;
                 for kind in [Hook::Prestart, Hook::CreateRuntime] {
-                    self.container.run_hooks(kind, self.config, record, Status::Creating, &Place::Host)?;
+                    self.container.run_host_hooks(kind, self.config, record, Status::Creating)?;
                 }
                 Ok(())
             }

@@ -265,6 +265,34 @@ static void explain(void) {
     is_listed(NULL, NULL);
 }
 
+static void hook_fails(void) {
+    static const char *const env[] = {"WHO=the caller", "PATH=/bin"};
+    berth_process_options quiet = streams(BERTH_STDIO_NULL, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
+    berth_runtime_options options;
+    berth_runtime *other;
+    berth_config *config;
+    berth_container *container, *none;
+    const char *id = new_id();
+    char json[2048];
+    berth_runtime_options_init(&options, sizeof options);
+    options.state_root = state_root;
+    options.hook_env = env;
+    options.hook_env_count = 2;
+    OK(berth_runtime_new(&options, &other, &error));
+    snprintf(json, sizeof json,
+             "{\"ociVersion\":\"1.0.2\",\"process\":%s,\"root\":{\"path\":\"/\"},\"hooks\":{\"poststart\":[{\"path\":"
+             "\"%s/bin/busybox\",\"args\":[\"sh\",\"-c\",\"echo it is $WHO; exit 3\"]}]},\"linux\":{\"namespaces\":"
+             "[{\"type\":\"mount\"},{\"type\":\"pid\"}]}}", process_json("sleep 1000", 0), rootfs);
+    OK(berth_config_from_json(json, rootfs, &config, &error));
+    OK(berth_container_create(other, id, config, &quiet, &container, &error));
+    FAILS(BERTH_E_HOOK, "it is the caller", berth_container_start(container, &error));
+    FAILS(BERTH_E_NOT_FOUND, id, berth_container_delete(container, BERTH_DELETE_FORCE, &error));
+    FAILS(BERTH_E_NOT_FOUND, id, berth_container_load(other, id, &none, &error));
+    berth_container_free(container);
+    berth_config_free(config);
+    berth_runtime_free(other);
+}
+
 static void explain_runtime(void) {
     berth_config *config = new_config("true", 0);
     berth_process_options options;

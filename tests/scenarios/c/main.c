@@ -73,6 +73,7 @@ static const struct {
     {"load-from-another-handle", load_from_another_handle},
     {"force-delete", force_delete},
     {"recover", recover},
+    {"hook-fails", hook_fails},
     {"interfaces", interfaces},
     {"networks", networks},
     {"state-json", state_json},

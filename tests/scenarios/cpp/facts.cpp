@@ -151,6 +151,20 @@ static void explain(Place &place) {
     CHECK(place.runtime.list_json() == "[]");
 }
 
+static void hook_fails(Place &place) {
+    berth::RuntimeOptions options;
+    options.state_root = place.state_root();
+    options.hook_env = {"WHO=the caller", "PATH=/bin"};
+    const auto other = berth::Runtime::open(options);
+    auto json = config_json("sleep 1000");
+    json.insert(json.find('{') + 1, R"("hooks":{"poststart":[{"path":")" + rootfs() +
+                                        R"(/bin/busybox","args":["sh","-c","echo it is $WHO; exit 3"]}]},)");
+    const auto container = other.create(place.new_id(), berth::Config::from_json(json, rootfs()), quiet());
+    fails<berth::HookError>("it is the caller", [&] { container.start(); });
+    fails<berth::NotFoundError>(container.id(), [&] { container.remove(berth::Force::kill); });
+    fails<berth::NotFoundError>(container.id(), [&] { other.load(container.id()); });
+}
+
 static void explain_runtime(Place &place) {
     berth::ProcessOptions options;
     options.find_program = true;
@@ -207,6 +221,7 @@ const Scenarios fact_scenarios{
     {"load-from-another-handle", load_from_another_handle},
     {"force-delete", force_delete},
     {"recover", recover},
+    {"hook-fails", hook_fails},
     {"interfaces", interfaces},
     {"networks", networks},
     {"state-json", state_json},

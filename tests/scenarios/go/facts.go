@@ -22,6 +22,7 @@ var factScenarios = []scenario{
 	{"load-from-another-handle", loadFromAnotherHandle},
 	{"force-delete", forceDelete},
 	{"recover", recoverNothing},
+	{"hook-fails", hookFails},
 	{"interfaces", interfaces},
 	{"networks", networks},
 	{"state-json", stateJSON},
@@ -222,6 +223,21 @@ func explain(p *place) {
 	text := value(config(spec("true")).ExplainJSON())
 	check(len(decoded(text, nil)["steps"].([]any)) > 0 && strings.Contains(text, `"/proc"`), "%s", text)
 	check(ids(p) == "", "none is made")
+}
+
+func hookFails(p *place) {
+	env := []string{"WHO=the caller", "PATH=/bin"}
+	other := value(berth.NewRuntime(&berth.RuntimeOptions{StateRoot: filepath.Join(p.folder, "state"), HookEnv: env}))
+	defer other.Close()
+	spec := spec("sleep 1000")
+	hook := object{"path": rootfs + "/bin/busybox", "args": []string{"sh", "-c", "echo it is $WHO; exit 3"}}
+	spec["hooks"] = object{"poststart": []object{hook}}
+	container := value(other.Create(p.newID(), config(spec), berth.NoStdio()))
+	defer container.Close()
+	fails(berth.ErrHook, "it is the caller", container.Start())
+	fails(berth.ErrNotFound, container.ID(), container.ForceDelete())
+	_, err := other.Load(container.ID())
+	fails(berth.ErrNotFound, container.ID(), err)
 }
 
 func explainRuntime(p *place) {

@@ -163,6 +163,23 @@ def explain(world):
     check.assertEqual(world.runtime.list(), [])
 
 
+@scenario("hook-fails")
+def hook_fails(world):
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo it is $WHO; exit 3"]}
+    spec = spec_of("sleep 1000", hooks={"poststart": [hook]})
+    env = {"WHO": "the caller", "PATH": "/bin"}
+    with berth.Runtime(world.state_root, hook_env=env) as other:
+        with berth.Config.from_json(spec, rootfs=world.rootfs) as config:
+            container = other.create(world.new_id(), config, **QUIET)
+        with container:
+            with fails(berth.Hook, "it is the caller"):
+                container.start()
+            with fails(berth.NotFound, container.id):
+                container.delete(force=True)
+            with fails(berth.NotFound, container.id):
+                other.load(container.id)
+
+
 @scenario("explain-runtime")
 def explain_runtime(world):
     def steps(**options):

@@ -21,6 +21,7 @@ pub const ALL: &[Scenario] = &[
     ("load-from-another-handle", load_from_another_handle),
     ("force-delete", force_delete),
     ("recover", recover),
+    ("hook-fails", hook_fails),
     ("interfaces", interfaces),
     ("networks", networks),
     ("state-json", state_json),
@@ -182,6 +183,19 @@ fn explain(host: &Host) {
     let text = berth::explain(&host.config(&shell("true"))).unwrap();
     assert!(text.contains("\"steps\":[") && text.contains("\"/proc\""), "{text}");
     assert!(host.runtime.ids().unwrap().is_empty());
+}
+
+fn hook_fails(host: &Host) {
+    let hook_env = vec!["WHO=the caller".to_owned(), "PATH=/bin".to_owned()];
+    let other =
+        Runtime::new(Settings { root: host.runtime.root().to_owned(), hook_env, ..Settings::default() }).unwrap();
+    let mut config = shell("exec sleep 1000");
+    let busybox = rootfs().join("bin/busybox");
+    config["hooks"] = json!({ "poststart": [{ "path": busybox, "args": ["sh", "-c", "echo it is $WHO; exit 3"] }] });
+    let container = Container::create(&other, &unique("hook"), &host.config(&config), &quiet()).unwrap();
+    fails(Code::Hook, "it is the caller", container.start());
+    fails(Code::NotFound, container.id(), container.delete(Force::Kill));
+    fails(Code::NotFound, container.id(), other.load(container.id()));
 }
 
 fn explain_runtime(host: &Host) {
