@@ -114,7 +114,7 @@ fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Resul
 /// Returns a file for the hook's standard input. Unlike a pipe it needs no writer: if the hook does not read it, the
 /// caller neither blocks nor gets SIGPIPE.
 fn memory_file(state: &str) -> Result<OwnedFd> {
-    let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).context(|| "making a memory file for the state")?;
+    let fd = memfd_create(c"berth-state", MFdFlags::MFD_CLOEXEC).context(|| "creating a memory file for the state")?;
     let mut file = std::fs::File::from(fd);
     file.write_all(state.as_bytes()).context(|| "writing the state")?;
     std::io::Seek::rewind(&mut file).context(|| "writing the state")?;

@@ -46,7 +46,7 @@ pub fn set(sink: Option<Sink>) -> Result<()> {
     if !std::ptr::addr_eq(log::logger(), &LOGGER) && log::set_logger(&LOGGER).is_err() {
         // Another thread may have set this logger first.
         if !std::ptr::addr_eq(log::logger(), &LOGGER) {
-            let message = "the program has set a logger of its own, which gets this library's log already";
+            let message = "the program has set a logger of its own, which already receives this library's log";
             return Err(Error::new(Code::Unsupported, message));
         }
     }

@@ -92,8 +92,8 @@ pub enum Paused {
 impl ProcessOptions {
     pub(crate) fn check(&self, terminal: bool) -> Result<()> {
         if terminal && self.stdio.iter().any(|stdio| *stdio != Stdio::Inherit) {
-            let message = "process.terminal is true, so the standard streams are the terminal's; \
-                           leave them at their default or set process.terminal to false";
+            let message = "process.terminal is true, so the standard streams are the terminal; leave them at their \
+                           default or set process.terminal to false";
             return Err(Error::new(Code::ConsoleExists, message));
         }
         if !terminal && self.console_socket.is_some() {
@@ -117,7 +117,7 @@ fn check_cgroup(cgroup: &str) -> Result<()> {
     let path = cgroup.split_once(':').map_or(cgroup, |(_, path)| path);
     let mut components = Path::new(path).components();
     if components.any(|component| component == std::path::Component::ParentDir) || path.contains('\0') {
-        Err(Error::invalid_argument(format!("cgroup {cgroup:?} could leave the container's own")))
+        Err(Error::invalid_argument(format!("cgroup {cgroup:?} could lead out of the container's cgroup")))
     } else {
         Ok(())
     }
@@ -188,7 +188,7 @@ impl Streams {
     }
 
     fn pipe(&mut self, index: usize) -> Result<RawFd> {
-        let (read, write) = pipe2(OFlag::O_CLOEXEC).context(|| "making a pipe")?;
+        let (read, write) = pipe2(OFlag::O_CLOEXEC).context(|| "creating a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
         let number = theirs.as_raw_fd();
         self.ours[index] = Some(ours);
@@ -204,7 +204,7 @@ impl Streams {
         }
         for pipe in &self.pipes {
             fchown(pipe.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-                .context(|| format!("giving a pipe to uid {uid}"))?;
+                .context(|| format!("changing the owner of a pipe to uid {uid}"))?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub struct Output {
 impl Output {
     /// Returns the output, and the program's end of the pipe.
     pub fn new() -> Result<(Output, OwnedFd)> {
-        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).context(|| "making a pipe")?;
+        let (pipe, theirs) = pipe2(OFlag::O_CLOEXEC).context(|| "creating a pipe")?;
         set_nonblocking(&pipe)?;
         Ok((Output { pipe, open: true, bytes: Vec::new() }, theirs))
     }
@@ -128,7 +128,7 @@ pub fn kill_group(child: spawn::Child) {
 }
 
 fn set_nonblocking(fd: &OwnedFd) -> Result<()> {
-    let flags = fcntl(fd, FcntlArg::F_GETFL).context(|| "looking at a pipe")?;
+    let flags = fcntl(fd, FcntlArg::F_GETFL).context(|| "examining a pipe")?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
-    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).context(|| "changing a pipe")
+    fcntl(fd, FcntlArg::F_SETFL(flags)).map(|_| ()).context(|| "setting flags of a pipe")
 }

@@ -331,5 +331,5 @@ fn offline(args: &[String]) {
     forbid(libc::SYS_unshare, When::Is(0, libc::CLONE_NEWNET as u32), &args[2]);
     let error = Container::create(&runtime(args), &args[1], &load(&shell("true")), &quiet()).err().unwrap();
     assert_eq!(error.errno, Some(nix::errno::Errno::EPERM), "{error}");
-    assert!(error.message.starts_with("making a network namespace: operation not permitted"), "{error}");
+    assert!(error.message.starts_with("creating a network namespace: operation not permitted"), "{error}");
 }

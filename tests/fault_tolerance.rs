@@ -248,7 +248,7 @@ fn replaced_fifo() {
     std::fs::rename(&fifo, &kept).unwrap();
     std::fs::write(&fifo, vec![7u8; 4096]).unwrap();
     let error = container.start().unwrap_err();
-    assert!(error.message.contains("exec.fifo is not a fifo"), "{error}");
+    assert!(error.message.contains("exec.fifo is not a FIFO"), "{error}");
     assert_eq!(container.status().unwrap(), Status::Created);
     std::fs::rename(&kept, &fifo).unwrap();
     container.start().unwrap();

@@ -126,7 +126,7 @@ fn a_filesystem_that_cannot_be_mapped_is_named() {
     push_mount(&mut config, mapped(Path::new("/sys/kernel"), &["bind", "idmap"], maps(0, 1, 1), maps(0, 1, 1)));
     let error = host.create(&config, &quiet()).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EINVAL)));
-    assert!(error.message.starts_with("mapping the owners in the mounts at /sys/kernel"), "{error}");
+    assert!(error.message.starts_with("setting the id mapping of the mounts at /sys/kernel"), "{error}");
     assert_eq!(error.detail["json_path"], "mounts[7]");
     assert!(host.runtime.ids().unwrap().is_empty());
 }

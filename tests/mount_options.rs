@@ -365,7 +365,10 @@ fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
     fs::File::create(bundle.join("rootfs/of-its-own/hole")).unwrap().set_len(1 << 40).unwrap();
     let error = in_bundle(&host, &bundle).unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
-    assert!(error.message.starts_with("mounting tmpfs on /of-its-own with a copy of what is there"), "{error}");
+    assert!(
+        error.message.starts_with("mounting tmpfs on /of-its-own with a copy of the directory's content"),
+        "{error}"
+    );
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 

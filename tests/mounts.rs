@@ -360,7 +360,7 @@ fn a_refused_symlink_is_called_by_that_name() {
     fs::remove_dir_all(bundle.join("rootfs/sys")).unwrap();
     symlink("opt", bundle.join("rootfs/sys")).unwrap();
     let error = in_bundle(&host, &bundle).unwrap_err();
-    assert!(error.message.contains("on /sys: a symbolic link of the image"), "{error}");
+    assert!(error.message.contains("on /sys: the path has a symbolic link"), "{error}");
     assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP));
 }
 

@@ -191,7 +191,7 @@ fn options_that_need_a_cgroup_are_refused_and_nothing_is_left() {
     user.nothing_is_left();
     user.bundle("true", |config| without_namespace(config, "pid"));
     let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(1) && said.contains("a new pid namespace is needed"), "{said}");
+    assert!(code == Some(1) && said.contains("without cgroups the container needs a new pid namespace"), "{said}");
     user.nothing_is_left();
     // In a user namespace no device node can be created. Like runc, the library leaves device rules out there, and logs
     // that.

@@ -238,6 +238,6 @@ fn a_memory_node_that_is_not_there_is_named() {
     config["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "1000-1001" });
     let error = host.run(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::System);
-    assert!(error.message.starts_with("setting the memory policy MPOL_BIND of the nodes 1000-1001"), "{error}");
+    assert!(error.message.starts_with("setting the memory policy MPOL_BIND on nodes 1000-1001"), "{error}");
     assert!(host.runtime.ids().unwrap().is_empty());
 }

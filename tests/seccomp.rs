@@ -273,7 +273,7 @@ fn a_filter_that_forbids_execve_is_named_in_the_error() {
         // Without write(2) and sendmsg(2) init cannot report the reason, but the error says that execve did not happen.
         lenient(&mut config, json!([refuse(&["execve", "write", "sendmsg"], Errno::EPERM)]));
         let error = host.run(&config, &quiet()).unwrap_err();
-        assert!(error.message.contains("forbids it execve"), "{error}");
+        assert!(error.message.contains("denies execve"), "{error}");
         assert!(host.runtime.ids().unwrap().is_empty());
     }
 }

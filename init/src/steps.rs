@@ -31,10 +31,10 @@ macro_rules! steps {
         /// Waits until the caller lets init continue. At the hooks barrier it first tells the caller that it has
         /// arrived.
         WaitHost(barrier: Barrier)
-            => "waiting for the host to {barrier}";
+            => "waiting for the caller to {barrier}";
         /// Sends `Ready`, waits for the caller to commit, and closes the control socket.
         Ready
-            => "telling the host that the container is created";
+            => "reporting to the caller that the container is created";
         /// Opens exec.fifo for writing, which blocks until a process starts the container, tells that process so, and
         /// reports to it from here on.
         ExecFifo(fifo: Slot)
@@ -47,7 +47,7 @@ macro_rules! steps {
             => "joining {what}";
         /// unshare(2)
         Unshare(flags: Namespaces)
-            => "making new namespaces: {flags}";
+            => "creating new namespaces: {flags}";
         /// Forks a sibling (CLONE_PARENT) in new namespaces and in a cgroup. The first process sends the caller the pid
         /// of the new one and exits; the new one waits until the caller lets it continue. `open`: it is dumpable until
         /// then, so that other processes of its user may write its id maps.
@@ -61,7 +61,7 @@ macro_rules! steps {
             => "becoming root of the user namespace";
         /// Enters the network namespace received through this socket, or a new one if none is received.
         NetworkNamespace(socket: Slot)
-            => "making a network namespace";
+            => "creating a network namespace";
         /// Brings up the loopback interface of the network namespace.
         Loopback
             => "bringing up the loopback interface";
@@ -96,7 +96,7 @@ macro_rules! steps {
             => "checking that {path} is a procfs";
         /// Maps the owners of files in an unattached tree by a user namespace.
         IdMap { recursive: bool, tree: Slot, namespace: Slot; path: HostPath, entry: EntryOfMounts }
-            => "mapping the owners in the mounts at {path}";
+            => "setting the id mapping of the mounts at {path}";
         /// Attaches a tree at its own path (a host path) and makes it the root filesystem.
         AttachRoot { slot: Slot, path: HostPath }
             => "mounting the root filesystem {path}";
@@ -105,7 +105,7 @@ macro_rules! steps {
             => "opening the root filesystem {path}";
         /// Uses the directory in a slot as the root filesystem.
         TakeRoot(slot: Slot)
-            => "taking the container's root filesystem";
+            => "using the container's root filesystem";
         /// Makes the root filesystem the working directory, while "/" is still the host's: for createContainer hooks.
         EnterRoot
             => "entering the root filesystem";
@@ -130,7 +130,7 @@ macro_rules! steps {
             => "changing the options of the mount {target}";
         /// Enables the counting of inode changes in a filesystem, by the flags of mount(2).
         CountVersions { target: Target, flags: u64; entry: EntryOfMounts }
-            => "having the filesystem on {target} count changes of inodes (iversion)";
+            => "setting iversion on the filesystem at {target}";
         /// Changes the options of the filesystem that is mounted on a path.
         Reconfigure { target: Target, options: MountOptions; entry: EntryOfMounts }
             shows(target = target, options = options)
@@ -148,30 +148,30 @@ macro_rules! steps {
         /// Creates a device node.
         MakeNode { parent: Parent, name: Text, mode: NodeMode, device: Device, uid: u32, gid: u32 }
             shows(mode = mode, uid = uid, gid = gid)
-            => "making the device {parent}{name} ({device})";
+            => "creating the device {parent}{name} ({device})";
         /// Creates a symlink.
         Symlink { parent: Parent, name: Text, target: Text }
-            => "making the symlink {parent}{name} to {target}";
+            => "creating the symlink {parent}{name} to {target}";
         /// Creates a directory and its parents.
         MakeDirectory(path: ImagePath)
-            => "making the directory {path}";
+            => "creating the directory {path}";
 
         /// Moves into the root filesystem with pivot_root(2) and unmounts the old one.
         Pivot { cut_propagation: u64 }
-            => "moving into the root filesystem";
+            => "moving into the root filesystem with pivot_root";
         /// chroot(2) into the root filesystem (joined mount namespaces).
         Chroot
-            => "changing root into the root filesystem";
+            => "changing the root directory to the root filesystem";
         /// Makes the root filesystem read-only.
         RootReadonly
             => "making the root filesystem read-only";
         /// Unmounts mounts inherited from the host; if that is forbidden, covers them with an empty filesystem.
         HideHost(paths: HostPaths)
-            => "taking mounts of the host away: {paths}";
+            => "unmounting mounts of the host: {paths}";
         /// Moves the root filesystem onto "/" and changes root into it, for roots that pivot_root(2) cannot replace
         /// (the initial RAM filesystem).
         MoveRoot
-            => "moving the root filesystem onto / and changing root into it";
+            => "moving the root filesystem onto / and changing the root directory to it";
 
         // Kernel settings.
 
@@ -189,13 +189,13 @@ macro_rules! steps {
 
         /// setsid(2)
         Session
-            => "making a new session";
+            => "creating a new session";
         /// Replaces standard descriptors that refer to the host's null device by the container's.
         OwnNull
-            => "taking the container's null device for the host's";
+            => "replacing the host's null device by the container's";
         /// Creates a new session keyring.
         Keyring
-            => "making a session keyring";
+            => "creating a session keyring";
         /// Opens a new terminal in the container's devpts as descriptors 0, 1 and 2, and sends its master to the
         /// caller. `console`: the terminal is also mounted on the file of this name in `dev`. Without rows and columns
         /// the size is not set.
@@ -246,7 +246,7 @@ macro_rules! steps {
             => "setting the memory policy {name}{nodes}";
         /// Completes HOME in the environment with the home directory of this uid in /etc/passwd, or "/".
         Home(uid: HomeOwner)
-            => "looking for the home of uid {uid} in the container's /etc/passwd";
+            => "looking up the home directory of uid {uid} in the container's /etc/passwd";
         /// Fails if `Exec` would not find a program.
         FindProgram { name: Program, search: Text } shows(args = name, path = search)
             => "finding {name:?}";

@@ -156,7 +156,7 @@ pub extern "C" fn berth_log_set_fd(fd: i32, error: Option<&mut MaybeUninit<*mut 
 pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit<*mut berth_error>>) -> i32 {
     call(error, || {
         let known = ::log::Level::iter().find(|known| berth_log_level::from(*known) as i32 == level);
-        let unknown = || Error::invalid_argument(format!("level is {level}, which is no BERTH_LOG_LEVEL_... constant"));
+        let unknown = || Error::invalid_argument(format!("level is {level}; expected a BERTH_LOG_LEVEL_... constant"));
         log::set_level(known.ok_or_else(unknown)?)
     })
 }

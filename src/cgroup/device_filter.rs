@@ -190,7 +190,7 @@ struct ById {
 pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     let cgroup = kernfs::open_dir(dir)?;
     let doing = |what: &str| format!("linux.resources.devices: {what} the device program of cgroup {}", dir.display());
-    let before = attached(&cgroup).context(|| doing("asking for"))?;
+    let before = attached(&cgroup).context(|| doing("querying"))?;
     let program = loaded(compile(rules)?).map_err(|errno| explain(errno, doing("loading")))?;
     match before.as_slice() {
         [one] => attach(&cgroup, &program, Some(one)).context(|| doing("replacing"))?,

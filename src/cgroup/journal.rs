@@ -50,7 +50,7 @@ impl Journal {
         if failures.is_empty() {
             return error.detail("restored", true);
         }
-        let message = format!("{} (and the previous limits are not all back: {})", error.message, failures.join("; "));
+        let message = format!("{} (and not all previous limits were restored: {})", error.message, failures.join("; "));
         Error { message, ..error }.detail("restored", false)
     }
 }
@@ -124,7 +124,7 @@ fn missing(dir: &Path, file: &str, field: &str) -> Error {
             let parent = dir.parent().unwrap_or(dir).display();
             format!("the {controller} controller is not enabled in {parent}/cgroup.subtree_control")
         }
-        _ => "this kernel does not offer it".to_owned(),
+        _ => "this kernel does not have it".to_owned(),
     };
     Error::new(Code::Unsupported, format!("{field}: {} does not exist: {reason}", path.display()))
         .with_errno(Errno::ENOENT)

@@ -76,7 +76,7 @@ impl Layout {
     /// hierarchies, or "controller[,controller]:path". They must exist.
     pub fn below(&self, given: &[String]) -> Result<Layout> {
         if self.absent {
-            return Err(Error::new(Code::Unsupported, "the container was made without cgroups"));
+            return Err(Error::new(Code::Unsupported, "the container was created without cgroups"));
         }
         let mut layout = self.clone();
         for given in given {
@@ -85,7 +85,7 @@ impl Layout {
             let named: Vec<&str> = controllers.split(',').collect();
             let all = !given.contains(':');
             if let Some(unknown) = named.iter().find(|name| !all && !self.paths.contains_key(**name)) {
-                let message = format!("cgroup {given:?}: the container is in no hierarchy {unknown:?}");
+                let message = format!("cgroup {given:?}: the container has no cgroup in the hierarchy {unknown:?}");
                 return Err(Error::invalid_argument(message));
             }
             for (name, place) in &self.paths {
@@ -255,7 +255,9 @@ fn places(
             let place = if only_v2 { place.parent().unwrap_or(place) } else { place };
             hierarchy::directory(mount, place).ok_or_else(|| {
                 let (place, point) = (place.display(), mount.point.display());
-                let problem = format!("a relative path needs the caller's cgroup {place}, which {point} does not show");
+                let problem = format!(
+                    "a relative path needs the caller's cgroup {place}, which the mount on {point} does not show"
+                );
                 Error::config("linux.cgroupsPath", problem)
             })?
         } else {

@@ -224,7 +224,7 @@ fn make(leaf: &Path) -> Result<()> {
             Ok(()) => return Err(layout::existing(leaf)?),
         }
     }
-    let problem = format!("creating cgroup {}: its parent is removed again and again", leaf.display());
+    let problem = format!("creating cgroup {}: its parent was removed repeatedly", leaf.display());
     Err(Error::new(Code::System, problem).with_errno(Errno::ENOENT))
 }
 

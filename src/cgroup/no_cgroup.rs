@@ -16,7 +16,7 @@ use crate::stats::{Meter, Stats};
 pub struct NoCgroup;
 
 fn needed(what: &str) -> Error {
-    Error::new(Code::Unsupported, format!("{what} needs a cgroup, and the container was made without any"))
+    Error::new(Code::Unsupported, format!("{what} needs a cgroup, and the container was created without one"))
 }
 
 impl Cgroup for NoCgroup {
@@ -89,7 +89,7 @@ impl Cgroup for NoCgroup {
     }
 
     fn notify_pressure(&self, _: Level) -> Result<EventSource> {
-        Err(needed("watching the pressure on memory"))
+        Err(needed("watching memory pressure"))
     }
 
     fn meter(&self) -> Result<Meter> {
@@ -108,6 +108,7 @@ impl Cgroup for NoCgroup {
 fn without_cgroups(field: &str) -> Error {
     Error::unsupported_field(
         field,
-        "needs a cgroup, and the container has none: the runtime was told to make none, or may not; leave it out",
+        "needs a cgroup, and the container has none, because the runtime was configured without cgroups or may not \
+         create them; leave it out",
     )
 }

@@ -28,7 +28,7 @@ pub fn walk(
     mut leave: impl FnMut(BorrowedFd, &CStr) -> Result<()>,
 ) -> Result<()> {
     let Some(mut here) = kernfs::optional(kernfs::open_dir(top))? else { return Ok(()) };
-    let within = || format!("walking below {}", top.display());
+    let within = || format!("walking the cgroups below {}", top.display());
     enter(here.as_fd())?;
     // The name of each level, and its children that are still to be visited.
     let mut levels = vec![(CString::default(), children(&here).context(within)?)];

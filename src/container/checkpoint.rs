@@ -131,7 +131,7 @@ impl Container {
             }
             if deadline.passed() {
                 let message =
-                    format!("container {:?} is still held by process {}", self.id, tracer.unwrap_or_default());
+                    format!("container {:?} is still traced by process {}", self.id, tracer.unwrap_or_default());
                 return Err(Error::new(Code::Timeout, message));
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -233,7 +233,7 @@ impl Dump<'_> {
         };
         let found: Vec<String> = text.lines().filter_map(own).collect();
         if found.is_empty() {
-            let message = format!("container {:?} is in none of its cgroups any more", self.container.id);
+            let message = format!("container {:?} is no longer in any of its cgroups", self.container.id);
             return Err(Error::new(Code::System, message));
         }
         Ok(found)
@@ -260,8 +260,8 @@ impl Dump<'_> {
             return Ok(());
         };
         let message = format!(
-            "descriptor {number} of container {:?} leads to {place}, a terminal of the host's, which CRIU does not restore; \
-             give the container a terminal of its own (process.terminal)",
+            "descriptor {number} of container {:?} refers to {place}, a terminal of the host, which CRIU does not \
+             restore; give the container a terminal of its own (process.terminal)",
             self.container.id
         );
         Err(Error::new(Code::Unsupported, message))
@@ -339,7 +339,7 @@ impl Dump<'_> {
             ExitStatus::Exited(0) => Ok(()),
             _ if self.options.pre_dump => Ok(()),
             other => {
-                let message = format!("CRIU has said that all is well and then {}", other.describe());
+                let message = format!("CRIU reported success and then {}", other.describe());
                 Err(context(Error::new(Code::Criu, message).with_stage(Stage::Criu)))
             }
         }
@@ -360,7 +360,7 @@ impl Dump<'_> {
             }
             ("status-ready", _) => match status_fd.take() {
                 Some(fd) => {
-                    nix::unistd::write(&fd, &[0]).map(drop).context(|| "telling that lazy pages can be asked for")
+                    nix::unistd::write(&fd, &[0]).map(drop).context(|| "reporting that lazy pages can be requested")
                 }
                 None => Ok(()),
             },

@@ -232,7 +232,7 @@ impl Container {
             let other = self.runtime.directory(&id).and_then(|directory| directory.read());
             let Some(other) = other.ok().flatten().filter(|other| !other.inputs.cgroup.absent) else { continue };
             if let Some(leaf) = other.inputs.cgroup.leaves().into_iter().find(|leaf| leaves.contains(leaf)) {
-                let problem = format!("cgroup {} exists already and is container {id:?}'s", leaf.display());
+                let problem = format!("cgroup {} exists already and belongs to container {id:?}", leaf.display());
                 return Err(Error::new(Code::System, problem).with_errno(Errno::EEXIST));
             }
         }
@@ -386,9 +386,7 @@ impl Container {
 
 fn refuse_exec_options(options: &ProcessOptions) -> Result<()> {
     if options.paused != Paused::Refuse || !options.cgroups.is_empty() {
-        return Err(Error::invalid_argument(
-            "waiting for a resume and cgroups below the container's are for exec only",
-        ));
+        return Err(Error::invalid_argument("waiting for a resume and sub-cgroups are supported by exec only"));
     }
     Ok(())
 }

@@ -117,14 +117,14 @@ pub fn check_joined(config: &Config, joined: &[File], timeout: Duration) -> Resu
             return Err(Error::config(
                 &format!("linux.{name}"),
                 format!(
-                    "{} is not what the user namespace that is joined has; expected {}, or no mappings",
+                    "{} does not match the joined user namespace; expected {}, or no mappings",
                     text(&given),
                     text(found)
                 ),
             ));
         }
     }
-    log::info!(target: crate::spec::ODDITY, "linux.uidMappings and gidMappings are those of the user namespace that is joined");
+    log::info!(target: crate::spec::ODDITY, "linux.uidMappings and gidMappings repeat the joined user namespace's");
     Ok(())
 }
 

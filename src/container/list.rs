@@ -17,7 +17,7 @@ impl Runtime {
         for id in self.ids()? {
             match self.load(&id) {
                 Err(error) if error.code == Code::NotFound => {}
-                Err(error) => log::warn!("container {id:?} is left out: {error}"),
+                Err(error) => log::warn!("skipping container {id:?}: {error}"),
                 Ok(container) => containers.push(container),
             }
         }

@@ -102,7 +102,7 @@ impl Container {
     fn record(&self) -> Result<Record> {
         children::reap(self.directory.path());
         self.directory.read()?.ok_or_else(|| {
-            Error::new(Code::NotRunning, format!("container {:?} was never created in full; delete it", self.id))
+            Error::new(Code::NotRunning, format!("container {:?} was not created completely; delete it", self.id))
         })
     }
 
@@ -137,7 +137,7 @@ impl Container {
         if let Some(process) = self.known_init() {
             return Ok(process);
         }
-        let ended = || Error::new(Code::NotRunning, format!("container {:?} has no init process any more", self.id));
+        let ended = || Error::new(Code::NotRunning, format!("container {:?} no longer has an init process", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let end = match children::kept(self.directory.path(), init.identity.pid) {
             Some(end) => end,
@@ -166,7 +166,7 @@ impl Container {
         match self.init_process() {
             Ok(process) => process.wait(timeout_ms),
             Err(error) if error.code == Code::NotRunning => {
-                let message = format!("container {:?} has ended before this handle could see how", self.id);
+                let message = format!("container {:?} ended before this handle could read its exit status", self.id);
                 Err(Error::new(Code::StatusUnknown, message))
             }
             Err(error) => Err(error),

@@ -63,7 +63,7 @@ impl Container {
 
     /// Returns every interface in the container's network namespace.
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
-        let ended = || Error::new(Code::NotRunning, format!("container {:?} has no process any more", self.id));
+        let ended = || Error::new(Code::NotRunning, format!("container {:?} no longer has an init process", self.id));
         let init = self.record()?.init.ok_or_else(ended)?;
         let pidfd = init.identity.open()?.ok_or_else(ended)?;
         let namespace = network::of_process(init.identity.pid).map_err(|error| match error.errno {

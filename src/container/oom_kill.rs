@@ -19,14 +19,12 @@ pub fn explain_oom_kill(error: Error, cgroup: &dyn Cgroup, config: &Config) -> E
     if kills == 0 {
         return error;
     }
-    let counted = format!("{}, by the kernel, for want of memory (oom_kill of its cgroup is {kills})", error.message);
+    let counted = format!("{}, by the kernel's OOM killer (oom_kill of its cgroup is {kills})", error.message);
     let resources = config.spec().linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let limit = resources.and_then(|resources| resources.memory().as_ref()?.limit()).filter(|limit| *limit > 0);
     let error = match limit {
-        Some(limit) => {
-            Error { message: format!("{counted}: {LIMIT} is {limit} bytes, and that is too little"), ..error }
-                .detail("json_path", LIMIT)
-        }
+        Some(limit) => Error { message: format!("{counted}: {LIMIT} is {limit} bytes, which is too low"), ..error }
+            .detail("json_path", LIMIT),
         None => Error { message: format!("{counted}: the limit of this cgroup, or of one above, is too low"), ..error },
     };
     error.with_errno(Errno::ENOMEM).detail("oom_kills", kills)

@@ -27,7 +27,7 @@ pub(crate) struct Joining<'a> {
 
 /// Returns the path of a container's root filesystem, without symlinks.
 pub(crate) fn rootfs(config: &Config) -> Result<PathBuf> {
-    config.rootfs().canonicalize().context(|| format!("finding {}", config.rootfs().display()))
+    config.rootfs().canonicalize().context(|| format!("resolving {}", config.rootfs().display()))
 }
 
 impl PlanInputs {
@@ -104,7 +104,8 @@ fn plan_cgroup(manager: Manager, rootless: bool, id: &str, config: &Config) -> R
         (manager, path) => cgroup::plan_with(manager, path, id, annotations)?,
     };
     if layout.absent && !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Pid) {
-        let problem = "a new pid namespace is needed where there are no cgroups: it ends the container's processes";
+        let problem =
+            "without cgroups the container needs a new pid namespace, which ends its processes together with init";
         return Err(Error::config("linux.namespaces", problem));
     }
     Ok(layout)

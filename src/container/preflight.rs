@@ -120,7 +120,7 @@ fn check_hook(path: &Path, json_path: &str) -> Result<()> {
 fn refuse_own(namespace: &OwnedFd, joined: &namespaces::Joined, parameter: &str) -> Result<()> {
     let kind = namespaces::name(joined.kind);
     let own = procfs::identity_of(&format!("self/ns/{}", namespaces::proc_name(joined.kind)))?;
-    let found = fstat(namespace).context(|| format!("looking at {}", joined.path.display()))?;
+    let found = fstat(namespace).context(|| format!("examining {}", joined.path.display()))?;
     if own != (found.st_dev, found.st_ino) {
         return Ok(());
     }

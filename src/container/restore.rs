@@ -120,8 +120,8 @@ fn check_streams(descriptors: &[String], options: &RestoreOptions, terminal: boo
         if !fits {
             let name = ["stdin", "stdout", "stderr"][index];
             let message = format!(
-                "{name} of the dumped container was {was:?}, no pipe, and cannot be led elsewhere; leave \
-                                   it at its default"
+                "{name} of the dumped container was {was:?}, not a pipe, and cannot be replaced; leave it at its \
+                 default"
             );
             return Err(Error::invalid_argument(message));
         }
@@ -129,7 +129,9 @@ fn check_streams(descriptors: &[String], options: &RestoreOptions, terminal: boo
     if options.process.extra_fds.is_empty() {
         Ok(())
     } else {
-        Err(Error::invalid_argument("extra_fds cannot be given to a restored process: it has its descriptors"))
+        Err(Error::invalid_argument(
+            "extra_fds cannot be given to a restored process: its descriptors come from the images",
+        ))
     }
 }
 
@@ -242,7 +244,7 @@ impl Work<'_> {
         let ended = asked.and_then(|_| criu.finish()).and_then(|status| match status {
             ExitStatus::Exited(0) => Ok(()),
             other => {
-                let message = format!("CRIU has said that all is well and then {}", other.describe());
+                let message = format!("CRIU reported success and then {}", other.describe());
                 Err(Error::new(Code::Criu, message).with_stage(Stage::Criu))
             }
         });
@@ -342,9 +344,10 @@ impl Work<'_> {
         }
         let known = |controller: &str| roots.iter().any(|root| root.controller.as_deref() == Some(controller));
         match self.options.cgroup_roots.iter().find(|root| !known(&root.controller)) {
-            Some(root) => {
-                Err(Error::invalid_argument(format!("there is no cgroup hierarchy {:?} to begin in", root.controller)))
-            }
+            Some(root) => Err(Error::invalid_argument(format!(
+                "there is no cgroup hierarchy {:?} for cgroup_roots",
+                root.controller
+            ))),
             None => Ok(roots),
         }
     }
@@ -388,7 +391,8 @@ impl Work<'_> {
 
     /// Saves the record. From then on the container does not depend on the calling process.
     fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
-        let missing = || Error::new(Code::Criu, "CRIU has not told which process it has made").with_stage(Stage::Criu);
+        let missing =
+            || Error::new(Code::Criu, "CRIU did not report the process that it restored").with_stage(Stage::Criu);
         let (identity, pidfd) = found.init.ok_or_else(missing)?;
         record.mark_created();
         let master = match (&self.options.process.console_socket, found.master) {

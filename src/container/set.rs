@@ -47,7 +47,7 @@ fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Jo
     let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
     // Revert the manager (systemd) first: the journal then overwrites the values that it sets.
     if let Err(second) = cgroup.revert(&change.write, &resources) {
-        log::warn!("after a failed change of limits: {second}");
+        log::warn!("reverting a failed change of limits: {second}");
     }
     let error = journal.undo_after(error);
     if change.write.devices().is_none() {
@@ -56,7 +56,7 @@ fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Jo
     match cgroup.set_device_rules(resources.devices().as_deref()) {
         Ok(()) => error,
         Err(second) => {
-            let message = format!("{} (and the previous device rules are not back: {second})", error.message);
+            let message = format!("{} (and the previous device rules were not restored: {second})", error.message);
             Error { message, ..error }.detail("restored", false)
         }
     }

@@ -132,7 +132,7 @@ fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline
             Heard::Message(message) => return Ok(Some(*message)),
             Heard::Closed => return Ok(None),
             Heard::Nothing if deadline.passed() => {
-                let message = "the container's init has not answered at exec.fifo in time";
+                let message = "the container's init did not answer through exec.fifo in time";
                 return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
             }
             Heard::Nothing => {}
@@ -157,7 +157,7 @@ fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
     let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).context(reading)?;
     if !readable {
         return if ended {
-            Err(Error::new(Code::NotRunning, "the container's init has ended before it could be started")
+            Err(Error::new(Code::NotRunning, "the container's init ended before it was started")
                 .with_stage(Stage::Init))
         } else {
             Ok(Heard::Nothing)

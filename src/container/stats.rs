@@ -25,7 +25,7 @@ impl Container {
         let opened = self.cgroup(&self.record()?)?.meter().map_err(|error| self.unless_ended(error));
         let mut opened = opened?;
         if opened.is_empty() {
-            let message = format!("container {:?} has no cgroup any more that could be measured", self.id);
+            let message = format!("container {:?} no longer has a cgroup with statistics", self.id);
             return Err(Error::new(Code::NotRunning, message));
         }
         let stats = opened.read().map_err(|error| self.unless_ended(error))?;

@@ -91,7 +91,7 @@ pub fn waits_for_start(record: &Record) -> Result<bool> {
 /// Returns device and inode of the file that init executes, or `None` if init no longer exists.
 fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     let pid = init.identity.pid;
-    let doing = || format!("looking at what process {pid} executes");
+    let doing = || format!("reading the executable of process {pid}");
     let dir = procfs::open_optional(&pid.to_string(), OFlag::O_PATH | OFlag::O_DIRECTORY)?;
     let Some(dir) = dir else { return Ok(None) };
     match fstatat(dir.as_fd(), "exe", AtFlags::empty()) {

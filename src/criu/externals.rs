@@ -72,11 +72,12 @@ impl Externals {
                     found.own.insert(target.clone());
                 }
                 Step::IdMap { path, .. } => {
-                    let message = format!("{} is mounted with mapped ids, which CRIU does not restore", path.display());
+                    let message = format!("{} is an id-mapped mount, which CRIU does not restore", path.display());
                     return Err(Error::new(Code::Unsupported, message));
                 }
                 Step::MoveRoot => {
-                    let message = "the root was moved onto \"/\" instead of pivoted, which CRIU does not restore";
+                    let message =
+                        "the root was moved onto \"/\" instead of entered with pivot_root, which CRIU does not restore";
                     return Err(Error::new(Code::Unsupported, message));
                 }
                 _ => {}
@@ -160,7 +161,7 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
     let Ok(opened) = openat2(root, &bound.target, how) else { return Ok(None) };
-    let doing = || format!("looking at the mount on {}", bound.target.display());
+    let doing = || format!("examining the mount on {}", bound.target.display());
     if bound.mask && !is_null(&opened).context(doing)? {
         return Ok(None);
     }
@@ -186,7 +187,7 @@ pub fn check_namespaces(namespaces: &Namespaces) -> Result<()> {
     match unable {
         Some(Joined { kind, index, .. }) => Err(Error::unsupported_field(
             &format!("linux.namespaces[{index}].path"),
-            format!("a {} namespace that is joined cannot be restored; expected a new one", namespaces::name(*kind)),
+            format!("a {} namespace that was joined cannot be restored; expected a new one", namespaces::name(*kind)),
         )),
         None => Ok(()),
     }
@@ -216,9 +217,9 @@ pub fn joined_again(joined: &Joined) -> Option<&'static str> {
 /// Returns a joined namespace in CRIU's notation for a dump: "net[4026532281]:berth-net".
 pub fn namespace_dumped(joined: &Joined) -> Result<Option<String>> {
     let Some((kind, name)) = left_out(joined) else { return Ok(None) };
-    let found = nix::sys::stat::stat(&joined.path).context(|| format!("looking at {}", joined.path.display()))?;
+    let found = nix::sys::stat::stat(&joined.path).context(|| format!("examining {}", joined.path.display()))?;
     if found.st_ino == 0 {
-        return Err(Error::new(Code::System, format!("{} is no namespace", joined.path.display())));
+        return Err(Error::new(Code::System, format!("{} is not a namespace", joined.path.display())));
     }
     Ok(Some(format!("{kind}[{}]:{name}", found.st_ino)))
 }

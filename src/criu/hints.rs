@@ -4,22 +4,22 @@
 const KNOWN: [(&str, &str); 15] = [
     ("consider using --tcp-established", "allow established TCP connections"),
     ("Connected TCP socket", "allow established TCP connections"),
-    ("In-flight connection", "leave out TCP connections in flight, or let the container accept them"),
+    ("In-flight connection", "skip TCP connections in flight, or let the container accept them"),
     ("--ext-unix-sk", "allow external unix sockets, or let the container close them"),
     ("external socket is used", "allow external unix sockets, or let the container close them"),
     ("--file-locks", "allow file locks"),
-    ("link-remap", "allow link remaps: a file that is open has lost its name, or lies under another"),
-    ("--ghost-limit", "let the container close the large file that it has deleted"),
-    ("--shell-job", "say that it is a shell job: it uses a terminal, or belongs to a session, of the caller's"),
-    ("No space left on device", "make room in the image directory"),
-    ("Unexpected process", "end the processes that were executed in the container beside its init"),
-    ("external slavery", "do not share the propagation of its mounts with the host"),
+    ("link-remap", "allow link remaps: an open file has been unlinked or renamed"),
+    ("--ghost-limit", "let the container close the large file that it has unlinked"),
+    ("--shell-job", "set the shell job option: the container uses a terminal or belongs to a session of the caller"),
+    ("No space left on device", "free space in the image directory"),
+    ("Unexpected process", "end the processes that exec has started in the container"),
+    ("external slavery", "do not let its mounts receive propagation from the host"),
     ("Can't get 1:16 opt", "use CRIU 4.2 or newer: older ones cannot dump internet sockets on Linux 6.16 and newer"),
     (
         "Abort restore of existing cgroups",
-        "use another cgroup mode: the container's own cgroups are there before its processes",
+        "use another cgroup mode: the container's own cgroups exist before its processes are restored",
     ),
-    ("No mapping for", "the configuration has no mount for one that is in the images"),
+    ("No mapping for", "the configuration lacks a mount that is in the images"),
 ];
 
 /// Returns the remedy for the first known error, to be added to a message.
@@ -37,8 +37,8 @@ fn foreign_file(error: &str) -> Option<String> {
     let (_, rest) = rest.split_once(" for fd=")?;
     let (fd, path) = rest.split_once(" path=")?;
     Some(format!(
-        "descriptor {fd} leads to {path}, which is on no mount of the container: give the container a pipe or /dev/null \
-         instead, or let it close the descriptor"
+        "descriptor {fd} refers to {path}, which is on no mount of the container: give the container a pipe or \
+         /dev/null instead, or let it close the descriptor"
     ))
 }
 
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_foreign_file_is_named_with_its_descriptor() {
         let advice = of(&["Dumping FAILED.", "Can't lookup mount=29 for fd=1 path=/tmp/a log"]).unwrap();
-        assert!(advice.starts_with("descriptor 1 leads to /tmp/a log, which is on no mount"), "{advice}");
+        assert!(advice.starts_with("descriptor 1 refers to /tmp/a log, which is on no mount"), "{advice}");
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl ImageDir {
         // permission.
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o711);
         let made = !path.exists();
-        builder.create(path).context(|| format!("making the {what} {}", path.display()))?;
+        builder.create(path).context(|| format!("creating the {what} {}", path.display()))?;
         Ok(ImageDir { made, ..ImageDir::open(path, what)? })
     }
 
@@ -52,7 +52,7 @@ impl ImageDir {
         }
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = open(path, flags, Mode::empty()).context(|| format!("opening the {what} {}", path.display()))?;
-        let path = std::path::absolute(path).context(|| format!("finding the {what} {}", path.display()))?;
+        let path = std::path::absolute(path).context(|| format!("resolving the {what} {}", path.display()))?;
         Ok(ImageDir { fd, path, made: false })
     }
 
@@ -83,7 +83,7 @@ impl ImageDir {
     /// Checks that all users may search the directory: CRIU looks up images as root of a new user namespace, which is
     /// not the host's root.
     pub fn check_searchable(&self) -> Result<()> {
-        let mode = fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_mode;
+        let mode = fstat(&self.fd).context(|| format!("examining {}", self.path.display()))?.st_mode;
         if mode & 0o001 != 0 {
             return Ok(());
         }

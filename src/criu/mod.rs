@@ -79,7 +79,7 @@ pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
     match named {
         Some(path) if executable(path) => Ok(path.to_owned()),
         Some(path) => {
-            let message = format!("{} is not CRIU: there is no such program that can be executed", path.display());
+            let message = format!("{} is not CRIU: there is no such executable program", path.display());
             Err(Error::new(Code::Unsupported, message).with_errno(Errno::ENOENT))
         }
         None => SEARCH

@@ -157,19 +157,21 @@ impl CheckpointOptions {
     pub(crate) fn check(&self) -> Result<Option<OwnedFd>> {
         let wrong = |message: &str| Err(Error::invalid_argument(message));
         if self.lazy_pages && self.page_server.is_none() {
-            return wrong("lazy pages need a page server's address, at which they can be asked for");
+            return wrong("lazy pages need the address of a page server");
         }
         if self.lazy_pages && self.leave_running {
-            return wrong("with lazy pages the container's memory leaves it: it cannot be left running");
+            return wrong(
+                "lazy pages move the container's memory to the restored container: it cannot be left running",
+            );
         }
         if self.pre_dump && self.lazy_pages {
-            return wrong("a pre-dump takes the memory, lazy pages leave it: only one of them is possible");
+            return wrong("a pre-dump writes memory, lazy pages leave it in place: only one of them is possible");
         }
         if self.status_fd.is_some() && !self.lazy_pages {
-            return wrong("a status descriptor tells when lazy pages can be asked for: it needs lazy pages");
+            return wrong("a status descriptor reports when lazy pages can be requested: it needs lazy pages");
         }
         if self.auto_dedup && self.parent_images.is_none() {
-            return wrong("auto-dedup removes pages from the parent images: it needs some");
+            return wrong("auto-dedup removes pages from the parent images: it needs parent images");
         }
         self.status_fd.map(|fd| duplicate(fd, "status_fd")).transpose()
     }

@@ -121,7 +121,7 @@ impl Propagation {
         let mounts = Mounts::of(&criu.to_string())?;
         let (here, there) = (root_of(criu)?, root_of(init)?);
         for (target, source) in &self.follow {
-            let doing = || format!("letting {} propagate as {}", target.display(), source.display());
+            let doing = || format!("setting the propagation of {} to that of {}", target.display(), source.display());
             let opened = beneath(&here, source).context(doing)?;
             let Some((point, true)) = mounts.0.get(&mount_id(&opened)?) else { continue };
             let (from, to) = (beneath(&here, point).context(doing)?, beneath(&there, target).context(doing)?);

@@ -62,7 +62,7 @@ pub struct Swrk {
 
 impl Swrk {
     pub fn start(program: &Path, start: &Start, deadline: Deadline) -> Result<Swrk> {
-        let doing = || "making a socket for CRIU";
+        let doing = || "creating a socket for CRIU";
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).context(doing)?;
         let null =
@@ -138,7 +138,7 @@ impl Swrk {
         descriptor: Option<OwnedFd>,
         notified: &mut impl FnMut(Notice) -> Result<()>,
     ) -> Result<()> {
-        let notice = response.notify.as_ref().ok_or_else(|| broken("a notification of nothing"))?;
+        let notice = response.notify.as_ref().ok_or_else(|| broken("an empty notification"))?;
         let script = notice.script.as_deref().ok_or_else(|| broken("a notification without a name"))?;
         log::debug!("CRIU: {script}");
         notified(Notice { script, pid: notice.pid, descriptor })
@@ -146,7 +146,7 @@ impl Swrk {
 
     fn judge(&self, response: Response, request: &Request) -> Result<Response> {
         if !response.success {
-            let mut error = failure("CRIU has failed".into());
+            let mut error = failure("CRIU failed".into());
             if let Some(number) = response.errno.filter(|number| *number > 0) {
                 let errno = Errno::from_raw(number);
                 error = error.with_errno(errno).detail("criu_errno", number);
@@ -161,7 +161,7 @@ impl Swrk {
             Ok(response)
         } else {
             let (got, asked) = (response.kind().as_str_name(), request.kind().as_str_name());
-            Err(broken(&format!("an answer to {got}, asked for {asked}")))
+            Err(broken(&format!("a response of type {got} to a request of type {asked}")))
         }
     }
 
@@ -170,15 +170,12 @@ impl Swrk {
         // CRIU may wait for another request; the shutdown tells it that there is none.
         let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
         let deadline = self.deadline.within(AFTERMATH);
-        let Some(child) = self.child.take() else { return Err(failure("CRIU has ended before".into())) };
+        let Some(child) = self.child.take() else { return Err(failure("CRIU has exited".into())) };
         match self.output.until_end(&child.pidfd, deadline) {
             Ok(Some(status)) => Ok(status),
             Ok(None) => {
                 kill_group(child);
-                Err(Error {
-                    code: Code::Timeout,
-                    ..failure("CRIU has not ended after its work, and was killed".into())
-                })
+                Err(Error { code: Code::Timeout, ..failure("CRIU did not exit after its work, and was killed".into()) })
             }
             Err(error) => {
                 kill_group(child);
@@ -217,7 +214,7 @@ impl Swrk {
     }
 
     fn receive(&mut self) -> Result<(Response, Option<OwnedFd>)> {
-        let Some(child) = &self.child else { return Err(failure("CRIU has ended before".into())) };
+        let Some(child) = &self.child else { return Err(failure("CRIU has exited".into())) };
         let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
         // Poll checks the two descriptors one after the other: CRIU may have written and exited in between.
         let final_error = || Deadline::after_ms(0).readable(self.socket.as_fd()).context(|| "waiting for CRIU");
@@ -240,21 +237,21 @@ impl Swrk {
         if let Some(child) = self.child.take() {
             kill_group(child);
         }
-        Error { code: Code::Timeout, ..failure("CRIU has not finished in time, and was killed".into()) }
+        Error { code: Code::Timeout, ..failure("CRIU did not finish in time, and was killed".into()) }
     }
 
     /// Returns the error for a CRIU that has closed its end without an answer.
     fn gone(&mut self) -> Error {
         const MOMENT: Duration = Duration::from_secs(5);
-        let Some(child) = self.child.take() else { return failure("CRIU has ended before".into()) };
+        let Some(child) = self.child.take() else { return failure("CRIU has exited".into()) };
         if let Ok([true]) = self.output.watch([child.pidfd.as_fd()], Deadline::after(MOMENT)) {
             end_group(&child);
         }
         let how = match self.output.until_end(&child.pidfd, Deadline::after(MOMENT)) {
-            Ok(Some(status)) => format!("CRIU {} before it has answered", status.describe()),
+            Ok(Some(status)) => format!("CRIU {} before it answered", status.describe()),
             _ => {
                 kill_group(child);
-                "CRIU has closed its socket before it has answered, and was killed".to_owned()
+                "CRIU closed its socket before it answered, and was killed".to_owned()
             }
         };
         failure(format!("{how}{}", self.output.quoted())).detail("output", self.output.text())
@@ -316,7 +313,7 @@ fn failure(message: String) -> Error {
 }
 
 fn broken(what: &str) -> Error {
-    failure(format!("CRIU does not keep to its protocol: it sent {what}"))
+    failure(format!("CRIU violated its protocol: it sent {what}"))
 }
 
 /// Adds CRIU's log to an error: its errors and a remedy to the message, its end to the detail.

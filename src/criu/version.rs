@@ -53,7 +53,7 @@ impl Version {
             return Err(Error::new(Code::Criu, message).with_stage(Stage::Criu));
         }
         let unknown = || {
-            let message = format!("{} -V does not tell a version of CRIU: {text:?}", program.display());
+            let message = format!("{} -V printed no version of CRIU: {text:?}", program.display());
             Error::new(Code::Criu, message).with_stage(Stage::Criu)
         };
         Version::parse(&text).ok_or_else(unknown)

@@ -117,7 +117,7 @@ impl Completion {
             Err(errno) => return Err(errno).context(|| "reading an eventfd"),
         }
         let mut count = 0;
-        while let Some(event) = self.context.completed().context(|| "reading what has come of a pressure trigger")? {
+        while let Some(event) = self.context.completed().context(|| "reading the events of a pressure trigger")? {
             if event.result < 0 || event.result & i64::from(libc::POLLERR) != 0 {
                 return Ok(None);
             }

@@ -75,7 +75,7 @@ pub struct Events {
 
 impl Events {
     pub(crate) fn new(source: Source, init: OwnedFd) -> Result<Events> {
-        let doing = || "making a descriptor for events";
+        let doing = || "creating an epoll instance for events";
         let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context(doing)?;
         poll.add(source.descriptor(), EpollEvent::new(EpollFlags::EPOLLIN, 0)).context(doing)?;
         poll.add(&init, EpollEvent::new(EpollFlags::EPOLLIN, 1)).context(doing)?;
@@ -94,14 +94,14 @@ impl Events {
         let now = Deadline::after_ms(0);
         loop {
             // Checked before the events are read: all events before the end are returned with it or before it.
-            let over = now.readable(self.init.as_fd()).context(|| "looking at the container's init")?;
+            let over = now.readable(self.init.as_fd()).context(|| "examining the container's init")?;
             let taken = self.source.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             let occurred = Occurred { count: taken.unwrap_or(0), ended: over || taken.is_none() };
             if occurred.count > 0 || occurred.ended {
                 return Ok(occurred);
             }
             if !deadline.readable(self.poll.0.as_fd()).context(|| "waiting for an event")? {
-                return Err(Error::new(Code::Timeout, "no event has come in time"));
+                return Err(Error::new(Code::Timeout, "no event arrived in time"));
             }
         }
     }

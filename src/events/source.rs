@@ -24,7 +24,7 @@ pub enum Source {
 
 /// Makes an eventfd for a source.
 pub fn counter() -> Result<EventFd> {
-    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).context(|| "making an eventfd")
+    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).context(|| "creating an eventfd")
 }
 
 impl Source {
@@ -75,7 +75,7 @@ impl Source {
                     match watch.read_events() {
                         Err(Errno::EAGAIN) => break,
                         Err(Errno::EINTR) => {}
-                        other => drop(other.context(|| "reading what inotify says")?),
+                        other => drop(other.context(|| "reading inotify events")?),
                     }
                 }
                 let now = match kills(file) {

@@ -127,7 +127,7 @@ pub fn add(socket: &mut Socket, index: u32, name: &str, address: &Address) -> Re
     message.attributes.push(AddressAttribute::Flags(flags));
     match socket.change(Message::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL) {
         Err(netlink_error) if netlink_error.errno != Errno::EEXIST => Err(netlink_error
-            .into_error(format!("giving the interface {name} the address {}/{}", address.local, address.prefix))),
+            .into_error(format!("adding the address {}/{} to the interface {name}", address.local, address.prefix))),
         _ => Ok(()),
     }
 }
@@ -156,7 +156,7 @@ pub fn add_route(socket: &mut Socket, route: &Route) -> Result<()> {
     message.attributes.extend(route.gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway))));
     message.attributes.push(RouteAttribute::Oif(route.index));
     socket.change(Message::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL).context(|| {
-        let by = route.gateway.map_or(String::new(), |gateway| format!(" by {gateway}"));
+        let by = route.gateway.map_or(String::new(), |gateway| format!(" via {gateway}"));
         format!("adding the route to {}{by} on {}", route.destination, route.name)
     })
 }

@@ -32,7 +32,8 @@ pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
     let name = &device.host_name;
     match find_link(host, name)? {
         Some(link) if link.loopback || link.is_bridge() => {
-            let problem = format!("{name:?} belongs to its namespace and cannot be moved; expected another device");
+            let problem =
+                format!("{name:?} is local to its network namespace and cannot be moved; expected another device");
             Err(Error::config(&device.path(), problem).with_errno(Errno::EINVAL))
         }
         Some(link) => Ok(link),
@@ -117,7 +118,7 @@ pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) 
     let mut name = record.host_name.clone();
     if find_link(host, &name)?.is_some() {
         name = veth::free_host_name(host)?;
-        log::warn!("the host has another interface {:?} by now: the device returns as {name:?}", record.host_name);
+        log::warn!("the host has another interface {:?} now: the device is moved back as {name:?}", record.host_name);
     }
     let home = namespace::own()?;
     link::move_link(inside, link, std::os::fd::AsFd::as_fd(&home), &name)
@@ -127,7 +128,7 @@ pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) 
 /// Restores the state of a device that is on the host again. Has no effect on one that was never moved.
 pub fn restore(host: &mut Socket, record: &DeviceRecord) -> Result<()> {
     let Some(link) = find_link(host, &record.host_name)?.filter(|link| link.mac == record.mac) else {
-        log::warn!("the device {} has not returned", record.host_name);
+        log::warn!("the device {} was not moved back", record.host_name);
         return Ok(());
     };
     if record.up && !link.up {

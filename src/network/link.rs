@@ -178,14 +178,14 @@ pub fn set_mac(socket: &mut Socket, link: &Link, mac: Mac) -> Result<()> {
     message.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
     socket
         .change(Message::SetLink(message), 0)
-        .context(|| format!("giving the interface {} the address {mac}", link.name))
+        .context(|| format!("setting the hardware address of the interface {} to {mac}", link.name))
 }
 
 /// Makes the link a port of the bridge of this index; index 0 removes it from its bridge.
 pub fn set_bridge(socket: &mut Socket, link: &Link, bridge: u32) -> Result<()> {
     let mut message = of_index(link.index);
     message.attributes.push(LinkAttribute::Controller(bridge));
-    let act = if bridge == 0 { "taking the interface off its bridge" } else { "putting the interface on a bridge" };
+    let act = if bridge == 0 { "removing the interface from its bridge" } else { "adding the interface to a bridge" };
     socket.change(Message::SetLink(message), 0).context(|| format!("{act}: {}", link.name))
 }
 

@@ -66,7 +66,7 @@ impl Pin {
     }
 
     pub fn hold(&self, namespace: BorrowedFd) -> Result<()> {
-        let doing = || format!("keeping the network namespace at {}", self.path.display());
+        let doing = || format!("bind mounting the network namespace on {}", self.path.display());
         let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).context(doing)?;
         let (from, onto) = (procfs::path_of(namespace)?, procfs::path_of(&file)?);
         mount(Some(from.as_str()), onto.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>).context(doing)
@@ -85,7 +85,7 @@ impl Pin {
     }
 
     pub fn release(&self) -> Result<()> {
-        let doing = || format!("letting go of {}", self.path.display());
+        let doing = || format!("unmounting {}", self.path.display());
         if self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(());
         }

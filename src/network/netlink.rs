@@ -84,7 +84,7 @@ impl Socket {
     fn prepared(socket: netlink_sys::Socket) -> Result<Socket> {
         // Ask for the kernel's error messages, without a copy of the request before them.
         let prepared = socket.set_ext_ack(true).and_then(|()| socket.set_cap_ack(true));
-        prepared.map_err(|error| Error::io(&error, "preparing a route socket"))?;
+        prepared.map_err(|error| Error::io(&error, "setting options of a route socket"))?;
         Ok(Socket { socket, sequence: 0 })
     }
 

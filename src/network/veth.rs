@@ -137,7 +137,7 @@ pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: Borr
             taken(veth, &record.host_name)
         }
         _ => netlink_error.into_error(format!(
-            "networks[{}]: making the veth pair {} and {}",
+            "networks[{}]: creating the veth pair {} and {}",
             veth.index, record.host_name, record.name
         )),
     })?;
@@ -213,7 +213,10 @@ pub(crate) fn adopt(journal: &Journal) -> Result<()> {
     for record in &journal.pairs {
         let link = existing(&mut host, &record.host_name)?;
         if !link.is_veth() {
-            return Err(Error::system(Errno::ENODEV, format!("taking over {}, which is no veth", record.host_name)));
+            return Err(Error::system(
+                Errno::ENODEV,
+                format!("the restored interface {} is not a veth device", record.host_name),
+            ));
         }
         link::set_mac(&mut host, &link, record.host_mac)?;
         link::set_up(&mut host, &link, true)?;

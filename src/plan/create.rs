@@ -88,7 +88,7 @@ pub fn create(create: &Create) -> Result<Plan> {
 fn is_privileged() -> Result<bool> {
     let capability = caps::Capability::CAP_SYS_ADMIN;
     caps::has_cap(None, caps::CapSet::Effective, capability)
-        .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
+        .map_err(|error| Error::new(Code::System, format!("reading the caller's capabilities: {error}")))
 }
 
 /// Adds steps that join namespaces. Joining a user namespace grants privileges over the namespaces that it owns and

@@ -67,12 +67,12 @@ values! {
     Option<Slot>: Option<Slot> => <'a> Option<usize>, slot => slot.map(|slot| slot.0);
     Attributes: Attributes => <'a> u64, attributes => attributes.set;
     Barrier: Barrier => <'a> &'static str, barrier => match barrier {
-        Barrier::Attached => "set cgroups, id maps and networks",
+        Barrier::Attached => "set up cgroups, id mappings and networks",
         Barrier::Hooks => "run hooks",
     };
     CopyUp: CopyUp => <'a> &'static str, copy_up => match copy_up {
         CopyUp::No => "",
-        CopyUp::Content | CopyUp::ContentAndOwner => " with a copy of what is there",
+        CopyUp::Content | CopyUp::ContentAndOwner => " with a copy of the directory's content",
     };
 
     Text, SysctlPath, Program, Processors: String => <'a> &'a str, text => text;
@@ -108,7 +108,7 @@ values! {
         Module::AppArmor => "AppArmor profile",
         Module::Selinux => "SELinux label",
     };
-    Nodes: String => <'a> String, nodes => if nodes.is_empty() { String::new() } else { format!(" of the nodes {nodes}") };
+    Nodes: String => <'a> String, nodes => if nodes.is_empty() { String::new() } else { format!(" on nodes {nodes}") };
 }
 
 impl FieldValue for EntryOfMounts {

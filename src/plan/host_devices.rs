@@ -29,7 +29,7 @@ impl HostNode {
     pub fn explain(&self) -> Value {
         let (path, (major, minor), (uid, gid)) = (self.path.display(), self.device, self.owner);
         let mode = self.mode & 0o7777;
-        json!({ "text": format!("making the device {path} ({major}:{minor}, mode {mode:04o}) of uid {uid}, gid {gid}") })
+        json!({ "text": format!("creating the device {path} ({major}:{minor}, mode {mode:04o}) of uid {uid}, gid {gid}") })
     }
 }
 
@@ -38,7 +38,7 @@ impl HostNode {
 pub fn can_make() -> Result<bool> {
     let has = |capability| {
         caps::has_cap(None, caps::CapSet::Effective, capability)
-            .map_err(|error| Error::new(Code::System, format!("asking for the own capabilities: {error}")))
+            .map_err(|error| Error::new(Code::System, format!("reading the caller's capabilities: {error}")))
     };
     let all = has(caps::Capability::CAP_MKNOD)? && has(caps::Capability::CAP_CHOWN)?;
     Ok(all && has(caps::Capability::CAP_SYS_ADMIN)? && !procfs::in_user_namespace()?)

@@ -141,7 +141,7 @@ impl IdMaps {
             maps.iter().map(text).collect::<Vec<_>>().join(", ")
         };
         let (uids, gids) = (list(&self.uids), list(&self.gids));
-        json!({ "text": format!("making a user namespace with the uids {uids} and the gids {gids}") })
+        json!({ "text": format!("creating a user namespace with the uids {uids} and the gids {gids}") })
     }
 
     /// Returns the mappings of the user namespace that a configuration creates, if it does.

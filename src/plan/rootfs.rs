@@ -309,8 +309,8 @@ impl Root<'_> {
         let found = host_devices::find(path, mode & libc::S_IFMT, (major, minor));
         found.map(|found| (found, false)).ok_or_else(|| {
             let problem = format!(
-                "{path:?} is device {major}:{minor}, which the host has neither there nor in /dev; expected one that can \
-                 be bound, because in a user namespace none can be made"
+                "{path:?} is device {major}:{minor}, which the host has neither at this path nor in /dev; expected \
+                 one that can be bind mounted, because a user namespace cannot create device nodes"
             );
             Error::config(&format!("linux.devices[{index}]"), problem)
         })

@@ -138,9 +138,9 @@ impl Step {
             _ => return None,
         };
         Some(if in_kernel_mounts(path) {
-            "a symbolic link of the image lies on the way, and none is followed at /dev, /proc and /sys"
+            "the path has a symbolic link, which is not followed at /dev, /proc and /sys"
         } else {
-            "symbolic links of the image lead in a circle or to a proc filesystem"
+            "symbolic links form a loop or lead to a proc filesystem"
         })
     }
 

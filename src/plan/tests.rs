@@ -66,7 +66,7 @@ fn the_default_configuration_needs_one_process_and_a_network_that_is_made_beside
 
 #[test]
 fn a_network_that_is_made_beside_is_entered_before_anything_can_depend_on_it() {
-    let entered = |plan: &Plan| position(plan, "making a network namespace");
+    let entered = |plan: &Plan| position(plan, "creating a network namespace");
     let plan = plan_of(&Config::default_json());
     assert!(position(&plan, "mounting mqueue") < entered(&plan));
     assert_eq!(position(&plan, "bringing up the loopback interface"), entered(&plan) + 1);
@@ -76,7 +76,7 @@ fn a_network_that_is_made_beside_is_entered_before_anything_can_depend_on_it() {
     let plan = changed("/mounts", bind);
     assert!(entered(&plan) < position(&plan, "opening the mounts at /proc/net"));
     let plan = changed("/mounts", "[]");
-    assert!(entered(&plan) < position(&plan, "making the device /dev/null"), "without any mount, too");
+    assert!(entered(&plan) < position(&plan, "creating the device /dev/null"), "without any mount, too");
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_source_that_an_earlier_mount_brings_is_opened_after_it() {
 fn privileges_are_dropped_last_and_in_the_order_that_allows_it() {
     let plan = plan_of(&Config::default_json());
     let order = [
-        "moving into the root filesystem",
-        "telling the host",
+        "moving into the root filesystem with pivot_root",
+        "reporting to the caller",
         "waiting at exec.fifo",
         "limiting the bounding set",
         "becoming uid",
@@ -146,7 +146,7 @@ fn privileges_are_dropped_last_and_in_the_order_that_allows_it() {
 fn a_readonly_dev_is_filled_before_it_is_closed() {
     let plan = changed("/mounts/1/options", r#"["nosuid", "ro"]"#);
     let closed = position(&plan, "changing the options of the mount /dev");
-    assert!(position(&plan, "making the symlink /dev/ptmx") < closed);
+    assert!(position(&plan, "creating the symlink /dev/ptmx") < closed);
     let Step::Mount { attributes, .. } = &plan.steps[position(&plan, "mounting tmpfs on /dev")] else { panic!() };
     assert_eq!(attributes & libc::MOUNT_ATTR_RDONLY, 0);
 }
@@ -154,7 +154,10 @@ fn a_readonly_dev_is_filled_before_it_is_closed() {
 #[test]
 fn hooks_that_run_before_pivot_root_are_waited_for_there() {
     let plan = changed("/hooks", r#"{"createRuntime": [{"path": "/bin/true"}]}"#);
-    assert!(position(&plan, "waiting for the host to run hooks") < position(&plan, "moving into the root filesystem"));
+    assert!(
+        position(&plan, "waiting for the caller to run hooks")
+            < position(&plan, "moving into the root filesystem with pivot_root")
+    );
     let without = changed("/hooks", r#"{"poststart": [{"path": "/bin/true"}]}"#);
     assert!(!words(&without).contains("hooks"));
 }
@@ -214,15 +217,15 @@ fn what_a_process_is_given_late_comes_after_the_start() {
     ]);
     let start = position(&plan, "waiting at exec.fifo");
     for words in [
-        "looking for the home of uid 0",
+        "looking up the home directory of uid 0",
         "setting the personality LINUX32",
-        "setting the memory policy MPOL_BIND MPOL_F_STATIC_NODES of the nodes 0-1",
+        "setting the memory policy MPOL_BIND MPOL_F_STATIC_NODES on nodes 0-1",
     ] {
         let at = position(&plan, words);
         assert!(start < at && at < position(&plan, "limiting the bounding set"), "{words}");
     }
     let with_home = with(&[("/process/env", json!(["HOME=/x"]))]);
-    assert!(!words(&with_home).contains("looking for the home"));
+    assert!(!words(&with_home).contains("looking up the home"));
 }
 
 #[test]
@@ -249,16 +252,19 @@ fn an_entry_of_mounts_is_named_by_its_steps() {
         of(7),
         [
             "opening the mounts at /src of the host",
-            "mapping the owners in the mounts at /src",
+            "setting the id mapping of the mounts at /src",
             "bind mounting /src on /a",
             "making the mount /a recursively slave",
         ]
     );
-    assert_eq!(of(8), ["mounting tmpfs on /b with a copy of what is there", "changing the options of the mount /b"]);
+    assert_eq!(
+        of(8),
+        ["mounting tmpfs on /b with a copy of the directory's content", "changing the options of the mount /b"]
+    );
     assert_eq!(of(9), ["changing the filesystem mounted on /b", "changing the options of the mount /b"]);
     assert_eq!(plan.user_namespaces.len(), 1);
     let made = plan.explain()["user_namespaces"][0]["text"].clone();
-    assert_eq!(made, "making a user namespace with the uids 0 1000 10 and the gids 0 1000 10");
+    assert_eq!(made, "creating a user namespace with the uids 0 1000 10 and the gids 0 1000 10");
 }
 
 /// Returns the operations that init reads from the bytes of a plan.

@@ -142,13 +142,14 @@ impl Group {
 
     /// Describes the group for the start of a message.
     pub fn describe(&self) -> String {
-        let made = match self.removal {
-            Removal::Always => ", its own",
-            Removal::IfUnused => ", which it makes",
-            Removal::Never => "",
+        let (whose, created) = match self.removal {
+            Removal::Always => ("container's own ", ""),
+            Removal::IfUnused => ("", " (created if missing)"),
+            Removal::Never => ("", ""),
         };
         let monitor = self.monitor.as_ref().map(|path| format!(" and the monitoring group {}", path.display()));
-        format!("joining the resctrl group {}{made}{}", self.path.display(), monitor.unwrap_or_default())
+        let path = self.path.display();
+        format!("joining the {whose}resctrl group {path}{created}{}", monitor.unwrap_or_default())
     }
 }
 
@@ -159,7 +160,7 @@ pub(super) fn check_named(root: &Path, name: &str, writes: &[Write]) -> Result<(
         return matches(root, &path, writes);
     }
     if writes.is_empty() {
-        let expected = "expected one, or a schema, with which it is made";
+        let expected = "expected an existing group, or a schema to create it with";
         return Err(Error::config(CLOS_ID, format!("there is no resctrl group {}; {expected}", path.display())));
     }
     Ok(())
@@ -203,9 +204,9 @@ fn make_dir(root: &Path, path: &Path) -> Result<bool> {
         Err(errno) => {
             let doing = match errno {
                 Errno::ENOSPC => {
-                    format!("making the resctrl group {}: the processor has no more of them", path.display())
+                    format!("creating the resctrl group {}: the processor supports no more groups", path.display())
                 }
-                _ => format!("making the resctrl group {}", path.display()),
+                _ => format!("creating the resctrl group {}", path.display()),
             };
             Err(explained(root, Error::system(errno, doing), FIELD))
         }

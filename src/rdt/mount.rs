@@ -28,8 +28,8 @@ fn reason(filesystems: &str) -> &'static str {
     if filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
         "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl"
     } else {
-        "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or go to a \
-             host with Intel RDT"
+        "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or use a \
+         host with Intel RDT"
     }
 }
 

@@ -25,7 +25,7 @@ pub fn image() -> Result<BorrowedFd<'static>> {
 
 /// Returns device and inode of the image, as in /proc/<pid>/exe of a process that executes it.
 pub fn identity() -> Result<(u64, u64)> {
-    let found = nix::sys::stat::fstat(image()?).context(|| "looking at the image of berth-init")?;
+    let found = nix::sys::stat::fstat(image()?).context(|| "examining the image of berth-init")?;
     Ok((found.st_dev, found.st_ino))
 }
 
@@ -39,7 +39,7 @@ fn open() -> Result<OwnedFd> {
     match sealed {
         Ok(fd) => Ok(fd),
         Err(Errno::EACCES | Errno::EPERM) => installed(),
-        Err(errno) => Err(Error::system(errno, "putting berth-init into a memory file")),
+        Err(errno) => Err(Error::system(errno, "writing berth-init to a memory file")),
     }
 }
 

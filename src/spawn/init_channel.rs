@@ -48,7 +48,7 @@ enum Event {
 /// Creates the two ends of the control socket.
 pub fn control_pair() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-        .context(|| "making the control socket for berth-init")
+        .context(|| "creating the control socket for berth-init")
 }
 
 impl<'p> InitChannel<'p> {
@@ -75,7 +75,7 @@ impl<'p> InitChannel<'p> {
         // The kernel drops a descriptor if the caller has reached its limit of descriptors. The process is a child of
         // the caller, so its pid is not reused before it is reaped.
         let pidfd = fd.map_or_else(|| pidfd::open(message.value), Ok);
-        let pidfd = pidfd.context(|| format!("taking over process {}", message.value))?;
+        let pidfd = pidfd.context(|| format!("opening a pidfd of process {}", message.value))?;
         self.child = Some(Child { pid: message.value, pidfd });
         Ok(())
     }
@@ -110,7 +110,7 @@ impl<'p> InitChannel<'p> {
     /// Receives the listener of the filter that a `Seccomp` step has loaded. init then waits for [`InitChannel::go`].
     pub fn listener(&mut self, deadline: Deadline) -> Result<OwnedFd> {
         let (_, fd) = self.expect(wire::LISTENER_FD, deadline)?;
-        fd.ok_or_else(|| Error::system(Errno::EMFILE, "taking the listener of the seccomp filter"))
+        fd.ok_or_else(|| Error::system(Errno::EMFILE, "receiving the listener of the seccomp filter"))
     }
 
     /// Waits until execve has succeeded, which closes the pipe received with `Executing`. The control socket cannot
@@ -189,7 +189,7 @@ impl<'p> InitChannel<'p> {
             return other_build();
         }
         let how = end.as_ref().map_or_else(|_| "disappeared".to_owned(), |status| status.describe());
-        let error = Error::new(Code::System, format!("berth-init {how} before its work was done"));
+        let error = Error::new(Code::System, format!("berth-init {how} before the end of setup"));
         let error = error.with_stage(Stage::Init);
         match end {
             Ok(ExitStatus::Signaled { signal, .. }) => error.detail(SIGNAL, signal),
@@ -213,13 +213,13 @@ impl Drop for InitChannel<'_> {
 /// Returns the error for an init of another build: a distribution may supply its own berth-init, and by mistake an
 /// older one.
 fn other_build() -> Error {
-    let message = "starting berth-init: it was built from other sources than libberth and cannot read its plans: build both \
-                   together, or let BERTH_INIT_BINARY name a berth-init of the same sources";
+    let message = "starting berth-init: it was built from other sources than libberth and cannot read its plans: \
+                   build both from the same sources, or set BERTH_INIT_BINARY to a matching berth-init";
     Error::new(Code::Unsupported, message).with_stage(Stage::Init)
 }
 
 fn late() -> Error {
-    Error::new(Code::Timeout, "berth-init has not finished its work in time").with_stage(Stage::Init)
+    Error::new(Code::Timeout, "berth-init did not finish setup in time").with_stage(Stage::Init)
 }
 
 fn receive(socket: &OwnedFd, flags: MsgFlags) -> Result<Event> {
@@ -355,6 +355,6 @@ mod tests {
     #[test]
     fn a_damaged_plan_is_not_taken_for_another_build() {
         let error = error_of_a_changed_plan(std::mem::offset_of!(wire::Header, magic));
-        assert_eq!(error.message, "berth-init exited with status 125 before its work was done");
+        assert_eq!(error.message, "berth-init exited with status 125 before the end of setup");
     }
 }

@@ -45,7 +45,7 @@ fn fixed_slots(control: RawFd, proc: BorrowedFd) -> [RawFd; SLOT_FREE] {
 }
 
 fn plan_file(bytes: &[u8]) -> Result<OwnedFd> {
-    let fd = memfd_create(c"berth-plan", MFdFlags::MFD_CLOEXEC).context(|| "making a memory file for the plan")?;
+    let fd = memfd_create(c"berth-plan", MFdFlags::MFD_CLOEXEC).context(|| "creating a memory file for the plan")?;
     let mut file = File::from(fd);
     file.write_all(bytes).context(|| "writing the plan")?;
     Ok(file.into())

@@ -70,7 +70,7 @@ impl NewNetwork {
         drop(blocked);
         if result < 0 {
             let errno = nix::errno::Errno::from_raw(-result as i32);
-            return Err(Error::system(errno, "starting a process that makes a network namespace"));
+            return Err(Error::system(errno, "starting a process that creates a network namespace"));
         }
         exclude_current_cpu(result as libc::pid_t);
         // SAFETY: CLONE_PIDFD stored a new descriptor there that nobody else owns.

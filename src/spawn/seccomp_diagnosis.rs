@@ -14,21 +14,24 @@ use crate::sys::procfs;
 pub fn seccomp_hint(plan: &Plan, index: usize, errno: Errno) -> String {
     match plan.filter() {
         Some((loaded, filter)) if loaded < index && filter.errnos.contains(&(errno as i32)) => {
-            format!("; the seccomp filter, loaded in step {}, answers so what it forbids", loaded + 1)
+            format!(
+                "; the seccomp filter, loaded in step {}, returns this error for system calls that it denies",
+                loaded + 1
+            )
         }
         _ => String::new(),
     }
 }
 
 pub fn killed() -> Error {
-    let message = "berth-init was killed by the seccomp filter (SIGSYS): it forbids a system call that is needed to \
-                   execute the container's program, execve at least";
+    let message = "berth-init was killed by the seccomp filter (SIGSYS): it denies execve or another system call that \
+                   is needed to execute the container's program";
     Error::new(Code::System, message).with_stage(Stage::Init)
 }
 
 fn not_executed() -> Error {
-    let message = "the container's program was not executed: the seccomp filter has killed berth-init, or forbids it \
-                   execve and the calls to say so";
+    let message = "the container's program was not executed: the seccomp filter has killed berth-init, or denies \
+                   execve and the system calls that report the error";
     Error::new(Code::System, message).with_stage(Stage::Init)
 }
 

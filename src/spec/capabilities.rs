@@ -180,7 +180,7 @@ pub fn report(unknown: &[String], process: &oci::Process) {
         let dropped: Vec<&str> = names(given & !held).collect();
         if !dropped.is_empty() {
             let dropped = dropped.join(", ");
-            log::warn!("capabilities.{set}: {dropped} cannot be had without being {lacking}, and is not granted");
+            log::warn!("capabilities.{set}: {dropped} is not granted, because it is not {lacking}");
         }
     }
 }

@@ -70,8 +70,8 @@ fn share(whole: &mut Value, given: Value) -> Result<Vec<intel_rdt::Write>> {
     let writes = intel_rdt::writes(&typed);
     let present = whole["linux"]["intelRdt"].take();
     if !present.is_object() {
-        let problem = "the container was made without it, so its processes share with all others; expected a container \
-                       whose configuration has it";
+        let problem = "the container was created without it, so it has no resctrl group; expected a container whose \
+                       configuration has it";
         return Err(Error::config(INTEL_RDT, problem));
     }
     whole["linux"]["intelRdt"] = merge(present, &change);

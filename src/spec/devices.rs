@@ -41,13 +41,15 @@ pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> R
 fn place(path: &Path, at: &str) -> Result<PathBuf> {
     let plain = paths::inside(path, at)?;
     if plain == Path::new("/dev") {
-        return Err(Error::config(at, "\"/dev\" is the directory of devices; expected a path below it"));
+        return Err(Error::config(at, "\"/dev\" is the device directory; expected a path below it"));
     }
     for elsewhere in ["/proc", "/sys"] {
         if plain.starts_with(elsewhere) {
             return Err(Error::config(
                 at,
-                format!("{plain:?} lies in {elsewhere}, where no nodes can be made; expected a path in /dev"),
+                format!(
+                    "{plain:?} is below {elsewhere}, where device nodes cannot be created; expected a path in /dev"
+                ),
             ));
         }
     }

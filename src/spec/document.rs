@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
                     place.insert(value);
                 }
                 Entry::Occupied(place) => {
-                    return Err(A::Error::custom(format!("{:?} stands twice in one object", place.key())));
+                    return Err(A::Error::custom(format!("{:?} occurs twice in one object", place.key())));
                 }
             }
         }

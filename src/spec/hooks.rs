@@ -91,7 +91,7 @@ fn check(spec: &oci::Spec) -> Result<()> {
             if let Some(timeout) = hook.timeout().filter(|timeout| *timeout <= 0) {
                 return Err(Error::config(
                     &format!("{path}.timeout"),
-                    format!("{timeout} is not a time to wait; expected a number of seconds above 0"),
+                    format!("{timeout} is not a timeout; expected a number of seconds above 0"),
                 ));
             }
         }

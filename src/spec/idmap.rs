@@ -47,7 +47,7 @@ pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()
     let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size()).len();
     let bytes: usize = mappings.iter().map(line).sum();
     if bytes >= MOST_BYTES {
-        let problem = format!("is {bytes} bytes as the kernel takes it; expected less than {MOST_BYTES}");
+        let problem = format!("is {bytes} bytes long in the kernel's format; expected less than {MOST_BYTES}");
         return Err(Error::config(path, problem));
     }
     for (index, mapping) in mappings.iter().enumerate() {
@@ -65,7 +65,7 @@ pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()
             if first.checked_add(size).is_none() {
                 return Err(Error::config(
                     &format!("{path}.size"),
-                    format!("{size} ids from {name} {first} go past the last id, 4294967294"),
+                    format!("{size} ids from {name} {first} go beyond the last id, 4294967294"),
                 ));
             }
             let overlap = mappings[..index].iter().position(|other| {
@@ -75,7 +75,7 @@ pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()
             if let Some(other) = overlap {
                 return Err(Error::config(
                     &format!("{path}.{name}"),
-                    format!("{first} with size {size} overlaps mapping [{other}]; expected ranges apart"),
+                    format!("{first} with size {size} overlaps mapping [{other}]; expected ranges that do not overlap"),
                 ));
             }
         }

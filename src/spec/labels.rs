@@ -22,7 +22,7 @@ fn check(label: &Option<String>, path: &str, expected: &str) -> Result<()> {
         return Err(Error::config(path, problem));
     }
     if label.chars().any(|c| c.is_control()) || label.trim() != label {
-        let problem = format!("{label:?} has control characters, or blanks around it; expected {expected}");
+        let problem = format!("{label:?} has control characters, or leading or trailing blanks; expected {expected}");
         return Err(Error::config(path, problem));
     }
     Ok(())

@@ -95,7 +95,7 @@ impl Config {
     /// Parses a configuration from memory. Without a bundle every path in it must be absolute; `rootfs`, if given,
     /// replaces `root.path`.
     pub fn from_json(json: &str, rootfs: Option<&Path>) -> Result<Config> {
-        let rootfs = rootfs.map(|rootfs| make_absolute(rootfs, "root file system")).transpose()?;
+        let rootfs = rootfs.map(|rootfs| make_absolute(rootfs, "root filesystem")).transpose()?;
         bounded(json.len() as u64, "the configuration")?;
         Config::new(json, "the configuration", None, rootfs)
     }
@@ -104,7 +104,7 @@ impl Config {
     /// and root filesystem of that time.
     pub fn from_record(json: &str, bundle: Option<&Path>, rootfs: &Path) -> Result<Config> {
         let bundle = bundle.map(|bundle| make_absolute(bundle, "bundle")).transpose()?;
-        let rootfs = make_absolute(rootfs, "root file system")?;
+        let rootfs = make_absolute(rootfs, "root filesystem")?;
         bounded(json.len() as u64, "the recorded configuration")?;
         Config::new(json, "the recorded configuration", bundle, Some(rootfs))
     }
@@ -250,7 +250,7 @@ fn concise(mut error: Error) -> Error {
 /// Makes a path absolute by the current directory, now: the caller may change it later.
 fn make_absolute(path: &Path, what: &str) -> Result<PathBuf> {
     if path.as_os_str().as_bytes().contains(&0) {
-        return Err(Error::invalid_argument(format!("{what} {path:?} has a NUL inside; no path has one")));
+        return Err(Error::invalid_argument(format!("{what} {path:?} contains a NUL character")));
     }
     std::path::absolute(path)
         .map_err(|error| Error::invalid_argument(format!("{what} {path:?} is not a usable path: {error}")))

@@ -112,10 +112,10 @@ pub(super) fn normalize(
     } else if kind.is_empty() || kind == "none" {
         Err(Error::config(
             &at("type"),
-            "names no file system and options have neither \"bind\" nor \"rbind\"; expected a type or one of these",
+            "names no filesystem and options have neither \"bind\" nor \"rbind\"; expected a type or one of these",
         ))
     } else if kind.contains('/') || kind.len() > 64 {
-        Err(Error::config(&at("type"), format!("{kind:?} is not a file system type; expected one like \"tmpfs\"")))
+        Err(Error::config(&at("type"), format!("{kind:?} is not a filesystem type; expected one like \"tmpfs\"")))
     } else {
         Ok(parsed)
     }
@@ -196,8 +196,8 @@ fn check_id_mappings(mount: &oci::Mount, index: usize, parsed: &MountOptions, na
         [true, true] => {
             return Err(Error::config(
                 &names[0],
-                "is missing; expected the mappings of the mount, because there is no user namespace whose mappings \
-                 could be meant",
+                "is missing; expected the mappings of the mount, because the container has no user namespace that \
+                 would supply them",
             ));
         }
         [missing, _] => {
@@ -209,10 +209,10 @@ fn check_id_mappings(mount: &oci::Mount, index: usize, parsed: &MountOptions, na
         idmap::check_ranges(path, list)?;
     }
     let refused = match mount.typ().as_deref() {
-        _ if parsed.remount => "cannot be changed on a mount that is there; expected it with the mount itself",
-        Some("cgroup" | "cgroup2") => "cannot be had for cgroups, whose files belong to the host",
+        _ if parsed.remount => "cannot be set on an existing mount; expected it with the mount itself",
+        Some("cgroup" | "cgroup2") => "is not possible for cgroups, whose files belong to the host",
         _ if parsed.bind.is_none() && in_user_namespace => {
-            "can be had for bind mounts only where the container is in a user namespace, to which its new filesystems belong"
+            "is possible for bind mounts only in a container with a user namespace, to which its new filesystems belong"
         }
         _ => return Ok(()),
     };
@@ -258,7 +258,7 @@ fn guard_proc(destination: &Path, kind: &str, bind: Option<Extent>, path: &str) 
         if kind == "proc" || bind.is_some() {
             return Ok(());
         }
-        return Err(Error::config(path, "only a mount of type \"proc\", or a bound one, may lie on /proc"));
+        return Err(Error::config(path, "only a mount of type \"proc\" or a bind mount may be mounted on /proc"));
     }
     if HARMLESS_IN_PROC.iter().any(|harmless| destination == Path::new(harmless)) {
         return Ok(());

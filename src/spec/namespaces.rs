@@ -196,8 +196,8 @@ fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
     match wrong.iter().find(|(_, given)| *given) {
         Some((path, _)) => Err(Error::config(
             path,
-            "cannot be had in a joined mount namespace, whose mounts are others' too; expected it to be left out, or a \
-             new mount namespace",
+            "is not possible in a joined mount namespace, whose mounts are shared with other processes; expected it \
+             to be left out, or a new mount namespace",
         )),
         None => Ok(()),
     }

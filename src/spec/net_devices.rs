@@ -52,7 +52,7 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     if !devices.is_empty() && !namespaces.has(LinuxNamespaceType::Network) {
         return Err(Error::config(
             AT,
-            "has nowhere to move devices to; expected an entry of type \"network\" in linux.namespaces",
+            "has no network namespace to move devices to; expected an entry of type \"network\" in linux.namespaces",
         ));
     }
     for (place, device) in devices.iter().enumerate() {

@@ -60,7 +60,7 @@ pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
         let path = shape::join(&format!("{prefix}rdma"), device);
         check_key(device, "an RDMA device", &path)?;
         if limit.hca_handles().is_none() && limit.hca_objects().is_none() {
-            return Err(Error::config(&path, "says no limit; expected hcaHandles, hcaObjects or both"));
+            return Err(Error::config(&path, "sets no limit; expected hcaHandles, hcaObjects or both"));
         }
     }
     if let Some(files) = resources.unified() {
@@ -167,7 +167,7 @@ fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
         let path = format!("{path}.weightDevice[{index}]");
         number(device.major(), device.minor(), path.clone())?;
         if device.weight().is_none() && device.leaf_weight().is_none() {
-            return Err(Error::config(&path, "says no weight; expected weight, leafWeight or both"));
+            return Err(Error::config(&path, "sets no weight; expected weight, leafWeight or both"));
         }
         weight(device.weight(), format!("{path}.weight"))?;
         weight(device.leaf_weight(), format!("{path}.leafWeight"))?;

@@ -134,7 +134,7 @@ pub(super) fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     if policy == Policy::SchedIso {
         return Err(Error::unsupported_field(
             &at("policy"),
-            "SCHED_ISO is a number that Linux keeps and has never given a meaning; expected another policy",
+            "SCHED_ISO is reserved, and Linux does not implement it; expected another policy",
         ));
     }
     check_priorities(scheduler, policy, &at)?;

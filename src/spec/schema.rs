@@ -166,7 +166,7 @@ const MEMORY_POLICY: Kind = Kind::Object(&[
 
 const PERSONALITY: Kind = Kind::Object(&[
     required("domain", Kind::OneOf("a domain", &["LINUX", "LINUX32"])),
-    never("flags", "may hold nothing: the specification defines no flag; leave it out"),
+    never("flags", "must be empty: the specification defines no flag; leave it out"),
 ]);
 
 const SECCOMP: Kind = Kind::Object(&[

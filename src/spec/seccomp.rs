@@ -64,8 +64,8 @@ pub(super) fn check(profile: &LinuxSeccomp) -> Result<()> {
     let at = |field: &str| format!("linux.seccomp.{field}");
     check_errno(profile.default_action(), profile.default_errno_ret(), &at("defaultErrnoRet"))?;
     if profile.default_action() == Action::ScmpActNotify {
-        let problem = "SCMP_ACT_NOTIFY cannot be the default: the system call that hands the listener over would wait \
-                       for the supervisor that does not have it yet; expected another action";
+        let problem = "SCMP_ACT_NOTIFY cannot be the default: the system call that sends the listener would wait for \
+                       the supervisor, which does not have it yet; expected another action";
         return Err(Error::config(&at("defaultAction"), problem));
     }
     let rules = profile.syscalls().as_deref().unwrap_or_default();
@@ -108,8 +108,8 @@ fn check_rule(rule: &LinuxSyscall, at: &str) -> Result<()> {
             return Err(Error::config(&at, "is empty; expected the name of a system call"));
         }
         if rule.action() == Action::ScmpActNotify && name == HANDING_OVER {
-            let problem = "SCMP_ACT_NOTIFY cannot be for sendmsg: with it the listener is handed over, which would wait \
-                           for the supervisor that does not have it yet; expected another action";
+            let problem = "SCMP_ACT_NOTIFY is not possible for sendmsg, which sends the listener and would wait for \
+                           the supervisor, which does not have it yet; expected another action";
             return Err(Error::config(&at, problem));
         }
     }

@@ -103,7 +103,7 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, oddities: &mut Ve
                 ));
             }
             Some(_) if file == "kernel/domainname" => match spec.domainname().as_deref() {
-                Some(name) if name == value => oddities.push(format!("{path} says what domainname says")),
+                Some(name) if name == value => oddities.push(format!("{path} repeats domainname")),
                 Some(name) if !name.is_empty() => {
                     return fault(format!("{value:?} contradicts the field domainname, {name:?}; expected the same"));
                 }

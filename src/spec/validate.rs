@@ -70,7 +70,7 @@ fn root(spec: &oci::Spec, bundle: Option<&Path>, given: Option<PathBuf>) -> Resu
         (Some(given), _) => given,
         (None, None) => return Err(Error::config("root", "is required and missing; expected an object with the path")),
         (None, Some(root)) if root.path().as_os_str().is_empty() => {
-            return Err(Error::config(AT, "is empty; expected the path of the root file system"));
+            return Err(Error::config(AT, "is empty; expected the path of the root filesystem"));
         }
         (None, Some(root)) => match (root.path().is_absolute(), bundle) {
             (true, _) => root.path().clone(),

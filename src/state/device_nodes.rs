@@ -28,7 +28,7 @@ impl Directory {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(&self.fd, DEVICES, flags, Mode::empty()).context(doing)?;
         for node in nodes {
-            let doing = || format!("making the device {}", node.path.display());
+            let doing = || format!("creating the device {}", node.path.display());
             let name = node.path.file_name().unwrap_or_default();
             let (kind, mode) = (SFlag::from_bits_truncate(node.mode), Mode::from_bits_truncate(node.mode));
             let device = makedev(node.device.0.into(), node.device.1.into());

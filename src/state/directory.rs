@@ -45,11 +45,11 @@ impl Directory {
 
     /// Returns descriptors that only reserve space in the descriptor table: closing them lets others be opened.
     pub fn spare(&self, count: usize) -> Result<Vec<OwnedFd>> {
-        (0..count).map(|_| self.fd.try_clone().context(|| "keeping descriptors in reserve")).collect()
+        (0..count).map(|_| self.fd.try_clone().context(|| "reserving descriptors")).collect()
     }
 
     pub(super) fn is_gone(&self) -> Result<bool> {
-        Ok(fstat(&self.fd).context(|| format!("looking at {}", self.path.display()))?.st_nlink == 0)
+        Ok(fstat(&self.fd).context(|| format!("examining {}", self.path.display()))?.st_nlink == 0)
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {

@@ -33,9 +33,9 @@ impl Directory {
             Err(Errno::ENOENT) => Ok(None),
             other => {
                 let fifo = other.context(|| format!("opening {}", self.path.join(FIFO).display()))?;
-                let found = fstat(&fifo).context(|| format!("looking at {}", self.path.join(FIFO).display()))?;
+                let found = fstat(&fifo).context(|| format!("examining {}", self.path.join(FIFO).display()))?;
                 if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
-                    let message = format!("{} is not a fifo", self.path.join(FIFO).display());
+                    let message = format!("{} is not a FIFO", self.path.join(FIFO).display());
                     return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
                 }
                 Ok(Some(fifo))

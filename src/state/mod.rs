@@ -47,7 +47,7 @@ impl Root {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let fd = open(path, flags, Mode::empty()).context(|| format!("opening the state root {}", path.display()))?;
         let fd = Arc::new(fd);
-        let found = fstat(&fd).context(|| format!("looking at the state root {}", path.display()))?;
+        let found = fstat(&fd).context(|| format!("examining the state root {}", path.display()))?;
         if found.st_uid != Uid::effective().as_raw() || found.st_mode & 0o022 != 0 {
             let message = format!(
                 "the state root {} belongs to uid {} with mode {:04o}; it must be the caller's and not writable by others",
@@ -80,7 +80,7 @@ impl Root {
     pub fn make(&self, id: &str) -> Result<Directory> {
         match mkdirat(&self.fd, id, Mode::S_IRWXU) {
             Err(Errno::EEXIST) => return Err(in_use(id)),
-            other => other.context(|| format!("making the state directory {}", self.path.join(id).display()))?,
+            other => other.context(|| format!("creating the state directory {}", self.path.join(id).display()))?,
         }
         self.directory(id).inspect_err(|error| {
             // NotFound: another process has removed it already.
@@ -118,7 +118,7 @@ fn make_private(path: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).context(|| format!("making the state root {}", path.display()))
+    builder.create(path).context(|| format!("creating the state root {}", path.display()))
 }
 
 /// Checks a container's id, which becomes the name of a directory and of a cgroup.

@@ -42,8 +42,10 @@ impl Directory {
             Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
         })?;
         if record.version != RECORD_VERSION {
-            let message =
-                format!("container {:?} was made by another version of libberth (record {})", self.id, record.version);
+            let message = format!(
+                "container {:?} was created by another version of libberth (record {})",
+                self.id, record.version
+            );
             return Err(Error::new(Code::Unsupported, message));
         }
         Ok(Some(record))

@@ -67,7 +67,7 @@ pub fn look(pidfd: &OwnedFd) -> Result<Look> {
     if let Some(look) = look_at_child(pidfd)? {
         return Ok(look);
     }
-    if !Deadline::after_ms(0).readable(pidfd.as_fd()).context(|| "looking at a process")? {
+    if !Deadline::after_ms(0).readable(pidfd.as_fd()).context(|| "examining a process")? {
         return Ok(Look::Alive);
     }
     if let Some(status) = recorded(pidfd) {
@@ -117,7 +117,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<Look>) -> Result<ExitStatus> {
     let late = || Error::new(Code::Timeout, "the process has not ended in time");
     let unknown =
-        || Error::new(Code::StatusUnknown, "the process has ended; its exit status was taken by somebody else");
+        || Error::new(Code::StatusUnknown, "the process has ended; its exit status was consumed by another wait");
     let mut patience: Option<Deadline> = None;
     loop {
         match look()? {

@@ -20,7 +20,7 @@ pub fn send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline, doing: i
     connect_and_send(path, text, fd, deadline).map_err(|errno| match errno {
         // The errno of a socket call whose timeout has expired (socket(7)).
         Errno::EAGAIN | Errno::EINPROGRESS => {
-            Error::new(Code::Timeout, format!("{}: nobody has taken it in time", doing())).with_errno(errno)
+            Error::new(Code::Timeout, format!("{}: the receiver did not accept it in time", doing())).with_errno(errno)
         }
         errno => Error::system(errno, doing()),
     })

@@ -20,8 +20,7 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(pid: i32) -> Result<Identity> {
-        let stat =
-            procfs::stat(pid)?.ok_or_else(|| Error::system(Errno::ESRCH, format!("looking at process {pid}")))?;
+        let stat = procfs::stat(pid)?.ok_or_else(|| Error::system(Errno::ESRCH, format!("examining process {pid}")))?;
         Ok(Identity { pid, start_time: stat.start_time, boot_id: boot_id()?.to_owned() })
     }
 

@@ -22,7 +22,7 @@ const RESCTRL_SUPER_MAGIC: FsType = FsType(0x0765_5821);
 /// Opens a directory or file of a cgroup or resctrl filesystem.
 pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).context(|| format!("opening {}", path.display()))?;
-    let kind = fstatfs(&fd).context(|| format!("asking for the filesystem of {}", path.display()))?.filesystem_type();
+    let kind = fstatfs(&fd).context(|| format!("reading the filesystem type of {}", path.display()))?.filesystem_type();
     if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RESCTRL_SUPER_MAGIC].contains(&kind) {
         return Err(Error::new(Code::System, format!("{} is not on a cgroup filesystem", path.display())));
     }
@@ -153,7 +153,7 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     match mkdirat(&parent, name, mode) {
         // Set the mode independently of the caller's umask: the container's processes read their limits here.
         Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
-            .context(|| format!("opening cgroup {} to be read", path.display()))
+            .context(|| format!("setting the mode of cgroup {}", path.display()))
             .map(|()| true),
         Err(Errno::EEXIST) => Ok(false),
         // The errno alone does not explain the failure.

@@ -41,8 +41,8 @@ fn open_root() -> Result<OwnedFd> {
     const PROC_ROOT_INO: u64 = 1;
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let fd = nix::fcntl::open("/proc", flags, Mode::empty()).context(|| "opening /proc")?;
-    let kind = fstatfs(&fd).context(|| "looking at /proc")?.filesystem_type();
-    let found = fstat(&fd).context(|| "looking at /proc")?;
+    let kind = fstatfs(&fd).context(|| "examining /proc")?.filesystem_type();
+    let found = fstat(&fd).context(|| "examining /proc")?;
     if kind != PROC_SUPER_MAGIC || found.st_ino != PROC_ROOT_INO {
         return Err(Error::new(Code::Unsupported, "/proc is not the root of a proc filesystem"));
     }
@@ -94,7 +94,7 @@ pub fn read_optional(path: &str) -> Result<Option<String>> {
 /// Returns device and inode of the target of a path below /proc. Follows a magic link at its end: that of a namespace
 /// identifies the namespace.
 pub fn identity_of(path: &str) -> Result<(u64, u64)> {
-    let found = fstatat(root()?, path, AtFlags::empty()).context(|| format!("looking at /proc/{path}"))?;
+    let found = fstatat(root()?, path, AtFlags::empty()).context(|| format!("examining /proc/{path}"))?;
     Ok((found.st_dev, found.st_ino))
 }
 

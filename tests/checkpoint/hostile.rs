@@ -148,7 +148,7 @@ fn images_of_another_container_are_refused() {
     checkpoint(&container, &into(&images));
     end(container);
     let error = good.refused(&images, "of another container");
-    assert!(error.message.contains("the configuration has no mount for one that is in the images"), "{error}");
+    assert!(error.message.contains("the configuration lacks a mount that is in the images"), "{error}");
     let back = Container::restore(&good.host.runtime, &unique("r"), &good.host.config(&config), &from(&images));
     end(back.unwrap_or_else(|error| panic!("{error}\n{}", told(&error))));
 }

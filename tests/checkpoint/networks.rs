@@ -159,7 +159,7 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     eventually("it listens", || said() == "ready\n");
     let first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
-    assert!(error.message.contains("leave out TCP connections in flight"), "{error}\n{}", told(&error));
+    assert!(error.message.contains("skip TCP connections in flight"), "{error}\n{}", told(&error));
     assert_eq!(container.status().unwrap(), berth::Status::Running);
     let options = CheckpointOptions { tcp_skip_in_flight: true, ..into(&host.images("images")) };
     checkpoint(&container, &options);

@@ -157,7 +157,7 @@ fn lazy_pages_come_when_they_are_used() {
         let dump = scope.spawn(|| checkpoint(&container, &options));
         let mut byte = [1];
         ready.read_exact(&mut byte).unwrap();
-        assert_eq!(byte, [0], "pages can be asked for");
+        assert_eq!(byte, [0], "pages can be requested");
         let mut daemon = Command::new(criu());
         daemon.args(["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", &port.to_string()]);
         daemon.arg("--images-dir").arg(&images).arg("--work-dir").arg(&work);
@@ -181,13 +181,13 @@ fn options_that_contradict_each_other_are_refused_before_anything_is_touched() {
     let address = Some(PageServer { address: "127.0.0.1".parse().unwrap(), port: 1 });
     let images = host.images("images");
     let wrong = [
-        (CheckpointOptions { lazy_pages: true, ..into(&images) }, "need a page server's address"),
+        (CheckpointOptions { lazy_pages: true, ..into(&images) }, "need the address of a page server"),
         (
             CheckpointOptions { lazy_pages: true, page_server: address, leave_running: true, ..into(&images) },
             "cannot be left running",
         ),
         (CheckpointOptions { status_fd: Some(0), ..into(&images) }, "needs lazy pages"),
-        (CheckpointOptions { auto_dedup: true, ..into(&images) }, "it needs some"),
+        (CheckpointOptions { auto_dedup: true, ..into(&images) }, "it needs parent images"),
         (
             CheckpointOptions { lazy_pages: true, page_server: address, status_fd: Some(9999), ..into(&images) },
             "status_fd is 9999, which is not an open descriptor",

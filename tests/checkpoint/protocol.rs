@@ -66,7 +66,7 @@ fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
 fn a_criu_that_dies_is_an_error_with_its_output() {
     let error = failed("echo no library >&2; exit 127", None);
     assert_eq!(error.code, Code::Criu);
-    assert!(error.message.contains("CRIU exited with status 127 before it has answered: no library"), "{error}");
+    assert!(error.message.contains("CRIU exited with status 127 before it answered: no library"), "{error}");
     assert!(error.detail["output"].as_str().unwrap().contains("no library"));
     assert!(failed("kill -9 $$", None).message.contains("was killed by SIGKILL"));
 }
@@ -96,20 +96,20 @@ fn a_criu_that_closes_its_socket_is_not_waited_for() {
 fn a_criu_that_hangs_is_killed_at_the_deadline() {
     let error = failed("exec sleep 1000", Some(Duration::from_secs(5)));
     assert_eq!(error.code, Code::Timeout);
-    assert!(error.message.contains("has not finished in time, and was killed"), "{error}");
+    assert!(error.message.contains("did not finish in time, and was killed"), "{error}");
 }
 
 #[test]
 fn an_answer_that_is_none_is_an_error() {
     let error = failed("printf nonsense >&3; exec sleep 1000", None);
     assert_eq!(error.code, Code::Criu);
-    assert!(error.message.contains("does not keep to its protocol: it sent 8 bytes"), "{error}");
+    assert!(error.message.contains("violated its protocol: it sent 8 bytes"), "{error}");
     // A successful answer to another request: type VERSION (10).
     let error = failed(r"printf '\010\012\020\001' >&3; exec sleep 1000", None);
-    assert!(error.message.contains("an answer to VERSION, asked for DUMP"), "{error}");
+    assert!(error.message.contains("a response of type VERSION to a request of type DUMP"), "{error}");
     // A notification (type 6) without a name.
     let error = failed(r"printf '\010\006\020\001' >&3; exec sleep 1000", Some(Duration::from_secs(5)));
-    assert!(error.message.contains("a notification of nothing"), "{error}");
+    assert!(error.message.contains("an empty notification"), "{error}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_failed_answer_has_crius_errno() {
     let error = failed(r"printf '\010\001\020\000\070\034' >&3; exec sleep 1000", None);
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
     assert_eq!(error.detail["criu_errno"], 28);
-    assert!(error.message.contains("CRIU has failed (no space left on device)"), "{error}");
+    assert!(error.message.contains("CRIU failed (no space left on device)"), "{error}");
 }
 
 /// A message of far more than a page must not be truncated.

@@ -222,9 +222,9 @@ fn images_that_want_more_than_the_configuration_are_refused() {
     let mut fewer_mounts = config.clone();
     fewer_mounts["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/data");
     for (config, expected) in [
-        (&less, "could get capabilities that it does not give"),
-        (&other_namespaces, "the ipc namespace is not the one that the configuration says"),
-        (&fewer_mounts, "the configuration has no mount for one that is in the images"),
+        (&less, "has capabilities in its bounding set that the configuration does not grant"),
+        (&other_namespaces, "the ipc namespace is not the one of the configuration"),
+        (&fewer_mounts, "the configuration lacks a mount that is in the images"),
     ] {
         let error = host.restore(config, &from(&host.images("images"))).unwrap_err();
         assert_eq!(error.code, Code::Criu, "{error}");

@@ -61,7 +61,7 @@ fn a_stream_that_was_no_pipe_cannot_be_led_elsewhere() {
     end(container);
     let error = host.restore(&config, &from_with(&images, pipes())).unwrap_err();
     assert_eq!(error.code, Code::InvalidArgument);
-    assert!(error.message.starts_with("stdin of the dumped container was \"/dev/null\", no pipe"), "{error}");
+    assert!(error.message.starts_with("stdin of the dumped container was \"/dev/null\", not a pipe"), "{error}");
     let extra = ProcessOptions { extra_fds: vec![0], ..quiet() };
     let error = host.restore(&config, &from_with(&images, extra)).unwrap_err();
     assert!(error.message.contains("extra_fds cannot be given to a restored process"), "{error}");
@@ -79,7 +79,7 @@ fn a_file_of_the_hosts_cannot_be_dumped_and_is_named() {
     counts_on(&data);
     let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
     assert_eq!((error.code, error.stage), (Code::Criu, berth::Stage::Criu));
-    let expected = format!("descriptor 1 leads to {}, which is on no mount", host.path("the log").display());
+    let expected = format!("descriptor 1 refers to {}, which is on no mount", host.path("the log").display());
     assert!(error.message.contains(&expected), "{error}");
     assert!(error.detail["log"].as_str().unwrap().contains("Can't lookup mount"), "{:?}", error.detail);
     assert!(!host.images("images").exists(), "what was made for the images is gone");
@@ -156,7 +156,7 @@ fn a_terminal_of_the_callers_cannot_be_dumped_and_is_named() {
         let error = container.checkpoint(&options).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
         assert!(error.message.contains("descriptor 1 of container"), "{error}");
-        assert!(error.message.contains(&format!("leads to {}, a terminal of the host's", place.display())), "{error}");
+        assert!(error.message.contains(&format!("refers to {}, a terminal of the host", place.display())), "{error}");
         assert!(!host.images("images").exists());
         counts_on(&data);
     }

@@ -84,7 +84,7 @@ fn a_state_root_that_cannot_be_written() {
         "c1",
     ]));
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("making the state root") && said.err.contains("not a directory"), "{said:?}");
+    assert!(said.err.contains("creating the state root") && said.err.contains("not a directory"), "{said:?}");
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn without_cgroups_a_container_stays_in_the_callers() {
     cli.ok(&["delete", "c1"]);
     crate::common::without_namespace(&mut config, "pid");
     let said = without(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
-    assert!(said.code == 1 && said.err.contains("linux.namespaces: a new pid namespace is needed"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("linux.namespaces: without cgroups the container needs"), "{said:?}");
     assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 

@@ -179,7 +179,7 @@ fn limits_that_make_no_sense_are_refused_and_nothing_changes() {
     let id = cli.sleeping();
     cli.fails(1, "invalid value for memory: invalid size: 'x'", &["update", "--memory", "x", &id]);
     cli.fails(1, "--cpu-period", &["update", "--cpu-period", "x", &id]);
-    cli.fails(1, "was made without it", &["update", "--l3-cache-schema", "L3:0=f", &id]);
+    cli.fails(1, "was created without it", &["update", "--l3-cache-schema", "L3:0=f", &id]);
     cli.fails(1, "linux.intelRdt.memBwSchema", &["update", "--mem-bw-schema", "20", &id]);
     cli.fails(1, "blockIO.weight", &["update", "--blkio-weight", "5", &id]);
     cli.fails(1, "reading /nonexistent", &["update", "-r", "/nonexistent", &id]);

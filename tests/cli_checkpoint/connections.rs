@@ -73,7 +73,7 @@ fn tcp_skip_in_flight_leaves_out_connections_that_were_not_accepted() {
     own_network();
     let place = Place::with_workload(&["listen", "7001"], |config| without_namespace(config, "network"));
     let first = TcpStream::connect(("127.0.0.1", 7001)).unwrap();
-    place.no_checkpoint("leave out TCP connections in flight", &[]);
+    place.no_checkpoint("skip TCP connections in flight", &[]);
     place.checkpoint("images", &["--tcp-skip-in-flight"]);
     drop(first);
     place.restore("images", &[]);

@@ -56,7 +56,7 @@ fn shell_job_does_not_take_a_terminal_of_the_callers() {
     assert_eq!(on_terminal.end(), 0);
     place.counts_on();
     for switches in [&[][..], &["--shell-job"]] {
-        place.no_checkpoint("a terminal of the host's", switches);
+        place.no_checkpoint("a terminal of the host", switches);
     }
 }
 

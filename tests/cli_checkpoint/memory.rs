@@ -111,7 +111,7 @@ fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
     drop(status);
     let mut byte = [1];
     ready.read_exact(&mut byte).unwrap();
-    assert_eq!(byte, [0], "pages can be asked for");
+    assert_eq!(byte, [0], "pages can be requested");
     if std::env::var_os("BERTH_VM").is_none() {
         assert!(dump.0.try_wait().unwrap().is_none(), "it waits for somebody who asks");
         drop(dump);

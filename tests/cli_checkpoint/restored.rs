@@ -27,7 +27,10 @@ fn a_restored_container_is_kept_and_configured_as_the_switches_say() {
     assert_eq!(place.cli.status("c1"), "stopped", "--keep");
     place.cli.ok(&["delete", "c1"]);
     let moved = place.berth(&[&other[..], &["--no-pivot", "c1"]].concat());
-    assert!(moved.code == 1 && moved.err.contains("instead of pivoted, which CRIU does not restore"), "{moved:?}");
+    assert!(
+        moved.code == 1 && moved.err.contains("instead of entered with pivot_root, which CRIU does not restore"),
+        "{moved:?}"
+    );
     assert_eq!(place.cli.ok(&["list", "-q"]), "");
 }
 

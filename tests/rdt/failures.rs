@@ -24,7 +24,7 @@ pub fn absent() {
     plain["linux"].as_object_mut().unwrap().remove("intelRdt");
     let container = host.run(&plain, &quiet()).unwrap();
     let error = container.set(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}}"#).unwrap_err();
-    assert!(error.message.starts_with("linux.intelRdt: the container was made without it"), "{error}");
+    assert!(error.message.starts_with("linux.intelRdt: the container was created without it"), "{error}");
 }
 
 pub fn not_mounted() {
@@ -68,7 +68,7 @@ pub fn exhausted() {
         made.push(Class(format!("full-{}", made.len())));
     }
     let error = host.create(&config(full()), &quiet()).unwrap_err();
-    assert!(error.message.contains("the processor has no more of them") && !made.is_empty(), "{error}");
+    assert!(error.message.contains("the processor supports no more groups") && !made.is_empty(), "{error}");
     assert_eq!(classes().len(), made.len());
     assert!(host.runtime.ids().unwrap().is_empty());
 }

@@ -70,8 +70,8 @@ pub fn explained() {
     let plan: Value = serde_json::from_str(&explain(&host.config(&config(full()))).unwrap()).unwrap();
     let text = plan["outside"][0]["text"].as_str().unwrap();
     let expected = format!(
-        "joining the resctrl group {MOUNT}/explain, its own and the monitoring group {MOUNT}/explain/mon_groups/explain, with \
-         the schemata L3:0=f;1=f0, MB:0=50, L2:0=3, L3:1=f00"
+        "joining the container's own resctrl group {MOUNT}/explain and the monitoring group \
+         {MOUNT}/explain/mon_groups/explain, with the schemata L3:0=f;1=f0, MB:0=50, L2:0=3, L3:1=f00"
     );
     assert_eq!(text, expected);
     assert_eq!(classes(), Vec::<String>::new());

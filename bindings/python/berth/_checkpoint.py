@@ -64,7 +64,7 @@ class CheckpointOptions:
     timeout: float = 0
     cgroup_mode: CgroupMode = CgroupMode.SOFT
     network_lock: NetworkLock = NetworkLock.NFTABLES
-    #: With ``lazy_pages``: a descriptor or file to which a NUL byte is written when pages can be asked for.
+    #: With ``lazy_pages``: a descriptor or file to which a NUL byte is written when pages can be requested.
     status: Union[int, HasFileno, None] = None
     #: The container runs on afterwards. Otherwise it is stopped.
     leave_running: bool = False

@@ -190,7 +190,7 @@ class Hook(Error):
 
 
 class StatusUnknown(Error):
-    """The process has ended, and its exit status was taken by somebody else."""
+    """The process has ended, and its exit status was consumed by another wait."""
 
     code = ErrorCode.STATUS_UNKNOWN
 

@@ -54,7 +54,7 @@ impl Man {
 fn page(command: Command) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     let rendered = clap_mangen::Man::new(command).manual("libberth").render(&mut text);
-    rendered.map_err(|error| Failure::io(&error, "making the man page")).map(|()| text)
+    rendered.map_err(|error| Failure::io(&error, "writing the man page")).map(|()| text)
 }
 
 fn write(folder: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {

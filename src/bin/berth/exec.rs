@@ -184,7 +184,7 @@ impl Exec {
             let number = |text: &str| {
                 text.parse::<u32>().map_err(|_| {
                     Failure::new(format!("--user {given:?}: {text:?} is not a number"))
-                        .remedy("names of users are the image's own; give numbers, as UID or UID:GID")
+                        .remedy("user names of the image are not looked up; give numbers, as UID or UID:GID")
                 })
             };
             user["uid"] = json!(number(uid)?);

@@ -39,8 +39,8 @@ impl Explain {
             let details = if details.is_empty() { details } else { format!(" {dim}({details}){plain}") };
             println!("{:>4}. {}{details}", index + 1, step["text"].as_str().unwrap_or_default());
         }
-        list("For its mounts the host would be:", &plan["user_namespaces"]);
-        list("Meanwhile the host would be:", &plan["outside"]);
+        list("For its mounts the caller would be:", &plan["user_namespaces"]);
+        list("Meanwhile the caller would be:", &plan["outside"]);
         Ok(0)
     }
 }

@@ -102,14 +102,14 @@ fn unexecutable(error: &Error) -> Option<String> {
 
 fn remedy(error: &Error, id: &str) -> Option<String> {
     let text = match error.code {
-        Code::NotFound => "\"berth list\" shows the containers that there are below the same --root".to_owned(),
+        Code::NotFound => "\"berth list\" shows the containers of the same --root".to_owned(),
         Code::IdInUse => format!("choose another id, or remove that one: berth delete {id}"),
         Code::IdInvalid => {
             "an id is 1 to 200 letters, digits and \"_+-.\", the first one no \"+\", \"-\" or \".\"".into()
         }
         Code::NotStopped => format!("\"berth delete --force {id}\" kills it first"),
-        Code::Paused => "\"berth resume\" lets it go on".to_owned(),
-        Code::Busy => "another process is at work on this container: try again".to_owned(),
+        Code::Paused => "\"berth resume\" resumes it".to_owned(),
+        Code::Busy => "another process is changing this container: try again".to_owned(),
         Code::System => return remedy_of_system(error),
         _ => return None,
     };
@@ -120,11 +120,11 @@ fn remedy_of_system(error: &Error) -> Option<String> {
     match error.errno? {
         Errno::EACCES | Errno::EPERM if !Uid::effective().is_root() => Some("run it as root".into()),
         Errno::ENOENT if error.message.starts_with("opening ") && error.message.contains("config.json") => Some(
-            "a bundle is a directory with config.json and a root filesystem; \"berth spec\" writes one to begin with"
+            "a bundle is a directory with config.json and a root filesystem; \"berth spec\" writes a default one"
                 .into(),
         ),
         Errno::ENOENT if unexecutable(error).is_some() => {
-            Some("the program is looked for in the container's root filesystem".into())
+            Some("the program is searched in the container's root filesystem".into())
         }
         _ => None,
     }

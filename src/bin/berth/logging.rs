@@ -40,7 +40,7 @@ pub fn open(global: &Global) -> Result<(), Failure> {
     // The only one that sets it.
     let _ = log::set_logger(logger);
     // A log may have lines of several.
-    log::debug!("this is berth {}, process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    log::debug!("berth {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
     Ok(())
 }
 

@@ -108,7 +108,7 @@ impl Offer {
             Ok(socket)
         };
         let bound: std::io::Result<UnixDatagram> = bind();
-        let socket = bound.map_err(|error| Failure::io(&error, format!("making the socket {}", place.display())))?;
+        let socket = bound.map_err(|error| Failure::io(&error, format!("creating the socket {}", place.display())))?;
         Ok(Socket { offer: self, socket })
     }
 }
@@ -122,7 +122,7 @@ impl Socket {
             None => Ok(()),
         });
         if let Err(errno) = told {
-            log::warn!("telling $NOTIFY_SOCKET that the container is ready: {errno}");
+            log::warn!("notifying $NOTIFY_SOCKET that the container is ready: {errno}");
         }
         self.offer.take_back();
     }

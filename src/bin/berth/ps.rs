@@ -42,7 +42,7 @@ impl Ps {
         })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            let said = said.lines().find(|line| !line.is_empty()).unwrap_or("it says nothing").trim();
+            let said = said.lines().find(|line| !line.is_empty()).unwrap_or("no error message").trim();
             return Err(Failure::new(format!("ps {}: {}: {said}", self.options.join(" "), output.status)));
         }
         print!("{}", of_container(&String::from_utf8_lossy(&output.stdout), &pids)?);

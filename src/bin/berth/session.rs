@@ -53,7 +53,7 @@ pub fn become_subreaper() -> Result<(), Failure> {
 impl Session {
     /// Blocks signals until there is a process to forward them to.
     pub fn begin(terminal: bool) -> Result<Session, Failure> {
-        let doing = |errno: Errno| Failure::io(&errno.into(), "taking signals");
+        let doing = |errno: Errno| Failure::io(&errno.into(), "opening a signalfd");
         let all = SigSet::all();
         all.thread_block().map_err(doing)?;
         let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(doing)?;
@@ -169,7 +169,7 @@ impl Attached {
             // About us and our terminal, or the scheduler of a language's runtime.
             libc::SIGPIPE | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG => {}
             signal => match process.signal(signal) {
-                Err(error) if error.code != Code::NotRunning => log::warn!("passing signal {signal} on: {error}"),
+                Err(error) if error.code != Code::NotRunning => log::warn!("forwarding signal {signal}: {error}"),
                 _ => {}
             },
         }
@@ -179,7 +179,7 @@ impl Attached {
         if let Some((rows, columns)) = self.host.as_ref().and_then(HostTerminal::size)
             && let Err(error) = process.resize_terminal(rows, columns)
         {
-            log::debug!("resizing: {error}");
+            log::debug!("resizing the terminal: {error}");
         }
     }
 }

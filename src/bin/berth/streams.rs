@@ -31,7 +31,7 @@ impl Descriptors {
             // SAFETY: borrowed for one call, which a number that is no descriptor only makes fail.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(borrowed, FcntlArg::F_GETFD).map_err(|_| {
-                Failure::new(format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS announces it"))
+                Failure::new(format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it"))
             })?;
         }
         Ok(())
@@ -76,7 +76,7 @@ impl PidFile {
     pub fn write(path: Option<&Path>, pid: i32) -> Result<PidFile, Failure> {
         let Some(path) = path else { return Ok(PidFile { path: None }) };
         let doing = || format!("writing the pid file {}", path.display());
-        let name = path.file_name().ok_or_else(|| Failure::new(format!("{} is not a file's name", path.display())))?;
+        let name = path.file_name().ok_or_else(|| Failure::new(format!("{} is not a file name", path.display())))?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
         let new = path.with_file_name(hidden);

@@ -43,7 +43,7 @@ impl Bus {
                 Err(error) => first_error.get_or_insert(error),
             };
         }
-        let error = first_error.unwrap_or_else(|| Error::new(Code::Internal, "no socket of systemd is known"));
+        let error = first_error.unwrap_or_else(|| Error::new(Code::Internal, "no socket of systemd"));
         Err(match error.errno {
             Some(Errno::ENOENT | Errno::ECONNREFUSED) => Error { code: Code::Unsupported, ..error },
             _ => error,
@@ -89,7 +89,7 @@ impl Bus {
         }
         if !line.starts_with(b"OK ") {
             let answer = String::from_utf8_lossy(&line).trim_end().to_owned();
-            return Err(Error::new(Code::System, format!("{} has refused us: {answer:?}", self.path)));
+            return Err(Error::new(Code::System, format!("{} rejected the authentication: {answer:?}", self.path)));
         }
         self.send(b"BEGIN\r\n")
     }
@@ -97,7 +97,7 @@ impl Bus {
     fn wait(&self, events: PollFlags) -> Result<()> {
         let doing = || format!("waiting for {}", self.path);
         if self.deadline.poll([(self.socket.as_fd(), events)]).context(doing)?[0].is_empty() {
-            Err(Error::new(Code::Timeout, format!("systemd has not answered in time ({})", self.path)))
+            Err(Error::new(Code::Timeout, format!("systemd did not answer in time ({})", self.path)))
         } else {
             Ok(())
         }
@@ -119,7 +119,7 @@ impl Bus {
         let mut filled = 0;
         while filled < bytes.len() {
             match recv(self.socket.as_raw_fd(), &mut bytes[filled..], MsgFlags::empty()) {
-                Ok(0) => return Err(Error::new(Code::System, format!("{} was closed by the other side", self.path))),
+                Ok(0) => return Err(Error::new(Code::System, format!("{} was closed by its peer", self.path))),
                 Ok(count) => filled += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN)?,
@@ -130,7 +130,7 @@ impl Bus {
     }
 
     fn message(&self) -> Result<Message> {
-        let nonsense = || Error::new(Code::System, format!("{} sent what is no D-Bus message", self.path));
+        let nonsense = || Error::new(Code::System, format!("{} sent an invalid D-Bus message", self.path));
         let mut start = [0; 16];
         self.receive(&mut start)?;
         let mut bytes = vec![0; length(&start).ok_or_else(nonsense)?];
@@ -150,7 +150,7 @@ impl Bus {
                 Kind::Reply if message.reply_serial == self.serial => return Ok(message.texts()),
                 Kind::Error if message.reply_serial == self.serial => {
                     let reason = message.texts().into_iter().next().unwrap_or_default();
-                    let text = format!("systemd has refused {}: {reason} ({})", method.member, message.error);
+                    let text = format!("systemd refused {}: {reason} ({})", method.member, message.error);
                     return Err(Error::new(Code::System, text).detail("dbus_error", message.error.as_str()));
                 }
                 _ => {}

@@ -71,7 +71,7 @@ impl Scope {
         let job = reply.first().cloned().unwrap_or_default();
         match bus.finished(&job).map_err(doing)?.as_str() {
             "done" => Ok(()),
-            other => Err(doing(Error::new(Code::System, format!("systemd says {other:?}")))),
+            other => Err(doing(Error::new(Code::System, format!("the job ended with the result {other:?}")))),
         }
     }
 
@@ -148,7 +148,7 @@ impl Cgroup for Scope {
                     Ok(())
                 } else {
                     let place = self.path.display();
-                    let problem = format!("systemd has started {}, but not in {place}", self.unit.name);
+                    let problem = format!("systemd started {}, but not in the cgroup {place}", self.unit.name);
                     let _ = self.stop(deadline);
                     Err(Error::new(Code::System, problem))
                 }

@@ -31,7 +31,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Value> {
         || name.is_empty()
         || !name.bytes().all(|b| b.is_ascii_alphanumeric())
     {
-        return Err(refuse("is for a property that cannot be given"));
+        return Err(refuse("is for a property that cannot be set"));
     }
     value(text.trim()).ok_or_else(|| refuse("is not a value; expected one like true, 'text', uint64 5 or ['a', 'b']"))
 }

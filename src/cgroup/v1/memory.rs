@@ -93,7 +93,7 @@ fn explain(dir: &Path, mut error: Error) -> Error {
         }
         Some(Errno::EINVAL) => {
             error.message += &format!(
-                " (at present memory is limited to {}, memory with swap to {})",
+                " (the present limits are {} for memory and {} for memory and swap)",
                 show(LIMIT),
                 show(LIMIT_AND_SWAP)
             );

@@ -23,6 +23,6 @@ fn register(dir: &Path, file: &str, argument: &str) -> Result<Source> {
     let watched = kernfs::open(&dir.join(file), OFlag::O_RDONLY)?;
     let line = format!("{} {} {argument}", counter.as_fd().as_raw_fd(), watched.as_raw_fd());
     kernfs::write(dir, "cgroup.event_control", line.trim_end())
-        .map_err(|error| error.context(format!("asking for events of {file}")))?;
+        .map_err(|error| error.context(format!("registering for events of {file}")))?;
     Ok(Source::counted(counter, dir))
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 const FIELD: &str = "linux.resources.blockIO";
 
 pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
-    let no_leaf = |field: String| Err(Error::unsupported_field(&field, "cgroup v2 has no weights of leaves"));
+    let no_leaf = |field: String| Err(Error::unsupported_field(&field, "cgroup v2 has no leaf weights"));
     if given(io.leaf_weight()).is_some() {
         return no_leaf(format!("{FIELD}.leafWeight"));
     }

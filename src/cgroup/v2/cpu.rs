@@ -12,7 +12,7 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
         [cpu.realtime_runtime().is_some_and(|time| time != 0), cpu.realtime_period().is_some_and(|p| p != 0)];
     if let Some(index) = realtime.iter().position(|given| *given) {
         let field = ["linux.resources.cpu.realtimeRuntime", "linux.resources.cpu.realtimePeriod"][index];
-        return Err(Error::unsupported_field(field, "cgroup v2 does not distribute realtime"));
+        return Err(Error::unsupported_field(field, "cgroup v2 has no limits for realtime scheduling"));
     }
     // An idle cgroup refuses a weight, so unset idle first and set it last.
     if cpu.idle() == Some(0) {

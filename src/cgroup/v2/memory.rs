@@ -19,7 +19,7 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
     if memory.use_hierarchy() == Some(false) {
         return Err(Error::unsupported_field(
             "linux.resources.memory.useHierarchy",
-            "cgroup v2 always counts what is below",
+            "cgroup v2 is always hierarchical",
         ));
     }
     #[allow(deprecated)]

@@ -18,7 +18,7 @@ pub fn oom(dir: &Path) -> Result<Source> {
 fn no_controller(error: Error) -> Error {
     match error.errno {
         Some(Errno::ENOENT) => {
-            Error::new(Code::Unsupported, format!("{}: the memory controller is not there", error.message))
+            Error::new(Code::Unsupported, format!("{}: the memory controller is not enabled", error.message))
         }
         _ => error,
     }
@@ -28,7 +28,7 @@ pub fn pressure(dir: &Path, level: Level) -> Result<Source> {
     let path = dir.join("memory.pressure");
     let unmeasured = |error: Error| match error.errno {
         Some(Errno::ENOENT | Errno::EOPNOTSUPP) => {
-            let message = format!("{}: this kernel does not measure pressure (PSI)", path.display());
+            let message = format!("{}: this kernel has no pressure stall information (PSI)", path.display());
             Error::new(Code::Unsupported, message)
         }
         _ => error,

@@ -25,10 +25,10 @@ pub fn give(dir: &Path, uid: u32) -> Result<()> {
             // The file exists only in the root cgroup, or its controller is not enabled.
             Err(Errno::ENOENT) => {}
             Err(Errno::EPERM) => {
-                log::debug!("{} stays its owner's: the caller may not hand it over", dir.display());
+                log::debug!("not delegating {}: the caller may not change its owner", dir.display());
                 return Ok(());
             }
-            other => other.context(|| format!("handing {} of {} over to uid {uid}", name, dir.display()))?,
+            other => other.context(|| format!("changing the owner of {} in {} to uid {uid}", name, dir.display()))?,
         }
     }
     Ok(())

@@ -37,10 +37,13 @@ impl Work<'_> {
             let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
             if has & !bounding != 0 {
                 let more = has & !bounding;
-                return Err(unfit(format!("process {pid} could get capabilities that it does not give ({more:#x})")));
+                return Err(unfit(format!(
+                    "process {pid} has capabilities in its bounding set that the configuration does not grant \
+                     ({more:#x})"
+                )));
             }
             if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
-                return Err(unfit(format!("process {pid} could get new privileges")));
+                return Err(unfit(format!("process {pid} does not have no_new_privs set")));
             }
         }
         Ok(())
@@ -81,8 +84,8 @@ impl Work<'_> {
             let joined = self.namespaces.joined.iter().zip(self.joined).find(|(joined, _)| joined.kind == kind);
             let fits = match joined {
                 Some((_, file)) => {
-                    let expected = nix::sys::stat::fstat(file)
-                        .context(|| format!("looking at the namespace for /proc/{place}"))?;
+                    let expected =
+                        nix::sys::stat::fstat(file).context(|| format!("examining the namespace for /proc/{place}"))?;
                     (expected.st_dev, expected.st_ino) == theirs
                 }
                 None if self.namespaces.is_new(kind) => theirs != ours,
@@ -91,7 +94,7 @@ impl Work<'_> {
             };
             if !fits {
                 let name = namespaces::name(kind);
-                return Err(unfit(format!("the {name} namespace is not the one that the configuration says")));
+                return Err(unfit(format!("the {name} namespace is not the one of the configuration")));
             }
         }
         Ok(found)
@@ -103,7 +106,7 @@ fn unfit(what: String) -> Error {
 }
 
 pub(super) fn gone(pid: i32) -> Error {
-    Error::system(Errno::ESRCH, format!("looking at the restored process {pid}")).with_stage(Stage::Criu)
+    Error::system(Errno::ESRCH, format!("examining the restored process {pid}")).with_stage(Stage::Criu)
 }
 
 /// Returns a process and its living descendants. Zombies are left out: those that were dumped are restored as zombies.

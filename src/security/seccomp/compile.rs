@@ -23,10 +23,10 @@ const BINARY_TREE: u32 = 2;
 
 pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
     let default = action(seccomp.default_action(), seccomp.default_errno_ret());
-    let mut context = ScmpFilterContext::new(default).map_err(|error| failed(AT, "making a filter", &error))?;
+    let mut context = ScmpFilterContext::new(default).map_err(|error| failed(AT, "creating a filter", &error))?;
     let architectures = add_architectures(&mut context, seccomp)?;
     // init sets no_new_privs if the configuration asks for it.
-    context.set_ctl_nnp(false).map_err(|error| failed(AT, "making a filter", &error))?;
+    context.set_ctl_nnp(false).map_err(|error| failed(AT, "creating a filter", &error))?;
 
     let rules = seccomp.syscalls().as_deref().unwrap_or_default();
     let names: usize = rules.iter().map(|rule| rule.names().len()).sum();
@@ -209,7 +209,7 @@ fn failed(path: &str, doing: &str, error: &SeccompError) -> Error {
         Some(SeccompErrno::EEXIST) => {
             Error::config(path, format!("{doing} has another action for the same arguments already; expected one"))
         }
-        Some(SeccompErrno::ENOMEM) => Error::new(Code::System, format!("{path}: {doing}: libseccomp has no memory")),
-        _ => Error::config(path, format!("{doing}: libseccomp refuses it: {error}")),
+        Some(SeccompErrno::ENOMEM) => Error::new(Code::System, format!("{path}: {doing}: libseccomp is out of memory")),
+        _ => Error::config(path, format!("{doing}: libseccomp rejects it: {error}")),
     }
 }

@@ -36,7 +36,7 @@ pub fn run(program: &[Instruction], call: &Call) -> u32 {
             0x35 => at += jump(a >= value),
             0x45 => at += jump(a & value != 0),
             0x06 => return value,
-            _ => panic!("libseccomp has used the instruction {code:#x}"),
+            _ => panic!("libseccomp generated an unknown instruction {code:#x}"),
         }
     }
 }

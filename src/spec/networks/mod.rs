@@ -233,7 +233,7 @@ fn veth(raw: &RawNetwork, index: usize) -> Result<Veth> {
     }
     // IPV6_MIN_MTU: with a smaller MTU the kernel disables IPv6.
     if let Some(mtu) = veth.mtu.filter(|mtu| veth.ipv6_address.is_some() && *mtu < 1280) {
-        return Err(Error::config(&at(index, "mtu"), format!("{mtu} is too little for IPv6; expected at least 1280")));
+        return Err(Error::config(&at(index, "mtu"), format!("{mtu} is too low for IPv6; expected at least 1280")));
     }
     check_gateway(&veth, "gateway", "address", veth.gateway.map(IpAddr::V4), veth.address.as_ref())?;
     check_gateway(&veth, "ipv6Gateway", "ipv6Address", veth.ipv6_gateway.map(IpAddr::V6), veth.ipv6_address.as_ref())?;

@@ -148,7 +148,7 @@ pub fn mac(text: &str, path: &str) -> Result<Mac> {
     let bytes = parts.and_then(|parts| <[u8; 6]>::try_from(parts).ok());
     let bytes = bytes.ok_or_else(|| wrong(path, text, "is not a hardware address", EXPECTED))?;
     if bytes[0] & 1 != 0 || bytes == [0; 6] {
-        return Err(wrong(path, text, "is a group's address or nobody's", EXPECTED));
+        return Err(wrong(path, text, "is a multicast address or all zeros", EXPECTED));
     }
     Ok(Mac(bytes))
 }

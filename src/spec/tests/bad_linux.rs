@@ -76,7 +76,7 @@ fn id_mappings() {
         uids(
             r#"[{"containerID": 0, "hostID": 1, "size": 4294967295}]"#,
             "linux.uidMappings[0].size",
-            "go past the last id",
+            "go beyond the last id",
         ),
         uids(
             r#"[{"containerID": 4294967295, "hostID": 0, "size": 1}]"#,
@@ -170,11 +170,11 @@ fn devices_and_masks() {
         device(r#"[{"path": "/dev/x", "type": "a", "major": 1, "minor": 1}]"#, "linux.devices[0].type", "c, b, u, p"),
         device(r#"[{"type": "c", "major": 1, "minor": 1}]"#, at, "is required and missing"),
         device(r#"[{"path": "dev/x", "type": "c", "major": 1, "minor": 1}]"#, at, "is not absolute"),
-        device(r#"[{"path": "/dev/../proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "lies in /proc"),
+        device(r#"[{"path": "/dev/../proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "is below /proc"),
         device(r#"[{"path": "/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the root itself"),
-        device(r#"[{"path": "/dev/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the directory of devices"),
-        device(r#"[{"path": "/proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "lies in /proc"),
-        device(r#"[{"path": "/sys/x", "type": "p"}]"#, at, "lies in /sys"),
+        device(r#"[{"path": "/dev/", "type": "c", "major": 1, "minor": 1}]"#, at, "is the device directory"),
+        device(r#"[{"path": "/proc/x", "type": "c", "major": 1, "minor": 1}]"#, at, "is below /proc"),
+        device(r#"[{"path": "/sys/x", "type": "p"}]"#, at, "is below /sys"),
         device(
             r#"[{"path": "/dev/x", "type": "c", "minor": 1}]"#,
             "linux.devices[0].major",
@@ -291,7 +291,7 @@ fn further_resources() {
         io(
             r#"{"weightDevice": [{"major": 8, "minor": 0}]}"#,
             "linux.resources.blockIO.weightDevice[0]",
-            "says no weight; expected weight, leafWeight or both",
+            "sets no weight; expected weight, leafWeight or both",
         ),
         io(
             r#"{"throttleReadBpsDevice": [{"major": 8, "minor": 0}]}"#,
@@ -323,7 +323,7 @@ fn further_resources() {
         ),
         bad("/linux/resources/rdma", r#"{"mlx 5": {}}"#, "linux.resources.rdma[\"mlx 5\"]", "of an RDMA device"),
         bad("/linux/resources/rdma", r#"{"x": {"hcaHandles": -1}}"#, "linux.resources.rdma.x.hcaHandles", "-1 is not"),
-        bad("/linux/resources/rdma", r#"{"x": {}}"#, "linux.resources.rdma.x", "says no limit; expected hcaHandles"),
+        bad("/linux/resources/rdma", r#"{"x": {}}"#, "linux.resources.rdma.x", "sets no limit; expected hcaHandles"),
         huge(
             r#"[{"pageSize": "2MB", "limit": 18446744073709551616}]"#,
             "linux.resources.hugepageLimits[0].limit",

@@ -68,7 +68,7 @@ fn seccomp() {
         rule(
             r#"[{"names": ["read", "sendmsg"], "action": "SCMP_ACT_NOTIFY"}]"#,
             "linux.seccomp.syscalls[0].names[1]",
-            "cannot be for sendmsg",
+            "is not possible for sendmsg",
         )
         .with("/linux/seccomp/listenerPath", "\"/run/agent.sock\""),
         condition("{}", "linux.seccomp.syscalls[1].args[1].index", "is required and missing"),
@@ -119,7 +119,7 @@ fn labels() {
     all_refused(&[
         bad("/process/apparmorProfile", "7", "process.apparmorProfile", "expected a string"),
         bad("/process/apparmorProfile", r#""a\nexec b""#, "process.apparmorProfile", "control characters"),
-        bad("/process/apparmorProfile", r#"" a""#, "process.apparmorProfile", "blanks around it"),
+        bad("/process/apparmorProfile", r#"" a""#, "process.apparmorProfile", "leading or trailing blanks"),
         bad("/process/apparmorProfile", long, "process.apparmorProfile", "at most 4000 bytes"),
         bad("/process/selinuxLabel", "{}", "process.selinuxLabel", "expected a string"),
         bad("/process/selinuxLabel", r#""u:r:t\u0000""#, "process.selinuxLabel", "NUL"),

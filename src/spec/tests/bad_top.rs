@@ -10,8 +10,8 @@ fn text_that_is_not_json_is_refused_with_line_and_column() {
         ("{\"a\": 01}", "invalid number at line 1 column 8"),
         ("{\n\"a\": 1,\n}", "line 3 column 1"),
         ("{} {}", "trailing characters"),
-        ("{\"a\": 1, \"a\": 2}", "\"a\" stands twice in one object"),
-        ("{\"a\": {\"b\": [{\"c\": 1, \"c\": 1}]}}", "\"c\" stands twice"),
+        ("{\"a\": 1, \"a\": 2}", "\"a\" occurs twice in one object"),
+        ("{\"a\": {\"b\": [{\"c\": 1, \"c\": 1}]}}", "\"c\" occurs twice"),
         ("{\"a\": NaN}", "line 1 column 7"),
         ("{\"a\": \"\\ud800\"}", "line 1"),
     ];

@@ -28,7 +28,7 @@ fn a_process_is_checked_with_paths_of_its_own_document() {
             "rlimits[0].soft",
             "2 is above",
         ),
-        ("/selinuxLabel", "\"x \"", Code::ConfigInvalid, "selinuxLabel", "blanks around it"),
+        ("/selinuxLabel", "\"x \"", Code::ConfigInvalid, "selinuxLabel", "leading or trailing blanks"),
     ];
     for (place, value, code, path, words) in cases {
         let mut document: Value = parsed(good);
@@ -120,7 +120,7 @@ fn a_limit_of_no_processes_is_one_from_version_1_3_on() {
 fn a_change_of_shares_is_one_of_a_container_that_has_them() {
     let none = Config::from_json(&changed(&[]), None).unwrap();
     let error = none.with_resources(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}}"#).unwrap_err();
-    explains(&error, Code::ConfigInvalid, "linux.intelRdt", "the container was made without it").unwrap();
+    explains(&error, Code::ConfigInvalid, "linux.intelRdt", "the container was created without it").unwrap();
     let before = r#"{"closID": "x", "l3CacheSchema": "L3:0=ff", "memBwSchema": "MB:0=50"}"#;
     let config = Config::from_json(&changed(&[("/linux/intelRdt", before)]), None).unwrap();
     let change = config.with_resources(r#"{"intelRdt": {"l3CacheSchema": "L3:0=f"}, "pids": {"limit": 7}}"#).unwrap();

@@ -28,7 +28,7 @@ fn a_document_that_is_wrong_is_refused_by_its_path() {
         (veth(r#""hostInterfaceName": "0123456789abcdef""#), "networks[0].hostInterfaceName", "1 to 15 bytes"),
         (veth(r#""bridge": """#), "networks[0].bridge", "1 to 15 bytes"),
         (veth(r#""hairpinMode": true"#), "networks[0].hairpinMode", "expected bridge"),
-        (veth(r#""macAddress": "33:33:00:00:00:01""#), "networks[0].macAddress", "group"),
+        (veth(r#""macAddress": "33:33:00:00:00:01""#), "networks[0].macAddress", "multicast"),
         (veth(r#""address": "10.0.0.2""#), "networks[0].address", "no prefix length"),
         (veth(r#""address": "fd00::2/64""#), "networks[0].address", "is an IPv6 address"),
         (veth(r#""ipv6Address": "10.0.0.2/24""#), "networks[0].ipv6Address", "is an IPv4 address"),
@@ -162,9 +162,12 @@ fn devices_have_names_and_a_namespace_to_go_to() {
         bad("/linux/netDevices", r#"{"a": {"name": "x%d%d"}}"#, "linux.netDevices.a.name", "1 to 15 bytes"),
         bad("/linux/netDevices", r#"{"a%d": {"name": "x"}}"#, "linux.netDevices[\"a%d\"]", "1 to 15 bytes"),
         bad("/linux/netDevices", r#"{"eth0": 1}"#, "linux.netDevices.eth0", "an object"),
-        Case { path: "linux.netDevices", ..bad("/linux/netDevices", r#"{"eth0": {}}"#, "", "nowhere to move") }
-            .with("/linux/namespaces", r#"[{"type": "mount"}]"#)
-            .with("/hostname", "\"\""),
+        Case {
+            path: "linux.netDevices",
+            ..bad("/linux/netDevices", r#"{"eth0": {}}"#, "", "has no network namespace")
+        }
+        .with("/linux/namespaces", r#"[{"type": "mount"}]"#)
+        .with("/hostname", "\"\""),
     ]);
     Config::from_json(&changed(&[("/linux/netDevices", r#"{"a": {"name": "x%d"}, "b": {"name": "x%d"}}"#)]), None)
         .unwrap();
