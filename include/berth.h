@@ -1027,10 +1027,9 @@ uint32_t berth_abi_version(void);
  *
  * Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
  * "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
- * "log", "seccomp", "apparmor", "selinux",
- * "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
- * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
- * "network", "rootless".
+ * "log", "seccomp", "apparmor", "selinux", "networks", "net-devices", "interfaces", "cgroup-v1", "cgroup-v2",
+ * "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
+ * "namespace-pid", "namespace-time", "namespace-user", "namespace-uts".
  */
 int32_t berth_has_feature(const char *name);
 
@@ -1270,11 +1269,12 @@ int32_t berth_config_validate(const struct berth_config *config,
                               struct berth_error **error);
 
 /**
- * What berth_container_create would have the container's init do on this host, step by step and in order, as a
- * JSON object with the array "steps", in "user_namespaces" those that mounts are mapped by, and in "outside" what the host does to init meanwhile (limits, scheduling
- * …). Makes nothing. For people and for comparison: names of steps may change between versions.
+ * Return what berth_container_create does on this host, as a JSON object: the array "steps" has the steps of the
+ * container's init in order, "user_namespaces" the user namespaces that the caller creates for id-mapped mounts, and
+ * "outside" what the caller does to init during setup (limits, scheduling …). Creates nothing. For people and for
+ * comparison: names of steps may change between versions.
  *
- * `json` is released with berth_string_free. Errors: as berth_config_validate.
+ * Release `json` with berth_string_free. Errors: as berth_config_validate.
  */
 int32_t berth_config_explain_json(const struct berth_config *config,
                                   char **json,
@@ -1311,7 +1311,7 @@ void berth_process_options_init(struct berth_process_options *options,
  * left behind.
  *
  * Errors: BERTH_E_ID_INVALID, BERTH_E_ID_IN_USE; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED as berth_config_validate,
- * before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
+ * before anything is created; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
  * BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_SYSTEM, at BERTH_STAGE_INIT with the step that failed inside the container.
  */
 int32_t berth_container_create(const struct berth_runtime *runtime,

@@ -21,7 +21,7 @@ pub fn handle<'a, T>(pointer: Option<&'a T>, name: &str) -> Result<&'a T> {
 
 /// # Safety
 ///
-/// `pointer` is NULL, or leads to a NUL-terminated string that is neither changed nor freed during `'a`.
+/// `pointer` is NULL, or points to a NUL-terminated string that is neither changed nor freed during `'a`.
 unsafe fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
     // SAFETY: it is not NULL, and all else is this function's own contract.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
@@ -81,7 +81,7 @@ const MOST_ELEMENTS: usize = 1 << 20;
 ///
 /// # Safety
 ///
-/// As `elements`, and each element is as `c_str` asks.
+/// As `elements`, and each element meets the requirements of `c_str`.
 pub unsafe fn texts(pointer: *const *const c_char, count: usize, name: &str) -> Result<Vec<String>> {
     // SAFETY: the same contract.
     let strings = unsafe { elements(pointer, count, name) }?;
@@ -96,7 +96,7 @@ pub unsafe fn texts(pointer: *const *const c_char, count: usize, name: &str) -> 
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or leads to `count` elements that are not changed meanwhile.
+/// `pointer` is NULL, or points to `count` elements that are not changed during the call.
 pub unsafe fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<Vec<T>> {
     match count {
         0 => Ok(Vec::new()),
@@ -143,7 +143,7 @@ pub fn out_fd<'a>(slot: Option<&'a mut MaybeUninit<i32>>, name: &str) -> Result<
 ///
 /// # Safety
 ///
-/// `array` is NULL, or leads to room for three numbers that nothing else reads or writes during `'a`.
+/// `array` is NULL, or points to room for three numbers that nothing else reads or writes during `'a`.
 pub unsafe fn out_fds<'a>(array: *mut i32, name: &str) -> Result<&'a mut MaybeUninit<[i32; 3]>> {
     // SAFETY: this function's own contract; an array of three has the alignment of its elements.
     let slots = unsafe { array.cast::<MaybeUninit<[i32; 3]>>().as_mut() };

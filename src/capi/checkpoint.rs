@@ -193,7 +193,7 @@ const _: () = assert!(size_of::<berth_restore_options>() == 104, "members are on
 /// beyond it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_checkpoint_options_init(options: *mut berth_checkpoint_options, size: usize) {
-    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    // SAFETY: berth.h requires NULL or room for `size` bytes.
     infallible((), || unsafe { sized::init(options, size) });
 }
 
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn berth_checkpoint_options_init(options: *mut berth_check
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_restore_options_init(options: *mut berth_restore_options, size: usize) {
-    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    // SAFETY: berth.h requires NULL or room for `size` bytes.
     infallible((), || unsafe { sized::init(options, size) });
 }
 
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn berth_container_checkpoint(
 ) -> i32 {
     call(error, || {
         let container = &args::handle(container, "container")?.container;
-        // SAFETY: berth.h asks for options.
+        // SAFETY: berth.h requires options.
         let options = unsafe { checkpoint_options(&sized::read_required(options, "options")?) }?;
         container.checkpoint(&options)
     })
@@ -285,21 +285,21 @@ pub unsafe extern "C" fn berth_container_restore(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         let id = unsafe { args::text(id, "id") }?;
         let config = &args::handle(config, "config")?.0;
-        // SAFETY: berth.h asks for options.
+        // SAFETY: berth.h requires options.
         let options = unsafe { restore_options(&sized::read_required(options, "options")?) }?;
         args::give(slot, berth_container::from(Container::restore(runtime, id, config, &options)?));
         Ok(())
     })
 }
 
-/// The options as Rust has them.
+/// Converts the options.
 ///
 /// # Safety
 ///
-/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+/// The strings and arrays of `given` are as berth.h requires, and are not changed during the call.
 unsafe fn checkpoint_options(given: &berth_checkpoint_options) -> Result<CheckpointOptions> {
     let known = (BERTH_CHECKPOINT_LINK_REMAP << 1) - 1;
     let flags = args::flags(given.flags, known)?;
@@ -335,11 +335,11 @@ unsafe fn checkpoint_options(given: &berth_checkpoint_options) -> Result<Checkpo
     })
 }
 
-/// The options as Rust has them.
+/// Converts the options.
 ///
 /// # Safety
 ///
-/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+/// The strings and arrays of `given` are as berth.h requires, and are not changed during the call.
 unsafe fn restore_options(given: &berth_restore_options) -> Result<RestoreOptions> {
     let known = BERTH_RESTORE_SHELL_JOB
         | BERTH_RESTORE_TCP_ESTABLISHED
@@ -400,11 +400,11 @@ fn status(given: &berth_checkpoint_options) -> Result<Option<i32>> {
     }
 }
 
-/// The pairs of links that a restore makes.
+/// Converts the veth pairs that a restore creates.
 ///
 /// # Safety
 ///
-/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+/// The strings and arrays of `given` are as berth.h requires, and are not changed during the call.
 unsafe fn veth_pairs(given: &berth_restore_options) -> Result<Vec<VethPair>> {
     // SAFETY: an array of `veth_pair_count` pairs by the contract.
     let pairs = unsafe { args::elements(given.veth_pairs, given.veth_pair_count, "veth_pairs") }?;
@@ -417,11 +417,11 @@ unsafe fn veth_pairs(given: &berth_restore_options) -> Result<Vec<VethPair>> {
     pairs.into_iter().map(copy).collect()
 }
 
-/// The places of the restored cgroups.
+/// Converts the roots of the restored cgroups.
 ///
 /// # Safety
 ///
-/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+/// The strings and arrays of `given` are as berth.h requires, and are not changed during the call.
 unsafe fn cgroup_roots(given: &berth_restore_options) -> Result<Vec<CgroupRoot>> {
     // SAFETY: an array of `cgroup_root_count` places by the contract.
     let roots = unsafe { args::elements(given.cgroup_roots, given.cgroup_root_count, "cgroup_roots") }?;
@@ -435,11 +435,11 @@ unsafe fn cgroup_roots(given: &berth_restore_options) -> Result<Vec<CgroupRoot>>
     roots.into_iter().map(copy).collect()
 }
 
-/// Where the memory goes instead of the images.
+/// Converts the address of the page server.
 ///
 /// # Safety
 ///
-/// The strings and arrays of `given` are as berth.h asks, and are not changed meanwhile.
+/// The strings and arrays of `given` are as berth.h requires, and are not changed during the call.
 unsafe fn page_server(given: &berth_checkpoint_options) -> Result<Option<PageServer>> {
     let port = u16::try_from(given.page_server_port).ok().filter(|port| *port > 0);
     match (given.page_server_address.is_null(), given.page_server_port, port) {

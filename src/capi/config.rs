@@ -26,7 +26,7 @@ pub unsafe extern "C" fn berth_config_from_bundle(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         let bundle = unsafe { args::path(bundle, "bundle") }?;
         args::give(slot, berth_config(Config::from_bundle(bundle)?));
         Ok(())
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn berth_config_from_file(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        // SAFETY: berth.h asks for NULL or strings.
+        // SAFETY: berth.h requires NULL or strings.
         let (bundle, file) = unsafe { (args::path(bundle, "bundle")?, args::path(file, "file")?) };
         args::give(slot, berth_config(Config::from_file(bundle, file)?));
         Ok(())
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn berth_config_from_json(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(config, "config")?;
-        // SAFETY: berth.h asks for NULL or strings.
+        // SAFETY: berth.h requires NULL or strings.
         let (rootfs, json) = unsafe { (args::optional_path(rootfs, "rootfs")?, args::text(json, "json")?) };
         args::give(slot, berth_config(Config::from_json(json, rootfs)?));
         Ok(())
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn berth_config_with_networks(
     call(error, || {
         let slot = args::out_pointer(with_networks, "with_networks")?;
         let config = &args::handle(config, "config")?.0;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         let networks = unsafe { args::text(networks_json, "networks_json") }?;
         args::give(slot, berth_config(config.with_networks(networks)?));
         Ok(())
@@ -133,11 +133,12 @@ pub extern "C" fn berth_config_validate(
     call(error, || args::handle(config, "config")?.0.validate())
 }
 
-/// What berth_container_create would have the container's init do on this host, step by step and in order, as a
-/// JSON object with the array "steps", in "user_namespaces" those that mounts are mapped by, and in "outside" what the host does to init meanwhile (limits, scheduling
-/// …). Makes nothing. For people and for comparison: names of steps may change between versions.
+/// Return what berth_container_create does on this host, as a JSON object: the array "steps" has the steps of the
+/// container's init in order, "user_namespaces" the user namespaces that the caller creates for id-mapped mounts, and
+/// "outside" what the caller does to init during setup (limits, scheduling …). Creates nothing. For people and for
+/// comparison: names of steps may change between versions.
 ///
-/// `json` is released with berth_string_free. Errors: as berth_config_validate.
+/// Release `json` with berth_string_free. Errors: as berth_config_validate.
 #[unsafe(no_mangle)]
 pub extern "C" fn berth_config_explain_json(
     config: Option<&berth_config>,

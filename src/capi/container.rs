@@ -1,4 +1,4 @@
-//! A container: its life from create to delete.
+//! A container, from create to delete.
 
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
@@ -73,7 +73,7 @@ unsafe fn make(
 /// left behind.
 ///
 /// Errors: BERTH_E_ID_INVALID, BERTH_E_ID_IN_USE; BERTH_E_CONFIG_INVALID and BERTH_E_UNSUPPORTED as berth_config_validate,
-/// before anything is made; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
+/// before anything is created; BERTH_E_CONSOLE_EXISTS if `options` ask for streams although the process has a terminal;
 /// BERTH_E_HOOK; BERTH_E_TIMEOUT; BERTH_E_SYSTEM, at BERTH_STAGE_INIT with the step that failed inside the container.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_container_create(
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn berth_container_create(
     container: Option<&mut MaybeUninit<*mut berth_container>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    // SAFETY: berth.h asks for NULL or a string, and for NULL or options.
+    // SAFETY: berth.h requires NULL or a string, and for NULL or options.
     call(error, || unsafe { make(Container::create, runtime, id, config, options, container) })
 }
 
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn berth_container_run(
     container: Option<&mut MaybeUninit<*mut berth_container>>,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    // SAFETY: berth.h asks for NULL or a string, and for NULL or options.
+    // SAFETY: berth.h requires NULL or a string, and for NULL or options.
     call(error, || unsafe { make(Container::run, runtime, id, config, options, container) })
 }
 
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn berth_container_load(
     call(error, || {
         let slot = args::out_pointer(container, "container")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         let id = unsafe { args::text(id, "id") }?;
         args::give(slot, berth_container::from(runtime.load(id)?));
         Ok(())
@@ -166,9 +166,9 @@ pub unsafe extern "C" fn berth_container_exec(
     call(error, || {
         let slot = args::out_pointer(process, "process")?;
         let container = &args::handle(container, "container")?.container;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         let process = spec::parse_process(unsafe { args::text(process_json, "process_json") }?)?;
-        // SAFETY: berth.h asks for NULL or options.
+        // SAFETY: berth.h requires NULL or options.
         let options = unsafe { process_options::read(options) }?;
         args::give(slot, berth_process(container.exec(&process, &options)?));
         Ok(())
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn berth_container_set(
 ) -> i32 {
     call(error, || {
         let container = &args::handle(container, "container")?.container;
-        // SAFETY: berth.h asks for NULL or a string.
+        // SAFETY: berth.h requires NULL or a string.
         container.set(unsafe { args::text(resources_json, "resources_json") }?)
     })
 }

@@ -195,7 +195,7 @@ pub extern "C" fn berth_container_pids(
 /// Release an array that berth_container_pids has returned. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_pids_free(pids: *mut i32) {
-    // SAFETY: berth.h asks for NULL or an array of berth_container_pids, once.
+    // SAFETY: berth.h requires NULL or an array of berth_container_pids, once.
     unsafe { memory::release(pids) };
 }
 
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn berth_container_stats(
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
-        // SAFETY: berth.h asks for a struct that begins with its size.
+        // SAFETY: berth.h requires a struct that begins with its size.
         unsafe { sized::check(stats, "stats") }?;
         let found = args::handle(container, "container")?.container.stats()?;
         // SAFETY: it is not NULL, was just checked, and is the caller's own until the function returns.

@@ -1,4 +1,4 @@
-//! Errors as objects, and the code as a few words.
+//! Errors as objects, and descriptions of error codes.
 
 use std::ffi::{CString, c_char};
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! The library itself: version, features, strings, and where its log goes.
+//! The library itself: version, features, strings, log.
 
 use std::ffi::{c_char, c_void};
 use std::mem::MaybeUninit;
@@ -59,13 +59,12 @@ pub extern "C" fn berth_abi_version() -> u32 {
 ///
 /// Known names: "create", "start", "run", "exec", "load", "list", "delete", "recover", "signal", "pause", "set", "stats",
 /// "events", "checkpoint", "wait", "pidfd", "hooks", "terminal", "console-socket", "extra-fds", "explain", "features",
-/// "log", "seccomp", "apparmor", "selinux",
-/// "cgroup-v1", "cgroup-v2", "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
-/// "namespace-pid", "namespace-time", "namespace-user", "namespace-uts". To come, and 0 as long as they are not there:
-/// "network", "rootless".
+/// "log", "seccomp", "apparmor", "selinux", "networks", "net-devices", "interfaces", "cgroup-v1", "cgroup-v2",
+/// "systemd", and the namespaces: "namespace-cgroup", "namespace-ipc", "namespace-mount", "namespace-network",
+/// "namespace-pid", "namespace-time", "namespace-user", "namespace-uts".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_has_feature(name: *const c_char) -> i32 {
-    // SAFETY: berth.h asks for NULL or a string.
+    // SAFETY: berth.h requires NULL or a string.
     infallible(0, || unsafe { args::text(name, "name") }.is_ok_and(crate::features::has).into())
 }
 
@@ -99,13 +98,13 @@ pub unsafe extern "C" fn berth_log_set_callback(
     userdata: *mut c_void,
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
-    // SAFETY: berth.h asks for a function that any thread may call with this userdata.
+    // SAFETY: berth.h requires a function that any thread may call with this userdata.
     call(error, || log::set(callback.map(|callback| unsafe { adapted(callback, userdata) })))
 }
 
 /// # Safety
 ///
-/// `callback` may be called by any thread with this `userdata`, until the log goes elsewhere.
+/// `callback` may be called by any thread with this `userdata`, until the log is redirected.
 unsafe fn adapted(
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char),
     userdata: *mut c_void,
@@ -164,6 +163,6 @@ pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit
 /// Release a string that a function of this library has returned. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_string_free(string: *mut c_char) {
-    // SAFETY: berth.h asks for NULL or a string that this library gave out, once.
+    // SAFETY: berth.h requires NULL or a string that this library gave out, once.
     unsafe { memory::release(string) };
 }

@@ -133,7 +133,7 @@ pub unsafe extern "C" fn berth_process_take_stdio(
     error: Option<&mut MaybeUninit<*mut berth_error>>,
 ) -> i32 {
     call(error, || {
-        // SAFETY: berth.h asks for NULL or an array of three, which is the caller's own.
+        // SAFETY: berth.h requires NULL or an array of three, which is the caller's own.
         let slots = unsafe { args::out_fds(fds, "fds") }?;
         slots.write(args::handle(process, "process")?.0.take_stdio().map(args::into_raw));
         Ok(())

@@ -84,16 +84,16 @@ const _: () = assert!(size_of::<berth_process_options>() == 80, "members are onl
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_process_options_init(options: *mut berth_process_options, size: usize) {
-    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    // SAFETY: berth.h requires NULL or room for `size` bytes.
     infallible((), || unsafe { sized::init(options, size) });
 }
 
-/// The options as Rust has them; NULL is the default.
+/// Converts the options; NULL is the default.
 ///
 /// # Safety
 ///
-/// `options` is NULL, or leads to options as berth.h describes them: with their size, and with arrays and strings that are
-/// not changed meanwhile.
+/// `options` is NULL, or points to options as berth.h describes them: with their size, and with arrays and strings that
+/// are not changed during the call.
 pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptions> {
     // SAFETY: the same contract.
     let options = unsafe { sized::read(options) }?;

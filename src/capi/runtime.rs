@@ -107,11 +107,11 @@ unsafe impl Grows for berth_runtime_options {
 
 const _: () = assert!(size_of::<berth_runtime_options>() == 80, "members are only added, at the end");
 
-/// The options as Rust has them.
+/// Converts the options.
 ///
 /// # Safety
 ///
-/// The strings of `options` are as berth.h asks, and are not changed meanwhile.
+/// The strings of `options` are as berth.h requires, and are not changed during the call.
 unsafe fn settings(options: &berth_runtime_options) -> Result<Settings> {
     let default = Settings::default();
     // SAFETY: NULL or a string by the contract.
@@ -178,7 +178,7 @@ fn manager(options: &berth_runtime_options) -> Result<Manager> {
 /// it is written. NULL is ignored.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn berth_runtime_options_init(options: *mut berth_runtime_options, size: usize) {
-    // SAFETY: berth.h asks for NULL or room for `size` bytes.
+    // SAFETY: berth.h requires NULL or room for `size` bytes.
     infallible((), || unsafe { sized::init(options, size) });
 }
 
@@ -196,7 +196,7 @@ pub unsafe extern "C" fn berth_runtime_new(
 ) -> i32 {
     call(error, || {
         let slot = args::out_pointer(runtime, "runtime")?;
-        // SAFETY: berth.h asks for NULL or options.
+        // SAFETY: berth.h requires NULL or options.
         let settings = unsafe { settings(&sized::read(options)?) }?;
         args::give(slot, berth_runtime(Runtime::new(settings)?));
         Ok(())
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn berth_runtime_explain_json(
         let slot = args::out_pointer(json, "json")?;
         let runtime = &args::handle(runtime, "runtime")?.0;
         let config = &args::handle(config, "config")?.0;
-        // SAFETY: berth.h asks for NULL or options.
+        // SAFETY: berth.h requires NULL or options.
         let options = unsafe { process_options::read(options) }?;
         memory::give_text(slot, &runtime.explain(config, &options)?)
     })

@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 4096;
 
 /// # Safety
 ///
-/// `pointer` leads to a `usize`, which the caller's struct begins with.
+/// `pointer` points to a `usize`, which the caller's struct begins with.
 unsafe fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
     // SAFETY: this function's own contract.
     let size = unsafe { pointer.cast::<usize>().read() };
@@ -40,7 +40,7 @@ unsafe fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or leads to a struct that begins with its size and has that many bytes, all initialised.
+/// `pointer` is NULL, or points to a struct that begins with its size and has that many bytes, all initialised.
 pub unsafe fn read<T: Grows>(pointer: *const T) -> Result<T> {
     let mut value = T::zeroed();
     if pointer.is_null() {
@@ -83,7 +83,7 @@ fn present<T>(pointer: *const T, name: &str) -> Result<()> {
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or leads to a struct that begins with its size.
+/// `pointer` is NULL, or points to a struct that begins with its size.
 pub unsafe fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
     present(pointer, name)?;
     // SAFETY: it is not NULL, so the struct begins with its size.
@@ -95,7 +95,7 @@ pub unsafe fn check<T: Grows>(pointer: *const T, name: &str) -> Result<()> {
 ///
 /// # Safety
 ///
-/// `pointer` leads to a struct that begins with its size and has room for that many bytes, which nothing else reads or
+/// `pointer` points to a struct that begins with its size and has room for that many bytes, which nothing else reads or
 /// writes meanwhile.
 pub unsafe fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
     // SAFETY: the struct begins with its size.
@@ -115,7 +115,8 @@ pub unsafe fn write<T: Grows>(pointer: *mut T, value: &T) -> Result<()> {
 ///
 /// # Safety
 ///
-/// `pointer` is NULL, or leads to room for `size` bytes that nothing else reads or writes meanwhile, aligned as the struct.
+/// `pointer` is NULL, or points to room for `size` bytes that nothing else reads or writes during the call, aligned as
+/// the struct.
 pub unsafe fn init<T: Grows>(pointer: *mut T, size: usize) {
     if pointer.is_null() || size < size_of::<usize>() {
         return;

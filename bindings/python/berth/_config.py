@@ -97,8 +97,8 @@ class Config(Handle):
         self._call(self._c.berth_config_validate)
 
     def explain(self) -> Dict[str, Any]:
-        """What the container's init would do on this host, step by step: "steps" is the list, and "outside" what the host
-        does to it meanwhile. Makes nothing.
+        """What create does on this host: "steps" lists what the container's init does, "outside" what the caller does to
+        it during setup. Creates nothing.
 
         For people and for comparison: names of steps may change between versions.
 

@@ -1,4 +1,4 @@
-//! The arguments: what stands before the verb, and the verbs.
+//! The command line: global options and commands.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::{
 /// Runs and manages OCI containers
 #[derive(Parser)]
 #[command(name = "berth", version = VERSION, disable_version_flag = true, disable_help_flag = true, max_term_width = 100)]
-// Of an option that is given twice the last one counts, as for Go.
+// If an option is repeated, the last one counts, as in Go.
 #[command(args_override_self = true)]
 pub struct Arguments {
     #[command(flatten)]
@@ -217,7 +217,7 @@ pub fn parse() -> Result<Arguments, u8> {
     let parsed = command
         .try_get_matches_from_mut(&arguments)
         .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
-    // Taking it apart would take longer than parsing.
+    // Dropping it would take longer than parsing.
     std::mem::forget(command);
     parsed.map_err(|error| {
         let _ = error.print();

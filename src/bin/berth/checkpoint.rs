@@ -59,7 +59,7 @@ impl Checkpoint {
         let container = host::container_with(settings, &self.id)?;
         let images = &self.images;
         let config: Value = serde_json::from_str(&container.config_json()?).unwrap_or_default();
-        // As runc has it: hooks, or whoever has made a network, make it again. libberth's own links are in the images.
+        // As runc does: hooks or the network's creator set it up again. libberth's own links are in the images.
         let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();
         container.checkpoint(&CheckpointOptions {
             images: images.folder()?,
@@ -87,7 +87,7 @@ impl Checkpoint {
             },
             ..CheckpointOptions::default()
         })?;
-        // As runc has it: what has become images is no container any more.
+        // As runc does: after the dump the container is deleted.
         if !self.leave_running
             && !self.pre_dump
             && let Err(error) = container.delete(Force::Kill)

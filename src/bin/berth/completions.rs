@@ -1,4 +1,4 @@
-//! `berth completions` and `berth man`, made from the definitions of the options.
+//! `berth completions` and `berth man`, generated from the definitions of the options.
 
 use std::path::{Path, PathBuf};
 

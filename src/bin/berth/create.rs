@@ -1,4 +1,4 @@
-//! `berth create`, and what it shares with `berth run`.
+//! `berth create`, and the parts that it shares with `berth run`.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub struct Creation {
     pid_file: Option<PathBuf>,
 }
 
-/// What the plan of a container depends on, apart from its bundle. `berth explain` takes it, too.
+/// The options that affect the plan of a container; `berth explain` has them, too.
 #[derive(Args)]
 pub struct Setup {
     /// Use this file instead of the bundle's config.json

@@ -50,7 +50,7 @@ impl Delete {
     }
 
     fn delete(&self, root: &Path, container: &Container) -> Result<(), Failure> {
-        // As runc has it: one that was never started goes without force.
+        // As runc does: a container that was never started is deleted without --force.
         let force = self.force || container.status()? == Status::Created;
         container.delete(if force { Force::Kill } else { Force::No })?;
         notify::forget(root, container.id());

@@ -1,25 +1,25 @@
-//! The beginning of the process, which is a good part of what a command takes (docs/performance.md). The standard library's
-//! own looks for the limits of the stack in /proc/self/maps; a stack overflow that is told in words is not worth that.
+//! The start of the process, without the standard library's start-up code (docs/performance.md): that code reads the
+//! limits of the stack from /proc/self/maps to report a stack overflow, which takes a large part of a command's time.
 
 use std::ffi::{c_char, c_int, c_void};
 
 /// The entry point that the C library calls. Does the part of the standard library's start-up code that is needed.
 #[unsafe(no_mangle)]
 extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
-    // SAFETY: ignores a signal.
+    // SAFETY: sets the disposition of a signal to SIG_IGN, without a handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     fill_standard_descriptors();
     populate_memory();
-    // 101 as for any program in Rust, whose message has been printed.
+    // 101 is Rust's exit status after a panic, whose message has been printed.
     let code = std::panic::catch_unwind(crate::run).map_or(101, c_int::from);
-    // Not by returning: this one writes out what is printed but not written yet.
+    // Not by returning from main: exit flushes standard output.
     std::process::exit(code)
 }
 
 /// Opens missing standard descriptors, so that no other file gets their numbers.
 fn fill_standard_descriptors() {
     for standard in 0..3 {
-        // SAFETY: asks only, and opens the lowest number that is free: this one.
+        // SAFETY: F_GETFD changes nothing; open returns the lowest free number, which is this one.
         unsafe {
             if libc::fcntl(standard, libc::F_GETFD) < 0 && libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != standard {
                 libc::abort()
@@ -28,8 +28,8 @@ fn fill_standard_descriptors() {
     }
 }
 
-/// Pre-faults the stack and the heap of an ordinary command with two calls instead of fifty page faults; glibc asks the
-/// kernel for a little more at once.
+/// Pre-faults the stack and the heap of an ordinary command with two system calls instead of fifty page faults; glibc
+/// extends the heap in small steps.
 const STACK: usize = 56 << 10;
 const HEAP: usize = 128 << 10;
 const PAGE: usize = 4096;
@@ -38,13 +38,13 @@ const PAGE: usize = 4096;
 fn populate_memory() {
     let here = 0u8;
     let stack = (&raw const here).addr().next_multiple_of(PAGE);
-    // There is a heap from the first allocation on.
+    // The heap exists from the first allocation on.
     drop(std::hint::black_box(Box::new(here)));
-    // SAFETY: only asks where the heap ends.
+    // SAFETY: sbrk(0) only returns the end of the heap.
     let heap = unsafe { libc::sbrk(0) }.addr() / PAGE * PAGE;
     for (end, length) in [(stack, STACK), (heap, HEAP)] {
         if let Some(start) = end.checked_sub(length) {
-            // SAFETY: the contents of no page change.
+            // SAFETY: madvise does not change the contents of the pages.
             unsafe { libc::madvise(start as *mut c_void, length, libc::MADV_POPULATE_WRITE) };
         }
     }

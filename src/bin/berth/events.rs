@@ -42,7 +42,7 @@ impl Watch {
         if self.stats {
             return statistics(&container).map(|()| 0);
         }
-        // Where nobody counts OOM kills there is still the end to wait for.
+        // Without a memory controller only the end of the container is reported.
         let kills = container.notify_oom().inspect_err(|error| log::debug!("no events: {error}")).ok();
         let mut next = Instant::now() + self.interval;
         loop {
@@ -55,7 +55,7 @@ impl Watch {
                 Waited::Time => {
                     next += self.interval;
                     match statistics(&container) {
-                        // It has ended in between.
+                        // The container has ended since.
                         Err(failure) if matches!(failure.code(), Some(Code::NotRunning | Code::NotFound)) => {
                             return Ok(0);
                         }

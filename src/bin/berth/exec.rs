@@ -205,7 +205,7 @@ impl Exec {
             sets[set].as_array().is_some_and(|set| set.iter().any(|has| has == cap))
         };
         for set in ["bounding", "effective", "permitted", "ambient"] {
-            // Ambient ones must be inheritable, which is the container's own decision.
+            // Ambient capabilities must be inheritable, too, which the container's configuration decides.
             let wanted = |cap: &&String| !has(sets, set, cap) && (set != "ambient" || has(sets, "inheritable", cap));
             let new: Vec<String> = self.cap.iter().filter(wanted).cloned().collect();
             extend(&mut sets[set], new);
@@ -225,7 +225,7 @@ fn own_process(container: &Container) -> Result<Value, Failure> {
     let config = container.config_json()?;
     let Own { mut process } = serde_json::from_str(&config).map_err(|error| Failure::new(error.to_string()))?;
     if let Some(process) = process.as_object_mut() {
-        // Those of another terminal.
+        // The size belongs to another terminal.
         process.shift_remove("terminal");
         process.shift_remove("consoleSize");
     }

@@ -1,10 +1,10 @@
-//! What goes wrong, in the words that engines and scripts look for (runc's), with the reason and the remedy beside them.
+//! Error messages: runc's text, which engines and scripts parse, with the reason and a remedy in separate fields.
 
 use berth::{Code, Error, Stage};
 use nix::errno::Errno;
 use nix::unistd::Uid;
 
-/// The reason why a command has failed.
+/// The error of a failed command.
 #[derive(Debug)]
 pub struct Failure {
     /// The message, one sentence.
@@ -35,7 +35,7 @@ impl Failure {
         self.error.as_ref().map(|error| error.code)
     }
 
-    /// Prefixes the message with runc's words for the command.
+    /// Prefixes the message with runc's text for the command.
     pub fn in_verb(mut self, verb: &str) -> Failure {
         let Some(error) = self.error.take() else {
             return self.prefixed(verb);
@@ -86,7 +86,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Returns the words by which podman and others recognise a missing or unusable program.
+/// Returns the text by which podman and others recognise a missing or unusable program.
 fn unexecutable(error: &Error) -> Option<String> {
     let action = error.detail.get("action")?;
     if error.stage != Stage::Init || !(action["op"] == "Exec" || action["op"] == "FindProgram") {

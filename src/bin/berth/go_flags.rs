@@ -1,5 +1,6 @@
-//! Arguments as Go's flags take them, and scripts for runc may have them: long options with a single dash ("-bundle DIR"),
-//! empty values ("--pid-file ''"), which say no more than a missing option, and switches with a value ("--detach=false").
+//! Accepts arguments in the style of Go's flag package, as scripts for runc use them: long options with a single dash
+//! ("-bundle DIR"), empty values ("--pid-file ''"), which mean that the option is missing, and switches with a value
+//! ("--detach=false").
 
 use std::ffi::{OsStr, OsString};
 
@@ -58,7 +59,7 @@ fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
             None => positionals += 1,
         }
         new.push(argument);
-        // What follows is a program's.
+        // The rest belongs to the program.
         if positionals > 0 && command.get_positionals().nth(positionals - 1).is_some_and(Arg::is_trailing_var_arg_set) {
             break;
         }
@@ -174,7 +175,7 @@ mod tests {
         for (line, expected) in [
             ("berth --debug=true create --no-pivot=false c1", "berth --debug create c1"),
             ("berth exec -t=1 -d=F -tty=True c1 sh --x=false", "berth exec -t --tty c1 sh --x=false"),
-            // Options that take a value, and values that are none.
+            // Options that take a value, and values that look like options.
             ("berth --rootless=true exec --env=0 c1 id", "berth --rootless=true exec --env=0 c1 id"),
             ("berth run --detach=yes --keep=true c1", "berth run --detach=yes --keep c1"),
             ("berth run --nonsense=true c1", "berth run --nonsense=true c1"),
@@ -189,7 +190,7 @@ mod tests {
             ("berth --root '' create --pid-file '' --bundle= -b '' c1", "berth create c1"),
             ("berth exec -u '' --cwd '' c1 sh", "berth exec c1 sh"),
             ("berth create -pid-file= c1 -console-socket ''", "berth create c1"),
-            // A program's own, an element of a list, an id.
+            // An argument of the program, an element of a list, an id.
             ("berth exec c1 sh -c '' --cwd ''", "berth exec c1 sh -c  --cwd "),
             ("berth exec -e '' --cap= c1 id", "berth exec -e  --cap= c1 id"),
             ("berth state ''", "berth state "),

@@ -1,4 +1,4 @@
-//! The runtime that the options before the verb describe, and the containers in it.
+//! Opens the runtime that the global options select, and the containers in it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What checkpoint and restore have in common: where the images are, and what CRIU may do.
+//! Options that checkpoint and restore share: the image directory, and what CRIU may do.
 
 use std::path::PathBuf;
 
@@ -58,8 +58,8 @@ enum EmptyNamespace {
     Network,
 }
 
-/// CRIU's file of options, as runc and crun choose it: the annotation "org.criu.config", none if that is empty, otherwise
-/// the first of the runtime's own files that is there.
+/// Returns CRIU's configuration file, chosen as runc and crun do: by the annotation "org.criu.config" (empty: none),
+/// otherwise the first existing one of the runtime's own files.
 pub fn criu_config(annotation: Option<&str>) -> Option<PathBuf> {
     const FILES: [&str; 2] = ["/etc/criu/runc.conf", "/etc/criu/crun.conf"];
     match annotation {
@@ -83,7 +83,7 @@ impl Images {
         self.empty_ns.contains(&EmptyNamespace::Network)
     }
 
-    /// Whether the images have nothing of a network namespace: the tables of its links are empty.
+    /// Whether the images contain no network namespace: the tables of its links are empty.
     pub fn have_no_network(&self) -> Result<bool, Failure> {
         // CRIU's two magic numbers.
         const HEADER: u64 = 8;

@@ -24,7 +24,7 @@ pub struct Kill {
 
 impl Kill {
     pub fn run(self, global: &Global) -> Outcome {
-        // As runc has it: no name is as none given.
+        // As runc does: an empty name is the same as none.
         let signal = signals::parse(if self.signal.is_empty() { "TERM" } else { &self.signal })?;
         let to = if self.all { Recipients::All } else { Recipients::Init };
         if !self.regex {

@@ -1,4 +1,4 @@
-//! The log: the library's, the command line's own, and last the error, in runc's forms.
+//! The log in runc's formats: lines of the library and of the command line, and the error at the end.
 
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
@@ -21,7 +21,7 @@ struct Logger {
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Directs the log to where the options say.
+/// Opens the log that the options select.
 pub fn open(global: &Global) -> Result<(), Failure> {
     let open = |path: PathBuf| {
         let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
@@ -37,9 +37,9 @@ pub fn open(global: &Global) -> Result<(), Failure> {
         (_, Some(LogLevel::Info)) => LevelFilter::Info,
         (_, Some(LogLevel::Warning) | None) => LevelFilter::Warn,
     });
-    // The only one that sets it.
+    // No other code sets a logger.
     let _ = log::set_logger(logger);
-    // A log may have lines of several.
+    // Several commands may write to one log.
     log::debug!("berth {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
     Ok(())
 }
@@ -63,7 +63,7 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &Record) {
-        // runc and crun say nothing of such configurations, and engines read standard error as the container's.
+        // runc and crun do not warn of such configurations, and engines read standard error as the container's.
         let is_for_the_log_alone = record.target() == berth::spec::ODDITY && log::max_level() <= LevelFilter::Warn;
         if self.file.is_some() || !is_for_the_log_alone {
             self.line(record.level(), &record.args().to_string(), &[]);
@@ -79,7 +79,7 @@ impl Logger {
             LogFormat::Json => json_line(level, message, beside),
             LogFormat::Text => text_line(level, message, beside),
         };
-        // A log that cannot be written is no reason to fail, and there is nobody to tell.
+        // An unwritable log does not make the command fail, and cannot be reported.
         let _ = match &self.file {
             Some(file) => (&*file).write_all(line.as_bytes()),
             None => std::io::stderr().write_all(line.as_bytes()),
@@ -133,7 +133,7 @@ pub fn tell(failure: Failure, verb: &str) -> u8 {
     } else {
         logger.line(Level::Error, &failure.message, &beside);
     }
-    // A status of its own, unlike those of most programs that are executed.
+    // 255, which distinguishes berth's failure from most exit statuses of programs.
     if verb == "exec" { 255 } else { 1 }
 }
 

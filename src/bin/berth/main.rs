@@ -1,6 +1,6 @@
-//! `berth`: the OCI command line over the library. Each verb has a file with its options and what it does; [`args`] puts
-//! them together, [`failure`] says what went wrong in the words that engines know, [`session`] is a process in the
-//! foreground. Nothing is done here that a caller in C could not do too.
+//! `berth`: the OCI command line, a client of the library. Each command has a file with its options and its code;
+//! [`args`] assembles them, [`failure`] has the error messages that engines parse, [`session`] runs a process in the
+//! foreground. Everything here could also be done by a caller in C.
 
 #![cfg_attr(not(test), no_main)]
 
@@ -51,7 +51,7 @@ fn run() -> u8 {
         Err(code) => return code,
     };
     let name = arguments.verb.name();
-    // First of all: what is opened later would take the numbers of descriptors that are missing.
+    // First: a file that is opened later would get the number of a missing standard descriptor.
     let outcome = arguments.verb.check_descriptors().and_then(|()| {
         logging::open(&arguments.global)?;
         arguments.verb.run(&arguments.global)

@@ -1,5 +1,5 @@
-//! $NOTIFY_SOCKET (sd_notify(3)), as runc has it: the program in the container is offered a socket of its own, and when it
-//! says there that it is ready, the service manager hears that from us.
+//! $NOTIFY_SOCKET (sd_notify(3)), as in runc: the program in the container gets a socket of its own, and berth forwards
+//! its READY=1 to the service manager.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -41,7 +41,7 @@ pub struct Socket {
 impl Offer {
     /// Returns None if $NOTIFY_SOCKET is not set.
     pub fn wanted(global: &Global, id: &str) -> Result<Option<Offer>, Failure> {
-        // Such an id is refused later, and leads nowhere until then.
+        // An id with a slash is refused later; until then no path is made from it.
         let Some(manager) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty() && !id.contains('/'))
         else {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Offer {
         let place = self.folder.join(NAME);
         let bind = || {
             let _ = std::fs::remove_file(&place);
-            // Shorter than the path may be, for which there is little room in an address (unix(7)).
+            // Through /proc/self/fd, because the path may be longer than the address of a socket (unix(7)).
             let folder = File::open(&self.folder)?;
             let socket = UnixDatagram::bind(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()))?;
             std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777))?;
@@ -153,7 +153,7 @@ impl Socket {
     fn tell(&self, ready: &str, pid: Option<i32>) -> nix::Result<()> {
         let sender =
             UnixDatagram::unbound().and_then(|sender| sender.connect_addr(&self.offer.manager).map(|()| sender));
-        // A manager that does not read must not hold us for ever.
+        // A service manager that does not read must not block this process for ever.
         let sender = sender.and_then(|sender| sender.set_write_timeout(Some(PATIENCE)).map(|()| sender));
         let sender = sender.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         let send = |text: &str, fds: &[i32]| {
@@ -164,7 +164,8 @@ impl Socket {
         };
         let main = pid.map(|pid| format!("MAINPID={pid}\n")).unwrap_or_default();
         send(&format!("{ready}\n{main}"), &[])?;
-        // It can only know whose word this was while we are there: this descriptor is closed when it has read it.
+        // The manager identifies the sender by its pid, so this process must exist until it has read the message. Then
+        // it closes this descriptor (sd_notify_barrier(3)).
         let (watched, given) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         send("BARRIER=1", &[given.as_raw_fd()])?;
         drop(given);

@@ -1,5 +1,5 @@
-//! A process in the foreground: it gets the signals that come here, its terminal is the caller's as long as it lives, and
-//! how it ends is how this program ends.
+//! Runs a process in the foreground: forwards signals to it, connects its terminal or pipes with the caller's streams,
+//! and exits with its exit status.
 
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
@@ -60,7 +60,8 @@ impl Session {
         Ok(Session { signals, terminal })
     }
 
-    /// Passes the caller's own streams on, but never its terminal: a container could inject input there (TIOCSTI).
+    /// Passes the caller's own streams to the process, but never its terminal: a container could inject input there
+    /// (TIOCSTI).
     pub fn stdio(&self) -> [Stdio; 3] {
         if self.terminal {
             return Default::default();
@@ -166,7 +167,7 @@ impl Attached {
         match signal {
             libc::SIGCHLD => reap_others(process),
             libc::SIGWINCH if self.host.is_some() => self.resize(process),
-            // About us and our terminal, or the scheduler of a language's runtime.
+            // These concern berth itself and its terminal, or (SIGURG) Go's scheduler.
             libc::SIGPIPE | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG => {}
             signal => match process.signal(signal) {
                 Err(error) if error.code != Code::NotRunning => log::warn!("forwarding signal {signal}: {error}"),

@@ -1,4 +1,4 @@
-//! What goes between the caller and the process besides its standard streams: further descriptors, sockets, the pid file.
+//! Passes further descriptors and sockets to the process, and writes the pid file.
 
 use std::io::{IoSlice, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -28,7 +28,7 @@ impl Descriptors {
 
     pub fn check(&self) -> Result<(), Failure> {
         for fd in self.numbers() {
-            // SAFETY: borrowed for one call, which a number that is no descriptor only makes fail.
+            // SAFETY: borrowed for one call, which fails if the number is not an open descriptor.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(borrowed, FcntlArg::F_GETFD).map_err(|_| {
                 Failure::new(format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it"))

@@ -1,4 +1,4 @@
-//! Tables for people, set as Go's tabwriter sets runc's; colours where there is a terminal.
+//! Prints tables in the layout of Go's tabwriter, as runc does, and with colours on a terminal.
 
 use std::io::IsTerminal;
 

@@ -1,4 +1,4 @@
-//! The caller's terminal while a process in the foreground has it.
+//! The caller's terminal while a process in the foreground uses it.
 
 use std::fs::File;
 use std::io::IsTerminal;

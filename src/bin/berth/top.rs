@@ -59,7 +59,7 @@ impl Top {
             let clear = if live { "\x1b[H\x1b[2J" } else { "" };
             let mut out = std::io::stdout().lock();
             let text = format!("{clear}{}", self.text(&rows));
-            // In raw mode a line end is what is written.
+            // In raw mode "\n" does not return the carriage.
             let text = if keys.is_some() { text.replace('\n', "\r\n") } else { text };
             write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::io(&error, "printing"))?;
         }
@@ -92,7 +92,7 @@ impl Top {
     }
 }
 
-/// Measures every container. Lists one without statistics with what is known.
+/// Reads the statistics of every container; a container without statistics is listed without them.
 fn sample(runtime: &Runtime, mut before: BTreeMap<String, Sample>) -> Result<BTreeMap<String, Sample>, Failure> {
     let mut now = BTreeMap::new();
     for id in runtime.ids()? {

@@ -135,7 +135,7 @@ fn read(file: &PathBuf) -> Result<Value, Failure> {
     if value.is_object() { Ok(value) } else { Err(Failure::new(format!("{} is not a JSON object", file.display()))) }
 }
 
-/// Returns the place of "/group/member".
+/// Sets "/group/member" if there is a value.
 fn put(change: &mut Value, place: &str, value: Option<Value>) {
     let Some(value) = value else { return };
     let (group, member) = place[1..].split_once('/').unwrap_or((&place[1..], ""));
