@@ -281,7 +281,7 @@ fn checked(path: &Path) -> Result<(bool, PathBuf)> {
     if bytes.iter().any(|byte| matches!(byte, 0 | b'\n')) {
         return refuse("has a NUL or newline, which no cgroup's name can have");
     }
-    // As runc has it: `..` goes up to the root of the path and no further, so it never leaves what the path is below.
+    // As in runc, `..` goes up to the root of the path and no further, so the path stays below its base.
     let plain = lexical(path);
     let plain = plain.strip_prefix("/").unwrap_or(&plain).to_owned();
     if plain.iter().any(|name| name.len() > 255) {
@@ -316,7 +316,7 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
-/// Why a leaf that is there already is not taken: whoever is in it would be limited, and killed with the container.
+/// Returns why an existing leaf cannot be used: its processes would be limited, and killed with the container.
 fn in_use(leaf: &Path) -> Result<Option<String>> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
@@ -327,8 +327,8 @@ fn in_use(leaf: &Path) -> Result<Option<String>> {
     Ok(frozen.then(|| "is frozen".to_owned()))
 }
 
-/// Why a leaf that was to be new is not taken, even if it is empty: another creator may have made it a moment ago, and
-/// systemd's scopes are its own.
+/// Returns the error for a leaf that exists although it must be new, even if it is empty: another create may have just
+/// created it, and scopes belong to systemd.
 pub(super) fn existing(leaf: &Path) -> Result<Error> {
     let problem = in_use(leaf)?
         .unwrap_or_else(|| "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned());
