@@ -9,6 +9,7 @@ use core::mem::offset_of;
 
 use linux_raw_sys::general::linux_dirent64;
 
+use super::fields::Device;
 use super::sys::*;
 
 /// The largest depth; each level uses about 3 KB of stack.
@@ -127,7 +128,7 @@ fn symlink(source: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
 }
 
 fn node(to: i32, name: Str, found: &Statx) -> Result<()> {
-    let device = super::nodes::device_number(found.stx_rdev_major, found.stx_rdev_minor);
+    let device = super::nodes::device_number(Device { major: found.stx_rdev_major, minor: found.stx_rdev_minor });
     // The umask is 0, so the node gets exactly this mode.
     mknodat(to, name, found.stx_mode as u32, device)?;
     chown_new(to, name, found)

@@ -105,6 +105,30 @@ pub struct Place {
     pub path: Path,
 }
 
+/// The place where a mount is attached.
+#[derive(Clone, Copy)]
+pub struct MountTarget {
+    /// The path of the mount point.
+    pub place: Place,
+    /// The slot that keeps the mount open, for paths below it.
+    pub kept: Option<Slot>,
+}
+
+/// The number of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// The number of the driver.
+    pub major: u32,
+    /// The number of the device among those of the driver.
+    pub minor: u32,
+}
+
+impl core::fmt::Display for Device {
+    fn fmt(&self, out: &mut core::fmt::Formatter) -> core::fmt::Result {
+        write!(out, "{}:{}", self.major, self.minor)
+    }
+}
+
 /// An array of 32-bit numbers.
 #[derive(Clone, Copy)]
 pub struct Numbers {
@@ -199,8 +223,6 @@ markers! {
     PropagationFlags
     /// The permissions and the file type of a node.
     NodeMode
-    /// Major and minor.
-    Device
     /// A file below /proc/sys.
     SysctlPath
     /// Whether a terminal is also the console.
@@ -258,10 +280,10 @@ kinds! {
     Program => Str, "text", words => words.text().map(Path::as_str);
 
     Target => Place, "strict base text", words => place(words);
-    BindTarget => (Place, Option<Slot>), "strict base text kept", words => Ok((place(words)?, optional_slot(words)?));
+    BindTarget => MountTarget, "strict base text kept", words => mount_target(words);
     ImagePath => Place, "strict base text", words => place(words);
     Parent => Place, "strict base text", words => place(words);
-    NewMountTarget => (Place, Option<Slot>), "strict base text kept", words => Ok((place(words)?, optional_slot(words)?));
+    NewMountTarget => MountTarget, "strict base text kept", words => mount_target(words);
 
     HostPaths => Strings, "texts 0", words => Ok(Strings { plan: words.plan, array: words.offset()? });
     MountOptions => Strings, "(key value)s 0", words => Ok(Strings { plan: words.plan, array: words.offset()? });
@@ -275,7 +297,7 @@ kinds! {
     Limit => u64, "number", words => words.next();
     CapabilitySet => u64, "number", words => words.next();
     NodeMode => u32, "number", words => number(words);
-    Device => (u32, u32), "major minor", words => Ok((number(words)?, number(words)?));
+    Device => Device, "major minor", words => Ok(Device { major: number(words)?, minor: number(words)? });
     Console => bool, "0 1", words => flag(words);
     LabelModule => bool, "0 1", words => flag(words);
 
@@ -315,6 +337,10 @@ fn optional_slot(words: &mut Words) -> Result<Option<Slot>> {
 #[inline(never)]
 fn place(words: &mut Words) -> Result<Place> {
     Ok(Place { strict: flag(words)?, base: optional_slot(words)?, path: words.text()? })
+}
+
+fn mount_target(words: &mut Words) -> Result<MountTarget> {
+    Ok(MountTarget { place: place(words)?, kept: optional_slot(words)? })
 }
 
 /// Reads an array whose elements have `size` numbers each.

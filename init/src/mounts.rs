@@ -221,7 +221,7 @@ pub fn open_host_tree(path: Str, recursive: bool, nofollow: bool) -> Result<i32>
 
 /// Checks that a device to be bind-mounted is the configured one.
 pub fn check_device(tree: i32, step: &steps::CheckDevice) -> Result<()> {
-    if !is_device(&stat(tree)?, step.kind, step.device.0, step.device.1) {
+    if !is_device(&stat(tree)?, step.kind, step.device.major, step.device.minor) {
         return Err(ENODEV);
     }
     if !step.own {

@@ -1,5 +1,6 @@
 //! Creates device nodes and other special files beneath the container's root.
 
+use super::fields::Device;
 use super::plan::Path;
 use super::resolve::{Resolved, resolve};
 use super::sys::*;
@@ -9,10 +10,9 @@ use super::tree::{Top, in_directory, in_parent, self_fd};
 #[derive(Clone, Copy)]
 pub struct Node {
     pub mode: u32,
-    /// Major and minor.
-    pub device: (u32, u32),
-    /// User and group.
-    pub owner: (u32, u32),
+    pub device: Device,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 /// Creates the device node `name` in the directory `parent`, or at the target of a symlink of that name.
@@ -28,13 +28,13 @@ pub fn make_node(proc: i32, top: Top, parent: Path, name: Str, node: Node) -> Re
 
 /// Creates a device node in `parent`; an existing one must be the same device.
 fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
-    let Node { mode, device, owner } = node;
-    let made = match mknodat(parent, name, mode, device_number(device.0, device.1)) {
+    let Node { mode, device, uid, gid } = node;
+    let made = match mknodat(parent, name, mode, device_number(device)) {
         Ok(()) => true,
         Err(EEXIST) => false,
         Err(errno) => return Err(errno),
     };
-    if made && owner == (0, 0) {
+    if made && (uid, gid) == (0, 0) {
         return Ok(()); // umask is 0, so the mode is what was asked
     }
     let there = openat(parent, name, O_PATH | O_NOFOLLOW, 0)?;
@@ -42,10 +42,10 @@ fn make_node_at(proc: i32, parent: i32, name: Str, node: Node) -> Result<()> {
         if file_type(&found) == S_IFLNK {
             return Err(ELOOP);
         }
-        if !is_device(&found, mode & S_IFMT, device.0, device.1) {
+        if !is_device(&found, mode & S_IFMT, device.major, device.minor) {
             return Err(EEXIST);
         }
-        chown(there, owner.0, owner.1)?;
+        chown(there, uid, gid)?;
         if made { Ok(()) } else { chmod_fd(proc, there, mode & 0o7777) }
     });
     close(there);
@@ -60,7 +60,7 @@ fn chmod_fd(proc: i32, fd: i32, mode: u32) -> Result<()> {
 }
 
 /// Returns the kernel's dev_t as user space passes it to mknod(2).
-pub fn device_number(major: u32, minor: u32) -> u64 {
+pub fn device_number(Device { major, minor }: Device) -> u64 {
     ((major as u64 & 0xffff_f000) << 32)
         | ((major as u64 & 0xfff) << 8)
         | ((minor as u64 & 0xffff_ff00) << 12)
@@ -80,7 +80,7 @@ mod tests {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
         std::fs::write(root.inside("null"), "").unwrap();
-        let node = Node { mode: S_IFCHR | 0o666, device: (1, 3), owner: (0, 0) };
+        let node = Node { mode: S_IFCHR | 0o666, device: Device { major: 1, minor: 3 }, uid: 0, gid: 0 };
         let made = make_node(proc.as_raw_fd(), root.top(), path("/"), Str::literal(c"null"), node);
         assert_eq!(made, Err(EEXIST));
     }
@@ -91,7 +91,7 @@ mod tests {
         let root = root();
         let proc = std::fs::File::open("/proc").unwrap();
         std::os::unix::fs::symlink("/far/away", root.inside("pipe")).unwrap();
-        let node = Node { mode: libc::S_IFIFO | 0o600, device: (0, 0), owner: (0, 0) };
+        let node = Node { mode: libc::S_IFIFO | 0o600, device: Device::default(), uid: 0, gid: 0 };
         let make = |top| make_node(proc.as_raw_fd(), top, path("/"), Str::literal(c"pipe"), node);
         assert_eq!(make(root.top().strictly()), Err(ELOOP));
         make(root.top()).unwrap();
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn device_numbers_are_the_kernels() {
-        assert_eq!(device_number(1, 3), libc::makedev(1, 3));
-        assert_eq!(device_number(0x12345, 0x6789a), libc::makedev(0x12345, 0x6789a));
+        assert_eq!(device_number(Device { major: 1, minor: 3 }), libc::makedev(1, 3));
+        assert_eq!(device_number(Device { major: 0x12345, minor: 0x6789a }), libc::makedev(0x12345, 0x6789a));
     }
 }

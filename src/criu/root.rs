@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use berth_init::fields::Device;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
@@ -138,7 +139,7 @@ impl Root {
                     parent: Path::new("/").join(parent),
                     name: name.to_string_lossy().into_owned(),
                     mode: libc::S_IFREG | 0o600,
-                    device: (0, 0),
+                    device: Device::default(),
                     uid: 0,
                     gid: 0,
                 }),

@@ -12,9 +12,8 @@ use super::{CopyUp, Entry, Plan, Step, TreeOpener};
 use crate::cgroup::Layout;
 use crate::error::{Error, Result};
 use crate::spec::Config;
-use crate::spec::mount_options::{
-    MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountOptions,
-};
+use crate::spec::mount_attributes::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
+use crate::spec::mount_options::{FilesystemOption, MountOptions};
 use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxNamespaceType, Mount};
@@ -87,7 +86,7 @@ impl CgroupMount<'_> {
             source: Some("tmpfs".into()),
             target: target.clone(),
             attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-            options: vec![("mode".into(), Some("755".into()))],
+            options: vec![FilesystemOption::with_value("mode", "755")],
             copy_up: CopyUp::No,
             id_map: None,
             entry,
@@ -121,8 +120,8 @@ impl CgroupMount<'_> {
         let selection = match controllers.strip_prefix("name=") {
             _ if controllers.is_empty() => options.data.clone(),
             // A named hierarchy needs the option "none": it has no controllers (cgroups(7)).
-            Some(name) => vec![("none".into(), None), ("name".into(), Some(name.into()))],
-            None => controllers.split(',').map(|controller| (controller.to_owned(), None)).collect(),
+            Some(name) => vec![FilesystemOption::flag("none"), FilesystemOption::with_value("name", name)],
+            None => controllers.split(',').map(FilesystemOption::flag).collect(),
         };
         plan.push(Step::Mount {
             kind: kind.into(),

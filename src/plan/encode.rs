@@ -11,6 +11,7 @@ use berth_init::wire::{Header, MAGIC, MAX_PLAN};
 
 use super::step::Step;
 use crate::error::{Code, Error, Result};
+use crate::spec::mount_options::FilesystemOption;
 
 /// The bytes of a plan, and the descriptors that it needs open across exec.
 #[derive(Debug)]
@@ -163,10 +164,10 @@ impl Packer {
     }
 
     /// Packs mount options as key, value, key, value …; an offset of 0 instead of a value means a flag.
-    pub fn options(&mut self, options: &[(String, Option<String>)]) {
+    pub fn options(&mut self, options: &[FilesystemOption]) {
         let mut offsets = Vec::new();
-        for (key, value) in options {
-            offsets.push(self.block.text(key));
+        for FilesystemOption { name, value } in options {
+            offsets.push(self.block.text(name));
             offsets.push(value.as_ref().map_or(0, |value| self.block.text(value)));
         }
         self.offsets(offsets);
@@ -248,7 +249,7 @@ impl Block {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use berth_init::fields::{Attributes, CopyUp, Numbers, Place, Slot, Words};
+    use berth_init::fields::{Attributes, CopyUp, MountTarget, Numbers, Place, Slot, Words};
     use berth_init::plan::{Plan, Refusal};
     use berth_init::steps;
 
@@ -274,7 +275,7 @@ pub(super) mod tests {
         }};
     }
 
-    fn mount(target: &str, options: Vec<(String, Option<String>)>) -> Step {
+    fn mount(target: &str, options: Vec<FilesystemOption>) -> Step {
         Step::Mount {
             kind: "tmpfs".into(),
             source: None,
@@ -289,8 +290,8 @@ pub(super) mod tests {
 
     #[test]
     fn init_reads_what_the_planner_wrote() {
-        let options = [("mode", Some("755")), ("lazytime", None), ("size", Some("1"))];
-        let options = options.map(|(key, value)| (key.to_owned(), value.map(str::to_owned))).to_vec();
+        let size = FilesystemOption::with_value("size", "1");
+        let options = vec![FilesystemOption::with_value("mode", "755"), FilesystemOption::flag("lazytime"), size];
         let plan = decoded(&[Step::Session, mount("/dev", options), Step::Umask(0o22)], &[7, 3, -1, -1], &[0, 1, 1]);
         assert_eq!(plan.keep().unwrap(), [0, 1, 3, 7]);
         assert_eq!(plan.low().unwrap(), [0, 1, 1]);
@@ -300,7 +301,7 @@ pub(super) mod tests {
         next!(words, Session);
         let step = next!(words, Mount);
         assert_eq!((step.attributes, step.copy_up), (libc::MOUNT_ATTR_NOSUID, CopyUp::ContentAndOwner));
-        assert_eq!((step.id_map, step.target.1), (Some(Slot(9)), Some(Slot(4))));
+        assert_eq!((step.id_map, step.target.kept), (Some(Slot(9)), Some(Slot(4))));
         assert_eq!(step.kind.bytes(), b"tmpfs");
         assert!(step.source.is_none());
         let option = |index| step.options.get(index).unwrap().map(|text| text.bytes());
@@ -333,11 +334,11 @@ pub(super) mod tests {
         };
         let plan = decoded(&[attach("/proc"), Step::Mask("/proc/keys".into()), attach("/mnt")], &[-1; 5], &[]);
         let words = &mut Words::new(plan);
-        let (place, kept) = next!(words, Attach).target;
+        let MountTarget { place, kept } = next!(words, Attach).target;
         assert_eq!((place.strict, kept), (true, Some(Slot(5))));
         let masked = next!(words, Mask).path;
         assert_eq!((masked.base, masked.path.as_str().bytes()), (Some(Slot(5)), &b"/keys"[..]), "on what was bound");
-        assert_eq!(next!(words, Attach).target.1, None);
+        assert_eq!(next!(words, Attach).target.kept, None);
     }
 
     #[test]
@@ -350,16 +351,16 @@ pub(super) mod tests {
         let words = &mut Words::new(plan);
         let seen = |place: Place| (place.base, place.strict, str::from_utf8(place.path.as_str().bytes()).unwrap());
         let first = next!(words, Mount).target;
-        assert_eq!(seen(first.0), (None, true, "/dev"));
-        assert_eq!(first.1, Some(Slot(4)));
-        assert_eq!(seen(next!(words, Mount).target.0), (Some(Slot(4)), false, "/shm"));
+        assert_eq!(seen(first.place), (None, true, "/dev"));
+        assert_eq!(first.kept, Some(Slot(4)));
+        assert_eq!(seen(next!(words, Mount).target.place), (Some(Slot(4)), false, "/shm"));
         assert_eq!(seen(next!(words, Symlink).parent), (Some(Slot(4)), false, "/"));
         let data = next!(words, Mount).target;
-        assert_eq!(seen(data.0), (None, false, "/data"));
-        assert_eq!(data.1, None);
+        assert_eq!(seen(data.place), (None, false, "/data"));
+        assert_eq!(data.kept, None);
         let masked = seen(next!(words, Mask).path);
         assert_eq!(masked, (None, false, "/proc/keys"), "without a /proc of its own there is nothing to escape");
-        assert_eq!(seen(next!(words, Mount).target.0), (None, true, "/dev"), "a second mount covers the first");
+        assert_eq!(seen(next!(words, Mount).target.place), (None, true, "/dev"), "a second mount covers the first");
         assert_eq!(plan.slots().unwrap().len(), 6);
     }
 

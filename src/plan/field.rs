@@ -11,6 +11,7 @@ use super::encode::{Links, Packer};
 use super::step::Entry;
 use crate::security::labels::Module;
 use crate::security::seccomp;
+use crate::spec::mount_options::FilesystemOption;
 use crate::spec::number_list;
 
 pub trait FieldValue {
@@ -84,7 +85,7 @@ values! {
         paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     };
     Texts, Environment: Vec<String> => <'a> &'a [String], texts => texts;
-    MountOptions: Vec<(String, Option<String>)> => <'a> usize, options => options.len();
+    MountOptions: Vec<FilesystemOption> => <'a> usize, options => options.len();
 
     Namespaces: u64 => <'a> String, flags => namespace_names(*flags);
     ForkNamespaces: u64 => <'a> String, flags => match flags {
@@ -96,7 +97,7 @@ values! {
         lines => format!(" with the offsets {}", lines.replace('\n', ", ")),
     };
     PropagationFlags: u64 => <'a> String, flags => propagation_name(*flags);
-    Device: (u32, u32) => <'a> String, device => format!("{}:{}", device.0, device.1);
+    Device: Device => <'a> Device, device => *device;
     Console: bool => <'a> &'static str, console => if *console { " and /dev/console" } else { "" };
     Limit: u64 => <'a> String, limit => limit_text(*limit);
     Groups: Vec<u32> => <'a> String, groups => match groups.as_slice() {
@@ -182,8 +183,8 @@ packed! {
     MountOptions: (options, packer) => packer.options(options);
 
     Device: (device, packer) => {
-        packer.word(device.0.into());
-        packer.word(device.1.into());
+        packer.word(device.major.into());
+        packer.word(device.minor.into());
     };
     LabelModule: (module, packer) => packer.word(u64::from(*module == Module::AppArmor));
     Groups: (groups, packer) => packer.numbers(groups);
@@ -215,7 +216,7 @@ explained! {
     u32, bool, Text, Option<Text>, Target, BindTarget, NewMountTarget, Texts, Environment: value => value;
     MountAttributes: attributes => attribute_names(*attributes);
     Attributes: attributes => attribute_names(attributes.set | attributes.tree_set);
-    MountOptions: options => options.iter().map(option_text).collect::<Vec<_>>();
+    MountOptions: options => options.iter().map(FilesystemOption::to_string).collect::<Vec<_>>();
     NodeMode: mode => format!("{:04o}", mode & 0o7777);
     CapabilitySet: set => capability_names(*set);
     LabelModule: module => module.name();
@@ -234,13 +235,6 @@ impl Explain for Filter {
         out.insert("flags".into(), json!(filter.flag_names()));
         out.insert("notifies".into(), json!(filter.notifies));
         out.insert("unknown".into(), json!(filter.unknown));
-    }
-}
-
-fn option_text((key, value): &(String, Option<String>)) -> String {
-    match value {
-        Some(value) => format!("{key}={value}"),
-        None => key.clone(),
     }
 }
 

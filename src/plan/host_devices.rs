@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use berth_init::fields::Device;
 use nix::sys::stat::{SFlag, major, minor};
 use serde_json::{Value, json};
 
@@ -11,9 +12,6 @@ use crate::spec::idmap;
 use crate::spec::oci::{LinuxIdMapping, Spec};
 use crate::sys::procfs;
 
-/// Major and minor number.
-type Device = (u32, u32);
-
 /// A node that the caller creates in the state directory if init may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostNode {
@@ -21,15 +19,18 @@ pub struct HostNode {
     /// The permissions and the file type.
     pub mode: u32,
     pub device: Device,
-    /// User and group, as ids of the host.
-    pub owner: (u32, u32),
+    /// The user, as an id of the host.
+    pub uid: u32,
+    /// The group, as an id of the host.
+    pub gid: u32,
 }
 
 impl HostNode {
     pub fn explain(&self) -> Value {
-        let (path, (major, minor), (uid, gid)) = (self.path.display(), self.device, self.owner);
+        let HostNode { device, uid, gid, .. } = self;
+        let path = self.path.display();
         let mode = self.mode & 0o7777;
-        json!({ "text": format!("creating the device {path} ({major}:{minor}, mode {mode:04o}) of uid {uid}, gid {gid}") })
+        json!({ "text": format!("creating the device {path} ({device}, mode {mode:04o}) of uid {uid}, gid {gid}") })
     }
 }
 
@@ -46,7 +47,7 @@ pub fn can_make() -> Result<bool> {
 
 /// Returns the host's ids for an owner in the container, by the configured mappings. Returns `None` without mappings
 /// (if a user namespace is joined) and for ids that are not mapped.
-pub fn host_owner(spec: &Spec, (uid, gid): (u32, u32)) -> Option<(u32, u32)> {
+pub fn host_owner(spec: &Spec, uid: u32, gid: u32) -> Option<(u32, u32)> {
     let linux = spec.linux().as_ref()?;
     let host = |maps: &Option<Vec<LinuxIdMapping>>, id| idmap::to_host(maps.as_deref().unwrap_or_default(), id);
     Some((host(linux.uid_mappings(), uid)?, host(linux.gid_mappings(), gid)?))
@@ -58,12 +59,12 @@ pub fn find(path: &Path, kind: u32, device: Device) -> Option<PathBuf> {
         path.metadata().is_ok_and(|found| {
             let number = found.rdev();
             SFlag::from_bits_truncate(found.mode()) & SFlag::S_IFMT == SFlag::from_bits_truncate(kind)
-                && (major(number), minor(number)) == (u64::from(device.0), u64::from(device.1))
+                && (major(number), minor(number)) == (device.major.into(), device.minor.into())
         })
     };
     let named = || {
         let class = if kind == libc::S_IFBLK { "block" } else { "char" };
-        let uevent = std::fs::read_to_string(format!("/sys/dev/{class}/{}:{}/uevent", device.0, device.1)).ok()?;
+        let uevent = std::fs::read_to_string(format!("/sys/dev/{class}/{device}/uevent")).ok()?;
         let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
         Some(Path::new("/dev").join(name))
     };
@@ -77,10 +78,14 @@ mod tests {
     #[test]
     fn a_device_is_found_by_its_numbers() {
         let null = Some(PathBuf::from("/dev/null"));
-        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, (1, 3)), null);
-        assert_eq!(find(Path::new("/nowhere/x"), libc::S_IFCHR, (1, 3)), null);
-        assert_eq!(find(Path::new("/dev/zero"), libc::S_IFCHR, (1, 3)), null, "another device of that path");
-        assert_eq!(find(Path::new("/dev/null"), libc::S_IFBLK, (1, 3)), None);
-        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, (4000, 3)), None);
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, Device { major: 1, minor: 3 }), null);
+        assert_eq!(find(Path::new("/nowhere/x"), libc::S_IFCHR, Device { major: 1, minor: 3 }), null);
+        assert_eq!(
+            find(Path::new("/dev/zero"), libc::S_IFCHR, Device { major: 1, minor: 3 }),
+            null,
+            "another device of that path"
+        );
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFBLK, Device { major: 1, minor: 3 }), None);
+        assert_eq!(find(Path::new("/dev/null"), libc::S_IFCHR, Device { major: 4000, minor: 3 }), None);
     }
 }

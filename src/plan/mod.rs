@@ -18,6 +18,7 @@ mod tests;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use berth_init::fields::Device;
 use berth_init::wire::SLOT_FREE;
 use serde_json::{Value, json};
 
@@ -159,7 +160,7 @@ impl IdMaps {
 struct BoundDevice {
     /// S_IFCHR or S_IFBLK.
     kind: u32,
-    device: (u32, u32),
+    device: Device,
     /// Whether the caller has created the node for this container.
     own: bool,
 }

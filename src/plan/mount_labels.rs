@@ -2,6 +2,7 @@
 
 use super::Step;
 use crate::security::labels::mount_label;
+use crate::spec::mount_options::FilesystemOption;
 use crate::spec::oci::Spec;
 
 /// The filesystems that the kernel labels itself; it refuses other labels.
@@ -13,9 +14,9 @@ pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
     for step in steps {
         if let Step::Mount { kind, options, .. } = step
             && !OF_THE_KERNEL.contains(&kind.as_str())
-            && !options.iter().any(|(key, _)| key == "context")
+            && !options.iter().any(|option| option.name == "context")
         {
-            options.push(("context".into(), Some(label.into())));
+            options.push(FilesystemOption::with_value("context", label));
         }
     }
 }
@@ -36,7 +37,7 @@ mod tests {
             source: None,
             target: "/x".into(),
             attributes: 0,
-            options: options.iter().map(|(key, value)| (key.to_string(), Some(value.to_string()))).collect(),
+            options: options.iter().map(|(name, value)| FilesystemOption::with_value(*name, *value)).collect(),
             copy_up: CopyUp::No,
             id_map: None,
             entry: None,
@@ -50,9 +51,11 @@ mod tests {
         ];
         label_mounts(&mut steps, &spec);
         let contexts = steps.iter().map(|step| match step {
-            Step::Mount { options, .. } => {
-                options.iter().filter(|(key, _)| key == "context").map(|(_, value)| value.clone().unwrap()).collect()
-            }
+            Step::Mount { options, .. } => options
+                .iter()
+                .filter(|option| option.name == "context")
+                .map(|option| option.value.clone().unwrap())
+                .collect(),
             _ => vec![],
         });
         let label = "system_u:object_r:container_file_t:s0:c1,c2";

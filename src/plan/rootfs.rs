@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use berth_init::fields::Device;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,8 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::spec::Config;
-use crate::spec::mount_options::{self, Extent, MountOptions};
+use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
+use crate::spec::mount_options::{self, Extent, FilesystemOption, MountOptions};
 use crate::spec::mounts::{self, MountEntry};
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
@@ -64,8 +66,7 @@ struct Node<'a> {
     path: &'a Path,
     /// The permissions and the file type.
     mode: u32,
-    major: u32,
-    minor: u32,
+    device: Device,
     uid: u32,
     gid: u32,
     /// The index in `linux.devices`.
@@ -148,9 +149,9 @@ impl Root<'_> {
             plan.push(Step::Symlink { parent, name, target: link.to_string_lossy().into_owned() });
             return;
         }
-        let readonly = options.attr_set & mount_options::MOUNT_ATTR_RDONLY;
+        let readonly = options.attr_set & MOUNT_ATTR_RDONLY;
         if options.copy_up || self.made_readonly_later(&target, &options) {
-            options.attr_set &= !mount_options::MOUNT_ATTR_RDONLY;
+            options.attr_set &= !MOUNT_ATTR_RDONLY;
         }
         let id_map = options.idmap.and_then(|extent| {
             Some(TreeIdMap { namespace: self.mount_maps(plan, mount)?, recursive: extent == Extent::Recursive })
@@ -215,9 +216,7 @@ impl Root<'_> {
 
     /// Whether a mount becomes read-only later: /dev must be populated first.
     fn made_readonly_later(&self, target: &Path, options: &MountOptions) -> bool {
-        target == Path::new("/dev")
-            && options.bind.is_none()
-            && options.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0
+        target == Path::new("/dev") && options.bind.is_none() && options.attr_set & MOUNT_ATTR_RDONLY != 0
     }
 
     /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.
@@ -234,7 +233,8 @@ impl Root<'_> {
             for (path, major, minor) in DEFAULT_DEVICES {
                 if !listed.iter().any(|device| device.path() == Path::new(path)) {
                     let mode = libc::S_IFCHR | 0o666;
-                    let node = Node { path: Path::new(path), mode, major, minor, uid: 0, gid: 0, index: None };
+                    let device = Device { major, minor };
+                    let node = Node { path: Path::new(path), mode, device, uid: 0, gid: 0, index: None };
                     self.push_device(plan, trees, node)?;
                 }
             }
@@ -247,8 +247,7 @@ impl Root<'_> {
                 let node = Node {
                     path: device.path(),
                     mode: kind | (device.file_mode().unwrap_or(0o666) & 0o7777),
-                    major: device.major() as u32,
-                    minor: device.minor() as u32,
+                    device: Device { major: device.major() as u32, minor: device.minor() as u32 },
                     uid: device.uid().unwrap_or(0),
                     gid: device.gid().unwrap_or(0),
                     index: Some(index),
@@ -266,7 +265,7 @@ impl Root<'_> {
     pub fn push_readonly_dev(&self, plan: &mut Plan) {
         for MountEntry { index, mount, options } in self.config.mounts().filter(|entry| on_dev(entry.mount)) {
             if self.made_readonly_later(mount.destination(), options) {
-                let attributes = Attributes { set: mount_options::MOUNT_ATTR_RDONLY, ..Attributes::default() };
+                let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
                 let target = mount.destination().clone();
                 plan.push(Step::Remount { target, attributes, entry: Some(index) });
             }
@@ -278,10 +277,10 @@ impl Root<'_> {
     }
 
     fn push_device(&self, plan: &mut Plan, trees: &mut TreeOpener, node: Node) -> Result<()> {
-        let Node { path, mode, major, minor, uid, gid, .. } = node;
+        let Node { path, mode, device, uid, gid, .. } = node;
         if self.bind_devices && mode & libc::S_IFMT != libc::S_IFIFO {
             let (source, own) = self.bound_device(plan, &node)?;
-            let device = Some(BoundDevice { kind: mode & libc::S_IFMT, device: (major, minor), own });
+            let device = Some(BoundDevice { kind: mode & libc::S_IFMT, device, own });
             let slot = trees.open(plan, BindSource { device, ..BindSource::single(&source) });
             let (target, attributes) = (path.to_owned(), Attributes::default());
             plan.push(Step::Attach { slot, source, target, nofollow: false, attributes, entry: None });
@@ -289,7 +288,7 @@ impl Root<'_> {
         }
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let device = if mode & libc::S_IFMT == libc::S_IFIFO { (0, 0) } else { (major, minor) };
+        let device = if mode & libc::S_IFMT == libc::S_IFIFO { Device::default() } else { device };
         plan.push(Step::MakeNode { parent, name, mode, device, uid, gid });
         Ok(())
     }
@@ -298,18 +297,18 @@ impl Root<'_> {
     /// with the configured mode and owner. A caller that may not do so uses the host's node with its present mode and
     /// owner.
     fn bound_device(&self, plan: &mut Plan, node: &Node) -> Result<(PathBuf, bool)> {
-        let Node { path, mode, major, minor, uid, gid, index } = *node;
+        let Node { path, mode, device, uid, gid, index } = *node;
         let Some(index) = index else { return Ok((path.to_owned(), false)) };
-        let owner = host_devices::host_owner(self.spec(), (uid, gid));
-        if let Some(owner) = owner.filter(|_| host_devices::can_make().unwrap_or(false)) {
+        let owner = host_devices::host_owner(self.spec(), uid, gid);
+        if let Some((uid, gid)) = owner.filter(|_| host_devices::can_make().unwrap_or(false)) {
             let path = self.device_dir.join(index.to_string());
-            plan.host_nodes.push(HostNode { path: path.clone(), mode, device: (major, minor), owner });
+            plan.host_nodes.push(HostNode { path: path.clone(), mode, device, uid, gid });
             return Ok((path, true));
         }
-        let found = host_devices::find(path, mode & libc::S_IFMT, (major, minor));
+        let found = host_devices::find(path, mode & libc::S_IFMT, device);
         found.map(|found| (found, false)).ok_or_else(|| {
             let problem = format!(
-                "{path:?} is device {major}:{minor}, which the host has neither at this path nor in /dev; expected \
+                "{path:?} is device {device}, which the host has neither at this path nor in /dev; expected \
                  one that can be bind mounted, because a user namespace cannot create device nodes"
             );
             Error::config(&format!("linux.devices[{index}]"), problem)
@@ -384,15 +383,15 @@ fn push_remount(plan: &mut Plan, options: &MountOptions, target: &Path, entry: E
     plan.push(Step::Remount { target: target.to_owned(), attributes: attributes(options), entry });
 }
 
-fn filesystem_options(options: &MountOptions) -> Vec<(String, Option<String>)> {
-    let flags = options.sb_flags.iter().map(|name| (name.clone(), None));
+fn filesystem_options(options: &MountOptions) -> Vec<FilesystemOption> {
+    let flags = options.sb_flags.iter().map(FilesystemOption::flag);
     flags.chain(options.data.iter().cloned()).collect()
 }
 
 /// Returns what is copied from the image. With an explicit owner or mode of the new filesystem, the image's is not
 /// copied.
 fn copy_up(options: &MountOptions) -> CopyUp {
-    let says = |name: &str| options.data.iter().any(|(given, _)| given == name);
+    let says = |name: &str| options.data.iter().any(|given| given.name == name);
     if !options.copy_up {
         CopyUp::No
     } else if ["mode", "uid", "gid"].into_iter().any(says) {

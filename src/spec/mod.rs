@@ -27,6 +27,7 @@ pub(crate) mod hooks;
 pub(crate) mod idmap;
 pub(crate) mod intel_rdt;
 pub(crate) mod memory_policy;
+pub(crate) mod mount_attributes;
 pub mod mount_options;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;

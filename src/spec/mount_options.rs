@@ -2,22 +2,10 @@
 //!
 //! As in mount(8), a later option overrides an earlier one that is its opposite.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 
+use super::mount_attributes::*;
 use crate::error::{Error, Result};
-
-pub(crate) const MOUNT_ATTR_RDONLY: u64 = 0x0000_0001;
-pub(crate) const MOUNT_ATTR_NOSUID: u64 = 0x0000_0002;
-pub(crate) const MOUNT_ATTR_NODEV: u64 = 0x0000_0004;
-pub(crate) const MOUNT_ATTR_NOEXEC: u64 = 0x0000_0008;
-/// The mask of the access time setting, which is a number in these bits, not a flag: mount_setattr(2) needs all of them
-/// cleared to set one.
-pub(crate) const MOUNT_ATTR__ATIME: u64 = 0x0000_0070;
-pub(crate) const MOUNT_ATTR_RELATIME: u64 = 0x0000_0000;
-pub(crate) const MOUNT_ATTR_NOATIME: u64 = 0x0000_0010;
-pub(crate) const MOUNT_ATTR_STRICTATIME: u64 = 0x0000_0020;
-pub(crate) const MOUNT_ATTR_NODIRATIME: u64 = 0x0000_0080;
-pub(crate) const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x0020_0000;
 
 /// Whether an option covers one mount or a tree of mounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +25,37 @@ pub struct IdMap {
     pub relative: bool,
     /// The first id of the filesystem, the first id of the mount, and the number of ids.
     pub range: [u32; 3],
+}
+
+/// An option of a filesystem, as fsconfig(2) takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesystemOption {
+    /// The name of the parameter.
+    pub name: String,
+    /// The value; `None` for a flag.
+    pub value: Option<String>,
+}
+
+impl FilesystemOption {
+    /// Returns an option without a value.
+    pub fn flag(name: impl Into<String>) -> FilesystemOption {
+        FilesystemOption { name: name.into(), value: None }
+    }
+
+    /// Returns an option with a value.
+    pub fn with_value(name: impl Into<String>, value: impl Into<String>) -> FilesystemOption {
+        FilesystemOption { name: name.into(), value: Some(value.into()) }
+    }
+}
+
+/// Writes it as mount(8) takes it: "name=value".
+impl Display for FilesystemOption {
+    fn fmt(&self, out: &mut Formatter) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(out, "{}={value}", self.name),
+            None => out.write_str(&self.name),
+        }
+    }
 }
 
 /// The options of one mount, sorted by the system call that takes them.
@@ -77,7 +96,7 @@ pub struct MountOptions {
     /// [`MountOptions::versions_flags`].
     pub versions: bool,
     /// The other options, which belong to the filesystem.
-    pub data: Vec<(String, Option<String>)>,
+    pub data: Vec<FilesystemOption>,
 }
 
 /// The values of `linux.rootfsPropagation`. Some programs write an empty one for none.
@@ -98,122 +117,6 @@ pub fn propagation(name: &str) -> Option<u64> {
         _ => return None,
     };
     Some(kind | recursive)
-}
-
-/// A change of a set of attributes.
-enum Change {
-    Set(u64),
-    Clear(u64),
-    Atime(u64),
-    /// `norelatime`, `nostrictatime`, `atime`: undoes an earlier option.
-    NotAtime(u64),
-    /// `diratime`: undoes an earlier `nodiratime`.
-    TakeBack(u64),
-}
-
-/// Ranks settings of access times: of several, mount(2) uses the one of the highest rank, in whatever order they are
-/// given.
-fn rank(atime: u64) -> u32 {
-    match atime {
-        MOUNT_ATTR_STRICTATIME => 2,
-        MOUNT_ATTR_NOATIME => 1,
-        _ => 0,
-    }
-}
-
-const ATTRIBUTES: [&str; 18] = [
-    "ro",
-    "rw",
-    "nosuid",
-    "suid",
-    "nodev",
-    "dev",
-    "noexec",
-    "exec",
-    "nodiratime",
-    "diratime",
-    "nosymfollow",
-    "symfollow",
-    "noatime",
-    "strictatime",
-    "atime",
-    "relatime",
-    "norelatime",
-    "nostrictatime",
-];
-
-fn attribute(name: &str) -> Option<Change> {
-    Some(match name {
-        "ro" => Change::Set(MOUNT_ATTR_RDONLY),
-        "rw" => Change::Clear(MOUNT_ATTR_RDONLY),
-        "nosuid" => Change::Set(MOUNT_ATTR_NOSUID),
-        "suid" => Change::Clear(MOUNT_ATTR_NOSUID),
-        "nodev" => Change::Set(MOUNT_ATTR_NODEV),
-        "dev" => Change::Clear(MOUNT_ATTR_NODEV),
-        "noexec" => Change::Set(MOUNT_ATTR_NOEXEC),
-        "exec" => Change::Clear(MOUNT_ATTR_NOEXEC),
-        "nodiratime" => Change::Set(MOUNT_ATTR_NODIRATIME),
-        "diratime" => Change::Clear(MOUNT_ATTR_NODIRATIME),
-        "nosymfollow" => Change::Set(MOUNT_ATTR_NOSYMFOLLOW),
-        "symfollow" => Change::Clear(MOUNT_ATTR_NOSYMFOLLOW),
-        "noatime" => Change::Atime(MOUNT_ATTR_NOATIME),
-        "strictatime" => Change::Atime(MOUNT_ATTR_STRICTATIME),
-        // `atime` selects the kernel's default, which is relatime since 2.6.30.
-        "atime" | "relatime" => Change::Atime(MOUNT_ATTR_RELATIME),
-        "norelatime" => Change::NotAtime(MOUNT_ATTR_RELATIME),
-        "nostrictatime" => Change::NotAtime(MOUNT_ATTR_STRICTATIME),
-        _ => return None,
-    })
-}
-
-/// Returns the attribute change of an option of one mount. For mount(2), `atime` and `diratime` can only mean the
-/// absence of a flag: the mount keeps the setting of its source.
-fn attribute_of_one(name: &str) -> Option<Change> {
-    match name {
-        "atime" => Some(Change::NotAtime(MOUNT_ATTR_NOATIME)),
-        "diratime" => Some(Change::TakeBack(MOUNT_ATTR_NODIRATIME)),
-        _ => attribute(name),
-    }
-}
-
-impl Change {
-    fn bits(&self) -> u64 {
-        match self {
-            Change::Set(bit) | Change::Clear(bit) | Change::TakeBack(bit) => *bit,
-            Change::Atime(_) | Change::NotAtime(_) => MOUNT_ATTR__ATIME,
-        }
-    }
-
-    fn apply(self, set: &mut u64, clear: &mut u64) {
-        match self {
-            Change::Set(bit) => {
-                *set |= bit;
-                *clear &= !bit;
-            }
-            Change::Clear(bit) => {
-                *set &= !bit;
-                *clear |= bit;
-            }
-            Change::TakeBack(bit) => *set &= !bit,
-            Change::Atime(value) => {
-                let chosen = *clear & MOUNT_ATTR__ATIME != 0;
-                let value = if chosen && rank(*set & MOUNT_ATTR__ATIME) > rank(value) {
-                    *set & MOUNT_ATTR__ATIME
-                } else {
-                    value
-                };
-                *set = *set & !MOUNT_ATTR__ATIME | value;
-                *clear |= MOUNT_ATTR__ATIME;
-            }
-            Change::NotAtime(value) => {
-                let chosen = *clear & MOUNT_ATTR__ATIME != 0;
-                if chosen && *set & MOUNT_ATTR__ATIME == value {
-                    *set &= !MOUNT_ATTR__ATIME;
-                    *clear &= !MOUNT_ATTR__ATIME;
-                }
-            }
-        }
-    }
 }
 
 /// The superblock flags that fsconfig(2) knows for every filesystem, with their opposites (`dirsync` has none).
@@ -261,7 +164,7 @@ impl MountOptions {
     /// Returns the first option that belongs to the filesystem or its superblock.
     pub fn of_the_filesystem(&self) -> Option<&str> {
         let versions = self.versions.then_some("iversion");
-        self.data.first().map(|(name, _)| name.as_str()).or(self.sb_flags.first().map(String::as_str)).or(versions)
+        self.data.first().map(|option| option.name.as_str()).or(self.sb_flags.first().map(String::as_str)).or(versions)
     }
 
     /// Returns the flags with which mount(2) remounts a new filesystem to make it count versions. They include its
@@ -369,12 +272,12 @@ fn bad_id_maps(option: &str, path: &dyn Fn() -> String) -> Error {
     Error::config(&path(), format!("{option:?} is not an id map; {expected}"))
 }
 
-fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String, Option<String>)> {
-    let (name, value) = match option.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (option, None),
+fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<FilesystemOption> {
+    let parsed = match option.split_once('=') {
+        Some((name, value)) => FilesystemOption::with_value(name, value),
+        None => FilesystemOption::flag(option),
     };
-    if name.is_empty() {
+    if parsed.name.is_empty() {
         return Err(Error::config(&path(), format!("{option:?} has no name; expected an option like \"mode=755\"")));
     }
     if splits(option) {
@@ -385,13 +288,13 @@ fn file_system_option(option: &str, path: &dyn Fn() -> String) -> Result<(String
             format!("{option:?} contains a comma; expected one option in each member of the array"),
         ));
     }
-    if name == "source" {
+    if parsed.name == "source" {
         return Err(Error::config(
             &path(),
             format!("{option:?} is not an option; expected the source in mounts[].source"),
         ));
     }
-    Ok((name.to_owned(), value))
+    Ok(parsed)
 }
 
 /// Returns whether mount(2) would split the option: commas in double quotes (SELinux contexts) and after a backslash
@@ -435,7 +338,7 @@ mod tests {
         let given = of(&["nosuid", "nosymfollow", "noatime", "lazytime", "sync", "iversion", "mode=755"]);
         let kept = libc::MS_NOSUID | libc::MS_NOSYMFOLLOW | libc::MS_NOATIME | libc::MS_LAZYTIME | libc::MS_SYNCHRONOUS;
         assert_eq!(given.versions_flags(), Some(remount | kept));
-        assert_eq!(given.data, [("mode".to_owned(), Some("755".to_owned()))]);
+        assert_eq!(given.data, [FilesystemOption::with_value("mode", "755")]);
     }
 
     #[test]
@@ -523,7 +426,11 @@ mod tests {
             ("x", Some("a\\,b")),
             ("size", Some("")),
         ];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        let option = |name, value: Option<&str>| FilesystemOption {
+            value: value.map(str::to_owned),
+            ..FilesystemOption::flag(name)
+        };
+        let expected = expected.map(|(name, value)| option(name, value));
         assert_eq!(options.data, expected);
         assert_eq!(MountOptions { data: Vec::new(), ..options }, MountOptions::default());
     }

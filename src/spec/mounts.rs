@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::mount_attributes::MOUNT_ATTR_RDONLY;
 use super::mount_options::{self, Extent, MountOptions};
 use super::namespaces::Namespaces;
 use super::{idmap, oci, paths};
@@ -59,7 +60,7 @@ fn options(mount: &oci::Mount, index: usize) -> Result<MountOptions> {
         // A new filesystem has no mounts below it, so recursive options apply to the mount.
         parsed.attr_set |= parsed.rec_attr_set & !parsed.attr_clear;
         parsed.attr_clear |= parsed.rec_attr_clear;
-        let read_only = parsed.attr_set & mount_options::MOUNT_ATTR_RDONLY != 0;
+        let read_only = parsed.attr_set & MOUNT_ATTR_RDONLY != 0;
         if read_only && !VIRTUAL.contains(&kind) {
             parsed.sb_flags.push("ro".to_owned());
         }

@@ -31,8 +31,8 @@ impl Directory {
             let doing = || format!("creating the device {}", node.path.display());
             let name = node.path.file_name().unwrap_or_default();
             let (kind, mode) = (SFlag::from_bits_truncate(node.mode), Mode::from_bits_truncate(node.mode));
-            let device = makedev(node.device.0.into(), node.device.1.into());
-            let (uid, gid) = (Uid::from_raw(node.owner.0), Gid::from_raw(node.owner.1));
+            let device = makedev(node.device.major.into(), node.device.minor.into());
+            let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
             mknodat(&directory, name, kind & SFlag::S_IFMT, Mode::empty(), device).context(doing)?;
             fchownat(&directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW).context(doing)?;
             // fchmodat, unlike mknodat, ignores the caller's umask.

@@ -1,5 +1,6 @@
 //! Steps that assemble the root filesystem.
 
+use super::super::fields::MountTarget;
 use super::super::mounts::{self, Mounter};
 use super::super::steps::*;
 use super::super::{nodes, tree};
@@ -102,7 +103,7 @@ impl Run for TakeRoot {
 impl Run for Mount {
     fn run(self, init: &mut Init) -> Result<()> {
         let id_map = self.id_map.map(|slot| init.slot(slot)).transpose()?;
-        let (place, kept) = self.target;
+        let MountTarget { place, kept } = self.target;
         let mount = init.mounter(&place)?.mount(&self, place.path, id_map)?;
         match kept {
             Some(slot) => init.fill(slot, mount),
@@ -117,7 +118,7 @@ impl Run for Mount {
 impl Run for Attach {
     fn run(self, init: &mut Init) -> Result<()> {
         let tree = init.slot(self.slot)?;
-        let (place, kept) = self.target;
+        let MountTarget { place, kept } = self.target;
         init.mounter(&place)?.attach(tree, place.path, self.nofollow, self.attributes)?;
         init.cut_off(tree)?;
         init.fill(self.slot, -1)?;
@@ -171,7 +172,7 @@ impl Run for ReadonlyPath {
 
 impl Run for MakeNode {
     fn run(self, init: &mut Init) -> Result<()> {
-        let node = nodes::Node { mode: self.mode, device: self.device, owner: (self.uid, self.gid) };
+        let node = nodes::Node { mode: self.mode, device: self.device, uid: self.uid, gid: self.gid };
         nodes::make_node(init.proc(), init.top(&self.parent)?, self.parent.path, self.name, node)
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::spec::capabilities::Sets;
-use crate::spec::mount_options::{Extent, MOUNT_ATTR_RDONLY};
+use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
+use crate::spec::mount_options::{Extent, FilesystemOption};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::{hooks, idmap, oci};
 
@@ -201,7 +202,7 @@ fn mounts_are_held_with_plain_paths() {
     let list = config.spec().mounts().as_ref().unwrap();
     let options: Vec<_> = config.mounts().map(|entry| entry.options).collect();
     assert_eq!(list[7].destination(), Path::new("/a/b/c"));
-    assert_eq!(options[7].data, [("mode".to_owned(), Some("700".to_owned()))]);
+    assert_eq!(options[7].data, [FilesystemOption::with_value("mode", "700")]);
     assert!(options[7].sb_flags.is_empty() && options[7].attr_set == MOUNT_ATTR_RDONLY);
     assert_eq!(options[8].bind, Some(Extent::Single));
     assert_eq!(options[9].bind, Some(Extent::Recursive));
