@@ -41,15 +41,15 @@ pub fn run(kind: Kind, hooks: &[Hook], state: &str, place: &Place, default_timeo
     for (index, hook) in hooks.iter().enumerate() {
         match run_one(hook, state, place, default_timeout) {
             Ok(()) => {}
-            Err(error) if kind == Kind::Poststop => log::warn!("{}", told(error, kind, index, hook)),
-            Err(error) => return Err(told(error, kind, index, hook)),
+            Err(error) if kind == Kind::Poststop => log::warn!("{}", with_hook_name(error, kind, index, hook)),
+            Err(error) => return Err(with_hook_name(error, kind, index, hook)),
         }
     }
     Ok(())
 }
 
 /// Adds the hook's name to an error.
-fn told(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
+fn with_hook_name(error: Error, kind: Kind, index: usize, hook: &Hook) -> Error {
     let name = kind.name();
     let mut error = error.context(format!("{name} hook {index} ({})", hook.path().display()));
     error.code = if error.code == Code::Timeout { Code::Timeout } else { Code::Hook };

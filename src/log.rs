@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// The most verbose level that is logged. The default excludes traces.
-static MOST: AtomicUsize = AtomicUsize::new(LevelFilter::Debug as usize);
+static MAX_LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Debug as usize);
 
 struct Logger {
     sink: RwLock<Option<Sink>>,
@@ -60,14 +60,14 @@ pub fn set_level(most: Level) -> Result<()> {
     if INSIDE.get() {
         return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
     }
-    MOST.store(most as usize, Ordering::Relaxed);
+    MAX_LEVEL.store(most as usize, Ordering::Relaxed);
     let sink = LOGGER.sink.read().unwrap_or_else(PoisonError::into_inner);
     apply_level(&sink);
     Ok(())
 }
 
 fn apply_level(sink: &Option<Sink>) {
-    let most = MOST.load(Ordering::Relaxed);
+    let most = MAX_LEVEL.load(Ordering::Relaxed);
     let most = LevelFilter::iter().find(|level| *level as usize == most && sink.is_some());
     if std::ptr::addr_eq(log::logger(), &LOGGER) {
         log::set_max_level(most.unwrap_or(LevelFilter::Off));
@@ -98,7 +98,7 @@ impl Log for Logger {
 }
 
 /// The largest line that a pipe accepts atomically (PIPE_BUF, pipe(7)).
-const LONGEST: usize = 4096;
+const MAX_LINE: usize = 4096;
 
 fn line(level: Level, target: &str, message: &str) -> String {
     let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
@@ -106,11 +106,11 @@ fn line(level: Level, target: &str, message: &str) -> String {
     let with =
         |message: &str| format!("{}\n", json!({ "time": time, "level": level, "target": target, "msg": message }));
     let whole = with(message);
-    if whole.len() <= LONGEST {
+    if whole.len() <= MAX_LINE {
         return whole;
     }
     // JSON needs at most six bytes for a character (\u001f, or four of UTF-8).
-    with(&message.chars().take(LONGEST / 8).chain(['…']).collect::<String>())
+    with(&message.chars().take(MAX_LINE / 8).chain(['…']).collect::<String>())
 }
 
 /// Writes a line if that is possible without blocking; otherwise the line is lost.
@@ -152,14 +152,14 @@ mod tests {
     fn a_line_is_json_and_fits_into_a_pipe() {
         let value: serde_json::Value = serde_json::from_str(&line(Level::Warn, "berth::x", "a \"b\"")).unwrap();
         assert_eq!((&value["level"], &value["msg"]), (&json!("warn"), &json!("a \"b\"")));
-        assert!(line(Level::Warn, "berth::x", &"\u{1}".repeat(9000)).len() <= LONGEST);
+        assert!(line(Level::Warn, "berth::x", &"\u{1}".repeat(9000)).len() <= MAX_LINE);
     }
 
     #[test]
     fn a_line_nobody_can_read_is_lost_without_a_wait() {
         let (read, full) = nix::unistd::pipe().unwrap();
         for _ in 0..64 {
-            write(&full, &"x".repeat(LONGEST));
+            write(&full, &"x".repeat(MAX_LINE));
         }
         drop(read);
         // This process ignores SIGPIPE; tests/c/log.c shows that the signal is not delivered.

@@ -13,7 +13,7 @@ use super::fields::Device;
 use super::sys::*;
 
 /// The largest depth; each level uses about 3 KB of stack.
-const DEEPEST: u32 = 256;
+const MAX_DEPTH: u32 = 256;
 
 /// Copies the content of directory `from` into directory `to`; both may be O_PATH descriptors.
 pub fn content(from: i32, to: i32) -> Result<()> {
@@ -31,7 +31,7 @@ pub fn owner(from: i32, to: i32) -> Result<()> {
 }
 
 fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
-    if depth == DEEPEST {
+    if depth == MAX_DEPTH {
         return Err(ELOOP);
     }
     let mut buffer = Entries([0; 2048]);
@@ -103,8 +103,8 @@ fn file(from: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
 }
 
 fn bytes(from: i32, to: i32) -> Result<()> {
-    const PIECE: usize = 1 << 20;
-    while sendfile(to, from, PIECE)? > 0 {}
+    const CHUNK: usize = 1 << 20;
+    while sendfile(to, from, CHUNK)? > 0 {}
     Ok(())
 }
 
@@ -206,7 +206,7 @@ mod tests {
         let pair = pair();
         // Use descriptors, because the path becomes too long for the kernel.
         let mut at = pair.1.try_clone().unwrap();
-        for _ in 0..DEEPEST {
+        for _ in 0..MAX_DEPTH {
             let name = std::path::Path::new("d");
             nix::sys::stat::mkdirat(&at, name, nix::sys::stat::Mode::S_IRWXU).unwrap();
             let flags = nix::fcntl::OFlag::O_DIRECTORY;

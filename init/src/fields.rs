@@ -163,7 +163,7 @@ pub struct FilterView {
 }
 
 /// The environment entry for HOME, with space for a path and the NUL.
-pub struct HomeRoom {
+pub struct HomeBuffer {
     /// The user whose home directory is looked up.
     pub uid: u32,
     /// The entry, which already begins with "HOME=".
@@ -307,9 +307,9 @@ kinds! {
     Filter => FilterView, "start count flags notifies", words => Ok(FilterView {
         instructions: numbers(words, 2)?, flags: words.next()?, notifies: flag(words)?,
     });
-    HomeOwner => HomeRoom, "uid start len", words => {
+    HomeOwner => HomeBuffer, "uid start len", words => {
         let (uid, start, len) = (number(words)?, words.offset()?, words.offset()?);
-        Ok(HomeRoom { uid, room: words.plan.bytes_mut(start, len as usize)? })
+        Ok(HomeBuffer { uid, room: words.plan.bytes_mut(start, len as usize)? })
     };
 }
 

@@ -1,14 +1,14 @@
 //! Looks up the home directory of a user in the container's own /etc/passwd.
 //!
 //! The image controls the file, so it is opened beneath the root, read only if it is a regular file (opening a FIFO or
-//! a device could block or have side effects), and only up to `MOST` bytes. A malformed file is no error: the home
+//! a device could block or have side effects), and only up to `MAX_BYTES` bytes. A malformed file is no error: the home
 //! directory is then "/", as without an entry.
 
 use super::sys::*;
 use super::tree::{self, Top};
 
 const PREFIX: &[u8] = b"HOME=";
-const MOST: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// Completes the text in `room`, which begins with "HOME=".
 pub fn complete(proc: i32, uid: u32, room: &mut [u8]) -> Result<()> {
@@ -48,7 +48,7 @@ fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut
     let mut buffer = [0u8; 4096];
     let mut line = Line::default();
     let mut total = 0;
-    while total < MOST {
+    while total < MAX_BYTES {
         let count = read(&mut buffer)?;
         total += count;
         for &byte in &buffer[..count] {

@@ -6,10 +6,10 @@
 use super::sys::*;
 
 /// The size of the buffer, larger than any label.
-pub const ROOM: usize = 4352;
+pub const BUFFER_SIZE: usize = 4352;
 
 /// Sets the label and reads it back. Returns `None`, or the length of a different label that was read into `found`.
-pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; ROOM]) -> Result<Option<usize>> {
+pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; BUFFER_SIZE]) -> Result<Option<usize>> {
     let (own, common) = (Str::literal(c"thread-self/attr/apparmor/exec"), Str::literal(c"thread-self/attr/exec"));
     let path = match open(proc, own, O_RDONLY).map(close) {
         Ok(()) if apparmor => own,
@@ -28,7 +28,7 @@ pub fn set(proc: i32, apparmor: bool, label: Str, found: &mut [u8; ROOM]) -> Res
 }
 
 /// Writes "exec LABEL" in one call, as AppArmor requires.
-fn write_command(file: i32, label: Str, buffer: &mut [u8; ROOM]) -> Result<usize> {
+fn write_command(file: i32, label: Str, buffer: &mut [u8; BUFFER_SIZE]) -> Result<usize> {
     const COMMAND: &[u8] = b"exec ";
     let len = COMMAND.len() + label.bytes().len();
     let text = buffer.get_mut(..len).ok_or(ENAMETOOLONG)?;

@@ -323,10 +323,10 @@ impl Attributes {
             return Err(ENOSYS);
         }
         // These flags have the same values in statfs(2) and mount(2).
-        const KEPT: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
+        const KEPT_FLAGS: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
         const STATFS_RELATIME: u64 = 4096;
         let found = filesystem(mount)?.flags;
-        let mut flags = found & KEPT;
+        let mut flags = found & KEPT_FLAGS;
         if found & STATFS_RELATIME != 0 {
             flags |= MS_RELATIME;
         }

@@ -4,7 +4,7 @@ use super::steps;
 use super::sys::*;
 
 /// The longest value that fsconfig(2) accepts.
-const LONGEST_VALUE: usize = 255;
+const MAX_VALUE_LENGTH: usize = 255;
 /// The size of the options that mount(2) accepts, including the NUL.
 const PAGE: usize = 4096;
 
@@ -22,7 +22,7 @@ const FLAGS: [(&[u8], u64); 8] = [
 
 /// Whether the source or an option is too long for fsconfig(2).
 pub fn too_long(step: &steps::Mount) -> Result<bool> {
-    let long = |text: Option<Str>| text.is_some_and(|text| text.bytes().len() > LONGEST_VALUE);
+    let long = |text: Option<Str>| text.is_some_and(|text| text.bytes().len() > MAX_VALUE_LENGTH);
     let mut index = 0;
     while let Some(key) = step.options.get(index)? {
         if long(Some(key)) || long(step.options.get(index + 1)?) {

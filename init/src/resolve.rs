@@ -12,7 +12,7 @@ use super::tree::Top;
 
 const PATH_MAX: usize = 4096;
 /// The number of links that the kernel follows (path_resolution(7)).
-const MOST_LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// A path relative to the top, whose existing part contains no symlinks.
 pub struct Resolved {
@@ -55,12 +55,12 @@ impl Resolved {
 }
 
 /// The part of the path that remains to be walked, at the end of the buffer.
-struct Rest {
+struct Remaining {
     bytes: [u8; PATH_MAX],
     start: usize,
 }
 
-impl Rest {
+impl Remaining {
     /// Prepends `text` to the remaining path.
     fn push(&mut self, text: &[u8]) -> Result<()> {
         let start = self.start.checked_sub(text.len() + 1).ok_or(ENAMETOOLONG)?;
@@ -90,7 +90,7 @@ impl Rest {
 
 /// Resolves `name` in the directory `path`, or `path` itself without a name.
 pub fn resolve(top: Top, path: Str, name: Option<Str>, into: &mut Resolved) -> Result<()> {
-    let mut rest = Rest { bytes: [0; PATH_MAX], start: PATH_MAX };
+    let mut rest = Remaining { bytes: [0; PATH_MAX], start: PATH_MAX };
     if let Some(name) = name {
         rest.push(name.bytes())?;
     }
@@ -109,7 +109,7 @@ pub fn resolve(top: Top, path: Str, name: Option<Str>, into: &mut Resolved) -> R
         }
         let Some(length) = link(top, into.path().as_str(), &mut target)? else { continue };
         links += 1;
-        if links > MOST_LINKS || top.strict {
+        if links > MAX_LINKS || top.strict {
             return Err(ELOOP);
         }
         match target[0] {

@@ -12,7 +12,7 @@ use super::plan::Path;
 use super::resolve::{Resolved, resolve};
 use super::sys::*;
 
-const INSIDE: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+const INSIDE_ROOT: u64 = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 const NAME_MAX: usize = 255;
 
 /// The directory that a path is resolved from: the root filesystem, or an open mount within it.
@@ -30,7 +30,7 @@ impl Top {
 }
 
 pub fn open(top: Top, path: Str, flags: u64) -> Result<i32> {
-    openat2(top.fd, path, flags, 0, if top.strict { INSIDE | RESOLVE_NO_SYMLINKS } else { INSIDE })
+    openat2(top.fd, path, flags, 0, if top.strict { INSIDE_ROOT | RESOLVE_NO_SYMLINKS } else { INSIDE_ROOT })
 }
 
 /// Opens `path`, even through a symlink that has `..` after a missing component.

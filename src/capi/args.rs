@@ -75,7 +75,7 @@ pub unsafe fn optional_path<'a>(pointer: *const c_char, name: &str) -> Result<Op
 }
 
 /// More descriptors than a process can have: a larger count is invalid.
-const MOST_ELEMENTS: usize = 1 << 20;
+const MAX_ELEMENTS: usize = 1 << 20;
 
 /// Copies of the strings of an array.
 ///
@@ -101,7 +101,7 @@ pub unsafe fn elements<T: Copy>(pointer: *const T, count: usize, name: &str) -> 
     match count {
         0 => Ok(Vec::new()),
         _ if pointer.is_null() => Err(null(name)),
-        1..=MOST_ELEMENTS => {
+        1..=MAX_ELEMENTS => {
             // SAFETY: it is not NULL, and all else is this function's own contract.
             Ok(unsafe { std::slice::from_raw_parts(pointer, count) }.to_vec())
         }

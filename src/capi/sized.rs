@@ -21,7 +21,7 @@ pub unsafe trait Grows: Copy {
 }
 
 /// Far larger than any struct will be: a larger size was never initialised.
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// # Safety
 ///
@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 4096;
 unsafe fn size_of_callers<T: Grows>(pointer: *const T) -> Result<usize> {
     // SAFETY: this function's own contract.
     let size = unsafe { pointer.cast::<usize>().read() };
-    if size < T::FIRST || size > MOST_BYTES || size % align_of::<T>() != 0 {
+    if size < T::FIRST || size > MAX_BYTES || size % align_of::<T>() != 0 {
         let message = format!("{}.size is {size}; expected sizeof({})", T::NAME, T::NAME);
         return Err(Error::invalid_argument(message));
     }

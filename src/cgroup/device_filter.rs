@@ -54,8 +54,8 @@ const fn load(register: u8, offset: i16) -> Instruction {
     Instruction { code: LOAD_WORD, registers: register | CONTEXT << 4, offset, immediate: 0 }
 }
 
-const MOST_MAJOR_AND_ONE: u32 = 1 << 12;
-const MOST_MINOR_AND_ONE: u32 = 1 << 20;
+const MAX_MAJOR_AND_ONE: u32 = 1 << 12;
+const MAX_MINOR_AND_ONE: u32 = 1 << 20;
 
 /// Compiles an ordered list in which later rules win.
 ///
@@ -110,7 +110,7 @@ fn end(allowed: bool) -> [Instruction; 2] {
 fn rule_block(rule: &Rule, program: &mut Vec<Instruction>) {
     let condition = match (rule.major, rule.minor) {
         // No device has such a number.
-        (Some(MOST_MAJOR_AND_ONE..), _) | (_, Some(MOST_MINOR_AND_ONE..)) => return,
+        (Some(MAX_MAJOR_AND_ONE..), _) | (_, Some(MAX_MINOR_AND_ONE..)) => return,
         (Some(major), Some(minor)) => Some((NUMBER, major << 20 | minor)),
         (Some(major), None) => Some((MAJOR, major)),
         (None, Some(minor)) => Some((MINOR, minor)),
@@ -219,7 +219,7 @@ fn explain(errno: Errno, doing: String) -> Error {
 /// program takes longer than attaching it, so the latest programs stay loaded. A program can be attached to any number
 /// of cgroups.
 fn loaded(program: Vec<Instruction>) -> Result<Arc<OwnedFd>, Errno> {
-    const MOST: usize = 8;
+    const MAX_PROGRAMS: usize = 8;
     static LOADED: Mutex<VecDeque<(Vec<Instruction>, Arc<OwnedFd>)>> = Mutex::new(VecDeque::new());
     let known = || LOADED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some((_, fd)) = known().iter().find(|(instructions, _)| *instructions == program) {
@@ -227,7 +227,7 @@ fn loaded(program: Vec<Instruction>) -> Result<Arc<OwnedFd>, Errno> {
     }
     let fd = Arc::new(load_program(&program)?);
     let mut known = known();
-    known.truncate(MOST - 1);
+    known.truncate(MAX_PROGRAMS - 1);
     known.push_front((program, fd.clone()));
     Ok(fd)
 }

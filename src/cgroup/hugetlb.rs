@@ -2,11 +2,11 @@
 
 use oci_spec::runtime::LinuxHugepageLimit;
 
-use super::journal::Place;
+use super::journal::LimitTarget;
 use crate::error::Result;
 
 /// Sets the limits. `word` is the limit's name: "limit_in_bytes" on v1, "max" on v2.
-pub fn apply(place: Place, limits: &[LinuxHugepageLimit], word: &str) -> Result<()> {
+pub fn apply(place: LimitTarget, limits: &[LinuxHugepageLimit], word: &str) -> Result<()> {
     for (index, limit) in limits.iter().enumerate() {
         let size = limit.page_size();
         let field = format!("linux.resources.hugepageLimits[{index}].limit");

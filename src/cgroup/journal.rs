@@ -21,8 +21,8 @@ struct Written {
 
 impl Journal {
     /// Returns a directory whose changes this journal records.
-    pub fn place<'a>(&'a self, dir: &'a Path) -> Place<'a> {
-        Place { dir, journal: self }
+    pub fn place<'a>(&'a self, dir: &'a Path) -> LimitTarget<'a> {
+        LimitTarget { dir, journal: self }
     }
 
     /// Records a file's value before it is written.
@@ -57,12 +57,12 @@ impl Journal {
 
 /// A cgroup's directory that limits are written to.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct LimitTarget<'a> {
     pub dir: &'a Path,
     journal: &'a Journal,
 }
 
-impl Place<'_> {
+impl LimitTarget<'_> {
     /// Writes `value`; `field` is the JSON path that asked for it.
     pub fn set(&self, file: &str, value: impl ToString, field: &str) -> Result<()> {
         self.replace(file, value, field, |present| {

@@ -301,7 +301,7 @@ fn checked_pid(pid: i32) -> Result<String> {
     }
 }
 
-fn still_there(place: &Path, pids: &BTreeSet<i32>) -> Error {
+fn not_killed(place: &Path, pids: &BTreeSet<i32>) -> Error {
     let problem = format!("killing the processes of cgroup {}: still there at the deadline", place.display());
     let problem = if pids.is_empty() { problem } else { format!("{problem}: {}", members::describe(pids)) };
     Error::new(Code::Timeout, problem).detail("pids", pids.iter().copied().collect::<Vec<_>>())

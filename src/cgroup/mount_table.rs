@@ -14,7 +14,7 @@ use super::hierarchy::{self, Mount};
 use crate::error::{Context, Result};
 use crate::sys::{kernfs, mountinfo, procfs};
 
-struct Seen {
+struct CachedTable {
     /// The process that opened `table`: a forked process shares the descriptor and the changes already reported on it.
     pid: u32,
     /// The inode number of the mount namespace.
@@ -25,31 +25,31 @@ struct Seen {
 
 /// Returns the cgroup mounts that are reachable at this moment.
 pub fn cgroups() -> Result<Arc<[Mount]>> {
-    static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
+    static CACHE: Mutex<Option<CachedTable>> = Mutex::new(None);
     let pid = std::process::id();
     let (_, namespace) = procfs::identity_of("self/ns/mnt")?;
-    let mut seen = SEEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some(seen) = seen.as_ref()
-        && (seen.pid, seen.namespace) == (pid, namespace)
-        && !has_changed(&seen.table)
+    let mut cache = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(cache) = cache.as_ref()
+        && (cache.pid, cache.namespace) == (pid, namespace)
+        && !has_changed(&cache.table)
     {
-        return Ok(seen.mounts.clone());
+        return Ok(cache.mounts.clone());
     }
     // Poll reports changes since the file was opened, so open it before reading.
     let table = File::from(procfs::open("self/mountinfo", OFlag::O_RDONLY)?);
-    let text = procfs::read_to_end(&table, mountinfo::ROOM).context(|| "reading /proc/self/mountinfo")?;
+    let text = procfs::read_to_end(&table, mountinfo::TYPICAL_SIZE).context(|| "reading /proc/self/mountinfo")?;
     let mut mounts = hierarchy::mounts(&text);
     // A mount that is hidden below another is listed but not reachable.
     mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
     let mounts: Arc<[Mount]> = mounts.into();
-    *seen = Some(Seen { pid, namespace, table, mounts: mounts.clone() });
+    *cache = Some(CachedTable { pid, namespace, table, mounts: mounts.clone() });
     Ok(mounts)
 }
 
 fn has_changed(table: &File) -> bool {
     let mut watched = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
-    let told = poll(&mut watched, PollTimeout::ZERO);
-    told.is_err() || watched[0].revents().is_none_or(|events| events.contains(PollFlags::POLLPRI))
+    let polled = poll(&mut watched, PollTimeout::ZERO);
+    polled.is_err() || watched[0].revents().is_none_or(|events| events.contains(PollFlags::POLLPRI))
 }
 
 #[cfg(test)]

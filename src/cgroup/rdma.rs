@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use oci_spec::runtime::LinuxRdma;
 
-use super::journal::Place;
+use super::journal::LimitTarget;
 use crate::error::Result;
 
-pub fn apply(place: Place, devices: &HashMap<String, LinuxRdma>) -> Result<()> {
+pub fn apply(place: LimitTarget, devices: &HashMap<String, LinuxRdma>) -> Result<()> {
     // Sorted, so that the order of writes is deterministic.
     for (device, limit) in devices.iter().collect::<BTreeMap<_, _>>() {
         let parts = [("hca_handle", limit.hca_handles()), ("hca_object", limit.hca_objects())];

@@ -24,13 +24,13 @@ impl Container {
     /// them. Afterwards the container is stopped, or continues if the options say so. After an error it continues as
     /// before, and the content of the image directory is not a checkpoint.
     pub fn checkpoint(&self, options: &CheckpointOptions) -> Result<()> {
-        let deadline = Deadline::after(options.patience());
+        let deadline = Deadline::after(options.timeout());
         let program = criu::program(self.runtime.settings.criu.as_deref())?;
         let status_fd = options.check()?;
         criu::check_usable(&program, options.needs(), deadline)?;
         let _lock = self.directory.lock(self.runtime.lock_deadline())?;
         let mut record = self.record()?;
-        self.settle_checkpoint(&mut record)?;
+        self.clean_up_checkpoint(&mut record)?;
         let cgroup = self.cgroup(&record)?;
         let was_paused = match self.status_of(&record, cgroup.as_ref())? {
             Status::Running => false,
@@ -46,19 +46,19 @@ impl Container {
         let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
         let checked = dump.check_streams().and_then(|()| dump.check_members());
         let request = checked.and_then(|()| dump.request());
-        let work = images.check_writable().and_then(|()| self.work_folder(options.work.as_deref()));
-        let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.take_back())?;
+        let work = images.check_writable().and_then(|()| self.open_work_dir(options.work.as_deref()));
+        let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.discard())?;
 
         record.checkpoint = Some(CheckpointInProgress { owner: Identity::own()?, was_paused });
-        self.directory.write(&record).inspect_err(|_| images.take_back())?;
+        self.directory.write(&record).inspect_err(|_| images.discard())?;
         fault::point("checkpoint.recorded");
         let result = dump.run(&program, request, &work, status_fd, deadline);
         work.tidy();
         match result {
             Ok(()) => self.finish_checkpoint(options, &mut record, cgroup.as_ref()),
             Err(error) => {
-                images.take_back();
-                match self.settle_own(&mut record) {
+                images.discard();
+                match self.restore_previous_state(&mut record) {
                     Ok(()) => Err(error),
                     Err(second) => Err(error.detail("cleanup", second.message)),
                 }
@@ -67,10 +67,10 @@ impl Container {
     }
 
     /// Opens CRIU's work directory: the caller's, or one in the container's state directory.
-    pub(super) fn work_folder(&self, given: Option<&Path>) -> Result<ImageDir> {
+    pub(super) fn open_work_dir(&self, given: Option<&Path>) -> Result<ImageDir> {
         match given {
             Some(path) => ImageDir::make(path, "work directory"),
-            None => ImageDir::make(&self.directory.path().join(criu::WORK), "work directory"),
+            None => ImageDir::make(&self.directory.path().join(criu::CRIU_WORK_DIR), "work directory"),
         }
     }
 
@@ -85,20 +85,20 @@ impl Container {
     }
 
     /// Cleans up after a checkpoint whose caller was killed.
-    pub(super) fn settle_checkpoint(&self, record: &mut Record) -> Result<()> {
+    pub(super) fn clean_up_checkpoint(&self, record: &mut Record) -> Result<()> {
         match &record.checkpoint {
-            Some(under_way) if !under_way.owner.is_alive()? => self.settle_own(record),
+            Some(checkpoint) if !checkpoint.owner.is_alive()? => self.restore_previous_state(record),
             _ => Ok(()),
         }
     }
 
     /// Restores the state from before the checkpoint: running or paused, with the networks attached to their bridges.
-    fn settle_own(&self, record: &mut Record) -> Result<()> {
-        let Some(under_way) = record.checkpoint.take() else { return Ok(()) };
+    fn restore_previous_state(&self, record: &mut Record) -> Result<()> {
+        let Some(checkpoint) = record.checkpoint.take() else { return Ok(()) };
         let cgroup = self.cgroup(record)?;
         if self.status_of(record, cgroup.as_ref())? != Status::Stopped {
-            self.wait_until_let_go(record)?;
-            match (under_way.was_paused, cgroup.is_frozen()?) {
+            self.wait_for_tracer_exit(record)?;
+            match (checkpoint.was_paused, cgroup.is_frozen()?) {
                 (true, false) => cgroup.freeze(self.runtime.cgroup_deadline())?,
                 (false, true) => cgroup.thaw(self.runtime.cgroup_deadline())?,
                 _ => {}
@@ -115,14 +115,14 @@ impl Container {
 }
 
 /// The time that a killed CRIU may take to release the container.
-const LET_GO: Duration = Duration::from_secs(10);
+const TRACER_EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Container {
     /// Waits until no process traces init: a killed CRIU holds the container's processes, and its freezer, until it has
     /// exited.
-    fn wait_until_let_go(&self, record: &Record) -> Result<()> {
+    fn wait_for_tracer_exit(&self, record: &Record) -> Result<()> {
         let Some(init) = &record.init else { return Ok(()) };
-        let deadline = Deadline::after(LET_GO);
+        let deadline = Deadline::after(TRACER_EXIT_TIMEOUT);
         loop {
             let status = procfs::read_optional(&format!("{}/status", init.identity.pid))?.unwrap_or_default();
             let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);

@@ -16,7 +16,7 @@ use crate::error::{Code, Context, Error, Result};
 use crate::fault;
 use crate::hooks::Place;
 use crate::network;
-use crate::plan::{self, Barrier, Descriptor, HostAction, IdMaps, Plan};
+use crate::plan::{self, Barrier, CallerAction, Descriptor, IdMaps, Plan};
 use crate::process::{Owner, Paused, Process, ProcessOptions, Streams};
 use crate::runtime::Runtime;
 use crate::security::seccomp;
@@ -35,7 +35,7 @@ use crate::sys::{
 
 /// The progress of a create, for undoing it.
 #[derive(Default)]
-pub(super) struct Made {
+pub(super) struct CreatedParts {
     pub cgroups: bool,
     /// Whether hooks may have run.
     pub by_hooks: bool,
@@ -55,11 +55,11 @@ struct Setup<'a> {
     config: &'a Config,
     cgroup: &'a dyn Cgroup,
     record: &'a mut Record,
-    made: &'a mut Made,
+    made: &'a mut CreatedParts,
 }
 
 /// The number of descriptors that undoing a create needs at once.
-pub const SPARE: usize = 16;
+pub const SPARE_DESCRIPTORS: usize = 16;
 
 impl Container {
     /// Creates a container: setup is complete, and its init waits for [`Container::start`]. After an error nothing is
@@ -85,8 +85,8 @@ impl Container {
         let _ = container.config.set(config.clone());
         // Reserve descriptors until create has succeeded or is undone, so that undoing works in a caller at its limit
         // of descriptors, too.
-        let spare = container.directory.spare(SPARE);
-        let mut made = Made::default();
+        let spare = container.directory.spare(SPARE_DESCRIPTORS);
+        let mut made = CreatedParts::default();
         let result =
             spare.and_then(|_spare| container.set_up(config, options, Prepared { rootfs, joined, network }, &mut made));
         if let Err(error) = result {
@@ -118,7 +118,7 @@ impl Container {
     }
 
     /// Undoes a failed create. An error of undoing is added to the first error as a detail.
-    pub(super) fn undo(&self, error: Error, made: &Made) -> Error {
+    pub(super) fn undo(&self, error: Error, made: &CreatedParts) -> Error {
         *self.lock_init() = None;
         let removed = match self.directory.read() {
             Ok(Some(record)) if made.cgroups => self.tear_down(&record).and_then(|()| {
@@ -141,7 +141,7 @@ impl Container {
         config: &Config,
         options: &ProcessOptions,
         Prepared { rootfs, joined, mut network }: Prepared,
-        made: &mut Made,
+        made: &mut CreatedParts,
     ) -> Result<()> {
         let mut record = self.first_record(config, options, &joined, rootfs, false)?;
         self.directory.write_config(config.json())?;
@@ -158,7 +158,7 @@ impl Container {
 
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(config)?;
-        self.directory.make_devices(&plan.host_nodes)?;
+        self.directory.make_devices(&plan.caller_nodes)?;
         let process = process_of(config)?;
         let terminal = process.terminal().unwrap_or(false);
         let mut streams = Streams::open(options, terminal)?;
@@ -168,7 +168,7 @@ impl Container {
         }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
-        let sources = Sources { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined: &joined, user_namespaces };
+        let sources = SlotDescriptors { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined: &joined, user_namespaces };
         let channel = launch(&plan, &sources, &streams.low, network)?;
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
@@ -281,8 +281,8 @@ impl Container {
         if cgroup.attach_needed() {
             cgroup.attach(init.pid())?;
         }
-        let (late, early): (Vec<_>, Vec<_>) = plan.host_actions.iter().cloned().partition(HostAction::comes_last);
-        prepare::apply_host_actions(init.pid(), &early)?;
+        let (late, early): (Vec<_>, Vec<_>) = plan.caller_actions.iter().cloned().partition(CallerAction::comes_last);
+        prepare::apply_caller_actions(init.pid(), &early)?;
         if let Some(maps) = IdMaps::of(config.spec()) {
             id_maps::write(init.pid(), &maps, self.runtime.settings.setup_timeout)?;
         }
@@ -305,7 +305,7 @@ impl Container {
         self.prepare_commit(record)?;
         // A new deadline: the time that hooks take does not count as init's.
         init.ready(self.runtime.setup_deadline())?;
-        prepare::apply_host_actions(init.pid(), &late)?;
+        prepare::apply_caller_actions(init.pid(), &late)?;
         Ok(init)
     }
 
@@ -428,7 +428,7 @@ pub fn open_joined(config: &Config) -> Result<Vec<File>> {
 }
 
 /// The descriptors for the plan's slots.
-struct Sources<'a> {
+struct SlotDescriptors<'a> {
     fifo: &'a OwnedFd,
     cgroup: Option<&'a OwnedFd>,
     joined: &'a [File],
@@ -437,7 +437,7 @@ struct Sources<'a> {
 
 fn launch<'p>(
     plan: &'p Plan,
-    sources: &Sources,
+    sources: &SlotDescriptors,
     low: &[RawFd],
     network: Option<NewNetwork>,
 ) -> Result<InitChannel<'p>> {

@@ -17,7 +17,7 @@ use crate::spec::hooks::Kind;
 use crate::state::{self, Phase, Record};
 use crate::sys::{children, exit_status, flock::LockKind, identity::Identity, pidfd};
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 /// Whether delete removes a container that is not stopped.
@@ -115,7 +115,7 @@ impl Container {
         self.kill_members(cgroup)?;
         // The cgroups are empty. init may still be blocked in its exit by zombies whose parent, another process, does
         // not reap them. There is no need to wait for them, so the wait is short.
-        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(PATIENCE);
+        let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(EXIT_TIMEOUT);
         match (known, init) {
             // The handle's process stores the status for later calls of wait.
             (Some(process), _) => {
@@ -167,7 +167,7 @@ impl Container {
         drop(creators);
         // Creators and deleters hold the lock until they finish, so none is active now.
         if let Some(mut record) = self.directory.read()?.filter(|record| record.phase == Phase::Created) {
-            self.settle_checkpoint(&mut record)?;
+            self.clean_up_checkpoint(&mut record)?;
             return Ok(false);
         }
         self.delete_locked(Force::Kill).map(|()| true)

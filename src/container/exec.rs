@@ -73,7 +73,7 @@ impl Container {
         }
         let target = JoinTarget { record: &record, config, status };
         let join = |cgroup: &dyn Cgroup| self.join(&plan, &target, cgroup, &streams.low);
-        let joined = join(cgroup.as_ref()).or_else(|error| match beside_init(&record, options, &error)? {
+        let joined = join(cgroup.as_ref()).or_else(|error| match cgroup_of_init(&record, options, &error)? {
             Some(cgroup) => join(cgroup.as_ref()),
             None => Err(error),
         });
@@ -140,7 +140,7 @@ impl Container {
         if cgroup.attach_needed() {
             cgroup.attach(child.pid())?;
         }
-        prepare::apply_host_actions(child.pid(), &plan.host_actions)?;
+        prepare::apply_caller_actions(child.pid(), &plan.caller_actions)?;
         fault::point("exec.attached");
         child.go()?;
         if plan.has_listener() {
@@ -156,7 +156,7 @@ impl Container {
 /// cgroup that distributes controllers to its children has no processes (cgroups(7), "No internal processes"). An init
 /// that creates cgroups below the container's, as systemd does, has moved into one of them, and the process joins it
 /// there.
-fn beside_init(record: &Record, options: &ProcessOptions, error: &Error) -> Result<Option<Box<dyn Cgroup>>> {
+fn cgroup_of_init(record: &Record, options: &ProcessOptions, error: &Error) -> Result<Option<Box<dyn Cgroup>>> {
     // EOPNOTSUPP is the error of cgroups that accept only threads.
     let occupied = matches!(error.errno, Some(Errno::EBUSY | Errno::EOPNOTSUPP));
     let Some(init) = record.init.as_ref().filter(|_| occupied && options.cgroups.is_empty()) else { return Ok(None) };

@@ -23,7 +23,7 @@ use crate::spec::oci::{Hook, LinuxIdMapping, LinuxNamespaceType};
 use crate::sys::procfs;
 
 /// The directories in which the helpers are searched: not those of PATH, which is the caller's environment.
-const PLACES: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
+const HELPER_DIRS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/bin", "/run/wrappers/bin"];
 
 /// A kind of ids: its file in /proc, its helper, and the caller's own id.
 struct Kind {
@@ -58,7 +58,7 @@ fn write_map(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration) 
 }
 
 fn run_helper(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration) -> Result<()> {
-    let program = find(kind.helper, &PLACES)?;
+    let program = find(kind.helper, &HELPER_DIRS)?;
     let numbers = list.iter().flat_map(|map| [map.container_id(), map.host_id(), map.size()]);
     let args: Vec<String> =
         [kind.helper.to_owned(), pid.to_string()].into_iter().chain(numbers.map(|number| number.to_string())).collect();

@@ -27,7 +27,7 @@ impl Container {
         let mut record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         let before = self.status_of(&record, cgroup.as_ref())?;
-        self.settle_checkpoint(&mut record)?;
+        self.clean_up_checkpoint(&mut record)?;
         match self.status_of(&record, cgroup.as_ref())? {
             // The container was frozen by a checkpoint whose caller was killed.
             Status::Running if before == Status::Paused => Ok(()),

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::id_maps::write_proc;
 use crate::error::{Context, Result};
-use crate::plan::HostAction;
+use crate::plan::CallerAction;
 use crate::process::Owner;
 use crate::spec::oci::Process;
 use crate::spec::scheduling::Scheduler;
@@ -12,14 +12,14 @@ use crate::sys::procfs;
 
 /// Performs the actions of a plan that only the caller may perform. The process waits meanwhile, or does nothing that
 /// depends on them.
-pub fn apply_host_actions(pid: i32, acts: &[HostAction]) -> Result<()> {
+pub fn apply_caller_actions(pid: i32, acts: &[CallerAction]) -> Result<()> {
     for act in acts {
         match act {
-            HostAction::Resctrl { group, .. } => group.join(pid)?,
-            HostAction::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
-            HostAction::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
-            HostAction::Scheduler(scheduler) => set_scheduler(pid, scheduler).context(|| act.describe())?,
-            HostAction::IoPriority { value, .. } => set_io_priority(pid, *value).context(|| act.describe())?,
+            CallerAction::Resctrl { group, .. } => group.join(pid)?,
+            CallerAction::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
+            CallerAction::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
+            CallerAction::Scheduler(scheduler) => set_scheduler(pid, scheduler).context(|| act.describe())?,
+            CallerAction::IoPriority { value, .. } => set_io_priority(pid, *value).context(|| act.describe())?,
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::checkpoint::path_text;
-use super::create::{Made, open_joined, process_of, resources};
+use super::create::{CreatedParts, open_joined, process_of, resources};
 use super::{Container, id_maps, plan_inputs};
 use crate::cgroup;
 use crate::console_socket::send_terminal;
@@ -65,7 +65,7 @@ impl Container {
         let joined = open_joined(config)?;
         id_maps::check_joined(config, &joined, runtime.inner.settings.setup_timeout)?;
         let rootfs = plan_inputs::rootfs(config)?;
-        let deadline = Deadline::after(options.patience());
+        let deadline = Deadline::after(options.timeout());
         let program = criu::program(runtime.inner.settings.criu.as_deref())?;
         let needs = criu::Needs { lazy_pages: options.lazy_pages, ..criu::Needs::default() };
         criu::check_usable(&program, needs, deadline)?;
@@ -73,8 +73,8 @@ impl Container {
         children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
         let _ = container.config.set(config.clone());
-        let spare = container.directory.spare(super::create::SPARE);
-        let mut work = Work {
+        let spare = container.directory.spare(super::create::SPARE_DESCRIPTORS);
+        let mut work = RestoreInProgress {
             container: &container,
             config,
             options,
@@ -84,7 +84,7 @@ impl Container {
             descriptors: &descriptors,
             terminal,
             deadline,
-            made: Made::default(),
+            made: CreatedParts::default(),
         };
         let result = spare.and_then(|_spare| work.run(&program, rootfs));
         let made = work.made;
@@ -140,7 +140,7 @@ fn is_pipe(descriptor: &str) -> bool {
 }
 
 /// A restore in progress.
-struct Work<'a> {
+struct RestoreInProgress<'a> {
     container: &'a Container,
     config: &'a Config,
     options: &'a RestoreOptions,
@@ -150,19 +150,19 @@ struct Work<'a> {
     descriptors: &'a [String],
     terminal: bool,
     deadline: Deadline,
-    made: Made,
+    made: CreatedParts,
 }
 
 /// The new init and the terminal's master, as CRIU reports them.
 #[derive(Default)]
-struct Found {
+struct RestoredInit {
     init: Option<(Identity, OwnedFd)>,
     master: Option<OwnedFd>,
 }
 
 const LOG: &str = "restore.log";
 
-impl Work<'_> {
+impl RestoreInProgress<'_> {
     fn run(&mut self, program: &std::path::Path, rootfs: PathBuf) -> Result<()> {
         let container = self.container;
         let mut record = container.first_record(self.config, &ProcessOptions::default(), self.joined, rootfs, true)?;
@@ -182,10 +182,10 @@ impl Work<'_> {
         }
         fault::point("restore.limits");
 
-        let work = container.work_folder(self.options.work.as_deref())?;
+        let work = container.open_work_dir(self.options.work.as_deref())?;
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(self.config)?;
-        container.directory.make_devices(&plan.host_nodes)?;
+        container.directory.make_devices(&plan.caller_nodes)?;
         let mut streams = Streams::open(&self.options.process, self.terminal)?;
         let inherited = self.inherited(&streams)?;
         let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();
@@ -194,7 +194,7 @@ impl Work<'_> {
         let mut root = criu::Root::of(&plan, &record.inputs.rootfs)?;
         let images = self.images.plain_path()?;
         for (name, table) in &propagation.tables {
-            root.show_instead(work.write_instead(name, table)?, images.join(name));
+            root.mount_over(work.write_instead(name, table)?, images.join(name));
         }
         let start = Start {
             root: Some(root),
@@ -228,7 +228,7 @@ impl Work<'_> {
         }
         let folders = [self.images.seen_by(pid)?, work.seen_by(pid)?];
         let request = self.request(&sources, &record, &folders, &inherited, pid)?;
-        let mut found = Found::default();
+        let mut found = RestoredInit::default();
         let asked = criu.ask(&request, Some(&log), |notice| {
             if let ("post-restore", Some(init)) = (notice.script, notice.pid) {
                 propagation.follow(pid, init)?;
@@ -390,7 +390,7 @@ impl Work<'_> {
     }
 
     /// Saves the record. From then on the container does not depend on the calling process.
-    fn commit(&self, mut record: Record, found: Found, streams: &mut Streams) -> Result<()> {
+    fn commit(&self, mut record: Record, found: RestoredInit, streams: &mut Streams) -> Result<()> {
         let missing =
             || Error::new(Code::Criu, "CRIU did not report the process that it restored").with_stage(Stage::Criu);
         let (identity, pidfd) = found.init.ok_or_else(missing)?;
@@ -424,12 +424,12 @@ fn restored_init(pid: i32) -> Result<Init> {
 /// Kills and keeps the restored processes after a failure, so that they are reaped: they were children of the caller
 /// from the beginning, and nobody else takes their status. Before CRIU has reported init, the processes are found by
 /// CRIU's session, in which they were created.
-fn keep_orphans(container: &Container, criu: i32, found: &Found) {
-    let told = container.directory.read().ok().flatten().and_then(|record| record.init);
-    let told = told.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
+fn keep_orphans(container: &Container, criu: i32, found: &RestoredInit) {
+    let known_init = container.directory.read().ok().flatten().and_then(|record| record.init);
+    let known_init = known_init.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
     let ours = children_of(std::process::id() as i32).unwrap_or_default();
     let session = |pid: i32| procfs::stat(pid).ok().flatten().map(|stat| stat.session);
-    for pid in ours.into_iter().filter(|pid| Some(*pid) == told || session(*pid) == Some(criu)) {
+    for pid in ours.into_iter().filter(|pid| Some(*pid) == known_init || session(*pid) == Some(criu)) {
         if let Ok(pidfd) = pidfd::open(pid) {
             let end = std::sync::Arc::new(children::ChildExit::new(pid, pidfd));
             end.kill();

@@ -24,7 +24,7 @@ impl Container {
         let change = before.with_resources(resources_json)?;
         let journal = Journal::default();
         let result = self.change(&record, cgroup.as_ref(), &change, &journal);
-        result.map_err(|error| take_back(cgroup.as_ref(), &before, &change, &journal, error))
+        result.map_err(|error| revert(cgroup.as_ref(), &before, &change, &journal, error))
     }
 
     fn change(&self, record: &Record, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
@@ -43,7 +43,7 @@ impl Container {
     }
 }
 
-fn take_back(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
+fn revert(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
     let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
     // Revert the manager (systemd) first: the journal then overwrites the values that it sets.
     if let Err(second) = cgroup.revert(&change.write, &resources) {

@@ -128,14 +128,14 @@ fn read_message(fifo: &OwnedFd, pidfd: Option<std::os::fd::BorrowedFd>, deadline
         let watched = pidfd.unwrap_or(fifo.as_fd());
         let events = [(fifo.as_fd(), PollFlags::POLLIN), (watched, PollFlags::POLLIN)];
         let ready = deadline.poll(events).context(reading)?;
-        match hear(fifo, !ready[0].is_empty(), !ready[1].is_empty())? {
-            Heard::Message(message) => return Ok(Some(*message)),
-            Heard::Closed => return Ok(None),
-            Heard::Nothing if deadline.passed() => {
+        match read_fifo(fifo, !ready[0].is_empty(), !ready[1].is_empty())? {
+            FifoRead::Message(message) => return Ok(Some(*message)),
+            FifoRead::Closed => return Ok(None),
+            FifoRead::Nothing if deadline.passed() => {
                 let message = "the container's init did not answer through exec.fifo in time";
                 return Err(Error::new(Code::Timeout, message).with_stage(Stage::Init));
             }
-            Heard::Nothing => {}
+            FifoRead::Nothing => {}
         }
     }
 }
@@ -144,14 +144,14 @@ fn reading() -> &'static str {
     "reading exec.fifo"
 }
 
-enum Heard {
+enum FifoRead {
     Message(Box<Message>),
     Closed,
     Nothing,
 }
 
 /// Reads the fifo according to poll(2)'s results for the fifo and for the process.
-fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
+fn read_fifo(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<FifoRead> {
     // poll checks one descriptor after the other. If a short program is released and exits between the two checks, the
     // fifo has a message that poll has not reported.
     let readable = readable || ended && Deadline::after_ms(0).readable(fifo.as_fd()).context(reading)?;
@@ -160,14 +160,14 @@ fn hear(fifo: &OwnedFd, readable: bool, ended: bool) -> Result<Heard> {
             Err(Error::new(Code::NotRunning, "the container's init ended before it was started")
                 .with_stage(Stage::Init))
         } else {
-            Ok(Heard::Nothing)
+            Ok(FifoRead::Nothing)
         };
     }
     let mut bytes = [0u8; MESSAGE_LEN];
     match nix::unistd::read(fifo, &mut bytes) {
-        Err(Errno::EINTR | Errno::EAGAIN) => Ok(Heard::Nothing),
-        Ok(0) => Ok(Heard::Closed),
-        other => spawn::parse(&bytes[..other.context(reading)?]).map(|message| Heard::Message(Box::new(message))),
+        Err(Errno::EINTR | Errno::EAGAIN) => Ok(FifoRead::Nothing),
+        Ok(0) => Ok(FifoRead::Closed),
+        other => spawn::parse(&bytes[..other.context(reading)?]).map(|message| FifoRead::Message(Box::new(message))),
     }
 }
 
@@ -181,13 +181,13 @@ mod tests {
     fn a_word_that_came_between_the_two_looks_of_poll_is_heard() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let fifo = OwnedFd::from(reader);
-        assert!(matches!(hear(&fifo, false, false), Ok(Heard::Nothing)));
+        assert!(matches!(read_fifo(&fifo, false, false), Ok(FifoRead::Nothing)));
         // poll has found the fifo empty; then init has written and exited; then poll has found the exit.
         writer.write_all(&[0; MESSAGE_LEN]).unwrap();
-        assert!(matches!(hear(&fifo, false, true), Ok(Heard::Message(_))));
+        assert!(matches!(read_fifo(&fifo, false, true), Ok(FifoRead::Message(_))));
         // An init that exits without a message was not released.
-        assert_eq!(hear(&fifo, false, true).err().map(|error| error.code), Some(Code::NotRunning));
+        assert_eq!(read_fifo(&fifo, false, true).err().map(|error| error.code), Some(Code::NotRunning));
         drop(writer);
-        assert!(matches!(hear(&fifo, true, false), Ok(Heard::Closed)));
+        assert!(matches!(read_fifo(&fifo, true, false), Ok(FifoRead::Closed)));
     }
 }

@@ -12,14 +12,14 @@ use crate::error::Result;
 use crate::sys::exit_status::ExitStatus;
 
 /// The check takes a second; CRIU's first start on a host takes longer, because it probes the kernel's features.
-const PATIENCE: Duration = Duration::from_secs(60);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Returns as JSON: CRIU's path and version, whether this version of the library can use it, the result of `criu
 /// check`, and the features that depend on the kernel. Fails only if there is no CRIU, or if it does not answer. `criu`
 /// None: the `criu` in the usual directories of the host.
 pub fn check_json(criu: Option<&Path>) -> Result<String> {
     let program = super::program(criu)?;
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(CHECK_TIMEOUT);
     let version = Version::of(&program, deadline)?;
     let mut report = Map::new();
     report.insert("path".into(), json!(program.to_string_lossy()));

@@ -9,11 +9,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// How many bytes of the log's end are read, and how many of them go into the detail.
-const LOOKED_AT: u64 = 1 << 20;
-const TAIL: usize = 8 << 10;
+const MAX_BYTES: u64 = 1 << 20;
+const TAIL_BYTES: usize = 8 << 10;
 /// The number of errors that are quoted. The first error is the cause, the others follow from it; a few of them may
 /// tell where it happened.
-const QUOTED: usize = 3;
+const MAX_ERRORS: usize = 3;
 
 /// The log of one run, read at each query.
 pub struct CriuLog<'a> {
@@ -32,9 +32,9 @@ impl CriuLog<'_> {
         let Ok(fd) = openat(self.directory, self.name, flags, Mode::empty()) else { return String::new() };
         let mut file = File::from(fd);
         let length = file.metadata().map_or(0, |found| found.len());
-        let _ = file.seek(SeekFrom::Start(length.saturating_sub(LOOKED_AT)));
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(MAX_BYTES)));
         let mut bytes = Vec::new();
-        let _ = file.take(LOOKED_AT).read_to_end(&mut bytes);
+        let _ = file.take(MAX_BYTES).read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
@@ -47,7 +47,7 @@ pub fn errors(text: &str) -> Vec<&str> {
             found.push(said);
         }
     }
-    found.truncate(QUOTED);
+    found.truncate(MAX_ERRORS);
     found
 }
 
@@ -57,20 +57,20 @@ fn error(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("Error (")?;
     let (_, said) = rest.split_once("): ")?;
     // CRIU also logs as an error what it tries and can do without.
-    const HARMLESS: [&str; 5] = [
+    const IGNORED: [&str; 5] = [
         "tun: Unable to create tun",
         "rlimit: Can't setup RLIMIT_NOFILE",
         "execvp(\"iptables",
         "execvp(\"ip6tables",
         "exited, status=",
     ];
-    let harmless = said.ends_with("-restore -V failed") || HARMLESS.iter().any(|harmless| said.starts_with(harmless));
-    Some(said.trim()).filter(|said| !said.is_empty() && !harmless)
+    let ignored = said.ends_with("-restore -V failed") || IGNORED.iter().any(|ignored| said.starts_with(ignored));
+    Some(said.trim()).filter(|said| !said.is_empty() && !ignored)
 }
 
 /// Returns the last complete lines.
 pub fn tail(text: &str) -> &str {
-    let mut start = text.len().saturating_sub(TAIL);
+    let mut start = text.len().saturating_sub(TAIL_BYTES);
     while !text.is_char_boundary(start) {
         start += 1;
     }
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(tail(LOG), LOG);
         let long = "é line\n".repeat(5000);
         let end = tail(&long);
-        assert!(end.len() <= TAIL && end.starts_with("é line\n") && end.ends_with("é line\n"));
+        assert!(end.len() <= TAIL_BYTES && end.starts_with("é line\n") && end.ends_with("é line\n"));
         assert_eq!(tail(""), "");
     }
 }

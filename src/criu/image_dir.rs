@@ -16,11 +16,11 @@ use crate::error::{Code, Context, Error, Result};
 use crate::sys::procfs;
 
 /// CRIU's work directory, in the container's state directory, unless the caller names another.
-pub const WORK: &str = "criu.work";
+pub const CRIU_WORK_DIR: &str = "criu.work";
 /// The file with the targets of the standard streams, in the image directory.
 const DESCRIPTORS: &str = "descriptors.json";
 const DESCRIPTORS_NEW: &str = "descriptors.json.new";
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// Prefix of files in the work directory that are mounted over images, so that CRIU reads them instead.
 const REPLACEMENT_PREFIX: &str = "instead-of-";
 /// Name prefixes of the temporary directories on which CRIU mounts cgroups.
@@ -107,7 +107,7 @@ impl ImageDir {
 
     /// Undoes a failed checkpoint: removes the descriptors file, and the directory if this library has created it.
     /// Images in a directory of the caller's stay, but are no checkpoint.
-    pub fn take_back(&self) {
+    pub fn discard(&self) {
         let _ = self.forget_descriptors();
         if let (true, Some(parent), Some(name)) = (self.made, self.path.parent(), self.path.file_name()) {
             let name = CString::new(name.as_encoded_bytes()).unwrap_or_default();
@@ -154,7 +154,7 @@ impl ImageDir {
             other => other.context(doing)?,
         };
         let mut text = Vec::new();
-        File::from(fd).take(MOST_BYTES).read_to_end(&mut text).context(doing)?;
+        File::from(fd).take(MAX_BYTES).read_to_end(&mut text).context(doing)?;
         serde_json::from_slice(&text).map_err(|error| {
             let message = format!("{} is damaged: {error}", name.display());
             Error::new(Code::System, message).with_errno(Errno::EUCLEAN)

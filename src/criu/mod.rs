@@ -24,7 +24,7 @@ use nix::unistd::{AccessFlags, access};
 pub use check::check_json;
 pub(crate) use criu_log::CriuLog;
 pub(crate) use externals::{ExternalSource, Externals, check_namespaces, joined_again, left_out, namespace_dumped};
-pub(crate) use image_dir::{ImageDir, WORK, remove_tree};
+pub(crate) use image_dir::{CRIU_WORK_DIR, ImageDir, remove_tree};
 pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
 pub(crate) use propagation::Propagation;
 pub(crate) use root::Root;

@@ -13,7 +13,7 @@ use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{self, LinuxNamespaceType};
 
 /// CRIU's default timeout.
-const PATIENCE: Duration = Duration::from_secs(600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How cgroups that the container has created below its own are dumped and restored, with their values. The container's
 /// own cgroups and limits are always those of the configuration.
@@ -149,8 +149,8 @@ impl CheckpointOptions {
         CheckpointOptions { images: images.into(), ..CheckpointOptions::default() }
     }
 
-    pub(crate) fn patience(&self) -> Duration {
-        self.timeout.unwrap_or(PATIENCE)
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// Checks the options by themselves. Returns a duplicate of the status descriptor.
@@ -275,8 +275,8 @@ impl RestoreOptions {
         }
     }
 
-    pub(crate) fn patience(&self) -> Duration {
-        self.timeout.unwrap_or(PATIENCE)
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 }
 

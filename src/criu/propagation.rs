@@ -26,7 +26,7 @@ use crate::sys::{mountinfo, procfs};
 
 /// Magic numbers of CRIU's images and of the table of mounts.
 const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The field numbers of CRIU's mnt_entry that are needed here.
 mod field {
@@ -139,7 +139,7 @@ fn read(images: &ImageDir, name: &str) -> Option<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = File::from(openat(&images.fd, name, flags, Mode::empty()).ok()?);
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

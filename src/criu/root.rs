@@ -35,17 +35,18 @@ struct Replacement {
 }
 
 /// A mount of the container that may contain other mount points.
-struct Covering<'a> {
+struct CoveringMount<'a> {
     target: &'a Path,
     /// The path of its content on the host, if it is a bind mount.
     source: Option<PathBuf>,
 }
 
-impl Covering<'_> {
+impl CoveringMount<'_> {
     /// Returns the path on the host of a source in the container; None if that is on a filesystem of the container's
     /// own.
-    fn on_host(covering: &[Covering], path: &Path, source: &Path) -> Option<PathBuf> {
-        let below = |mount: &Covering| Some((path.strip_prefix(mount.target).ok()?.to_owned(), mount.source.clone()));
+    fn on_host(covering: &[CoveringMount], path: &Path, source: &Path) -> Option<PathBuf> {
+        let below =
+            |mount: &CoveringMount| Some((path.strip_prefix(mount.target).ok()?.to_owned(), mount.source.clone()));
         match covering.iter().rev().find_map(below) {
             Some((rest, source)) => source.map(|source| source.join(rest)),
             None => Some(source.to_owned()),
@@ -56,7 +57,7 @@ impl Covering<'_> {
 impl Root {
     /// Finds the missing mount points of the container's plan, which create would make too.
     pub fn of(plan: &Plan, path: &Path) -> Result<Root> {
-        let mut covering: Vec<Covering> = Vec::new();
+        let mut covering: Vec<CoveringMount> = Vec::new();
         let mut missing = Vec::new();
         // The sources that lie on mounts of the container, by slot.
         let mut inner = BTreeMap::new();
@@ -68,7 +69,7 @@ impl Root {
                 }
                 Step::Mount { target, .. } => (target, None),
                 Step::Attach { slot, source, target, .. } => match inner.get(&slot.0) {
-                    Some(path) => (target, Covering::on_host(&covering, path, source)),
+                    Some(path) => (target, CoveringMount::on_host(&covering, path, source)),
                     None => (target, Some(source.clone())),
                 },
                 _ => continue,
@@ -78,13 +79,13 @@ impl Root {
             let place = match below.max_by_key(|mount| mount.target.as_os_str().len()) {
                 None => Some((None, target.as_path())),
                 // CRIU restores the content of a new filesystem.
-                Some(Covering { source: None, .. }) => None,
+                Some(CoveringMount { source: None, .. }) => None,
                 // The images contain nothing of the host's filesystem.
-                Some(Covering { source: Some(source), target: point }) => {
+                Some(CoveringMount { source: Some(source), target: point }) => {
                     target.strip_prefix(point).ok().map(|rest| (Some(source.clone()), rest))
                 }
             };
-            covering.push(Covering { target, source });
+            covering.push(CoveringMount { target, source });
             let Some((source, point)) = place else { continue };
             if is_missing(source.as_deref().unwrap_or(path), point)
                 .context(|| format!("looking for the mount point {}", target.display()))?
@@ -96,7 +97,7 @@ impl Root {
     }
 
     /// Mounts `file` over the file `of` for CRIU.
-    pub fn show_instead(&mut self, file: PathBuf, of: PathBuf) {
+    pub fn mount_over(&mut self, file: PathBuf, of: PathBuf) {
         self.instead.push(Replacement { file, of });
     }
 

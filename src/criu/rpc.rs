@@ -28,7 +28,7 @@ const SOCKET: RawFd = 3;
 /// The first of the other descriptors that CRIU inherits.
 pub const FIRST_INHERITED: RawFd = 4;
 /// How long CRIU may take to roll back after a failure of this library, or to exit after its last message.
-const AFTERMATH: Duration = Duration::from_secs(30);
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The environment that CRIU is started in.
 #[derive(Default)]
@@ -113,7 +113,7 @@ impl Swrk {
                 };
                 let success = answer.is_ok() && refused.is_none();
                 if let Err(error) = answer {
-                    self.deadline = self.deadline.within(AFTERMATH);
+                    self.deadline = self.deadline.within(ROLLBACK_TIMEOUT);
                     refused = Some(error);
                 }
                 let answer = Request { kind: Kind::Notify.into(), notify_success: Some(success), ..Request::default() };
@@ -127,7 +127,7 @@ impl Swrk {
             }
             return match refused {
                 Some(first) => Err(first),
-                None => self.judge(response, request).map_err(said),
+                None => self.check_response(response, request).map_err(said),
             };
         }
     }
@@ -138,13 +138,13 @@ impl Swrk {
         descriptor: Option<OwnedFd>,
         notified: &mut impl FnMut(Notice) -> Result<()>,
     ) -> Result<()> {
-        let notice = response.notify.as_ref().ok_or_else(|| broken("an empty notification"))?;
-        let script = notice.script.as_deref().ok_or_else(|| broken("a notification without a name"))?;
+        let notice = response.notify.as_ref().ok_or_else(|| protocol_error("an empty notification"))?;
+        let script = notice.script.as_deref().ok_or_else(|| protocol_error("a notification without a name"))?;
         log::debug!("CRIU: {script}");
         notified(Notice { script, pid: notice.pid, descriptor })
     }
 
-    fn judge(&self, response: Response, request: &Request) -> Result<Response> {
+    fn check_response(&self, response: Response, request: &Request) -> Result<Response> {
         if !response.success {
             let mut error = failure("CRIU failed".into());
             if let Some(number) = response.errno.filter(|number| *number > 0) {
@@ -161,7 +161,7 @@ impl Swrk {
             Ok(response)
         } else {
             let (got, asked) = (response.kind().as_str_name(), request.kind().as_str_name());
-            Err(broken(&format!("a response of type {got} to a request of type {asked}")))
+            Err(protocol_error(&format!("a response of type {got} to a request of type {asked}")))
         }
     }
 
@@ -169,7 +169,7 @@ impl Swrk {
     pub fn finish(mut self) -> Result<ExitStatus> {
         // CRIU may wait for another request; the shutdown tells it that there is none.
         let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
-        let deadline = self.deadline.within(AFTERMATH);
+        let deadline = self.deadline.within(ROLLBACK_TIMEOUT);
         let Some(child) = self.child.take() else { return Err(failure("CRIU has exited".into())) };
         match self.output.until_end(&child.pidfd, deadline) {
             Ok(Some(status)) => Ok(status),
@@ -191,21 +191,21 @@ impl Swrk {
             match sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(&bytes)], &[], flags, None) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                Err(Errno::EMSGSIZE) if self.make_room(bytes.len()) => {}
+                Err(Errno::EMSGSIZE) if self.grow_buffer(bytes.len()) => {}
                 Err(Errno::EAGAIN) if !self.deadline.passed() => {
                     let ready = self.deadline.poll([(self.socket.as_fd(), PollFlags::POLLOUT)]);
                     ready.context(|| "waiting for CRIU")?;
                 }
-                Err(Errno::EAGAIN) => return Err(self.late()),
+                Err(Errno::EAGAIN) => return Err(self.timed_out()),
                 // CRIU has exited: its exit status tells more.
-                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.gone()),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(self.closed()),
                 Err(errno) => return Err(errno).context(|| format!("sending {} bytes to CRIU", bytes.len())),
             }
         }
     }
 
     /// Enlarges the socket's send buffer, which must hold a whole message. Returns false if it could not grow.
-    fn make_room(&self, length: usize) -> bool {
+    fn grow_buffer(&self, length: usize) -> bool {
         let needed = length.saturating_mul(2).saturating_add(4096);
         let had = nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).unwrap_or(0);
         let _ = setsockopt(&self.socket, sockopt::SndBufForce, &needed);
@@ -223,17 +223,17 @@ impl Swrk {
             (true, _) => match receive(&self.socket)? {
                 Some((bytes, descriptor)) => {
                     let parsed = Response::decode(bytes.as_slice());
-                    let parsed = parsed.map_err(|error| broken(&format!("{} bytes: {error}", bytes.len())))?;
+                    let parsed = parsed.map_err(|error| protocol_error(&format!("{} bytes: {error}", bytes.len())))?;
                     Ok((parsed, descriptor))
                 }
-                None => Err(self.gone()),
+                None => Err(self.closed()),
             },
-            (false, true) => Err(self.gone()),
-            (false, false) => Err(self.late()),
+            (false, true) => Err(self.closed()),
+            (false, false) => Err(self.timed_out()),
         }
     }
 
-    fn late(&mut self) -> Error {
+    fn timed_out(&mut self) -> Error {
         if let Some(child) = self.child.take() {
             kill_group(child);
         }
@@ -241,13 +241,13 @@ impl Swrk {
     }
 
     /// Returns the error for a CRIU that has closed its end without an answer.
-    fn gone(&mut self) -> Error {
-        const MOMENT: Duration = Duration::from_secs(5);
+    fn closed(&mut self) -> Error {
+        const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
         let Some(child) = self.child.take() else { return failure("CRIU has exited".into()) };
-        if let Ok([true]) = self.output.watch([child.pidfd.as_fd()], Deadline::after(MOMENT)) {
+        if let Ok([true]) = self.output.watch([child.pidfd.as_fd()], Deadline::after(EXIT_TIMEOUT)) {
             end_group(&child);
         }
-        let how = match self.output.until_end(&child.pidfd, Deadline::after(MOMENT)) {
+        let how = match self.output.until_end(&child.pidfd, Deadline::after(EXIT_TIMEOUT)) {
             Ok(Some(status)) => format!("CRIU {} before it answered", status.describe()),
             _ => {
                 kill_group(child);
@@ -312,7 +312,7 @@ fn failure(message: String) -> Error {
     Error::new(Code::Criu, message).with_stage(Stage::Criu)
 }
 
-fn broken(what: &str) -> Error {
+fn protocol_error(what: &str) -> Error {
     failure(format!("CRIU violated its protocol: it sent {what}"))
 }
 

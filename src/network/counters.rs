@@ -62,7 +62,7 @@ pub fn of_host(names: &[&str]) -> Result<Vec<Interface>> {
 /// Returns the host's ends of a container's veth pairs; None for one that no longer exists.
 pub(crate) fn of_pairs(journal: &Journal) -> Result<Vec<Option<Interface>>> {
     let mut host = Socket::host()?;
-    journal.pairs.iter().map(|record| Ok(veth::ours(&mut host, record)?.map(Interface::from))).collect()
+    journal.pairs.iter().map(|record| Ok(veth::host_end(&mut host, record)?.map(Interface::from))).collect()
 }
 
 /// Returns all interfaces of a network namespace.

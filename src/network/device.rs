@@ -28,7 +28,7 @@ pub(crate) struct DeviceRecord {
 }
 
 /// Returns the device; an error if it cannot be moved.
-pub fn look(host: &mut Socket, device: &NetDevice) -> Result<Link> {
+pub fn find_movable(host: &mut Socket, device: &NetDevice) -> Result<Link> {
     let name = &device.host_name;
     match find_link(host, name)? {
         Some(link) if link.loopback || link.is_bridge() => {
@@ -68,7 +68,7 @@ pub fn plan(
                 format!("the joined network namespace has an interface {:?}; expected a free name", device.name);
             return Err(Error::config(&format!("{}.name", device.path()), problem).with_errno(Errno::EEXIST));
         }
-        let link = look(host, device)?;
+        let link = find_movable(host, device)?;
         records.push(DeviceRecord {
             host_name: device.host_name.clone(),
             name: numbered.unwrap_or_else(|| device.name.clone()),
@@ -98,7 +98,7 @@ pub fn move_in(host: &mut Socket, inside: &mut Socket, record: &mut DeviceRecord
 
 /// Finds the device among the links of the container's namespace, by its index, which the container cannot change. Its
 /// kind must match too, so that the container cannot pass off a device it has created as the hardware.
-fn among<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
+fn find_moved<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
     let same = |link: &&Link| !link.loopback && link.kind == record.kind;
     match record.index {
         Some(index) => links.iter().find(|link| link.index == index).filter(same),
@@ -110,7 +110,7 @@ fn among<'a>(links: &'a [Link], record: &DeviceRecord) -> Option<&'a Link> {
 /// Moves a device from the container's namespace back into the host's, if it is there.
 pub fn move_back(host: &mut Socket, inside: &mut Socket, record: &DeviceRecord) -> Result<()> {
     let links = link::links(inside)?;
-    let Some(link) = among(&links, record) else { return Ok(()) };
+    let Some(link) = find_moved(&links, record) else { return Ok(()) };
     if let Some(mac) = record.mac.filter(|mac| link.mac != Some(*mac)) {
         link::set_up(inside, link, false)?;
         link::set_mac(inside, link, mac)?;

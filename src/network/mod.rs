@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::spec::namespaces::Namespaces;
 pub use crate::spec::networks::Mac;
-use crate::spec::networks::{Networks, Out, Prefix};
+use crate::spec::networks::{Networks, Prefix, Via};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, net_devices};
 use address::Route;
@@ -61,7 +61,7 @@ pub(crate) fn check(config: &Config, restoring: bool) -> Result<()> {
     if restoring && joined {
         return Ok(());
     }
-    devices.iter().try_for_each(|device| device::look(&mut host, device).map(drop))
+    devices.iter().try_for_each(|device| device::find_movable(&mut host, device).map(drop))
 }
 
 /// Returns whether the caller has links or routes to set up in the container's network namespace.
@@ -116,10 +116,10 @@ pub(crate) fn set_up(
     pin: &Pin,
     deadline: Deadline,
 ) -> Result<()> {
-    let open = |journal| Work::open(config.networks(), journal, namespace()?, pin, deadline);
+    let open = |journal| NetworkSetup::open(config.networks(), journal, namespace()?, pin, deadline);
     let mut work = journal.map(open).transpose()?;
     if let Some(work) = &mut work {
-        work.hold()?;
+        work.pin_namespace()?;
     }
     fault::point("create.pinned");
     if let Some(work) = &mut work {
@@ -141,15 +141,15 @@ pub(crate) fn set_up(
 /// create does. The images contain neither.
 pub(crate) fn set_up_empty(journal: Option<&mut Journal>, pid: i32, pin: &Pin, deadline: Deadline) -> Result<()> {
     let (networks, mut none) = (Networks::default(), Journal::default());
-    let mut work = Work::open(&networks, journal.unwrap_or(&mut none), of_process(pid)?, pin, deadline)?;
+    let mut work = NetworkSetup::open(&networks, journal.unwrap_or(&mut none), of_process(pid)?, pin, deadline)?;
     let loopback = existing(&mut work.inside, "lo")?;
     link::set_up(&mut work.inside, &loopback, true)?;
-    work.hold()?;
+    work.pin_namespace()?;
     work.move_devices()
 }
 
 /// The sockets on both sides of a network during its setup.
-struct Work<'a> {
+struct NetworkSetup<'a> {
     networks: &'a Networks,
     journal: &'a mut Journal,
     pin: &'a Pin,
@@ -158,20 +158,20 @@ struct Work<'a> {
     inside: Socket,
 }
 
-impl Work<'_> {
+impl NetworkSetup<'_> {
     fn open<'a>(
         networks: &'a Networks,
         journal: &'a mut Journal,
         namespace: OwnedFd,
         pin: &'a Pin,
         deadline: Deadline,
-    ) -> Result<Work<'a>> {
+    ) -> Result<NetworkSetup<'a>> {
         let inside = namespace::socket(namespace.as_fd(), deadline)?;
-        Ok(Work { networks, journal, pin, namespace, host: Socket::host()?, inside })
+        Ok(NetworkSetup { networks, journal, pin, namespace, host: Socket::host()?, inside })
     }
 
-    fn hold(&mut self) -> Result<()> {
-        if self.journal.devices.is_empty() { Ok(()) } else { self.pin.hold(self.namespace.as_fd()) }
+    fn pin_namespace(&mut self) -> Result<()> {
+        if self.journal.devices.is_empty() { Ok(()) } else { self.pin.create(self.namespace.as_fd()) }
     }
 
     fn make_pairs(&mut self) -> Result<()> {
@@ -203,8 +203,8 @@ impl Work<'_> {
     fn add_routes(&mut self) -> Result<()> {
         for (index, route) in self.networks.routes.iter().enumerate() {
             let name = match &route.out {
-                Out::Veth(place) => self.journal.pairs.get(*place).map_or(String::new(), |pair| pair.name.clone()),
-                Out::Named(name) => name.clone(),
+                Via::Veth(place) => self.journal.pairs.get(*place).map_or(String::new(), |pair| pair.name.clone()),
+                Via::Named(name) => name.clone(),
             };
             let added = self.add_route(&name, route.destination, route.source, route.gateway);
             added.map_err(|error| error.context(format!("routes[{index}]")))?;

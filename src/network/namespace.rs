@@ -65,7 +65,7 @@ impl Pin {
         Pin { path }
     }
 
-    pub fn hold(&self, namespace: BorrowedFd) -> Result<()> {
+    pub fn create(&self, namespace: BorrowedFd) -> Result<()> {
         let doing = || format!("bind mounting the network namespace on {}", self.path.display());
         let file = File::options().write(true).create_new(true).mode(0o600).open(&self.path).context(doing)?;
         let (from, onto) = (procfs::path_of(namespace)?, procfs::path_of(&file)?);

@@ -18,7 +18,7 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, reason};
 
 /// The kernel answers within the system call; this timeout only keeps a defect from blocking the caller forever.
-const PATIENCE: Duration = Duration::from_secs(30);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The kernel's datagrams have at most 32 KiB unless the receiver asks for more.
 const BUFFER: usize = 64 << 10;
 const HEADER: usize = 16;
@@ -138,7 +138,7 @@ impl Socket {
         retried(|| self.socket.send(bytes, 0))?;
 
         let mut answers = Answers { sequence: self.sequence, payloads: Vec::new(), interrupted: false };
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(REPLY_TIMEOUT);
         loop {
             let ready = deadline.poll([(self.as_fd(), PollFlags::POLLIN)])?;
             if ready[0].is_empty() {

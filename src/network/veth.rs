@@ -159,14 +159,14 @@ pub fn configure(inside: &mut Socket, veth: &Veth, record: &PairRecord) -> Resul
 }
 
 /// Returns the host's end, if it exists and has the recorded hardware address.
-pub fn ours(host: &mut Socket, record: &PairRecord) -> Result<Option<Link>> {
+pub fn host_end(host: &mut Socket, record: &PairRecord) -> Result<Option<Link>> {
     let found = find_link(host, &record.host_name)?;
     Ok(found.filter(|link| link.is_veth() && link.mac == Some(record.host_mac)))
 }
 
 /// Removes the host's end, and with it the container's.
 pub fn remove(host: &mut Socket, record: &PairRecord) -> Result<()> {
-    match ours(host, record)? {
+    match host_end(host, record)? {
         Some(link) => link::delete(host, &link),
         None => Ok(()),
     }
@@ -174,7 +174,7 @@ pub fn remove(host: &mut Socket, record: &PairRecord) -> Result<()> {
 
 fn required(host: &mut Socket, record: &PairRecord) -> Result<Link> {
     let gone = || Error::system(Errno::ENODEV, format!("looking for the container's interface {}", record.host_name));
-    ours(host, record)?.ok_or_else(gone)
+    host_end(host, record)?.ok_or_else(gone)
 }
 
 /// Removes the host's ends from their bridges, so that no packet reaches or leaves the container.
@@ -192,12 +192,12 @@ pub(crate) fn attach(journal: &Journal) -> Result<()> {
     let mut host = Socket::host()?;
     for record in &journal.pairs {
         let link = required(&mut host, record)?;
-        put_on_bridge(&mut host, record, &link)?;
+        attach_to_bridge(&mut host, record, &link)?;
     }
     Ok(())
 }
 
-fn put_on_bridge(host: &mut Socket, record: &PairRecord, link: &Link) -> Result<()> {
+fn attach_to_bridge(host: &mut Socket, record: &PairRecord, link: &Link) -> Result<()> {
     let Some(bridge) = &record.bridge else { return Ok(()) };
     let bridge = existing(host, bridge)?;
     if link.controller != Some(bridge.index) {
@@ -220,7 +220,7 @@ pub(crate) fn adopt(journal: &Journal) -> Result<()> {
         }
         link::set_mac(&mut host, &link, record.host_mac)?;
         link::set_up(&mut host, &link, true)?;
-        put_on_bridge(&mut host, record, &link)?;
+        attach_to_bridge(&mut host, record, &link)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::join::AFTER_FORK;
 use super::process::{self, Confined};
 use super::rootfs::RootOptions;
-use super::{Barrier, Descriptor, HostAction, Plan, Step, TreeOpener, cgroup_mount, mount_labels, rootfs};
+use super::{Barrier, CallerAction, Descriptor, Plan, Step, TreeOpener, cgroup_mount, mount_labels, rootfs};
 use crate::cgroup::Layout;
 use crate::error::{Code, Error, Result};
 use crate::rdt::Group;
@@ -213,7 +213,7 @@ fn push_inside(
         (None, None) => {}
     }
     if let Some((group, rdt)) = create.resctrl.zip(intel_rdt::of(spec)) {
-        plan.host_actions.push(HostAction::Resctrl { group: group.clone(), shares: intel_rdt::writes(rdt) });
+        plan.caller_actions.push(CallerAction::Resctrl { group: group.clone(), shares: intel_rdt::writes(rdt) });
     }
     if let Some(process) = spec.process() {
         process::push_outside(plan, process);

@@ -99,7 +99,7 @@ pub struct Packer {
 }
 
 /// The size of the buffer for "HOME=", a path and the NUL.
-const HOME_ROOM: usize = 4096;
+const HOME_BUFFER: usize = 4096;
 
 impl Packer {
     fn new(slots: &[RawFd]) -> Packer {
@@ -195,9 +195,9 @@ impl Packer {
     /// Packs the offset and the size of the environment entry to complete.
     pub fn home_room(&mut self) {
         let at = self.block.text("HOME=");
-        self.block.bytes.resize(at as usize + HOME_ROOM, 0);
+        self.block.bytes.resize(at as usize + HOME_BUFFER, 0);
         self.home = Some(at);
-        self.words.extend([at.into(), HOME_ROOM as u64]);
+        self.words.extend([at.into(), HOME_BUFFER as u64]);
     }
 }
 
@@ -206,11 +206,11 @@ struct Block {
 }
 
 /// The size that the plan of an ordinary configuration needs.
-const USUAL: usize = 16 << 10;
+const TYPICAL_SIZE: usize = 16 << 10;
 
 impl Block {
     fn new() -> Block {
-        let mut bytes = Vec::with_capacity(USUAL);
+        let mut bytes = Vec::with_capacity(TYPICAL_SIZE);
         bytes.resize(size_of::<Header>(), 0);
         Block { bytes }
     }
@@ -384,7 +384,7 @@ pub(super) mod tests {
         let plan = decoded(&[Step::Home(7), exec], &[-1; 4], &[]);
         let words = &mut Words::new(plan);
         let home = next!(words, Home).uid;
-        assert_eq!((home.uid, home.room.len()), (7, HOME_ROOM));
+        assert_eq!((home.uid, home.room.len()), (7, HOME_BUFFER));
         home.room[5..7].copy_from_slice(b"/x");
         let envp = next!(words, Exec).env;
         // SAFETY: `read` made it a NULL-terminated array of C strings.

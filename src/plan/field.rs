@@ -43,7 +43,7 @@ pub trait Explain: FieldValue {
 }
 
 /// A reference to the value of a field of a known kind.
-pub struct Held<'a, K: FieldValue>(pub &'a K::Value);
+pub struct FieldRef<'a, K: FieldValue>(pub &'a K::Value);
 
 macro_rules! values {
     ($($($kind:ty),+: $value:ty => <$lifetime:lifetime> $words:ty, $given:ident => $as_words:expr;)*) => {

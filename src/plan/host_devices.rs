@@ -14,7 +14,7 @@ use crate::sys::procfs;
 
 /// A node that the caller creates in the state directory if init may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostNode {
+pub struct CallerNode {
     pub path: PathBuf,
     /// The permissions and the file type.
     pub mode: u32,
@@ -25,9 +25,9 @@ pub struct HostNode {
     pub gid: u32,
 }
 
-impl HostNode {
+impl CallerNode {
     pub fn explain(&self) -> Value {
-        let HostNode { device, uid, gid, .. } = self;
+        let CallerNode { device, uid, gid, .. } = self;
         let path = self.path.display();
         let mode = self.mode & 0o7777;
         json!({ "text": format!("creating the device {path} ({device}, mode {mode:04o}) of uid {uid}, gid {gid}") })

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::process::{self, Confined};
-use super::{Barrier, Descriptor, HostAction, Plan, Step};
+use super::{Barrier, CallerAction, Descriptor, Plan, Step};
 use crate::rdt::Group;
 use crate::security::seccomp::Filter;
 use crate::spec::oci;
@@ -59,8 +59,8 @@ pub fn join(join: &Join) -> Plan {
     let Join { process, linux, filter, .. } = *join;
     let in_user_namespace = join.namespaces & libc::CLONE_NEWUSER as u64 != 0;
     process::push(&mut plan, Confined { process, linux, filter, in_user_namespace });
-    plan.host_actions
-        .extend(join.resctrl.map(|group| HostAction::Resctrl { group: group.clone(), shares: Vec::new() }));
+    plan.caller_actions
+        .extend(join.resctrl.map(|group| CallerAction::Resctrl { group: group.clone(), shares: Vec::new() }));
     process::push_outside(&mut plan, process);
     plan
 }

@@ -1,11 +1,11 @@
 //! The planner: compiles a configuration into the flat list of steps that berth-init executes. The caller decides
 //! everything here; init only executes and reports.
 
+mod caller_action;
 mod cgroup_mount;
 mod create;
 mod encode;
 mod field;
-mod host_action;
 mod host_devices;
 mod join;
 mod mount_labels;
@@ -23,11 +23,11 @@ use berth_init::wire::SLOT_FREE;
 use serde_json::{Value, json};
 
 pub use berth_init::fields::{Attributes, Barrier, CopyUp, Slot};
+pub use caller_action::CallerAction;
 pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
-pub use host_action::HostAction;
-pub use host_devices::HostNode;
+pub use host_devices::CallerNode;
 pub use join::{Join, Program, ProgramPlace, in_user_namespace, join, netlink_socket, program, waiting};
 pub use rootfs::RootOptions;
 pub use step::{Descriptor, Entry, Step};
@@ -46,9 +46,9 @@ pub struct Plan {
     /// CLONE_NEW… flags for the spawning clone3 itself; 0 if a `Fork` step creates the namespaces.
     pub clone_flags: u64,
     /// The caller's actions on the process, beside those on the container.
-    pub host_actions: Vec<HostAction>,
+    pub caller_actions: Vec<CallerAction>,
     /// Device nodes that the caller creates before it starts init.
-    pub host_nodes: Vec<HostNode>,
+    pub caller_nodes: Vec<CallerNode>,
     /// The user namespaces that the caller creates to map the owners of files; see [`Descriptor::UserNamespace`].
     pub user_namespaces: Vec<IdMaps>,
 }
@@ -129,8 +129,8 @@ impl Plan {
         json!({
             "steps": steps.collect::<Vec<_>>(),
             "user_namespaces": self.user_namespaces.iter().map(IdMaps::explain).collect::<Vec<_>>(),
-            "outside": self.host_nodes.iter().map(HostNode::explain)
-                .chain(self.host_actions.iter().map(HostAction::explain)).collect::<Vec<_>>(),
+            "outside": self.caller_nodes.iter().map(CallerNode::explain)
+                .chain(self.caller_actions.iter().map(CallerAction::explain)).collect::<Vec<_>>(),
         })
     }
 }
@@ -169,7 +169,7 @@ struct BoundDevice {
 struct BindSource {
     path: PathBuf,
     /// The position of the path beneath the root filesystem, if it is there.
-    inside: Option<Inside>,
+    inside: Option<BeneathRootfs>,
     recursive: bool,
     /// Whether to open a symlink itself, not its target.
     nofollow: bool,
@@ -180,7 +180,7 @@ struct BindSource {
 }
 
 /// The position of a host path beneath the root filesystem.
-struct Inside {
+struct BeneathRootfs {
     /// The root filesystem, as a path of the host.
     rootfs: PathBuf,
     /// The path within the root filesystem.
@@ -232,7 +232,7 @@ impl TreeOpener {
                 let own_propagation = early;
                 Step::OpenTree { path: path.clone(), recursive, nofollow, own_propagation, slot, entry }
             }
-            Some(Inside { rootfs, path, mounted }) => {
+            Some(BeneathRootfs { rootfs, path, mounted }) => {
                 Step::OpenInnerTree { rootfs, path, recursive, own_propagation: early, slot, mounted, entry }
             }
         });

@@ -6,14 +6,14 @@ use crate::spec::mount_options::FilesystemOption;
 use crate::spec::oci::Spec;
 
 /// The filesystems that the kernel labels itself; it refuses other labels.
-const OF_THE_KERNEL: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
+const LABELED_BY_KERNEL: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
 
 /// Adds the configured label to new filesystems that have no label of their own. Bind mounts keep theirs.
 pub fn label_mounts(steps: &mut [Step], spec: &Spec) {
     let Some(label) = mount_label(spec) else { return };
     for step in steps {
         if let Step::Mount { kind, options, .. } = step
-            && !OF_THE_KERNEL.contains(&kind.as_str())
+            && !LABELED_BY_KERNEL.contains(&kind.as_str())
             && !options.iter().any(|option| option.name == "context")
         {
             options.push(FilesystemOption::with_value("context", label));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{HostAction, Plan, Step};
+use super::{CallerAction, Plan, Step};
 use crate::security::labels;
 use crate::security::seccomp::Filter;
 use crate::spec::{capabilities, memory_policy, oci, rlimits, scheduling};
@@ -150,17 +150,17 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
 /// Adds the actions that only the caller may perform, or that it performs better.
 pub fn push_outside(plan: &mut Plan, process: &oci::Process) {
     if let Some(score) = process.oom_score_adj() {
-        plan.host_actions.push(HostAction::OomScore(score));
+        plan.caller_actions.push(CallerAction::OomScore(score));
     }
     for limit in process.rlimits().iter().flatten() {
         let (resource, name) = (rlimits::number(limit.typ()), limit.typ().to_string());
-        plan.host_actions.push(HostAction::HardLimit { resource, name, hard: limit.hard() });
+        plan.caller_actions.push(CallerAction::HardLimit { resource, name, hard: limit.hard() });
     }
     if let Some(scheduler) = scheduling::Scheduler::of(process) {
-        plan.host_actions.push(HostAction::Scheduler(scheduler));
+        plan.caller_actions.push(CallerAction::Scheduler(scheduler));
     }
     if let Some(priority) = process.io_priority() {
         let name = format!("{} {}", priority.class(), priority.priority());
-        plan.host_actions.push(HostAction::IoPriority { value: scheduling::io_priority(priority), name });
+        plan.caller_actions.push(CallerAction::IoPriority { value: scheduling::io_priority(priority), name });
     }
 }

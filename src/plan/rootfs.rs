@@ -9,8 +9,8 @@ use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attributes, BindSource, BoundDevice, CopyUp, Descriptor, Entry, HostNode, IdMaps, Inside, Plan, Slot, Step,
-    TreeIdMap, TreeOpener, host_devices,
+    Attributes, BeneathRootfs, BindSource, BoundDevice, CallerNode, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot,
+    Step, TreeIdMap, TreeOpener, host_devices,
 };
 use crate::error::{Error, Result};
 use crate::spec::Config;
@@ -188,7 +188,7 @@ impl Root<'_> {
     }
 
     /// Returns the position of the source of bind mount `mounts[index]` beneath the root filesystem, if it is there.
-    fn inside(&self, source: &Path, index: usize) -> Option<Inside> {
+    fn inside(&self, source: &Path, index: usize) -> Option<BeneathRootfs> {
         let path = paths::beneath(self.rootfs, source)?;
         let real = real_path_beneath(self.rootfs, &path);
         // A missing path may lead through a symlink to an earlier mount.
@@ -198,7 +198,7 @@ impl Root<'_> {
                 real.starts_with(covered.as_deref().unwrap_or(destination))
             })
         });
-        Some(Inside { rootfs: self.rootfs.to_owned(), path, mounted })
+        Some(BeneathRootfs { rootfs: self.rootfs.to_owned(), path, mounted })
     }
 
     /// Whether a new sysfs cannot be mounted. sysfs shows the network namespace, and mounting it needs privileges in
@@ -302,7 +302,7 @@ impl Root<'_> {
         let owner = host_devices::host_owner(self.spec(), uid, gid);
         if let Some((uid, gid)) = owner.filter(|_| host_devices::can_make().unwrap_or(false)) {
             let path = self.device_dir.join(index.to_string());
-            plan.host_nodes.push(HostNode { path: path.clone(), mode, device, uid, gid });
+            plan.caller_nodes.push(CallerNode { path: path.clone(), mode, device, uid, gid });
             return Ok((path, true));
         }
         let found = host_devices::find(path, mode & libc::S_IFMT, device);

@@ -5,7 +5,7 @@ use berth_init::steps::Op;
 use serde_json::{Map, Value};
 
 use super::encode::{Packer, in_kernel_mounts};
-use super::field::{Explain, FieldValue, Held, Pack};
+use super::field::{Explain, FieldRef, FieldValue, Pack};
 
 /// The content of a descriptor slot when init begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +74,10 @@ macro_rules! planned {
             fn explain_fields(&self, out: &mut Map<String, Value>) {
                 match self { $(
                     Step::$name $(($only))? $({ $($field,)* $($note,)* })? => {
-                        $(let $only = Held::<$only_kind>($only);)?
+                        $(let $only = FieldRef::<$only_kind>($only);)?
                         $(
-                            $(let $field = Held::<$kind>($field);)*
-                            $(let $note = Held::<$note_kind>($note);)*
+                            $(let $field = FieldRef::<$kind>($field);)*
+                            $(let $note = FieldRef::<$note_kind>($note);)*
                         )?
                         $($shown.explain(stringify!($key), out);)*
                     }
@@ -151,7 +151,7 @@ impl Step {
     }
 }
 
-impl<K: Explain> Held<'_, K> {
+impl<K: Explain> FieldRef<'_, K> {
     fn explain(&self, key: &str, out: &mut Map<String, Value>) {
         K::explain(self.0, key, out);
     }

@@ -118,7 +118,7 @@ impl<'p> InitChannel<'p> {
     pub fn executed(&mut self, deadline: Deadline) -> Result<()> {
         if let (_, Some(pipe)) = self.expect(wire::EXECUTING, deadline)? {
             if !deadline.readable(pipe.as_fd()).context(|| "waiting for berth-init")? {
-                return Err(late());
+                return Err(timed_out());
             }
             return match receive(&self.control, MsgFlags::MSG_DONTWAIT) {
                 Ok(Event::Message { message, .. }) if message.kind == wire::FAILED => Err(failure(self.plan, &message)),
@@ -165,7 +165,7 @@ impl<'p> InitChannel<'p> {
     fn next(&self, deadline: Deadline) -> Result<Event> {
         let ready = deadline.poll([(self.control.as_fd(), PollFlags::POLLIN)]).context(|| "waiting for berth-init")?;
         if ready[0].is_empty() {
-            return Err(late());
+            return Err(timed_out());
         }
         receive(&self.control, MsgFlags::empty())
     }
@@ -218,7 +218,7 @@ fn other_build() -> Error {
     Error::new(Code::Unsupported, message).with_stage(Stage::Init)
 }
 
-fn late() -> Error {
+fn timed_out() -> Error {
     Error::new(Code::Timeout, "berth-init did not finish setup in time").with_stage(Stage::Init)
 }
 

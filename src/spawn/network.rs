@@ -89,9 +89,9 @@ impl NewNetwork {
         let Some(helper) = self.helper.take() else { return };
         match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
-                let _ = exit_status::look(&helper.pidfd);
+                let _ = exit_status::poll_state(&helper.pidfd);
                 // If the helper was killed, init would wait for ever without this message.
-                let _ = sys::send(helper.sender.as_raw_fd(), WORD, None);
+                let _ = sys::send(helper.sender.as_raw_fd(), MESSAGE, None);
             }
             _ => std::mem::forget(helper),
         }
@@ -105,7 +105,7 @@ impl Drop for NewNetwork {
 }
 
 /// The message, with or without the namespace. init reads only the first one.
-const WORD: &[u8] = &[0];
+const MESSAGE: &[u8] = &[0];
 
 /// Excludes the caller's current CPU from the helper's affinity, if there is another one: on the same CPU the helper
 /// would run only when the caller waits.
@@ -132,13 +132,13 @@ extern "C" fn make(helper_args: *mut u8) -> ! {
     if sys::unshare(CLONE_NEWNET).is_ok() && loopback::bring_up().is_ok() {
         let namespace = sys::openat(helper_args.proc, Str::literal(c"self/ns/net"), sys::O_RDONLY, 0);
         if let Ok(namespace) = namespace {
-            let sent = sys::send(helper_args.sender, WORD, Some(namespace));
+            let sent = sys::send(helper_args.sender, MESSAGE, Some(namespace));
             sys::close(namespace);
             if sent.is_ok() {
                 sys::exit(0)
             }
         }
     }
-    let _ = sys::send(helper_args.sender, WORD, None);
+    let _ = sys::send(helper_args.sender, MESSAGE, None);
     sys::exit(1)
 }

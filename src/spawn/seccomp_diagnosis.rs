@@ -40,7 +40,7 @@ fn not_executed() -> Error {
 /// that still has init's name.
 pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result<()> {
     // The container's program may have the same name, so limit the wait.
-    let deadline = deadline.within(LONGEST);
+    let deadline = deadline.within(EXEC_TIMEOUT);
     loop {
         match procfs::stat(pid)? {
             Some(stat) if stat.name != INIT_NAME => return Ok(()),
@@ -55,7 +55,7 @@ pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result
     }
 }
 
-const LONGEST: Duration = Duration::from_secs(2);
+const EXEC_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// init's process name; execve replaces it with the program's name.
 const INIT_NAME: &str = "berth-init";

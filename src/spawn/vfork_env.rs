@@ -10,17 +10,17 @@ use crate::error::{Context, Result};
 
 /// A stack from the heap, since mmap(2) would take longer than the work on it. It has no guard page: the functions on
 /// it only make system calls in sequence, and need less than a tenth of it.
-pub struct Stack(NonNull<MaybeUninit<Room>>);
+pub struct Stack(NonNull<MaybeUninit<StackMemory>>);
 
 /// The stack's memory, aligned as the ABI requires.
 #[repr(C, align(64))]
-struct Room([u8; Stack::SIZE]);
+struct StackMemory([u8; Stack::SIZE]);
 
 impl Stack {
     pub const SIZE: usize = 16 << 10;
 
     pub fn new() -> Stack {
-        Stack(NonNull::from(Box::leak(Box::<Room>::new_uninit())))
+        Stack(NonNull::from(Box::leak(Box::<StackMemory>::new_uninit())))
     }
 
     /// Returns the lowest address. The stack grows down from the other end, so arguments for the process may be stored

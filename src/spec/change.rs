@@ -42,7 +42,7 @@ impl Config {
         let present = if present.is_object() { present } else { Value::Object(Map::new()) };
         let merged = merge(present, &change);
         let mut limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
-        resources::respell(&mut limits, version);
+        resources::adapt_to_types(&mut limits, version);
         resources::check(&document::typed(&limits)?)?;
         // The kernel checks the two memory limits against each other, so both are written.
         if let Some(memory) = change.get_mut("memory").filter(|memory| has(memory, "limit") || has(memory, "swap")) {
@@ -52,7 +52,7 @@ impl Config {
                 }
             }
         }
-        resources::respell(&mut change, version);
+        resources::adapt_to_types(&mut change, version);
         let write = document::typed(&change)?;
         whole["linux"]["resources"] = merged;
         let shares = rdt.map(|rdt| share(&mut whole, rdt)).transpose()?.unwrap_or_default();

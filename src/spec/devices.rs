@@ -7,8 +7,8 @@ use super::paths;
 use crate::error::{Error, Result};
 
 /// The bounds of the kernel's device numbers: 12 bits and 20 bits.
-pub(super) const MOST_MAJOR: i64 = 4095;
-pub(super) const MOST_MINOR: i64 = 1_048_575;
+pub(super) const MAX_MAJOR: i64 = 4095;
+pub(super) const MAX_MINOR: i64 = 1_048_575;
 
 /// Checks devices and paths, and normalizes paths to their shortest spelling and modes to permission bits.
 pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> Result<()> {
@@ -63,7 +63,7 @@ pub(super) fn check_numbers(json: &serde_json::Value) -> Result<()> {
         if device.get("type").is_some_and(|kind| kind == "p") {
             continue;
         }
-        for (name, most) in [("major", MOST_MAJOR), ("minor", MOST_MINOR)] {
+        for (name, most) in [("major", MAX_MAJOR), ("minor", MAX_MINOR)] {
             let value = device.get(name);
             let number = value.and_then(|value| value.as_i64());
             if number.is_none_or(|number| !(0..=most).contains(&number)) {

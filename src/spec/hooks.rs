@@ -63,16 +63,16 @@ pub(super) fn normalize(spec: &mut oci::Spec) -> Result<()> {
     check(spec)?;
     let Some(hooks) = spec.hooks_mut() else { return Ok(()) };
     #[allow(deprecated)]
-    settle(hooks.prestart_mut());
-    settle(hooks.create_runtime_mut());
-    settle(hooks.create_container_mut());
-    settle(hooks.start_container_mut());
-    settle(hooks.poststart_mut());
-    settle(hooks.poststop_mut());
+    remove_overridden_variables(hooks.prestart_mut());
+    remove_overridden_variables(hooks.create_runtime_mut());
+    remove_overridden_variables(hooks.create_container_mut());
+    remove_overridden_variables(hooks.start_container_mut());
+    remove_overridden_variables(hooks.poststart_mut());
+    remove_overridden_variables(hooks.poststop_mut());
     Ok(())
 }
 
-fn settle(list: &mut Option<Vec<Hook>>) {
+fn remove_overridden_variables(list: &mut Option<Vec<Hook>>) {
     for hook in list.iter_mut().flatten() {
         if let Some(env) = hook.env() {
             let env = validate_process::last_values(env);

@@ -5,9 +5,9 @@ use super::oci::{self, LinuxIdMapping, LinuxNamespaceType};
 use crate::error::{Error, Result};
 
 /// The kernel's limit of extents in one map.
-const MOST_MAPPINGS: usize = 340;
+const MAX_MAPPINGS: usize = 340;
 /// The kernel takes a map in one write of less than a page (user_namespaces(7)).
-const MOST_BYTES: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     let linux = spec.linux().as_ref();
@@ -41,13 +41,13 @@ fn check_need(path: &str, mappings: &[LinuxIdMapping], namespaces: &Namespaces) 
 }
 
 pub(super) fn check_ranges(path: &str, mappings: &[LinuxIdMapping]) -> Result<()> {
-    if mappings.len() > MOST_MAPPINGS {
-        return Err(Error::config(path, format!("has {} mappings; expected at most {MOST_MAPPINGS}", mappings.len())));
+    if mappings.len() > MAX_MAPPINGS {
+        return Err(Error::config(path, format!("has {} mappings; expected at most {MAX_MAPPINGS}", mappings.len())));
     }
     let line = |map: &LinuxIdMapping| format!("{} {} {}\n", map.container_id(), map.host_id(), map.size()).len();
     let bytes: usize = mappings.iter().map(line).sum();
-    if bytes >= MOST_BYTES {
-        let problem = format!("is {bytes} bytes long in the kernel's format; expected less than {MOST_BYTES}");
+    if bytes >= MAX_BYTES {
+        let problem = format!("is {bytes} bytes long in the kernel's format; expected less than {MAX_BYTES}");
         return Err(Error::config(path, problem));
     }
     for (index, mapping) in mappings.iter().enumerate() {

@@ -59,7 +59,7 @@ const CLOS_ID: &str = "linux.intelRdt.closID";
 
 /// Renames two fields that the OCI crate spells differently from the specification. `config` has been fitted to the
 /// table of fields.
-pub(super) fn respell(config: &mut Value) {
+pub(super) fn adapt_to_types(config: &mut Value) {
     let Some(Value::Object(rdt)) = config.pointer_mut("/linux/intelRdt") else { return };
     for (name, spelling) in [("enableCMT", "enableCmt"), ("enableMBM", "enableMbm")] {
         if let Some(value) = rdt.shift_remove(name) {
@@ -100,7 +100,7 @@ mod tests {
 
     fn rdt(json: &str) -> LinuxIntelRdt {
         let mut config = serde_json::json!({ "linux": { "intelRdt": serde_json::from_str::<Value>(json).unwrap() } });
-        respell(&mut config);
+        adapt_to_types(&mut config);
         serde_json::from_value(config["linux"]["intelRdt"].take()).unwrap()
     }
 

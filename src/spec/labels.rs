@@ -4,7 +4,7 @@ use super::oci;
 use crate::error::{Error, Result};
 
 /// A write to /proc/<pid>/attr takes at most a page, which includes the prefix "exec ".
-const MOST_BYTES: usize = 4000;
+const MAX_BYTES: usize = 4000;
 
 pub(super) fn check_process(process: &oci::Process, prefix: &str) -> Result<()> {
     check(process.apparmor_profile(), &format!("{prefix}apparmorProfile"), "the name of a loaded profile")?;
@@ -17,8 +17,8 @@ pub(super) fn check_mounts(linux: &oci::Linux) -> Result<()> {
 
 fn check(label: &Option<String>, path: &str, expected: &str) -> Result<()> {
     let Some(label) = label else { return Ok(()) };
-    if label.len() > MOST_BYTES {
-        let problem = format!("is {} bytes long; expected {expected}, at most {MOST_BYTES} bytes", label.len());
+    if label.len() > MAX_BYTES {
+        let problem = format!("is {} bytes long; expected {expected}, at most {MAX_BYTES} bytes", label.len());
         return Err(Error::config(path, problem));
     }
     if label.chars().any(|c| c.is_control()) || label.trim() != label {

@@ -17,7 +17,7 @@ pub const MODES: [&str; 7] = [
 pub const FLAGS: [&str; 3] = ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"];
 
 /// The kernel's largest number of memory nodes.
-const MOST_NODES: u32 = 1024;
+const MAX_NODES: u32 = 1024;
 
 /// Returns the first argument of set_mempolicy(2): mode and flags, from linux/mempolicy.h.
 pub fn mode(policy: &LinuxMemoryPolicy) -> u64 {
@@ -45,7 +45,7 @@ pub(super) fn check(linux: &oci::Linux) -> Result<()> {
     let Some(policy) = linux.memory_policy() else { return Ok(()) };
     let mode = policy.mode();
     let nodes = policy.nodes().as_deref().unwrap_or_default();
-    number_list::check(nodes, MOST_NODES, "linux.memoryPolicy.nodes")?;
+    number_list::check(nodes, MAX_NODES, "linux.memoryPolicy.nodes")?;
     let fault = |name: &str, message: String| Err(Error::config(&format!("linux.memoryPolicy.{name}"), message));
     match (mode, nodes.is_empty()) {
         (Mode::MpolDefault | Mode::MpolLocal, false) => {

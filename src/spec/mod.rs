@@ -60,7 +60,7 @@ pub const VERSIONS: (&str, &str) = ("1.0.0", "1.3.0");
 pub const ODDITY: &str = "berth::spec::oddity";
 
 /// The largest accepted size. Far more than any configuration needs; a bound, because the text may come from anywhere.
-const MOST_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A checked `config.json`.
 #[derive(Clone, Debug)]
@@ -199,14 +199,14 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     devices::check_numbers(&value)?;
     if let Some(process) = value.get_mut("process") {
         validate_process::complete(process);
-        scheduling::respell(process);
+        scheduling::adapt_to_types(process);
         scheduling::check_affinity(process, "process.")?;
         unknown_capabilities = capabilities::take_unknown(process);
     }
     if let Some(limits) = value.pointer_mut("/linux/resources") {
-        resources::respell(limits, version);
+        resources::adapt_to_types(limits, version);
     }
-    intel_rdt::respell(&mut value);
+    intel_rdt::adapt_to_types(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
     let normalized = validate::normalize(&mut spec, bundle, rootfs, &mut oddities)?;
     Ok(Checked { spec, normalized, oddities, unknown_capabilities })
@@ -224,7 +224,7 @@ pub fn parse_process(json: &str) -> Result<oci::Process> {
     let checked = || {
         let mut value = document::fit(json, "the process", &schema::PROCESS)?;
         validate_process::complete(&mut value);
-        scheduling::respell(&mut value);
+        scheduling::adapt_to_types(&mut value);
         scheduling::check_affinity(&value, "")?;
         let unknown = capabilities::take_unknown(&mut value);
         let mut process: oci::Process = document::typed(&value)?;
@@ -258,10 +258,10 @@ fn make_absolute(path: &Path, what: &str) -> Result<PathBuf> {
 }
 
 fn bounded(length: u64, what: &str) -> Result<()> {
-    if length > MOST_BYTES {
+    if length > MAX_BYTES {
         return Err(Error::new(
             Code::ConfigInvalid,
-            format!("{what} is longer than {MOST_BYTES} bytes; expected a configuration"),
+            format!("{what} is longer than {MAX_BYTES} bytes; expected a configuration"),
         ));
     }
     Ok(())
@@ -277,8 +277,8 @@ fn read_text(path: &Path) -> Result<String> {
         return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));
     }
     // Reserve the file's size: then one read gets the text, and another one finds the end.
-    let mut bytes = Vec::with_capacity(found.len().min(MOST_BYTES) as usize + 1);
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).context(|| format!("reading {name}"))?;
+    let mut bytes = Vec::with_capacity(found.len().min(MAX_BYTES) as usize + 1);
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).context(|| format!("reading {name}"))?;
     bounded(bytes.len() as u64, &name.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

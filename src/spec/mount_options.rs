@@ -123,7 +123,7 @@ pub fn propagation(name: &str) -> Option<u64> {
 const SUPERBLOCK: [(&str, &str); 4] =
     [("sync", "async"), ("lazytime", "nolazytime"), ("mand", "nomand"), ("dirsync", "dirsync")];
 
-const OTHERS: [&str; 13] = [
+const OTHER_OPTIONS: [&str; 13] = [
     "bind",
     "rbind",
     "remount",
@@ -144,7 +144,7 @@ pub fn names() -> Vec<String> {
     let attributes = ATTRIBUTES.iter().flat_map(|name| [(*name).to_owned(), format!("r{name}")]);
     let superblock = SUPERBLOCK.iter().flat_map(|(on, off)| [*on, *off]);
     let propagations = PROPAGATIONS.iter().copied().filter(|name| !name.is_empty());
-    let others = superblock.chain(propagations).chain(OTHERS).chain(["loud"]).map(str::to_owned);
+    let others = superblock.chain(propagations).chain(OTHER_OPTIONS).chain(["loud"]).map(str::to_owned);
     let mut names: Vec<String> = attributes.chain(others).collect();
     names.sort();
     names.dedup();

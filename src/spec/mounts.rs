@@ -14,7 +14,7 @@ const VIRTUAL: [&str; 10] =
     ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "ramfs", "overlay", "bind"];
 
 /// The files below /proc that LXCFS mounts over. Replacing them does not weaken the masked paths.
-const HARMLESS_IN_PROC: [&str; 10] = [
+const ALLOWED_IN_PROC: [&str; 10] = [
     "/proc/cpuinfo",
     "/proc/diskstats",
     "/proc/meminfo",
@@ -106,7 +106,7 @@ pub(super) fn normalize(
         ));
     }
     if parsed.bind.is_some() {
-        settle_bind(mount, index, &parsed, bundle)?;
+        normalize_bind(mount, index, &parsed, bundle)?;
         Ok(parsed)
     } else if parsed.remount {
         Ok(parsed)
@@ -156,7 +156,7 @@ fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, lin
     Ok(())
 }
 
-fn settle_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
+fn normalize_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
     if let Some(name) = parsed.of_the_filesystem() {
         return Err(Error::config(
@@ -261,11 +261,11 @@ fn guard_proc(destination: &Path, kind: &str, bind: Option<Extent>, path: &str) 
         }
         return Err(Error::config(path, "only a mount of type \"proc\" or a bind mount may be mounted on /proc"));
     }
-    if HARMLESS_IN_PROC.iter().any(|harmless| destination == Path::new(harmless)) {
+    if ALLOWED_IN_PROC.iter().any(|allowed| destination == Path::new(allowed)) {
         return Ok(());
     }
     Err(Error::config(
         path,
-        format!("{destination:?} would cover a part of /proc; expected one of {}", HARMLESS_IN_PROC.join(", ")),
+        format!("{destination:?} would cover a part of /proc; expected one of {}", ALLOWED_IN_PROC.join(", ")),
     ))
 }

@@ -215,7 +215,7 @@ fn uts_name(value: &str, path: &str) -> Result<()> {
 }
 
 /// The kernel's largest clock offset: half of what its clock can hold (KTIME_SEC_MAX / 2).
-const MOST_SECONDS: u64 = 4_611_686_018;
+const MAX_SECONDS: u64 = 4_611_686_018;
 
 fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     let offsets = spec.linux().as_ref().and_then(|linux| linux.time_offsets().as_ref());
@@ -233,10 +233,10 @@ fn check_time_offsets(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
         if !matches!(clock.as_str(), "monotonic" | "boottime") {
             return Err(Error::config(&path, format!("{clock:?} has no offset; expected monotonic or boottime")));
         }
-        if let Some(secs) = offset.secs().filter(|secs| secs.unsigned_abs() > MOST_SECONDS) {
+        if let Some(secs) = offset.secs().filter(|secs| secs.unsigned_abs() > MAX_SECONDS) {
             return Err(Error::config(
                 &format!("{path}.secs"),
-                format!("{secs} is out of range; expected from -{MOST_SECONDS} to {MOST_SECONDS}"),
+                format!("{secs} is out of range; expected from -{MAX_SECONDS} to {MAX_SECONDS}"),
             ));
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::devices::{MOST_MAJOR, MOST_MINOR};
+use super::devices::{MAX_MAJOR, MAX_MINOR};
 use super::unified;
 use super::version::Version;
 use super::{number_list, oci, paths, shape};
@@ -18,7 +18,7 @@ const ZERO_PIDS_IS_A_LIMIT: Version = (1, 3);
 /// Rewrites values that the OCI crate's types cannot represent (a missing limit of processes, and huge pages without a
 /// limit as Go writes it), and those whose meaning depends on the version of the configuration. `resources` has been
 /// fitted to the table of fields.
-pub(super) fn respell(resources: &mut Value, version: Version) {
+pub(super) fn adapt_to_types(resources: &mut Value, version: Version) {
     if let Some(limit) = resources.pointer_mut("/pids/limit").filter(|limit| limit.is_i64()) {
         let given = limit.as_i64().unwrap_or_default();
         if given < 0 || given == 0 && version < ZERO_PIDS_IS_A_LIMIT {
@@ -153,10 +153,10 @@ fn check_block_io(io: &oci::LinuxBlockIo, path: &str) -> Result<()> {
         _ => Ok(()),
     };
     let number = |major: i64, minor: i64, path: String| {
-        if !(0..=MOST_MAJOR).contains(&major) {
+        if !(0..=MAX_MAJOR).contains(&major) {
             return Err(Error::config(&format!("{path}.major"), format!("{major} is not a device number")));
         }
-        if !(0..=MOST_MINOR).contains(&minor) {
+        if !(0..=MAX_MINOR).contains(&minor) {
             return Err(Error::config(&format!("{path}.minor"), format!("{minor} is not a device number")));
         }
         Ok(())
@@ -212,7 +212,7 @@ fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {
             format!("{access:?} is not an access; expected letters out of \"rwm\", each at most once"),
         ));
     }
-    for (name, number, most) in [("major", rule.major(), MOST_MAJOR), ("minor", rule.minor(), MOST_MINOR)] {
+    for (name, number, most) in [("major", rule.major(), MAX_MAJOR), ("minor", rule.minor(), MAX_MINOR)] {
         if let Some(number) = number.filter(|number| !(-1..=most).contains(number)) {
             return Err(Error::config(
                 &format!("{path}.{name}"),

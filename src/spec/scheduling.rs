@@ -23,7 +23,7 @@ pub(super) const FLAGS: [&str; 7] = [
 pub(super) const IO_CLASSES: [&str; 3] = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 
 /// The kernel's largest NR_CPUS.
-const MOST_PROCESSORS: u32 = 8192;
+const MAX_PROCESSORS: u32 = 8192;
 
 /// The arguments of sched_setattr(2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn io_priority(given: &LinuxIOPriority) -> u32 {
 
 /// Renames two flags that the OCI crate spells differently from the specification, and removes what the crate takes for
 /// an error in a list of processors: an empty list, and blanks. `process` has been fitted to the table of fields.
-pub(super) fn respell(process: &mut Value) {
+pub(super) fn adapt_to_types(process: &mut Value) {
     if let Some(Value::Array(flags)) = process.pointer_mut("/scheduler/flags") {
         for flag in flags {
             match flag.as_str() {
@@ -121,7 +121,7 @@ pub(super) fn respell(process: &mut Value) {
 pub(super) fn check_affinity(process: &Value, prefix: &str) -> Result<()> {
     for name in ["initial", "final"] {
         if let Some(list) = process.pointer(&format!("/execCPUAffinity/{name}")).and_then(Value::as_str) {
-            number_list::check(list, MOST_PROCESSORS, &format!("{prefix}execCPUAffinity.{name}"))?;
+            number_list::check(list, MAX_PROCESSORS, &format!("{prefix}execCPUAffinity.{name}"))?;
         }
     }
     Ok(())
@@ -206,7 +206,7 @@ mod tests {
                 "user": { "uid": 0, "gid": 0 }, "args": ["x"], "cwd": "/",
                 "scheduler": { "policy": "SCHED_OTHER", "flags": [flag] },
             });
-            respell(&mut document);
+            adapt_to_types(&mut document);
             let process: oci::Process = serde_json::from_value(document).unwrap();
             assert_eq!(Scheduler::of(&process).unwrap().flags, bit, "{flag}");
         }

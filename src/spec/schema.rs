@@ -147,16 +147,16 @@ const INTEL_RDT: Kind = Kind::Object(&[
 
 /// The fields of `linux.intelRdt` that can be changed on a running container.
 pub(super) const INTEL_RDT_CHANGE: Kind = Kind::Object(&[
-    refused("closID", DECIDED),
+    refused("closID", FIXED_AT_CREATE),
     optional("schemata", TEXTS),
     optional("l3CacheSchema", Kind::Text),
     optional("memBwSchema", Kind::Text),
-    refused("enableMonitoring", DECIDED),
-    refused("enableCMT", DECIDED),
-    refused("enableMBM", DECIDED),
+    refused("enableMonitoring", FIXED_AT_CREATE),
+    refused("enableCMT", FIXED_AT_CREATE),
+    refused("enableMBM", FIXED_AT_CREATE),
 ]);
 
-const DECIDED: &str = "is decided when the container is created; leave it out";
+const FIXED_AT_CREATE: &str = "is decided when the container is created; leave it out";
 
 const MEMORY_POLICY: Kind = Kind::Object(&[
     required("mode", Kind::OneOf("a mode of set_mempolicy(2)", &super::memory_policy::MODES)),

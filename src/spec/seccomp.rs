@@ -56,9 +56,9 @@ pub const OPERATORS: [&str; 7] =
     ["SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"];
 
 /// The system call with which the process that has just loaded the filter sends its listener.
-const HANDING_OVER: &str = "sendmsg";
+const LISTENER_SYSCALL: &str = "sendmsg";
 /// The length of sun_path of unix(7), without the NUL.
-const LONGEST_ADDRESS: usize = 107;
+const MAX_ADDRESS_LENGTH: usize = 107;
 
 pub(super) fn check(profile: &LinuxSeccomp) -> Result<()> {
     let at = |field: &str| format!("linux.seccomp.{field}");
@@ -90,8 +90,8 @@ pub(super) fn check(profile: &LinuxSeccomp) -> Result<()> {
 fn check_address(path: &Path, at: &str) -> Result<()> {
     paths::absolute(path, at)?;
     let length = path.as_os_str().len();
-    if length > LONGEST_ADDRESS {
-        let problem = format!("is {length} bytes long; expected at most {LONGEST_ADDRESS}, the address of a socket");
+    if length > MAX_ADDRESS_LENGTH {
+        let problem = format!("is {length} bytes long; expected at most {MAX_ADDRESS_LENGTH}, the address of a socket");
         return Err(Error::config(at, problem));
     }
     Ok(())
@@ -107,7 +107,7 @@ fn check_rule(rule: &LinuxSyscall, at: &str) -> Result<()> {
         if name.is_empty() {
             return Err(Error::config(&at, "is empty; expected the name of a system call"));
         }
-        if rule.action() == Action::ScmpActNotify && name == HANDING_OVER {
+        if rule.action() == Action::ScmpActNotify && name == LISTENER_SYSCALL {
             let problem = "SCMP_ACT_NOTIFY is not possible for sendmsg, which sends the listener and would wait for \
                            the supervisor, which does not have it yet; expected another action";
             return Err(Error::config(&at, problem));

@@ -113,7 +113,7 @@ fn fit_at(value: &mut Value, kind: &Kind, path: &At) -> Result<()> {
             *members = fit_object(std::mem::take(members), fields, path)?;
             Ok(())
         }
-        _ => Err(misfit(value, kind, path)),
+        _ => Err(type_error(value, kind, path)),
     }
 }
 
@@ -207,7 +207,7 @@ fn fit_object(mut members: Map<String, Value>, fields: &[Field], path: &At) -> R
                 kept.insert(name, value);
             }
             (Rule::Refused(reason), Some(_)) => return Err(Error::unsupported_field(&path.path(), reason)),
-            (Rule::Never(reason), Some((_, value))) if !says_nothing(&value) => {
+            (Rule::Never(reason), Some((_, value))) if !is_empty_value(&value) => {
                 return Err(Error::unsupported_field(&path.path(), reason));
             }
             _ => {}
@@ -216,7 +216,7 @@ fn fit_object(mut members: Map<String, Value>, fields: &[Field], path: &At) -> R
     Ok(kept)
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -237,7 +237,7 @@ fn no_nul(text: &str, path: &At) -> Result<()> {
     Ok(())
 }
 
-fn misfit(value: &Value, kind: &Kind, path: &At) -> Error {
+fn type_error(value: &Value, kind: &Kind, path: &At) -> Error {
     let path = match path {
         At::Top => "(document)".to_owned(),
         inside => inside.path(),
@@ -247,9 +247,9 @@ fn misfit(value: &Value, kind: &Kind, path: &At) -> Error {
 
 /// Formats a value as in the document, shortened to fit in an error message.
 pub(super) fn shown(value: &Value) -> String {
-    const MOST: usize = 100;
+    const MAX: usize = 100;
     let text = value.to_string();
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }

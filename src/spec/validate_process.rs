@@ -9,7 +9,7 @@ use super::{labels, oci, paths, rlimits, scheduling};
 use crate::error::{Error, Result};
 
 /// The kernel's limit of supplementary groups (NGROUPS_MAX).
-const MOST_GROUPS: usize = 65536;
+const MAX_GROUPS: usize = 65536;
 
 /// Adds to a process's document the members that programs written in Go leave out if they are 0. The document has been
 /// fitted to the table of fields.
@@ -59,10 +59,10 @@ fn check(process: &oci::Process, prefix: &str) -> Result<()> {
     check_console_size(process, &format!("{prefix}consoleSize"))?;
     check_environment(process.env().as_deref().unwrap_or_default(), &format!("{prefix}env"))?;
     let groups = process.user().additional_gids().as_ref().map_or(0, Vec::len);
-    if groups > MOST_GROUPS {
+    if groups > MAX_GROUPS {
         return Err(Error::config(
             &format!("{prefix}user.additionalGids"),
-            format!("has {groups} groups; expected at most {MOST_GROUPS}"),
+            format!("has {groups} groups; expected at most {MAX_GROUPS}"),
         ));
     }
     labels::check_process(process, prefix)?;
@@ -86,11 +86,11 @@ fn check_console_size(process: &oci::Process, path: &str) -> Result<()> {
 }
 
 /// The kernel's MAX_ARG_STRLEN, including the NUL.
-const MOST_BYTES: usize = 32 * 4096;
+const MAX_BYTES: usize = 32 * 4096;
 
 fn fits_exec(text: &str, path: &str) -> Result<()> {
-    if text.len() >= MOST_BYTES {
-        return Err(Error::config(path, format!("is {} bytes long; expected less than {MOST_BYTES}", text.len())));
+    if text.len() >= MAX_BYTES {
+        return Err(Error::config(path, format!("is {} bytes long; expected less than {MAX_BYTES}", text.len())));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid, fchownat};
 
 use super::Directory;
 use crate::error::{Context, Result};
-use crate::plan::HostNode;
+use crate::plan::CallerNode;
 
 /// The directory of the device nodes that are bind-mounted in a user namespace, where init cannot create nodes.
 pub const DEVICES: &str = "devices";
@@ -19,7 +19,7 @@ impl Directory {
     }
 
     /// Creates the device nodes that a container bind-mounts, with the mode and owner that they have in the container.
-    pub fn make_devices(&self, nodes: &[HostNode]) -> Result<()> {
+    pub fn make_devices(&self, nodes: &[CallerNode]) -> Result<()> {
         if nodes.is_empty() {
             return Ok(());
         }

@@ -25,7 +25,7 @@ const NETWORK_NAMESPACE: &str = "netns";
 const CRIU_WORK: &CStr = c"criu.work";
 /// The size limit for reading a file. A record has a few kilobytes; the limit prevents a broken file from filling the
 /// caller's memory.
-const MOST_BYTES: u64 = 32 << 20;
+const MAX_BYTES: u64 = 32 << 20;
 
 /// The state directory of a container, held open.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Directory {
             other => other.context(doing)?,
         };
         let mut bytes = Vec::with_capacity(4096); // a record, in one read
-        File::from(fd).take(MOST_BYTES).read_to_end(&mut bytes).context(doing)?;
+        File::from(fd).take(MAX_BYTES).read_to_end(&mut bytes).context(doing)?;
         // Keep invalid UTF-8: the parser reports that the file is damaged.
         Ok(Some(
             String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
@@ -100,7 +100,7 @@ impl Directory {
 
     /// Removes the directory with all its files, the record last: a later delete needs it if this one is interrupted.
     pub fn remove(&self) -> Result<()> {
-        let doing = || format!("removing {}", self.path.join(criu::WORK).display());
+        let doing = || format!("removing {}", self.path.join(criu::CRIU_WORK_DIR).display());
         criu::remove_tree(&self.fd, CRIU_WORK).context(doing)?;
         criu::remove_tree(&self.fd, c"devices").context(|| format!("removing {}", self.devices().display()))?;
         for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {

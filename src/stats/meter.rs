@@ -29,14 +29,14 @@ struct Open {
 }
 
 /// The number of descriptors that this process keeps open for statistics of all containers.
-static KEPT: AtomicUsize = AtomicUsize::new(0);
+static OPEN_FILES: AtomicUsize = AtomicUsize::new(0);
 
 /// The open statistics files of one container. Files that the host does not have are omitted.
 #[derive(Debug, Default)]
 pub struct Meter {
     files: Vec<Open>,
     buffer: Vec<u8>,
-    /// Part of [`KEPT`].
+    /// Part of [`OPEN_FILES`].
     counted: usize,
 }
 
@@ -69,7 +69,7 @@ impl Meter {
             getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft / 4).unwrap_or(usize::MAX));
         let wanted = self.files.len();
         let take = |kept: usize| kept.checked_add(wanted).filter(|kept| *kept <= most);
-        KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        OPEN_FILES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         self.counted = wanted;
         Some(self)
     }
@@ -93,7 +93,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        KEPT.fetch_sub(self.counted, Ordering::Relaxed);
+        OPEN_FILES.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 

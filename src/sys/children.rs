@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::exit_status::{self, ExitStatus, Look};
+use super::exit_status::{self, ExitStatus, ProcessState};
 use super::pidfd;
 use crate::deadline::Deadline;
 use crate::error::{Code, Result};
@@ -42,20 +42,20 @@ impl ChildExit {
     }
 
     pub fn wait_until(&self, deadline: Deadline) -> Result<ExitStatus> {
-        exit_status::wait_with(&self.pidfd, deadline, || self.look())
+        exit_status::wait_with(&self.pidfd, deadline, || self.poll_state())
     }
 
     /// Looks without waiting, and stores the status for all threads. Holds the lock only for that.
-    fn look(&self) -> Result<Look> {
+    fn poll_state(&self) -> Result<ProcessState> {
         let mut known = self.exit.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(status) = *known {
-            return Ok(Look::Ended(status));
+            return Ok(ProcessState::Ended(status));
         }
-        let look = exit_status::look(&self.pidfd)?;
-        if let Look::Ended(status) = look {
+        let state = exit_status::poll_state(&self.pidfd)?;
+        if let ProcessState::Ended(status) = state {
             *known = Some(status);
         }
-        Ok(look)
+        Ok(state)
     }
 }
 
@@ -65,7 +65,7 @@ impl ChildExit {
 struct Children {
     of: BTreeMap<PathBuf, Vec<Arc<ChildExit>>>,
     /// The last container that [`reap_some`] has handled.
-    looked_at: PathBuf,
+    last_reaped: PathBuf,
 }
 
 fn children() -> MutexGuard<'static, Children> {
@@ -100,16 +100,16 @@ pub fn reap_all() {
 /// Reaps the exited children of a few containers, and on the next call those of the following ones: every container is
 /// handled eventually, and the cost of a call does not grow with their number.
 pub fn reap_some() {
-    const FEW: usize = 8;
+    const BATCH: usize = 8;
     let mut children = children();
-    let after = (Bound::Excluded(children.looked_at.clone()), Bound::Unbounded);
-    let next: Vec<PathBuf> = children.of.range(after).take(FEW).map(|(container, _)| container.clone()).collect();
+    let after = (Bound::Excluded(children.last_reaped.clone()), Bound::Unbounded);
+    let next: Vec<PathBuf> = children.of.range(after).take(BATCH).map(|(container, _)| container.clone()).collect();
     next.iter().for_each(|container| children.reap(container));
     // At the end of the list, handle the children without a container and start again.
-    if next.len() < FEW {
+    if next.len() < BATCH {
         children.reap(Path::new(""));
     }
-    children.looked_at = next.into_iter().nth(FEW - 1).unwrap_or_default();
+    children.last_reaped = next.into_iter().nth(BATCH - 1).unwrap_or_default();
 }
 
 impl Children {
@@ -145,8 +145,8 @@ pub fn kill_and_reap(child: Arc<ChildExit>) {
 
 /// Reaps a child that is about to exit. A frozen child dies only when it is thawed, and a later call reaps it.
 pub fn reap_ending(child: Arc<ChildExit>) {
-    const MOMENT: Duration = Duration::from_millis(500);
-    if child.wait_until(Deadline::after(MOMENT)).is_err_and(|error| error.code == Code::Timeout) {
+    const REAP_TIMEOUT: Duration = Duration::from_millis(500);
+    if child.wait_until(Deadline::after(REAP_TIMEOUT)).is_err_and(|error| error.code == Code::Timeout) {
         keep(Path::new(""), child);
     }
 }
@@ -154,13 +154,13 @@ pub fn reap_ending(child: Arc<ChildExit>) {
 /// Waits until `init` has exited, and reaps meanwhile the children that would prevent that.
 pub fn wait_for_init(container: &Path, init: BorrowedFd, deadline: Deadline) {
     // Poll again after this time, to include children that other threads start.
-    const LOOK: Duration = Duration::from_secs(1);
+    const POLL_INTERVAL: Duration = Duration::from_secs(1);
     reap(container);
     loop {
         let others = children().of.get(container).cloned().unwrap_or_default();
         let fds = std::iter::once(init).chain(others.iter().map(|end| end.pidfd()));
         let mut fds: Vec<PollFd> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let outcome = poll(&mut fds, deadline.within(LOOK).poll_timeout());
+        let outcome = poll(&mut fds, deadline.within(POLL_INTERVAL).poll_timeout());
         let ended = outcome.is_ok() && fds[0].any().unwrap_or(true);
         if ended || deadline.passed() || outcome.is_err_and(|errno| errno != Errno::EINTR) {
             return;

@@ -50,7 +50,7 @@ impl ExitStatus {
 
 /// The state of a process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum ProcessState {
     Alive,
     Ended(ExitStatus),
     /// A zombie; only its parent may take the status.
@@ -63,25 +63,25 @@ pub enum Look {
 ///
 /// If the caller's own waitpid(-1) has taken the status, or the process is not the caller's child, the kernel is asked
 /// (PIDFD_INFO_EXIT, Linux 6.15), which knows the status once the parent has taken it.
-pub fn look(pidfd: &OwnedFd) -> Result<Look> {
-    if let Some(look) = look_at_child(pidfd)? {
-        return Ok(look);
+pub fn poll_state(pidfd: &OwnedFd) -> Result<ProcessState> {
+    if let Some(poll_state) = child_state(pidfd)? {
+        return Ok(poll_state);
     }
     if !Deadline::after_ms(0).readable(pidfd.as_fd()).context(|| "examining a process")? {
-        return Ok(Look::Alive);
+        return Ok(ProcessState::Alive);
     }
     if let Some(status) = recorded(pidfd) {
-        return Ok(Look::Ended(status));
+        return Ok(ProcessState::Ended(status));
     }
     match send_signal(pidfd, 0) {
-        Err(Errno::ESRCH) => Ok(recorded(pidfd).map_or(Look::Unknown, Look::Ended)),
-        _ => Ok(Look::Unreaped),
+        Err(Errno::ESRCH) => Ok(recorded(pidfd).map_or(ProcessState::Unknown, ProcessState::Ended)),
+        _ => Ok(ProcessState::Unreaped),
     }
 }
 
 /// Returns the state of a child, or `None` if the process is not, or no longer, a child of the caller. Does not use
 /// nix, whose waitid takes the status of a process killed by a real-time signal and then cannot represent it.
-fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
+fn child_state(pidfd: &OwnedFd) -> Result<Option<ProcessState>> {
     let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
     // SAFETY: all-zero is a valid siginfo_t, and waitid fills it.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -99,37 +99,47 @@ fn look_at_child(pidfd: &OwnedFd) -> Result<Option<Look>> {
         // SAFETY: waitid has filled the fields of a SIGCHLD siginfo, or left zeros.
         Ok(_) => Ok(Some(unsafe {
             match info.si_code {
-                libc::CLD_EXITED => Look::Ended(ExitStatus::Exited(info.si_status())),
-                libc::CLD_KILLED => Look::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: false }),
-                libc::CLD_DUMPED => Look::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: true }),
-                _ => Look::Alive,
+                libc::CLD_EXITED => ProcessState::Ended(ExitStatus::Exited(info.si_status())),
+                libc::CLD_KILLED => {
+                    ProcessState::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: false })
+                }
+                libc::CLD_DUMPED => {
+                    ProcessState::Ended(ExitStatus::Signaled { signal: info.si_status(), core_dumped: true })
+                }
+                _ => ProcessState::Alive,
             }
         })),
     }
 }
 
 /// The time that another process's child may stay a zombie before its status counts as unknown.
-const GRACE: Duration = Duration::from_secs(1);
+const ZOMBIE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Waits for a process until `look` (which may serialize threads) returns its exit status.
+/// Waits for a process until `poll_state` (which may serialize threads) returns its exit status.
 ///
 /// Returns [`Code::StatusUnknown`], never a guess, if the status cannot be found.
-pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<Look>) -> Result<ExitStatus> {
+pub fn wait_with(
+    pidfd: &OwnedFd,
+    deadline: Deadline,
+    poll_state: impl Fn() -> Result<ProcessState>,
+) -> Result<ExitStatus> {
     let late = || Error::new(Code::Timeout, "the process has not ended in time");
     let unknown =
         || Error::new(Code::StatusUnknown, "the process has ended; its exit status was consumed by another wait");
-    let mut patience: Option<Deadline> = None;
+    let mut zombie_deadline: Option<Deadline> = None;
     loop {
-        match look()? {
-            Look::Ended(status) => return Ok(status),
-            Look::Unknown => return Err(unknown()),
-            Look::Alive if deadline.passed() => return Err(late()),
-            Look::Alive => {
+        match poll_state()? {
+            ProcessState::Ended(status) => return Ok(status),
+            ProcessState::Unknown => return Err(unknown()),
+            ProcessState::Alive if deadline.passed() => return Err(late()),
+            ProcessState::Alive => {
                 deadline.readable(pidfd.as_fd()).context(|| "waiting for a process")?;
             }
-            Look::Unreaped if deadline.passed() || patience.is_some_and(Deadline::passed) => return Err(unknown()),
-            Look::Unreaped => {
-                patience.get_or_insert_with(|| Deadline::after(GRACE));
+            ProcessState::Unreaped if deadline.passed() || zombie_deadline.is_some_and(Deadline::passed) => {
+                return Err(unknown());
+            }
+            ProcessState::Unreaped => {
+                zombie_deadline.get_or_insert_with(|| Deadline::after(ZOMBIE_TIMEOUT));
                 // POLLHUP: the parent has taken the status (since Linux 6.9; older kernels do not report that).
                 let pause = Deadline::after(Duration::from_millis(20));
                 pause.poll([(pidfd.as_fd(), PollFlags::empty())]).context(|| "waiting for a process")?;
@@ -139,7 +149,7 @@ pub fn wait_with(pidfd: &OwnedFd, deadline: Deadline, look: impl Fn() -> Result<
 }
 
 pub fn wait(pidfd: &OwnedFd, deadline: Deadline) -> Result<ExitStatus> {
-    wait_with(pidfd, deadline, || look(pidfd))
+    wait_with(pidfd, deadline, || poll_state(pidfd))
 }
 
 /// struct pidfd_info of linux/pidfd.h, the first 64 bytes (PIDFD_INFO_SIZE_VER0).

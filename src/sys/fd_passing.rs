@@ -29,7 +29,7 @@ pub fn send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline, doing: i
 fn connect_and_send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline) -> nix::Result<()> {
     let address = UnixAddr::new(path)?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    patiently(&socket, deadline, || connect(socket.as_raw_fd(), &address))?;
+    with_send_timeout(&socket, deadline, || connect(socket.as_raw_fd(), &address))?;
     let fds = [fd.as_raw_fd()];
     let mut sent = 0;
     while sent < text.len() {
@@ -38,13 +38,18 @@ fn connect_and_send(path: &Path, text: &[u8], fd: &OwnedFd, deadline: Deadline) 
         let control = if sent == 0 { &rights[..] } else { &[] };
         let rest = [IoSlice::new(&text[sent..])];
         let raw: RawFd = socket.as_raw_fd();
-        sent += patiently(&socket, deadline, || sendmsg::<()>(raw, &rest, control, MsgFlags::MSG_NOSIGNAL, None))?;
+        sent +=
+            with_send_timeout(&socket, deadline, || sendmsg::<()>(raw, &rest, control, MsgFlags::MSG_NOSIGNAL, None))?;
     }
     Ok(())
 }
 
 /// Makes a call on the socket, limited to the remaining time. The send timeout also limits AF_UNIX's connect.
-fn patiently<T>(socket: &OwnedFd, deadline: Deadline, mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+fn with_send_timeout<T>(
+    socket: &OwnedFd,
+    deadline: Deadline,
+    mut call: impl FnMut() -> nix::Result<T>,
+) -> nix::Result<T> {
     loop {
         setsockopt(socket, SendTimeout, &TimeVal::milliseconds(deadline.left_ms()))?;
         match call() {

@@ -26,9 +26,9 @@ impl Identity {
 
     /// Returns the identity of the caller. Read once per process: a forked one has another pid.
     pub fn own() -> Result<Identity> {
-        static OWN: Mutex<Option<Identity>> = Mutex::new(None);
+        static CACHE: Mutex<Option<Identity>> = Mutex::new(None);
         let pid = std::process::id() as i32;
-        let mut known = OWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(own) = known.as_ref().filter(|own| own.pid == pid) {
             return Ok(own.clone());
         }

@@ -12,7 +12,7 @@ use super::procfs;
 use crate::error::Result;
 
 /// The usual size of the table on a busy host, in bytes.
-pub const ROOM: usize = 16 << 10;
+pub const TYPICAL_SIZE: usize = 16 << 10;
 
 /// One mount: a line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
 
 /// Reads the table of a process, given by its pid or "self". Returns an empty table if the process no longer exists.
 pub fn read(process: &str) -> Result<Vec<u8>> {
-    Ok(procfs::read_bytes(&format!("{process}/mountinfo"), ROOM)?.unwrap_or_default())
+    Ok(procfs::read_bytes(&format!("{process}/mountinfo"), TYPICAL_SIZE)?.unwrap_or_default())
 }
 
 /// Fields separated by single spaces; the rest can be taken as a whole.

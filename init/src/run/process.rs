@@ -86,7 +86,7 @@ impl Run for NoNewPrivileges {
 
 impl Run for Label {
     fn run(self, init: &mut Init) -> Result<()> {
-        let mut found = [0; label::ROOM];
+        let mut found = [0; label::BUFFER_SIZE];
         match label::set(init.proc(), self.module, self.label, &mut found)? {
             None => Ok(()),
             Some(len) => {

@@ -224,7 +224,7 @@ pub fn parse() -> Result<Arguments, u8> {
         if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
             return 0;
         }
-        if let Some(global) = understood(&arguments).filter(|global| global.log.is_some())
+        if let Some(global) = global_options(&arguments).filter(|global| global.log.is_some())
             && logging::open(&global).is_ok()
         {
             log::error!("{}", sentence(&error));
@@ -238,7 +238,7 @@ pub fn parse() -> Result<Arguments, u8> {
 }
 
 /// Parses the global options alone, for usage errors in a command: an engine reads the file that --log names, not standard error.
-fn understood(arguments: &[std::ffi::OsString]) -> Option<Global> {
+fn global_options(arguments: &[std::ffi::OsString]) -> Option<Global> {
     let found = Arguments::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
     Global::from_arg_matches(&found).ok()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::notify::Offer;
+use crate::notify::NotifyDir;
 use crate::streams::{Descriptors, PidFile, send_pidfd};
 use crate::{Outcome, host};
 
@@ -62,10 +62,10 @@ pub struct Setup {
 
 impl Create {
     pub fn run(self, global: &Global) -> Outcome {
-        let offer = self.create.offer(global)?;
-        let config = self.create.config(offer.as_ref())?;
+        let notify_dir = self.create.notify_dir(global)?;
+        let config = self.create.config(notify_dir.as_ref())?;
         self.create.check_terminal(&config, true)?;
-        let (_, pid_file) = self.create.create(global, &config, Default::default(), offer.as_ref())?;
+        let (_, pid_file) = self.create.create(global, &config, Default::default(), notify_dir.as_ref())?;
         pid_file.keep();
         Ok(0)
     }
@@ -73,12 +73,12 @@ impl Create {
 
 impl Creation {
     /// The socket through which a service manager is notified.
-    pub fn offer(&self, global: &Global) -> Result<Option<Offer>, Failure> {
-        Offer::wanted(global, &self.id)
+    pub fn notify_dir(&self, global: &Global) -> Result<Option<NotifyDir>, Failure> {
+        NotifyDir::from_environment(global, &self.id)
     }
 
-    pub fn config(&self, offer: Option<&Offer>) -> Result<Config, Failure> {
-        self.setup.config(&self.bundle, offer)
+    pub fn config(&self, notify_dir: Option<&NotifyDir>) -> Result<Config, Failure> {
+        self.setup.config(&self.bundle, notify_dir)
     }
 
     /// Checks that a terminal has a recipient.
@@ -92,7 +92,7 @@ impl Creation {
         global: &Global,
         config: &Config,
         stdio: [Stdio; 3],
-        offer: Option<&Offer>,
+        notify_dir: Option<&NotifyDir>,
     ) -> Result<(Container, PidFile), Failure> {
         let options = ProcessOptions {
             stdio,
@@ -100,13 +100,13 @@ impl Creation {
             ..self.setup.process_options()
         };
         let runtime = Runtime::new(self.setup.settings(global)?)?;
-        let made = offer.map(Offer::make).transpose()?.unwrap_or(false);
+        let made = notify_dir.map(NotifyDir::make).transpose()?.unwrap_or(false);
         let created = Container::create(&runtime, &self.id, config, &options).map_err(Failure::from);
-        let told = created.and_then(|container| match self.announce(&container) {
+        let reported = created.and_then(|container| match self.announce(&container) {
             Ok(pid_file) => Ok((container, pid_file)),
-            Err(failure) => Err(take_back(&container, failure)),
+            Err(failure) => Err(delete_after(&container, failure)),
         });
-        told.inspect_err(|_| offer.filter(|_| made).into_iter().for_each(Offer::take_back))
+        reported.inspect_err(|_| notify_dir.filter(|_| made).into_iter().for_each(NotifyDir::remove))
     }
 
     fn announce(&self, container: &Container) -> Result<PidFile, Failure> {
@@ -119,13 +119,13 @@ impl Creation {
 }
 
 impl Setup {
-    pub fn config(&self, bundle: &Path, offer: Option<&Offer>) -> Result<Config, Failure> {
+    pub fn config(&self, bundle: &Path, notify_dir: Option<&NotifyDir>) -> Result<Config, Failure> {
         let config = match &self.config {
             Some(file) => Config::from_file(bundle, &bundle.join(file))?,
             None => Config::from_bundle(bundle)?,
         };
         let more = self.descriptors.environment();
-        if more.is_empty() && offer.is_none() {
+        if more.is_empty() && notify_dir.is_none() {
             return Ok(config);
         }
         let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
@@ -133,8 +133,8 @@ impl Setup {
             Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
             env => *env = more.into(),
         }
-        if let Some(offer) = offer {
-            offer.add_to(&mut json);
+        if let Some(notify_dir) = notify_dir {
+            notify_dir.add_to(&mut json);
         }
         Ok(Config::from_record(&json.to_string(), config.bundle(), config.rootfs())?)
     }
@@ -156,7 +156,7 @@ impl Setup {
 }
 
 /// Deletes a container after a failure and returns the failure.
-pub fn take_back(container: &Container, failure: Failure) -> Failure {
+pub fn delete_after(container: &Container, failure: Failure) -> Failure {
     // A start that failed in a hook has deleted the container already.
     if let Err(error) = container.delete(Force::Kill)
         && error.code != Code::NotFound

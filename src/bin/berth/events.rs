@@ -48,11 +48,11 @@ impl Watch {
         loop {
             let left = next.saturating_duration_since(Instant::now());
             match wait(&container, kills.as_ref(), left)? {
-                Waited::Ended => return Ok(0),
-                Waited::Killed(count) => {
+                WaitResult::Ended => return Ok(0),
+                WaitResult::Killed(count) => {
                     (0..count).try_for_each(|_| print(&format!(r#"{{"type":"oom","id":"{}"}}"#, self.id)))?;
                 }
-                Waited::Time => {
+                WaitResult::Time => {
                     next += self.interval;
                     match statistics(&container) {
                         // The container has ended since.
@@ -67,24 +67,24 @@ impl Watch {
     }
 }
 
-enum Waited {
+enum WaitResult {
     Time,
     Killed(u64),
     Ended,
 }
 
-fn wait(container: &Container, kills: Option<&Events>, time: Duration) -> Result<Waited, Failure> {
+fn wait(container: &Container, kills: Option<&Events>, time: Duration) -> Result<WaitResult, Failure> {
     let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let Some(kills) = kills else {
         let pidfd = container.pidfd()?;
         let timeout = PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX);
         let ended = poll(&mut [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)], timeout);
-        return Ok(if matches!(ended, Ok(1..)) { Waited::Ended } else { Waited::Time });
+        return Ok(if matches!(ended, Ok(1..)) { WaitResult::Ended } else { WaitResult::Time });
     };
     match kills.read(ms) {
-        Ok(occurred) if occurred.count > 0 => Ok(Waited::Killed(occurred.count)),
-        Ok(_) => Ok(Waited::Ended),
-        Err(error) if error.code == Code::Timeout => Ok(Waited::Time),
+        Ok(occurred) if occurred.count > 0 => Ok(WaitResult::Killed(occurred.count)),
+        Ok(_) => Ok(WaitResult::Ended),
+        Err(error) if error.code == Code::Timeout => Ok(WaitResult::Time),
         Err(error) => Err(error.into()),
     }
 }

@@ -77,7 +77,7 @@ pub struct Exec {
 }
 
 /// The time that a process may wait for its container to be resumed.
-const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+const RESUME_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Exec {
     pub fn run(self, global: &Global) -> Outcome {
@@ -99,14 +99,14 @@ impl Exec {
         let process = container.exec(&process, &self.options(session.stdio())?)?;
         let attached = session.attach(&process)?;
         self.announce(&process)?.keep();
-        Ok(session::code(attached.follow(&process)?))
+        Ok(session::code(attached.wait(&process)?))
     }
 
     fn container(&self, global: &Global) -> Result<Container, Failure> {
         if !self.ignore_paused {
             return host::container(global, &self.id);
         }
-        host::container_with(Settings { setup_timeout: PATIENCE, ..host::settings(global)? }, &self.id)
+        host::container_with(Settings { setup_timeout: RESUME_TIMEOUT, ..host::settings(global)? }, &self.id)
     }
 
     fn options(&self, stdio: [Stdio; 3]) -> Result<ProcessOptions, Failure> {
@@ -122,13 +122,13 @@ impl Exec {
 
     /// Reports the process (pid file, pidfd socket). Kills it if that fails.
     fn announce(&self, process: &Process) -> Result<PidFile, Failure> {
-        let tell = || {
+        let report = || {
             if let Some(socket) = &self.pidfd_socket {
                 send_pidfd(socket, process.pidfd().as_fd())?;
             }
             PidFile::write(self.pid_file.as_deref(), process.pid())
         };
-        tell().inspect_err(|_| {
+        report().inspect_err(|_| {
             let _ = process.signal(libc::SIGKILL);
         })
     }

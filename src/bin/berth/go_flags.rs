@@ -11,7 +11,8 @@ pub fn translated(arguments: impl Iterator<Item = OsString>, command: impl FnOnc
     let arguments: Vec<OsString> = arguments.collect();
     let has_value_of_gos = |argument: &OsString| {
         let text = argument.to_string_lossy();
-        argument.is_empty() || text.split_once('=').is_some_and(|(_, value)| value.is_empty() || truth(value).is_some())
+        argument.is_empty()
+            || text.split_once('=').is_some_and(|(_, value)| value.is_empty() || parse_bool(value).is_some())
     };
     if !arguments.iter().skip(1).any(|argument| has_value_of_gos(argument) || single(argument).is_some()) {
         return arguments;
@@ -47,7 +48,7 @@ fn translate(arguments: Vec<OsString>, program: &Command) -> Vec<OsString> {
                 (Some(arg), Some("")) if may_be_left_out(arg) => {}
                 // Its value is the next argument.
                 (Some(arg), None) => match given.next() {
-                    Some(value) if value.is_empty() && may_be_left_out(arg) && stands_alone(letters) => {}
+                    Some(value) if value.is_empty() && may_be_left_out(arg) && is_complete(letters) => {}
                     value => new.extend(std::iter::once(argument).chain(value)),
                 },
                 _ => new.push(argument),
@@ -75,11 +76,11 @@ fn switch<'t>(command: &Command, letters: &'t str) -> Option<(&'t str, bool)> {
         Some(long) => find(command, long)?,
         None => command.get_arguments().find(|arg| arg.get_short().is_some_and(|short| name == short.to_string()))?,
     };
-    if takes_value(arg) { None } else { Some((name, truth(value)?)) }
+    if takes_value(arg) { None } else { Some((name, parse_bool(value)?)) }
 }
 
 /// Parses a boolean as Go's strconv.ParseBool does.
-fn truth(text: &str) -> Option<bool> {
+fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
@@ -126,7 +127,7 @@ fn may_be_left_out(arg: &Arg) -> bool {
 }
 
 /// Whether this is a long option, or a single letter.
-fn stands_alone(letters: &str) -> bool {
+fn is_complete(letters: &str) -> bool {
     letters.starts_with('-') || letters.len() == 1
 }
 

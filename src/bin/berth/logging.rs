@@ -119,7 +119,7 @@ fn text_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
 }
 
 /// Reports why a command failed and returns the exit status.
-pub fn tell(failure: Failure, verb: &str) -> u8 {
+pub fn report(failure: Failure, verb: &str) -> u8 {
     let failure = failure.in_verb(verb);
     let fields = [("reason", &failure.reason), ("remedy", &failure.remedy)];
     let beside: Vec<(&str, &str)> =

@@ -56,5 +56,5 @@ fn run() -> u8 {
         logging::open(&arguments.global)?;
         arguments.verb.run(&arguments.global)
     });
-    outcome.unwrap_or_else(|failure| logging::tell(failure, name))
+    outcome.unwrap_or_else(|failure| logging::report(failure, name))
 }

@@ -21,26 +21,26 @@ use crate::failure::Failure;
 use crate::host;
 
 /// The path of the socket inside the container.
-const INSIDE: &str = "/run/notify";
+const CONTAINER_DIR: &str = "/run/notify";
 const NAME: &str = "notify.sock";
 /// The time that the service manager may take to read a notification.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MANAGER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A directory that is bind mounted into the container, from creation until the program is ready or has ended.
-pub struct Offer {
+pub struct NotifyDir {
     folder: PathBuf,
     manager: SocketAddr,
 }
 
 /// The directory with its socket.
 pub struct Socket {
-    offer: Offer,
+    notify_dir: NotifyDir,
     socket: UnixDatagram,
 }
 
-impl Offer {
+impl NotifyDir {
     /// Returns None if $NOTIFY_SOCKET is not set.
-    pub fn wanted(global: &Global, id: &str) -> Result<Option<Offer>, Failure> {
+    pub fn from_environment(global: &Global, id: &str) -> Result<Option<NotifyDir>, Failure> {
         // An id with a slash is refused later; until then no path is made from it.
         let Some(manager) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty() && !id.contains('/'))
         else {
@@ -52,15 +52,16 @@ impl Offer {
             None => SocketAddr::from_pathname(&manager),
         };
         let manager = address.map_err(|error| Failure::io(&error, format!("$NOTIFY_SOCKET {}", manager.display())))?;
-        Ok(Some(Offer { folder: folder(&host::settings(global)?.root, id), manager }))
+        Ok(Some(NotifyDir { folder: folder(&host::settings(global)?.root, id), manager }))
     }
 
     /// Adds the mount and the environment variable to a configuration.
     pub fn add_to(&self, config: &mut Value) {
         let mount = json!({
-            "destination": INSIDE, "type": "bind", "source": self.folder, "options": ["bind", "nosuid", "noexec", "nodev", "ro"],
+            "destination": CONTAINER_DIR, "type": "bind", "source": self.folder,
+            "options": ["bind", "nosuid", "noexec", "nodev", "ro"],
         });
-        let variable = json!(format!("NOTIFY_SOCKET={INSIDE}/{NAME}"));
+        let variable = json!(format!("NOTIFY_SOCKET={CONTAINER_DIR}/{NAME}"));
         match &mut config["mounts"] {
             Value::Array(mounts) => mounts.push(mount),
             mounts => *mounts = json!([mount]),
@@ -91,7 +92,7 @@ impl Offer {
         self.folder.is_dir()
     }
 
-    pub fn take_back(&self) {
+    pub fn remove(&self) {
         remove(&self.folder);
     }
 
@@ -109,22 +110,22 @@ impl Offer {
         };
         let bound: std::io::Result<UnixDatagram> = bind();
         let socket = bound.map_err(|error| Failure::io(&error, format!("creating the socket {}", place.display())))?;
-        Ok(Socket { offer: self, socket })
+        Ok(Socket { notify_dir: self, socket })
     }
 }
 
 impl Socket {
     /// Waits until the program is ready or has ended and notifies the service manager; also of the main process if
     /// `pid` is given.
-    pub fn pass_on(self, process: BorrowedFd, pid: Option<i32>) {
-        let told = self.ready(process).and_then(|ready| match ready {
-            Some(line) => self.tell(&line, pid),
+    pub fn forward(self, process: BorrowedFd, pid: Option<i32>) {
+        let notified = self.ready(process).and_then(|ready| match ready {
+            Some(line) => self.notify_manager(&line, pid),
             None => Ok(()),
         });
-        if let Err(errno) = told {
+        if let Err(errno) = notified {
             log::warn!("notifying $NOTIFY_SOCKET that the container is ready: {errno}");
         }
-        self.offer.take_back();
+        self.notify_dir.remove();
     }
 
     /// Returns the program's message, or None if it ended without one.
@@ -150,11 +151,11 @@ impl Socket {
         }
     }
 
-    fn tell(&self, ready: &str, pid: Option<i32>) -> nix::Result<()> {
+    fn notify_manager(&self, ready: &str, pid: Option<i32>) -> nix::Result<()> {
         let sender =
-            UnixDatagram::unbound().and_then(|sender| sender.connect_addr(&self.offer.manager).map(|()| sender));
+            UnixDatagram::unbound().and_then(|sender| sender.connect_addr(&self.notify_dir.manager).map(|()| sender));
         // A service manager that does not read must not block this process for ever.
-        let sender = sender.and_then(|sender| sender.set_write_timeout(Some(PATIENCE)).map(|()| sender));
+        let sender = sender.and_then(|sender| sender.set_write_timeout(Some(MANAGER_TIMEOUT)).map(|()| sender));
         let sender = sender.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         let send = |text: &str, fds: &[i32]| {
             let rights = [ControlMessage::ScmRights(fds)];
@@ -174,8 +175,8 @@ impl Socket {
 }
 
 fn wait_for_end(watched: &OwnedFd) -> nix::Result<()> {
-    let patience = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
-    poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], patience).map(drop)
+    let timeout = PollTimeout::try_from(MANAGER_TIMEOUT).unwrap_or(PollTimeout::MAX);
+    poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], timeout).map(drop)
 }
 
 /// Returns a path beside the containers' directories, with a name that no id can have.

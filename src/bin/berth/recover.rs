@@ -16,14 +16,14 @@ pub struct Recover {
 impl Recover {
     pub fn run(self, global: &Global) -> Outcome {
         let Some(runtime) = host::existing(global)? else {
-            return Ok(self.tell(&[]));
+            return Ok(self.print(&[]));
         };
         let ids = runtime.recover()?;
         ids.iter().for_each(|id| notify::forget(runtime.root(), id));
-        Ok(self.tell(&ids))
+        Ok(self.print(&ids))
     }
 
-    fn tell(&self, ids: &[String]) -> u8 {
+    fn print(&self, ids: &[String]) -> u8 {
         if self.json {
             println!("{}", json!(ids))
         } else {

@@ -8,7 +8,7 @@ use berth::{Container, Force, ProcessOptions, Runtime, Settings, Stdio};
 use clap::Args;
 
 use crate::args::Global;
-use crate::create::{check_terminal, has_terminal, take_back};
+use crate::create::{check_terminal, delete_after, has_terminal};
 use crate::failure::Failure;
 use crate::images::{CRIU_CONFIG, Images, criu_config};
 use crate::session::{self, Session};
@@ -78,9 +78,9 @@ impl Restore {
         let followed = container.init_process().map_err(Into::into).and_then(|init| {
             let attached = session.attach(&init)?;
             pid_file.keep();
-            attached.follow(&init)
+            attached.wait(&init)
         });
-        let ended = followed.map_err(|failure| take_back(&container, failure))?;
+        let ended = followed.map_err(|failure| delete_after(&container, failure))?;
         if !self.keep
             && let Err(error) = container.delete(Force::Kill)
         {
@@ -120,7 +120,7 @@ impl Restore {
         let init = container.init_process().map_err(Failure::from);
         match init.and_then(|init| PidFile::write(self.pid_file.as_deref(), init.pid())) {
             Ok(pid_file) => Ok((container, pid_file)),
-            Err(failure) => Err(take_back(&container, failure)),
+            Err(failure) => Err(delete_after(&container, failure)),
         }
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::args::Global;
 use crate::create::{self, Creation};
 use crate::failure::Failure;
-use crate::notify::{Offer, Socket};
+use crate::notify::{NotifyDir, Socket};
 use crate::session::{self, Session};
 use crate::{Outcome, host, notify};
 
@@ -30,17 +30,17 @@ pub struct Run {
 
 impl Run {
     pub fn run(self, global: &Global) -> Outcome {
-        let offer = self.create.offer(global)?;
-        let config = self.create.config(offer.as_ref())?;
+        let notify_dir = self.create.notify_dir(global)?;
+        let config = self.create.config(notify_dir.as_ref())?;
         self.create.check_terminal(&config, self.detach)?;
         if self.detach {
-            let (container, pid_file) = self.create.create(global, &config, Default::default(), offer.as_ref())?;
-            let started = start(&container, offer).map_err(|failure| create::take_back(&container, failure));
+            let (container, pid_file) = self.create.create(global, &config, Default::default(), notify_dir.as_ref())?;
+            let started = start(&container, notify_dir).map_err(|failure| create::delete_after(&container, failure));
             let socket = started?;
             pid_file.keep();
             if let Some(socket) = socket {
                 let init = container.init_process()?;
-                socket.pass_on(init.pidfd(), Some(init.pid()));
+                socket.forward(init.pidfd(), Some(init.pid()));
             }
             return Ok(0);
         }
@@ -48,16 +48,16 @@ impl Run {
             session::become_subreaper()?;
         }
         let session = Session::begin(create::has_terminal(&config))?;
-        let (container, pid_file) = self.create.create(global, &config, session.stdio(), offer.as_ref())?;
+        let (container, pid_file) = self.create.create(global, &config, session.stdio(), notify_dir.as_ref())?;
         let followed = container.init_process().map_err(Into::into).and_then(|init| {
             let attached = session.attach(&init)?;
-            if let Some(socket) = start(&container, offer)? {
-                pass_on(socket, &init)?;
+            if let Some(socket) = start(&container, notify_dir)? {
+                forward(socket, &init)?;
             }
             pid_file.keep();
-            attached.follow(&init)
+            attached.wait(&init)
         });
-        let ended = followed.map_err(|failure| create::take_back(&container, failure))?;
+        let ended = followed.map_err(|failure| create::delete_after(&container, failure))?;
         if !self.keep {
             remove(&container);
         }
@@ -67,17 +67,17 @@ impl Run {
 }
 
 /// Starts the container. Returns the socket at which it reports that it is ready.
-fn start(container: &Container, offer: Option<Offer>) -> Result<Option<Socket>, Failure> {
-    let socket = offer.map(Offer::bind).transpose()?;
+fn start(container: &Container, notify_dir: Option<NotifyDir>) -> Result<Option<Socket>, Failure> {
+    let socket = notify_dir.map(NotifyDir::bind).transpose()?;
     container.start()?;
     Ok(socket)
 }
 
 /// Forwards the notification in a thread. The service manager keeps watching this process, so no main pid is sent.
-fn pass_on(socket: Socket, init: &Process) -> Result<(), Failure> {
+fn forward(socket: Socket, init: &Process) -> Result<(), Failure> {
     let pidfd = init.pidfd().try_clone_to_owned();
     let pidfd = pidfd.map_err(|error| Failure::io(&error, "duplicating the pidfd of init"))?;
-    thread::spawn(move || socket.pass_on(pidfd.as_fd(), None));
+    thread::spawn(move || socket.forward(pidfd.as_fd(), None));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::terminal::HostTerminal;
 
 /// The time to wait for the remaining output of a process that has ended.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A session before its process exists.
 pub struct Session {
@@ -73,14 +73,14 @@ impl Session {
 
     /// Connects the process's terminal or pipes with the caller's streams. The process need not be started yet.
     pub fn attach(self, process: &Process) -> Result<Attached, Failure> {
-        let (told, copied) = channel();
+        let (done, copied) = channel();
         let mut attached = Attached { signals: self.signals, host: None, copied, outputs: 0 };
         let mut output = |from: OwnedFd, to: OwnedFd| {
-            let told = told.clone();
+            let done = done.clone();
             attached.outputs += 1;
             thread::spawn(move || {
                 copy(from.into(), to.into());
-                let _ = told.send(());
+                let _ = done.send(());
             });
         };
         if self.terminal {
@@ -138,7 +138,7 @@ fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, Failure> {
 
 impl Attached {
     /// Forwards signals until the process has ended, then copies its remaining output.
-    pub fn follow(self, process: &Process) -> Result<ExitStatus, Failure> {
+    pub fn wait(self, process: &Process) -> Result<ExitStatus, Failure> {
         loop {
             let mut fds =
                 [PollFd::new(process.pidfd(), PollFlags::POLLIN), PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
@@ -156,7 +156,7 @@ impl Attached {
         }
         let status = process.wait(-1)?;
         for _ in 0..self.outputs {
-            if self.copied.recv_timeout(LAST_WORDS).is_err() {
+            if self.copied.recv_timeout(DRAIN_TIMEOUT).is_err() {
                 break;
             }
         }

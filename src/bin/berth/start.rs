@@ -6,7 +6,7 @@ use berth::{Code, Container};
 use clap::Args;
 
 use crate::args::Global;
-use crate::notify::{self, Offer};
+use crate::notify::{self, NotifyDir};
 use crate::{Outcome, host};
 
 #[derive(Args)]
@@ -20,12 +20,12 @@ impl Start {
     pub fn run(self, global: &Global) -> Outcome {
         let root = host::settings(global)?.root;
         let container = host::container(global, &self.id)?;
-        let offer = Offer::wanted(global, &self.id)?.filter(Offer::is_made);
-        let socket = offer.map(Offer::bind).transpose()?;
+        let notify_dir = NotifyDir::from_environment(global, &self.id)?.filter(NotifyDir::is_made);
+        let socket = notify_dir.map(NotifyDir::bind).transpose()?;
         container.start().inspect_err(|_| forget_if_deleted(&container, &root))?;
         if let Some(socket) = socket {
             let init = container.init_process()?;
-            socket.pass_on(init.pidfd(), Some(init.pid()));
+            socket.forward(init.pidfd(), Some(init.pid()));
         }
         Ok(0)
     }

@@ -43,8 +43,8 @@ impl Descriptors {
             0 => Vec::new(),
             count => {
                 let names = std::env::var("LISTEN_FDNAMES").ok().map(|names| format!("LISTEN_FDNAMES={names}"));
-                let told = [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()];
-                told.into_iter().chain(names).collect()
+                let variables = [format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()];
+                variables.into_iter().chain(names).collect()
             }
         }
     }

@@ -11,12 +11,12 @@ pub fn colours(stream: &impl IsTerminal) -> bool {
 
 /// Pads each column to its longest cell plus three and at least twelve characters, except the last.
 pub fn set(rows: &[Vec<String>]) -> String {
-    const LEAST: usize = 12;
+    const MIN_WIDTH: usize = 12;
     const GAP: usize = 3;
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count() + GAP).max().unwrap_or(0).max(LEAST)
+        cells.map(|cell| cell.chars().count() + GAP).max().unwrap_or(0).max(MIN_WIDTH)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();

@@ -197,14 +197,14 @@ pub struct Message {
 }
 
 /// The largest message accepted; systemd's are smaller.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// Returns the length of the message that begins with these 16 bytes, or `None` if the message is not acceptable.
 pub fn length(start: &[u8; 16]) -> Option<usize> {
     let number = |at: usize| Some(u32::from_le_bytes(start.get(at..at + 4)?.try_into().ok()?) as usize);
     let (body, fields) = (number(4)?, number(12)?);
     let total = 16usize.checked_add(fields)?.checked_next_multiple_of(8)?.checked_add(body)?;
-    (start[0] == b'l' && start[3] == 1 && total <= MOST_BYTES).then_some(total)
+    (start[0] == b'l' && start[3] == 1 && total <= MAX_BYTES).then_some(total)
 }
 
 struct Reader<'a> {

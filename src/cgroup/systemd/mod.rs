@@ -28,7 +28,7 @@ pub use properties::annotated;
 pub use unit::Unit;
 
 /// The time limit for systemd's answer if the caller has given no deadline.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const MANAGER: Method = Method {
     destination: "org.freedesktop.systemd1",
@@ -53,7 +53,7 @@ impl Scope {
     }
 
     fn bus(&self) -> Result<Bus> {
-        Bus::connect(Instant::now() + PATIENCE)
+        Bus::connect(Instant::now() + DEFAULT_TIMEOUT)
     }
 
     fn exists(&self) -> Result<bool> {
@@ -134,7 +134,7 @@ impl Cgroup for Scope {
 
     fn create_with(&self, pid: i32) -> Result<()> {
         super::checked_pid(pid)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEFAULT_TIMEOUT;
         match self.start(pid) {
             // The scope belongs to somebody else.
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxBlockIo, LinuxThrottleDevice};
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::Result;
 
 const FIELD: &str = "linux.resources.blockIO";
@@ -24,7 +24,7 @@ pub fn given(weight: Option<u16>) -> Option<u16> {
     weight.filter(|weight| *weight != 0)
 }
 
-pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
+pub fn apply(place: LimitTarget, io: &LinuxBlockIo) -> Result<()> {
     let bfq = place.has("blkio.bfq.weight")?;
     let (weight_file, device_file) =
         if bfq { ("blkio.bfq.weight", "blkio.bfq.weight_device") } else { ("blkio.weight", "blkio.weight_device") };

@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::Result;
 
 /// Whether any field of `cpu` is for this controller (and not for cpuset).
@@ -13,7 +13,7 @@ pub fn wanted(cpu: &LinuxCpu) -> bool {
     numbers.iter().any(Option::is_some) || signed.iter().any(Option::is_some)
 }
 
-pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
+pub fn apply(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     // An idle cgroup refuses shares, so unset idle first and set it last.
     if cpu.idle() == Some(0) {
         set_idle(place, 0)?;
@@ -29,11 +29,11 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     Ok(())
 }
 
-fn set_idle(place: Place, idle: i64) -> Result<()> {
+fn set_idle(place: LimitTarget, idle: i64) -> Result<()> {
     place.set("cpu.idle", idle, "linux.resources.cpu.idle")
 }
 
-fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
+fn bandwidth(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     let quota = cpu.quota().filter(|quota| *quota != 0);
     let period = cpu.period().filter(|period| *period != 0);
     let set_quota = |quota| place.set("cpu.cfs_quota_us", quota, "linux.resources.cpu.quota");
@@ -71,7 +71,7 @@ fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
 }
 
 /// Sets the realtime scheduling limits (kernels with CONFIG_RT_GROUP_SCHED).
-fn realtime(place: Place, cpu: &LinuxCpu) -> Result<()> {
+fn realtime(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     let runtime = cpu.realtime_runtime().filter(|runtime| *runtime != 0);
     let period = cpu.realtime_period().filter(|period| *period != 0);
     let set_runtime = |value| place.set("cpu.rt_runtime_us", value, "linux.resources.cpu.realtimeRuntime");

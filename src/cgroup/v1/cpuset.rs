@@ -4,7 +4,7 @@ use std::path::Path;
 
 use oci_spec::runtime::LinuxCpu;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::Result;
 use crate::sys::kernfs;
 
@@ -15,7 +15,7 @@ pub fn fields(cpu: &LinuxCpu) -> impl Iterator<Item = (&'static str, &str, &'sta
     [cpus, mems].into_iter().flatten().filter(|(_, value, _)| !value.trim().is_empty())
 }
 
-pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
+pub fn apply(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     fields(cpu).try_for_each(|(file, value, field)| place.set(file, value, field))
 }
 

@@ -5,14 +5,14 @@ use std::path::Path;
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxMemory;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::cgroup::limit::number;
 use crate::error::{Error, Result};
 
 const LIMIT: &str = "memory.limit_in_bytes";
 const LIMIT_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
 
-pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
+pub fn apply(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
     let dir = place.dir;
     let given = |value: Option<i64>| value.filter(|value| *value != 0);
     let (memory_limit, swap) = (given(memory.limit()), given(memory.swap()));
@@ -61,7 +61,7 @@ pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
 
 /// Sets the separate limits of kernel memory. Newer kernels no longer implement them: they refuse or silently ignore
 /// them.
-fn kernel_memory(place: Place, memory: &LinuxMemory) -> Result<()> {
+fn kernel_memory(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
     #[allow(deprecated)]
     let kernel = memory.kernel();
     if let Some(limit) = kernel.filter(|limit| *limit != 0) {
@@ -73,12 +73,12 @@ fn kernel_memory(place: Place, memory: &LinuxMemory) -> Result<()> {
     Ok(())
 }
 
-fn set_limit(place: Place, limit: Option<i64>) -> Result<()> {
+fn set_limit(place: LimitTarget, limit: Option<i64>) -> Result<()> {
     let Some(limit) = limit else { return Ok(()) };
     place.set(LIMIT, limit, "linux.resources.memory.limit").map_err(|error| explain(place.dir, error))
 }
 
-fn set_swap(place: Place, swap: Option<i64>) -> Result<()> {
+fn set_swap(place: LimitTarget, swap: Option<i64>) -> Result<()> {
     let Some(swap) = swap else { return Ok(()) };
     place.set(LIMIT_AND_SWAP, swap, "linux.resources.memory.swap").map_err(|error| explain(place.dir, error))
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::{LinuxCpu, LinuxDeviceCgroup, LinuxResources};
 
 use super::hierarchy::UNIFIED;
-use super::journal::{Journal, Place};
+use super::journal::{Journal, LimitTarget};
 use super::layout::Layout;
 use super::wait::Backoff;
 use super::{Cgroup, device_rules, hugetlb, limit, make_all, members, rdma, unmake, v2};
@@ -71,14 +71,14 @@ impl Hierarchies {
     }
 
     /// Returns the v2 cgroup, for a controller that has no v1 hierarchy.
-    fn in_tree<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
+    fn in_tree<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<LimitTarget<'a>> {
         let tree = self.unified.as_ref().ok_or_else(|| limit::no_controller(controller, field))?;
         tree.enable(&[controller])?;
         Ok(journal.place(tree.path()))
     }
 
     /// Returns the cgroup of a controller that has the same files on v1 and v2.
-    fn at<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<Place<'a>> {
+    fn at<'a>(&'a self, controller: &str, field: &str, journal: &'a Journal) -> Result<LimitTarget<'a>> {
         match self.group(controller) {
             Some(dir) => Ok(journal.place(dir)),
             None => self.in_tree(controller, field, journal),
@@ -145,8 +145,8 @@ impl Hierarchies {
     fn kill_round(&self, deadline: Instant) -> Result<()> {
         let members = self.members()?;
         members::refuse_own(&members, Path::new(&self.name()))?;
-        let patience = deadline.min(Instant::now() + Duration::from_millis(200));
-        if let Err(error) = self.freeze(patience) {
+        let freeze_deadline = deadline.min(Instant::now() + Duration::from_millis(200));
+        if let Err(error) = self.freeze(freeze_deadline) {
             log::debug!("killing without freezing: {error}");
             // Without freezing, at least prevent further forks.
             if let Some(pids) = self.group("pids") {
@@ -278,7 +278,7 @@ impl Cgroup for Hierarchies {
         while !self.is_empty()? {
             self.kill_round(deadline)?;
             if !self.is_empty()? && !backoff.pause() {
-                return Err(super::still_there(Path::new(&self.name()), &self.members()?));
+                return Err(super::not_killed(Path::new(&self.name()), &self.members()?));
             }
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use oci_spec::runtime::LinuxPids;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::Result;
 
 /// Sets the limit. 0 is a valid limit: no further process can be started beside init, which exists before the limit is
 /// set.
-pub fn apply(place: Place, pids: &LinuxPids) -> Result<()> {
+pub fn apply(place: LimitTarget, pids: &LinuxPids) -> Result<()> {
     let limit = match pids.limit() {
         limit if limit < 0 => "max".to_owned(),
         limit => limit.to_string(),

@@ -2,13 +2,13 @@
 
 use oci_spec::runtime::LinuxBlockIo;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::cgroup::v1::block_io::{given, throttles};
 use crate::error::{Error, Result};
 
 const FIELD: &str = "linux.resources.blockIO";
 
-pub fn apply(place: Place, io: &LinuxBlockIo) -> Result<()> {
+pub fn apply(place: LimitTarget, io: &LinuxBlockIo) -> Result<()> {
     let no_leaf = |field: String| Err(Error::unsupported_field(&field, "cgroup v2 has no leaf weights"));
     if given(io.leaf_weight()).is_some() {
         return no_leaf(format!("{FIELD}.leafWeight"));

@@ -3,11 +3,11 @@
 use nix::errno::Errno;
 use oci_spec::runtime::LinuxCpu;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::{Error, Result};
 use crate::sys::kernfs;
 
-pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
+pub fn apply(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     let realtime =
         [cpu.realtime_runtime().is_some_and(|time| time != 0), cpu.realtime_period().is_some_and(|p| p != 0)];
     if let Some(index) = realtime.iter().position(|given| *given) {
@@ -40,7 +40,7 @@ pub fn apply(place: Place, cpu: &LinuxCpu) -> Result<()> {
     Ok(())
 }
 
-fn bandwidth(place: Place, cpu: &LinuxCpu) -> Result<()> {
+fn bandwidth(place: LimitTarget, cpu: &LinuxCpu) -> Result<()> {
     let quota = cpu.quota().filter(|quota| *quota != 0);
     let period = cpu.period().filter(|period| *period != 0);
     let field = match (quota, period) {

@@ -35,10 +35,10 @@ pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
 /// Requests the freeze repeatedly: somebody may thaw the cgroup before the kernel has confirmed, and no event would
 /// report that.
 fn freeze_until(dir: &Path, deadline: Instant) -> Result<Option<bool>> {
-    const AGAIN: Duration = Duration::from_millis(100);
+    const RETRY_INTERVAL: Duration = Duration::from_millis(100);
     loop {
         kernfs::write(dir, FREEZE, "1")?;
-        let soon = Instant::now() + AGAIN;
+        let soon = Instant::now() + RETRY_INTERVAL;
         match cgroup_events::wait(dir, "frozen", 1, soon.min(deadline))? {
             Some(false) if soon < deadline => {}
             outcome => return Ok(outcome),

@@ -2,13 +2,13 @@
 
 use oci_spec::runtime::LinuxMemory;
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::cgroup::limit::number;
 use crate::cgroup::v1;
 use crate::error::{Error, Result};
 use crate::sys::kernfs;
 
-pub fn apply(place: Place, memory: &LinuxMemory) -> Result<()> {
+pub fn apply(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
     let dir = place.dir;
     if memory.swappiness().is_some() {
         return Err(Error::unsupported_field("linux.resources.memory.swappiness", "cgroup v2 has no such setting"));

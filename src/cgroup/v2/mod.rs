@@ -94,8 +94,8 @@ impl Tree {
     fn kill_one_by_one(&self, deadline: Instant) -> Result<bool> {
         let mut backoff = Backoff::until(deadline);
         loop {
-            let patience = deadline.min(Instant::now() + Duration::from_millis(200));
-            if let Err(error) = self.freeze(patience) {
+            let freeze_deadline = deadline.min(Instant::now() + Duration::from_millis(200));
+            if let Err(error) = self.freeze(freeze_deadline) {
                 log::debug!("killing without freezing: {error}");
             }
             // A task frozen by the v2 freezer can be killed.
@@ -205,7 +205,7 @@ impl Cgroup for Tree {
         }
         members::refuse_own(&self.members()?, &self.path)?;
         let empty = if self.kill()? { self.wait_empty(deadline)? } else { self.kill_one_by_one(deadline)? };
-        if empty { Ok(()) } else { Err(super::still_there(&self.path, &self.members()?)) }
+        if empty { Ok(()) } else { Err(super::not_killed(&self.path, &self.members()?)) }
     }
 
     fn notify_oom(&self) -> Result<EventSource> {

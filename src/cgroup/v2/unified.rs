@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cgroup::journal::Place;
+use crate::cgroup::journal::LimitTarget;
 use crate::error::Result;
 use crate::spec::unified::{FIELD, check};
 
@@ -14,7 +14,7 @@ pub fn controllers(files: &HashMap<String, String>) -> Vec<&str> {
     controllers
 }
 
-pub fn apply(place: Place, files: &HashMap<String, String>) -> Result<()> {
+pub fn apply(place: LimitTarget, files: &HashMap<String, String>) -> Result<()> {
     check(files.keys().map(String::as_str), FIELD)?;
     // Sorted, so that the order of writes is deterministic.
     for (name, value) in files.iter().collect::<BTreeMap<_, _>>() {

@@ -1,7 +1,7 @@
 //! The notifications that CRIU sends during a restore.
 
 use super::verify::gone;
-use super::{Found, Work, restored_init};
+use super::{RestoreInProgress, RestoredInit, restored_init};
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
 use crate::container::{Status, prepare};
@@ -13,7 +13,7 @@ use crate::process::Streams;
 use crate::spec::hooks::Kind as Hook;
 use crate::state::Record;
 
-impl Work<'_> {
+impl RestoreInProgress<'_> {
     /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the restore.
     pub(super) fn notified(
         &mut self,
@@ -21,7 +21,7 @@ impl Work<'_> {
         record: &mut Record,
         cgroup: &dyn Cgroup,
         streams: &mut Streams,
-        found: &mut Found,
+        found: &mut RestoredInit,
     ) -> Result<()> {
         match (notice.script, notice.pid) {
             ("setup-namespaces", Some(pid)) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 
-use super::Work;
+use super::RestoreInProgress;
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
 use crate::error::{Code, Context, Error, Result, Stage};
@@ -14,12 +14,12 @@ use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::sys::procfs;
 
-impl Work<'_> {
+impl RestoreInProgress<'_> {
     /// Verifies that all restored processes are in the container's cgroups.
     pub(super) fn verify_cgroups(&self, pid: i32, cgroup: &dyn Cgroup) -> Result<()> {
         let members: BTreeSet<i32> = cgroup.pids()?.into_iter().collect();
         match family(pid)?.into_iter().find(|pid| !members.contains(pid)) {
-            Some(stranger) => Err(unfit(format!("process {stranger} is not in the container's cgroups"))),
+            Some(outsider) => Err(mismatch(format!("process {outsider} is not in the container's cgroups"))),
             None => Ok(()),
         }
     }
@@ -37,13 +37,13 @@ impl Work<'_> {
             let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
             if has & !bounding != 0 {
                 let more = has & !bounding;
-                return Err(unfit(format!(
+                return Err(mismatch(format!(
                     "process {pid} has capabilities in its bounding set that the configuration does not grant \
                      ({more:#x})"
                 )));
             }
             if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
-                return Err(unfit(format!("process {pid} does not have no_new_privs set")));
+                return Err(mismatch(format!("process {pid} does not have no_new_privs set")));
             }
         }
         Ok(())
@@ -63,7 +63,9 @@ impl Work<'_> {
                     || (pid != init && found != callers);
                 if !fits {
                     let name = module.name();
-                    return Err(unfit(format!("process {pid} has the {name} label {found:?} instead of {wanted:?}")));
+                    return Err(mismatch(format!(
+                        "process {pid} has the {name} label {found:?} instead of {wanted:?}"
+                    )));
                 }
             }
         }
@@ -94,14 +96,14 @@ impl Work<'_> {
             };
             if !fits {
                 let name = namespaces::name(kind);
-                return Err(unfit(format!("the {name} namespace is not the one of the configuration")));
+                return Err(mismatch(format!("the {name} namespace is not the one of the configuration")));
             }
         }
         Ok(found)
     }
 }
 
-fn unfit(what: String) -> Error {
+fn mismatch(what: String) -> Error {
     Error::new(Code::Criu, format!("the images do not fit the configuration: {what}"))
 }
 

@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::spec::oci::LinuxSeccomp;
 
 /// The number of cached filters. Hosts use few different profiles.
-const MOST: usize = 32;
+const MAX_FILTERS: usize = 32;
 /// The largest profile that is cached, in names and conditions; limits memory.
-const MOST_PARTS: usize = 8192;
+const MAX_PARTS: usize = 8192;
 
 pub struct Cache {
     /// The cached filters, the most recently used first.
@@ -48,8 +48,8 @@ impl Cache {
             self.compiled += 1;
         }
         let filter = Arc::new(compile(seccomp)?);
-        if parts(seccomp) <= MOST_PARTS {
-            self.entries.truncate(MOST - 1);
+        if parts(seccomp) <= MAX_PARTS {
+            self.entries.truncate(MAX_FILTERS - 1);
             self.entries.push_front((key, filter.clone()));
         }
         Ok(filter)
@@ -89,12 +89,12 @@ mod tests {
     #[test]
     fn the_cache_forgets_what_was_not_used_for_longest() {
         let mut cache = Cache::new();
-        for errno in 0..MOST as u32 {
+        for errno in 0..MAX_FILTERS as u32 {
             cache.get(&profile(errno), compiled).unwrap();
         }
         cache.get(&profile(0), |_| panic!("compiled again")).unwrap();
         cache.get(&profile(1000), compiled).unwrap();
-        assert_eq!(cache.entries.len(), MOST);
+        assert_eq!(cache.entries.len(), MAX_FILTERS);
         cache.get(&profile(0), |_| panic!("forgotten though it was used")).unwrap();
         let before = cache.compiled;
         cache.get(&profile(1), compiled).unwrap();
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_giant_profile_is_not_kept() {
         let mut cache = Cache::new();
-        let names = vec!["read"; MOST_PARTS + 1];
+        let names = vec!["read"; MAX_PARTS + 1];
         let text = serde_json::json!({
             "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": names, "action": "SCMP_ACT_LOG" }],
         });

@@ -7,7 +7,7 @@ use libseccomp::error::{SeccompErrno, SeccompError};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::{Filter, Instruction, MOST_INSTRUCTIONS, flag_bit, newer};
+use super::{Filter, Instruction, MAX_INSTRUCTIONS, flag_bit, newer};
 use crate::error::{Code, Context, Error, Result};
 use crate::spec::oci::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompFilterFlag as Flag,
@@ -63,9 +63,9 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
         errnos.push(libc::ENOSYS);
     }
     program.extend(export(&context)?);
-    if program.len() > MOST_INSTRUCTIONS {
+    if program.len() > MAX_INSTRUCTIONS {
         let problem = format!(
-            "compiles to a filter of {} instructions; expected at most {MOST_INSTRUCTIONS}, the kernel's limit",
+            "compiles to a filter of {} instructions; expected at most {MAX_INSTRUCTIONS}, the kernel's limit",
             program.len()
         );
         return Err(Error::config(AT, problem));

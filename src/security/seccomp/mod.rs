@@ -79,7 +79,7 @@ impl Instruction {
 }
 
 /// The kernel's BPF_MAXINSNS.
-const MOST_INSTRUCTIONS: usize = 4096;
+const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Returns the filter of a configuration, if it has one. Errors name the JSON path.
 pub fn filter(spec: &Spec) -> Result<Option<Arc<Filter>>> {

@@ -90,7 +90,7 @@ impl Veth {
 
 /// The interface of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Out {
+pub enum Via {
     /// The veth at this index of `Networks::veths`.
     Veth(usize),
     /// An interface of this name: the loopback interface or a moved device.
@@ -102,7 +102,7 @@ pub struct Route {
     pub destination: Prefix,
     pub source: Option<IpAddr>,
     pub gateway: Option<IpAddr>,
-    pub out: Out,
+    pub out: Via,
 }
 
 #[derive(Deserialize)]
@@ -164,7 +164,7 @@ pub(super) fn read(json: &str, spec: &oci::Spec) -> Result<Networks> {
     let devices = device_names(spec);
     check_names(&found.veths, &devices)?;
     if namespaces.is_new(Kind::Network) {
-        name_the_rest(&mut found.veths, &devices);
+        name_unnamed(&mut found.veths, &devices);
     }
     found.routes = routes::read(&raw.routes, &found.veths, &devices)?;
     Ok(found)
@@ -292,7 +292,7 @@ fn check_names(veths: &[Veth], devices: &[String]) -> Result<()> {
 }
 
 /// Chooses names for the veths that have none.
-fn name_the_rest(veths: &mut [Veth], taken: &[String]) {
+fn name_unnamed(veths: &mut [Veth], taken: &[String]) {
     for place in 0..veths.len() {
         if veths[place].name.is_none() {
             let mine = |name: &str| veths.iter().any(|veth| veth.name.as_deref() == Some(name));

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{Out, Prefix, RawRoute, Route, Veth, at, text};
+use super::{Prefix, RawRoute, Route, Veth, Via, at, text};
 use crate::error::{Error, Result};
 
 const DESTINATION: &str = "a network, like 10.1.0.0/16 or fd01::/48";
 
 /// A destination that has a route already, and the source of that route.
-struct Taken {
+struct KnownDestination {
     destination: Prefix,
     by: String,
     /// The index of the veth through which it is reached without a gateway.
@@ -23,11 +23,11 @@ pub fn read(raw: &[RawRoute], veths: &[Veth], devices: &[String]) -> Result<Vec<
         take(
             &mut taken,
             &format!("routes[{index}].destination"),
-            Taken {
+            KnownDestination {
                 destination: route.destination,
                 by: format!("routes[{index}]"),
                 direct: match (&route.out, route.gateway) {
-                    (Out::Veth(place), None) => Some(*place),
+                    (Via::Veth(place), None) => Some(*place),
                     _ => None,
                 },
             },
@@ -37,7 +37,7 @@ pub fn read(raw: &[RawRoute], veths: &[Veth], devices: &[String]) -> Result<Vec<
     Ok(routes)
 }
 
-fn take(taken: &mut Vec<Taken>, path: &str, new: Taken) -> Result<()> {
+fn take(taken: &mut Vec<KnownDestination>, path: &str, new: KnownDestination) -> Result<()> {
     if let Some(other) = taken.iter().find(|other| other.destination == new.destination) {
         let problem = format!("{} is reached through {} already; expected one route to it", new.destination, other.by);
         return Err(Error::config(path, problem));
@@ -47,23 +47,27 @@ fn take(taken: &mut Vec<Taken>, path: &str, new: Taken) -> Result<()> {
 }
 
 /// Returns the destinations of the routes that come from addresses and gateways of the veths.
-fn of_veths(veths: &[Veth]) -> Result<Vec<Taken>> {
+fn of_veths(veths: &[Veth]) -> Result<Vec<KnownDestination>> {
     let mut taken = Vec::new();
     for (place, veth) in veths.iter().enumerate() {
         let by = || format!("networks[{}]", veth.index);
         for own in veth.addresses() {
             let path = at(veth.index, if own.address.is_ipv4() { "address" } else { "ipv6Address" });
-            take(&mut taken, &path, Taken { destination: own.network(), by: by(), direct: Some(place) })?;
+            take(&mut taken, &path, KnownDestination { destination: own.network(), by: by(), direct: Some(place) })?;
         }
         for gateway in veth.gateways() {
             let path = at(veth.index, if gateway.is_ipv4() { "gateway" } else { "ipv6Gateway" });
-            take(&mut taken, &path, Taken { destination: Prefix::everywhere(gateway), by: by(), direct: None })?;
+            take(
+                &mut taken,
+                &path,
+                KnownDestination { destination: Prefix::everywhere(gateway), by: by(), direct: None },
+            )?;
         }
     }
     Ok(taken)
 }
 
-fn one(raw: &RawRoute, index: usize, veths: &[Veth], devices: &[String], taken: &[Taken]) -> Result<Route> {
+fn one(raw: &RawRoute, index: usize, veths: &[Veth], devices: &[String], taken: &[KnownDestination]) -> Result<Route> {
     let at = |field: &str| format!("routes[{index}].{field}");
     let destination = text::prefix(&raw.destination, &at("destination"), DESTINATION)?;
     if destination != destination.network() {
@@ -98,14 +102,14 @@ fn out(
     gateway: Option<IpAddr>,
     veths: &[Veth],
     devices: &[String],
-    taken: &[Taken],
-) -> Result<Out> {
+    taken: &[KnownDestination],
+) -> Result<Via> {
     if let Some(name) = &raw.interface_name {
         if let Some(place) = veths.iter().position(|veth| veth.name.as_ref() == Some(name)) {
-            return Ok(Out::Veth(place));
+            return Ok(Via::Veth(place));
         }
         if name == "lo" || devices.contains(name) {
-            return Ok(Out::Named(name.clone()));
+            return Ok(Via::Named(name.clone()));
         }
         let problem = format!("{name:?} is none of the container's interfaces; expected the name of one");
         return Err(Error::config(path, problem));
@@ -114,15 +118,21 @@ fn out(
         return Err(Error::config(path, "is missing; expected it, or a gateway in one of the networks"));
     };
     let direct = taken.iter().filter(|taken| taken.destination.contains(gateway)).find_map(|taken| taken.direct);
-    direct.map(Out::Veth).ok_or_else(|| {
+    direct.map(Via::Veth).ok_or_else(|| {
         Error::config(path, format!("is missing, and the gateway {gateway} is in none of the networks; expected it"))
     })
 }
 
 /// Checks that a gateway is reached without another gateway. Not for moved devices: their addresses are not in the
 /// document.
-fn check_reach(out: &Out, gateway: Option<IpAddr>, path: &str, veths: &[Veth], taken: &[Taken]) -> Result<()> {
-    let (Out::Veth(place), Some(gateway)) = (out, gateway) else { return Ok(()) };
+fn check_reach(
+    out: &Via,
+    gateway: Option<IpAddr>,
+    path: &str,
+    veths: &[Veth],
+    taken: &[KnownDestination],
+) -> Result<()> {
+    let (Via::Veth(place), Some(gateway)) = (out, gateway) else { return Ok(()) };
     let reached = taken.iter().any(|taken| taken.direct == Some(*place) && taken.destination.contains(gateway));
     if reached || text::is_link_local(gateway) {
         return Ok(());
@@ -134,8 +144,8 @@ fn check_reach(out: &Out, gateway: Option<IpAddr>, path: &str, veths: &[Veth], t
     Err(Error::config(path, problem))
 }
 
-fn check_source(out: &Out, source: Option<IpAddr>, path: &str, veths: &[Veth]) -> Result<()> {
-    let (Out::Veth(_), Some(source)) = (out, source) else { return Ok(()) };
+fn check_source(out: &Via, source: Option<IpAddr>, path: &str, veths: &[Veth]) -> Result<()> {
+    let (Via::Veth(_), Some(source)) = (out, source) else { return Ok(()) };
     if veths.iter().any(|veth| veth.addresses().any(|own| own.address == source)) {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use super::{Case, all_refused, bad, base, changed, explains};
 use crate::error::Code;
 use crate::spec::Config;
 use crate::spec::net_devices;
-use crate::spec::networks::{Networks, Out};
+use crate::spec::networks::{Networks, Via};
 
 fn config() -> Config {
     Config::from_json(&base().to_string(), None).unwrap()
@@ -136,7 +136,7 @@ fn a_good_document_is_what_it_says() {
     assert_eq!(names, ["eth1", "eth0", "eth2"]);
     assert!(networks.loopback);
     let outs: Vec<_> = networks.routes.iter().map(|route| route.out.clone()).collect();
-    assert_eq!(outs, [Out::Veth(1), Out::Veth(1), Out::Named("lo".into()), Out::Veth(0)]);
+    assert_eq!(outs, [Via::Veth(1), Via::Veth(1), Via::Named("lo".into()), Via::Veth(0)]);
     assert_eq!(networks.veths[1].mac.unwrap().to_string(), "02:00:00:00:00:0a");
     assert_eq!(networks.veths[1].index, 2);
 }

@@ -8,7 +8,7 @@ use crate::spec::intel_rdt::Write;
 use crate::spec::scheduling::Scheduler;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum HostAction {
+pub enum CallerAction {
     /// Moves the process into its resctrl group, which has these schemata.
     Resctrl {
         group: Group,
@@ -29,21 +29,21 @@ pub enum HostAction {
     },
 }
 
-impl HostAction {
+impl CallerAction {
     /// Returns the action and its object, as the beginning of a sentence.
     pub fn describe(&self) -> String {
         match self {
-            HostAction::Resctrl { group, shares } => {
+            CallerAction::Resctrl { group, shares } => {
                 let lines: Vec<&str> = shares.iter().flat_map(|write| &write.lines).map(String::as_str).collect();
                 let with = if lines.is_empty() { "" } else { ", with the schemata " };
                 format!("{}{with}{}", group.describe(), lines.join(", "))
             }
-            HostAction::OomScore(score) => format!("setting the OOM score adjustment {score}"),
-            HostAction::HardLimit { name, hard, .. } => {
+            CallerAction::OomScore(score) => format!("setting the OOM score adjustment {score}"),
+            CallerAction::HardLimit { name, hard, .. } => {
                 format!("raising the hard limit of {name} to {}, if it is lower", super::field::limit_text(*hard))
             }
-            HostAction::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
-            HostAction::IoPriority { name, .. } => format!("setting the I/O priority {name}"),
+            CallerAction::Scheduler(scheduler) => format!("setting the scheduler {}", scheduler.describe()),
+            CallerAction::IoPriority { name, .. } => format!("setting the I/O priority {name}"),
         }
     }
 
@@ -54,6 +54,6 @@ impl HostAction {
     /// Whether the action is deferred to the end of setup, which it would slow down. (berth-init also resets these
     /// settings, which it may inherit, when it begins.)
     pub fn comes_last(&self) -> bool {
-        matches!(self, HostAction::Scheduler(_) | HostAction::IoPriority { .. })
+        matches!(self, CallerAction::Scheduler(_) | CallerAction::IoPriority { .. })
     }
 }
