@@ -1159,9 +1159,11 @@ void berth_runtime_free(struct berth_runtime *runtime);
 
 /**
  * List the states of all containers of the state root, sorted by id, as a JSON array of objects as
- * berth_container_state_json returns them. Omits containers that are deleted in the meantime.
+ * berth_container_state_json returns them. Omits containers that are deleted in the meantime. A container whose record is
+ * damaged has the status "unknown", and "error" says why; berth_container_delete with BERTH_DELETE_FORCE removes it. Other
+ * files and directories in the state root are ignored.
  *
- * Release `json` with berth_string_free. Takes no locks.
+ * Release `json` with berth_string_free. Waits for no lock.
  */
 int32_t berth_runtime_list_json(const struct berth_runtime *runtime,
                                 char **json,
@@ -1187,8 +1189,9 @@ int32_t berth_runtime_explain_json(const struct berth_runtime *runtime,
  *
  * `ids_json` is optional; it receives the removed ids as a JSON array of strings. Release it with berth_string_free.
  *
- * Blocks until they are removed, at most the cgroup timeout for each. Errors: BERTH_E_TIMEOUT if a process could not
- * be killed in time; containers removed before stay removed.
+ * Blocks until they are removed, at most the cgroup timeout for each. A container whose record is damaged stays, with a
+ * warning in the log: berth_runtime_list_json names it. Errors: BERTH_E_TIMEOUT if a process could not be killed in time;
+ * the other containers are removed nevertheless, and "recovered" in the details has their ids.
  */
 int32_t berth_runtime_recover(const struct berth_runtime *runtime,
                               char **ids_json,

@@ -87,7 +87,8 @@ fn full(args: &[String]) {
                 refused += 1;
                 assert_eq!(error.errno, Some(Errno::ENOSPC), "{free} pages: {error}");
                 assert_eq!(error.detail.get("cleanup"), None, "{free} pages: {error}");
-                assert_eq!(runtime.ids().unwrap(), ["fill"]);
+                let left = std::fs::read_dir(runtime.root()).unwrap().map(|entry| entry.unwrap().file_name());
+                assert_eq!(left.collect::<Vec<_>>(), ["fill"]);
                 assert_eq!(leftovers::cgroups(&id), Vec::<std::path::PathBuf>::new());
                 assert_eq!(leftovers::children(), Vec::<i32>::new());
             }
@@ -202,14 +203,31 @@ fn damaged_neighbour() {
     }
     std::fs::write(host.runtime.root().join("m-file"), "").unwrap();
     std::os::unix::fs::symlink("/tmp", host.runtime.root().join("m-link")).unwrap();
-    let abandoned = host.runtime.root().join("n-abandoned");
+    let foreign = host.runtime.root().join("m-foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("file"), "mine").unwrap();
+    let abandoned = host.runtime.root().join("b-abandoned");
     std::fs::create_dir(&abandoned).unwrap();
+    std::fs::write(abandoned.join("config.json"), "{").unwrap();
+
+    let expected = ["a-damaged", "b-abandoned", good.id(), "z-damaged"];
+    assert_eq!(host.runtime.ids().unwrap(), expected, "files and directories of others are no containers");
     let ids: Vec<String> = host.runtime.list().unwrap().iter().map(|container| container.id().to_owned()).collect();
-    assert!(ids.contains(&good.id().to_owned()), "{ids:?}");
-    let error = host.runtime.recover().unwrap_err();
-    assert!(error.message.contains("damaged"), "{error}");
-    assert!(!abandoned.exists(), "what can be recovered is");
+    assert_eq!(ids, expected);
+    let states: serde_json::Value = serde_json::from_str(&host.runtime.states_json().unwrap()).unwrap();
+    let statuses: Vec<&str> =
+        states.as_array().unwrap().iter().map(|state| state["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["unknown", "stopped", "running", "unknown"]);
+    for (index, id) in [(0, "a-damaged"), (3, "z-damaged")] {
+        assert_eq!(states[index]["id"], id);
+        assert!(states[index]["error"].as_str().unwrap().contains(&format!("{id}/state.json is damaged")), "{states}");
+    }
+
+    assert_eq!(host.runtime.recover().unwrap(), ["b-abandoned"]);
+    assert!(!abandoned.exists());
     assert_eq!(good.status().unwrap(), Status::Running);
+    assert_eq!(host.runtime.load("m-foreign").unwrap_err().code, Code::NotFound);
+    assert_eq!(std::fs::read_to_string(foreign.join("file")).unwrap(), "mine");
 }
 
 fn planted() {

@@ -1,12 +1,15 @@
-//! Freezing a container during concurrent operations.
+//! Operations on one container that run at the same time, and what others see meanwhile.
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Command, Stdio};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use berth::{Code, Container, Force, Recipients, Status};
-use common::{Host, eventually, parsed, quiet, shell, shell_process};
+use common::{Host, eventually, parsed, quiet, shell, shell_process, unique};
+use serde_json::Value;
 
 /// Forks all the time, and ignores SIGWINCH.
 const RESTLESS: &str = "while :; do (true) & (true) & wait; done";
@@ -42,8 +45,12 @@ fn disturb(container: &Container, what: usize) {
     }
 }
 
+fn in_vm() -> bool {
+    std::env::var_os("BERTH_VM").is_some()
+}
+
 fn seconds() -> Duration {
-    Duration::from_secs(if std::env::var_os("BERTH_VM").is_some() { 10 } else { 2 })
+    Duration::from_secs(if in_vm() { 10 } else { 2 })
 }
 
 #[test]
@@ -118,4 +125,86 @@ fn a_paused_container_stays_paused_whatever_is_sent_to_it() {
     container.wait(common::LONG).unwrap();
     assert_eq!(container.status().unwrap(), Status::Stopped);
     container.delete(Force::No).unwrap();
+}
+
+/// Until somebody starts it, a container is being created or is created, whoever looks and whenever: while its directory has
+/// no record yet, and when its creator completes the record and ends between two looks of a reader.
+#[test]
+fn nobody_sees_a_container_stopped_before_it_is_started() {
+    let host = Host::new();
+    let bundle = host.bundle("b", &shell("sleep 1000"));
+    let ids: Vec<String> = (0..if in_vm() { 20 } else { 80 }).map(|_| unique("seen")).collect();
+    let (current, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let is_early = |status: &str| matches!(status, "creating" | "created");
+    std::thread::scope(|scope| {
+        for by_list in [false, false, true] {
+            let (host, ids, current, done) = (&host, &ids, &current, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let id = &ids[current.load(Ordering::Relaxed)];
+                    if by_list {
+                        let states: Value = serde_json::from_str(&host.runtime.states_json().unwrap()).unwrap();
+                        for state in states.as_array().unwrap() {
+                            assert!(is_early(state["status"].as_str().unwrap()), "{state}");
+                        }
+                        continue;
+                    }
+                    match host.runtime.load(id).and_then(|container| container.status()) {
+                        Ok(status) => assert!(is_early(status.name()), "{id} is {status:?}"),
+                        Err(error) => assert_eq!(error.code, Code::NotFound, "{error}"),
+                    }
+                }
+            });
+        }
+        // Every creator is a process of its own, which ends as soon as the container is created.
+        let created = std::panic::catch_unwind(|| {
+            for (index, id) in ids.iter().enumerate() {
+                current.store(index, Ordering::Relaxed);
+                let mut creator = Command::new(env!("CARGO_BIN_EXE_berth"));
+                creator.arg("--root").arg(host.runtime.root()).args(["create", "--bundle"]).arg(&bundle).arg(id);
+                // Not a pipe: the container keeps the streams.
+                creator.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                assert!(creator.status().unwrap().success(), "{id}");
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        created.unwrap();
+    });
+    for id in &ids {
+        host.runtime.load(id).unwrap().delete(Force::Kill).unwrap();
+    }
+}
+
+/// `berth delete` removes a container that was never started. One that is started at this moment is not killed.
+#[test]
+fn deleting_a_created_container_never_kills_a_started_one() {
+    let host = Host::new();
+    let mut started = 0;
+    for round in 0..if in_vm() { 10 } else { 60 } {
+        let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let deleter = host.runtime.load(container.id()).unwrap();
+        let barrier = Barrier::new(2);
+        let (start, delete) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                barrier.wait();
+                if round % 2 == 0 {
+                    std::thread::yield_now();
+                }
+                deleter.delete(Force::Created)
+            });
+            barrier.wait();
+            (container.start(), other.join().unwrap())
+        });
+        match (start, delete) {
+            (Ok(()), Err(error)) => {
+                assert_eq!(error.code, Code::NotStopped, "{error}");
+                assert_eq!(container.status().unwrap(), Status::Running);
+                container.delete(Force::Kill).unwrap();
+                started += 1;
+            }
+            (Err(error), Ok(())) => assert!(matches!(error.code, Code::NotFound | Code::NotRunning), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("{started} of the containers were started");
 }

@@ -967,7 +967,8 @@ public:
         if (auto wrong = detail::nul_in(id, "id")) return detail::failed<Container>(*wrong);
         return detail::ask<berth_container *>(container, berth_container_load, get(), id.c_str());
     }
-    /** Returns the states of all containers, sorted by id: an array of Container::state_json. */
+    /** Returns the states of all containers, sorted by id: an array of Container::state_json. If a state cannot be read, "status"
+     *  is "unknown", and "error" says why. */
     Outcome<std::string> list_json() const { return detail::ask<char *>(detail::text, berth_runtime_list_json, get()); }
     /** Lists every step of create with this configuration and these options, without executing one. */
     Outcome<std::string> explain_json(const Config &config, const ProcessOptions &options = {}) const {

@@ -46,6 +46,8 @@ type State struct {
 	CgroupPaths          map[string]string `json:"cgroupPaths"`
 	NamespacePaths       map[string]string `json:"namespacePaths"`
 	ExternalDescriptors  []string          `json:"externalDescriptors"`
+	// Error, in [Runtime.List]: why the state cannot be read. Status is then "unknown".
+	Error string `json:"error"`
 }
 
 // Status returns the current status, computed from the kernel's state on each call. Errors: ErrNotFound if the

@@ -25,6 +25,8 @@ pub enum Force {
     /// Refuses a container that is not stopped.
     #[default]
     No,
+    /// Refuses a container that runs. Kills one that was created and never started.
+    Created,
     /// Kills the container's processes. Also removes a container that was never completely created.
     Kill,
 }
@@ -51,7 +53,12 @@ impl Container {
         };
         let cgroup = self.cgroup(&record)?;
         let status = self.status_of(&record, cgroup.as_ref())?;
-        if force == Force::No && status != Status::Stopped {
+        let permitted = match force {
+            Force::No => status == Status::Stopped,
+            Force::Created => matches!(status, Status::Stopped | Status::Created),
+            Force::Kill => true,
+        };
+        if !permitted {
             return Err(self.wrong_state(Code::NotStopped, status, "stopped"));
         }
         self.record_deletion(&mut record);

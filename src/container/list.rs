@@ -1,8 +1,11 @@
 //! Opens and lists the containers of a runtime, and removes those that killed callers have left.
 
-use super::Container;
-use crate::error::{Code, Result};
+use nix::errno::Errno;
+
+use super::{Container, oci_state};
+use crate::error::{Code, Error, Result};
 use crate::runtime::Runtime;
+use crate::state;
 
 impl Runtime {
     /// Returns a handle on an existing container.
@@ -10,13 +13,14 @@ impl Runtime {
         Container::load(self, id)
     }
 
-    /// Returns all containers. Leaves out containers that are deleted meanwhile, and directories that are not a
-    /// container's.
+    /// Returns all containers, also those whose record is damaged: calls on these return an error that says so, except
+    /// for a forced delete. Leaves out containers that are deleted meanwhile.
     pub fn list(&self) -> Result<Vec<Container>> {
         let mut containers = Vec::new();
         for id in self.ids()? {
             match self.load(&id) {
                 Err(error) if error.code == Code::NotFound => {}
+                Err(error) if is_for_all(&error) => return Err(error),
                 Err(error) => log::warn!("skipping container {id:?}: {error}"),
                 Ok(container) => containers.push(container),
             }
@@ -24,21 +28,29 @@ impl Runtime {
         Ok(containers)
     }
 
-    /// Returns the states of all containers as a JSON array.
+    /// Returns the states of all containers as a JSON array. A container whose state cannot be read, because its record
+    /// is damaged, has the status "unknown", and "error" says why.
     pub fn states_json(&self) -> Result<String> {
         let mut states = Vec::new();
-        for container in self.list()? {
-            match container.state_json() {
+        for id in self.ids()? {
+            match self.load(&id).and_then(|container| container.state_json()) {
+                Ok(state) => states.push(state),
                 Err(error) if error.code == Code::NotFound => {}
-                other => states.push(other?),
+                Err(error) if is_for_all(&error) => return Err(error),
+                Err(error) => {
+                    let mut state = oci_state::placeholder(&id, "unknown");
+                    state["error"] = error.message.into();
+                    states.push(state.to_string());
+                }
             }
         }
         Ok(format!("[{}]", states.join(",")))
     }
 
     /// Removes containers whose creator or deleter was killed before it finished, and returns their ids. Complete
-    /// containers remain, and so do those that another call is creating, deleting or changing. After a failure it
-    /// continues with the other containers, and then returns the first error.
+    /// containers remain, and so do those that another call is creating, deleting or changing, and, with a warning in the
+    /// log, those whose record is damaged: nobody can tell what they are. After a failure it continues with the other
+    /// containers, and then returns the first error, whose detail "recovered" has the removed ids.
     pub fn recover(&self) -> Result<Vec<String>> {
         let mut recovered = Vec::new();
         let mut first_error = None;
@@ -48,11 +60,20 @@ impl Runtime {
                 Ok(true) => recovered.push(id),
                 Ok(false) => {}
                 Err(error) if matches!(error.code, Code::NotFound | Code::Busy) => {}
+                Err(error) if state::is_damaged(&error) => log::warn!("container {id:?} is not recovered: {error}"),
                 Err(error) => {
                     first_error.get_or_insert(error.context(format!("recovering container {id:?}")));
                 }
             }
         }
-        first_error.map_or(Ok(recovered), Err)
+        match first_error {
+            Some(error) => Err(error.detail("recovered", recovered)),
+            None => Ok(recovered),
+        }
     }
+}
+
+/// Whether an error is not about one container: the caller is out of descriptors or memory.
+fn is_for_all(error: &Error) -> bool {
+    matches!(error.errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
 }

@@ -25,10 +25,12 @@ pub mod status;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 
 use crate::cgroup::{self, Cgroup};
+use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
 use crate::hooks;
 use crate::process::Process;
@@ -39,9 +41,13 @@ use crate::state::{self, Directory, Phase, Record};
 use crate::stats::Meter;
 use crate::sys::children::{self, ChildExit};
 use crate::sys::exit_status::ExitStatus;
+use crate::sys::flock::LockKind;
 pub use explain::{explain, explain_with};
 pub use network::VethNames;
 pub use status::Status;
+
+/// The time that a reader gives the creator of a container to write the first record.
+const CREATOR_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A handle on a container, which any thread may use. Several handles, also in several processes, may refer to the same
 /// container. Dropping a handle does not affect the container.
@@ -66,6 +72,7 @@ impl Container {
         match directory.read() {
             // A damaged record is no error here, because delete needs a handle. Every other call reports it.
             Err(error) if state::is_damaged(&error) => {}
+            Ok(None) if directory.is_foreign()? => return Err(state::not_found(id)),
             other => drop(other?),
         }
         Ok(Container::new(id, &runtime.inner, directory))
@@ -113,9 +120,47 @@ impl Container {
     /// Returns the current status, as the kernel reports it.
     pub fn status(&self) -> Result<Status> {
         children::reap(self.directory.path());
-        match self.directory.read()? {
-            Some(record) => self.status_of(&record, self.cgroup(&record)?.as_ref()),
-            None => Ok(Status::Stopped),
+        Ok(self.observe()?.1)
+    }
+
+    /// Reads the record, and determines the status that belongs to it. A container without a record, or whose record
+    /// says that it is being created, is stopped only if its creator is gone: as long as the two facts may belong to
+    /// different moments, they are read again.
+    fn observe(&self) -> Result<(Option<Record>, Status)> {
+        let patience = Deadline::after(CREATOR_PATIENCE);
+        loop {
+            let Some(record) = self.directory.read()? else {
+                match self.is_in_work(patience)? {
+                    // The creator or deleter has had the directory until a moment ago.
+                    false if self.directory.read()?.is_none() => return Ok((None, Status::Stopped)),
+                    true if patience.passed() => return Ok((None, Status::Creating)),
+                    true => std::thread::sleep(Duration::from_millis(1)),
+                    false => {}
+                }
+                continue;
+            };
+            let status = self.status_of(&record, self.cgroup(&record)?.as_ref())?;
+            // The creator may have completed the container and ended since the record was read.
+            let raced = status == Status::Stopped
+                && record.phase == Phase::Creating
+                && !self.directory.read()?.is_some_and(|now| now.is_same(&record));
+            if !raced {
+                return Ok((Some(record), status));
+            }
+        }
+    }
+
+    /// Whether a caller is creating or deleting the container: it holds the lock of the directory, or, before that, the
+    /// lock of the state root.
+    fn is_in_work(&self, deadline: Deadline) -> Result<bool> {
+        let free = self
+            .runtime
+            .root
+            .lock(LockKind::Exclusive, deadline)
+            .and_then(|_creators| self.directory.lock(Deadline::after_ms(0)).map(drop));
+        match free {
+            Err(error) if error.code == Code::Busy => Ok(true),
+            other => other.map(|()| false),
         }
     }
 

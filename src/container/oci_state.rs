@@ -60,6 +60,11 @@ fn oci(config: &Config, record: &Record, status: Status) -> Map<String, Value> {
     state
 }
 
+/// Returns the state of a container of which only the id is known.
+pub fn placeholder(id: &str, status: &str) -> Value {
+    json!({ "ociVersion": "", "id": id, "status": status, "pid": 0, "bundle": "" })
+}
+
 fn text(value: &Value) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::new(Code::Internal, error.to_string()))
 }
@@ -68,11 +73,9 @@ impl Container {
     /// Returns the OCI state with the additional fields `rootfs`, `created`, `initProcessStartTime`, `cgroupPaths`,
     /// `namespacePaths` and `externalDescriptors`.
     pub fn state_json(&self) -> Result<String> {
-        let Some(record) = self.directory.read()? else {
-            return text(&json!({ "ociVersion": "", "id": self.id, "status": "stopped", "pid": 0, "bundle": "" }));
-        };
+        let (record, status) = self.observe()?;
+        let Some(record) = record else { return text(&placeholder(&self.id, status.name())) };
         let config = self.config(&record)?;
-        let status = self.status_of(&record, self.cgroup(&record)?.as_ref())?;
         let mut state = oci(config, &record, status);
         state.insert("rootfs".into(), json!(record.inputs.rootfs.to_string_lossy()));
         state.insert("created".into(), json!(record.created));

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
@@ -16,7 +17,7 @@ use super::exec_fifo::FIFO;
 use super::not_found;
 use super::state_json::{STATE, STATE_NEW};
 use crate::criu;
-use crate::error::{Context, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::fault;
 
 const CONFIG: &str = "config.json";
@@ -52,6 +53,25 @@ impl Directory {
         Ok(fstat(&self.fd).context(|| format!("examining {}", self.path.display()))?.st_nlink == 0)
     }
 
+    /// Whether the directory was made by others: it has no record, and not what a creator writes before the record.
+    pub fn is_foreign(&self) -> Result<bool> {
+        let doing = || format!("listing {}", self.path.display());
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
+        let mut listing = match Dir::openat(&self.fd, ".", flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Ok(false),
+            other => other.context(doing)?,
+        };
+        let mut foreign = false;
+        for entry in listing.iter() {
+            match entry.context(doing)?.file_name().to_bytes() {
+                b"." | b".." => {}
+                name if name == STATE.as_bytes() => return Ok(false),
+                name => foreign |= ![CONFIG, CONFIG_NEW, STATE_NEW].map(str::as_bytes).contains(&name),
+            }
+        }
+        Ok(foreign)
+    }
+
     pub fn write_config(&self, json: &str) -> Result<()> {
         self.write_file(CONFIG, json.as_bytes())
     }
@@ -73,11 +93,16 @@ impl Directory {
 
     pub(super) fn read_file(&self, name: &str) -> Result<Option<String>> {
         let doing = || format!("reading {}", self.path.join(name).display());
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // O_NONBLOCK: opening a fifo must not wait for a writer.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
             Err(Errno::ENOENT) => return Ok(None),
             other => other.context(doing)?,
         };
+        if fstat(&fd).context(doing)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+            let message = format!("{} is damaged: it is not a regular file", self.path.join(name).display());
+            return Err(Error::new(Code::System, message).with_errno(Errno::EUCLEAN));
+        }
         let mut bytes = Vec::with_capacity(4096); // a record, in one read
         File::from(fd).take(MAX_BYTES).read_to_end(&mut bytes).context(doing)?;
         // Keep invalid UTF-8: the parser reports that the file is damaged.

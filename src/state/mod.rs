@@ -15,10 +15,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 
@@ -26,6 +26,7 @@ pub use device_nodes::DEVICES;
 pub use directory::Directory;
 pub(crate) use record::PlanInputs;
 pub use record::{CheckpointInProgress, Init, Phase, RECORD_VERSION, Record};
+use state_json::STATE;
 pub use state_json::is_damaged;
 
 use crate::error::{Code, Context, Error, Result};
@@ -61,6 +62,7 @@ impl Root {
         Ok(Root { fd, path: path.to_owned(), volatile })
     }
 
+    /// Returns the ids of all containers, sorted. Files and directories that others have put here are none.
     pub fn ids(&self) -> Result<Vec<String>> {
         let doing = || format!("listing {}", self.path.display());
         let mut dir = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).context(doing)?;
@@ -69,12 +71,31 @@ impl Root {
             let entry = entry.context(doing)?;
             if let Ok(name) = entry.file_name().to_str()
                 && check_id(name).is_ok()
+                && self.is_containers(name, entry.file_type())?
             {
                 ids.push(name.to_owned());
             }
         }
         ids.sort();
         Ok(ids)
+    }
+
+    /// Whether an entry of the state root is a container's directory.
+    fn is_containers(&self, name: &str, kind: Option<Type>) -> Result<bool> {
+        if kind.is_some_and(|kind| kind != Type::Directory) {
+            return Ok(false);
+        }
+        let record = Path::new(name).join(STATE);
+        if fstatat(&self.fd, &record, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+            return Ok(true);
+        }
+        match self.directory(name) {
+            Ok(directory) => directory.is_foreign().map(|foreign| !foreign),
+            Err(error) if error.code == Code::NotFound => Ok(false),
+            // A filesystem that does not tell the kind of its entries.
+            Err(error) if matches!(error.errno, Some(Errno::ENOTDIR | Errno::ELOOP)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     pub fn make(&self, id: &str) -> Result<Directory> {

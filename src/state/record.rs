@@ -69,6 +69,11 @@ impl Record {
         }
     }
 
+    /// Whether another record is of the same attempt to create the container, and not of a later moment.
+    pub fn is_same(&self, other: &Record) -> bool {
+        (self.phase, &self.created, &self.owner) == (other.phase, &other.created, &other.owner)
+    }
+
     /// Marks the container as created: from then on it does not depend on its creator.
     pub fn mark_created(&mut self) {
         self.phase = Phase::Created;

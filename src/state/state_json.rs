@@ -16,8 +16,8 @@ use crate::fault;
 pub(super) const STATE: &str = "state.json";
 pub(super) const STATE_NEW: &str = "state.json.new";
 
-/// Whether an error of [`Directory::read`] means that a record exists but is damaged: incomplete, or not written by
-/// libberth.
+/// Whether an error of [`Directory::read`] means that a record exists but cannot be used: it is damaged, or not written by
+/// this version of libberth.
 pub fn is_damaged(error: &Error) -> bool {
     matches!(error.errno, Some(Errno::EUCLEAN | Errno::ELOOP))
 }
@@ -46,7 +46,7 @@ impl Directory {
                 "container {:?} was created by another version of libberth (record {})",
                 self.id, record.version
             );
-            return Err(Error::new(Code::Unsupported, message));
+            return Err(Error::new(Code::Unsupported, message).with_errno(Errno::EUCLEAN));
         }
         Ok(Some(record))
     }

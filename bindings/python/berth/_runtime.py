@@ -113,7 +113,8 @@ class RuntimeHandle(Handle):
     def list(self) -> List[Dict[str, Any]]:
         """Returns the states of all containers of the state root, sorted by id, each as :meth:`Container.state`.
 
-        Omits containers that are deleted in the meantime. Takes no locks.
+        Omits containers that are deleted in the meantime. One whose record is damaged has the status "unknown", and "error"
+        says why. Takes no locks.
         """
         states: List[Dict[str, Any]] = self._json(self._c.berth_runtime_list_json)
         return states

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use berth::{Code, Container, Force, Status};
+use berth::{Code, Container, Force};
 use clap::Args;
 
 use crate::args::Global;
@@ -50,9 +50,9 @@ impl Delete {
     }
 
     fn delete(&self, root: &Path, container: &Container) -> Result<(), Failure> {
-        // As runc does: a container that was never started is deleted without --force.
-        let force = self.force || container.status()? == Status::Created;
-        container.delete(if force { Force::Kill } else { Force::No })?;
+        // As runc does: a container that was never started is deleted without --force. The library decides that under the
+        // lock, so that one which is started at this moment is not killed.
+        container.delete(if self.force { Force::Kill } else { Force::Created })?;
         notify::forget(root, container.id());
         Ok(())
     }

@@ -34,13 +34,11 @@ pub enum Format {
 impl List {
     pub fn run(self, global: &Global) -> Outcome {
         let runtime = host::existing(global)?;
+        let summaries = runtime.as_ref().map_or(Ok(Vec::new()), summaries)?;
         if self.quiet {
-            for id in runtime.iter().flat_map(|runtime| runtime.ids()).flatten() {
-                println!("{id}");
-            }
+            summaries.iter().filter_map(|summary| summary.id.as_str()).for_each(|id| println!("{id}"));
             return Ok(0);
         }
-        let summaries = runtime.as_ref().map_or(Ok(Vec::new()), summaries)?;
         if self.json || self.format == Format::Json {
             let text = serde_json::to_string(&summaries).map_err(|error| Failure::new(error.to_string()))?;
             println!("{text}");
@@ -51,14 +49,15 @@ impl List {
     }
 }
 
-/// Returns the states of all containers; omits one that is deleted in the meantime.
+/// Returns the states of all containers; omits one that is deleted in the meantime. A container whose record is damaged
+/// does not keep the others from being listed: it is named on standard error, as by runc.
 fn summaries(runtime: &Runtime) -> Result<Vec<Summary>, Failure> {
     let mut summaries = Vec::new();
     for container in runtime.list()? {
         match Summary::of(&container) {
             Err(failure) if failure.code() == Some(Code::NotFound) => {}
-            other => {
-                let mut summary = other?;
+            Err(failure) => eprintln!("load container {}: {}", container.id(), failure.message),
+            Ok(mut summary) => {
                 summary.owner = owner(runtime, container.id());
                 summaries.push(summary);
             }
