@@ -89,12 +89,18 @@ fn a_killed_process_is_not_an_oom_killed_one() {
 #[test]
 fn pressure_is_reported_at_every_level() {
     let host = Host::new();
-    // Reading more files than fit into the limit, repeatedly, forces the kernel to reclaim memory all the time.
+    // The limit leaves a few MiB for the page cache, so that each read of a file larger than that reclaims memory.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let large = directory.path().join("large");
+    std::fs::File::create(&large).unwrap().set_len(64 << 20).unwrap();
     let script = "dd if=/dev/zero of=/tmp/a bs=1M count=18 2>/dev/null; \
-                  while :; do cat /bin/* > /dev/null; tail -c 14000000 /dev/zero & sleep 0.05; kill $! 2>/dev/null; done";
+                  reading() { while :; do cat /large > /dev/null; done; }; reading & reading & reading";
     let mut config = shell(script);
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
-    config["mounts"].as_array_mut().unwrap().push(json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
+    config["mounts"].as_array_mut().unwrap().extend([
+        json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }),
+        json!({ "destination": "/large", "type": "bind", "source": large, "options": ["bind", "ro"] }),
+    ]);
     let container = match host.create(&config, &quiet()) {
         Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: the host cannot limit memory"),
         other => other.unwrap(),
