@@ -336,8 +336,8 @@ impl Dump<'_> {
         let ended = criu.finish().map_err(context)?;
         // After a pre-dump CRIU expects a dump, and exits with an error if none follows.
         match ended {
+            _ if self.options.pre_dump => self.images.restrict(criu::Owner::of(self.config)),
             ExitStatus::Exited(0) => Ok(()),
-            _ if self.options.pre_dump => Ok(()),
             other => {
                 let message = format!("CRIU reported success and then {}", other.describe());
                 Err(context(Error::new(Code::Criu, message).with_stage(Stage::Criu)))
@@ -356,6 +356,7 @@ impl Dump<'_> {
             ("network-unlock", Some(journal)) => network::attach(journal),
             // This file makes the images a checkpoint: restore requires it.
             ("post-dump", _) if !self.options.pre_dump => {
+                self.images.restrict(criu::Owner::of(self.config))?;
                 self.images.write_descriptors(&self.record.external_descriptors)
             }
             ("status-ready", _) => match status_fd.take() {

@@ -55,8 +55,8 @@ impl Container {
         let images = ImageDir::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
         check_locks(&images, options)?;
-        if namespaces.is_new(LinuxNamespaceType::User) {
-            images.check_searchable()?;
+        if let Some(owner) = criu::Owner::of(config) {
+            images.check_readable(owner)?;
         }
         options.cgroup_mode.check(&namespaces)?;
         let terminal = process_of(config)?.terminal().unwrap_or(false);

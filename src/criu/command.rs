@@ -15,7 +15,7 @@ use crate::spawn::{self, Launch};
 use crate::sys::{exit_status::ExitStatus, procfs};
 
 /// Returns the plan that executes CRIU in a new mount namespace, so that the host never sees CRIU's temporary mounts,
-/// and they disappear with CRIU even if it is killed.
+/// and they disappear with CRIU even if it is killed. `root` is what a restore needs.
 pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
     let file = program.to_string_lossy().into_owned();
     let args: Vec<String> = std::iter::once(file.as_str()).chain(args.iter().copied()).map(str::to_owned).collect();
@@ -24,7 +24,11 @@ pub fn plan(program: &Path, args: &[&str], root: Option<&Root>) -> Plan {
         plan::program(&Program { file: &file, args: &args, env: &env, place: ProgramPlace::Host { directory: None } });
     let mut plan = Plan { clone_flags: libc::CLONE_NEWNS as u64, ..rest };
     let cut_off = Step::Propagation { path: "/".into(), flags: libc::MS_SLAVE | libc::MS_REC };
-    let before = root.map(|root| root.steps(&mut plan)).unwrap_or_default();
+    let before = match root {
+        Some(root) => root.steps(&mut plan),
+        // The images of a dump contain the memory of processes.
+        None => vec![Step::Umask(0o077)],
+    };
     plan.steps.splice(0..0, std::iter::once(cut_off).chain(before));
     plan
 }

@@ -31,16 +31,14 @@ pub struct ImageDir {
     pub fd: OwnedFd,
     pub path: PathBuf,
     /// Whether this library has created it, and so may remove it.
-    made: bool,
+    pub(super) made: bool,
 }
 
 impl ImageDir {
+    /// Opens the directory, and creates it first if it does not exist, for its owner alone.
     pub fn make(path: &Path, what: &str) -> Result<ImageDir> {
         let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        // Only root may read images, but CRIU also looks them up as root of a user namespace, which needs search
-        // permission.
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o711);
+        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
         let made = !path.exists();
         builder.create(path).context(|| format!("creating the {what} {}", path.display()))?;
         Ok(ImageDir { made, ..ImageDir::open(path, what)? })
@@ -78,20 +76,6 @@ impl ImageDir {
         } else {
             Err(Error::system(Errno::ESTALE, doing()))
         }
-    }
-
-    /// Checks that all users may search the directory: CRIU looks up images as root of a new user namespace, which is
-    /// not the host's root.
-    pub fn check_searchable(&self) -> Result<()> {
-        let mode = fstat(&self.fd).context(|| format!("examining {}", self.path.display()))?.st_mode;
-        if mode & 0o001 != 0 {
-            return Ok(());
-        }
-        let message = format!(
-            "CRIU cannot find images in {} from inside a user namespace: it must be searchable by others (chmod o+x)",
-            self.path.display()
-        );
-        Err(Error::new(Code::System, message).with_errno(Errno::EACCES))
     }
 
     /// Checks that files can be created in the directory, which CRIU would notice late.

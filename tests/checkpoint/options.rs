@@ -212,6 +212,8 @@ fn the_work_directory_is_the_callers_if_it_wants() {
     let work = host.path("deep/work");
     checkpoint(&container, &CheckpointOptions { work: Some(work.clone()), ..into(&host.images("images")) });
     assert!(work.join("dump.log").exists());
+    assert_only_for(&work, 0);
+    assert_only_for(&host.images("images"), 0);
     end(container);
     let options = RestoreOptions { work: Some(work.clone()), ..from(&host.images("images")) };
     let restored = host.restore(&config, &options).unwrap();

@@ -149,9 +149,16 @@ fn a_user_namespace_comes_back_with_its_mappings() {
     let container = host.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let before = std::fs::read_to_string(proc_of(&container, "uid_map")).unwrap();
-    checkpoint(&container, &into(&host.images("images")));
+    let images = host.images("images");
+    checkpoint(&container, &into(&images));
     end(container);
-    let restored = host.restored(&config, &host.images("images"));
+    assert_only_for(&images, ID_BASE);
+    // A copy may have got another owner.
+    std::os::unix::fs::chown(images.join("pstree.img"), Some(0), None).unwrap();
+    let error = host.restore(&config, &from(&images)).unwrap_err();
+    assert!(error.message.contains("CRIU cannot read") && error.message.contains("pstree.img"), "{error}");
+    std::os::unix::fs::chown(images.join("pstree.img"), Some(ID_BASE), None).unwrap();
+    let restored = host.restored(&config, &images);
     counts_on(&data);
     assert_eq!(std::fs::read_to_string(proc_of(&restored, "uid_map")).unwrap(), before);
     assert_eq!(exec_shell(&restored, "id -u").trim(), "0");

@@ -1,5 +1,6 @@
 //! Helpers shared by the checkpoint tests: a runtime with CRIU, and checkpoints and restores that must work.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use berth::criu::{CheckpointOptions, RestoreOptions};
@@ -62,6 +63,16 @@ pub fn from(images: &Path) -> RestoreOptions {
 
 pub fn from_with(images: &Path, process: ProcessOptions) -> RestoreOptions {
     RestoreOptions { process, ..RestoreOptions::from_directory(images) }
+}
+
+/// Checks that a directory and its images are accessible to their owner alone.
+pub fn assert_only_for(directory: &Path, owner: u32) {
+    let image = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "img");
+    for path in leftovers::files(directory).into_iter().filter(image).chain([directory.to_owned()]) {
+        let found = path.symlink_metadata().unwrap();
+        let only = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (only, owner, owner), "{}", path.display());
+    }
 }
 
 /// Makes a checkpoint, which must work.
