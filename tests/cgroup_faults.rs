@@ -5,7 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use berth::{Code, Container, Force};
-use common::{Host, quiet, shell, unique};
+use common::{TestRuntime, quiet, shell, unique};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -43,7 +43,7 @@ fn leftovers(name: &str) -> Vec<PathBuf> {
 #[test]
 fn a_full_hierarchy_is_an_error_and_nothing_is_left() {
     let Some(tree) = tree() else { return eprintln!("SKIPPED: the host has no v2 tree") };
-    let host = Host::new();
+    let host = TestRuntime::new();
     let parent = unique("berth-full");
     std::fs::create_dir(tree.join(&parent)).unwrap();
     std::fs::write(tree.join(&parent).join("cgroup.max.descendants"), "0").unwrap();
@@ -61,7 +61,7 @@ fn a_full_hierarchy_is_an_error_and_nothing_is_left() {
 
 #[test]
 fn read_only_cgroups_are_an_error_and_nothing_is_left() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let name = unique("berth-ro");
     // A thread with its own mount namespace.
     let error = std::thread::scope(|scope| {
@@ -87,7 +87,7 @@ fn read_only_cgroups_are_an_error_and_nothing_is_left() {
 
 #[test]
 fn a_limit_that_is_refused_leaves_nothing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let name = unique("berth-refused");
     for resources in [
         json!({ "cpu": { "cpus": "4095" } }),
@@ -107,7 +107,7 @@ fn a_limit_that_is_refused_leaves_nothing() {
 
 #[test]
 fn cgroups_that_somebody_else_has_removed_are_no_obstacle() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     let other = host.runtime.load(container.id()).unwrap();
     container.wait(common::LONG).unwrap();
@@ -125,7 +125,7 @@ fn cgroups_that_somebody_else_has_removed_are_no_obstacle() {
 
 #[test]
 fn a_cgroup_that_the_container_has_nested_in_is_paused_and_deleted_whole() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("i=0; while :; do i=$((i+1)); done"), &quiet()).unwrap();
     let pid = container.init_process().unwrap().pid().to_string();
     for dir in directories(&container) {

@@ -23,7 +23,7 @@ fn plain(text: &str) -> String {
 /// podman always sets this one, and containerd a similar one, in a network namespace that they have made.
 #[test]
 fn a_kernel_parameter_is_set_in_a_namespace_that_is_joined() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let mut config =
         shell("cat /proc/sys/net/ipv4/ping_group_range /proc/sys/kernel/shm_rmid_forced /proc/sys/kernel/domainname");
@@ -40,7 +40,7 @@ fn a_kernel_parameter_is_set_in_a_namespace_that_is_joined() {
 
 #[test]
 fn mappings_beside_a_joined_user_namespace_are_those_that_it_has() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let first = host.run(&config, &quiet()).unwrap();
@@ -66,7 +66,7 @@ fn mappings_beside_a_joined_user_namespace_are_those_that_it_has() {
 /// the host's is bound.
 #[test]
 fn a_namespace_that_another_user_namespace_owns_is_joined() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let pod = host.run(&config, &quiet()).unwrap();
@@ -95,7 +95,7 @@ fn a_namespace_that_another_user_namespace_owns_is_joined() {
 
 #[test]
 fn sysfs_without_a_network_namespace_is_the_hosts() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /sys/class/net/lo/address; ls /sys/devices >/dev/null && echo seen");
     with_user_namespace(&mut config);
     without_namespace(&mut config, "network");
@@ -105,7 +105,7 @@ fn sysfs_without_a_network_namespace_is_the_hosts() {
 /// `--pid=host`, as podman and nerdctl write it.
 #[test]
 fn a_procfs_is_bound_on_proc_and_masked() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for user in [false, true] {
         let own = std::process::id();
         let mut config = shell(&format!(
@@ -126,7 +126,7 @@ fn a_procfs_is_bound_on_proc_and_masked() {
 
 #[test]
 fn a_readonly_dev_has_a_terminal_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("test -t 0 && test -c /dev/console && ! touch /dev/x 2>/dev/null && exit 7");
     config["process"]["terminal"] = json!(true);
     let options = mount_on(&mut config, "/dev")["options"].as_array_mut().unwrap();
@@ -138,7 +138,7 @@ fn a_readonly_dev_has_a_terminal_too() {
 /// In a user namespace nobody may make nodes; what was asked for is there all the same.
 #[test]
 fn a_device_in_a_user_namespace_is_the_one_that_was_asked_for() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     config["linux"]["devices"] = json!([
@@ -158,7 +158,7 @@ fn a_device_in_a_user_namespace_is_the_one_that_was_asked_for() {
 /// config.md, "capabilities": a warning for what cannot be mapped, and no failure for what cannot be granted.
 #[test]
 fn capabilities_that_cannot_be_had_are_not_granted() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("grep Cap /proc/self/status; sleep 1000");
     config["process"]["capabilities"] = json!({
         "bounding": ["CAP_KILL", "CAP_FUTURE_THING", "cap_chown", "NET_RAW"], "permitted": ["CAP_KILL"],
@@ -178,7 +178,7 @@ fn capabilities_that_cannot_be_had_are_not_granted() {
 /// An orchestrator's, or one that a crash has left.
 #[test]
 fn an_empty_cgroup_that_is_there_is_used_and_left() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let path = format!("/berth-{}/premade", unique("compat"));
     let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
     let leaves: Vec<PathBuf> = layout.paths.values().cloned().collect();
@@ -215,7 +215,7 @@ fn an_empty_cgroup_that_is_there_is_used_and_left() {
 /// crun's options, and podman's `no-dereference`.
 #[test]
 fn symlinks_are_copied_or_mounted_themselves() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let source = host.dir.path().join("link");
     std::os::unix::fs::symlink("/etc/nothing", &source).unwrap();
     let root = host.dir.path().join("rootfs");
@@ -242,7 +242,7 @@ fn symlinks_are_copied_or_mounted_themselves() {
 
 #[test]
 fn a_bundle_may_have_any_bytes_in_its_path() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let bundle = host.dir.path().join(OsString::from_vec(b"lat\xe9in".to_vec()));
     fs::create_dir(&bundle).unwrap();
     fs::create_dir(bundle.join("data")).unwrap();

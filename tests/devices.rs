@@ -12,7 +12,7 @@ const LIST: &str = "stat -c '%n %F %t:%T %a %u:%g' ";
 
 #[test]
 fn the_default_nodes_and_links_are_there() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let names = "/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty";
     let links = "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done";
     let text = host.stdout_of(&shell(&format!("{LIST} {names}; {links}; stat -L -c %t:%T /dev/ptmx; ls /dev | wc -l")));
@@ -33,7 +33,7 @@ fn the_default_nodes_and_links_are_there() {
 
 #[test]
 fn the_default_devices_work() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "echo x >/dev/null; head -c 2 /dev/zero | xxd -p; head -c 8 /dev/random | wc -c; \
                   head -c 8 /dev/urandom | wc -c; head -c 1 /dev/full | xxd -p; (echo x >/dev/full) 2>&1 | grep -o 'No space'";
     assert_eq!(host.stdout_of(&shell(script)), "0000\n8\n8\n00\nNo space\n");
@@ -44,7 +44,7 @@ fn the_default_devices_work() {
 
 #[test]
 fn listed_devices_have_their_number_mode_and_owner() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(&format!("{LIST} /dev/fuse /dev/deep/er/loop /dev/pipe /dev/u /opt/null /dev/null"));
     writable(&mut config);
     config["linux"]["devices"] = json!([
@@ -69,7 +69,7 @@ fn listed_devices_have_their_number_mode_and_owner() {
 
 #[test]
 fn a_listed_device_may_be_in_the_image_already_if_it_is_the_same() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let run = |name: &str, minor: u32| {
         let mut config = shell("stat -c '%t:%T %a' /opt/node");
         let device = json!({ "type": "c", "path": "/opt/node", "major": 1, "minor": minor, "fileMode": 0o640 });
@@ -89,7 +89,7 @@ fn a_listed_device_may_be_in_the_image_already_if_it_is_the_same() {
 
 #[test]
 fn in_a_user_namespace_the_hosts_devices_are_bound() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(
         "stat -c '%n %t:%T' /dev/null /dev/kmsg; grep -c ' /dev/null ' /proc/self/mountinfo; echo x >/dev/null && echo works",
     );
@@ -101,7 +101,7 @@ fn in_a_user_namespace_the_hosts_devices_are_bound() {
 /// Returns the result of opening a device node that the container's process made itself, with all capabilities that
 /// could help.
 fn open_own_node(kind: &str, major: u32, minor: u32, devices: Value) -> String {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = format!(
         "mknod /dev/shm/node {kind} {major} {minor} && echo made; head -c 1 /dev/shm/node >/dev/null && echo opened"
     );
@@ -151,7 +151,7 @@ fn devices_that_the_rules_allow_can_be_opened() {
 
 #[test]
 fn rules_hold_for_executed_processes_and_in_user_namespaces() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_MKNOD", "CAP_SYSLOG", "CAP_DAC_OVERRIDE"]);
     mount_on(&mut config, "/dev/shm")["options"] = json!(["nosuid", "noexec", "mode=1777"]);
@@ -177,7 +177,7 @@ fn the_hosts_own_nodes_are_untouched() {
         (found.ino(), found.mode(), found.uid(), found.gid(), found.rdev())
     };
     let before = identity("/dev/null");
-    let host = Host::new();
+    let host = TestRuntime::new();
     for user_namespace in [false, true] {
         let mut config = shell("chmod 600 /dev/null; chown 5:5 /dev/null; true");
         set_capabilities(&mut config, &["CAP_FOWNER", "CAP_CHOWN"]);

@@ -5,14 +5,14 @@ mod common;
 use std::os::fd::AsFd;
 
 use berth::{Code, Container, Events, ExitStatus, Force, Level, Recipients};
-use common::{Host, LONG, quiet, shell};
+use common::{LONG, TestRuntime, quiet, shell};
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::json;
 
 const KILLED: ExitStatus = ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false };
 
 /// Creates a container with a memory limit of 24 MiB; None if the host cannot limit memory.
-fn limited(host: &Host, script: &str) -> Option<Container> {
+fn limited(host: &TestRuntime, script: &str) -> Option<Container> {
     let mut config = shell(script);
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
     match host.create(&config, &quiet()) {
@@ -33,7 +33,7 @@ const EAT: &str = "exec tail /dev/zero";
 
 #[test]
 fn oom_kills_are_reported_and_counted_before_the_end() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let Some(container) = limited(&host, EAT) else { return };
     let events = container.notify_oom().unwrap();
     assert!(!is_readable(&events, 0));
@@ -56,7 +56,7 @@ fn oom_kills_are_reported_and_counted_before_the_end() {
 
 #[test]
 fn a_process_that_is_out_of_memory_does_not_end_the_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let Some(container) = limited(&host, "tail /dev/zero; tail /dev/zero; sleep 1000") else { return };
     let events = container.notify_oom().unwrap();
     container.start().unwrap();
@@ -75,7 +75,7 @@ fn a_process_that_is_out_of_memory_does_not_end_the_container() {
 
 #[test]
 fn a_killed_process_is_not_an_oom_killed_one() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let Some(container) = limited(&host, "sleep 1000") else { return };
     container.start().unwrap();
     assert_eq!(container.oom_killed().unwrap_err().code, Code::Timeout);
@@ -88,7 +88,7 @@ fn a_killed_process_is_not_an_oom_killed_one() {
 
 #[test]
 fn pressure_is_reported_at_every_level() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     // The limit leaves a few MiB for the page cache, so that each read of a file larger than that reclaims memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let large = directory.path().join("large");
@@ -124,7 +124,7 @@ fn pressure_is_reported_at_every_level() {
 
 #[test]
 fn pressure_without_a_memory_limit_says_nothing_and_ends() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let events = match container.notify_memory_pressure(Level::Critical) {
         Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: {error}"),
@@ -141,7 +141,7 @@ fn pressure_without_a_memory_limit_says_nothing_and_ends() {
 
 #[test]
 fn there_are_no_events_of_a_stopped_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     assert_eq!(container.notify_oom().unwrap_err().code, Code::NotRunning);

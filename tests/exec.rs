@@ -8,13 +8,13 @@ use berth::{Code, ExitStatus, Force, Recipients, Stage, Status};
 use common::*;
 use serde_json::json;
 
-fn running(host: &Host) -> berth::Container {
+fn running(host: &TestRuntime) -> berth::Container {
     host.run(&shell("sleep 1000"), &quiet()).unwrap()
 }
 
 #[test]
 fn a_process_has_its_own_user_environment_and_place() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     let mut process = shell_process("id -u; id -g; id -G; pwd; umask; tr '\\0' '\\n' </proc/$$/environ | sort");
     process["user"] = json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o27 });
@@ -27,7 +27,7 @@ fn a_process_has_its_own_user_environment_and_place() {
 
 #[test]
 fn capabilities_are_its_own_or_else_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_KILL", "CAP_CHOWN"]);
     let container = host.run(&config, &quiet()).unwrap();
@@ -44,7 +44,7 @@ fn capabilities_are_its_own_or_else_the_containers() {
 
 #[test]
 fn limits_and_the_oom_score_are_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut process = shell_process("ulimit -n; cat /proc/self/oom_score_adj");
@@ -55,7 +55,7 @@ fn limits_and_the_oom_score_are_its_own() {
 
 #[test]
 fn the_exit_status_is_reported() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     assert_eq!(exec_output(&container, &shell_process("exit 42")).1, ExitStatus::Exited(42));
     let killed = ExitStatus::Signaled { signal: libc::SIGUSR1, core_dumped: false };
@@ -72,7 +72,7 @@ fn the_exit_status_is_reported() {
 
 #[test]
 fn it_is_in_the_containers_namespaces_and_cgroups() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     let init = container.init_process().unwrap().pid();
@@ -89,7 +89,7 @@ fn it_is_in_the_containers_namespaces_and_cgroups() {
 
 #[test]
 fn a_missing_program_or_directory_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     let mut process = shell_process("");
     process["args"] = json!(["nothing-here"]);
@@ -105,7 +105,7 @@ fn a_missing_program_or_directory_is_named() {
 
 #[test]
 fn a_created_container_takes_processes() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("true"), &quiet()).unwrap();
     assert_eq!(exec_shell(&container, "echo inside; cat /proc/1/comm"), "inside\nberth-init\n");
     assert_eq!(container.status().unwrap(), Status::Created);
@@ -113,7 +113,7 @@ fn a_created_container_takes_processes() {
 
 #[test]
 fn a_paused_or_stopped_container_takes_none() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     container.pause().unwrap();
     let exec = || container.exec(&parsed(&shell_process("true")), &quiet()).map(|_| ()).unwrap_err().code;
@@ -128,7 +128,7 @@ fn a_paused_or_stopped_container_takes_none() {
 
 #[test]
 fn many_at_once_each_get_their_own_output() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     std::thread::scope(|scope| {
         for index in 0..16 {
@@ -146,7 +146,7 @@ fn many_at_once_each_get_their_own_output() {
 
 #[test]
 fn a_container_that_is_deleted_meanwhile_is_an_error_and_leaves_nothing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for round in 0..8 {
         let container = running(&host);
         std::thread::scope(|scope| {
@@ -179,7 +179,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 #[test]
 fn an_ended_process_that_nobody_waited_for_does_not_hold_up_the_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for dropped in [false, true] {
         let container = running(&host);
         let process = container.exec(&parsed(&shell_process("true")), &quiet()).unwrap();
@@ -198,7 +198,7 @@ fn an_ended_process_that_nobody_waited_for_does_not_hold_up_the_container() {
 
 #[test]
 fn a_living_process_that_nobody_waits_for_does_not_hold_up_delete() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     let kept = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     drop(container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap());
@@ -210,7 +210,7 @@ fn a_living_process_that_nobody_waits_for_does_not_hold_up_delete() {
 
 #[test]
 fn a_container_whose_pid_namespace_others_have_joined_is_deleted_at_once() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = running(&host);
     let mut config = shell("sleep 1000");
     join_namespace(&mut config, "pid", &proc_of(&first, "ns/pid").display().to_string());
@@ -225,14 +225,14 @@ fn a_container_whose_pid_namespace_others_have_joined_is_deleted_at_once() {
 
 #[test]
 fn nothing_of_the_callers_descriptors_is_inherited_except_what_was_asked() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = running(&host);
     assert_eq!(exec_shell(&container, "exec ls /proc/self/fd"), "0\n1\n2\n3\n");
 }
 
 #[test]
 fn unset_confinement_of_exec_is_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut config = shell("sleep 1000");
     config["process"]["noNewPrivileges"] = json!(true);
@@ -246,7 +246,7 @@ fn unset_confinement_of_exec_is_the_containers() {
 
 #[test]
 fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs" }));
     let donor = host.run(&config, &quiet()).unwrap();

@@ -28,7 +28,7 @@ fn join_session_keyring(name: &std::ffi::CStr) {
 
 #[test]
 fn the_session_keyring_is_new_or_the_callers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     join_session_keyring(c"berth-test-keys");
     for (keyring, inherited) in [(Keyring::New, false), (Keyring::Inherit, true)] {
         let options = ProcessOptions { keyring, ..piped() };
@@ -46,7 +46,7 @@ fn the_session_keyring_is_new_or_the_callers() {
 
 #[test]
 fn a_process_in_a_paused_container_begins_when_it_is_resumed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     let refused = container.exec(&parsed(&shell_process("exit 3")), &quiet()).unwrap_err();
@@ -77,7 +77,7 @@ fn is_in(pid: i32, directory: &str) -> bool {
 
 #[test]
 fn a_process_may_be_in_cgroups_below_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     let exec = |cgroups: &[&str]| {
         let cgroups = cgroups.iter().map(|cgroup| (*cgroup).to_owned()).collect();
@@ -111,7 +111,7 @@ fn a_process_may_be_in_cgroups_below_the_containers() {
 
 #[test]
 fn a_missing_program_may_be_an_error_of_create() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let options = ProcessOptions { missing_program: MissingProgram::AtCreate, ..quiet() };
     let with = |args: serde_json::Value, cwd: &str| {
         let mut config = shell("");
@@ -137,7 +137,7 @@ fn a_missing_program_may_be_an_error_of_create() {
 
 #[test]
 fn options_of_exec_are_refused_where_a_container_is_created() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for options in [
         ProcessOptions { paused: Paused::Wait, ..quiet() },
         ProcessOptions { cgroups: vec!["below".into()], ..quiet() },
@@ -148,7 +148,7 @@ fn options_of_exec_are_refused_where_a_container_is_created() {
 
 #[test]
 fn exec_joins_the_cgroup_below_to_which_init_has_moved() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let tree = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let Some(tree) = tree.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4))
     else {

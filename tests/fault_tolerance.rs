@@ -170,7 +170,7 @@ fn overmounted(args: &[String]) {
 fn damaged_record() {
     let texts = ["", "{\"version\":1,", "null", "\0\0\0\0", "{\"version\":1}", "[]"];
     for (index, text) in texts.iter().enumerate() {
-        let host = Host::new();
+        let host = TestRuntime::new();
         let mut config = shell("sleep 1000");
         let id = unique("torn");
         if index % 2 == 0 {
@@ -195,7 +195,7 @@ fn damaged_record() {
 }
 
 fn damaged_neighbour() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let good = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     for (name, text) in [("a-damaged", "{"), ("z-damaged", "")] {
         std::fs::create_dir(host.runtime.root().join(name)).unwrap();
@@ -231,7 +231,7 @@ fn damaged_neighbour() {
 }
 
 fn planted() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let victim = tempfile::tempdir().unwrap();
     std::fs::write(victim.path().join("state.json"), "mine").unwrap();
     std::os::unix::fs::symlink(victim.path(), host.runtime.root().join("linked")).unwrap();
@@ -259,7 +259,7 @@ fn planted() {
 }
 
 fn replaced_fifo() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
     let fifo = host.runtime.root().join(container.id()).join("exec.fifo");
     let kept = fifo.with_extension("kept");
@@ -292,7 +292,7 @@ fn wrong_permissions() {
 /// An init that waits for start has three kinds of open descriptors: its standard streams, and the fifo and procfs as
 /// O_PATH descriptors. A container that shares the host's pid namespace can open them in /proc.
 fn descriptors_of_init() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for user_namespace in [false, true] {
         let mut config = shell("sleep 1000");
         if user_namespace {
@@ -340,7 +340,7 @@ fn descriptors_of_init() {
 
 /// CVE-2019-5736: a container can reach berth-init through /proc/<pid>/exe of a process that is being executed.
 fn overwrite() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let script = tempfile::tempdir().unwrap();
     let path = script.path().join("self");

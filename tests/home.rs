@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 /// Returns HOME as a process sees it; `make` creates the image's /etc/passwd.
 fn home_in(make: impl FnOnce(&Path), change: impl FnOnce(&mut Value)) -> String {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/env"]);
     config["process"]["env"] = json!(["A=1"]);
@@ -59,7 +59,7 @@ fn each_user_has_the_home_of_its_entry() {
 
 #[test]
 fn a_given_home_stays() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/env"]);
     config["process"]["env"] = json!(["HOME=/mine"]);
@@ -68,7 +68,7 @@ fn a_given_home_stays() {
 
 #[test]
 fn an_executed_process_has_a_home_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(exec_shell(&container, "echo $HOME"), "/root\n");
 }

@@ -24,7 +24,7 @@ fn add(config: &mut Value, kind: &str, hook: Value) {
 }
 
 /// Writes a hook that appends its name and the state that it gets to a log on the host; returns (hook, log).
-fn recorder(host: &Host) -> (std::path::PathBuf, std::path::PathBuf) {
+fn recorder(host: &TestRuntime) -> (std::path::PathBuf, std::path::PathBuf) {
     let (program, log) = (host.path("recorder"), host.path("log"));
     // A single write(2), so that lines of concurrent hooks do not mix.
     script(&program, &format!("state=$(cat); echo \"$0 $1 $state\" >>{}", log.display()));
@@ -43,7 +43,7 @@ fn entries(log: &Path) -> Vec<(String, Value)> {
 
 #[test]
 fn all_kinds_run_in_order_and_get_the_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     let mut config = shell("sleep 1000");
     for kind in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
@@ -93,7 +93,7 @@ fn all_kinds_run_in_order_and_get_the_state() {
 
 #[test]
 fn hooks_get_the_bundle() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     let mut config = shell("true");
     add(&mut config, "createRuntime", hook(&program, &["recorder", "x"]));
@@ -106,7 +106,7 @@ fn hooks_get_the_bundle() {
 
 #[test]
 fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, out) = (host.path("hook"), host.path("out"));
     let text = format!(
         "{{ tr '\\0' '\\n' </proc/$$/environ; tr '\\0' '|' </proc/$$/cmdline; ls /proc/$$/fd | wc -l; }} >{}",
@@ -136,7 +136,7 @@ fn a_hook_has_only_its_own_environment_and_its_own_arguments() {
 #[test]
 fn a_hook_without_an_environment_gets_that_of_its_place() {
     const HOST: [&str; 4] = ["prestart", "createRuntime", "poststart", "poststop"];
-    let host = Host::with(|settings| settings.hook_env = vec!["OF=the runtime".into(), "PATH=/bin".into()]);
+    let host = TestRuntime::with(|settings| settings.hook_env = vec!["OF=the runtime".into(), "PATH=/bin".into()]);
     let (shared, program) = (host.make_dir("shared"), host.path("hook"));
     script(&program, &format!("tr '\\0' '\\n' </proc/self/environ >{}/$1", shared.display()));
     let mut config = shell("sleep 1000");
@@ -167,7 +167,7 @@ fn a_hook_without_an_environment_gets_that_of_its_place() {
 
 #[test]
 fn a_runtime_without_an_environment_for_hooks_has_none_for_them() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, out) = (host.path("hook"), host.path("out"));
     script(&program, &format!("tr '\\0' '\\n' </proc/$$/environ >{}", out.display()));
     let mut config = shell("true");
@@ -188,7 +188,7 @@ fn a_runtime_without_an_environment_for_hooks_has_none_for_them() {
 /// As from runc, whose createContainer hooks run in the root filesystem, and its other hooks of the host in the bundle.
 #[test]
 fn hooks_run_in_the_bundle_and_create_container_hooks_in_the_root_filesystem() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let program = host.path("hook");
     script(&program, "stat -c '%d %i' . >$1");
     let place = |path: &Path| {
@@ -228,7 +228,7 @@ fn hooks_run_in_the_bundle_and_create_container_hooks_in_the_root_filesystem() {
 /// The bundle may be gone when the container is deleted: the poststop hooks run nevertheless.
 #[test]
 fn poststop_hooks_run_without_the_bundle() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     let mut config = shell("true");
     add(&mut config, "poststop", hook(&program, &["recorder", "after"]));
@@ -243,7 +243,7 @@ fn poststop_hooks_run_without_the_bundle() {
 
 #[test]
 fn create_container_hooks_run_in_the_containers_namespaces_before_pivot() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for user_namespace in [false, true] {
         let out = host.make_dir(&format!("out-{user_namespace}"));
         std::fs::set_permissions(&out, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
@@ -277,7 +277,7 @@ fn create_container_hooks_run_in_the_containers_namespaces_before_pivot() {
 
 #[test]
 fn start_container_hooks_run_inside_with_the_containers_privileges() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let mut config = shell("sleep 1000");
@@ -296,7 +296,7 @@ fn start_container_hooks_run_inside_with_the_containers_privileges() {
 
 #[test]
 fn start_container_hooks_run_in_a_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let mut config = shell("cat /mnt/out");
@@ -308,7 +308,7 @@ fn start_container_hooks_run_in_a_user_namespace() {
 }
 
 /// Asserts that a failed create left nothing.
-fn assert_nothing_left(host: &Host, cgroup: &str) {
+fn assert_nothing_left(host: &TestRuntime, cgroup: &str) {
     assert!(host.runtime.ids().unwrap().is_empty());
     let found = std::process::Command::new("find").args(["/sys/fs/cgroup", "-maxdepth", "3", "-name", cgroup]).output();
     assert_eq!(String::from_utf8_lossy(&found.unwrap().stdout), "");
@@ -316,7 +316,7 @@ fn assert_nothing_left(host: &Host, cgroup: &str) {
 
 #[test]
 fn a_failing_hook_undoes_create_and_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let program = host.path("bad");
     script(&program, "echo first; echo it is broken >&2; exit 3");
     for kind in ["prestart", "createRuntime", "createContainer"] {
@@ -338,7 +338,7 @@ fn a_failing_hook_undoes_create_and_is_named() {
 /// poststop hooks run.
 #[test]
 fn a_failing_hook_of_start_destroys_the_container_and_runs_its_poststop_hooks() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     for (index, kind) in ["startContainer", "poststart"].into_iter().enumerate() {
         let cgroup = unique("hook");
@@ -372,7 +372,7 @@ fn a_failing_hook_of_start_destroys_the_container_and_runs_its_poststop_hooks() 
 
 #[test]
 fn a_missing_program_of_a_start_container_hook_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     add(&mut config, "startContainer", json!({ "path": "/not/in/the/image" }));
     let error = host.run(&config, &quiet()).unwrap_err();
@@ -383,7 +383,7 @@ fn a_missing_program_of_a_start_container_hook_is_named() {
 
 #[test]
 fn a_failing_poststop_hook_does_not_keep_the_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     let mut config = shell("true");
     add(&mut config, "poststop", json!({ "path": "/bin/false" }));
@@ -397,7 +397,7 @@ fn a_failing_poststop_hook_does_not_keep_the_container() {
 
 #[test]
 fn poststop_hooks_run_when_processes_and_cgroups_are_gone() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, out) = (host.path("hook"), host.path("out"));
     let cgroup = unique("poststop");
     let text = format!("find /sys/fs/cgroup -maxdepth 3 -name {cgroup} | wc -l >{}", out.display());
@@ -413,7 +413,7 @@ fn poststop_hooks_run_when_processes_and_cgroups_are_gone() {
 
 #[test]
 fn a_hook_that_does_not_end_is_killed_with_its_children() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, pids) = (host.path("hook"), host.path("pids"));
     script(&program, &format!("sleep 1000 & echo $! >{0}; echo $$ >>{0}; echo words; wait", pids.display()));
     let mut config = shell("true");
@@ -434,7 +434,7 @@ fn a_hook_that_does_not_end_is_killed_with_its_children() {
 
 #[test]
 fn a_hook_inside_the_container_that_does_not_end_is_killed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     let endless = json!({ "path": "/bin/sh", "args": ["sh", "-c", "sleep 1000 & sleep 1000; true"], "timeout": 1 });
     add(&mut config, "startContainer", endless);
@@ -446,7 +446,7 @@ fn a_hook_inside_the_container_that_does_not_end_is_killed() {
 
 #[test]
 fn much_output_neither_hangs_nor_is_kept() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let program = host.path("loud");
     script(&program, "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1");
     let mut config = shell("true");
@@ -459,7 +459,7 @@ fn much_output_neither_hangs_nor_is_kept() {
 
 #[test]
 fn a_child_that_holds_the_pipe_does_not_hold_up_create() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, pid) = (host.path("hook"), host.path("pid"));
     script(&program, &format!("sleep 1000 & echo $! >{}; echo done", pid.display()));
     let mut config = shell("true");
@@ -474,7 +474,7 @@ fn a_child_that_holds_the_pipe_does_not_hold_up_create() {
 
 #[test]
 fn a_hook_need_not_read_the_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exit 5");
     // Far more than the capacity of a pipe.
     config["annotations"] = json!({ "long": "x".repeat(1 << 20) });
@@ -485,7 +485,7 @@ fn a_hook_need_not_read_the_state() {
 
 #[test]
 fn a_missing_or_unusable_program_is_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for path in ["/nothing/here", "/etc/passwd", "/tmp"] {
         let mut config = shell("true");
         add(&mut config, "poststop", json!({ "path": path }));
@@ -499,7 +499,7 @@ fn a_missing_or_unusable_program_is_refused_before_anything_is_made() {
 #[test]
 fn a_hook_may_ask_about_its_own_container() {
     // The lock of the state directory is held while hooks run; queries work without the lock.
-    let host = Host::new();
+    let host = TestRuntime::new();
     let program = host.path("hook");
     let state = host.dir.path().join("state");
     script(&program, &format!("cat {}/*/state.json >{}", state.display(), host.path("seen").display()));
@@ -511,7 +511,7 @@ fn a_hook_may_ask_about_its_own_container() {
 
 #[test]
 fn when_create_fails_after_the_first_hooks_the_last_ones_run() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (program, log) = recorder(&host);
     let failing = host.path("failing");
     script(&failing, "exit 3");

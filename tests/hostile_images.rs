@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 /// A root filesystem that a test can modify: busybox, and no mount points.
 struct Image {
-    host: Host,
+    host: TestRuntime,
     root: PathBuf,
 }
 
 impl Image {
     fn new() -> Image {
-        let host = Host::new();
+        let host = TestRuntime::new();
         let root = host.dir.path().join("image");
         std::fs::create_dir(&root).unwrap();
         std::fs::create_dir(root.join("bin")).unwrap();

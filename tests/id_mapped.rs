@@ -11,7 +11,7 @@ use common::*;
 use serde_json::{Value, json};
 
 /// Creates a directory with a file of uid 0, gid 0 and a file of uid 5, gid 6.
-fn volume(host: &Host) -> PathBuf {
+fn volume(host: &TestRuntime) -> PathBuf {
     let dir = host.make_dir("volume");
     for (name, uid, gid) in [("root", 0, 0), ("other", 5, 6)] {
         fs::write(dir.join(name), name).unwrap();
@@ -35,7 +35,7 @@ const OWNERS: &str = "stat -c %u:%g /mnt/root /mnt/other";
 
 #[test]
 fn a_mount_has_mappings_of_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let volume = volume(&host);
     for options in [vec!["bind", "idmap"], vec!["rbind", "ridmap"], vec!["bind"]] {
         let mut config = shell(&format!("{OWNERS}; touch /mnt/made; stat -c %u:%g /mnt/made"));
@@ -50,7 +50,7 @@ fn a_mount_has_mappings_of_its_own() {
 
 #[test]
 fn a_mount_has_the_mappings_of_the_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let volume = volume(&host);
     for (option, expected) in [("idmap", "0:0\n5:6\n"), ("nosuid", "65534:65534\n65534:65534\n")] {
         let mut config = shell(OWNERS);
@@ -62,7 +62,7 @@ fn a_mount_has_the_mappings_of_the_user_namespace() {
 
 #[test]
 fn a_mount_in_a_user_namespace_may_have_other_mappings() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let volume = volume(&host);
     let mut config = shell(OWNERS);
     push_mount(&mut config, mapped(&volume, &["bind", "idmap"], maps(0, ID_BASE + 7, 10), maps(0, ID_BASE + 8, 10)));
@@ -72,7 +72,7 @@ fn a_mount_in_a_user_namespace_may_have_other_mappings() {
 
 #[test]
 fn a_mount_has_the_mappings_of_a_joined_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let volume = volume(&host);
     let mut first = shell("sleep 1000");
     with_user_namespace(&mut first);
@@ -85,7 +85,7 @@ fn a_mount_has_the_mappings_of_a_joined_user_namespace() {
 
 #[test]
 fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (option, expected) in [("ridmap", "1000\n1000\n"), ("idmap", "1000\n0\n")] {
         let tree = host.make_dir(option);
         fs::create_dir(tree.join("below")).unwrap();
@@ -121,7 +121,7 @@ fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
 
 #[test]
 fn a_filesystem_that_cannot_be_mapped_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, mapped(Path::new("/sys/kernel"), &["bind", "idmap"], maps(0, 1, 1), maps(0, 1, 1)));
     let error = host.create(&config, &quiet()).unwrap_err();
@@ -132,8 +132,8 @@ fn a_filesystem_that_cannot_be_mapped_is_named() {
 }
 
 /// Creates a runtime that id-maps root filesystems.
-fn mapping_roots() -> Host {
-    Host::with(|settings| settings.root_options.id_mapped = true)
+fn mapping_roots() -> TestRuntime {
+    TestRuntime::with(|settings| settings.root_options.id_mapped = true)
 }
 
 #[test]

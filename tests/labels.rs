@@ -28,7 +28,7 @@ fn the_process_and_executed_ones_have_their_apparmor_profile() {
         return;
     }
     let (profile, other) = (Profile::load(), Profile::load());
-    let host = Host::new();
+    let host = TestRuntime::new();
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
             let mut config = shell(SHOW);
@@ -55,7 +55,7 @@ fn a_profile_that_is_not_loaded_is_an_error_and_nothing_runs() {
     if !has_apparmor() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exit 0");
     config["process"]["apparmorProfile"] = json!("berth-no-such-profile");
     let error = host.run(&config, &quiet()).unwrap_err();
@@ -70,7 +70,7 @@ fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
         return;
     }
     let profile = Profile::load();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     config["process"]["apparmorProfile"] = json!(profile.0);
     config["linux"]["maskedPaths"] = json!([]);
@@ -105,7 +105,7 @@ fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
 
 #[test]
 fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let refused = |config: &Value, path: &str, name: &str| {
         let error = host.run(config, &quiet()).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
@@ -119,7 +119,7 @@ fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
         if there {
             continue;
         }
-        let other = Host::new();
+        let other = TestRuntime::new();
         let mut config = shell("exit 0");
         config["process"][field] = json!("some:label");
         let error = other.run(&config, &quiet()).unwrap_err();
@@ -146,7 +146,7 @@ fn the_process_and_new_filesystems_have_their_selinux_label() {
     if !selinux() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/self/attr/current; echo; grep ' /dev ' /proc/self/mountinfo; exec sleep 0");
     config["process"]["selinuxLabel"] = json!("kernel");
     let text = host.stdout_of(&config);
@@ -173,7 +173,7 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
     let work = || {
         // Capability sets belong to a thread; other tests keep theirs.
         caps::drop(None, caps::CapSet::Bounding, caps::Capability::CAP_AUDIT_WRITE).unwrap();
-        let host = Host::new();
+        let host = TestRuntime::new();
         let mut config = shell("exec cat /proc/self/status");
         let status = host.stdout_of(&config);
         for set in ["CapPrm", "CapEff", "CapBnd"] {
@@ -198,7 +198,7 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
 #[test]
 fn unknown_capabilities_are_logged_and_not_granted() {
     keep_the_log(log::LevelFilter::Warn);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/self/status; exec sleep 1000");
     let names = json!(["CAP_KILL", "CAP_FLY", "CAP_OF_LINUX_9"]);
     config["process"]["capabilities"] = json!({ "bounding": names, "effective": names, "permitted": names,

@@ -8,14 +8,14 @@ use serde_json::json;
 
 #[test]
 fn a_program_runs_to_its_end() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (text, status) = host.output(&shell("echo hello; exit 7"));
     assert_eq!((text.as_str(), status), ("hello\n", ExitStatus::Exited(7)));
 }
 
 #[test]
 fn each_step_of_a_life_has_its_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);
     container.start().unwrap();
@@ -33,7 +33,7 @@ fn each_step_of_a_life_has_its_state() {
 
 #[test]
 fn a_program_that_is_missing_is_named_when_it_is_started() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/nothing-here"]);
     let error = host.run(&config, &quiet()).unwrap_err();

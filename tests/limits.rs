@@ -37,7 +37,7 @@ fn memory_limits_reach_the_kernel() {
     if !has("memory") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_resources(&mut config, "memory", json!({ "limit": 64 << 20, "reservation": 32 << 20 }));
     let container = host.run(&config, &quiet()).unwrap();
@@ -54,7 +54,7 @@ fn a_process_above_the_memory_limit_is_killed() {
     if !has("memory") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("tail -c 100000000 /dev/zero; echo \"tail: $?\"");
     with_resources(&mut config, "memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
     let container = host.run(&config, &piped()).unwrap();
@@ -70,7 +70,7 @@ fn cpu_limits_reach_the_kernel() {
     if !has("cpu") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_resources(&mut config, "cpu", json!({ "shares": 512, "quota": 50_000, "period": 100_000 }));
     let container = host.run(&config, &quiet()).unwrap();
@@ -95,7 +95,7 @@ fn the_cpuset_reaches_the_kernel() {
     if !has("cpuset") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("grep -E '(Cpus|Mems)_allowed_list' /proc/self/status | cut -f2");
     with_resources(&mut config, "cpu", json!({ "cpus": "0", "mems": "0" }));
     assert_eq!(host.stdout_of(&config), "0\n0\n");
@@ -106,7 +106,7 @@ fn a_cpu_quota_throttles() {
     if !has("cpu") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("while :; do :; done");
     with_resources(&mut config, "cpu", json!({ "quota": 5_000, "period": 50_000 }));
     let container = host.run(&config, &quiet()).unwrap();
@@ -121,7 +121,7 @@ fn the_limit_of_pids_takes_effect() {
     if !has("pids") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait");
     with_resources(&mut config, "pids", json!({ "limit": 5 }));
     let container = host.run(&config, &piped()).unwrap();
@@ -141,7 +141,7 @@ fn a_pids_limit_of_zero_is_a_limit() {
     if !has("pids") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 0 || echo; exit 3");
     config["ociVersion"] = "1.3.0".into();
     with_resources(&mut config, "pids", json!({ "limit": 0 }));
@@ -166,7 +166,7 @@ fn a_pids_limit_of_zero_is_a_limit() {
 
 #[test]
 fn pids_are_listed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000 & sleep 1000 & wait"), &quiet()).unwrap();
     let init = container.init_process().unwrap().pid();
     eventually("three processes", || container.pids().unwrap().len() == 3);
@@ -184,7 +184,7 @@ fn pids_are_listed() {
 
 #[test]
 fn statistics_are_plausible() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; head -c 3000000 /dev/zero >/dev/shm/x; sleep 1000";
     let container = host.run(&shell(script), &quiet()).unwrap();
     let stats = || container.stats().unwrap();
@@ -209,7 +209,7 @@ fn statistics_are_plausible() {
 
 #[test]
 fn the_cgroup_is_where_the_configuration_says_and_gone_after_delete() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let name = unique("limits");
     let mut config = shell("sleep 1000");
     config["linux"]["cgroupsPath"] = json!(format!("/{name}/deep/er"));
@@ -234,7 +234,7 @@ fn a_limit_that_this_host_cannot_keep_is_refused_and_nothing_is_left() {
     if has("memory") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     with_resources(&mut config, "memory", json!({ "limit": 64 << 20 }));
     let error = host.create(&config, &quiet()).unwrap_err();
@@ -248,7 +248,7 @@ fn a_memory_limit_below_what_init_needs_is_named() {
     if !has("memory") {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     with_resources(&mut config, "memory", json!({ "limit": 8192, "swap": 8192 }));
     // While this hook runs, init waits in the middle of setup: the limit applies already.
@@ -265,7 +265,7 @@ fn a_memory_limit_below_what_init_needs_is_named() {
 
 #[test]
 fn exec_into_a_cgroup_without_memory_is_an_error_that_says_so() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     // Only v1 allows a child cgroup with its own limits below a cgroup with processes.
     let Some(memory) = cgroup_of(&container, "memory") else { return };

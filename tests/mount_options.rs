@@ -17,7 +17,7 @@ fn tmpfs(destination: &str, options: &[&str]) -> Value {
 
 /// Returns the options of a mount on /mnt as mountinfo shows them.
 fn shown(mount: Value) -> Vec<String> {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(TABLE);
     push_mount(&mut config, mount);
     let found = mounted(&host.stdout_of(&config), "/mnt");
@@ -36,7 +36,7 @@ const ATTRIBUTES: [(&str, &str, &str); 6] = [
 
 #[test]
 fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let dir = host.make_dir("dir");
     for (option, opposite, expected) in ATTRIBUTES {
         for prefix in ["", "r"] {
@@ -56,7 +56,7 @@ fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
 
 #[test]
 fn each_setting_of_access_times_is_set() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let dir = host.make_dir("dir");
     let atime = |found: &[String]| -> Option<&'static str> {
         ["noatime", "relatime"].into_iter().find(|name| found.iter().any(|shown| shown == name))
@@ -89,7 +89,7 @@ fn each_setting_of_access_times_is_set() {
 /// docs/mounts.md has this table, and compares it with runc, crun and mount(8).
 #[test]
 fn a_bind_mount_keeps_the_flags_of_its_source_but_for_those_that_are_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(TABLE);
     let mut expected = Vec::new();
     for (index, (source, options, shown)) in FLAGS.iter().enumerate() {
@@ -155,7 +155,7 @@ const FLAGS: [(&str, &str, &str); 33] = [
 /// fsconfig(2) takes up to 255 bytes of one option, mount(2) up to a page of all options.
 #[test]
 fn options_may_be_longer_than_255_bytes() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let lower: Vec<String> = (0..8)
         .map(|index| {
             let dir = host.make_dir(&format!("a-rather-long-name-of-a-lower-directory-{index}"));
@@ -188,7 +188,7 @@ fn options_may_be_longer_than_255_bytes() {
 
 #[test]
 fn a_tmpfs_has_the_mode_of_the_directory_that_it_covers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "stat -L -c %a:%u /home/own /dev/shm/new /var/lib/link /mnt /opt/ro";
     let mut config = shell(script);
     for destination in ["/home/own", "/dev/shm/new", "/var/lib/link"] {
@@ -237,7 +237,7 @@ fn options_of_every_filesystem_reach_it() {
 /// flags.
 #[test]
 fn changes_of_inodes_are_counted_where_that_is_asked_for() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (option, asked) in [("iversion", 1), ("noiversion", 0)] {
         let mut config = shell(TABLE);
         push_mount(&mut config, tmpfs("/mnt", &["nosuid", "noatime", "lazytime", "ro", option]));
@@ -260,7 +260,7 @@ fn changes_of_inodes_are_counted_where_that_is_asked_for() {
 
 #[test]
 fn a_later_entry_changes_a_filesystem_that_is_mounted() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
     push_mount(&mut config, tmpfs("/mnt", &["size=1m"]));
     push_mount(&mut config, json!({ "destination": "/mnt", "options": ["remount", "size=2m", "nosuid", "lazytime"] }));
@@ -272,7 +272,7 @@ fn a_later_entry_changes_a_filesystem_that_is_mounted() {
 
 #[test]
 fn a_change_that_the_filesystem_refuses_is_reported_with_its_message() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/mnt", &[]));
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "options": ["remount", "size=huge"] }));
@@ -283,7 +283,7 @@ fn a_change_that_the_filesystem_refuses_is_reported_with_its_message() {
 
 #[test]
 fn a_failed_mount_is_reported_with_its_entry() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (entry, mount) in [
         (7, json!({ "destination": "/etc/passwd/x", "type": "tmpfs" })),
         (7, json!({ "destination": "/etc/passwd", "type": "bind", "source": "/tmp", "options": ["bind"] })),
@@ -301,7 +301,7 @@ fn a_failed_mount_is_reported_with_its_entry() {
 }
 
 /// Creates a bundle whose image has files in /of-its-own.
-fn with_data(host: &Host, config: &Value, name: &str) -> std::path::PathBuf {
+fn with_data(host: &TestRuntime, config: &Value, name: &str) -> std::path::PathBuf {
     let bundle = host.bundle(name, config);
     let data = bundle.join("rootfs/of-its-own");
     fs::create_dir_all(data.join("sub/deep")).unwrap();
@@ -316,7 +316,7 @@ fn with_data(host: &Host, config: &Value, name: &str) -> std::path::PathBuf {
 
 #[test]
 fn tmpcopyup_has_what_the_image_has_and_leaves_that_alone() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "cat /of-its-own/link; stat -c ' %a:%u:%g' /of-its-own/sub/deep/file /of-its-own; echo new >/of-its-own/sub/new";
     for (name, options, top) in [
         ("plain", vec!["tmpcopyup"], "2755:0:9"),
@@ -334,7 +334,7 @@ fn tmpcopyup_has_what_the_image_has_and_leaves_that_alone() {
 
 #[test]
 fn tmpcopyup_may_be_read_only_afterwards() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /of-its-own/link; touch /of-its-own/x 2>&1");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "ro"]));
     let text = in_bundle(&host, &with_data(&host, &config, "b")).unwrap();
@@ -343,7 +343,7 @@ fn tmpcopyup_may_be_read_only_afterwards() {
 
 #[test]
 fn tmpcopyup_in_a_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /of-its-own/file; stat -c ' %u' /of-its-own/file");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup"]));
     with_user_namespace(&mut config);
@@ -357,7 +357,7 @@ fn tmpcopyup_in_a_user_namespace() {
 
 #[test]
 fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "size=64k"]));
     let bundle = with_data(&host, &config, "b");
@@ -374,7 +374,7 @@ fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
 
 #[test]
 fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = host.make_dir("outside");
     fs::write(outside.join("secret"), "secret").unwrap();
     let mut config = shell("ls -lR /of-its-own /out 2>&1; cat /of-its-own/out/secret /out/secret 2>&1");
@@ -393,8 +393,8 @@ fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
 }
 
 /// Creates a runtime with the root option `no_pivot`: containers change into their roots with chroot(2).
-fn without_pivot() -> Host {
-    Host::with(|settings| settings.root_options.no_pivot = true)
+fn without_pivot() -> TestRuntime {
+    TestRuntime::with(|settings| settings.root_options.no_pivot = true)
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::json;
 
 #[test]
 fn a_root_that_has_a_proc_filesystem_already_gets_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let config = Config::from_json(&shell("exec cat /proc/1/comm").to_string(), Some("/".as_ref())).unwrap();
     let container = Container::create(&host.runtime, &unique("mounts"), &config, &piped()).unwrap();
     container.start().unwrap();
@@ -23,7 +23,7 @@ fn a_root_that_has_a_proc_filesystem_already_gets_its_own() {
 
 #[test]
 fn the_default_mounts_are_there_with_their_options() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let table = host.stdout_of(&shell(TABLE));
     let check = |point: &str, kind: &str, options: &[&str], super_options: &[&str]| {
         let found = mounted(&table, point);
@@ -49,7 +49,7 @@ fn the_default_mounts_are_there_with_their_options() {
 
 #[test]
 fn nothing_of_the_host_is_left_in_the_mount_table() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let table = host.stdout_of(&shell(TABLE));
     let known = ["/", "/proc", "/dev", "/sys"];
     for line in table.lines() {
@@ -60,7 +60,7 @@ fn nothing_of_the_host_is_left_in_the_mount_table() {
 
 #[test]
 fn nothing_of_the_container_is_seen_in_the_hosts_mount_table() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
     for propagation in ["", "private", "rslave", "shared", "rshared", "slave", "rprivate", "unbindable"] {
         let mut config = shell("sleep 1000");
@@ -76,7 +76,7 @@ fn nothing_of_the_container_is_seen_in_the_hosts_mount_table() {
 
 #[test]
 fn a_directory_is_bound_and_written_through() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     fs::write(shared.join("in"), "from the host").unwrap();
     let mut config = shell("cat /mnt/in; echo from inside >/mnt/out");
@@ -87,7 +87,7 @@ fn a_directory_is_bound_and_written_through() {
 
 #[test]
 fn a_read_only_bind_cannot_be_written_and_the_source_still_can() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     let mut config = shell("touch /mnt/x 2>&1; cat /proc/self/mountinfo");
     push_mount(&mut config, bind(&shared, "/mnt", &["rbind", "ro", "nosuid", "nodev", "noexec", "noatime"]));
@@ -100,7 +100,7 @@ fn a_read_only_bind_cannot_be_written_and_the_source_still_can() {
 
 #[test]
 fn a_file_is_bound_on_a_file_whose_target_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let file = host.make_dir("files").join("file");
     fs::write(&file, "content").unwrap();
     let mut config = shell("cat /opt/deep/er/file; cat /etc/hosts; stat -c %F /opt/deep/er");
@@ -113,7 +113,7 @@ fn a_file_is_bound_on_a_file_whose_target_is_made() {
 
 #[test]
 fn rbind_takes_the_mounts_below_and_bind_does_not() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let options: [(&[&str], &str); 4] = [
         (&["rbind"], "tmpfs\n"),
         (&["bind"], "none\n"),
@@ -132,7 +132,7 @@ fn rbind_takes_the_mounts_below_and_bind_does_not() {
 
 #[test]
 fn recursive_attributes_reach_the_mounts_below() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(TABLE);
     push_mount(&mut config, bind(Path::new("/dev"), "/mnt", &["rbind", "rro", "rnoexec"]));
     let table = host.stdout_of(&config);
@@ -144,7 +144,7 @@ fn recursive_attributes_reach_the_mounts_below() {
 
 #[test]
 fn a_relative_source_is_relative_to_the_bundle() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /mnt/file");
     push_mount(&mut config, bind(Path::new("data"), "/mnt", &["bind"]));
     let bundle = host.bundle("b", &config);
@@ -155,7 +155,7 @@ fn a_relative_source_is_relative_to_the_bundle() {
 
 #[test]
 fn a_missing_source_is_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, bind(Path::new("/nothing/here"), "/mnt", &["bind"]));
     let error = host.create(&config, &quiet()).unwrap_err();
@@ -166,7 +166,7 @@ fn a_missing_source_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_tmpfs_has_its_size_and_mode() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config =
         shell("stat -c %a:%u:%g /mnt; df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
     let options = ["size=1m", "mode=1711", "uid=5", "gid=6", "noexec", "nr_inodes=100"];
@@ -180,7 +180,7 @@ fn a_tmpfs_has_its_size_and_mode() {
 
 #[test]
 fn a_wrong_tmpfs_option_is_reported_with_the_kernels_message() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (option, words) in [("size=huge", "size"), ("no_such_option=1", "no_such_option")] {
         let mut config = shell("true");
         push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "options": [option] }));
@@ -197,7 +197,7 @@ fn a_wrong_tmpfs_option_is_reported_with_the_kernels_message() {
 
 #[test]
 fn a_filesystem_type_that_the_kernel_does_not_know_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "nosuchfs", "source": "x" }));
     let error = host.create(&config, &quiet()).unwrap_err();
@@ -206,7 +206,7 @@ fn a_filesystem_type_that_the_kernel_does_not_know_is_named() {
 
 #[test]
 fn propagation_of_a_mount_is_as_configured() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     for (options, expected) in [
         (vec!["bind", "private"], vec![]),
@@ -226,7 +226,7 @@ fn propagation_of_a_mount_is_as_configured() {
 
 #[test]
 fn propagation_of_the_root_is_as_configured() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (name, expected) in [
         ("private", ""),
         ("rprivate", ""),
@@ -251,7 +251,7 @@ fn propagation_of_the_root_is_as_configured() {
 
 #[test]
 fn a_mount_target_behind_a_symlink_of_the_image_stays_inside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let source = host.make_dir("source");
     fs::write(source.join("mark"), "bound").unwrap();
     let outside = host.make_dir("outside");
@@ -274,7 +274,7 @@ fn a_mount_target_behind_a_symlink_of_the_image_stays_inside() {
 
 #[test]
 fn a_mount_target_behind_a_dangling_symlink_makes_nothing_outside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let source = host.make_dir("source");
     let outside = host.make_dir("outside");
     let link = outside.join("victim").display().to_string();
@@ -290,7 +290,7 @@ fn a_mount_target_behind_a_dangling_symlink_makes_nothing_outside() {
 /// Images contain dangling links to files that a package or a daemon creates later.
 #[test]
 fn a_mount_on_a_dangling_symlink_makes_what_is_missing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (file, directory) = (host.make_dir("files").join("file"), host.make_dir("directory"));
     fs::write(&file, "file").unwrap();
     fs::write(directory.join("in"), "in").unwrap();
@@ -341,7 +341,7 @@ fn a_mount_on_a_dangling_symlink_makes_what_is_missing() {
 
 #[test]
 fn a_file_on_a_directory_and_a_directory_on_a_file_are_refused_by_name() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (file, directory) = (host.make_dir("files").join("file"), host.make_dir("directory"));
     fs::write(&file, "").unwrap();
     for (source, destination) in [(&file, "/mnt"), (&directory, "/bin/busybox")] {
@@ -355,7 +355,7 @@ fn a_file_on_a_directory_and_a_directory_on_a_file_are_refused_by_name() {
 
 #[test]
 fn a_refused_symlink_is_called_by_that_name() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let bundle = host.bundle("b", &shell("true"));
     fs::remove_dir_all(bundle.join("rootfs/sys")).unwrap();
     symlink("opt", bundle.join("rootfs/sys")).unwrap();
@@ -367,7 +367,7 @@ fn a_refused_symlink_is_called_by_that_name() {
 /// Mounts are made in the order of their entries.
 #[test]
 fn a_bind_source_may_be_what_an_earlier_entry_mounts() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let source = host.make_dir("source");
     fs::write(source.join("f"), "here").unwrap();
     fs::create_dir_all(source.join("deep/er")).unwrap();
@@ -403,7 +403,7 @@ fn a_bind_source_may_be_what_an_earlier_entry_mounts() {
 
 #[test]
 fn a_bind_source_in_the_image_is_not_led_out_of_it() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = host.make_dir("outside");
     fs::write(outside.join("secret"), "secret").unwrap();
     let mut config = shell("true");
@@ -430,7 +430,7 @@ fn a_bind_source_in_the_image_is_not_led_out_of_it() {
 struct Shared(std::path::PathBuf);
 
 impl Shared {
-    fn new(host: &Host) -> Shared {
+    fn new(host: &TestRuntime) -> Shared {
         let path = host.make_dir("shared");
         for arguments in [vec!["-t", "tmpfs", "tmpfs"], vec!["--make-shared"]] {
             let mount = std::process::Command::new("mount").args(arguments).arg(&path).status().unwrap();
@@ -462,7 +462,7 @@ fn mounts_made_in_a_shared_bind_reach_the_host_where_root_and_mount_say_so() {
             ("rslave", "rshared", 0),
             ("", "rshared", 0),
         ] {
-            let host = Host::with(|settings| settings.root_options.no_pivot = no_pivot);
+            let host = TestRuntime::with(|settings| settings.root_options.no_pivot = no_pivot);
             let shared = Shared::new(&host);
             let mut config = shell("mount -t tmpfs x /mnt/in && echo seen >/mnt/in/f; echo done");
             config["linux"]["rootfsPropagation"] = json!(root);
@@ -477,7 +477,7 @@ fn mounts_made_in_a_shared_bind_reach_the_host_where_root_and_mount_say_so() {
 
 #[test]
 fn dev_proc_and_sys_that_are_symlinks_stay_inside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = host.make_dir("outside");
     for name in ["dev", "sys", "proc"] {
         let mut config = shell("true");
@@ -494,7 +494,7 @@ fn dev_proc_and_sys_that_are_symlinks_stay_inside() {
 
 #[test]
 fn masked_paths_are_empty() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     // Not every kernel has all of them.
     let script = "for f in /proc/kcore /proc/keys /proc/timer_list /etc/passwd; do cat $f 2>/dev/null | wc -c; done; \
                   for d in /proc/scsi /proc/acpi /sys/firmware /home; do ls -A $d 2>/dev/null | wc -l; done; \
@@ -508,7 +508,7 @@ fn masked_paths_are_empty() {
 
 #[test]
 fn a_mask_of_a_file_is_the_real_null_device() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("stat -c %F:%t:%T /etc/passwd; echo x >/etc/passwd; cat /etc/passwd");
     config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!("/etc/passwd"));
     let bundle = host.bundle("b", &config);
@@ -519,7 +519,7 @@ fn a_mask_of_a_file_is_the_real_null_device() {
 
 #[test]
 fn read_only_paths_cannot_be_written() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "for f in /proc/sys/kernel/domainname /proc/sys/kernel/msgmax /proc/irq/default_smp_affinity /opt/x; do \
                   (echo x >$f) 2>&1 | grep -o 'Read-only file system'; done; cat /proc/sys/kernel/ostype";
     let mut config = shell(script);
@@ -532,7 +532,7 @@ fn read_only_paths_cannot_be_written() {
 
 #[test]
 fn a_read_only_root_is_read_only_and_a_writable_one_is_not() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "touch /x 2>&1 | grep -o 'Read-only file system'; touch /dev/shm/y && echo shm";
     let mut config = shell(script);
     let bundle = host.bundle("b", &config);
@@ -546,7 +546,7 @@ fn a_read_only_root_is_read_only_and_a_writable_one_is_not() {
 
 #[test]
 fn a_read_only_dev_is_filled_first() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(
         "touch /dev/x 2>&1 | grep -o 'Read-only file system'; echo x >/dev/null && ls /dev/zero; touch /dev/shm/y && echo shm",
     );
@@ -561,7 +561,7 @@ fn cgroup_files() -> &'static str {
 
 #[test]
 fn the_cgroup_mount_shows_the_containers_part_and_is_read_only() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let text = host.stdout_of(&shell(cgroup_files()));
     assert!(text.starts_with("/sys/fs/cgroup/") && text.ends_with("\n1\n"), "{text}");
     let deeper = host.stdout_of(&shell("find /sys/fs/cgroup -mindepth 3 | head -3"));
@@ -570,7 +570,7 @@ fn the_cgroup_mount_shows_the_containers_part_and_is_read_only() {
 
 #[test]
 fn without_a_cgroup_namespace_the_cgroup_mount_is_read_only_whatever_is_asked() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(cgroup_files());
     without_namespace(&mut config, "cgroup");
     mount_on(&mut config, "/sys/fs/cgroup")["options"] = json!(["nosuid", "noexec", "nodev", "rw"]);
@@ -587,7 +587,7 @@ fn without_a_cgroup_namespace_the_cgroup_mount_is_read_only_whatever_is_asked() 
 
 #[test]
 fn a_writable_cgroup_mount_in_a_cgroup_namespace_can_be_used() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(
         "set -e; for h in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do [ -e $h/cgroup.procs ] || continue; mkdir $h/sub; rmdir $h/sub; echo made; done",
     );
@@ -602,7 +602,7 @@ fn a_writable_cgroup_v2_mount_belongs_to_the_containers_user() {
     if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         return; // v1 has no safe delegation
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let work = "cd /sys/fs/cgroup; stat -c %u . cgroup.procs cgroup.max.depth; mkdir sub && echo 0 >sub/cgroup.procs; \
                 grep ^0:: /proc/self/cgroup; (echo 5 >cgroup.max.depth) 2>&1 | sed 's/.*: //'";
     let mut config = shell(work);
@@ -619,7 +619,7 @@ fn a_writable_cgroup_v2_mount_belongs_to_the_containers_user() {
 
 #[test]
 fn a_mount_may_cover_another() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("ls /mnt; grep -c ' /mnt ' /proc/self/mountinfo");
     let (first, second) = (host.make_dir("first"), host.make_dir("second"));
     fs::write(second.join("second"), "").unwrap();
@@ -630,7 +630,7 @@ fn a_mount_may_cover_another() {
 
 #[test]
 fn a_remount_changes_the_options_of_a_mount() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("touch /mnt/x 2>&1 | grep -o 'Read-only file system'");
     let dir = host.make_dir("dir");
     push_mount(&mut config, bind(&dir, "/mnt", &["bind"]));

@@ -30,7 +30,7 @@ fn path_of(container: &Container, file: &str) -> String {
 
 #[test]
 fn each_listed_namespace_is_new_and_no_other() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let (inside, outside) = (of_container(&container), own());
     for (index, (kind, _)) in NAMESPACES.iter().enumerate() {
@@ -41,7 +41,7 @@ fn each_listed_namespace_is_new_and_no_other() {
 
 #[test]
 fn every_kind_may_be_new_at_once() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     with_namespace(&mut config, "time");
@@ -54,7 +54,7 @@ fn every_kind_may_be_new_at_once() {
 
 #[test]
 fn namespaces_that_are_not_listed_are_the_hosts() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (index, (kind, _)) in NAMESPACES.iter().enumerate() {
         if ["mount", "time", "user"].contains(kind) {
             continue;
@@ -73,7 +73,7 @@ fn namespaces_that_are_not_listed_are_the_hosts() {
 
 #[test]
 fn a_namespace_of_another_container_is_joined() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_namespace(&mut config, "time");
     let first = host.run(&config, &quiet()).unwrap();
@@ -101,7 +101,7 @@ fn position(kind: &str) -> (usize, &'static str) {
 
 #[test]
 fn all_namespaces_of_another_container_are_joined_at_once() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_namespace(&mut config, "time");
     let first = host.run(&config, &quiet()).unwrap();
@@ -120,7 +120,7 @@ fn all_namespaces_of_another_container_are_joined_at_once() {
 
 #[test]
 fn a_joined_pid_namespace_shows_the_other_containers_processes() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = host.run(&shell("exec sleep 4242"), &quiet()).unwrap();
     let mut config = shell("cat /proc/1/cmdline | tr '\\0' ' '; echo $$");
     join_namespace(&mut config, "pid", &path_of(&first, "pid"));
@@ -133,7 +133,7 @@ fn a_joined_pid_namespace_shows_the_other_containers_processes() {
 
 #[test]
 fn a_user_namespace_of_another_container_is_joined() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let first = host.run(&config, &quiet()).unwrap();
@@ -150,7 +150,7 @@ fn a_user_namespace_of_another_container_is_joined() {
 
 #[test]
 fn user_and_other_namespaces_of_another_container_are_joined_at_once() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let first = host.run(&config, &quiet()).unwrap();
@@ -168,7 +168,7 @@ fn user_and_other_namespaces_of_another_container_are_joined_at_once() {
 
 #[test]
 fn a_path_of_the_wrong_type_is_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (kind, path) in [
         ("network", "/proc/self/ns/uts"),
         ("uts", "/proc/self/ns/pid"),
@@ -189,7 +189,7 @@ fn a_path_of_the_wrong_type_is_refused_before_anything_is_made() {
 
 #[test]
 fn ids_of_a_user_namespace_are_mapped_as_configured() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/self/uid_map /proc/self/gid_map; cat /proc/self/setgroups");
     with_user_namespace(&mut config);
     config["linux"]["uidMappings"] = json!([
@@ -206,7 +206,7 @@ fn ids_of_a_user_namespace_are_mapped_as_configured() {
 
 #[test]
 fn init_is_root_inside_a_user_namespace_and_nobody_outside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let shared = host.make_dir("shared");
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
     let mut config =
@@ -221,7 +221,7 @@ fn init_is_root_inside_a_user_namespace_and_nobody_outside() {
 
 #[test]
 fn a_user_namespace_has_usable_devices() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "echo x > /dev/null; head -c 4 /dev/zero | xxd -p; head -c 8 /dev/urandom | wc -c; \
                   stat -c '%n %t:%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; \
                   echo x > /dev/full";
@@ -236,7 +236,7 @@ fn a_user_namespace_has_usable_devices() {
 
 #[test]
 fn exec_enters_a_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let container = host.run(&config, &quiet()).unwrap();
@@ -255,7 +255,7 @@ fn exec_enters_a_user_namespace() {
 
 #[test]
 fn exec_enters_a_user_namespace_whose_program_is_not_started() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     with_user_namespace(&mut config);
     let container = host.create(&config, &quiet()).unwrap();
@@ -267,7 +267,7 @@ fn exec_enters_a_user_namespace_whose_program_is_not_started() {
 
 #[test]
 fn a_user_namespace_with_a_user_of_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("id -u; id -g; id -G; grep Cap /proc/self/status | cut -f2 | sort -u");
     with_user_namespace(&mut config);
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 6] });
@@ -281,7 +281,7 @@ fn uptime(text: &str) -> f64 {
 
 #[test]
 fn a_time_namespace_has_its_offsets() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/uptime; cat /proc/self/timens_offsets; sleep 1000");
     with_namespace(&mut config, "time");
     config["linux"]["timeOffsets"] =
@@ -300,7 +300,7 @@ fn a_time_namespace_has_its_offsets() {
 
 #[test]
 fn time_offsets_hold_for_the_first_process_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/uptime");
     with_namespace(&mut config, "time");
     config["linux"]["timeOffsets"] = json!({ "boottime": { "secs": 1_000_000 } });
@@ -311,7 +311,7 @@ fn time_offsets_hold_for_the_first_process_too() {
 
 #[test]
 fn a_time_namespace_inside_a_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/uptime");
     with_user_namespace(&mut config);
     with_namespace(&mut config, "time");
@@ -322,7 +322,7 @@ fn a_time_namespace_inside_a_user_namespace() {
 
 #[test]
 fn a_cgroup_namespace_shows_its_own_top() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     // In hierarchies that the host has not mounted, the container has no cgroup of its own.
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
@@ -338,7 +338,7 @@ fn a_cgroup_namespace_shows_its_own_top() {
 
 #[test]
 fn without_a_cgroup_namespace_the_place_is_the_hosts() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("cat /proc/self/cgroup");
     without_namespace(&mut config, "cgroup");
     config["linux"]["cgroupsPath"] = json!(format!("/{}", unique("place")));
@@ -349,7 +349,7 @@ fn without_a_cgroup_namespace_the_place_is_the_hosts() {
 
 #[test]
 fn pids_begin_at_one_and_the_network_is_empty() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let text = host.stdout_of(&shell("echo $$; ls /sys/class/net; ls /proc | grep -c '^[0-9][0-9]*$'"));
     assert!(text.starts_with("1\nlo\n"), "{text}");
     assert!(Path::new("/proc/1").exists());

@@ -30,7 +30,7 @@ fn default_configurations() {
 
 #[test]
 fn the_state_from_create_to_delete() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     config["annotations"] = json!({ "com.example.key": "value" });
     let log = host.dir.path().join("creating");
@@ -51,7 +51,7 @@ fn the_state_from_create_to_delete() {
 
 #[test]
 fn the_state_of_a_paused_container_is_a_status_more() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();

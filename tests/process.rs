@@ -10,7 +10,7 @@ use common::*;
 use serde_json::{Value, json};
 
 fn run_status(config: &Value) -> String {
-    Host::new().stdout_of(config)
+    TestRuntime::new().stdout_of(config)
 }
 
 const READ_STATUS: &str = "exec cat /proc/self/status";
@@ -44,7 +44,7 @@ fn the_umask_is_the_given_one_or_022() {
 
 #[test]
 fn a_missing_working_directory_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("pwd; stat -c %a:%u .");
     writable(&mut config);
     config["process"]["cwd"] = json!("/opt/some/where/new");
@@ -56,7 +56,7 @@ fn a_missing_working_directory_is_made() {
 
 #[test]
 fn a_working_directory_that_is_a_file_is_an_error() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("pwd");
     config["process"]["cwd"] = json!("/etc/passwd");
     let error = host.run(&config, &quiet()).unwrap_err();
@@ -67,7 +67,7 @@ fn a_working_directory_that_is_a_file_is_an_error() {
 
 #[test]
 fn a_working_directory_that_only_the_user_may_enter_is_entered() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let dir = host.make_dir("private");
     std::os::unix::fs::chown(&dir, Some(1000), Some(1000)).unwrap();
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
@@ -102,7 +102,7 @@ fn a_program_is_searched_in_the_path_of_its_environment() {
 
 #[test]
 fn the_error_says_why_a_program_cannot_be_executed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (program, errno, reason) in [
         ("nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),
         ("/bin/nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),
@@ -180,7 +180,7 @@ fn without_capabilities_all_sets_are_empty() {
 /// The sets as the library set them, before execve(2) transforms them.
 #[test]
 fn capabilities_before_the_program_is_executed_are_the_configured_ones() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("");
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
     config["process"]["capabilities"] = json!({
@@ -226,7 +226,7 @@ fn limits_are_as_configured() {
 /// The caller may lack CAP_SYS_RESOURCE; then the error must name the limit.
 #[test]
 fn a_hard_limit_above_the_hosts_is_set_or_explained() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut own = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `own` is valid for the call.
     assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_MSGQUEUE, &mut own) }, 0);
@@ -262,7 +262,7 @@ fn the_oom_score_is_as_configured() {
 
 #[test]
 fn the_parent_death_signal_comes_when_the_starting_thread_ends() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let options = ProcessOptions { parent_death_signal: libc::SIGUSR1, ..quiet() };
     let mut config = shell("trap 'exit 42' USR1; echo ready >/mnt/ready; while :; do sleep 0.1; done");
     let shared = host.make_dir("shared");
@@ -280,7 +280,7 @@ fn the_parent_death_signal_comes_when_the_starting_thread_ends() {
 
 #[test]
 fn without_a_parent_death_signal_the_container_outlives_its_starter() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container =
         std::thread::scope(|scope| scope.spawn(|| host.run(&shell("sleep 1000"), &quiet()).unwrap()).join());
     let container = container.unwrap();
@@ -289,7 +289,7 @@ fn without_a_parent_death_signal_the_container_outlives_its_starter() {
 
 #[test]
 fn host_name_domain_name_and_sysctls_are_set() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let names = || {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap();
         (read("hostname"), read("domainname"), read("msgmax"))
@@ -312,7 +312,7 @@ fn host_name_domain_name_and_sysctls_are_set() {
 
 #[test]
 fn a_sysctl_that_the_kernel_refuses_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     config["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "nonsense" });
     let error = host.create(&config, &quiet()).unwrap_err();
@@ -339,7 +339,7 @@ fn leak_directories() -> Vec<std::fs::File> {
 
 #[test]
 fn descriptors_that_the_caller_leaks_do_not_reach_the_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let _leaked = leak_directories();
     assert_eq!(host.stdout_of(&shell("exec ls /proc/self/fd")), "0\n1\n2\n3\n");
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
@@ -348,7 +348,7 @@ fn descriptors_that_the_caller_leaks_do_not_reach_the_container() {
 
 #[test]
 fn no_descriptor_of_the_host_can_be_the_working_directory() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let leaked = leak_directories();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let last = leaked.iter().map(|file| file.as_raw_fd()).max().unwrap();
@@ -365,7 +365,7 @@ fn no_descriptor_of_the_host_can_be_the_working_directory() {
 #[test]
 fn signals_are_neither_blocked_nor_ignored() {
     // The Rust runtime makes this test ignore SIGPIPE already. Block another signal, too.
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(nix::sys::signal::Signal::SIGUSR2);
     set.thread_block().unwrap();
@@ -395,7 +395,7 @@ fn signals_are_neither_blocked_nor_ignored() {
 
 #[test]
 fn the_process_leads_a_session_of_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     // pid, name, state, parent, group, session, terminal (proc_pid_stat(5))
     let text = host.stdout_of(&shell("exec cut -d' ' -f1,5,6,7 /proc/self/stat"));
     assert_eq!(text, "1 1 1 0\n");
@@ -408,7 +408,7 @@ fn the_process_leads_a_session_of_its_own() {
 
 #[test]
 fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     // Files in /proc of a process that is not dumpable belong to root, whatever the process's user.
     let mut process = shell_process("stat -c %u /proc/self/environ");
@@ -418,7 +418,7 @@ fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
 
 #[test]
 fn the_processors_and_the_policy_of_the_creating_thread_are_not_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let all = std::thread::available_parallelism().unwrap().get();
     let text = std::thread::scope(|scope| {
         let bound = || {

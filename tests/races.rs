@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use berth::{Code, Container, Force, Recipients, Status};
-use common::{Host, eventually, parsed, quiet, shell, shell_process, unique};
+use common::{TestRuntime, eventually, parsed, quiet, shell, shell_process, unique};
 use serde_json::Value;
 
 /// Forks all the time, and ignores SIGWINCH.
@@ -55,7 +55,7 @@ fn seconds() -> Duration {
 
 #[test]
 fn pausing_races_with_exec_set_and_signals_and_leaves_nothing_frozen() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
     let end = Instant::now() + seconds();
     std::thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn pausing_races_with_exec_set_and_signals_and_leaves_nothing_frozen() {
 
 #[test]
 fn deleting_while_others_pause_exec_and_set_leaves_nothing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for _ in 0..5 {
         let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
         let state: serde_json::Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
@@ -106,7 +106,7 @@ fn deleting_while_others_pause_exec_and_set_leaves_nothing() {
 
 #[test]
 fn a_paused_container_stays_paused_whatever_is_sent_to_it() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
     container.pause().unwrap();
     std::thread::scope(|scope| {
@@ -131,7 +131,7 @@ fn a_paused_container_stays_paused_whatever_is_sent_to_it() {
 /// no record yet, and when its creator completes the record and ends between two looks of a reader.
 #[test]
 fn nobody_sees_a_container_stopped_before_it_is_started() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let bundle = host.bundle("b", &shell("sleep 1000"));
     let ids: Vec<String> = (0..if in_vm() { 20 } else { 80 }).map(|_| unique("seen")).collect();
     let (current, done) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -178,7 +178,7 @@ fn nobody_sees_a_container_stopped_before_it_is_started() {
 /// `berth delete` removes a container that was never started. One that is started at this moment is not killed.
 #[test]
 fn deleting_a_created_container_never_kills_a_started_one() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut started = 0;
     for round in 0..if in_vm() { 10 } else { 60 } {
         let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();

@@ -42,7 +42,7 @@ fn may_schedule_in_real_time() -> bool {
 
 #[test]
 fn the_scheduler_of_the_container_is_as_configured() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     // Attributes that the scheduler does not set are inherited, and the caller may have a nice value.
     let own = stat_field(std::process::id() as i32, NICE);
     for (scheduler, policy, nice) in [
@@ -59,7 +59,7 @@ fn the_scheduler_of_the_container_is_as_configured() {
 
 #[test]
 fn a_policy_of_real_time_is_set_or_explained() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (scheduler, policy, priority) in [
         (json!({ "policy": "SCHED_FIFO", "priority": 5 }), libc::SCHED_FIFO, 5),
         (json!({ "policy": "SCHED_RR", "priority": 1, "flags": ["SCHED_FLAG_RESET_ON_FORK"] }), libc::SCHED_RR, 1),
@@ -82,7 +82,7 @@ fn a_policy_of_real_time_is_set_or_explained() {
 
 #[test]
 fn a_deadline_is_set_or_explained() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let times =
         json!({ "policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 5_000_000, "period": 10_000_000 });
     match host.run(&idle("scheduler", times), &quiet()) {
@@ -103,7 +103,7 @@ fn a_deadline_is_set_or_explained() {
 
 #[test]
 fn in_a_user_namespace_too_the_host_may_prefer_the_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = idle("scheduler", json!({ "policy": "SCHED_OTHER", "nice": -5 }));
     config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_RT", "priority": 2 });
     with_user_namespace(&mut config);
@@ -115,7 +115,7 @@ fn in_a_user_namespace_too_the_host_may_prefer_the_container() {
 
 #[test]
 fn the_io_priority_is_as_configured() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (class, level, expected) in
         [("IOPRIO_CLASS_RT", 0, 1 << 13), ("IOPRIO_CLASS_BE", 6, 2 << 13 | 6), ("IOPRIO_CLASS_IDLE", 0, 3 << 13)]
     {
@@ -128,7 +128,7 @@ fn the_io_priority_is_as_configured() {
 
 #[test]
 fn exec_has_the_scheduling_of_the_container_unless_it_says_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = idle("scheduler", json!({ "policy": "SCHED_BATCH", "nice": 4 }));
     config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_BE", "priority": 7 });
     let container = host.run(&config, &quiet()).unwrap();
@@ -148,7 +148,7 @@ fn exec_has_the_scheduling_of_the_container_unless_it_says_its_own() {
 
 #[test]
 fn an_executed_process_is_kept_to_its_processors_and_init_is_not() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let online = allowed(1);
     if !online.contains(['-', ',']) {
         return; // one processor is all there is
@@ -175,7 +175,7 @@ fn an_executed_process_is_kept_to_its_processors_and_init_is_not() {
 
 #[test]
 fn processors_that_are_not_there_are_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     for place in ["initial", "final"] {
         let mut process = shell_process("true");
@@ -189,7 +189,7 @@ fn processors_that_are_not_there_are_named() {
 
 #[test]
 fn the_personality_shows_in_uname_and_for_exec_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("uname -m; sleep 1000");
     for (domain, machine) in [("LINUX32", "i686\n"), ("LINUX", "x86_64\n")] {
         config["linux"]["personality"] = json!({ "domain": domain });
@@ -204,7 +204,7 @@ fn the_personality_shows_in_uname_and_for_exec_too() {
 
 #[test]
 fn the_memory_policy_is_as_configured_and_for_exec_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let policy = "grep -o -m1 'bind[^ ]*\\|prefer[^ ]*\\|interleave[^ ]*\\|local\\|default' /proc/self/numa_maps";
     if !std::path::Path::new("/proc/self/numa_maps").exists() {
         return; // a kernel without NUMA
@@ -233,7 +233,7 @@ fn the_memory_policy_is_as_configured_and_for_exec_too() {
 
 #[test]
 fn a_memory_node_that_is_not_there_is_named() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("true");
     config["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "1000-1001" });
     let error = host.run(&config, &quiet()).unwrap_err();

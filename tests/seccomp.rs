@@ -23,12 +23,12 @@ fn refuse(names: &[&str], errno: Errno) -> Value {
 
 /// The host's Python in a container, with a function `call(number, arguments…)` that returns the errno or 0.
 struct Python {
-    host: Host,
+    host: TestRuntime,
 }
 
 impl Python {
     fn new() -> Python {
-        Python { host: Host::new() }
+        Python { host: TestRuntime::new() }
     }
 
     fn config(&self, script: &str) -> Value {
@@ -174,7 +174,7 @@ const INIT_CALLS: &[&str] = &[
 
 #[test]
 fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (no_new_privileges, uid, more) in
         [(true, 0, &["capset", "prctl"][..]), (true, 1000, &["capset", "prctl"]), (false, 0, &[]), (false, 1000, &[])]
     {
@@ -202,7 +202,7 @@ fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
 
 #[test]
 fn identity_and_capabilities_are_as_without_a_filter() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
             for user_namespace in [false, true] {
@@ -232,7 +232,7 @@ fn identity_and_capabilities_are_as_without_a_filter() {
 
 #[test]
 fn executed_processes_and_hooks_in_the_container_are_filtered_too() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     writable(&mut config);
     lenient(&mut config, json!([refuse(&["mkdir"], Errno::ENOTUNIQ)]));
@@ -253,7 +253,7 @@ fn executed_processes_and_hooks_in_the_container_are_filtered_too() {
 
 #[test]
 fn a_filter_that_forbids_execve_is_named_in_the_error() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for no_new_privileges in [true, false] {
         let mut config = shell("exit 0");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
@@ -283,14 +283,14 @@ fn a_failure_without_relation_to_the_filter_does_not_name_it() {
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/nothing-like-this"]);
     lenient(&mut config, json!([refuse(&["mount"], Errno::EPERM)]));
-    let error = Host::new().run(&config, &quiet()).unwrap_err();
+    let error = TestRuntime::new().run(&config, &quiet()).unwrap_err();
     assert_eq!(error.errno, Some(Errno::ENOENT));
     assert!(!error.message.contains("seccomp"), "{error}");
 }
 
 #[test]
 fn an_executed_process_that_the_filter_kills_is_an_error() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     config["process"]["noNewPrivileges"] = json!(false);
     // prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE), which init calls for a process with ambient capabilities.
@@ -310,7 +310,7 @@ fn an_executed_process_that_the_filter_kills_is_an_error() {
 
 #[test]
 fn every_flag_is_loaded() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for flags in [&["TSYNC"][..], &["LOG"], &["SPEC_ALLOW"], &["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"]] {
         let mut config = shell("exec cat /proc/self/status");
         lenient(&mut config, json!([refuse(&["mount"], Errno::EPERM)]));
@@ -322,7 +322,7 @@ fn every_flag_is_loaded() {
 
 #[test]
 fn a_contradiction_is_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("");
     let args: Vec<Value> = (0..6000).map(|n| json!({ "index": 0, "value": n * 2, "op": "SCMP_CMP_EQ" })).collect();
     let mut rule = refuse(&["mount"], Errno::EPERM);
@@ -340,7 +340,7 @@ fn unknown_names_are_logged_at_every_create() {
     let mut config = shell("exit 0");
     lenient(&mut config, json!([refuse(&["mount", "frobnicate", "call_of_2031"], Errno::EPERM)]));
     for round in 1..=2 {
-        Host::new().stdout_of(&config);
+        TestRuntime::new().stdout_of(&config);
         let logged = logged();
         let told = logged.iter().filter(|line| line.ends_with(": frobnicate, call_of_2031")).count();
         assert_eq!(told, round, "{logged:?}");
@@ -349,7 +349,7 @@ fn unknown_names_are_logged_at_every_create() {
 
 #[test]
 fn explain_shows_the_filter_and_when_it_is_loaded() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (no_new_privileges, before) in [(true, "Exec"), (false, "Capabilities")] {
         let mut config = shell("");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);

@@ -53,7 +53,7 @@ struct Answer {
 }
 
 impl Supervisor {
-    fn new(host: &Host) -> Supervisor {
+    fn new(host: &TestRuntime) -> Supervisor {
         let path = host.path(&unique("agent"));
         Supervisor { listener: UnixListener::bind(&path).unwrap(), path }
     }
@@ -119,7 +119,7 @@ fn next(listener: &OwnedFd) -> Option<Asked> {
 
 #[test]
 fn the_supervisor_decides_and_gets_the_container_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (no_new_privileges, uid, user_namespace) in
         [(true, 0, false), (false, 0, false), (true, 1000, false), (false, 1000, false), (true, 0, true)]
     {
@@ -165,7 +165,7 @@ fn the_supervisor_decides_and_gets_the_container_state() {
 
 #[test]
 fn executed_processes_have_a_connection_of_their_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let supervisor = Supervisor::new(&host);
     let mut config = shell("exec sleep 1000");
     asks(&mut config, &["mkdir"], &supervisor.path);
@@ -191,7 +191,7 @@ fn executed_processes_have_a_connection_of_their_own() {
 /// then.
 #[test]
 fn the_supervisor_may_decide_also_what_init_calls() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for no_new_privileges in [true, false] {
         let supervisor = Supervisor::new(&host);
         let mut config = shell("exit 4");
@@ -209,7 +209,7 @@ fn the_supervisor_may_decide_also_what_init_calls() {
 /// call.
 #[test]
 fn no_filter_leaves_signals_blocked() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let supervisor = Supervisor::new(&host);
     let mut config = shell("");
     config["process"]["args"] = json!(["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
@@ -226,8 +226,8 @@ fn no_filter_leaves_signals_blocked() {
 }
 
 /// Creates a runtime with a setup timeout of one second.
-fn impatient() -> Host {
-    let mut host = Host::new();
+fn impatient() -> TestRuntime {
+    let mut host = TestRuntime::new();
     let root = host.dir.path().join("state");
     host.runtime =
         Runtime::new(Settings { root, setup_timeout: Duration::from_secs(1), ..Settings::default() }).unwrap();
@@ -271,7 +271,7 @@ fn a_supervisor_that_does_not_accept_is_a_timeout() {
 
 #[test]
 fn a_long_state_arrives_whole_at_a_slow_supervisor() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let supervisor = Supervisor::new(&host);
     let mut config = shell("exit 0");
     let long = "x".repeat(2 << 20);
@@ -286,7 +286,7 @@ fn a_long_state_arrives_whole_at_a_slow_supervisor() {
 
 #[test]
 fn an_exec_whose_supervisor_is_gone_runs_nothing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let supervisor = Supervisor::new(&host);
     let mut config = shell("exec sleep 1000");
     asks(&mut config, &["mkdir"], &supervisor.path);
@@ -302,7 +302,7 @@ fn an_exec_whose_supervisor_is_gone_runs_nothing() {
 
 #[test]
 fn a_path_without_a_rule_that_asks_is_ignored() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("exit 5");
     asks(&mut config, &["mkdir"], &host.path("nobody"));
     config["linux"]["seccomp"]["syscalls"][0]["action"] = json!("SCMP_ACT_LOG");

@@ -86,7 +86,7 @@ fn a_process_has_its_label_with_its_categories() {
     if !enforced() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     assert_eq!(current(std::process::id() as i32), "system_u:system_r:kernel_t:s0");
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
@@ -109,7 +109,7 @@ fn a_label_that_the_policy_does_not_know_is_one_error() {
     if !enforced() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let running = host.run(&labelled("exec sleep 1000", FIRST), &quiet()).unwrap();
     for label in [
         "system_u:system_r:no_such_t:s0",
@@ -139,7 +139,7 @@ fn new_filesystems_have_the_mount_label() {
     if !enforced() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = labelled("echo mine >/dev/shm/file && cat /dev/shm/file && exec sleep 1000", FIRST);
     config["linux"]["mountLabel"] = json!(FIRST_FILES);
     let options = format!("context={SECOND_FILES}");
@@ -161,7 +161,7 @@ fn the_policy_keeps_a_container_from_files_that_are_not_its_own() {
     if !enforced() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let data = host.data();
     for (name, label) in [("mine", FIRST_FILES), ("others", SECOND_FILES), ("secret", "system_u:object_r:secret_t:s0")]
     {

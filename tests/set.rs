@@ -3,7 +3,7 @@
 mod common;
 
 use berth::{Code, Force, Status};
-use common::{Host, quiet, shell};
+use common::{TestRuntime, quiet, shell};
 use serde_json::{Value, json};
 
 /// Reads pids.max, the limit with the same format in v1 and v2; None without a pids controller.
@@ -19,7 +19,7 @@ fn resources(config: &str) -> Value {
 
 #[test]
 fn limits_are_changed_saved_and_the_base_of_the_next_change() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
     let devices = resources(&container.config_json().unwrap())["devices"].clone();
     if tasks(&container.state_json().unwrap()).is_none() {
@@ -51,7 +51,7 @@ fn limits_are_changed_saved_and_the_base_of_the_next_change() {
 
 #[test]
 fn a_stopped_container_cannot_be_changed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     container.wait(common::LONG).unwrap();
     assert_eq!(container.set("{}").unwrap_err().code, Code::NotRunning);
@@ -59,7 +59,7 @@ fn a_stopped_container_cannot_be_changed() {
 
 #[test]
 fn a_change_that_cannot_be_saved_is_taken_back() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let Some(before) = tasks(&container.state_json().unwrap()) else { return };
     let config = container.config_json().unwrap();
@@ -76,7 +76,7 @@ fn a_change_that_cannot_be_saved_is_taken_back() {
 
 #[test]
 fn invalid_limits_are_refused_before_anything_is_changed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let before = tasks(&container.state_json().unwrap());
     let cases = [
@@ -94,7 +94,7 @@ fn invalid_limits_are_refused_before_anything_is_changed() {
 
 #[test]
 fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let path = |change: &str, field: &str| {
         let error = container.set(change).unwrap_err();
@@ -109,7 +109,7 @@ fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
 
 #[test]
 fn device_rules_change_only_when_they_are_given() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     // Reading the kernel's log also needs a capability.
     common::set_capabilities(&mut config, &["CAP_SYSLOG"]);

@@ -11,7 +11,7 @@ fn killed(signal: i32) -> ExitStatus {
 }
 
 /// A container whose init and two other processes log that they are ready, and which signals they get.
-fn listening(host: &Host) -> (Container, std::path::PathBuf) {
+fn listening(host: &TestRuntime) -> (Container, std::path::PathBuf) {
     let shared = host.make_dir("shared");
     let child = "trap 'echo got >>/mnt/NAME' USR1; echo ready >/mnt/NAME.ready; while :; do sleep 0.02; done";
     let one = child.replace("NAME", "one");
@@ -28,7 +28,7 @@ fn listening(host: &Host) -> (Container, std::path::PathBuf) {
 
 #[test]
 fn a_signal_goes_to_init_or_to_all() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (container, shared) = listening(&host);
     let got = |name: &str| std::fs::read_to_string(shared.join(name)).unwrap_or_default();
     container.signal(libc::SIGUSR1, Recipients::Init).unwrap();
@@ -43,7 +43,7 @@ fn a_signal_goes_to_init_or_to_all() {
 
 #[test]
 fn killing_all_leaves_no_process() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000 & sleep 1000 & sleep 1000");
     without_namespace(&mut config, "pid");
     let container = host.run(&config, &quiet()).unwrap();
@@ -58,7 +58,7 @@ fn killing_all_leaves_no_process() {
 
 #[test]
 fn a_paused_container_is_killed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for to in [Recipients::Init, Recipients::All] {
         let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
         container.pause().unwrap();
@@ -76,7 +76,7 @@ fn a_paused_container_is_killed() {
 
 #[test]
 fn other_signals_wait_until_a_paused_container_is_resumed() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("trap 'exit 9' TERM; while :; do sleep 0.02; done"), &quiet()).unwrap();
     // When the shell sleeps in a child, it has set its trap.
     eventually("the loop", || container.pids().unwrap().len() == 2);
@@ -90,7 +90,7 @@ fn other_signals_wait_until_a_paused_container_is_resumed() {
 
 #[test]
 fn a_created_container_takes_signals() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("true"), &quiet()).unwrap();
     container.signal(0, Recipients::Init).unwrap();
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
@@ -101,7 +101,7 @@ fn a_created_container_takes_signals() {
 
 #[test]
 fn invalid_signal_numbers_are_refused() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     for wrong in [-1, 65, 1000, i32::MIN, i32::MAX] {
         for to in [Recipients::Init, Recipients::All] {
@@ -115,7 +115,7 @@ fn invalid_signal_numbers_are_refused() {
 
 #[test]
 fn real_time_signals_are_delivered_and_reported() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     // In its own pid namespace init ignores signals that it does not handle.
     without_namespace(&mut config, "pid");
@@ -127,7 +127,7 @@ fn real_time_signals_are_delivered_and_reported() {
 
 #[test]
 fn after_the_end_signals_reach_no_process() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     let error = container.signal(libc::SIGTERM, Recipients::Init).unwrap_err();

@@ -23,7 +23,7 @@ fn answers(container: &Container) -> [Option<Code>; 5] {
 
 #[test]
 fn a_created_container_refuses_what_needs_another_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(answers(&container), [Some(Code::NotStopped), Some(Code::NotPaused), None, None, None]);
     assert_eq!(container.status().unwrap(), Status::Running);
@@ -31,7 +31,7 @@ fn a_created_container_refuses_what_needs_another_state() {
 
 #[test]
 fn a_running_container_refuses_what_needs_another_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let expected = [Some(Code::NotStopped), Some(Code::NotPaused), None, None, Some(Code::AlreadyRunning)];
     assert_eq!(answers(&container), expected);
@@ -40,7 +40,7 @@ fn a_running_container_refuses_what_needs_another_state() {
 
 #[test]
 fn a_paused_container_refuses_what_needs_another_state() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     assert_eq!(container.pause().unwrap_err().code, Code::Paused);
@@ -52,7 +52,7 @@ fn a_paused_container_refuses_what_needs_another_state() {
 
 #[test]
 fn a_created_container_can_be_paused_and_then_started() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("exit 3"), &quiet()).unwrap();
     container.pause().unwrap();
     assert_eq!(container.status().unwrap(), Status::Paused);
@@ -65,7 +65,7 @@ fn a_created_container_can_be_paused_and_then_started() {
 
 #[test]
 fn a_stopped_container_refuses_all_but_delete() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     assert_eq!(container.status().unwrap(), Status::Stopped);
@@ -83,7 +83,7 @@ fn a_stopped_container_refuses_all_but_delete() {
 
 #[test]
 fn a_deleted_container_is_not_found() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     let id = container.id().to_owned();
@@ -109,7 +109,7 @@ fn a_deleted_container_is_not_found() {
 
 #[test]
 fn an_id_in_use_is_refused_and_free_again_after_delete() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let id = unique("id");
     let create = || Container::create(&host.runtime, &id, &host.config(&shell("sleep 1000")), &quiet());
     let first = create().unwrap();
@@ -121,7 +121,7 @@ fn an_id_in_use_is_refused_and_free_again_after_delete() {
 
 #[test]
 fn ids_that_cannot_be_names_are_refused() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let config = host.config(&shell("true"));
     for id in ["", ".", "..", "a/b", "../../x", "-a", "a b", "a\nb", &"x".repeat(300)] {
         assert_eq!(
@@ -137,7 +137,7 @@ fn ids_that_cannot_be_names_are_refused() {
 
 #[test]
 fn containers_are_listed_and_loaded_by_another_runtime() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = host.create(&shell("true"), &quiet()).unwrap();
     let second = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let settings = Settings { root: host.runtime.root().to_owned(), ..Settings::default() };
@@ -189,7 +189,7 @@ fn other_process_uses_a_running_container() {
 
 #[test]
 fn another_process_uses_a_running_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     in_another_process("other_process_uses_a_running_container", &container, &host.runtime);
     assert_eq!(container.status().unwrap(), Status::Paused);
@@ -209,7 +209,7 @@ fn other_process_starts() {
 
 #[test]
 fn another_process_starts_and_learns_of_failure() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("exit 4"), &quiet()).unwrap();
     let text = in_another_process("other_process_starts", &container, &host.runtime);
     assert!(text.contains("started"), "{text}");
@@ -237,7 +237,7 @@ fn other_process_waits_and_deletes() {
 
 #[test]
 fn another_process_waits_and_deletes() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 0.3; exit 6"), &quiet()).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(6)));
@@ -248,7 +248,7 @@ fn another_process_waits_and_deletes() {
 
 #[test]
 fn the_state_has_all_its_fields() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let config = shell("sleep 1000");
     let container = host.create(&config, &piped()).unwrap();
     let read = || -> Value { serde_json::from_str(&container.state_json().unwrap()).unwrap() };
@@ -285,7 +285,7 @@ fn the_state_has_all_its_fields() {
 
 #[test]
 fn the_configuration_is_given_back_as_it_was() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let text = serde_json::to_string_pretty(&shell("true")).unwrap() + "\n\n";
     let config = berth::spec::Config::from_json(&text, Some(rootfs())).unwrap();
     let container = Container::create(&host.runtime, &unique("c"), &config, &quiet()).unwrap();
@@ -295,7 +295,7 @@ fn the_configuration_is_given_back_as_it_was() {
 
 #[test]
 fn of_concurrent_starts_exactly_one_wins() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for _ in 0..8 {
         let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
         let results: Vec<_> = std::thread::scope(|scope| {
@@ -312,7 +312,7 @@ fn of_concurrent_starts_exactly_one_wins() {
 
 #[test]
 fn of_concurrent_creates_exactly_one_wins() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let id = unique("race");
     let results: Vec<_> = std::thread::scope(|scope| {
         let create = || Container::create(&host.runtime, &id, &host.config(&shell("sleep 1000")), &quiet());
@@ -326,7 +326,7 @@ fn of_concurrent_creates_exactly_one_wins() {
 
 #[test]
 fn of_concurrent_deletes_one_wins_and_the_others_find_nothing() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let results: Vec<_> = std::thread::scope(|scope| {
         let deletes: Vec<_> =
@@ -339,7 +339,7 @@ fn of_concurrent_deletes_one_wins_and_the_others_find_nothing() {
 
 #[test]
 fn an_init_that_is_killed_from_outside_is_stopped() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for start in [false, true] {
         let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
         if start {
@@ -357,7 +357,7 @@ fn an_init_that_is_killed_from_outside_is_stopped() {
 
 #[test]
 fn a_wait_with_a_timeout_ends_in_time_and_may_be_repeated() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let begin = std::time::Instant::now();
     assert_eq!(container.wait(100).unwrap_err().code, Code::Timeout);
@@ -374,7 +374,7 @@ fn a_wait_with_a_timeout_ends_in_time_and_may_be_repeated() {
 #[test]
 fn the_pidfd_polls_readable_at_the_end() {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&shell("exit 8"), &quiet()).unwrap();
     let pidfd = container.pidfd().unwrap();
     let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)];
@@ -386,7 +386,7 @@ fn the_pidfd_polls_readable_at_the_end() {
 
 #[test]
 fn a_cgroup_has_one_container() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     config["linux"]["cgroupsPath"] = json!(format!("/berth-{}", unique("shared")));
     let first = host.run(&config, &quiet()).unwrap();

@@ -3,7 +3,7 @@
 mod common;
 
 use berth::{Code, Force};
-use common::{Host, eventually, quiet, shell};
+use common::{TestRuntime, eventually, quiet, shell};
 use serde_json::Value;
 
 /// Counts the allocations of the current thread.
@@ -38,7 +38,7 @@ fn json(container: &berth::Container) -> Value {
 
 #[test]
 fn numbers_grow_and_agree_with_the_json() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell(BUSY), &quiet()).unwrap();
     let first = container.stats().unwrap();
     eventually("more time used", || {
@@ -66,7 +66,7 @@ fn numbers_grow_and_agree_with_the_json() {
 
 #[test]
 fn interfaces_of_the_host_are_not_the_containers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     common::without_namespace(&mut config, "network");
     let container = host.run(&config, &quiet()).unwrap();
@@ -75,7 +75,7 @@ fn interfaces_of_the_host_are_not_the_containers() {
 
 #[test]
 fn a_handle_that_has_measured_learns_of_the_end() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     let other = host.runtime.load(container.id()).unwrap();
     container.wait(common::LONG).unwrap();
@@ -89,7 +89,7 @@ fn a_handle_that_has_measured_learns_of_the_end() {
 
 #[test]
 fn descriptors_are_kept_for_the_next_question_and_closed_with_the_handle() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let cgroup_files = || {
         let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();

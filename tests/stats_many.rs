@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Host, quiet, shell};
+use common::{TestRuntime, quiet, shell};
 
 #[test]
 fn descriptors_of_the_host_are_not_used_up() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let quarter = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap().0 / 4;
     // Enough handles to use up the library's share (a quarter) of the descriptors, but not more than a test should

@@ -24,7 +24,7 @@ fn text_of(fd: OwnedFd) -> String {
 
 #[test]
 fn each_stream_may_be_a_pipe() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "read line; echo \"out $line\"; echo \"err $line\" >&2";
     let container = host.run(&shell(script), &options([Stdio::Pipe; 3])).unwrap();
     let [stdin, stdout, stderr] = container.init_process().unwrap().take_stdio();
@@ -37,7 +37,7 @@ fn each_stream_may_be_a_pipe() {
 
 #[test]
 fn each_stream_may_be_a_descriptor_which_stays_the_callers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let path = |name: &str| host.path(name);
     std::fs::write(path("in"), "given\n").unwrap();
     let (input, output, errors) =
@@ -56,7 +56,7 @@ fn each_stream_may_be_a_descriptor_which_stays_the_callers() {
 
 #[test]
 fn two_streams_may_be_the_same_descriptor() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let output = File::create(host.path("out")).unwrap();
     let fd = Stdio::Fd(output.as_raw_fd());
     let container = host.run(&shell("echo one; echo two >&2"), &options([Stdio::Null, fd, fd])).unwrap();
@@ -66,7 +66,7 @@ fn two_streams_may_be_the_same_descriptor() {
 
 #[test]
 fn streams_may_be_exchanged() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let files = [1, 2].map(|index| File::create(host.path(&format!("file{index}"))).unwrap());
     // Each one's number is the target number of the other.
     let numbers = files.each_ref().map(|file| file.as_raw_fd());
@@ -81,7 +81,7 @@ fn streams_may_be_exchanged() {
 
 #[test]
 fn null_reads_empty_and_swallows() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "cat; readlink /proc/self/fd/0; echo lost >&2";
     let container = host.run(&shell(script), &options([Stdio::Null, Stdio::Pipe, Stdio::Null])).unwrap();
     let [_, stdout, _] = container.init_process().unwrap().take_stdio();
@@ -90,7 +90,7 @@ fn null_reads_empty_and_swallows() {
 
 #[test]
 fn inherited_streams_are_the_callers() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&shell("exec sleep 1000"), &options([Stdio::Inherit; 3])).unwrap();
     for fd in 0..3 {
         let link = |process: &Path| std::fs::read_link(process.join(fd.to_string())).unwrap();
@@ -100,7 +100,7 @@ fn inherited_streams_are_the_callers() {
 
 #[test]
 fn a_descriptor_that_is_not_open_is_refused_before_anything_is_made() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let wrong = [
         options([Stdio::Null, Stdio::Fd(9999), Stdio::Null]),
         ProcessOptions { extra_fds: vec![9999], ..quiet() },
@@ -115,7 +115,7 @@ fn a_descriptor_that_is_not_open_is_refused_before_anything_is_made() {
 
 #[test]
 fn extra_descriptors_become_three_and_so_on() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let files: Vec<File> = (0..6).map(|_| tempfile::tempfile().unwrap()).collect();
     let extra_fds: Vec<i32> = files.iter().map(|file| file.as_raw_fd()).rev().collect();
     let script = "for n in 3 4 5 6 7 8; do eval \"echo to $n >&$n\"; done; ls /proc/self/fd | tr '\\n' ' '";
@@ -135,7 +135,7 @@ fn extra_descriptors_become_three_and_so_on() {
 
 #[test]
 fn pipes_can_be_opened_again_by_another_user() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("echo out >/dev/stdout; echo err >/dev/stderr");
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
     assert_eq!(host.stdout_of(&config), "out\nerr\n");
@@ -169,7 +169,7 @@ fn read_until(master: &mut File, end: &str) -> String {
 
 #[test]
 fn a_terminal_works_both_ways() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script =
         "tty; test -t 0 && test -t 1 && test -t 2 && echo all; read line; echo \"got $line\"; read line; exit 3";
     let container = host.run(&terminal(script), &ProcessOptions::default()).unwrap();
@@ -185,7 +185,7 @@ fn a_terminal_works_both_ways() {
 
 #[test]
 fn it_is_the_controlling_terminal_and_the_console() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "stat -c '%t:%T' /dev/pts/0 /dev/console; echo via >/dev/tty; echo con >/dev/console; \
                   cut -d' ' -f7 /proc/self/stat; grep -c ' /dev/console ' /proc/self/mountinfo; echo end";
     let container = host.run(&terminal(script), &ProcessOptions::default()).unwrap();
@@ -196,7 +196,7 @@ fn it_is_the_controlling_terminal_and_the_console() {
 
 #[test]
 fn ctrl_c_interrupts_and_a_hangup_ends() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "trap 'echo interrupted' INT; echo ready; while :; do sleep 0.05; done";
     let container = host.run(&terminal(script), &ProcessOptions::default()).unwrap();
     let process = container.init_process().unwrap();
@@ -208,7 +208,7 @@ fn ctrl_c_interrupts_and_a_hangup_ends() {
 
 #[test]
 fn the_size_is_as_configured_and_a_change_sends_sigwinch() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config =
         terminal("trap 'stty size; echo changed' WINCH; stty size; echo ready; while :; do sleep 0.05; done");
     config["process"]["consoleSize"] = json!({ "height": 31, "width": 77 });
@@ -222,7 +222,7 @@ fn the_size_is_as_configured_and_a_change_sends_sigwinch() {
 
 #[test]
 fn the_terminal_belongs_to_the_user() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for user_namespace in [false, true] {
         let mut config = terminal("stat -c '%u:%g %a' $(tty); echo end");
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
@@ -238,7 +238,7 @@ fn the_terminal_belongs_to_the_user() {
 
 #[test]
 fn streams_beside_a_terminal_are_refused() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     assert_eq!(host.create(&terminal("true"), &piped()).unwrap_err().code, Code::ConsoleExists);
     let socket = ProcessOptions { console_socket: Some("/nothing".into()), ..quiet() };
     assert_eq!(host.create(&shell("true"), &socket).unwrap_err().code, Code::InvalidArgument);
@@ -265,7 +265,7 @@ fn receive_terminal(listener: &UnixListener) -> File {
 
 #[test]
 fn a_console_socket_gets_the_terminal() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let path = host.path("console");
     let listener = UnixListener::bind(&path).unwrap();
     let options = ProcessOptions { console_socket: Some(path), ..ProcessOptions::default() };
@@ -280,7 +280,7 @@ fn a_console_socket_gets_the_terminal() {
 
 #[test]
 fn a_console_socket_that_nobody_listens_at_undoes_everything() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let options = ProcessOptions { console_socket: Some(host.path("nothing")), ..ProcessOptions::default() };
     let error = host.create(&terminal("true"), &options).unwrap_err();
     assert!(error.message.contains("console socket"), "{error}");
@@ -289,7 +289,7 @@ fn a_console_socket_that_nobody_listens_at_undoes_everything() {
 
 #[test]
 fn an_executed_process_has_a_terminal_of_its_own() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&terminal("sleep 1000"), &ProcessOptions::default()).unwrap();
     let mut process = shell_process(
         "tty; stty size; read x; echo got $x; trap 'stty size; echo changed' WINCH; echo on; while :; do sleep 0.05; done",
@@ -307,7 +307,7 @@ fn an_executed_process_has_a_terminal_of_its_own() {
 
 #[test]
 fn a_terminal_in_a_container_without_one_and_in_a_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let container = host.run(&config, &quiet()).unwrap();
@@ -320,7 +320,7 @@ fn a_terminal_in_a_container_without_one_and_in_a_user_namespace() {
 
 #[test]
 fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_user_namespace(&mut config);
     let first = host.run(&config, &quiet()).unwrap();
@@ -336,7 +336,7 @@ fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
 
 #[test]
 fn a_console_socket_that_takes_nothing_does_not_hold_up_create() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let path = host.path("full");
     // The backlog of one connection fills up, because nobody accepts.
     let _listener = {

@@ -6,16 +6,16 @@ use std::process::Command;
 
 use berth::spec::Config;
 use berth::{Code, Container, Force, Manager, Runtime, Settings, Status};
-use common::{Host, LONG, quiet, rootfs, shell, unique};
+use common::{LONG, TestRuntime, quiet, rootfs, shell, unique};
 use serde_json::{Value, json};
 
-fn manager() -> Option<Host> {
+fn manager() -> Option<TestRuntime> {
     let tree = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     if !std::path::Path::new("/run/systemd/system").exists() || !tree.contains("memory") {
         eprintln!("SKIPPED: needs systemd and cgroup v2 alone");
         return None;
     }
-    let mut host = Host::new();
+    let mut host = TestRuntime::new();
     let cgroup_manager = Manager::Systemd { annotations: true };
     let root = host.dir.path().join("state");
     host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
@@ -43,7 +43,7 @@ fn without_systemd_nothing_is_made() {
     if manager().is_some() {
         return;
     }
-    let mut host = Host::new();
+    let mut host = TestRuntime::new();
     let cgroup_manager = Manager::Systemd { annotations: false };
     let root = host.dir.path().join("state");
     host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();

@@ -40,7 +40,7 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(host: &Host) -> Outside {
+    fn new(host: &TestRuntime) -> Outside {
         let path = host.make_dir("outside");
         for directory in ["pts", "shm", "mqueue", "fd", "sys/kernel", "fs/cgroup"] {
             std::fs::create_dir_all(path.join(directory)).unwrap();
@@ -79,7 +79,7 @@ const TOUCHED: [&str; 14] = [
 /// CVE-2015-1335, CVE-2015-3629, CVE-2019-18837, CVE-2025-24965 and similar attacks.
 #[test]
 fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = Outside::new(&host);
     let volume = host.make_dir("volume");
     let kinds: Vec<(&str, String)> = vec![
@@ -155,7 +155,7 @@ impl Drop for Ends<'_> {
 /// before the mount.
 #[test]
 fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = Outside::new(&host);
     let shared = host.make_dir("shared");
     std::fs::create_dir_all(shared.join("a/inner")).unwrap();
@@ -191,7 +191,7 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
 }
 
 /// Creates and deletes a container of an image. Returns whether create succeeded.
-fn creates(host: &Host, config: &Value) -> bool {
+fn creates(host: &TestRuntime, config: &Value) -> bool {
     let image = host.bundle(&unique("image"), config);
     let created = Container::create(&host.runtime, &unique("swap"), &Config::from_bundle(&image).unwrap(), &quiet());
     let succeeded = created.map(|container| container.delete(Force::Kill).unwrap()).is_ok();
@@ -202,7 +202,7 @@ fn creates(host: &Host, config: &Value) -> bool {
 /// A dangling symlink is followed by a walk of our own, and what it names is made: while somebody exchanges each part of it.
 #[test]
 fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let outside = Outside::new(&host);
     let shared = host.make_dir("shared");
     let file = host.make_dir("files").join("file");
@@ -243,7 +243,7 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
 /// another file of the real one.
 #[test]
 fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let read = || std::fs::read_to_string("/proc/sys/kernel/msgmax").unwrap();
     let before = read();
     for fake in ["directory", "symlink", "dangling"] {
@@ -283,7 +283,7 @@ fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
     let script =
         "find /proc -xdev -type f ! -path '/proc/[0-9]*' ! -path '/proc/self/*' ! -path '/proc/thread-self/*' |
         while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done; true";
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = shell(script);
     set_capabilities(&mut config, &["CAP_CHOWN", "CAP_FOWNER", "CAP_NET_ADMIN"]);
     let text = host.stdout_of(&config);
@@ -296,7 +296,7 @@ fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
 /// GHSA-m8cg-xc2p-r3fc (CVE-2023-25809): without a cgroup namespace the cgroup mount shows the host's cgroups.
 #[test]
 fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     for options in [json!(["nosuid", "noexec", "nodev"]), json!(["nosuid", "rw"])] {
         let mut config = shell(
             "find /sys/fs/cgroup -type f | head -n 3000 | while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done
@@ -320,7 +320,7 @@ fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written(
 /// CVE-2021-43784: lengths that overflow.
 #[test]
 fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let big = "x".repeat(70 << 10);
     let mut config = shell("printf %s \"$BIG\" | wc -c; printf %s \"$1\" | wc -c");
     config["process"]["env"] = json!(["PATH=/bin", format!("BIG={big}")]);
@@ -366,7 +366,7 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
 /// CVE-2026-84042: annotations are untrusted and must change nothing.
 #[test]
 fn annotations_change_nothing_whatever_they_say() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let plain = explain(&host.config(&shell("true"))).unwrap();
     let mut seed = 0x9e37_79b9_7f4a_7c15u64;
     let mut random = |below: u64| {

@@ -12,7 +12,7 @@ use crate::common::*;
 /// Checks the capability sets after execve(2), for root and for another user, with run and exec.
 #[test]
 fn the_five_sets_are_exact_in_run_and_exec() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let sets = |status: &str| {
         ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
             .map(|key| u64::from_str_radix(status_line(status, key), 16).unwrap())
@@ -50,7 +50,7 @@ fn the_five_sets_are_exact_in_run_and_exec() {
 /// process before its execve(2).
 #[test]
 fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let leaked = std::fs::File::open("/etc").unwrap();
     // SAFETY: no pointers.
     unsafe { libc::fcntl(leaked.as_raw_fd(), libc::F_SETFD, 0) };
@@ -164,7 +164,7 @@ fn nothing_can_be_typed_on_the_callers_terminal() {
 #[test]
 #[ignore = "the caller that another test starts"]
 fn caller_with_a_terminal() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let script = "import fcntl, termios\n\
         def tried(request, value):\n\
         \x20 try: return fcntl.ioctl(0, request, value) and 0\n\

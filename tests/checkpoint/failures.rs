@@ -12,7 +12,7 @@ use crate::support::*;
 
 /// Creates a CRIU that is killed at the notification `script`: a relay between the library and the real CRIU kills it
 /// before the library sees the notification.
-fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
+fn criu_killed_at(host: &TestRuntime, script: &str) -> PathBuf {
     let path = host.path(&format!("criu-killed-at-{script}"));
     let relay = host.path("relay.py");
     std::fs::write(&relay, RELAY).unwrap();
@@ -27,7 +27,7 @@ fn criu_killed_at(host: &Host, script: &str) -> PathBuf {
 }
 
 /// Returns the notifications that CRIU has sent through the relay, without duplicates.
-fn notifications(host: &Host) -> Vec<String> {
+fn notifications(host: &TestRuntime) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in std::fs::read_to_string(host.path("notifications")).unwrap().lines() {
         if !names.iter().any(|known| known == name) {

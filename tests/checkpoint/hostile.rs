@@ -13,7 +13,7 @@ use crate::support::*;
 
 /// A checkpoint of a counter; each test damages a copy of it.
 struct Good {
-    host: Host,
+    host: TestRuntime,
     data: PathBuf,
     config: Value,
     images: PathBuf,

@@ -17,7 +17,7 @@ fn mount(args: &[&str], target: &Path) {
 struct Disk(PathBuf);
 
 impl Disk {
-    fn new(host: &Host, name: &str, propagation: &str) -> Disk {
+    fn new(host: &TestRuntime, name: &str, propagation: &str) -> Disk {
         let disk = Disk(host.make_dir(name));
         mount(&["-t", "tmpfs", "tmpfs"], &disk.0);
         mount(&[propagation], &disk.0);

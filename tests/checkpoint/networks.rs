@@ -27,7 +27,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(host: &Host, data: &Path) -> Connection {
+    fn new(host: &TestRuntime, data: &Path) -> Connection {
         let documents =
             [2, 3].map(|number| json!({ "networks": [with(veth(number), "name", json!("eth0"))] }).to_string());
         // Keep nc's standard input open: at end of file nc closes the connection.
@@ -173,7 +173,7 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     end(restored);
 }
 
-fn pairs_config(host: &Host, networks: Value) -> berth::spec::Config {
+fn pairs_config(host: &TestRuntime, networks: Value) -> berth::spec::Config {
     host.network_config(&sleeper(), &json!({ "networks": networks })).unwrap()
 }
 

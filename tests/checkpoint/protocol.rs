@@ -40,7 +40,7 @@ fn without_criu_the_error_says_so() {
 
 /// Creates a fake CRIU that only answers `-V` correctly; `conversation` is a shell script with the socket as descriptor
 /// 3.
-fn false_criu(host: &Host, conversation: &str) -> std::path::PathBuf {
+fn false_criu(host: &TestRuntime, conversation: &str) -> std::path::PathBuf {
     let path = host.path("criu");
     script(&path, &format!("if [ \"$1\" = -V ]; then echo 'Version: 4.1'; exit; fi\n{conversation}"));
     path

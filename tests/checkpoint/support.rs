@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::common::*;
 pub use crate::programs::*;
 
-/// Like [`Host::new`], with CRIU.
-pub fn host() -> Host {
+/// Like [`TestRuntime::new`], with CRIU.
+pub fn host() -> TestRuntime {
     host_with(&criu())
 }
 
 /// Like [`host`], with another program for CRIU.
-pub fn host_with(criu: &Path) -> Host {
-    let mut host = Host::new();
+pub fn host_with(criu: &Path) -> TestRuntime {
+    let mut host = TestRuntime::new();
     host.runtime = runtime(&host.path("state"), criu);
     host
 }
@@ -26,7 +26,7 @@ pub fn runtime(root: &Path, criu: &Path) -> Runtime {
     Runtime::new(Settings { root: root.into(), criu: Some(criu.into()), ..Settings::default() }).unwrap()
 }
 
-impl Host {
+impl TestRuntime {
     pub fn data(&self) -> PathBuf {
         self.make_dir("data")
     }

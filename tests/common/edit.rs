@@ -9,7 +9,7 @@ use berth::spec::{self, oci};
 use berth::{Container, ExitStatus};
 use serde_json::{Value, json};
 
-use super::{Host, LONG, piped, read_all, rootfs};
+use super::{LONG, TestRuntime, piped, read_all, rootfs};
 
 /// Pairs of a namespace's name in a configuration and its name in /proc/<pid>/ns.
 pub const NAMESPACES: [(&str, &str); 8] = [
@@ -128,7 +128,7 @@ pub fn script(path: &Path, text: &str) {
     std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
 
-impl Host {
+impl TestRuntime {
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -89,22 +89,22 @@ pub fn shell(script: &str) -> Value {
 }
 
 /// A temporary directory with a state root, and a runtime on it. Deletes all its containers on drop.
-pub struct Host {
+pub struct TestRuntime {
     pub dir: tempfile::TempDir,
     pub runtime: Runtime,
 }
 
-impl Host {
-    pub fn new() -> Host {
-        Host::with(|_| {})
+impl TestRuntime {
+    pub fn new() -> TestRuntime {
+        TestRuntime::with(|_| {})
     }
 
     /// Creates the runtime with changed settings.
-    pub fn with(change: impl FnOnce(&mut Settings)) -> Host {
+    pub fn with(change: impl FnOnce(&mut Settings)) -> TestRuntime {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
         let mut settings = Settings { root: dir.path().join("state"), ..Settings::default() };
         change(&mut settings);
-        Host { runtime: Runtime::new(settings).unwrap(), dir }
+        TestRuntime { runtime: Runtime::new(settings).unwrap(), dir }
     }
 
     pub fn config(&self, config: &Value) -> Config {
@@ -138,7 +138,7 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for TestRuntime {
     fn drop(&mut self) {
         for container in self.runtime.list().unwrap_or_default() {
             let _ = container.delete(Force::Kill);

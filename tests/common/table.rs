@@ -6,7 +6,7 @@ use berth::Container;
 use berth::spec::Config;
 use serde_json::{Value, json};
 
-use super::{Host, LONG, piped, read_all, unique};
+use super::{LONG, TestRuntime, piped, read_all, unique};
 
 /// The fields of a line of /proc/self/mountinfo.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub fn bind(source: &Path, destination: &str, options: &[&str]) -> Value {
 }
 
 /// Runs a container from a bundle, and returns its output.
-pub fn in_bundle(host: &Host, bundle: &Path) -> berth::Result<String> {
+pub fn in_bundle(host: &TestRuntime, bundle: &Path) -> berth::Result<String> {
     let config = Config::from_bundle(bundle)?;
     let container = Container::run(&host.runtime, &unique("m"), &config, &piped())?;
     let text = read_all(&container.init_process().unwrap());

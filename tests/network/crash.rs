@@ -47,7 +47,7 @@ fn after_a_crash_nothing_is_left_and_the_device_is_back() {
     ip("addr add 10.5.0.1/24 dev berthdev");
     ip("link set berthdev up");
     let before = (links(), ip_json("addr show berthdev")[0]["addr_info"][0]["local"].clone());
-    let host = Host::new();
+    let host = TestRuntime::new();
     let passed =
         |point: &&&str| point.starts_with("create") || point.starts_with("delete") || point.starts_with("start");
     for (index, point) in fault::POINTS.iter().filter(passed).enumerate() {

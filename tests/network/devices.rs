@@ -20,8 +20,8 @@ fn with_device() {
 }
 
 /// A host whose devices return.
-fn returning() -> Host {
-    Host::with(|settings| settings.return_devices = true)
+fn returning() -> TestRuntime {
+    TestRuntime::with(|settings| settings.return_devices = true)
 }
 
 fn addresses() -> Value {
@@ -40,7 +40,7 @@ fn moving(script: &str) -> Value {
     config
 }
 
-fn check_returned(host: &Host, before: &Value, links_before: &[String]) {
+fn check_returned(host: &TestRuntime, before: &Value, links_before: &[String]) {
     assert_eq!(links(), links_before);
     assert_eq!(&addresses(), before);
     let link = &ip_json("link show berthdev")[0];
@@ -206,7 +206,7 @@ fn a_damaged_record_does_not_keep_the_namespace() {
 #[test]
 fn a_device_stays_in_a_namespace_that_lives_on() {
     with_device();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let mut config = moving("sleep 1000");
     join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());

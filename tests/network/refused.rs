@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::common::*;
 use crate::support::*;
 
-fn refused(host: &Host, config: &Value, networks: Vec<Value>, path: &str, words: &str) {
+fn refused(host: &TestRuntime, config: &Value, networks: Vec<Value>, path: &str, words: &str) {
     let before = links();
     let error = host.connect(config, networks).unwrap_err();
     assert_eq!(error.code, Code::ConfigInvalid, "{error}");
@@ -20,7 +20,7 @@ fn refused(host: &Host, config: &Value, networks: Vec<Value>, path: &str, words:
 fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
     bridged();
     ip("link add berthtaken type veth peer name berthpeer");
-    let host = Host::new();
+    let host = TestRuntime::new();
     let cases = [
         ("bridge", json!("berth9"), "the host has no interface \"berth9\""),
         ("bridge", json!("lo"), "\"lo\" is not a bridge"),
@@ -44,7 +44,7 @@ fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
 #[test]
 fn devices_that_are_not_there_are_refused() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     for (name, words) in [("berth9", "the host has no interface"), (BRIDGE, "cannot be moved")] {
         let mut config = sleeper();
         config["linux"]["netDevices"] = json!({ name: {} });
@@ -57,7 +57,7 @@ fn a_later_failure_leaves_no_link_either() {
     bridged();
     ip("link add berthdev type veth peer name berthpeer");
     ip("addr add 10.5.0.1/24 dev berthdev");
-    let host = Host::new();
+    let host = TestRuntime::new();
     let before = (links(), ip_json("addr show berthdev")[0]["addr_info"].clone());
 
     let mut config = sleeper();
@@ -100,7 +100,7 @@ fn a_later_failure_leaves_no_link_either() {
 #[test]
 fn validate_and_explain_make_nothing() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let config = host.network_config(&sleeper(), &json!({ "networks": [veth(2)] })).unwrap();
     config.validate().unwrap();
     assert!(berth::explain(&config).unwrap().contains("bringing up the loopback interface"));

@@ -73,7 +73,7 @@ pub fn network_shell(script: &str) -> Value {
     config
 }
 
-impl Host {
+impl TestRuntime {
     pub fn network_config(&self, config: &Value, document: &Value) -> berth::Result<Config> {
         self.config(config).with_networks(&document.to_string())
     }

@@ -9,7 +9,7 @@ use crate::support::*;
 
 #[test]
 fn the_loopback_interface_of_a_new_namespace_is_up() {
-    let host = Host::new();
+    let host = TestRuntime::new();
     let text = host.stdout_of(&network_shell("ping -c 1 -W 60 127.0.0.1 && ping -c 1 -W 60 ::1 && ls /sys/class/net"));
     assert!(text.ends_with("lo\n"), "{text}");
     let mut config = network_shell("ping -c 1 -W 60 127.0.0.1");
@@ -20,7 +20,7 @@ fn the_loopback_interface_of_a_new_namespace_is_up() {
 #[test]
 fn a_pair_is_as_it_was_asked_for() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut network = with(veth(2), "name", json!("net0"));
     network["hostInterfaceName"] = json!("berthtest");
     network["macAddress"] = json!("02:00:00:00:00:2a");
@@ -52,7 +52,7 @@ fn a_pair_is_as_it_was_asked_for() {
 #[test]
 fn routes_lead_where_they_say() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let routes = vec![
         json!({ "destination": "169.254.1.1/32", "interfaceName": "eth1" }),
         json!({ "destination": "10.88.0.0/16", "gateway": "169.254.1.1", "interfaceName": "eth1" }),
@@ -78,7 +78,7 @@ fn routes_lead_where_they_say() {
 #[test]
 fn names_that_are_not_given_are_free_ones() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let network = || json!({ "type": "veth", "bridge": BRIDGE });
     let networks = vec![network(), with(network(), "name", json!("eth0")), network()];
     let first = host.connect(&sleeper(), networks.clone()).unwrap();
@@ -104,7 +104,7 @@ fn the_bridges_mtu_is_the_pairs_and_its_address_stays() {
     bridged();
     ip(&format!("link set {BRIDGE} mtu 9000"));
     ip(&format!("link add berthport address 02:00:00:00:00:01 mtu 9000 master {BRIDGE} type veth peer name berthpeer"));
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.connect(&sleeper(), vec![veth(2)]).unwrap();
     assert_eq!(exec_shell(&container, "cat /sys/class/net/eth0/mtu"), "9000\n");
     let bridge = &ip_json(&format!("link show {BRIDGE}"))[0];
@@ -115,7 +115,7 @@ fn the_bridges_mtu_is_the_pairs_and_its_address_stays() {
 #[test]
 fn a_joined_namespace_gets_the_pair_and_loses_it_again() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let first = host.connect(&sleeper(), vec![veth(2)]).unwrap();
     let mut config = sleeper();
     join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
@@ -135,7 +135,7 @@ fn a_joined_namespace_gets_the_pair_and_loses_it_again() {
 #[test]
 fn a_container_in_a_user_namespace_has_networks_too() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = sleeper();
     with_user_namespace(&mut config);
     config["linux"]["sysctl"] = json!({ "net.ipv4.conf.eth0.forwarding": "1" });
@@ -149,7 +149,7 @@ fn a_container_in_a_user_namespace_has_networks_too() {
 #[test]
 fn a_container_that_has_ended_by_itself_leaves_no_link() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.connect(&network_shell("exit 0"), vec![veth(2)]).unwrap();
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
@@ -159,7 +159,7 @@ fn a_container_that_has_ended_by_itself_leaves_no_link() {
 #[test]
 fn another_link_with_the_name_of_a_containers_link_stays() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.connect(&sleeper(), vec![with(veth(2), "hostInterfaceName", json!("berthtest"))]).unwrap();
     ip("link delete berthtest");
     ip("link add berthtest type veth peer name berthpeer");
@@ -170,7 +170,7 @@ fn another_link_with_the_name_of_a_containers_link_stays() {
 #[test]
 fn a_hundred_containers_come_and_go() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let count = if std::env::var_os("BERTH_VM").is_some() { 20 } else { 100 };
     let config = sleeper();
     let containers: Vec<Container> =
@@ -186,7 +186,7 @@ fn a_hundred_containers_come_and_go() {
 #[test]
 fn many_at_once_do_not_disturb_each_other() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     std::thread::scope(|scope| {
         for thread in 0..4u32 {
             let host = &host;
@@ -205,7 +205,7 @@ fn many_at_once_do_not_disturb_each_other() {
 #[test]
 fn networks_are_taken_off_their_bridges_and_put_back() {
     bridged();
-    let host = Host::new();
+    let host = TestRuntime::new();
     let network = with(with(veth(2), "hairpinMode", json!(true)), "hostInterfaceName", json!("berthtest"));
     let container = host.connect(&sleeper(), vec![network]).unwrap();
     let master = || ip_json("link show berthtest")[0]["master"].clone();
@@ -238,7 +238,7 @@ fn in_the_hosts_own_namespace_it_is_the_same() {
             ip(&format!("link delete {}", self.0));
         }
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     ip(&format!("link add {bridge} type bridge"));
     let _bridge = Bridge(&bridge);
     ip(&format!("link set {bridge} up"));

@@ -3,12 +3,12 @@
 use berth::{Code, Force};
 use serde_json::{Value, json};
 
-use crate::common::{Host, quiet};
+use crate::common::{TestRuntime, quiet};
 use crate::support::*;
 
 pub fn named() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let class = Class::named("gold");
     // The kernel rounds bandwidth up, here 33 to 40.
     let wanted = json!({ "closID": class.0, "l3CacheSchema": "L3:0=ff", "memBwSchema": "MB:0=33" });
@@ -27,7 +27,7 @@ pub fn named() {
 
 pub fn configured() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let class = Class::made("given");
     std::fs::write(at(&class.0, "schemata"), "L3:1=f0\n").unwrap();
     let wanted = json!({ "closID": class.0, "enableMonitoring": true });
@@ -49,7 +49,7 @@ pub fn configured() {
 
 pub fn root() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let before = read("", "schemata");
     let container = host.create(&config(json!({ "closID": "/", "enableMonitoring": true })), &quiet()).unwrap();
     let monitor = format!("mon_groups/{}", container.id());
@@ -62,7 +62,7 @@ pub fn root() {
 
 pub fn changed() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&config(json!({ "l3CacheSchema": "L3:0=f" })), &quiet()).unwrap();
     let id = container.id();
     container
@@ -93,7 +93,7 @@ pub fn changed() {
 
 pub fn changed_by_command() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&config(json!({})), &quiet()).unwrap();
     let berth = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_berth"));

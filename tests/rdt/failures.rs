@@ -5,14 +5,14 @@ use std::path::Path;
 use berth::{Code, Container, Force, Runtime, Settings, fault};
 use serde_json::json;
 
-use crate::common::{Host, quiet, runner, unique};
+use crate::common::{TestRuntime, quiet, runner, unique};
 use crate::support::*;
 
 pub fn absent() {
     if expected() {
         return;
     }
-    let host = Host::new();
+    let host = TestRuntime::new();
     let config = config(json!({ "closID": "berth" }));
     for result in [host.config(&config).validate(), host.create(&config, &quiet()).map(drop)] {
         let error = result.unwrap_err();
@@ -32,7 +32,7 @@ pub fn not_mounted() {
         return; // a host's own stays where it is
     }
     mount(false);
-    let error = Host::new().create(&config(full()), &quiet()).unwrap_err();
+    let error = TestRuntime::new().create(&config(full()), &quiet()).unwrap_err();
     assert_eq!(error.code, Code::Unsupported);
     assert!(error.message.contains("mount -t resctrl resctrl /sys/fs/resctrl"), "{error}");
     mount(true);
@@ -40,7 +40,7 @@ pub fn not_mounted() {
 
 pub fn refused() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let class = Class::named("refused");
     for (mut rdt, path, words) in [
         (json!({ "l3CacheSchema": "L3:0=5" }), "linux.intelRdt.l3CacheSchema", "The mask 5 has non-consecutive 1-bits"),
@@ -62,7 +62,7 @@ pub fn refused() {
 
 pub fn exhausted() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut made = Vec::new();
     while std::fs::create_dir(at(&format!("full-{}", made.len()), "")).is_ok() {
         made.push(Class(format!("full-{}", made.len())));
@@ -75,7 +75,7 @@ pub fn exhausted() {
 
 pub fn taken() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let class = Class::made("taken");
     let error =
         Container::create(&host.runtime, &class.0, &host.config(&config(full())), &quiet()).map(drop).unwrap_err();
@@ -92,7 +92,7 @@ pub fn taken() {
 
 pub fn lacking() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let error = host.config(&config(json!({ "schemata": ["L4:0=f"] }))).validate().unwrap_err();
     assert_eq!(error.code, Code::Unsupported);
     let words = "linux.intelRdt.schemata: this host's resctrl filesystem has no \"L4\"; expected lines for: L2, L3, MB";
@@ -129,7 +129,7 @@ fn die(name: &str, args: &[&str]) {
 
 pub fn killed() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let root = host.dir.path().join("state");
     let root = root.to_str().unwrap();
     let class = Class::named("killed");
@@ -156,7 +156,7 @@ pub fn killed() {
 
 pub fn damaged() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let class = Class::made("damaged");
     for name in ["", &class.0] {
         let mut rdt = json!({ "enableMonitoring": true });

@@ -6,12 +6,12 @@ use berth::criu::{CheckpointOptions, RestoreOptions};
 use berth::{Container, Force, Settings, explain};
 use serde_json::{Value, json};
 
-use crate::common::{Host, criu, eventually, quiet, with_user_namespace};
+use crate::common::{TestRuntime, criu, eventually, quiet, with_user_namespace};
 use crate::support::*;
 
 pub fn own_class() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.create(&config(full()), &quiet()).unwrap();
     let id = container.id().to_owned();
     // Lines of "schemata" override the others.
@@ -32,7 +32,7 @@ pub fn own_class() {
 
 pub fn processes() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let (seen, script) = (host.dir.path().join("seen"), host.dir.path().join("hook"));
     std::fs::write(&script, format!("#!/bin/sh\ncat {MOUNT}/*/mon_groups/*/tasks > {}\n", seen.display())).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -54,7 +54,7 @@ pub fn processes() {
 
 pub fn user_namespace() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let mut config = config(full());
     with_user_namespace(&mut config);
     let container = host.create(&config, &quiet()).unwrap();
@@ -66,7 +66,7 @@ pub fn user_namespace() {
 
 pub fn explained() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let plan: Value = serde_json::from_str(&explain(&host.config(&config(full()))).unwrap()).unwrap();
     let text = plan["outside"][0]["text"].as_str().unwrap();
     let expected = format!(
@@ -79,7 +79,7 @@ pub fn explained() {
 
 pub fn statistics() {
     mount(true);
-    let host = Host::new();
+    let host = TestRuntime::new();
     let container = host.run(&config(full()), &quiet()).unwrap();
     let report: Value = serde_json::from_str(&container.stats_json().unwrap()).unwrap();
     let number = |file: &str| read("info", file).trim().parse::<u64>().unwrap();
@@ -116,7 +116,7 @@ pub fn statistics() {
 
 pub fn restored() {
     mount(true);
-    let host = Host::with(|settings: &mut Settings| settings.criu = Some(criu()));
+    let host = TestRuntime::with(|settings: &mut Settings| settings.criu = Some(criu()));
     let images = host.dir.path().join("images");
     let config = config(full());
     let container = host.run(&config, &quiet()).unwrap();

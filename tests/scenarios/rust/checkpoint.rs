@@ -16,7 +16,7 @@ fn counts(container: &Container, expected: &str) -> [Option<File>; 3] {
     stdio
 }
 
-fn checkpoint_restore(host: &Host) {
+fn checkpoint_restore(host: &TestRuntime) {
     let Some(criu) = std::env::var_os("BERTH_TEST_CRIU") else { skip("no CRIU") };
     let settings = Settings { root: host.runtime.root().to_owned(), criu: Some(criu.into()), ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();

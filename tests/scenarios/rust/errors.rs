@@ -23,7 +23,7 @@ pub const ALL: &[Scenario] = &[
     ("timeout", timeout),
 ];
 
-fn sleeping(host: &Host) -> Container {
+fn sleeping(host: &TestRuntime) -> Container {
     host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
@@ -37,7 +37,7 @@ fn with_wrong_host_name() -> Value {
     config
 }
 
-fn bad_config(_: &Host) {
+fn bad_config(_: &TestRuntime) {
     fails(Code::ConfigInvalid, "hostname", read(&with_wrong_host_name()));
     let mut config = shell("true");
     config["linux"]["namespaces"][2]["type"] = json!("colour");
@@ -45,14 +45,14 @@ fn bad_config(_: &Host) {
     fails(Code::ConfigInvalid, "JSON", Config::from_json("{\"ociVersion\":", Some(rootfs())));
 }
 
-fn bad_resources(host: &Host) {
+fn bad_resources(host: &TestRuntime) {
     let container = sleeping(host);
     let before = container.config_json().unwrap();
     fails(Code::ConfigInvalid, "memory.limit", container.set(r#"{"memory":{"limit":-5}}"#));
     assert_eq!(container.config_json().unwrap(), before);
 }
 
-fn bad_process(host: &Host) {
+fn bad_process(host: &TestRuntime) {
     let mut config = shell("true");
     config["process"]["args"] = json!(["/bin/nothing-here"]);
     let error = fails(Code::System, "/bin/nothing-here", host.run(&config, &quiet()));
@@ -60,7 +60,7 @@ fn bad_process(host: &Host) {
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-fn bad_id(host: &Host) {
+fn bad_id(host: &TestRuntime) {
     let config = host.config(&shell("true"));
     for id in ["", "../up", &"x".repeat(201)] {
         fails(Code::IdInvalid, "id", Container::create(&host.runtime, id, &config, &quiet()));
@@ -68,25 +68,25 @@ fn bad_id(host: &Host) {
     }
 }
 
-fn bad_argument(host: &Host) {
+fn bad_argument(host: &TestRuntime) {
     let container = sleeping(host);
     fails(Code::InvalidArgument, "NUL", Config::from_bundle(Path::new("a\0b")));
     fails(Code::InvalidArgument, "999", container.signal(999, Recipients::Init));
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn id_in_use(host: &Host) {
+fn id_in_use(host: &TestRuntime) {
     let container = sleeping(host);
     let config = host.config(&shell("true"));
     fails(Code::IdInUse, container.id(), Container::create(&host.runtime, container.id(), &config, &quiet()));
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn not_found(host: &Host) {
+fn not_found(host: &TestRuntime) {
     fails(Code::NotFound, "not-there", host.runtime.load("not-there"));
 }
 
-fn wrong_state(host: &Host) {
+fn wrong_state(host: &TestRuntime) {
     let container = sleeping(host);
     fails(Code::AlreadyRunning, "running", container.start());
     fails(Code::NotPaused, "running", container.resume());
@@ -99,7 +99,7 @@ fn wrong_state(host: &Host) {
     fails(Code::NotRunning, "stopped", container.signal(libc::SIGKILL, Recipients::Init));
 }
 
-fn error_facts(_: &Host) {
+fn error_facts(_: &TestRuntime) {
     let error = fails(Code::ConfigInvalid, "hostname", read(&with_wrong_host_name()));
     assert_eq!((error.errno, error.stage, &error.detail["json_path"]), (None, Stage::Host, &json!("hostname")));
     let error = fails(Code::System, "/nothing/here", Config::from_bundle(Path::new("/nothing/here")));
@@ -107,7 +107,7 @@ fn error_facts(_: &Host) {
     assert!(error.code.describe().len() > 5);
 }
 
-fn timeout(host: &Host) {
+fn timeout(host: &TestRuntime) {
     let container = sleeping(host);
     fails(Code::Timeout, "in time", container.wait(0));
     let before = Instant::now();

@@ -31,7 +31,7 @@ pub const ALL: &[Scenario] = &[
     ("log", log),
 ];
 
-fn sleeping(host: &Host) -> Container {
+fn sleeping(host: &TestRuntime) -> Container {
     host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
@@ -45,13 +45,13 @@ fn cpu_time(container: &Container) -> u64 {
     stats.cpu_usage_ns.unwrap()
 }
 
-fn stats(host: &Host) {
+fn stats(host: &TestRuntime) {
     let container = host.run(&shell("while :; do :; done"), &quiet()).unwrap();
     let before = cpu_time(&container);
     eventually("more CPU time", || cpu_time(&container) > before);
 }
 
-fn stats_json(host: &Host) {
+fn stats_json(host: &TestRuntime) {
     let usage = decoded(sleeping(host).stats_json());
     assert!(usage["cpu"].is_object() && usage["memory"].is_object() && usage["pids"].is_object(), "{usage}");
     assert_eq!(usage["network_interfaces"][0]["Name"], "lo");
@@ -65,14 +65,14 @@ fn unless_unsupported<T>(result: berth::Result<T>, controller: &str) -> T {
     }
 }
 
-fn set_limits(host: &Host) {
+fn set_limits(host: &TestRuntime) {
     let container = sleeping(host);
     unless_unsupported(container.set(r#"{"pids":{"limit":77}}"#), "pids");
     assert_eq!(container.stats().unwrap().pids_limit, Some(77));
     assert_eq!(decoded(container.config_json())["linux"]["resources"]["pids"]["limit"], 77);
 }
 
-fn oom_event(host: &Host) {
+fn oom_event(host: &TestRuntime) {
     let mut config = shell("exec tail /dev/zero");
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
     let container = unless_unsupported(host.create(&config, &quiet()), "memory");
@@ -92,7 +92,7 @@ fn oom_event(host: &Host) {
     assert!(container.oom_killed().unwrap());
 }
 
-fn pressure_event(host: &Host) {
+fn pressure_event(host: &TestRuntime) {
     let container = sleeping(host);
     let all = Level::ALL.map(|level| match container.notify_memory_pressure(level) {
         Err(error) if error.code == Code::Unsupported => skip("memory pressure is not measured"),
@@ -107,7 +107,7 @@ fn pressure_event(host: &Host) {
     }
 }
 
-fn list(host: &Host) {
+fn list(host: &TestRuntime) {
     let ids = || host.runtime.ids().unwrap();
     assert!(ids().is_empty());
     let config = host.config(&shell("exec sleep 1000"));
@@ -122,7 +122,7 @@ fn list(host: &Host) {
     assert!(ids().is_empty());
 }
 
-fn load_from_another_handle(host: &Host) {
+fn load_from_another_handle(host: &TestRuntime) {
     let container = host.create(&shell("exec sleep 1000"), &quiet()).unwrap();
     let settings = Settings { root: host.runtime.root().to_owned(), ..Settings::default() };
     let loaded = Runtime::new(settings).unwrap().load(container.id()).unwrap();
@@ -131,7 +131,7 @@ fn load_from_another_handle(host: &Host) {
     assert_eq!((loaded.status().unwrap(), container.status().unwrap()), (Status::Running, Status::Running));
 }
 
-fn force_delete(host: &Host) {
+fn force_delete(host: &TestRuntime) {
     let container = sleeping(host);
     fails(Code::NotStopped, container.id(), container.delete(Force::No));
     container.delete(Force::Kill).unwrap();
@@ -140,17 +140,17 @@ fn force_delete(host: &Host) {
     assert_eq!(again.status().unwrap(), Status::Running);
 }
 
-fn recover(host: &Host) {
+fn recover(host: &TestRuntime) {
     let container = sleeping(host);
     assert!(host.runtime.recover().unwrap().is_empty());
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn interfaces(host: &Host) {
+fn interfaces(host: &TestRuntime) {
     assert!(sleeping(host).interfaces().unwrap().iter().any(|interface| interface.name == "lo"));
 }
 
-fn networks(host: &Host) {
+fn networks(host: &TestRuntime) {
     let config = host.config(&shell("exec sleep 1000"));
     let connected = config.with_networks(r#"{"networks":[{"type":"veth","name":"net0"}]}"#).unwrap();
     let container = Container::run(&host.runtime, &unique("networks"), &connected, &quiet()).unwrap();
@@ -161,7 +161,7 @@ fn networks(host: &Host) {
     assert!(inside.iter().any(|interface| interface.name == "net0" && interface.up));
 }
 
-fn state_json(host: &Host) {
+fn state_json(host: &TestRuntime) {
     let mut config = shell("exec sleep 1000");
     config["annotations"] = json!({ "org.example": "mine" });
     let container = host.run(&config, &quiet()).unwrap();
@@ -171,7 +171,7 @@ fn state_json(host: &Host) {
     assert_eq!(state["annotations"]["org.example"], "mine");
 }
 
-fn config_json(host: &Host) {
+fn config_json(host: &TestRuntime) {
     let text = shell("exec sleep 1000").to_string();
     let config = Config::from_json(&text, Some(rootfs())).unwrap();
     assert_eq!(config.json(), text);
@@ -179,13 +179,13 @@ fn config_json(host: &Host) {
     assert_eq!(container.config_json().unwrap(), text);
 }
 
-fn explain(host: &Host) {
+fn explain(host: &TestRuntime) {
     let text = berth::explain(&host.config(&shell("true"))).unwrap();
     assert!(text.contains("\"steps\":[") && text.contains("\"/proc\""), "{text}");
     assert!(host.runtime.ids().unwrap().is_empty());
 }
 
-fn hook_fails(host: &Host) {
+fn hook_fails(host: &TestRuntime) {
     let hook_env = vec!["WHO=the caller".to_owned(), "PATH=/bin".to_owned()];
     let other =
         Runtime::new(Settings { root: host.runtime.root().to_owned(), hook_env, ..Settings::default() }).unwrap();
@@ -198,7 +198,7 @@ fn hook_fails(host: &Host) {
     fails(Code::NotFound, container.id(), other.load(container.id()));
 }
 
-fn explain_runtime(host: &Host) {
+fn explain_runtime(host: &TestRuntime) {
     let config = host.config(&shell("true"));
     let searches_program = |missing_program| {
         let options = ProcessOptions { missing_program, ..ProcessOptions::default() };
@@ -233,14 +233,14 @@ impl Log for Logger {
 }
 
 /// A failing poststop hook is only logged.
-fn warn(host: &Host) {
+fn warn(host: &TestRuntime) {
     let mut config = shell("true");
     let busybox = rootfs().join("bin/busybox");
     config["hooks"] = json!({ "poststop": [{ "path": busybox, "args": ["sh", "-c", "echo sorry; exit 3"] }] });
     host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
 }
 
-fn log(host: &Host) {
+fn log(host: &TestRuntime) {
     let warnings = || WARNINGS.load(Ordering::Relaxed);
     log::set_logger(&Logger).unwrap();
     log::set_max_level(LevelFilter::Debug);

@@ -11,7 +11,7 @@ use super::*;
 pub const ALL: &[Scenario] =
     &[("life", life), ("run", run), ("exec", exec), ("exec-in-created", exec_in_created), ("bundle", bundle)];
 
-fn life(host: &Host) {
+fn life(host: &TestRuntime) {
     let options = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Null, Stdio::Null], ..ProcessOptions::default() };
     let container = host.create(&shell("read line; exit 7"), &options).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);
@@ -25,11 +25,11 @@ fn life(host: &Host) {
     fails(Code::NotFound, container.id(), host.runtime.load(container.id()));
 }
 
-fn run(host: &Host) {
+fn run(host: &TestRuntime) {
     assert_eq!(host.run(&shell("sleep 1000"), &quiet()).unwrap().status().unwrap(), Status::Running);
 }
 
-fn exec(host: &Host) {
+fn exec(host: &TestRuntime) {
     let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     let options = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Pipe, Stdio::Null], ..ProcessOptions::default() };
     let script = "cat /proc/1/comm; read line; exit 9";
@@ -43,7 +43,7 @@ fn exec(host: &Host) {
     assert!(is_readable(process.pidfd(), PollTimeout::ZERO));
 }
 
-fn exec_in_created(host: &Host) {
+fn exec_in_created(host: &TestRuntime) {
     let container = host.create(&shell("exit 3"), &quiet()).unwrap();
     assert_eq!(execute(&container, "exit 4").end(), ExitStatus::Exited(4));
     assert_eq!(container.status().unwrap(), Status::Created);
@@ -51,7 +51,7 @@ fn exec_in_created(host: &Host) {
     assert_eq!(container.end(), ExitStatus::Exited(3));
 }
 
-fn bundle(host: &Host) {
+fn bundle(host: &TestRuntime) {
     let folder = host.make_dir("bundle");
     symlink(rootfs(), folder.join("rootfs")).unwrap();
     host.write_config(&folder, &shell("exit 5"));

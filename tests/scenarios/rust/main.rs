@@ -20,7 +20,7 @@ use berth::{Code, Container, Error, ExitStatus, Process};
 use common::*;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-type Scenario = (&'static str, fn(&Host));
+type Scenario = (&'static str, fn(&TestRuntime));
 
 /// The panic payload that skips a scenario; names what the machine lacks.
 struct Skip(String);
@@ -102,7 +102,7 @@ fn main() -> ExitCode {
     }));
     let mut good = true;
     for (name, scenario) in [life::ALL, streams::ALL, running::ALL, facts::ALL, checkpoint::ALL, errors::ALL].concat() {
-        let Err(why) = catch_unwind(AssertUnwindSafe(|| scenario(&Host::new()))) else {
+        let Err(why) = catch_unwind(AssertUnwindSafe(|| scenario(&TestRuntime::new()))) else {
             println!("ok {name}");
             continue;
         };

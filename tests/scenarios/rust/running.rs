@@ -16,11 +16,11 @@ pub const ALL: &[Scenario] = &[
     ("pids", pids),
 ];
 
-fn sleeping(host: &Host) -> Container {
+fn sleeping(host: &TestRuntime) -> Container {
     host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
-fn pause_resume(host: &Host) {
+fn pause_resume(host: &TestRuntime) {
     let container = sleeping(host);
     container.pause().unwrap();
     assert_eq!(container.status().unwrap(), Status::Paused);
@@ -30,7 +30,7 @@ fn pause_resume(host: &Host) {
     assert_eq!(execute(&container, "exit 3").end(), ExitStatus::Exited(3));
 }
 
-fn kill(host: &Host) {
+fn kill(host: &TestRuntime) {
     let container = sleeping(host);
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.end(), KILLED);
@@ -38,7 +38,7 @@ fn kill(host: &Host) {
     container.delete(Force::No).unwrap();
 }
 
-fn kill_all(host: &Host) {
+fn kill_all(host: &TestRuntime) {
     let container = sleeping(host);
     let process = execute(&container, "exec sleep 1000");
     container.signal(libc::SIGKILL, Recipients::All).unwrap();
@@ -46,7 +46,7 @@ fn kill_all(host: &Host) {
     assert_eq!(container.end(), KILLED);
 }
 
-fn process_signal(host: &Host) {
+fn process_signal(host: &TestRuntime) {
     let container = sleeping(host);
     let process = execute(&container, "exec sleep 1000");
     process.signal(0).unwrap();
@@ -56,7 +56,7 @@ fn process_signal(host: &Host) {
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn exit_code(host: &Host) {
+fn exit_code(host: &TestRuntime) {
     for code in [0, 7] {
         let container = host.run(&shell(&format!("exit {code}")), &quiet()).unwrap();
         assert_eq!(container.end(), ExitStatus::Exited(code));
@@ -64,12 +64,12 @@ fn exit_code(host: &Host) {
     }
 }
 
-fn exit_signal(host: &Host) {
+fn exit_signal(host: &TestRuntime) {
     let status = execute(&sleeping(host), "kill $$").end();
     assert_eq!(status, ExitStatus::Signaled { signal: libc::SIGTERM, core_dumped: false });
 }
 
-fn wait_elsewhere(host: &Host) {
+fn wait_elsewhere(host: &TestRuntime) {
     let container = sleeping(host);
     let pidfd = container.pidfd().unwrap();
     assert!(is_cloexec(&pidfd) && !is_readable(&pidfd, PollTimeout::ZERO));
@@ -78,7 +78,7 @@ fn wait_elsewhere(host: &Host) {
     assert_eq!(container.end(), KILLED);
 }
 
-fn pids(host: &Host) {
+fn pids(host: &TestRuntime) {
     let container = sleeping(host);
     let process = execute(&container, "exec sleep 1000");
     let mut expected = vec![container.init_process().unwrap().pid(), process.pid()];

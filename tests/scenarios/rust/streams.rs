@@ -19,7 +19,7 @@ pub const ALL: &[Scenario] = &[
     ("console-resize", console_resize),
 ];
 
-fn stdio_pipes(host: &Host) {
+fn stdio_pipes(host: &TestRuntime) {
     let options = ProcessOptions { stdio: [Stdio::Pipe; 3], ..ProcessOptions::default() };
     let container = host.run(&shell("read line; echo got $line; echo failed >&2"), &options).unwrap();
     let init = container.init_process().unwrap();
@@ -33,7 +33,7 @@ fn stdio_pipes(host: &Host) {
     assert_eq!(container.end(), ExitStatus::Exited(0));
 }
 
-fn stdio_null(host: &Host) {
+fn stdio_null(host: &TestRuntime) {
     let container = host.run(&shell("echo lost; echo lost >&2; read line || exit 4"), &quiet()).unwrap();
     assert!(container.init_process().unwrap().take_stdio().iter().all(Option::is_none));
     assert_eq!(container.end(), ExitStatus::Exited(4));
@@ -43,7 +43,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
 }
 
-fn stdio_descriptors(host: &Host) {
+fn stdio_descriptors(host: &TestRuntime) {
     let ((input, our_input), (our_output, output), (our_extra, extra)) = (pipe(), pipe(), pipe());
     let options = ProcessOptions {
         stdio: [Stdio::Fd(input.as_raw_fd()), Stdio::Fd(output.as_raw_fd()), Stdio::Null],
@@ -64,7 +64,7 @@ fn on_terminal(script: &str) -> Value {
     config
 }
 
-fn terminal(host: &Host) {
+fn terminal(host: &TestRuntime) {
     let config = on_terminal("tty; read line; echo got $line; exit 6");
     let container = host.run(&config, &ProcessOptions::default()).unwrap();
     let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
@@ -90,7 +90,7 @@ fn receive_descriptor(listener: &UnixListener) -> File {
     unsafe { File::from_raw_fd(rights.unwrap()[0]) }
 }
 
-fn console_socket(host: &Host) {
+fn console_socket(host: &TestRuntime) {
     let path = host.path("console");
     let listener = UnixListener::bind(&path).unwrap();
     let options = ProcessOptions { console_socket: Some(path), ..ProcessOptions::default() };
@@ -99,7 +99,7 @@ fn console_socket(host: &Host) {
     assert!(container.init_process().unwrap().terminal().unwrap().is_none());
 }
 
-fn console_resize(host: &Host) {
+fn console_resize(host: &TestRuntime) {
     let config = on_terminal("echo ready; read line; stty size");
     let container = host.run(&config, &ProcessOptions::default()).unwrap();
     let init = container.init_process().unwrap();
