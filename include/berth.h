@@ -111,6 +111,13 @@
 #define BERTH_PROCESS_FIND_PROGRAM 4
 
 /**
+ * For berth_process_options.flags, with process.terminal: newlines in the program's output stay as they are, because
+ * ONLCR (termios(3)) is cleared, as runc does for a session in the foreground. The terminal on which the output is
+ * shown must then have ONLCR itself.
+ */
+#define BERTH_PROCESS_PLAIN_NEWLINES 8
+
+/**
  * For berth_container_signal: signal every process of the container.
  */
 #define BERTH_SIGNAL_ALL 1
@@ -693,6 +700,9 @@ typedef struct berth_runtime_options {
 
 /**
  * One standard stream: a BERTH_STDIO_... constant, and for BERTH_STDIO_FD the descriptor (else 0).
+ *
+ * As with runc, the user of the process becomes the owner of the pipe, file or socket, so that the program can open
+ * /dev/stdout. Devices keep their owner, and so does whatever the caller may not change.
  */
 typedef struct berth_stream {
     int32_t kind;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Gid, Uid, fchown, pipe2};
 
 use crate::deadline::Deadline;
@@ -43,6 +44,9 @@ pub struct ProcessOptions {
     /// The path of a unix socket that receives the terminal's master, like runc's `--console-socket`. Without it,
     /// [`Process::terminal`] returns the master.
     pub console_socket: Option<std::path::PathBuf>,
+    /// With `process.terminal`: newlines in the output stay as they are, because ONLCR (termios(3)) is cleared, as runc
+    /// does for a session in the foreground. A terminal on which the output is shown must then have ONLCR itself.
+    pub plain_newlines: bool,
     /// The signal that the process gets when the *thread* that has started it ends (PR_SET_PDEATHSIG(2const)); 0 for
     /// none.
     pub parent_death_signal: i32,
@@ -197,10 +201,16 @@ impl Streams {
     }
 
     /// Changes the owner of the new pipes to the process's user, as an id of the host, so that the process can open
-    /// them again through /proc/self/fd.
-    pub(crate) fn give(&self, Owner { uid, gid }: Owner) -> Result<()> {
+    /// them again through /proc/self/fd. init does the same for the streams that the caller has passed, except pipes
+    /// whose owner is not mapped in the container's user namespace: their owner is changed here, if that is permitted.
+    pub(crate) fn give(&self, Owner { uid, gid }: Owner, in_user_namespace: bool) -> Result<()> {
         if uid == 0 && gid == 0 {
             return Ok(());
+        }
+        for pipe in self.low.iter().take(3).filter(|fd| in_user_namespace && is_anonymous_pipe(**fd)) {
+            // SAFETY: the descriptor is open, and borrowed for this call only.
+            let given = fchown(unsafe { BorrowedFd::borrow_raw(*pipe) }, Some(Uid::from_raw(uid)), None);
+            given.unwrap_or_else(|errno| log::debug!("giving descriptor {pipe} to uid {uid}: {errno}"));
         }
         for pipe in &self.pipes {
             fchown(pipe.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
@@ -208,6 +218,14 @@ impl Streams {
         }
         Ok(())
     }
+}
+
+/// Whether this is a pipe without a name in a filesystem.
+fn is_anonymous_pipe(fd: RawFd) -> bool {
+    const PIPEFS_MAGIC: FsType = FsType(0x5049_5045); // linux/magic.h
+    // SAFETY: the descriptor is open, and borrowed for this call only.
+    let filesystem = fstatfs(unsafe { BorrowedFd::borrow_raw(fd) });
+    filesystem.is_ok_and(|filesystem| filesystem.filesystem_type() == PIPEFS_MAGIC)
 }
 
 /// A user and a group, as ids of the host.

@@ -4,7 +4,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -131,6 +131,76 @@ fn extra_descriptors_become_three_and_so_on() {
     let options = ProcessOptions { extra_fds, ..piped() };
     let process = container.exec(&parsed(&shell_process("exec ls /proc/self/fd")), &options).unwrap();
     assert_eq!(read_all(&process).split_whitespace().count(), 10);
+}
+
+/// Pipes, files and sockets belong to the program's user, as with runc, so that it can open them again.
+#[test]
+fn streams_that_the_caller_passes_belong_to_the_user() {
+    let host = TestRuntime::new();
+    let owner = |fd: &dyn AsFd| {
+        let found = nix::sys::stat::fstat(fd).unwrap();
+        (found.st_uid, found.st_gid)
+    };
+    let script = "echo out >/dev/stdout; echo err >/dev/stderr";
+    for base in [0, ID_BASE] {
+        let mut config = shell(script);
+        config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+        if base != 0 {
+            with_user_namespace(&mut config);
+        }
+        let (read, write) = pipe();
+        let stdio = [Stdio::Null, Stdio::Fd(write.as_raw_fd()), Stdio::Fd(write.as_raw_fd())];
+        let container = host.create(&config, &options(stdio)).unwrap();
+        assert_eq!(owner(&write), (base + 1000, 0), "already when it is created, and the group stays");
+        container.start().unwrap();
+        drop(write);
+        assert_eq!(text_of(read), "out\nerr\n");
+
+        config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+        let file = File::create(host.path(&format!("log{base}"))).unwrap();
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let terminal = nix::pty::openpty(None, None).unwrap().slave;
+        let devices = [owner(&terminal), owner(&File::open("/dev/null").unwrap())];
+        let stdio = [&terminal as &dyn AsRawFd, &file, &socket].map(|fd| Stdio::Fd(fd.as_raw_fd()));
+        let container = host.run(&config, &options(stdio)).unwrap();
+        // A file of an owner that is not mapped stays as it is.
+        let changed = if base == 0 { 1000 } else { 0 };
+        assert_eq!([owner(&file), owner(&socket)], [(changed, 0); 2]);
+        assert_eq!([owner(&terminal), owner(&File::open("/dev/null").unwrap())], devices, "devices keep their owner");
+
+        let (read, write) = pipe();
+        let stdio = [Stdio::Null, Stdio::Fd(write.as_raw_fd()), Stdio::Fd(write.as_raw_fd())];
+        let mut process = shell_process(script);
+        process["user"] = json!({ "uid": 7, "gid": 7 });
+        container.exec(&parsed(&process), &options(stdio)).unwrap();
+        assert_eq!(owner(&write), (base + 7, 0));
+        drop(write);
+        assert_eq!(text_of(read), "out\nerr\n");
+    }
+}
+
+fn pipe() -> (OwnedFd, OwnedFd) {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
+}
+
+#[test]
+fn a_terminal_may_leave_newlines_as_they_are() {
+    let host = TestRuntime::new();
+    let shown = |process: &berth::Process| {
+        let mut master = File::from(process.terminal().unwrap().unwrap());
+        read_until(&mut master, "\ntwo")
+    };
+    let script = "echo one; echo two; sleep 1000";
+    let mut process = shell_process(script);
+    process["terminal"] = json!(true);
+    for (plain_newlines, expected) in [(true, "one\ntwo"), (false, "one\r\ntwo")] {
+        let options = ProcessOptions { plain_newlines, ..ProcessOptions::default() };
+        let container = host.run(&terminal(script), &options).unwrap();
+        let text = shown(&container.init_process().unwrap());
+        assert!(text.starts_with(expected), "{text:?}");
+        let text = shown(&container.exec(&parsed(&process), &options).unwrap());
+        assert!(text.starts_with(expected), "{text:?}");
+    }
 }
 
 #[test]

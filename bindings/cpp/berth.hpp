@@ -294,6 +294,8 @@ struct ProcessOptions {
     bool inherit_keyring = false;
     /** At create: fail if the program does not exist. */
     bool find_program = false;
+    /** With process.terminal: newlines in the output stay as they are (ONLCR is cleared). */
+    bool plain_newlines = false;
     /** With Container::exec: if the container is paused, wait until it is resumed. */
     bool wait_while_paused = false;
     /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
@@ -558,6 +560,7 @@ public:
         raw_.parent_death_signal = options.parent_death_signal;
         if (options.inherit_keyring) raw_.flags |= BERTH_PROCESS_INHERIT_KEYRING;
         if (options.find_program) raw_.flags |= BERTH_PROCESS_FIND_PROGRAM;
+        if (options.plain_newlines) raw_.flags |= BERTH_PROCESS_PLAIN_NEWLINES;
         if (options.wait_while_paused) raw_.flags |= BERTH_PROCESS_WAIT_WHILE_PAUSED;
         for (const auto &path : options.cgroups) cgroups_.push_back(path.c_str());
         raw_.cgroups = cgroups_.data();

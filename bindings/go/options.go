@@ -101,6 +101,8 @@ type ProcessOptions struct {
 	// FindProgram, at create: ErrSystem with ENOENT if the program does not exist. Without it only [Container.Start]
 	// fails.
 	FindProgram bool
+	// PlainNewlines, with process.terminal: newlines in the output stay as they are (ONLCR is cleared).
+	PlainNewlines bool
 	// Cgroups, with [Container.Exec]: cgroups below the container's own that the process joins, each "path", or
 	// "controller[,controller]:path".
 	Cgroups []string
@@ -175,6 +177,7 @@ func cProcessOptions(options *ProcessOptions, owned *memory) (*C.berth_process_o
 		C.BERTH_PROCESS_INHERIT_KEYRING:   options.InheritKeyring,
 		C.BERTH_PROCESS_WAIT_WHILE_PAUSED: options.WaitWhilePaused,
 		C.BERTH_PROCESS_FIND_PROGRAM:      options.FindProgram,
+		C.BERTH_PROCESS_PLAIN_NEWLINES:    options.PlainNewlines,
 	})
 	raw.cgroup_count = C.size_t(len(options.Cgroups))
 	return raw, owned.texts(&raw.cgroups, options.Cgroups, "cgroups")

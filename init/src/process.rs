@@ -35,6 +35,24 @@ fn replace_nulls(proc: i32, null: i32) -> Result<()> {
     Ok(())
 }
 
+/// Makes `uid` the owner of the standard streams, except devices: the caller's terminal stays the caller's. The group
+/// stays, as with runc.
+pub fn own_streams(uid: u32) -> Result<()> {
+    for standard in 0..3 {
+        let found = stat(standard)?;
+        if file_type(&found) == S_IFCHR || found.stx_uid == uid {
+            continue;
+        }
+        match chown(standard, uid, u32::MAX) {
+            // The owner is not mapped in this user namespace, the caller may not change it, or the filesystem is
+            // read-only. The program can use the stream anyway.
+            Ok(()) | Err(EPERM | EINVAL | EROFS) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
 /// Changes to uid 0 and gid 0 of the user namespace just entered, and drops the host's groups.
 pub fn become_root() -> Result<()> {
     drop_groups()?;

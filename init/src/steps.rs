@@ -193,13 +193,19 @@ macro_rules! steps {
         /// Replaces standard descriptors that refer to the host's null device by the container's.
         OwnNull
             => "replacing the host's null device by the container's";
+        /// Makes the user the owner of the standard streams, so that its program can open /dev/stdout. Devices stay as
+        /// they are, and so do files whose owner may not be changed.
+        OwnStreams(uid: u32)
+            => "changing the owner of the standard streams to uid {uid}";
         /// Creates a new session keyring.
         Keyring
             => "creating a session keyring";
         /// Opens a new terminal in the container's devpts as descriptors 0, 1 and 2, and sends its master to the
         /// caller. `console`: the terminal is also mounted on the file of this name in `dev`. Without rows and columns
-        /// the size is not set.
-        Terminal { multiplexer: Target, dev: Target, rows: u16, columns: u16, uid: u32, console: Console }
+        /// the size is not set. `plain_newlines`: newlines in the output stay as they are (ONLCR is cleared).
+        Terminal {
+            multiplexer: Target, dev: Target, rows: u16, columns: u16, uid: u32, console: Console, plain_newlines: bool
+        }
             => "opening a terminal in /dev/pts{console}";
         /// setrlimit(2)
         Rlimit { resource: u32, soft: Limit, hard: Limit; name: Text }
@@ -230,7 +236,7 @@ macro_rules! steps {
             => "setting the umask {mask:04o}";
         /// chdir(2) to a directory inside the root filesystem. With `attempt`, a refused permission is no error: a
         /// later step tries again.
-        WorkingDirectory { path: HostPath, attempt: bool }
+        WorkingDirectory { path: HostPath, attempt: bool } shows(path = path)
             => "entering the working directory {path}";
         /// PR_SET_PDEATHSIG
         ParentDeathSignal(signal: i32)

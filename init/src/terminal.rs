@@ -1,7 +1,7 @@
 //! Opens the container's own terminal. The caller's is never passed on, so the container cannot type into the caller's
 //! shell (TIOCSTI).
 
-use linux_raw_sys::general::winsize;
+use linux_raw_sys::general::{ONLCR, termios, winsize};
 
 use super::report::Report;
 use super::sys::*;
@@ -36,6 +36,9 @@ fn take(report: &Report, dev: Top, master: i32, step: &steps::Terminal) -> Resul
         let size = winsize { ws_row: step.rows, ws_col: step.columns, ws_xpixel: 0, ws_ypixel: 0 };
         ioctl(slave, TIOCSWINSZ, &raw const size as usize)?;
     }
+    if step.plain_newlines {
+        keep_newlines(slave)?;
+    }
     chown(slave, step.uid, u32::MAX)?;
     if step.console {
         bind_console(dev, step.dev.path.as_str(), slave)?;
@@ -46,6 +49,15 @@ fn take(report: &Report, dev: Top, master: i32, step: &steps::Terminal) -> Resul
     }
     close(slave);
     report.send(wire::TERMINAL, 0, Some(master))
+}
+
+/// Clears ONLCR: the terminal does not turn newlines in the program's output into carriage returns and newlines.
+fn keep_newlines(terminal: i32) -> Result<()> {
+    // SAFETY: all-zero is a valid termios, and the kernel fills it.
+    let mut settings: termios = unsafe { core::mem::zeroed() };
+    ioctl(terminal, TCGETS, &raw mut settings as usize)?;
+    settings.c_oflag &= !ONLCR;
+    ioctl(terminal, TCSETS, &raw const settings as usize).map(|_| ())
 }
 
 fn bind_console(top: Top, dev: Str, slave: i32) -> Result<()> {

@@ -22,6 +22,9 @@ pub enum berth_stdio {
 }
 
 /// One standard stream: a BERTH_STDIO_... constant, and for BERTH_STDIO_FD the descriptor (else 0).
+///
+/// As with runc, the user of the process becomes the owner of the pipe, file or socket, so that the program can open
+/// /dev/stdout. Devices keep their owner, and so does whatever the caller may not change.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct berth_stream {
@@ -72,6 +75,11 @@ pub const BERTH_PROCESS_WAIT_WHILE_PAUSED: u32 = 2;
 /// does. Without it only berth_container_start fails: until then hooks may provide the program.
 pub const BERTH_PROCESS_FIND_PROGRAM: u32 = 4;
 
+/// For berth_process_options.flags, with process.terminal: newlines in the program's output stay as they are, because
+/// ONLCR (termios(3)) is cleared, as runc does for a session in the foreground. The terminal on which the output is
+/// shown must then have ONLCR itself.
+pub const BERTH_PROCESS_PLAIN_NEWLINES: u32 = 8;
+
 // SAFETY: repr(C), begins with its size; pointers and numbers that leave no gap.
 unsafe impl Grows for berth_process_options {
     const NAME: &'static str = "berth_process_options";
@@ -103,7 +111,10 @@ pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptio
     let console_socket = unsafe { args::optional_path(options.console_socket, "console_socket") }?;
     // SAFETY: an array of `cgroup_count` strings by the contract.
     let cgroups = unsafe { args::texts(options.cgroups, options.cgroup_count, "cgroups") }?;
-    const KNOWN: u32 = BERTH_PROCESS_INHERIT_KEYRING | BERTH_PROCESS_WAIT_WHILE_PAUSED | BERTH_PROCESS_FIND_PROGRAM;
+    const KNOWN: u32 = BERTH_PROCESS_INHERIT_KEYRING
+        | BERTH_PROCESS_WAIT_WHILE_PAUSED
+        | BERTH_PROCESS_FIND_PROGRAM
+        | BERTH_PROCESS_PLAIN_NEWLINES;
     let flags = args::flags(options.flags, KNOWN)?;
     let has = |flag: u32| flags & flag != 0;
     let [stdin, stdout, stderr] = options.stdio;
@@ -111,6 +122,7 @@ pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptio
         stdio: [stream(stdin, 0)?, stream(stdout, 1)?, stream(stderr, 2)?],
         extra_fds,
         console_socket: console_socket.map(ToOwned::to_owned),
+        plain_newlines: has(BERTH_PROCESS_PLAIN_NEWLINES),
         parent_death_signal: options.parent_death_signal,
         keyring: if has(BERTH_PROCESS_INHERIT_KEYRING) { Keyring::Inherit } else { Keyring::New },
         paused: if has(BERTH_PROCESS_WAIT_WHILE_PAUSED) { Paused::Wait } else { Paused::Refuse },

@@ -179,7 +179,7 @@ impl Container {
         let setup = Setup { plan: &plan, config, cgroup: cgroup.as_ref(), record: &mut record, made };
         let channel = self.drive_setup(channel, setup).map_err(killed)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?)?;
+        streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?, in_user_namespace)?;
         fault::point("create.ready");
         let init = self.commit(channel, &mut record, options, std::mem::take(&mut streams.ours)).map_err(killed)?;
         children::keep(self.directory.path(), init.end());

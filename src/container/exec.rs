@@ -61,13 +61,17 @@ impl Container {
         } else {
             cgroup::open(&record.inputs.cgroup.below(&options.cgroups)?)?
         };
-        let joining =
-            Joining { process, namespaces: record.namespaces, parent_death_signal: options.parent_death_signal };
+        let joining = Joining {
+            process,
+            namespaces: record.namespaces,
+            parent_death_signal: options.parent_death_signal,
+            plain_newlines: options.plain_newlines,
+        };
         let plan = record.inputs.join_plan(config, &joining)?;
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
-        streams.give(prepare::owner(leader, in_user_namespace, process)?)?;
+        streams.give(prepare::owner(leader, in_user_namespace, process)?, in_user_namespace)?;
         if !in_user_namespace {
             capabilities::report_withheld(process);
         }
@@ -104,7 +108,12 @@ impl Container {
             process.set_env(env);
         }
         process.set_exec_cpu_affinity(None);
-        let joining = Joining { process: &process, namespaces: record.namespaces, parent_death_signal: libc::SIGKILL };
+        let joining = Joining {
+            process: &process,
+            namespaces: record.namespaces,
+            parent_death_signal: libc::SIGKILL,
+            plain_newlines: false,
+        };
         let mut plan = record.inputs.join_plan(config, &joining)?;
         // An environment of its own contains only the variables of its entry.
         plan.steps.retain(|step| inherits || !matches!(step, Step::Home(_)));

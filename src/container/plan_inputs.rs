@@ -23,6 +23,8 @@ pub(crate) struct Joining<'a> {
     /// CLONE_NEW… flags of the namespaces that differ from the host's.
     pub namespaces: u64,
     pub parent_death_signal: i32,
+    /// Whether the process's terminal leaves newlines as they are.
+    pub plain_newlines: bool,
 }
 
 /// Returns the path of a container's root filesystem, without symlinks.
@@ -47,6 +49,7 @@ impl PlanInputs {
             resctrl: rdt::plan(config, id)?,
             parent_death_signal: options.parent_death_signal,
             inherits_keyring: options.keyring == Keyring::Inherit,
+            plain_newlines: options.plain_newlines,
             found_program: options.missing_program == MissingProgram::AtCreate,
             root_options: settings.root_options,
         })
@@ -67,6 +70,7 @@ impl PlanInputs {
             keyring: !self.inherits_keyring,
             find_program: self.found_program,
             root: self.root_options,
+            plain_newlines: self.plain_newlines,
             device_dir: &self.device_dir,
         })
     }
@@ -83,6 +87,7 @@ impl PlanInputs {
             resctrl: self.resctrl.as_ref(),
             parent_death_signal: joining.parent_death_signal,
             keyring: !self.inherits_keyring,
+            plain_newlines: joining.plain_newlines,
             own_root: Namespaces::of(config.spec()).is_joined(LinuxNamespaceType::Mount),
         }))
     }

@@ -35,6 +35,8 @@ pub struct Create<'a> {
     /// Whether create fails if the program is missing.
     pub find_program: bool,
     pub root: RootOptions,
+    /// Whether the terminal leaves newlines as they are.
+    pub plain_newlines: bool,
     /// The directory in which the caller creates device nodes if init may not.
     pub device_dir: &'a Path,
 }
@@ -176,7 +178,7 @@ fn push_inside(
     network.push(plan);
     root.push_devices(plan, trees)?;
     if let Some(process) = spec.process() {
-        process::push_terminal(plan, process, root.owns_dev());
+        process::push_terminal(plan, process, root.owns_dev(), create.plain_newlines);
     }
     root.push_readonly_dev(plan);
     push_kernel_settings(plan, spec);
@@ -190,6 +192,9 @@ fn push_inside(
     root.push_masks(plan);
     root.push_bottom(plan)?;
     plan.push(Step::OwnNull);
+    if let Some(process) = spec.process() {
+        process::push_streams(plan, process);
+    }
 
     if create.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(create.parent_death_signal));

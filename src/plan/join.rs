@@ -22,6 +22,8 @@ pub struct Join<'a> {
     pub parent_death_signal: i32,
     /// Whether the process gets a new session keyring.
     pub keyring: bool,
+    /// Whether the process's terminal leaves newlines as they are.
+    pub plain_newlines: bool,
     /// Whether the container's root differs from the root of its mount namespace, which was joined.
     pub own_root: bool,
 }
@@ -52,7 +54,8 @@ pub fn join(join: &Join) -> Plan {
     } else {
         plan.push(Step::OpenRoot("/".into()));
     }
-    process::push_terminal(&mut plan, join.process, false);
+    process::push_terminal(&mut plan, join.process, false, join.plain_newlines);
+    process::push_streams(&mut plan, join.process);
     if join.parent_death_signal != 0 {
         plan.push(Step::ParentDeathSignal(join.parent_death_signal));
     }

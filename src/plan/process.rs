@@ -131,7 +131,7 @@ fn search_path(env: &[String]) -> String {
 }
 
 /// Adds a step that opens a terminal of the container, if the process asks for one.
-pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
+pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool, plain_newlines: bool) {
     if !process.terminal().unwrap_or(false) {
         return;
     }
@@ -144,7 +144,15 @@ pub fn push_terminal(plan: &mut Plan, process: &oci::Process, console: bool) {
         columns: size.map_or(0, |size| cells(size.width())),
         uid: process.user().uid(),
         console,
+        plain_newlines,
     });
+}
+
+/// Adds a step that gives the inherited streams to the user, unless they are a terminal's.
+pub fn push_streams(plan: &mut Plan, process: &oci::Process) {
+    if !process.terminal().unwrap_or(false) {
+        plan.push(Step::OwnStreams(process.user().uid()));
+    }
 }
 
 /// Adds the actions that only the caller may perform, or that it performs better.

@@ -28,6 +28,7 @@ fn plan_for(json: &str, rootfs: &Path) -> Plan {
         parent_death_signal: 0,
         keyring: true,
         find_program: false,
+        plain_newlines: false,
         root: super::RootOptions::default(),
         device_dir: Path::new("/state/devices"),
     })

@@ -114,6 +114,9 @@ pub(crate) struct PlanInputs {
     /// Whether create fails if the program does not exist.
     #[serde(default)]
     pub found_program: bool,
+    /// Whether the terminal leaves newlines as they are.
+    #[serde(default)]
+    pub plain_newlines: bool,
     /// The options of the root filesystem.
     #[serde(default)]
     pub root_options: RootOptions,

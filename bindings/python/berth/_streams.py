@@ -55,6 +55,8 @@ class ProcessOptions:
     #: When a container is created: that fails (:class:`System` with ENOENT) if the program does not exist. Without it only
     #: starting does: until then hooks may bring the program.
     find_program: bool = False
+    #: With ``process.terminal``: newlines in the output stay as they are (ONLCR is cleared).
+    plain_newlines: bool = False
     #: With exec: cgroups below the container's own that the process is put into, each "path", in all hierarchies, or
     #: "controller[,controller]:path", in those. They must exist.
     cgroups: Sequence[str] = ()
@@ -64,6 +66,7 @@ _FLAGS = {
     "inherit_keyring": raw.BERTH_PROCESS_INHERIT_KEYRING,
     "wait_while_paused": raw.BERTH_PROCESS_WAIT_WHILE_PAUSED,
     "find_program": raw.BERTH_PROCESS_FIND_PROGRAM,
+    "plain_newlines": raw.BERTH_PROCESS_PLAIN_NEWLINES,
 }
 
 

@@ -44,6 +44,12 @@ impl Run for OwnNull {
     }
 }
 
+impl Run for OwnStreams {
+    fn run(self, _: &mut Init) -> Result<()> {
+        process::own_streams(self.uid)
+    }
+}
+
 impl Run for Keyring {
     fn run(self, _: &mut Init) -> Result<()> {
         match new_session_keyring() {

@@ -50,11 +50,10 @@ impl RestoreInProgress<'_> {
                 record.namespaces = self.verify_namespaces(pid)?;
                 self.verify_cgroups(pid, cgroup)?;
                 self.container.delegate(self.config, cgroup, pid)?;
-                streams.give(prepare::owner(
-                    pid,
-                    record.namespaces & libc::CLONE_NEWUSER as u64 != 0,
-                    process_of(self.config)?,
-                )?)?;
+                let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
+                let owner = prepare::owner(pid, in_user_namespace, process_of(self.config)?)?;
+                // As with runc, streams that the caller has passed keep their owner.
+                streams.give(owner, false)?;
                 record.external_descriptors = self.streams_now(streams);
                 found.init = Some((init.identity.clone(), pidfd));
                 record.init = Some(init);

@@ -54,6 +54,7 @@ static const struct {
     {"stdio-null", stdio_null},
     {"stdio-descriptors", stdio_descriptors},
     {"terminal", terminal},
+    {"terminal-newlines", terminal_newlines},
     {"console-socket", console_socket},
     {"console-resize", console_resize},
     {"pause-resume", pause_resume},

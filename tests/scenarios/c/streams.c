@@ -62,6 +62,21 @@ static void terminal(void) {
     remove_container(container);
 }
 
+static void terminal_newlines(void) {
+    for (int plain = 0; plain < 2; plain++) {
+        berth_process_options options = streams(0, 0, 0);
+        options.flags = plain ? BERTH_PROCESS_PLAIN_NEWLINES : 0;
+        berth_container *container = run("echo one; echo two; read line", 1, &options);
+        berth_process *init = init_of(container);
+        int master;
+        OK(berth_process_terminal(init, &master, &error));
+        CHECK(expect(master, plain ? "one\ntwo\n" : "one\r\ntwo\r\n"));
+        close(master);
+        berth_process_free(init);
+        remove_container(container);
+    }
+}
+
 static void console_socket(void) {
     berth_process_options options = streams(0, 0, 0);
     berth_container *container;

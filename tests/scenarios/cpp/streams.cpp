@@ -52,6 +52,17 @@ static void terminal(Place &place) {
     CHECK(container.wait(long_time).code == 6);
 }
 
+static void terminal_newlines(Place &place) {
+    for (const bool plain : {false, true}) {
+        berth::ProcessOptions options;
+        options.plain_newlines = plain;
+        const auto container =
+            place.runtime.run(place.new_id(), config("echo one; echo two; read line", true), options);
+        const auto master = container.init_process().terminal();
+        CHECK(comes(master.get(), plain ? "one\ntwo\n" : "one\r\ntwo\r\n"));
+    }
+}
+
 static berth::Fd receive_descriptor(int listener) {
     const berth::Fd connection(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -97,5 +108,6 @@ static void console_resize(Place &place) {
 
 const Scenarios stream_scenarios{
     {"stdio-pipes", stdio_pipes}, {"stdio-null", stdio_null},         {"stdio-descriptors", stdio_descriptors},
-    {"terminal", terminal},       {"console-socket", console_socket}, {"console-resize", console_resize},
+    {"terminal", terminal},       {"terminal-newlines", terminal_newlines},
+    {"console-socket", console_socket}, {"console-resize", console_resize},
 };

@@ -16,6 +16,7 @@ var streamScenarios = []scenario{
 	{"stdio-null", stdioNull},
 	{"stdio-descriptors", stdioDescriptors},
 	{"terminal", terminal},
+	{"terminal-newlines", terminalNewlines},
 	{"console-socket", consoleSocket},
 	{"console-resize", consoleResize},
 }
@@ -73,6 +74,16 @@ func terminal(p *place) {
 	write(master, "word\n")
 	comes(master, "got word")
 	exits(container, 6)
+}
+
+func terminalNewlines(p *place) {
+	for plain, shown := range map[bool]string{false: "one\r\ntwo\r\n", true: "one\ntwo\n"} {
+		options := &berth.ProcessOptions{PlainNewlines: plain}
+		container := value(p.Run(p.newID(), onTerminal("echo one; echo two; read line"), options))
+		master := value(value(container.InitProcess()).Terminal())
+		comes(master, shown)
+		must(master.Close())
+	}
 }
 
 func receiveDescriptor(listener *net.UnixListener) *os.File {

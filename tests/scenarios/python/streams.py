@@ -71,6 +71,14 @@ def terminal(world):
         has_ended(container, 6)
 
 
+@scenario("terminal-newlines")
+def terminal_newlines(world):
+    for plain, shown in ((False, b"one\r\ntwo\r\n"), (True, b"one\ntwo\n")):
+        options = berth.ProcessOptions(plain_newlines=plain)
+        with berth.deleting(world.run("echo one; echo two; read line", terminal=True, options=options)) as container:
+            expect(container.init.terminal, shown)
+
+
 @scenario("console-socket")
 def console_socket(world):
     path = world.state_root + "-console"

@@ -15,6 +15,7 @@ pub const ALL: &[Scenario] = &[
     ("stdio-null", stdio_null),
     ("stdio-descriptors", stdio_descriptors),
     ("terminal", terminal),
+    ("terminal-newlines", terminal_newlines),
     ("console-socket", console_socket),
     ("console-resize", console_resize),
 ];
@@ -73,6 +74,15 @@ fn terminal(host: &TestRuntime) {
     write(&master, "word\n");
     comes(&master, "got word");
     assert_eq!(container.end(), ExitStatus::Exited(6));
+}
+
+fn terminal_newlines(host: &TestRuntime) {
+    for (plain_newlines, shown) in [(false, "one\r\ntwo\r\n"), (true, "one\ntwo\n")] {
+        let options = ProcessOptions { plain_newlines, ..ProcessOptions::default() };
+        let container = host.run(&on_terminal("echo one; echo two; read line"), &options).unwrap();
+        let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
+        comes(&master, shown);
+    }
 }
 
 fn receive_descriptor(listener: &UnixListener) -> File {
