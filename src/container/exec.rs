@@ -17,7 +17,7 @@ use crate::plan::{Descriptor, Plan, Step};
 use crate::process::{Paused, Process, ProcessOptions, Streams};
 use crate::security::labels;
 use crate::spawn::{self, HandleNeeds as Needs, InitHandles, Launch, RootOf, Spawned};
-use crate::spec::{Config, capabilities, oci};
+use crate::spec::{Config, capabilities, number_list, oci};
 use crate::state::Record;
 use crate::sys::{children, procfs};
 
@@ -68,6 +68,7 @@ impl Container {
             plain_newlines: options.plain_newlines,
         };
         let plan = record.inputs.join_plan(config, &joining)?;
+        report_affinity(&plan);
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
@@ -158,6 +159,15 @@ impl Container {
         child.executed(deadline)?;
         fault::point("exec.executed");
         Ok(child.finish())
+    }
+}
+
+/// Logs the CPU affinity that the process gets, in the words of runc's log, which scripts look for.
+fn report_affinity(plan: &Plan) {
+    for step in &plan.steps {
+        if let Step::CpuAffinity(list) = step {
+            log::debug!("nsexec: affinity: {}", number_list::hexadecimal(list));
+        }
     }
 }
 

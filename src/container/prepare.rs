@@ -1,9 +1,11 @@
 //! Performs the caller's actions on a process of a container: hard limits, the OOM score, scheduling.
 
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::id_maps::write_proc;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::plan::CallerAction;
 use crate::process::Owner;
 use crate::spec::oci::Process;
@@ -14,11 +16,14 @@ use crate::sys::procfs;
 /// depends on them.
 pub fn apply_caller_actions(pid: i32, acts: &[CallerAction]) -> Result<()> {
     for act in acts {
+        log::debug!("{}", act.describe());
         match act {
             CallerAction::Resctrl { group, .. } => group.join(pid)?,
             CallerAction::OomScore(score) => write_proc(pid, "oom_score_adj", &score.to_string())?,
             CallerAction::HardLimit { resource, name, hard } => raise_hard_limit(pid, *resource, name, *hard)?,
-            CallerAction::Scheduler(scheduler) => set_scheduler(pid, scheduler).context(|| act.describe())?,
+            CallerAction::Scheduler(scheduler) => {
+                set_scheduler(pid, scheduler).map_err(|errno| scheduler_error(errno, pid, act.describe()))?
+            }
             CallerAction::IoPriority { value, .. } => set_io_priority(pid, *value).context(|| act.describe())?,
         }
     }
@@ -66,6 +71,23 @@ fn set_scheduler(pid: i32, scheduler: &Scheduler) -> nix::Result<()> {
     };
     // SAFETY: the struct has the size that it states and is valid for the call.
     Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attributes, 0) }).map(|_| ())
+}
+
+/// Says in runc's words, which scripts look for, when the reason is that the process may not use all CPUs
+/// (sched_setattr(2), EPERM).
+fn scheduler_error(errno: Errno, pid: i32, doing: String) -> Error {
+    if errno == Errno::EPERM && may_use_all_processors(pid) == Some(false) {
+        let reason = "process scheduler can't be used together with AllowedCPUs, since it needs all CPUs";
+        return Error::system(errno, format!("{doing}: {reason}"));
+    }
+    Error::system(errno, doing)
+}
+
+fn may_use_all_processors(pid: i32) -> Option<bool> {
+    let allowed = sched_getaffinity(Pid::from_raw(pid)).ok()?;
+    let count = (0..CpuSet::count()).filter(|index| allowed.is_set(*index) == Ok(true)).count();
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok()??;
+    Some(count as i64 >= online)
 }
 
 fn set_io_priority(pid: i32, value: u32) -> nix::Result<()> {

@@ -166,10 +166,8 @@ pub fn report(unknown: &[String], process: &oci::Process) {
     let beyond = given.any() & !given.of_this_kernel().any();
     let missing: Vec<String> = unknown.iter().cloned().chain(names(beyond).map(str::to_owned)).collect();
     if !missing.is_empty() {
-        log::warn!(
-            "capabilities that this kernel or this version of libberth does not know are not granted: {}",
-            missing.join(", ")
-        );
+        // runc's words.
+        log::warn!("ignoring unknown or unavailable capabilities: [{}]", missing.join(" "));
     }
     let held = given.consistent();
     for (set, given, held, lacking) in [

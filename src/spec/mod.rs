@@ -84,13 +84,13 @@ impl Config {
         let bundle = make_absolute(bundle, "bundle")?;
         let file = bundle.join("config.json");
         let json = read_text(&file)?;
-        Config::new(&json, &file.display().to_string(), Some(bundle), None)
+        Config::of_file(&json, &file, bundle)
     }
 
     /// Reads another file instead of `<bundle>/config.json`.
     pub fn from_file(bundle: &Path, file: &Path) -> Result<Config> {
         let bundle = make_absolute(bundle, "bundle")?;
-        Config::new(&read_text(file)?, &file.display().to_string(), Some(bundle), None)
+        Config::of_file(&read_text(file)?, file, bundle)
     }
 
     /// Parses a configuration from memory. Without a bundle every path in it must be absolute; `rootfs`, if given,
@@ -108,6 +108,16 @@ impl Config {
         let rootfs = make_absolute(rootfs, "root filesystem")?;
         bounded(json.len() as u64, "the recorded configuration")?;
         Config::new(json, "the recorded configuration", bundle, Some(rootfs))
+    }
+
+    fn of_file(json: &str, file: &Path, bundle: PathBuf) -> Result<Config> {
+        let name = file.display().to_string();
+        Config::new(json, &name, Some(bundle), None).map_err(|mut error| {
+            if !error.message.starts_with(&name) {
+                error.message.insert_str(0, &format!("{name}: "));
+            }
+            error
+        })
     }
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {

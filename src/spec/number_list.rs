@@ -46,6 +46,16 @@ pub fn mask(list: &str) -> Vec<u32> {
     words
 }
 
+/// Formats a list as a number with these bits, like "0x3".
+pub fn hexadecimal(list: &str) -> String {
+    let words = mask(list);
+    let digits: String = words.iter().rev().map(|word| format!("{word:08x}")).collect();
+    match digits.trim_start_matches('0') {
+        "" => "0x0".to_owned(),
+        digits => format!("0x{digits}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +66,8 @@ mod tests {
         assert_eq!(mask("0"), [1, 0]);
         assert_eq!(mask("0-3,33,31"), [0x8000_000f, 2]);
         assert_eq!(mask("64"), [0, 0, 1, 0]);
+        let numbers = ["", "0", "0-1", "1,4", "32", "64"].map(hexadecimal);
+        assert_eq!(numbers, ["0x0", "0x1", "0x3", "0x12", "0x100000000", "0x10000000000000000"]);
     }
 
     #[test]

@@ -96,7 +96,8 @@ pub fn io_priority(given: &LinuxIOPriority) -> u32 {
 }
 
 /// Renames two flags that the OCI crate spells differently from the specification, and removes what the crate takes for
-/// an error in a list of processors: an empty list, and blanks. `process` has been fitted to the table of fields.
+/// an error in a list of processors: an empty list, empty elements, and blanks. `process` has been fitted to the table
+/// of fields.
 pub(super) fn adapt_to_types(process: &mut Value) {
     if let Some(Value::Array(flags)) = process.pointer_mut("/scheduler/flags") {
         for flag in flags {
@@ -108,12 +109,17 @@ pub(super) fn adapt_to_types(process: &mut Value) {
         }
     }
     if let Some(Value::Object(affinity)) = process.pointer_mut("/execCPUAffinity") {
-        affinity.retain(|_, list| list != "");
         for list in affinity.values_mut() {
-            let parts = list.as_str().unwrap_or_default().split(',').map(str::trim);
-            *list = parts.collect::<Vec<_>>().join(",").into();
+            let parts = list.as_str().unwrap_or_default().split(',').map(without_blanks);
+            *list = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",").into();
         }
+        affinity.retain(|_, list| list != "");
     }
+}
+
+/// Removes the blanks around the numbers of a range, which the specification's schema permits.
+fn without_blanks(range: &str) -> String {
+    range.split('-').map(str::trim).collect::<Vec<_>>().join("-")
 }
 
 /// Checks the lists of processors before the OCI crate parses them, because the crate's errors do not tell what is

@@ -212,7 +212,7 @@ fn io_priorities_and_processors() {
         cpus("\"0\"", "process.execCPUAffinity", "expected an object"),
         cpus(r#"{"initial": 1}"#, "process.execCPUAffinity.initial", "expected a string"),
         cpus(r#"{"initial": "a"}"#, "process.execCPUAffinity.initial", "is not a list of numbers"),
-        cpus(r#"{"initial": "0,"}"#, "process.execCPUAffinity.initial", "is not a list of numbers"),
+        cpus(r#"{"initial": "0,a"}"#, "process.execCPUAffinity.initial", "is not a list of numbers"),
         cpus(r#"{"final": "3-1"}"#, "process.execCPUAffinity.final", "is not a list of numbers"),
         cpus(r#"{"final": "0 1"}"#, "process.execCPUAffinity.final", "is not a list of numbers"),
         cpus(r#"{"final": "8192"}"#, "process.execCPUAffinity.final", "8192 is out of range"),
