@@ -42,22 +42,24 @@ impl Container {
         criu::check_namespaces(&namespaces)?;
         options.cgroup_mode.check(&namespaces)?;
         let images = ImageDir::make(&options.images, "image directory")?;
+        images.check_plain()?;
         let before = record.clone();
         let dump = Dump { container: self, options, record: &before, config, cgroup: cgroup.as_ref(), images: &images };
+        let log = dump.log_name();
         let checked = dump.check_streams().and_then(|()| dump.check_members());
         let request = checked.and_then(|()| dump.request());
         let work = images.check_writable().and_then(|()| self.open_work_dir(options.work.as_deref()));
-        let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.discard())?;
+        let (request, work) = request.and_then(|request| Ok((request, work?))).inspect_err(|_| images.discard(log))?;
 
         record.checkpoint = Some(CheckpointInProgress { owner: Identity::own()?, was_paused });
-        self.directory.write(&record).inspect_err(|_| images.discard())?;
+        self.directory.write(&record).inspect_err(|_| images.discard(log))?;
         fault::point("checkpoint.recorded");
         let result = dump.run(&program, request, &work, status_fd, deadline);
         work.tidy();
         match result {
             Ok(()) => self.finish_checkpoint(options, &mut record, cgroup.as_ref()),
             Err(error) => {
-                images.discard();
+                images.discard(log);
                 match self.restore_previous_state(&mut record) {
                     Ok(()) => Err(error),
                     Err(second) => Err(error.detail("cleanup", second.message)),

@@ -22,7 +22,7 @@ pub struct CriuLog<'a> {
 }
 
 impl CriuLog<'_> {
-    /// Removes the log of an earlier run.
+    /// Removes the log of an earlier run. CRIU creates its log anew: it would write through a symbolic link.
     pub fn forget(&self) {
         let _ = unlinkat(self.directory, self.name, UnlinkatFlags::NoRemoveDir);
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, renameat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, renameat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Code, Context, Error, Result};
@@ -89,11 +89,25 @@ impl ImageDir {
         }
     }
 
-    /// Undoes a failed checkpoint: removes the descriptors file, and the directory if this library has created it.
-    /// Images in a directory of the caller's stay, but are no checkpoint.
-    pub fn discard(&self) {
+    /// Undoes a failed checkpoint: removes the descriptors file, and the directory if this library has created it. The
+    /// directory stays with the file `log` if that is in it, since it tells why the checkpoint has failed. Images in a
+    /// directory of the caller's stay, but are no checkpoint.
+    pub fn discard(&self, log: &str) {
         let _ = self.forget_descriptors();
-        if let (true, Some(parent), Some(name)) = (self.made, self.path.parent(), self.path.file_name()) {
+        if !self.made {
+            return;
+        }
+        let names = self.names().unwrap_or_default();
+        if names.iter().any(|name| name.to_bytes() == log.as_bytes()) {
+            for name in names.iter().filter(|name| name.to_bytes() != log.as_bytes()) {
+                if let Err(errno) = remove_tree(&self.fd, name) {
+                    let path = self.path.join(name.to_string_lossy().as_ref());
+                    log::warn!("removing {}: {}", path.display(), crate::error::reason(errno));
+                }
+            }
+            return;
+        }
+        if let (Some(parent), Some(name)) = (self.path.parent(), self.path.file_name()) {
             let name = CString::new(name.as_encoded_bytes()).unwrap_or_default();
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let removed = open(parent, flags, Mode::empty()).and_then(|parent| remove_tree(&parent, &name));
@@ -101,6 +115,24 @@ impl ImageDir {
                 log::warn!("removing {}: {}", self.path.display(), crate::error::reason(errno));
             }
         }
+    }
+
+    /// Checks that the directory has no images that CRIU would write through: symbolic links, devices, FIFOs. Only the
+    /// link to the images of the previous dump may be there.
+    pub fn check_plain(&self) -> Result<()> {
+        const PARENT: &CStr = c"parent";
+        for name in self.names()?.iter().filter(|name| name.as_c_str() != PARENT) {
+            let path = || self.path.join(name.to_string_lossy().as_ref());
+            let found = match fstatat(&self.fd, name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Err(Errno::ENOENT) => continue,
+                other => other.context(|| format!("looking at {}", path().display()))?,
+            };
+            if !matches!(found.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
+                let message = format!("{} is not a regular file: images are not written there", path().display());
+                return Err(Error::new(Code::System, message).with_errno(Errno::EEXIST));
+            }
+        }
+        Ok(())
     }
 
     /// Removes the descriptors file. Without it the directory is no checkpoint, until a dump has succeeded.
@@ -241,6 +273,31 @@ mod tests {
         assert_eq!(folder.read_descriptors().unwrap(), written);
         std::fs::write(folder.path.join(DESCRIPTORS), "[1]").unwrap();
         assert!(folder.read_descriptors().unwrap_err().message.contains("is damaged"));
+    }
+
+    #[test]
+    fn nothing_is_written_through_what_others_have_put_there() {
+        let (dir, folder) = folder();
+        let link = |name: &str| std::os::unix::fs::symlink(dir.path().join("kept"), folder.path.join(name)).unwrap();
+        link("parent");
+        folder.check_plain().unwrap();
+        link("pages-1.img");
+        let error = folder.check_plain().unwrap_err();
+        assert!(error.message.contains("pages-1.img is not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_checkpoint_leaves_only_its_log() {
+        let (_dir, folder) = folder();
+        std::fs::create_dir(folder.path.join("below")).unwrap();
+        for name in ["dump.log", "pages-1.img", "below/file"] {
+            std::fs::write(folder.path.join(name), "").unwrap();
+        }
+        folder.discard("dump.log");
+        assert_eq!(folder.names().unwrap(), [c"dump.log".to_owned()]);
+        std::fs::remove_file(folder.path.join("dump.log")).unwrap();
+        folder.discard("dump.log");
+        assert!(!folder.path.exists());
     }
 
     #[test]
