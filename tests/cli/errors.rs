@@ -8,11 +8,7 @@ use crate::support::*;
 #[test]
 fn no_bundle_and_bad_json() {
     let cli = Cli::new();
-    cli.fails(
-        1,
-        "opening /nonexistent/config.json: no such file or directory",
-        &["create", "-b", "/nonexistent", "c1"],
-    );
+    cli.fails(1, "JSON specification file /nonexistent/config.json not found", &["create", "-b", "/nonexistent", "c1"]);
     let bundle = cli.bundle(&shell("true"));
     std::fs::write(bundle.join("config.json"), "{ nonsense").unwrap();
     cli.fails(1, "is not valid JSON", &["run", "-b", text(&bundle), "c1"]);
@@ -51,6 +47,50 @@ fn the_wrong_state_for_the_verb() {
     cli.fails(255, "cannot exec in a stopped container", &["exec", &id, "true"]);
     cli.fails(1, "container not running", &["pause", &id]);
     cli.fails(1, "container not paused", &["resume", &id]);
+}
+
+#[test]
+fn what_keeps_a_process_from_starting_is_told_in_runcs_words() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    cli.fails(255, "error adding pid to cgroups: ", &["exec", "--cgroup", "nope", &id, "true"]);
+    let directory = "chdir to cwd (\\\"/nonexistent\\\") set in config.json failed: no such file or directory";
+    cli.fails(255, directory, &["exec", "--cwd", "/nonexistent", &id, "true"]);
+    cli.fails(1, "exists already and has processes in it", &["run", "-b", text(&bundle_of(&cli, &id)), "c1"]);
+    cli.fails(1, "container's cgroup is not empty", &["run", "-b", text(&bundle_of(&cli, &id)), "c1"]);
+    let mut config = shell("true");
+    config["hooks"]["prestart"] = json!([{ "path": "/bin/true" }, { "path": "/bin/false" }]);
+    cli.fails(
+        1,
+        "error running prestart hook #1: exited with status 1",
+        &["run", "-b", text(&cli.bundle(&config)), "c1"],
+    );
+    let mut config = shell("true");
+    crate::common::push_mount(&mut config, json!({ "destination": "/tmp", "type": "nofs", "source": "x" }));
+    cli.fails(
+        1,
+        "error mounting \\\"x\\\" to rootfs at \\\"/tmp\\\": no such device",
+        &["run", "-b", text(&cli.bundle(&config)), "c1"],
+    );
+    cli.fails(1, "Container cannot be checkpointed in stopped state", &["checkpoint", &stopped(&cli)]);
+}
+
+/// Returns the bundle of a container.
+fn bundle_of(cli: &Cli, id: &str) -> std::path::PathBuf {
+    cli.state(id)["bundle"].as_str().unwrap().into()
+}
+
+fn stopped(cli: &Cli) -> String {
+    let id = cli.sleeping();
+    cli.ok(&["kill", &id, "KILL"]);
+    cli.wait_for_status(&id, "stopped");
+    id
+}
+
+#[test]
+fn without_a_command_the_help_is_printed() {
+    let cli = Cli::new();
+    assert_eq!(cli.ok(&[]), cli.ok(&["-h"]));
 }
 
 #[test]
@@ -129,7 +169,7 @@ fn usage_errors_are_in_the_log_that_engines_read() {
         (1, "unexpected argument '--nonsense' found", &["create", "--nonsense", "c1"][..]),
         (1, "the following required arguments were not provided: <ID>", &["state"]),
         (1, "invalid value 'xml' for '--format <FORMAT>' [possible values: table, json]", &["list", "--format", "xml"]),
-        (3, "unrecognized subcommand 'nonsense'", &["nonsense"]),
+        (3, "No help topic for 'nonsense'", &["nonsense"]),
     ] {
         cli.fails(code, words.split(": <").next().unwrap().split(" [").next().unwrap(), &[&before, after].concat());
         let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
@@ -250,4 +290,86 @@ fn on_a_terminal_the_error_is_for_people() {
     coloured.wait_for("\u{1b}[1;31mberth:");
     let said = said(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
     assert!(!said.err.contains('\u{1b}'), "only on a terminal");
+}
+
+/// podman finds out in this way whether the runtime has the option.
+#[test]
+fn an_option_without_its_value_is_named_as_runc_does() {
+    let cli = Cli::new();
+    let log = cli.path("log");
+    for (args, option) in [
+        (&["restore", "--lsm-mount-context"][..], "--lsm-mount-context"),
+        (&["restore", "-lsm-profile"], "--lsm-profile"),
+        (&["checkpoint", "c1", "--work-path"], "--work-path"),
+        (&["create", "c1", "-b"], "--bundle"),
+        (&["exec", "--pid-file"], "--pid-file"),
+        (&["--root"], "--root"),
+    ] {
+        let sentence = format!("flag needs an argument: {option}");
+        cli.fails(1, &format!("error: {sentence}\n"), args);
+        if args[0] != "--root" {
+            cli.fails(1, &sentence, &[&["--log", text(&log), "--log-format", "json"], args].concat());
+            let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
+            assert_eq!(line["msg"], json!(sentence));
+            std::fs::remove_file(&log).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_error_in_a_file_names_the_file() {
+    let cli = Cli::new();
+    let mut config = shell("true");
+    config["process"]["cwd"] = json!("relative");
+    let bundle = cli.bundle(&config);
+    let file = format!("{}/config.json: process.cwd: ", text(&bundle));
+    for verb in [&["create"][..], &["run"], &["restore"]] {
+        cli.fails(1, &file, &[verb, &["-b", text(&bundle), "c1"]].concat());
+    }
+    cli.fails(1, &file, &["explain", text(&bundle)]);
+    std::fs::write(bundle.join("other.json"), "{}").unwrap();
+    cli.fails(1, "/other.json: ociVersion", &["create", "-b", text(&bundle), "-f", "other.json", "c1"]);
+    let id = cli.sleeping();
+    let process = cli.path("process.json");
+    for (content, words) in [
+        ("{ \"args\": [\"true\"], \"cwd\": \"relative\" }", ": cwd: "),
+        ("{ \"args\": 3, \"cwd\": \"/\" }", ": args: "),
+        ("[]", ": the process is not a JSON object"),
+        ("{", " is not valid JSON"),
+    ] {
+        std::fs::write(&process, content).unwrap();
+        cli.fails(255, &format!("exec failed: {}{words}", text(&process)), &["exec", "-p", text(&process), &id]);
+    }
+    cli.fails(255, "reading /nonexistent", &["exec", "--process", "/nonexistent", &id]);
+}
+
+/// A pid file is never written through what somebody else has put there, nor waited for.
+#[test]
+fn a_pid_file_is_a_new_file() {
+    let cli = Cli::new();
+    let bundle = cli.bundle(&shell("exec sleep 1000"));
+    let precious = cli.path("precious");
+    std::fs::write(&precious, "precious").unwrap();
+    for (index, name) in ["pid", ".pid"].iter().enumerate() {
+        std::os::unix::fs::symlink(&precious, cli.path(name)).unwrap();
+        let id = format!("c{index}");
+        cli.ok(&["create", "-b", text(&bundle), "--pid-file", text(&cli.path("pid")), &id]);
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+        assert_eq!(std::fs::read_to_string(cli.path("pid")).unwrap(), cli.state(&id)["pid"].to_string());
+        cli.ok(&["delete", "-f", &id]);
+    }
+    let fifo = cli.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [text(&fifo), "/dev/null"] {
+        cli.fails(1, "is not a regular file", &["create", "-b", text(&bundle), "--pid-file", path, "c3"]);
+        cli.fails(1, "no such device or address", &["--log", text(&fifo), "list"]);
+        assert_eq!(cli.ok(&["list", "-q"]), "");
+    }
+    // A socket whose program accepts nothing is an error, too.
+    let socket = cli.path("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    cli.ok(&["create", "-b", text(&bundle), "--pidfd-socket", text(&socket), "c4"]);
+    cli.ok(&["delete", "-f", "c4"]);
+    drop(listener);
+    cli.fails(1, "connection refused", &["create", "-b", text(&bundle), "--pidfd-socket", text(&socket), "c5"]);
 }

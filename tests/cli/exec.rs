@@ -189,3 +189,20 @@ fn labels_that_cannot_be_had_are_refused_by_name() {
     cli.fails(255, "apparmor", &["exec", "--apparmor", "berth-no-such-profile", &id, "true"]);
     cli.fails(255, "selinux", &["exec", "--process-label", "berth:no:such:label", &id, "true"]);
 }
+
+/// In the words of runc's log, which scripts look for.
+#[test]
+fn the_debug_log_has_the_cpu_affinity_and_the_scheduler() {
+    let cli = Cli::new();
+    let mut config = shell("exec sleep 1000");
+    config["process"]["scheduler"] = json!({ "policy": "SCHED_BATCH", "nice": 5 });
+    config["process"]["execCPUAffinity"] = json!({ "initial": " 0 , ", "final": "0 - 0" });
+    let bundle = cli.bundle(&config);
+    let created = cli.berth(&["--debug", "create", "-b", text(&bundle), "c1"]);
+    assert!(created.code == 0 && created.err.contains("setting the scheduler SCHED_BATCH"), "{created:?}");
+    cli.ok(&["start", "c1"]);
+    let said = cli.berth(&["--debug", "exec", "c1", "grep", "Cpus_allowed_list", "/proc/self/status"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "Cpus_allowed_list:\t0\n"));
+    assert_eq!(said.err.matches("nsexec: affinity: 0x1\"").count(), 2, "{}", said.err);
+    assert!(said.err.contains("setting the scheduler SCHED_BATCH"), "{}", said.err);
+}

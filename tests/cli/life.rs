@@ -96,9 +96,11 @@ fn an_empty_value_is_as_none() {
         "0 /\n"
     );
     cli.ok(&["update", "--cpu-quota", "", "--resources", "", "c1"]);
+    let other = cli.bundle(&shell("true"));
+    cli.ok(&["create", "--no-subreaper", "-b", text(&other), "c2"]);
     cli.ok(&["kill", "c1", ""]);
     cli.fails(255, "env[2]: \\\"\\\" is not an environment variable", &["exec", "-e", "", "c1", "true"]);
-    cli.fails(1, "invalid container ID format", &["state", ""]);
+    cli.fails(1, "container id cannot be empty", &["state", ""]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod explain;
 mod foreground;
 mod life;
 mod notify;
+mod output;
 mod queries;
 mod support;
 mod watching;

@@ -72,7 +72,10 @@ fn the_version_tells_the_specifications() {
     for option in ["--version", "-v", "-V"] {
         let text = cli.ok(&[option]);
         let version = env!("CARGO_PKG_VERSION");
-        assert!(text.starts_with(&format!("berth version {version}\nspec: 1.")), "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("berth version {version}"));
+        assert!(lines[1].strip_prefix("commit: ").is_some_and(|commit| !commit.is_empty()), "{text}");
+        assert!(lines[2].starts_with("spec: 1."), "{text}");
     }
     for option in ["--help", "-h", "-?"] {
         assert!(cli.ok(&[option]).contains("Usage: berth"));

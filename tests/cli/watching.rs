@@ -177,6 +177,10 @@ fn limits_are_changed_by_options_and_files() {
 fn limits_that_make_no_sense_are_refused_and_nothing_changes() {
     let cli = Cli::new();
     let id = cli.sleeping();
+    for option in ["--kernel-memory", "--kernel-memory-tcp"] {
+        let said = cli.berth(&["update", option, "64M", "--pids-limit", "20", &id]);
+        assert!(said.code == 0 && said.err.contains("Kernel memory settings are ignored"), "{said:?}");
+    }
     cli.fails(1, "invalid value for memory: invalid size: 'x'", &["update", "--memory", "x", &id]);
     cli.fails(1, "--cpu-period", &["update", "--cpu-period", "x", &id]);
     cli.fails(1, "was created without it", &["update", "--l3-cache-schema", "L3:0=f", &id]);

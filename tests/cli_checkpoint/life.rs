@@ -33,6 +33,7 @@ fn directories_are_the_current_ones_if_nothing_is_said() {
     let dumped = here(&["checkpoint", "c1"]);
     assert_eq!((dumped.code, dumped.err.as_str()), (0, ""), "{dumped:?}");
     assert!(place.bundle.join("checkpoint/inventory.img").exists());
+    assert!(place.bundle.join("checkpoint/dump.log").exists(), "beside the images, as runc has it");
     let restored = here(&["restore", "--detach", "c1"]);
     assert_eq!((restored.code, restored.err.as_str()), (0, ""), "{restored:?}");
     place.counts_on();

@@ -1,19 +1,21 @@
 //! The command line: global options and commands.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::{
     Outcome, checkpoint, completions, create, delete, events, exec, explain, features, go_flags, kill, list, logging,
-    pause, ps, recover, restore, run, spec, start, state, top, update,
+    output, pause, ps, recover, restore, run, spec, start, state, top, update,
 };
 
 /// Runs and manages OCI containers
 #[derive(Parser)]
-#[command(name = "berth", version = VERSION, disable_version_flag = true, disable_help_flag = true, max_term_width = 100)]
+#[command(name = "berth", version = version(), disable_version_flag = true, disable_help_flag = true, max_term_width = 100)]
 // If an option is repeated, the last one counts, as in Go.
 #[command(args_override_self = true)]
 pub struct Arguments {
@@ -23,8 +25,17 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-/// The text after the program name. Engines parse the "spec:" line.
-const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: ", "1.3.0");
+/// Returns the text after the program name, in runc's order. Engines parse the lines "commit:" and "spec:".
+fn version() -> &'static str {
+    // `make` and the packages set the commit; a build by cargo alone does not know it.
+    const COMMIT: &str = match option_env!("BERTH_COMMIT") {
+        Some(commit) if !commit.is_empty() => commit,
+        _ => "unknown",
+    };
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| format!("version {}\ncommit: {COMMIT}\nspec: 1.3.0", env!("CARGO_PKG_VERSION")));
+    &TEXT
+}
 
 #[derive(Args)]
 pub struct Global {
@@ -220,9 +231,20 @@ pub fn parse() -> Result<Arguments, u8> {
     // Dropping it would take longer than parsing.
     std::mem::forget(command);
     parsed.map_err(|error| {
-        let _ = error.print();
-        if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
-            return 0;
+        let help = match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Some(error.print()),
+            // As runc has it.
+            ErrorKind::MissingSubcommand => Some(Arguments::command().print_help()),
+            _ => None,
+        };
+        if let Some(printed) = help {
+            let printed = printed.and_then(|()| std::io::stdout().flush());
+            return printed.map_or_else(|error| logging::report(Failure::output(&error), ""), |()| 0);
+        }
+        match in_words_of_runc(&error) {
+            Some(words) => output::tell(format!("error: {words}\n\nFor more information, try '--help'.\n")),
+            // Nobody can be told that standard error cannot be written.
+            None => error.print().unwrap_or(()),
         }
         if let Some(global) = global_options(&arguments).filter(|global| global.log.is_some())
             && logging::open(&global).is_ok()
@@ -243,8 +265,28 @@ fn global_options(arguments: &[std::ffi::OsString]) -> Option<Global> {
     Global::from_arg_matches(&found).ok()
 }
 
+/// Returns runc's words for an unknown command and for an option without its value: engines find out by them whether an
+/// option exists.
+fn in_words_of_runc(error: &clap::Error) -> Option<String> {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => Some(format!("No help topic for '{}'", text(ContextKind::InvalidSubcommand)?)),
+        ErrorKind::InvalidValue if text(ContextKind::InvalidValue) == Some("") => {
+            let option = text(ContextKind::InvalidArg)?.split(' ').next()?;
+            Some(format!("flag needs an argument: {option}"))
+        }
+        _ => None,
+    }
+}
+
 /// Returns the first paragraph of a usage error as one line.
 fn sentence(error: &clap::Error) -> String {
+    if let Some(sentence) = in_words_of_runc(error) {
+        return sentence;
+    }
     let text = error.to_string();
     let lines = text.trim_start_matches("error: ").lines().take_while(|line| !line.trim().is_empty());
     lines.map(str::trim).collect::<Vec<_>>().join(" ")

@@ -5,11 +5,12 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use berth::criu::{CheckpointOptions, NetworkLock, PageServer};
-use berth::{Force, Settings};
+use berth::{Force, Settings, Status};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::args::Global;
+use crate::failure::Failure;
 use crate::images::{CRIU_CONFIG, Images, criu_config};
 use crate::{Outcome, host};
 
@@ -57,13 +58,18 @@ impl Checkpoint {
     pub fn run(self, global: &Global) -> Outcome {
         let settings = Settings { criu: host::criu(global), ..host::settings(global)? };
         let container = host::container_with(settings, &self.id)?;
+        let status = container.status()?;
+        if matches!(status, Status::Stopped | Status::Created) {
+            return Err(Failure::new(format!("Container cannot be checkpointed in {} state", status.name())));
+        }
         let images = &self.images;
         let config: Value = serde_json::from_str(&container.config_json()?).unwrap_or_default();
         // As runc does: hooks or the network's creator set it up again. libberth's own links are in the images.
         let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();
         container.checkpoint(&CheckpointOptions {
             images: images.folder()?,
-            work: images.work()?,
+            // As runc and crun have it: without a work directory, CRIU writes its log beside the images.
+            work: Some(images.work()?.map_or_else(|| images.folder(), Ok)?),
             leave_running: self.leave_running,
             pre_dump: self.pre_dump,
             parent_images: self.parent_path,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 
-use crate::Outcome;
 use crate::args::{Arguments, Global};
 use crate::failure::Failure;
+use crate::{Outcome, files, output};
 
 #[derive(Args)]
 pub struct Completions {
@@ -20,7 +20,7 @@ impl Completions {
     pub fn run(self, _: &Global) -> Outcome {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::command(), "berth", &mut text);
-        print!("{}", String::from_utf8_lossy(&text));
+        output::print(String::from_utf8_lossy(&text))?;
         Ok(0)
     }
 }
@@ -37,7 +37,7 @@ impl Man {
         let mut command = Arguments::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
         command.build();
         match self.folder {
-            None => print!("{}", String::from_utf8_lossy(&page(command)?)),
+            None => output::print(String::from_utf8_lossy(&page(command)?))?,
             Some(folder) => {
                 for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
                     let name = format!("berth-{}", verb.get_name());
@@ -59,5 +59,5 @@ fn page(command: Command) -> Result<Vec<u8>, Failure> {
 
 fn write(folder: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
     let path = folder.join(format!("{name}.1"));
-    std::fs::write(&path, text).map_err(|error| Failure::io(&error, format!("writing {}", path.display())))
+    files::replace(&path, text, "the man page").map(drop)
 }

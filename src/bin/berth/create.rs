@@ -96,6 +96,8 @@ impl Creation {
     ) -> Result<(Container, PidFile), Failure> {
         let options = ProcessOptions {
             stdio,
+            // As runc has it: a console socket's owner sets up the terminal itself.
+            plain_newlines: self.console_socket.is_none(),
             console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
             ..self.setup.process_options()
         };

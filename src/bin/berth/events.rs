@@ -1,6 +1,5 @@
 //! `berth events`
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
 use berth::{Code, Container, Events, Status};
@@ -9,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{Outcome, host};
+use crate::{Outcome, host, output};
 
 #[derive(Args)]
 pub struct Watch {
@@ -94,8 +93,7 @@ fn statistics(container: &Container) -> Result<(), Failure> {
     print(&format!(r#"{{"type":"stats","id":"{}","data":{data}}}"#, container.id()))
 }
 
-/// Prints one event and flushes it.
+/// Prints one event.
 fn print(line: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failure::io(&error, "printing events"))
+    output::print_line(line)
 }

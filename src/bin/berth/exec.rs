@@ -87,7 +87,7 @@ impl Exec {
         }
         let container = self.container(global)?;
         let specified = self.specification(&container)?;
-        let process = spec::parse_process(&specified.to_string())?;
+        let process = spec::parse_process(&specified.to_string()).map_err(|error| self.of_file(error.into()))?;
         let has_terminal = process.terminal().unwrap_or(false);
         check_terminal(has_terminal, self.detach, self.console_socket.is_some())?;
         if self.detach {
@@ -114,6 +114,7 @@ impl Exec {
             stdio,
             extra_fds: self.descriptors.numbers(),
             console_socket: self.console_socket.as_deref().map(host::absolute).transpose()?,
+            plain_newlines: self.console_socket.is_none(),
             paused: if self.ignore_paused { Paused::Wait } else { Paused::Refuse },
             cgroups: self.cgroup.clone(),
             ..ProcessOptions::default()
@@ -145,7 +146,7 @@ impl Exec {
             None => own_process(container)?,
         };
         if !process.is_object() {
-            return Err(Failure::new("the process is not a JSON object"));
+            return Err(self.of_file(Failure::new("the process is not a JSON object")));
         }
         if !self.command.is_empty() {
             process["args"] = json!(self.command);
@@ -176,6 +177,14 @@ impl Exec {
         }
         without_nulls(&mut process);
         Ok(process)
+    }
+
+    /// Names the file in a failure about its content.
+    fn of_file(&self, mut failure: Failure) -> Failure {
+        if let Some(file) = &self.process {
+            failure.message.insert_str(0, &format!("{}: ", file.display()));
+        }
+        failure
     }
 
     fn change_user(&self, user: &mut Value) -> Result<(), Failure> {

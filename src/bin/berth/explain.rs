@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::args::Global;
 use crate::create::Setup;
 use crate::failure::Failure;
-use crate::{Outcome, table};
+use crate::{Outcome, output, table};
 
 #[derive(Args)]
 pub struct Explain {
@@ -27,32 +27,33 @@ impl Explain {
         let config = self.setup.config(&self.bundle, None)?;
         let json = berth::explain_with(&self.setup.settings(global)?, &config, &self.setup.process_options())?;
         if self.json {
-            println!("{json}");
+            output::print_line(json)?;
             return Ok(0);
         }
         let plan: Value = serde_json::from_str(&json).map_err(|error| Failure::new(error.to_string()))?;
         let steps = plan["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
         let (dim, plain) = if table::colours(&std::io::stdout()) { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-        println!("What the container's first process would do, in {} steps:", steps.len());
+        let mut text = format!("What the container's first process would do, in {} steps:\n", steps.len());
         for (index, step) in steps.iter().enumerate() {
             let details = details(step);
             let details = if details.is_empty() { details } else { format!(" {dim}({details}){plain}") };
-            println!("{:>4}. {}{details}", index + 1, step["text"].as_str().unwrap_or_default());
+            let words = step["text"].as_str().unwrap_or_default();
+            text += &format!("{:>4}. {words}{details}\n", index + 1);
         }
-        list("For its mounts the caller would be:", &plan["user_namespaces"]);
-        list("Meanwhile the caller would be:", &plan["outside"]);
+        text += &list("For its mounts the caller would be:", &plan["user_namespaces"]);
+        text += &list("Meanwhile the caller would be:", &plan["outside"]);
+        output::print(text)?;
         Ok(0)
     }
 }
 
-fn list(title: &str, parts: &Value) {
+fn list(title: &str, parts: &Value) -> String {
     let parts = parts.as_array().map(Vec::as_slice).unwrap_or_default();
-    if !parts.is_empty() {
-        println!("{title}");
-    }
+    let mut text = if parts.is_empty() { String::new() } else { format!("{title}\n") };
     for part in parts {
-        println!("      {}", part["text"].as_str().unwrap_or_default());
+        text += &format!("      {}\n", part["text"].as_str().unwrap_or_default());
     }
+    text
 }
 
 /// Returns the details of a step that its sentence omits.

@@ -1,8 +1,10 @@
 //! Error messages: runc's text, which engines and scripts parse, with the reason and a remedy in separate fields.
 
-use berth::{Code, Error, Stage};
+use berth::{Code, Error};
 use nix::errno::Errno;
 use nix::unistd::Uid;
+
+use crate::words;
 
 /// The error of a failed command.
 #[derive(Debug)]
@@ -14,11 +16,22 @@ pub struct Failure {
     /// A remedy, if one is known.
     pub remedy: Option<String>,
     error: Option<Box<Error>>,
+    /// Whether output could not be written.
+    pub lost_output: bool,
+    /// Whether nobody reads the output any more, which ends a command without a word.
+    pub closed_pipe: bool,
 }
 
 impl Failure {
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), reason: None, remedy: None, error: None }
+        Failure {
+            message: message.into(),
+            reason: None,
+            remedy: None,
+            error: None,
+            lost_output: false,
+            closed_pipe: false,
+        }
     }
 
     pub fn remedy(mut self, remedy: impl Into<String>) -> Failure {
@@ -31,6 +44,12 @@ impl Failure {
         Error::io(error, doing).into()
     }
 
+    /// Creates a failure of writing to standard output or error.
+    pub fn output(error: &std::io::Error) -> Failure {
+        let closed_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;
+        Failure { lost_output: true, closed_pipe, ..Failure::io(error, "writing the output") }
+    }
+
     pub fn code(&self) -> Option<Code> {
         self.error.as_ref().map(|error| error.code)
     }
@@ -41,26 +60,7 @@ impl Failure {
             return self.prefixed(verb);
         };
         let id = error.detail.get("id").and_then(|id| id.as_str()).unwrap_or_default();
-        let status = error.detail.get("status").and_then(|status| status.as_str()).unwrap_or_default();
-        let words = match (error.code, verb) {
-            (Code::NotFound, _) => Some("container does not exist".to_owned()),
-            (Code::IdInUse, _) => Some("container with given ID already exists".to_owned()),
-            (Code::IdInvalid, _) => Some("invalid container ID format".to_owned()),
-            (Code::AlreadyRunning, _) => Some("cannot start an already running container".to_owned()),
-            (Code::NotRunning, "start") if status == "stopped" => {
-                Some("cannot start a container that has stopped".to_owned())
-            }
-            (Code::Paused, "start") => Some("cannot start a container in the paused state".to_owned()),
-            (Code::NotRunning, "exec") => Some("cannot exec in a stopped container".to_owned()),
-            (Code::Paused, "exec") => {
-                Some("cannot exec in a paused container (use --ignore-paused to override)".to_owned())
-            }
-            (Code::NotRunning, "events" | "top") => Some(format!("container with id {id} is not running")),
-            (Code::NotRunning | Code::Paused, _) => Some("container not running".to_owned()),
-            (Code::NotPaused, _) => Some("container not paused".to_owned()),
-            (Code::NotStopped, _) => Some(format!("cannot delete container {id} that is not stopped: {status}")),
-            _ => unexecutable(&error),
-        };
+        let words = words::of(&error, verb);
         if let Some(words) = words {
             self.reason = Some(std::mem::replace(&mut self.message, words));
         }
@@ -82,22 +82,8 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { message: error.message.clone(), reason: None, remedy: None, error: Some(Box::new(error)) }
+        Failure { error: Some(Box::new(error.clone())), ..Failure::new(error.message) }
     }
-}
-
-/// Returns the text by which podman and others recognise a missing or unusable program.
-fn unexecutable(error: &Error) -> Option<String> {
-    let action = error.detail.get("action")?;
-    if error.stage != Stage::Init || !(action["op"] == "Exec" || action["op"] == "FindProgram") {
-        return None;
-    }
-    let program = action["args"][0].as_str().unwrap_or_default();
-    let reason = match error.errno? {
-        Errno::ENOENT if !program.contains('/') => "executable file not found in $PATH".to_owned(),
-        errno => berth::error::reason(errno),
-    };
-    Some(format!("unable to start container process: exec: {program:?}: {reason}"))
 }
 
 fn remedy(error: &Error, id: &str) -> Option<String> {
@@ -123,7 +109,7 @@ fn remedy_of_system(error: &Error) -> Option<String> {
             "a bundle is a directory with config.json and a root filesystem; \"berth spec\" writes a default one"
                 .into(),
         ),
-        Errno::ENOENT if unexecutable(error).is_some() => {
+        Errno::ENOENT if words::unexecutable(error).is_some() => {
             Some("the program is searched in the container's root filesystem".into())
         }
         _ => None,

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::Outcome;
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::{Outcome, output};
 
 #[derive(Args)]
 pub struct Features {}
@@ -15,7 +15,7 @@ impl Features {
         let document = berth::features_json();
         let pretty =
             serde_json::from_str::<Value>(&document).and_then(|document| serde_json::to_string_pretty(&document));
-        println!("{}", pretty.map_err(|error| Failure::new(error.to_string()))?);
+        output::print_line(pretty.map_err(|error| Failure::new(error.to_string()))?)?;
         Ok(0)
     }
 }

@@ -13,7 +13,7 @@ pub struct Images {
     /// Path of the image directory [default: checkpoint]
     #[arg(long, value_name = "DIR")]
     image_path: Option<PathBuf>,
-    /// Path of the directory for CRIU's log and working files
+    /// Path of the directory for CRIU's log and working files [default for checkpoint: the image directory]
     #[arg(long, value_name = "DIR")]
     work_path: Option<PathBuf>,
     /// Allow established TCP connections

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::state::Summary;
-use crate::{Outcome, host, table};
+use crate::{Outcome, host, output, table};
 
 #[derive(Args)]
 pub struct List {
@@ -36,14 +36,15 @@ impl List {
         let runtime = host::existing(global)?;
         let summaries = runtime.as_ref().map_or(Ok(Vec::new()), summaries)?;
         if self.quiet {
-            summaries.iter().filter_map(|summary| summary.id.as_str()).for_each(|id| println!("{id}"));
+            let ids = summaries.iter().filter_map(|summary| summary.id.as_str());
+            output::print(ids.map(|id| format!("{id}\n")).collect::<String>())?;
             return Ok(0);
         }
         if self.json || self.format == Format::Json {
             let text = serde_json::to_string(&summaries).map_err(|error| Failure::new(error.to_string()))?;
-            println!("{text}");
+            output::print_line(text)?;
         } else {
-            print!("{}", table::set(&rows(&summaries)));
+            output::print(table::set(&rows(&summaries)))?;
         }
         Ok(0)
     }
@@ -56,7 +57,7 @@ fn summaries(runtime: &Runtime) -> Result<Vec<Summary>, Failure> {
     for container in runtime.list()? {
         match Summary::of(&container) {
             Err(failure) if failure.code() == Some(Code::NotFound) => {}
-            Err(failure) => eprintln!("load container {}: {}", container.id(), failure.message),
+            Err(failure) => output::tell(format!("load container {}: {}\n", container.id(), failure.message)),
             Ok(mut summary) => {
                 summary.owner = owner(runtime, container.id());
                 summaries.push(summary);

@@ -1,8 +1,7 @@
 //! The log in runc's formats: lines of the library and of the command line, and the error at the end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
@@ -12,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{Global, LogFormat, LogLevel};
 use crate::failure::Failure;
+use crate::{files, output};
 
 struct Logger {
     /// The log file; None for standard error.
@@ -23,12 +23,8 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 
 /// Opens the log that the options select.
 pub fn open(global: &Global) -> Result<(), Failure> {
-    let open = |path: PathBuf| {
-        let opened = OpenOptions::new().append(true).create(true).mode(0o644).open(&path);
-        opened.map_err(|error| Failure::io(&error, format!("opening the log {}", path.display())))
-    };
     let file = global.log.as_deref().filter(|path| !path.as_os_str().is_empty()).map(destination).transpose()?;
-    let file = file.map(open).transpose()?;
+    let file = file.map(|path| files::append(&path, "the log")).transpose()?;
     let logger = LOGGER.get_or_init(|| Logger { file, format: global.log_format });
     log::set_max_level(match (global.debug, global.log_level) {
         (_, Some(LogLevel::Trace)) => LevelFilter::Trace,
@@ -39,9 +35,12 @@ pub fn open(global: &Global) -> Result<(), Failure> {
     });
     // No other code sets a logger.
     let _ = log::set_logger(logger);
-    // Several commands may write to one log.
-    log::debug!("berth {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
-    Ok(())
+    if log::max_level() < LevelFilter::Debug {
+        return Ok(());
+    }
+    // Several commands may write to one log. A full disk is found out here, before anything is done.
+    let first = format!("berth {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    logger.write(&logger.text(Level::Debug, &first, &[]))
 }
 
 /// Handles crun's "file:PATH" and rejects its system log targets.
@@ -74,16 +73,25 @@ impl log::Log for Logger {
 }
 
 impl Logger {
+    /// Writes a line. If that fails, only says so: that is no reason to leave the work half done.
     fn line(&self, level: Level, message: &str, beside: &[(&str, &str)]) {
-        let line = match self.format {
+        let written = self.write(&self.text(level, message, beside));
+        written.unwrap_or_else(|failure| output::tell(format!("{}\n", failure.message)));
+    }
+
+    fn text(&self, level: Level, message: &str, beside: &[(&str, &str)]) -> String {
+        match self.format {
             LogFormat::Json => json_line(level, message, beside),
             LogFormat::Text => text_line(level, message, beside),
-        };
-        // An unwritable log does not make the command fail, and cannot be reported.
-        let _ = match &self.file {
+        }
+    }
+
+    fn write(&self, line: &str) -> Result<(), Failure> {
+        let written = match &self.file {
             Some(file) => (&*file).write_all(line.as_bytes()),
             None => std::io::stderr().write_all(line.as_bytes()),
         };
+        written.map_err(|error| Failure::io(&error, "writing the log"))
     }
 }
 
@@ -120,6 +128,9 @@ fn text_line(level: Level, message: &str, beside: &[(&str, &str)]) -> String {
 
 /// Reports why a command failed and returns the exit status.
 pub fn report(failure: Failure, verb: &str) -> u8 {
+    if failure.closed_pipe {
+        return output::end_by_closed_pipe();
+    }
     let failure = failure.in_verb(verb);
     let fields = [("reason", &failure.reason), ("remedy", &failure.remedy)];
     let beside: Vec<(&str, &str)> =
@@ -127,7 +138,7 @@ pub fn report(failure: Failure, verb: &str) -> u8 {
     let logger = LOGGER.get_or_init(|| Logger { file: None, format: LogFormat::Text });
     if logger.file.is_some() {
         logger.line(Level::Error, &failure.message, &beside);
-        eprintln!("{}", failure.message);
+        output::tell(format!("{}\n", failure.message));
     } else if std::io::stderr().is_terminal() {
         for_people(&failure);
     } else {
@@ -140,11 +151,12 @@ pub fn report(failure: Failure, verb: &str) -> u8 {
 fn for_people(failure: &Failure) {
     let (red, dim, plain) =
         if crate::table::colours(&std::io::stderr()) { ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-    eprintln!("{red}berth:{plain} {}", failure.message);
+    let mut text = format!("{red}berth:{plain} {}\n", failure.message);
     if let Some(reason) = &failure.reason {
-        eprintln!("{dim}  because:{plain} {reason}");
+        text += &format!("{dim}  because:{plain} {reason}\n");
     }
     if let Some(remedy) = &failure.remedy {
-        eprintln!("{dim}  try:{plain} {remedy}");
+        text += &format!("{dim}  try:{plain} {remedy}\n");
     }
+    output::tell(text);
 }

@@ -16,6 +16,7 @@ mod exec;
 mod explain;
 mod failure;
 mod features;
+mod files;
 mod go_flags;
 mod host;
 mod images;
@@ -23,6 +24,7 @@ mod kill;
 mod list;
 mod logging;
 mod notify;
+mod output;
 mod pause;
 mod ps;
 mod recover;
@@ -38,6 +40,7 @@ mod table;
 mod terminal;
 mod top;
 mod update;
+mod words;
 
 use failure::Failure;
 

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::list::Format;
-use crate::{Outcome, host};
+use crate::{Outcome, host, output};
 
 #[derive(Args)]
 pub struct Ps {
@@ -30,22 +30,22 @@ impl Ps {
         self.take_format()?;
         let pids = host::container(global, &self.id)?.pids()?;
         if self.json || self.format == Format::Json {
-            println!("[{}]", pids.iter().map(i32::to_string).collect::<Vec<_>>().join(","));
+            output::print_line(format!("[{}]", pids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")))?;
             return Ok(0);
         }
         if self.options.is_empty() {
             self.options.push("-ef".into());
         }
-        let output = Command::new("ps").args(&self.options).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| {
+        let listed = Command::new("ps").args(&self.options).stdin(Stdio::null()).output();
+        let listed = listed.map_err(|error| {
             Failure::io(&error, "running ps").remedy("install it (Debian: procps), or use --format json")
         })?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
+        if !listed.status.success() {
+            let said = String::from_utf8_lossy(&listed.stderr);
             let said = said.lines().find(|line| !line.is_empty()).unwrap_or("no error message").trim();
-            return Err(Failure::new(format!("ps {}: {}: {said}", self.options.join(" "), output.status)));
+            return Err(Failure::new(format!("ps {}: {}: {said}", self.options.join(" "), listed.status)));
         }
-        print!("{}", of_container(&String::from_utf8_lossy(&output.stdout), &pids)?);
+        output::print(of_container(&String::from_utf8_lossy(&listed.stdout), &pids)?)?;
         Ok(0)
     }
 

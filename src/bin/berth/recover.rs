@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::args::Global;
-use crate::{Outcome, host, notify};
+use crate::{Outcome, host, notify, output};
 
 #[derive(Args)]
 pub struct Recover {
@@ -16,19 +16,19 @@ pub struct Recover {
 impl Recover {
     pub fn run(self, global: &Global) -> Outcome {
         let Some(runtime) = host::existing(global)? else {
-            return Ok(self.print(&[]));
+            return self.print(&[]);
         };
         let ids = runtime.recover()?;
         ids.iter().for_each(|id| notify::forget(runtime.root(), id));
-        Ok(self.print(&ids))
+        self.print(&ids)
     }
 
-    fn print(&self, ids: &[String]) -> u8 {
+    fn print(&self, ids: &[String]) -> Outcome {
         if self.json {
-            println!("{}", json!(ids))
+            output::print_line(json!(ids))?;
         } else {
-            ids.iter().for_each(|id| println!("{id}"))
+            output::print(ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
         }
-        0
+        Ok(0)
     }
 }

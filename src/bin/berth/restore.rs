@@ -80,7 +80,9 @@ impl Restore {
             pid_file.keep();
             attached.wait(&init)
         });
-        let ended = followed.map_err(|failure| delete_after(&container, failure))?;
+        let is_kept = |failure: &Failure| failure.lost_output && self.keep;
+        let ended =
+            followed.map_err(|failure| if is_kept(&failure) { failure } else { delete_after(&container, failure) })?;
         if !self.keep
             && let Err(error) = container.delete(Force::Kill)
         {

@@ -57,7 +57,9 @@ impl Run {
             pid_file.keep();
             attached.wait(&init)
         });
-        let ended = followed.map_err(|failure| create::delete_after(&container, failure))?;
+        let is_kept = |failure: &Failure| failure.lost_output && self.keep;
+        let ended = followed
+            .map_err(|failure| if is_kept(&failure) { failure } else { create::delete_after(&container, failure) })?;
         if !self.keep {
             remove(&container);
         }

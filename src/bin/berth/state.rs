@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::{Outcome, host};
+use crate::{Outcome, host, output};
 
 #[derive(Args)]
 pub struct State {
@@ -20,7 +20,7 @@ impl State {
     pub fn run(self, global: &Global) -> Outcome {
         let summary = Summary::of(&host::container(global, &self.id)?)?;
         let text = serde_json::to_string_pretty(&summary).map_err(|error| Failure::new(error.to_string()))?;
-        print!("{text}");
+        output::print(text)?;
         Ok(0)
     }
 }

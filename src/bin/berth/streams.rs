@@ -1,8 +1,8 @@
 //! Passes further descriptors and sockets to the process, and writes the pid file.
 
-use std::io::{IoSlice, Write};
+use std::fs::File;
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::failure::Failure;
+use crate::files;
 
 /// The first descriptor after the standard streams.
 const FIRST: RawFd = 3;
@@ -60,7 +61,7 @@ fn listening() -> RawFd {
 /// Sends a pidfd over a unix socket, as runc's --pidfd-socket.
 pub fn send_pidfd(socket: &Path, pidfd: BorrowedFd) -> Result<(), Failure> {
     let doing = || format!("sending the pidfd to {}", socket.display());
-    let stream = UnixStream::connect(socket).map_err(|error| Failure::io(&error, doing()))?;
+    let stream = files::connected(socket).map_err(|errno| Failure::io(&errno.into(), doing()))?;
     let rights = [pidfd.as_raw_fd()];
     let message = [ControlMessage::ScmRights(&rights)];
     let sent = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(b"pidfd")], &message, MsgFlags::MSG_NOSIGNAL, None);
@@ -69,38 +70,28 @@ pub fn send_pidfd(socket: &Path, pidfd: BorrowedFd) -> Result<(), Failure> {
 
 /// A pid file, complete or absent. Removed on drop unless [`PidFile::keep`] was called.
 pub struct PidFile {
-    path: Option<PathBuf>,
+    written: Option<(PathBuf, File)>,
 }
 
 impl PidFile {
     pub fn write(path: Option<&Path>, pid: i32) -> Result<PidFile, Failure> {
-        let Some(path) = path else { return Ok(PidFile { path: None }) };
-        let doing = || format!("writing the pid file {}", path.display());
-        let name = path.file_name().ok_or_else(|| Failure::new(format!("{} is not a file name", path.display())))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        let new = path.with_file_name(hidden);
-        let write = || {
-            let mut file = std::fs::File::create(&new)?;
-            file.write_all(pid.to_string().as_bytes())?;
-            std::fs::rename(&new, path)
-        };
-        write().map_err(|error| {
-            let _ = std::fs::remove_file(&new);
-            Failure::io(&error, doing())
-        })?;
-        Ok(PidFile { path: Some(path.to_owned()) })
+        let Some(path) = path else { return Ok(PidFile { written: None }) };
+        if path.file_name().is_none() {
+            return Err(Failure::new(format!("{} is not a file name", path.display())));
+        }
+        let file = files::replace(path, pid.to_string().as_bytes(), "the pid file")?;
+        Ok(PidFile { written: Some((path.to_owned(), file)) })
     }
 
     pub fn keep(mut self) {
-        self.path = None;
+        self.written = None;
     }
 }
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            let _ = std::fs::remove_file(path);
+        if let Some((path, file)) = &self.written {
+            files::remove(path, file);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::termios::{self, SetArg, Termios};
+use nix::sys::termios::{self, OutputFlags, SetArg, Termios};
 
 use crate::failure::Failure;
 
@@ -16,14 +16,15 @@ pub struct HostTerminal {
 }
 
 impl HostTerminal {
-    /// Puts the caller's terminal, if there is one, into raw mode: echo, line ends and signals are
-    /// handled by the container's terminal.
+    /// Puts the caller's terminal, if there is one, into raw mode: the container's terminal handles echo, input lines
+    /// and signals. The caller's still turns newlines into line ends, which the container's leaves as they are.
     pub fn take() -> Result<Option<HostTerminal>, Failure> {
         let doing = |errno: Errno| Failure::io(&errno.into(), "setting the terminal");
         let Some(fd) = find() else { return Ok(None) };
         let before = termios::tcgetattr(&fd).map_err(doing)?;
         let mut raw = before.clone();
         termios::cfmakeraw(&mut raw);
+        raw.output_flags |= OutputFlags::OPOST;
         termios::tcsetattr(&fd, SetArg::TCSANOW, &raw).map_err(doing)?;
         Ok(Some(HostTerminal { fd, before }))
     }

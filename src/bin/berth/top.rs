@@ -1,7 +1,7 @@
 //! `berth top`
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::args::Global;
 use crate::events::interval;
 use crate::failure::Failure;
 use crate::terminal::Keys;
-use crate::{Outcome, host, table};
+use crate::{Outcome, host, output, table};
 
 #[derive(Args)]
 pub struct Top {
@@ -41,7 +41,7 @@ struct Sample {
 impl Top {
     pub fn run(self, global: &Global) -> Outcome {
         let Some(runtime) = host::existing(global)? else {
-            print!("{}", self.text(&[]));
+            output::print(self.text(&[]))?;
             return Ok(0);
         };
         let live = !self.json && std::io::stdout().is_terminal();
@@ -57,11 +57,7 @@ impl Top {
             before = sample(&runtime, before)?;
             let rows: Vec<Value> = before.iter().map(|(id, sample)| row(id, sample, earlier.get(id))).collect();
             let clear = if live { "\x1b[H\x1b[2J" } else { "" };
-            let mut out = std::io::stdout().lock();
-            let text = format!("{clear}{}", self.text(&rows));
-            // In raw mode "\n" does not return the carriage.
-            let text = if keys.is_some() { text.replace('\n', "\r\n") } else { text };
-            write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::io(&error, "printing"))?;
+            output::print(format!("{clear}{}", self.text(&rows)))?;
         }
         Ok(0)
     }

@@ -55,10 +55,10 @@ pub struct Update {
     /// Set the limit of memory plus swap; -1 for no limit
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory_swap: Option<String>,
-    /// Set the kernel memory limit (cgroup v1)
+    /// Accepted for compatibility with runc; has no effect
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     kernel_memory: Option<String>,
-    /// Set the limit of kernel memory for TCP buffers (cgroup v1)
+    /// Accepted for compatibility with runc; has no effect
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true, hide = true)]
     kernel_memory_tcp: Option<String>,
     /// Set the maximum number of processes and threads; -1 for no limit
@@ -78,6 +78,9 @@ pub struct Update {
 impl Update {
     pub fn run(self, global: &Global) -> Outcome {
         let container = host::container(global, &self.id)?;
+        if self.kernel_memory.is_some() || self.kernel_memory_tcp.is_some() {
+            log::warn!("Kernel memory settings are ignored and will be removed");
+        }
         let resources = self.change()?;
         container.set(&resources.to_string())?;
         Ok(0)
@@ -107,8 +110,6 @@ impl Update {
             ("/memory/limit", "memory", &self.memory),
             ("/memory/reservation", "memory-reservation", &self.memory_reservation),
             ("/memory/swap", "memory-swap", &self.memory_swap),
-            ("/memory/kernel", "kernel-memory", &self.kernel_memory),
-            ("/memory/kernelTCP", "kernel-memory-tcp", &self.kernel_memory_tcp),
         ];
         for (place, value) in values {
             put(&mut change, place, value);
