@@ -121,7 +121,8 @@ fn check_cgroup(cgroup: &str) -> Result<()> {
     let path = cgroup.split_once(':').map_or(cgroup, |(_, path)| path);
     let mut components = Path::new(path).components();
     if components.any(|component| component == std::path::Component::ParentDir) || path.contains('\0') {
-        Err(Error::invalid_argument(format!("cgroup {cgroup:?} could lead out of the container's cgroup")))
+        Err(Error::invalid_argument(format!("cgroup {cgroup:?} could lead out of the container's cgroup"))
+            .detail("cgroup", cgroup))
     } else {
         Ok(())
     }

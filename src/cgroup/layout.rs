@@ -57,7 +57,7 @@ impl Layout {
     fn keep(&mut self, leaf: PathBuf) -> Result<()> {
         match in_use(&leaf)? {
             None => self.kept.push(leaf),
-            Some(problem) => return Err(taken(&leaf, &problem)),
+            Some(error) => return Err(error),
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Layout {
             let all = !given.contains(':');
             if let Some(unknown) = named.iter().find(|name| !all && !self.paths.contains_key(**name)) {
                 let message = format!("cgroup {given:?}: the container has no cgroup in the hierarchy {unknown:?}");
-                return Err(Error::invalid_argument(message));
+                return Err(Error::invalid_argument(message).detail("controller", *unknown));
             }
             for (name, place) in &self.paths {
                 if all || named.contains(&name.as_str()) {
@@ -299,7 +299,8 @@ fn existing_below(place: &Path, path: &Path) -> Result<PathBuf> {
         Ok(place)
     } else {
         let message = format!("there is no cgroup {}", place.display());
-        Err(Error::new(Code::System, message).with_errno(nix::errno::Errno::ENOENT))
+        let error = Error::new(Code::System, message).with_errno(nix::errno::Errno::ENOENT);
+        Err(error.detail("cgroup", place.to_string_lossy()))
     }
 }
 
@@ -317,27 +318,27 @@ pub(super) fn missing(leaf: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Returns why an existing leaf cannot be used: its processes would be limited, and killed with the container.
-fn in_use(leaf: &Path) -> Result<Option<String>> {
+fn in_use(leaf: &Path) -> Result<Option<Error>> {
     let mut pids = BTreeSet::new();
     members::collect(leaf, &mut pids)?;
     if !pids.is_empty() {
-        return Ok(Some(format!("has processes in it: {}", members::describe(&pids))));
+        let problem = format!("has processes in it: {}", members::describe(&pids));
+        return Ok(Some(taken(leaf, &problem).detail("processes", pids.len())));
     }
     let frozen = v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)?;
-    Ok(frozen.then(|| "is frozen".to_owned()))
+    Ok(frozen.then(|| taken(leaf, "is frozen").detail("frozen", true)))
 }
 
 /// Returns the error for a leaf that exists although it must be new, even if it is empty: another create may have just
 /// created it, and scopes belong to systemd.
 pub(super) fn existing(leaf: &Path) -> Result<Error> {
-    let problem = in_use(leaf)?
-        .unwrap_or_else(|| "may be another container's; remove it, or choose another linux.cgroupsPath".to_owned());
-    Ok(taken(leaf, &problem))
+    let problem = "may be another container's; remove it, or choose another linux.cgroupsPath";
+    Ok(in_use(leaf)?.unwrap_or_else(|| taken(leaf, problem)))
 }
 
 fn taken(leaf: &Path, problem: &str) -> Error {
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
-    error.with_errno(nix::errno::Errno::EEXIST)
+    error.with_errno(nix::errno::Errno::EEXIST).detail("cgroup", leaf.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -170,6 +170,8 @@ impl Container {
         let user_namespaces = &user_namespaces;
         let sources = SlotDescriptors { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined: &joined, user_namespaces };
         let channel = launch(&plan, &sources, &streams.low, network)?;
+        // In the words of runc's debug log, which scripts look for.
+        log::debug!("nsexec container setup: berth-init is started");
         fault::point("create.spawned");
         record.external_descriptors = external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
@@ -271,6 +273,7 @@ impl Container {
             cgroup.create_with(init.pid())?;
             made.cgroups = true;
         }
+        log::debug!("child process in init(): process {} is the container's init", init.pid());
         self.limit(cgroup, config.spec())?;
         fault::point("create.limits");
         self.make_resctrl(config, record)?;

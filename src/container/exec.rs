@@ -144,8 +144,11 @@ impl Container {
         let deadline = self.runtime.setup_deadline();
         let mut child =
             spawn::start(plan, Launch { low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
+        // The stages of a process in the words of runc's debug log, which scripts look for.
+        log::debug!("nsexec container setup: berth-init is started");
         fault::point("exec.spawned");
         child.adopt(deadline)?;
+        log::debug!("child process in init(): process {} is in the container's namespaces", child.pid());
         fault::point("exec.adopted");
         if cgroup.attach_needed() {
             cgroup.attach(child.pid())?;
@@ -156,6 +159,7 @@ impl Container {
         if plan.has_listener() {
             self.send_seccomp_listener(&mut child, config, record, status)?;
         }
+        log::debug!("setns_init: about to exec");
         child.executed(deadline)?;
         fault::point("exec.executed");
         Ok(child.finish())

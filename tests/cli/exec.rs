@@ -199,10 +199,13 @@ fn the_debug_log_has_the_cpu_affinity_and_the_scheduler() {
     config["process"]["execCPUAffinity"] = json!({ "initial": " 0 , ", "final": "0 - 0" });
     let bundle = cli.bundle(&config);
     let created = cli.berth(&["--debug", "create", "-b", text(&bundle), "c1"]);
+    let stages = ["nsexec container setup", "child process in init()", "setns_init: about to exec"];
+    assert!(stages[..2].iter().all(|stage| created.err.contains(stage)), "{}", created.err);
     assert!(created.code == 0 && created.err.contains("setting the scheduler SCHED_BATCH"), "{created:?}");
     cli.ok(&["start", "c1"]);
     let said = cli.berth(&["--debug", "exec", "c1", "grep", "Cpus_allowed_list", "/proc/self/status"]);
     assert_eq!((said.code, said.out.as_str()), (0, "Cpus_allowed_list:\t0\n"));
+    assert!(stages.iter().all(|stage| said.err.contains(stage)), "{}", said.err);
     assert_eq!(said.err.matches("nsexec: affinity: 0x1\"").count(), 2, "{}", said.err);
     assert!(said.err.contains("setting the scheduler SCHED_BATCH"), "{}", said.err);
 }

@@ -28,11 +28,13 @@ impl Descriptors {
     }
 
     pub fn check(&self) -> Result<(), Failure> {
-        for fd in self.numbers() {
+        let count = self.numbers().len();
+        for (index, fd) in self.numbers().into_iter().enumerate() {
             // SAFETY: borrowed for one call, which fails if the number is not an open descriptor.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(borrowed, FcntlArg::F_GETFD).map_err(|_| {
-                Failure::new(format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it"))
+                let reason = format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it");
+                Failure::new(format!("unable to stat preserved-fd {index} (of {count}): {reason}"))
             })?;
         }
         Ok(())

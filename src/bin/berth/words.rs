@@ -46,6 +46,10 @@ fn starting(problem: &str) -> String {
     format!("unable to start container process: {problem}")
 }
 
+fn not_attached(problem: &str) -> String {
+    starting(&format!("error adding pid of the process to cgroups: {problem}"))
+}
+
 fn of_hook(error: &Error) -> Option<String> {
     let hook = error.detail.get("hook")?.as_str()?;
     let index = error.detail.get("hook_index")?;
@@ -55,19 +59,25 @@ fn of_hook(error: &Error) -> Option<String> {
 }
 
 fn of_host(error: &Error) -> Option<String> {
-    let message = error.message.as_str();
-    if let Some(cgroup) = message.strip_prefix("there is no cgroup ") {
-        let file = format!("{cgroup}/cgroup.procs: no such file or directory");
-        return Some(starting(&format!("error adding pid to cgroups: {file}")));
+    let fact = |name: &str| error.detail.get(name).and_then(Value::as_str);
+    let is_argument = error.code == Code::InvalidArgument;
+    if let Some(controller) = fact("controller").filter(|_| is_argument) {
+        return Some(format!("unknown controller {controller:?}"));
     }
-    if message.starts_with("cgroup ") && message.contains("exists already and has processes in it") {
-        return Some("container's cgroup is not empty".to_owned());
+    if let Some(cgroup) = fact("cgroup") {
+        return match error.errno {
+            _ if is_argument => Some("bad sub cgroup path".to_owned()),
+            Some(Errno::ENOENT) => Some(not_attached(&format!("{cgroup}/cgroup.procs: no such file or directory"))),
+            _ if error.detail.contains_key("frozen") => Some("container's cgroup unexpectedly frozen".to_owned()),
+            _ => {
+                let count = error.detail.get("processes")?;
+                Some(format!("container's cgroup is not empty: {count} process(es) found"))
+            }
+        };
     }
-    if message.starts_with("cgroup ") && message.ends_with("exists already and is frozen") {
-        return Some("container's cgroup unexpectedly frozen".to_owned());
-    }
-    let file = message.strip_prefix("opening ")?.strip_suffix(": no such file or directory")?;
-    file.ends_with(".json").then(|| format!("JSON specification file {file} not found"))
+    fact("file")
+        .filter(|_| error.errno == Some(Errno::ENOENT))
+        .map(|file| format!("JSON specification file {file} not found"))
 }
 
 /// Returns the words by which podman and others recognise a missing or unusable program.
@@ -77,11 +87,18 @@ pub fn unexecutable(error: &Error) -> Option<String> {
         return None;
     }
     let program = action["args"][0].as_str().unwrap_or_default();
-    let reason = match error.errno? {
-        Errno::ENOENT if !program.contains('/') => "executable file not found in $PATH".to_owned(),
-        errno => berth::error::reason(errno),
+    let errno = error.errno?;
+    let reason = berth::error::reason(errno);
+    let words = match (action["op"].as_str()?, errno) {
+        (_, Errno::ENOENT) if !program.contains('/') => {
+            format!("exec: {program:?}: executable file not found in $PATH")
+        }
+        ("FindProgram", Errno::ENOENT) => format!("exec: {program:?}: stat {program}: {reason}"),
+        (_, Errno::EACCES | Errno::EPERM) => format!("exec: {program:?}: {reason}"),
+        // The file is there, but the kernel does not execute it.
+        _ => format!("exec {program}: {reason}"),
     };
-    Some(starting(&format!("exec: {program:?}: {reason}")))
+    Some(starting(&words))
 }
 
 fn of_step(error: &Error) -> Option<String> {
@@ -89,6 +106,8 @@ fn of_step(error: &Error) -> Option<String> {
     let reason = berth::error::reason(error.errno?);
     let text = |name: &str| action[name].as_str().unwrap_or_default();
     match action["op"].as_str()? {
+        // It is spawned into its cgroup.
+        "Fork" if error.errno == Some(Errno::EBUSY) => Some(not_attached(&reason)),
         "WorkingDirectory" => {
             Some(starting(&format!("chdir to cwd ({:?}) set in config.json failed: {reason}", text("path"))))
         }
@@ -105,25 +124,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_the_host_have_runcs_words() {
-        for (message, expected) in [
+    fn cgroups_and_files_are_told_in_runcs_words() {
+        let system = |errno: Errno| Error::system(errno, "doing").detail("cgroup", "/cg");
+        for (error, words) in [
+            (Error::invalid_argument("..").detail("cgroup", ".."), "bad sub cgroup path"),
+            (Error::invalid_argument("x").detail("controller", "x"), "unknown controller \"x\""),
+            (system(Errno::ENOENT), "error adding pid of the process to cgroups: /cg/cgroup.procs: no such file"),
+            (system(Errno::EEXIST).detail("processes", 2), "container's cgroup is not empty: 2 process(es) found"),
+            (system(Errno::EEXIST).detail("frozen", true), "container's cgroup unexpectedly frozen"),
             (
-                "there is no cgroup /sys/fs/cgroup/a/b",
-                Some("error adding pid to cgroups: /sys/fs/cgroup/a/b/cgroup.procs"),
+                Error::system(Errno::ENOENT, "x").detail("file", "/b/c.json"),
+                "JSON specification file /b/c.json not found",
             ),
-            ("cgroup /a exists already and has processes in it: pid 3", Some("container's cgroup is not empty")),
-            ("cgroup /a exists already and is frozen", Some("container's cgroup unexpectedly frozen")),
-            ("cgroup /a exists already and is container \"b\"'s", None),
-            (
-                "opening /b/config.json: no such file or directory",
-                Some("JSON specification file /b/config.json not found"),
-            ),
-            ("opening /dev/null: no such file or directory", None),
         ] {
-            let words = of(&Error::new(Code::System, message), "create");
-            assert_eq!(words.is_some(), expected.is_some(), "{words:?}");
-            assert!(expected.is_none_or(|expected| words.unwrap().contains(expected)), "{message}");
+            assert!(of(&error, "create").is_some_and(|told| told.contains(words)), "{error}: {words}");
         }
+        assert_eq!(of(&system(Errno::EEXIST), "create"), None);
+        assert_eq!(of(&Error::system(Errno::EACCES, "x").detail("file", "/b/c.json"), "create"), None);
     }
 
     #[test]
