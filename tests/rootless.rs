@@ -60,13 +60,13 @@ impl User {
         self.dir.path().join(name)
     }
 
-    /// Returns a command that runs as this user in its own mount namespace, in which /etc/subuid, /etc/subgid and
+    /// Returns a command that runs as this user, with a login's groups (its own and another), in its own mount namespace, in which /etc/subuid, /etc/subgid and
     /// /etc/passwd list the user.
     fn command(&self, program: &Path) -> Command {
         let script = "for file in subuid subgid; do mount --bind \"$0/ranges\" /etc/$file; done
             mount --bind \"$0/passwd\" /etc/passwd
             [ -z \"$CGROUP\" ] || echo $$ >\"$CGROUP/cgroup.procs\"
-            exec setpriv --reuid 61234 --regid 61234 --clear-groups --inh-caps=-all \"$@\"";
+            exec setpriv --reuid 61234 --regid 61234 --groups 61234,61235 --inh-caps=-all \"$@\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-euc", script]).arg(self.dir.path()).arg(program);
         command

@@ -54,18 +54,28 @@ pub fn own_streams(uid: u32) -> Result<()> {
 }
 
 /// Changes to uid 0 and gid 0 of the user namespace just entered, and drops the host's groups.
-pub fn become_root() -> Result<()> {
-    drop_groups()?;
+pub fn become_root(proc: i32) -> Result<()> {
+    drop_groups(proc)?;
     setresgid(0)?;
     setresuid(0)
 }
 
-/// Drops the supplementary groups. If setgroups(2) is forbidden, there must be none.
-fn drop_groups() -> Result<()> {
+/// Drops the supplementary groups. A user namespace that an unprivileged user has created denies setgroups(2): the
+/// groups of that user stay, since they may be what denies access to a file (user_namespaces(7)).
+fn drop_groups(proc: i32) -> Result<()> {
     match setgroups(0, core::ptr::null()) {
-        Err(EPERM) if group_count()? == 0 => Ok(()),
+        Err(EPERM) if group_count()? == 0 || denies_setgroups(proc)? => Ok(()),
         other => other,
     }
+}
+
+/// Returns whether this user namespace denies setgroups(2) for ever.
+fn denies_setgroups(proc: i32) -> Result<bool> {
+    let file = openat(proc, Str::literal(c"self/setgroups"), O_RDONLY, 0)?;
+    let mut content = [0; 4];
+    let result = read(file, &mut content);
+    close(file);
+    Ok(&content[..result?] == b"deny")
 }
 
 /// Drops every capability that is not in `kept` from the bounding set, up to the last one that the kernel knows.
@@ -83,9 +93,9 @@ pub fn limit_bounding_set(kept: u64) -> Result<()> {
     Ok(())
 }
 
-pub fn set_user(uid: u32, gid: u32, groups: Numbers) -> Result<()> {
+pub fn set_user(proc: i32, uid: u32, gid: u32, groups: Numbers) -> Result<()> {
     match groups.count {
-        0 => drop_groups()?,
+        0 => drop_groups(proc)?,
         count => setgroups(count, groups.start)?,
     }
     // Without it, changing to a non-root user clears the permitted set (capabilities(7)).

@@ -67,8 +67,8 @@ fn write_file(dir: i32, path: Str, bytes: &[u8]) -> Result<()> {
 }
 
 impl Run for BecomeRoot {
-    fn run(self, _: &mut Init) -> Result<()> {
-        super::super::process::become_root()?;
+    fn run(self, init: &mut Init) -> Result<()> {
+        super::super::process::become_root(init.proc())?;
         // The change of identity has reset both (prctl(2)).
         prctl(PR_SET_DUMPABLE, 0)?;
         prctl(PR_SET_PDEATHSIG, SIGKILL)

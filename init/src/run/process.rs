@@ -72,8 +72,8 @@ impl Run for Bounding {
 }
 
 impl Run for User {
-    fn run(self, _: &mut Init) -> Result<()> {
-        process::set_user(self.uid, self.gid, self.groups)?;
+    fn run(self, init: &mut Init) -> Result<()> {
+        process::set_user(init.proc(), self.uid, self.gid, self.groups)?;
         prctl(PR_SET_DUMPABLE, 0)
     }
 }
