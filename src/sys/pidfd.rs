@@ -1,4 +1,5 @@
-//! Refers to processes by pidfd, which never refers to another process later.
+//! Refers to processes by pidfd, which never refers to another process later. Waiting
+//! for an exit status by pidfd is in `exit_status`.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 

@@ -61,7 +61,7 @@ impl Scope {
     }
 
     fn start(&self, pid: i32) -> Result<()> {
-        let properties = self.unit.start(pid)?;
+        let properties = properties::at_start(&self.unit, pid)?;
         let name = &self.unit.name;
         let mut bus = self.bus()?;
         let arguments =

@@ -1,8 +1,9 @@
-//! Properties of scopes: those of annotations, and those that hold the limits of a container.
+//! Properties of scopes: those that all are started with, those of annotations, and those that hold the limits of a container.
 
 use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxResources};
 
 use super::message::{Properties, Value};
+use super::unit::Unit;
 use crate::cgroup::v2;
 use crate::error::{Error, Result};
 
@@ -20,6 +21,28 @@ pub fn annotated<'a>(annotations: impl Iterator<Item = (&'a String, &'a String)>
     }
     found.sort();
     Ok(found)
+}
+
+/// Returns the properties that a scope is started with, for the process `pid`. Its limits follow later.
+pub(super) fn at_start(unit: &Unit, pid: i32) -> Result<Properties> {
+    let mut list: Properties = vec![
+        ("Description".into(), Value::Text(format!("libberth container {}", unit.name.trim_end_matches(".scope")))),
+        ("Slice".into(), Value::Text(unit.slice.clone())),
+        ("PIDs".into(), Value::Numbers(vec![pid.cast_unsigned()])),
+        // The container owns the cgroups below the scope; systemd must not change them.
+        ("Delegate".into(), Value::Bool(true)),
+        ("DefaultDependencies".into(), Value::Bool(false)),
+        // Unload the scope even if it fails.
+        ("CollectMode".into(), Value::Text("inactive-or-failed".into())),
+    ];
+    for accounting in ["CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting"] {
+        list.push((accounting.into(), Value::Bool(true)));
+    }
+    for (name, text) in &unit.properties {
+        list.retain(|(present, _)| present != name);
+        list.push((name.clone(), parse(name, text)?));
+    }
+    Ok(list)
 }
 
 /// Parses a value in GVariant text format: true, 'text', 12, uint64 12, ['a', 'b'].

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Properties, Value};
-use super::properties;
 use crate::error::{Error, Result};
 
 /// A container's transient scope, as recorded in its state.
@@ -59,28 +57,6 @@ impl Unit {
         let ends = stem.match_indices('-').map(|(at, _)| at).chain([stem.len()]);
         let slices: Vec<String> = ends.map(|end| format!("{}.slice", &stem[..end])).collect();
         Ok(format!("{}/{}", slices.join("/"), self.name))
-    }
-
-    /// Returns the properties that the scope is started with. Its limits follow later.
-    pub fn start(&self, pid: i32) -> Result<Properties> {
-        let mut list: Properties = vec![
-            ("Description".into(), Value::Text(format!("libberth container {}", self.name.trim_end_matches(".scope")))),
-            ("Slice".into(), Value::Text(self.slice.clone())),
-            ("PIDs".into(), Value::Numbers(vec![pid.cast_unsigned()])),
-            // The container owns the cgroups below the scope; systemd must not change them.
-            ("Delegate".into(), Value::Bool(true)),
-            ("DefaultDependencies".into(), Value::Bool(false)),
-            // Unload the scope even if it fails.
-            ("CollectMode".into(), Value::Text("inactive-or-failed".into())),
-        ];
-        for accounting in ["CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting"] {
-            list.push((accounting.into(), Value::Bool(true)));
-        }
-        for (name, text) in &self.properties {
-            list.retain(|(present, _)| present != name);
-            list.push((name.clone(), properties::parse(name, text)?));
-        }
-        Ok(list)
     }
 }
 
