@@ -56,21 +56,21 @@ pub fn set(sink: Option<Sink>) -> Result<()> {
 }
 
 /// Sets the most verbose level that is logged. Messages beyond it are not even formatted.
-pub fn set_level(most: Level) -> Result<()> {
+pub fn set_level(max: Level) -> Result<()> {
     if INSIDE.get() {
         return Err(Error::new(Code::Busy, "the log cannot be changed from inside its own callback"));
     }
-    MAX_LEVEL.store(most as usize, Ordering::Relaxed);
+    MAX_LEVEL.store(max as usize, Ordering::Relaxed);
     let sink = LOGGER.sink.read().unwrap_or_else(PoisonError::into_inner);
     apply_level(&sink);
     Ok(())
 }
 
 fn apply_level(sink: &Option<Sink>) {
-    let most = MAX_LEVEL.load(Ordering::Relaxed);
-    let most = LevelFilter::iter().find(|level| *level as usize == most && sink.is_some());
+    let max = MAX_LEVEL.load(Ordering::Relaxed);
+    let max = LevelFilter::iter().find(|level| *level as usize == max && sink.is_some());
     if std::ptr::addr_eq(log::logger(), &LOGGER) {
-        log::set_max_level(most.unwrap_or(LevelFilter::Off));
+        log::set_max_level(max.unwrap_or(LevelFilter::Off));
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_nobody_can_read_is_lost_without_a_wait() {
+    fn a_line_without_a_reader_is_dropped_without_blocking() {
         let (read, full) = nix::unistd::pipe().unwrap();
         for _ in 0..64 {
             write(&full, &"x".repeat(MAX_LINE));

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_of_a_user_counts() {
+    fn the_first_entry_of_a_user_is_used() {
         let text = "root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:\nalias:x:1000:1::/other:\n";
         assert_eq!(home(text, 0).as_deref(), Some("/root"));
         assert_eq!(home(text, 1000).as_deref(), Some("/home/me"));

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layout_of_a_kind_counts() {
+    fn the_layout_of_a_kind_affects_the_hash() {
         struct Narrow;
         struct Wide;
         macro_rules! kind {

@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_cut_for_a_moment() {
+    fn a_path_is_truncated_temporarily() {
         let path = plan(&[], |_| ()).unwrap().text_mut(200).unwrap();
         assert_eq!(path.cut(1, |path| path.as_str().bytes().to_vec()), b"a");
         assert_eq!((path.as_str().bytes(), path.from(2).bytes()), (&b"a/b"[..], &b"b"[..]));
     }
 
     #[test]
-    fn what_is_no_plan_of_this_build_is_refused() {
+    fn a_plan_of_another_build_is_refused() {
         let refusal = |change: fn(&mut Header)| plan(&[], change).err();
         assert_eq!(refusal(|header| header.magic += 1), Some(Refusal::Damaged));
         assert_eq!(refusal(|header| header.len += 1), Some(Refusal::Damaged));

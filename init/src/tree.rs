@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "makes system calls")]
-    fn what_a_dangling_symlink_leads_to_is_made_inside() {
+    fn the_target_of_a_dangling_symlink_is_created_inside() {
         use std::os::unix::fs::symlink;
         let links = [
             ("nowhere", "nowhere"),

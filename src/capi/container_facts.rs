@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_does_not_offer_is_all_ones() {
+    fn values_that_the_host_lacks_are_all_ones() {
         let stats = berth_stats::from(Stats { cpu_usage_ns: Some(1), ..Stats::default() });
         assert_eq!((stats.cpu_usage_ns, stats.pids_limit), (1, u64::MAX));
     }

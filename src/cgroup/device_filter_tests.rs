@@ -90,7 +90,7 @@ fn the_needed_devices_are_allowed_and_others_denied() {
 }
 
 #[test]
-fn the_program_means_what_the_rules_mean() {
+fn the_program_decides_as_the_rules_do() {
     // A fixed sequence that looks random: 400 lists of up to 6 rules over few numbers, so that they overlap.
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = |below: u64| {

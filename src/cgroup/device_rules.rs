@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_rule_forgets_what_came_before() {
+    fn a_rule_for_all_devices_replaces_earlier_rules() {
         let folded =
             fold(r#"[{"allow": false, "type": "b", "major": 8, "access": "w"}, {"allow": true, "access": "rwm"}]"#);
         let folded = folded.unwrap();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_v1_would_let_through_in_silence_is_refused() {
+    fn rules_that_v1_would_not_enforce_are_refused() {
         let folded = fold(
             r#"[{"allow": true, "type": "b", "access": "rwm"},
                 {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "rw"}]"#,

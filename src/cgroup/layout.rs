@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn two_dots_never_leave_what_a_path_is_below() {
+    fn two_dots_do_not_leave_the_base_directory() {
         assert_eq!(at(false, Some("/../../a/../b")).unwrap(), ["=/cg/b"]);
         assert_eq!(at(false, Some("../../b")).unwrap(), ["=/cg/user/b"]);
     }
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_cgroups_is_told_so() {
+    fn a_host_without_cgroups_is_an_error() {
         let error = places(&[], || Ok(BTreeMap::new()), None, "web").unwrap_err();
         assert_eq!(error.code, Code::Unsupported);
     }

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_read_again_until_a_mount_changes() {
+    fn the_table_is_cached_until_a_mount_changes() {
         // Another process may mount something between two calls, but not each time.
         assert!((0..1000).any(|_| Arc::ptr_eq(&cgroups().unwrap(), &cgroups().unwrap())));
     }

@@ -124,7 +124,7 @@ pub fn check_joined(config: &Config, joined: &[File], timeout: Duration) -> Resu
             ));
         }
     }
-    log::info!(target: crate::spec::ODDITY, "linux.uidMappings and gidMappings repeat the joined user namespace's");
+    log::info!(target: crate::spec::NOTICE, "linux.uidMappings and gidMappings repeat the joined user namespace's");
     Ok(())
 }
 

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_a_map_says_the_hosts_id() {
+    fn a_line_of_a_map_gives_the_hosts_id() {
         assert_eq!(in_range("         0     100000      65536", 5), Some(100_005));
         assert_eq!(in_range("10 100000 5", 14), Some(100_004));
         assert_eq!(in_range("10 100000 5", 15), None);

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_came_between_the_two_looks_of_poll_is_heard() {
+    fn a_message_between_the_two_checks_of_poll_is_read() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let fifo = OwnedFd::from(reader);
         assert!(matches!(read_fifo(&fifo, false, false), Ok(FifoRead::Nothing)));

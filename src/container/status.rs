@@ -127,18 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_init_is_stopped_whatever_its_cgroup_says() {
+    fn a_container_with_a_dead_init_is_stopped() {
         assert_eq!(decide(Facts { init_alive: false, frozen: true, ..RUNNING }), Status::Stopped);
     }
 
     #[test]
-    fn a_creator_that_died_leaves_a_stopped_container() {
+    fn a_container_of_a_killed_creator_is_stopped() {
         let facts = Facts { phase: Phase::Creating, owner_alive: false, init_alive: true, ..RUNNING };
         assert_eq!(decide(facts), Status::Stopped);
     }
 
     #[test]
-    fn a_half_deleted_container_is_what_its_init_is() {
+    fn a_half_deleted_container_has_the_status_of_its_init() {
         assert_eq!(decide(Facts { phase: Phase::Deleting, ..RUNNING }), Status::Running);
         assert_eq!(decide(Facts { phase: Phase::Deleting, init_alive: false, ..RUNNING }), Status::Stopped);
     }

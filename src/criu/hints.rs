@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_option_allows_is_said() {
+    fn the_remedy_names_the_option() {
         assert!(of(&["inet: Connected TCP socket, consider using --tcp-established option."]).unwrap().contains("TCP"));
         assert_eq!(of(&["something else"]), None);
     }

@@ -258,56 +258,56 @@ pub fn remove_tree(parent: &OwnedFd, name: &CStr) -> nix::Result<()> {
 mod tests {
     use super::*;
 
-    fn folder() -> (tempfile::TempDir, ImageDir) {
+    fn images() -> (tempfile::TempDir, ImageDir) {
         let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-        let folder = ImageDir::make(&dir.path().join("a/images"), "image directory").unwrap();
-        (dir, folder)
+        let images = ImageDir::make(&dir.path().join("a/images"), "image directory").unwrap();
+        (dir, images)
     }
 
     #[test]
     fn descriptors_come_back() {
-        let (_dir, folder) = folder();
-        assert!(folder.read_descriptors().unwrap_err().message.contains("holds no checkpoint"));
+        let (_dir, images) = images();
+        assert!(images.read_descriptors().unwrap_err().message.contains("holds no checkpoint"));
         let written = vec!["/dev/null".to_owned(), "pipe:[12]".to_owned()];
-        folder.write_descriptors(&written).unwrap();
-        assert_eq!(folder.read_descriptors().unwrap(), written);
-        std::fs::write(folder.path.join(DESCRIPTORS), "[1]").unwrap();
-        assert!(folder.read_descriptors().unwrap_err().message.contains("is damaged"));
+        images.write_descriptors(&written).unwrap();
+        assert_eq!(images.read_descriptors().unwrap(), written);
+        std::fs::write(images.path.join(DESCRIPTORS), "[1]").unwrap();
+        assert!(images.read_descriptors().unwrap_err().message.contains("is damaged"));
     }
 
     #[test]
     fn nothing_is_written_through_what_others_have_put_there() {
-        let (dir, folder) = folder();
-        let link = |name: &str| std::os::unix::fs::symlink(dir.path().join("kept"), folder.path.join(name)).unwrap();
+        let (dir, images) = images();
+        let link = |name: &str| std::os::unix::fs::symlink(dir.path().join("kept"), images.path.join(name)).unwrap();
         link("parent");
-        folder.check_plain().unwrap();
+        images.check_plain().unwrap();
         link("pages-1.img");
-        let error = folder.check_plain().unwrap_err();
+        let error = images.check_plain().unwrap_err();
         assert!(error.message.contains("pages-1.img is not a regular file"), "{error}");
     }
 
     #[test]
     fn a_failed_checkpoint_leaves_only_its_log() {
-        let (_dir, folder) = folder();
-        std::fs::create_dir(folder.path.join("below")).unwrap();
+        let (_dir, images) = images();
+        std::fs::create_dir(images.path.join("below")).unwrap();
         for name in ["dump.log", "pages-1.img", "below/file"] {
-            std::fs::write(folder.path.join(name), "").unwrap();
+            std::fs::write(images.path.join(name), "").unwrap();
         }
-        folder.discard("dump.log");
-        assert_eq!(folder.names().unwrap(), [c"dump.log".to_owned()]);
-        std::fs::remove_file(folder.path.join("dump.log")).unwrap();
-        folder.discard("dump.log");
-        assert!(!folder.path.exists());
+        images.discard("dump.log");
+        assert_eq!(images.names().unwrap(), [c"dump.log".to_owned()]);
+        std::fs::remove_file(images.path.join("dump.log")).unwrap();
+        images.discard("dump.log");
+        assert!(!images.path.exists());
     }
 
     #[test]
     fn a_tree_is_removed_and_links_are_not_followed() {
-        let (dir, folder) = folder();
-        std::fs::create_dir_all(folder.path.join("w/deep/er")).unwrap();
+        let (dir, images) = images();
+        std::fs::create_dir_all(images.path.join("w/deep/er")).unwrap();
         std::fs::write(dir.path().join("kept"), "").unwrap();
-        std::os::unix::fs::symlink(dir.path(), folder.path.join("w/deep/link")).unwrap();
-        remove_tree(&folder.fd, c"w").unwrap();
-        remove_tree(&folder.fd, c"w").unwrap();
-        assert!(dir.path().join("kept").exists() && !folder.path.join("w").exists());
+        std::os::unix::fs::symlink(dir.path(), images.path.join("w/deep/link")).unwrap();
+        remove_tree(&images.fd, c"w").unwrap();
+        remove_tree(&images.fd, c"w").unwrap();
+        assert!(dir.path().join("kept").exists() && !images.path.join("w").exists());
     }
 }

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_is_told_apart() {
+    fn a_file_that_is_not_a_table_is_detected() {
         let bytes = table(&[mount("/", 0, 300)]);
         assert!(entries(b"").is_none() && entries(b"other bytes than these").is_none());
         assert!(

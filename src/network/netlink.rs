@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_what_comes_before_its_end() {
+    fn messages_of_other_requests_are_skipped() {
         let mut answers = answers();
         let datagram = [message(16, 0, 6, b"late"), message(16, 0, 7, b"mine"), message(TYPE_DONE, 0, 7, &[0; 4])];
         assert_eq!(answers.take(&datagram.concat()), Ok(true));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_and_not_read_beyond_its_end() {
+    fn invalid_input_is_refused_and_not_read_beyond_its_end() {
         assert_eq!(answers().take(&[255; 16]).unwrap_err().errno, Errno::EPROTO);
         assert_eq!(answers().take(&[0; 16]).unwrap_err().errno, Errno::EPROTO);
         assert_eq!(answers().take(&[0; 3]), Ok(false));

@@ -342,7 +342,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_lies_on_a_mount_of_the_kernels_is_found_from_that_mount() {
+    fn paths_below_a_kernel_mount_are_resolved_from_that_mount() {
         let mount = |target| mount(target, vec![]);
         let link = Step::Symlink { parent: "/dev".into(), name: "fd".into(), target: "/proc/self/fd".into() };
         let steps =

@@ -164,7 +164,7 @@ fn hooks_that_run_before_pivot_root_are_waited_for_there() {
 }
 
 #[test]
-fn explaining_tells_each_step_with_what_it_touches() {
+fn explain_lists_each_step_with_its_objects() {
     let plan = plan_of(&Config::default_json());
     let explained = plan.explain();
     let steps = explained["steps"].as_array().unwrap();
@@ -189,7 +189,7 @@ fn with(changes: &[(&str, serde_json::Value)]) -> Plan {
 }
 
 #[test]
-fn what_the_host_does_to_the_process_is_told_in_words() {
+fn the_callers_actions_are_described() {
     let plan = with(&[
         ("/process/oomScoreAdj", json!(100)),
         ("/process/rlimits", json!([{ "type": "RLIMIT_NOFILE", "soft": 10, "hard": 20 }])),
@@ -210,7 +210,7 @@ fn what_the_host_does_to_the_process_is_told_in_words() {
 }
 
 #[test]
-fn what_a_process_is_given_late_comes_after_the_start() {
+fn home_personality_and_memory_policy_come_after_the_start() {
     let plan = with(&[
         ("/process/env", json!([])),
         ("/linux/personality", json!({ "domain": "LINUX32" })),

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_decides_whose_it_is() {
+    fn the_name_determines_the_namespace() {
         let group = |name, monitored| Group::new("/sys/fs/resctrl".into(), name, monitored, "web");
         let own = group(None, true);
         assert_eq!((own.path.to_str(), own.removal), (Some("/sys/fs/resctrl/web"), Removal::Always));

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn a_missing_feature_is_named() {
         assert!(reason("nodev\tcgroup2\nnodev\tresctrl\n").contains("mount -t resctrl"));
         assert!(reason("nodev\tcgroup2\n\text4\n").contains("this processor or this kernel has none"));
     }

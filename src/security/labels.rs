@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_told_without_its_mode() {
+    fn a_label_is_read_without_its_mode() {
         for (text, label) in [
             ("web (enforce)\n", "web"),
             ("a b (c) (complain)\n", "a b (c)"),

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_contradicts_another_set_is_not_in_the_sets() {
+    fn contradictory_capabilities_are_removed_from_the_sets() {
         let given =
             Sets { bounding: 0b0111, effective: 0b1111, permitted: 0b0011, inheritable: 0b1010, ambient: 0b1111 };
         let held = Sets { effective: 0b0011, inheritable: 0b0010, ambient: 0b0010, ..given };
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_taken_out_and_told_once() {
+    fn unknown_names_are_removed_and_logged_once() {
         let mut process = serde_json::json!({ "capabilities": {
             "bounding": ["CAP_KILL", "CAP_FLY"], "effective": ["CAP_FLY", "KILL"], "ambient": ["cap_kill"],
         }});

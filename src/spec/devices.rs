@@ -11,7 +11,7 @@ pub(super) const MAX_MAJOR: i64 = 4095;
 pub(super) const MAX_MINOR: i64 = 1_048_575;
 
 /// Checks devices and paths, and normalizes paths to their shortest spelling and modes to permission bits.
-pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> Result<()> {
+pub(super) fn normalize(linux: &mut oci::Linux, notices: &mut Vec<String>) -> Result<()> {
     let mut kept: Vec<LinuxDevice> = Vec::new();
     for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
         let at = |name: &str| format!("linux.devices[{index}].{name}");
@@ -21,7 +21,7 @@ pub(super) fn normalize(linux: &mut oci::Linux, oddities: &mut Vec<String>) -> R
         // `docker run --device` of a directory and of a device in that directory lists the device twice.
         match kept.iter().find(|other| other.path() == device.path()) {
             None => kept.push(device.clone()),
-            Some(other) if other == device => oddities.push(format!("{} is listed twice", at("path"))),
+            Some(other) if other == device => notices.push(format!("{} is listed twice", at("path"))),
             Some(_) => {
                 let plain = device.path();
                 let problem =
@@ -63,14 +63,14 @@ pub(super) fn check_numbers(json: &serde_json::Value) -> Result<()> {
         if device.get("type").is_some_and(|kind| kind == "p") {
             continue;
         }
-        for (name, most) in [("major", MAX_MAJOR), ("minor", MAX_MINOR)] {
+        for (name, max) in [("major", MAX_MAJOR), ("minor", MAX_MINOR)] {
             let value = device.get(name);
             let number = value.and_then(|value| value.as_i64());
-            if number.is_none_or(|number| !(0..=most).contains(&number)) {
+            if number.is_none_or(|number| !(0..=max).contains(&number)) {
                 let value = value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
                 return Err(Error::config(
                     &format!("linux.devices[{index}].{name}"),
-                    format!("{value} is not a device number; expected from 0 to {most}"),
+                    format!("{value} is not a device number; expected from 0 to {max}"),
                 ));
             }
         }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn bandwidth_among_the_caches_lines_gives_way() {
+    fn memory_bandwidth_overrides_the_cache_schema() {
         let both = r#"{"l3CacheSchema": "MB:0=70\nL3:0=f", "memBwSchema": "MB:0=20"}"#;
         assert_eq!(written(both), [("linux.intelRdt", "L3:0=f|MB:0=20".into())]);
         assert_eq!(written(r#"{"l3CacheSchema": "MB:0=70\nL3:0=f"}"#), [(L3_CACHE, "MB:0=70|L3:0=f".into())]);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_old_switches_want_is_measured_without_a_group() {
+    fn the_old_monitoring_fields_create_no_group() {
         let asked = |json: &str| (measured(&rdt(json)), has_group(&rdt(json)));
         assert_eq!(asked("{}"), ((false, false), false));
         assert_eq!(asked(r#"{"enableCMT": true, "enableMBM": false}"#), ((false, true), false));

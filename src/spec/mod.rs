@@ -57,7 +57,7 @@ pub use oci_spec::runtime as oci;
 pub const VERSIONS: (&str, &str) = ("1.0.0", "1.3.0");
 
 /// The log target of warnings about unusual configurations that run as in other runtimes, which do not report them.
-pub const ODDITY: &str = "berth::spec::oddity";
+pub const NOTICE: &str = "berth::spec::notice";
 
 /// The largest accepted size. Far more than any configuration needs; a bound, because the text may come from anywhere.
 const MAX_BYTES: u64 = 16 << 20;
@@ -73,7 +73,7 @@ pub struct Config {
     mount_options: Vec<MountOptions>,
     networks: Networks,
     /// Warnings about unusual values that run as in other runtimes, for the log.
-    oddities: Vec<String>,
+    notices: Vec<String>,
     /// The capability names that are not granted; see [`capabilities::report`].
     unknown_capabilities: Vec<String>,
 }
@@ -122,11 +122,10 @@ impl Config {
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
         let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        let Checked { spec, normalized: Normalized { rootfs, mount_options }, oddities, unknown_capabilities } =
-            checked;
+        let Checked { spec, normalized: Normalized { rootfs, mount_options }, notices, unknown_capabilities } = checked;
         let networks = Networks::default();
         let json = json.to_owned();
-        Ok(Config { spec, json, bundle, rootfs, mount_options, networks, oddities, unknown_capabilities })
+        Ok(Config { spec, json, bundle, rootfs, mount_options, networks, notices, unknown_capabilities })
     }
 
     /// Returns the configuration with networks and routes, for which `config.json` has no field (docs/networks.md).
@@ -138,8 +137,8 @@ impl Config {
 
     /// Logs warnings: unusual values, and capabilities that cannot be granted.
     pub(crate) fn report(&self) {
-        for oddity in &self.oddities {
-            log::warn!(target: ODDITY, "{oddity}");
+        for notice in &self.notices {
+            log::warn!(target: NOTICE, "{notice}");
         }
         if let Some(process) = self.spec.process() {
             capabilities::report(&self.unknown_capabilities, process);
@@ -197,15 +196,15 @@ impl Config {
 struct Checked {
     spec: oci::Spec,
     normalized: Normalized,
-    oddities: Vec<String>,
+    notices: Vec<String>,
     unknown_capabilities: Vec<String>,
 }
 
 fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Checked> {
     let mut unknown_capabilities = Vec::new();
     let mut value = document::fit(json, name, &schema::CONFIG)?;
-    let mut oddities = Vec::new();
-    let version = version::check(&value, &mut oddities)?;
+    let mut notices = Vec::new();
+    let version = version::check(&value, &mut notices)?;
     devices::check_numbers(&value)?;
     if let Some(process) = value.get_mut("process") {
         validate_process::complete(process);
@@ -218,8 +217,8 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
     }
     intel_rdt::adapt_to_types(&mut value);
     let mut spec: oci::Spec = document::typed(&value)?;
-    let normalized = validate::normalize(&mut spec, bundle, rootfs, &mut oddities)?;
-    Ok(Checked { spec, normalized, oddities, unknown_capabilities })
+    let normalized = validate::normalize(&mut spec, bundle, rootfs, &mut notices)?;
+    Ok(Checked { spec, normalized, notices, unknown_capabilities })
 }
 
 /// Returns whether this version implements a field of the specification. `path` has no indices: `mounts.uidMappings`.

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused() {
+    fn an_invalid_list_is_refused() {
         for bad in ["a", "1-", "-1", "3-1", "1,,2", "1, 2", "+1", "0x1", "4294967296", ",", "1-2-3"] {
             assert_eq!(ranges(bad), None, "{bad:?}");
         }

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_beneath_a_root_filesystem_has_a_path_in_it() {
+    fn a_path_beneath_the_root_filesystem_is_converted() {
         let dir = tempfile::Builder::new().prefix("berth-paths-").tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(at("b/rootfs/a")).unwrap();

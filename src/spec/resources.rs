@@ -212,11 +212,11 @@ fn check_device_rule(rule: &oci::LinuxDeviceCgroup, path: &str) -> Result<()> {
             format!("{access:?} is not an access; expected letters out of \"rwm\", each at most once"),
         ));
     }
-    for (name, number, most) in [("major", rule.major(), MAX_MAJOR), ("minor", rule.minor(), MAX_MINOR)] {
-        if let Some(number) = number.filter(|number| !(-1..=most).contains(number)) {
+    for (name, number, max) in [("major", rule.major(), MAX_MAJOR), ("minor", rule.minor(), MAX_MINOR)] {
+        if let Some(number) = number.filter(|number| !(-1..=max).contains(number)) {
             return Err(Error::config(
                 &format!("{path}.{name}"),
-                format!("{number} is not a device number; expected from 0 to {most}, or -1 for all"),
+                format!("{number} is not a device number; expected from 0 to {max}, or -1 for all"),
             ));
         }
     }

@@ -75,7 +75,7 @@ pub fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
     owners
 }
 
-pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, oddities: &mut Vec<String>) -> Result<()> {
+pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, notices: &mut Vec<String>) -> Result<()> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
     let mut seen = std::collections::HashSet::new();
     // Sorted, so that of several errors the same one is always reported.
@@ -103,7 +103,7 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, oddities: &mut Ve
                 ));
             }
             Some(_) if file == "kernel/domainname" => match spec.domainname().as_deref() {
-                Some(name) if name == value => oddities.push(format!("{path} repeats domainname")),
+                Some(name) if name == value => notices.push(format!("{path} repeats domainname")),
                 Some(name) if !name.is_empty() => {
                     return fault(format!("{value:?} contradicts the field domainname, {name:?}; expected the same"));
                 }

@@ -17,13 +17,13 @@ pub(super) struct Normalized {
     pub mount_options: Vec<MountOptions>,
 }
 
-/// Checks all fields and normalizes the paths of mounts. Adds a warning to `oddities` for each unusual value that is
+/// Checks all fields and normalizes the paths of mounts. Adds a warning to `notices` for each unusual value that is
 /// accepted.
 pub(super) fn normalize(
     spec: &mut oci::Spec,
     bundle: Option<&Path>,
     rootfs: Option<PathBuf>,
-    oddities: &mut Vec<String>,
+    notices: &mut Vec<String>,
 ) -> Result<Normalized> {
     let rootfs = root(spec, bundle, rootfs)?;
     namespaces::check(spec)?;
@@ -48,7 +48,7 @@ pub(super) fn normalize(
         if let Some(profile) = linux.seccomp() {
             seccomp::check(profile)?;
         }
-        devices::normalize(linux, oddities)?;
+        devices::normalize(linux, notices)?;
         memory_policy::check(linux)?;
         intel_rdt::check(linux)?;
         if let Some(path) = linux.cgroups_path() {
@@ -60,7 +60,7 @@ pub(super) fn normalize(
     }
     idmap::check(spec, &namespaces)?;
     net_devices::check(spec, &namespaces)?;
-    sysctl::check(spec, &namespaces, oddities)?;
+    sysctl::check(spec, &namespaces, notices)?;
     Ok(Normalized { rootfs, mount_options })
 }
 

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_variable_that_is_given_twice_the_last_value_counts() {
+    fn the_last_value_of_a_repeated_variable_is_used() {
         let given = ["A=1", "PATH=/x", "B=", "A=2", "AB=A=1", "PATH=/bin"].map(str::to_owned);
         assert_eq!(last_values(&given), ["B=", "A=2", "AB=A=1", "PATH=/bin"]);
     }

@@ -13,13 +13,13 @@ const NEWEST_MINOR: u64 = 3;
 
 /// Checks that the version is SemVer 2.0.0, of major version 1. A newer minor version only adds fields (config.md:
 /// unknown ones are ignored), so it is accepted with a warning.
-pub(super) fn check(config: &Value, oddities: &mut Vec<String>) -> Result<Version> {
+pub(super) fn check(config: &Value, notices: &mut Vec<String>) -> Result<Version> {
     const EXPECTED: &str = "expected a version from 1.0.0 to 1.3.x, or a later one that begins with 1";
     let version = config["ociVersion"].as_str().unwrap_or_default();
     match parse(version) {
         Some((1, minor)) => {
             if minor > NEWEST_MINOR {
-                oddities.push(format!(
+                notices.push(format!(
                     "ociVersion {version:?} is newer than {}, the newest that is known; unknown fields are ignored",
                     VERSIONS.1
                 ));
@@ -59,12 +59,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_minor_version_is_told_once() {
+    fn a_newer_minor_version_is_logged_once() {
         for (version, told) in [("1.0.0", 0), ("1.3.99-dev+x", 0), ("1.4.0", 1), ("1.10.0-rc.1", 1)] {
-            let mut oddities = Vec::new();
+            let mut notices = Vec::new();
             let config = serde_json::json!({ "ociVersion": version });
-            assert_eq!(check(&config, &mut oddities).unwrap(), of(&config), "{version}");
-            assert_eq!(oddities.len(), told, "{version}: {oddities:?}");
+            assert_eq!(check(&config, &mut notices).unwrap(), of(&config), "{version}");
+            assert_eq!(notices.len(), told, "{version}: {notices:?}");
         }
         assert_eq!(of(&serde_json::json!({ "ociVersion": "1.12.3" })), (1, 12));
     }

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_come_back_whatever_bytes_they_have() {
+    fn paths_with_any_bytes_are_restored() {
         let odd = PathBuf::from(OsString::from_vec(b"/lat\xe9in".to_vec()));
         for (one, two) in [("/a".into(), None), ("/\u{e9}".into(), Some("/b".into())), (odd.clone(), Some(odd))] {
             let paths = Paths { one, two };

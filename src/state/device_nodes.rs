@@ -23,7 +23,7 @@ impl Directory {
         if nodes.is_empty() {
             return Ok(());
         }
-        let doing = || format!("making {}", self.devices().display());
+        let doing = || format!("creating {}", self.devices().display());
         mkdirat(&self.fd, DEVICES, Mode::S_IRWXU).context(doing)?;
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let directory = openat(&self.fd, DEVICES, flags, Mode::empty()).context(doing)?;

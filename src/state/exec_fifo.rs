@@ -17,7 +17,7 @@ impl Directory {
     /// in a joined user namespace, whose mappings are not known here. So its mode lets every user write; the
     /// directory's mode keeps other users out.
     pub fn make_fifo(&self) -> Result<OwnedFd> {
-        let doing = || format!("making {}", self.path.join(FIFO).display());
+        let doing = || format!("creating {}", self.path.join(FIFO).display());
         let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
         mknodat(&self.fd, FIFO, SFlag::S_IFIFO, mode, 0).context(doing)?;
         // fchmodat, unlike mknodat, ignores the caller's umask.

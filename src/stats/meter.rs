@@ -65,10 +65,10 @@ impl Meter {
     /// Reserves descriptors to keep open; returns None if the limit is reached. Statistics leave at least three
     /// quarters of RLIMIT_NOFILE to the caller.
     pub fn kept(mut self) -> Option<Meter> {
-        let most =
+        let max =
             getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| usize::try_from(soft / 4).unwrap_or(usize::MAX));
         let wanted = self.files.len();
-        let take = |kept: usize| kept.checked_add(wanted).filter(|kept| *kept <= most);
+        let take = |kept: usize| kept.checked_add(wanted).filter(|kept| *kept <= max);
         OPEN_FILES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         self.counted = wanted;
         Some(self)

@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shape_of_nothing_is_that_of_runc() {
+    fn empty_values_have_the_form_of_runc() {
         let expected = r#"{"cpu":{"usage":{"kernel":0,"user":0},"throttling":{}},"cpuset":{"cpu_exclusive":0,"mem_hardwall":0,"mem_exclusive":0,"memory_migrate":0,"memory_spread_page":0,"memory_spread_slab":0,"memory_pressure":0,"sched_load_balance":0,"sched_relax_domain_level":0},"memory":{"usage":{"limit":0,"failcnt":0},"swap":{"limit":0,"failcnt":0},"kernel":{"limit":0,"failcnt":0},"kernelTCP":{"limit":0,"failcnt":0},"event_count":{}},"pids":{},"blkio":{},"hugetlb":{},"intel_rdt":{},"network_interfaces":[]}"#;
         assert_eq!(serde_json::to_string(&Report::default()).unwrap(), expected);
     }

@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn a_symlink_is_not_followed_by_either_way_of_opening() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
         std::fs::create_dir(root.join("real")).unwrap();
         std::fs::write(root.join("real/file"), "x").unwrap();
         std::os::unix::fs::symlink("real", root.join("link")).unwrap();
@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_no_cgroup_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
         let error = make_dir(&root.join("x")).unwrap_err();
         assert!(error.message.ends_with("is not on a cgroup filesystem"), "{error}");
         assert!(!root.join("x").exists());

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_line_is_left_out_and_the_others_stay() {
+    fn a_malformed_line_is_skipped() {
         let whole = "36 35 98:0 /a /b rw shared:1 - ext4 /dev/sda1 rw";
         // The super options are the last field, so a line that ends before them is incomplete.
         for length in 0..whole.len() - 2 {

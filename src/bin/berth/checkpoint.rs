@@ -67,9 +67,9 @@ impl Checkpoint {
         // As runc does: hooks or the network's creator set it up again. libberth's own links are in the images.
         let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();
         container.checkpoint(&CheckpointOptions {
-            images: images.folder()?,
+            images: images.dir()?,
             // As runc and crun have it: without a work directory, CRIU writes its log beside the images.
-            work: Some(images.work()?.map_or_else(|| images.folder(), Ok)?),
+            work: Some(images.work()?.map_or_else(|| images.dir(), Ok)?),
             leave_running: self.leave_running,
             pre_dump: self.pre_dump,
             parent_images: self.parent_path,

@@ -29,22 +29,22 @@ impl Completions {
 pub struct Man {
     /// Write a man page for each command into this directory [default: print berth(1)]
     #[arg(value_name = "DIR")]
-    folder: Option<PathBuf>,
+    dir: Option<PathBuf>,
 }
 
 impl Man {
     pub fn run(self, _: &Global) -> Outcome {
         let mut command = Arguments::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
         command.build();
-        match self.folder {
+        match self.dir {
             None => output::print(String::from_utf8_lossy(&page(command)?))?,
-            Some(folder) => {
+            Some(dir) => {
                 for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
                     let name = format!("berth-{}", verb.get_name());
                     let verb = verb.clone().display_name(name.clone()).version(env!("CARGO_PKG_VERSION"));
-                    write(&folder, &name, &page(verb)?)?;
+                    write(&dir, &name, &page(verb)?)?;
                 }
-                write(&folder, "berth", &page(command)?)?;
+                write(&dir, "berth", &page(command)?)?;
             }
         }
         Ok(0)
@@ -57,7 +57,7 @@ fn page(command: Command) -> Result<Vec<u8>, Failure> {
     rendered.map_err(|error| Failure::io(&error, "writing the man page")).map(|()| text)
 }
 
-fn write(folder: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
-    let path = folder.join(format!("{name}.1"));
+fn write(dir: &Path, name: &str, text: &[u8]) -> Result<(), Failure> {
+    let path = dir.join(format!("{name}.1"));
     files::replace(&path, text, "the man page").map(drop)
 }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn values_letters_and_the_arguments_of_programs_stay() {
+    fn values_short_options_and_arguments_of_programs_are_unchanged() {
         for line in [
             "berth exec -td c1 sh",
             "berth exec c1 tool -env -root",

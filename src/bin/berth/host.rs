@@ -36,7 +36,7 @@ pub fn container_with(settings: Settings, id: &str) -> Result<Container, Failure
 pub fn criu(global: &Global) -> Option<PathBuf> {
     global.criu.clone().or_else(|| {
         let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|folder| folder.join("criu")).find(|program| program.is_file())
+        std::env::split_paths(&path).map(|dir| dir.join("criu")).find(|program| program.is_file())
     })
 }
 

@@ -71,7 +71,7 @@ pub fn criu_config(annotation: Option<&str>) -> Option<PathBuf> {
 pub const CRIU_CONFIG: &str = "org.criu.config";
 
 impl Images {
-    pub fn folder(&self) -> Result<PathBuf, Failure> {
+    pub fn dir(&self) -> Result<PathBuf, Failure> {
         host::absolute(self.image_path.as_deref().unwrap_or("checkpoint".as_ref()))
     }
 
@@ -87,8 +87,8 @@ impl Images {
     pub fn have_no_network(&self) -> Result<bool, Failure> {
         // CRIU's two magic numbers.
         const HEADER: u64 = 8;
-        let folder = self.folder()?;
-        let Ok(entries) = std::fs::read_dir(folder) else { return Ok(false) };
+        let dir = self.dir()?;
+        let Ok(entries) = std::fs::read_dir(dir) else { return Ok(false) };
         let tables = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("netdev-"));
         Ok(tables.map(|table| table.metadata().map_or(0, |found| found.len())).all(|length| length <= HEADER))
     }
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_annotation_takes_the_place_of_the_usual_files() {
+    fn an_annotation_overrides_the_usual_files() {
         assert_eq!(criu_config(Some("/srv/criu.conf")), Some("/srv/criu.conf".into()));
         assert_eq!(criu_config(Some("")), None, "an empty one means none at all");
     }

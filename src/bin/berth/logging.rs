@@ -63,7 +63,7 @@ impl log::Log for Logger {
 
     fn log(&self, record: &Record) {
         // runc and crun do not warn of such configurations, and engines read standard error as the container's.
-        let is_for_the_log_alone = record.target() == berth::spec::ODDITY && log::max_level() <= LevelFilter::Warn;
+        let is_for_the_log_alone = record.target() == berth::spec::NOTICE && log::max_level() <= LevelFilter::Warn;
         if self.file.is_some() || !is_for_the_log_alone {
             self.line(record.level(), &record.args().to_string(), &[]);
         }

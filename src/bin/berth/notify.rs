@@ -28,7 +28,7 @@ const MANAGER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A directory that is bind mounted into the container, from creation until the program is ready or has ended.
 pub struct NotifyDir {
-    folder: PathBuf,
+    dir: PathBuf,
     manager: SocketAddr,
 }
 
@@ -52,13 +52,13 @@ impl NotifyDir {
             None => SocketAddr::from_pathname(&manager),
         };
         let manager = address.map_err(|error| Failure::io(&error, format!("$NOTIFY_SOCKET {}", manager.display())))?;
-        Ok(Some(NotifyDir { folder: folder(&host::settings(global)?.root, id), manager }))
+        Ok(Some(NotifyDir { dir: dir(&host::settings(global)?.root, id), manager }))
     }
 
     /// Adds the mount and the environment variable to a configuration.
     pub fn add_to(&self, config: &mut Value) {
         let mount = json!({
-            "destination": CONTAINER_DIR, "type": "bind", "source": self.folder,
+            "destination": CONTAINER_DIR, "type": "bind", "source": self.dir,
             "options": ["bind", "nosuid", "noexec", "nodev", "ro"],
         });
         let variable = json!(format!("NOTIFY_SOCKET={CONTAINER_DIR}/{NAME}"));
@@ -77,33 +77,33 @@ impl NotifyDir {
 
     /// Creates the directory and returns whether it is new. The state root must exist.
     pub fn make(&self) -> Result<bool, Failure> {
-        let made = std::fs::create_dir(&self.folder)
-            .and_then(|()| std::fs::set_permissions(&self.folder, PermissionsExt::from_mode(0o755)));
+        let made = std::fs::create_dir(&self.dir)
+            .and_then(|()| std::fs::set_permissions(&self.dir, PermissionsExt::from_mode(0o755)));
         match made {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             other => {
-                other.map(|()| true).map_err(|error| Failure::io(&error, format!("making {}", self.folder.display())))
+                other.map(|()| true).map_err(|error| Failure::io(&error, format!("creating {}", self.dir.display())))
             }
         }
     }
 
     /// Whether the container was created with a notify socket.
     pub fn is_made(&self) -> bool {
-        self.folder.is_dir()
+        self.dir.is_dir()
     }
 
     pub fn remove(&self) {
-        remove(&self.folder);
+        remove(&self.dir);
     }
 
     /// Creates the socket, writable for every user of the container.
     pub fn bind(self) -> Result<Socket, Failure> {
-        let place = self.folder.join(NAME);
+        let place = self.dir.join(NAME);
         let bind = || {
             let _ = std::fs::remove_file(&place);
             // Through /proc/self/fd, because the path may be longer than the address of a socket (unix(7)).
-            let folder = File::open(&self.folder)?;
-            let socket = UnixDatagram::bind(format!("/proc/self/fd/{}/{NAME}", folder.as_raw_fd()))?;
+            let dir = File::open(&self.dir)?;
+            let socket = UnixDatagram::bind(format!("/proc/self/fd/{}/{NAME}", dir.as_raw_fd()))?;
             std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777))?;
             socket.set_nonblocking(true)?;
             Ok(socket)
@@ -180,18 +180,18 @@ fn wait_for_end(watched: &OwnedFd) -> nix::Result<()> {
 }
 
 /// Returns a path beside the containers' directories, with a name that no id can have.
-fn folder(root: &Path, id: &str) -> PathBuf {
+fn dir(root: &Path, id: &str) -> PathBuf {
     root.join(format!(".notify-{id}"))
 }
 
 /// Removes the notify directory of a container that no longer exists.
 pub fn forget(root: &Path, id: &str) {
     if !id.contains('/') {
-        remove(&folder(root, id));
+        remove(&dir(root, id));
     }
 }
 
-fn remove(folder: &Path) {
-    let _ = std::fs::remove_file(folder.join(NAME));
-    let _ = std::fs::remove_dir(folder);
+fn remove(dir: &Path) {
+    let _ = std::fs::remove_file(dir.join(NAME));
+    let _ = std::fs::remove_dir(dir);
 }

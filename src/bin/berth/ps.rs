@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_of_the_containers_processes_stay() {
+    fn only_lines_of_the_containers_processes_are_kept() {
         let table = "UID   PID CMD\nroot   12 sleep 13\nroot   13 sleep 12\n";
         assert_eq!(of_container(table, &[13]).unwrap(), "UID   PID CMD\nroot   13 sleep 12\n");
         assert!(of_container("UID CMD\n", &[13]).is_err());

@@ -73,7 +73,7 @@ impl Restore {
             session::become_subreaper()?;
         }
         let session = Session::begin(terminal)?;
-        let stdio = if terminal { Default::default() } else { streams(&self.images.folder()?, session.stdio()) };
+        let stdio = if terminal { Default::default() } else { streams(&self.images.dir()?, session.stdio()) };
         let (container, pid_file) = self.restore(global, &config, stdio)?;
         let followed = container.init_process().map_err(Into::into).and_then(|init| {
             let attached = session.attach(&init)?;
@@ -97,7 +97,7 @@ impl Restore {
         let images = &self.images;
         let annotations = config.spec().annotations().as_ref();
         let options = RestoreOptions {
-            images: images.folder()?,
+            images: images.dir()?,
             work: images.work()?,
             process: ProcessOptions {
                 stdio,

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runc_takes_for_unchanged_is_left_out() {
+    fn values_that_change_nothing_in_runc_are_removed() {
         let mut change = json!({ "memory": { "limit": 0, "checkBeforeUpdate": true }, "cpu": { "cpus": "", "idle": 0 }, "blockIO": { "weight": 0 },
             "pids": { "limit": 0 } });
         forget_unchanged(&mut change);

@@ -321,7 +321,7 @@ mod tests {
     const METHOD: Method = Method { destination: "a.b", path: "/c", interface: "d.e", member: "F" };
 
     #[test]
-    fn a_message_has_the_length_that_its_beginning_says() {
+    fn the_header_gives_the_length_of_a_message() {
         let properties = vec![
             ("Slice".to_owned(), Value::Text("system.slice".to_owned())),
             ("PIDs".to_owned(), Value::Numbers(vec![1, 2])),
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_refused() {
+    fn an_invalid_message_is_refused() {
         assert_eq!(length(b"B\x02\0\x01\0\0\0\0\0\0\0\0\0\0\0\0"), None);
         assert_eq!(length(b"l\x02\0\x01\xff\xff\xff\xff\0\0\0\0\0\0\0\0"), None);
         let bytes = call(7, METHOD, &[Argument::Text("x")]);

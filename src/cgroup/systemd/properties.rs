@@ -105,8 +105,8 @@ pub fn of_resources(resources: &LinuxResources) -> Properties {
     }
     if let Some(pids) = resources.pids() {
         // systemd does not accept 0. With 1 no process can run beside init either.
-        let most = if pids.limit() == 0 { 1 } else { pids.limit() };
-        list.push(("TasksMax".into(), limit(most)));
+        let max = if pids.limit() == 0 { 1 } else { pids.limit() };
+        list.push(("TasksMax".into(), limit(max)));
     }
     for (file, text) in resources.unified().iter().flatten() {
         let known = UNIFIED.iter().find(|(known, _)| known == file);

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_swap_are_told_apart() {
+    fn memory_and_swap_are_distinguished() {
         let mut stats = Stats { memory_usage: Some(100), memory_limit: Some(1000), ..Stats::default() };
         swap_usage(b"150\n", &mut stats);
         swap_limit(b"9223372036854771712\n", &mut stats);

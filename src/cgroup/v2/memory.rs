@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn swap_is_told_apart_from_memory() {
+    fn swap_is_distinguished_from_memory() {
         assert_eq!(alone(Some(100), Some(150), None).unwrap().as_deref(), Some("50"));
         assert_eq!(alone(Some(100), Some(100), None).unwrap().as_deref(), Some("0"));
         assert_eq!(alone(Some(100), Some(-1), None).unwrap().as_deref(), Some("max"));

@@ -187,7 +187,7 @@ fn calls_newer_than_the_profile_do_not_exist() {
 }
 
 #[test]
-fn the_newest_call_counts_also_where_it_is_refused() {
+fn a_call_as_new_as_the_newest_in_the_profile_gets_the_default_action() {
     let filter = filter(json!({
         "defaultAction": "SCMP_ACT_ERRNO",
         "syscalls": [
@@ -200,7 +200,7 @@ fn the_newest_call_counts_also_where_it_is_refused() {
 }
 
 #[test]
-fn unknown_names_are_left_out_and_told() {
+fn unknown_names_are_omitted_and_logged() {
     let filter = filter(json!({
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{ "names": ["chmod", "no_such_call", "socketcall"], "action": "SCMP_ACT_ERRNO" }],
@@ -231,7 +231,7 @@ fn many_names_are_searched_and_found() {
 }
 
 #[test]
-fn of_two_rules_for_the_same_the_first_holds() {
+fn the_first_of_two_rules_for_the_same_call_applies() {
     let profile = json!({
         "defaultAction": "SCMP_ACT_ERRNO",
         "syscalls": [

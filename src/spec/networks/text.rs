@@ -87,9 +87,9 @@ pub fn prefix(text: &str, path: &str, expected: &str) -> Result<Prefix> {
     let wrong = |problem: &str| wrong(path, text, problem, expected);
     let Some((address, length)) = text.split_once('/') else { return Err(wrong("has no prefix length")) };
     let address: IpAddr = address.parse().map_err(|_| wrong("is not an address"))?;
-    let most = Prefix::bits(address).1;
+    let max = Prefix::bits(address).1;
     let plain = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
-    let length = length.parse().ok().filter(|length| plain && u32::from(*length) <= most);
+    let length = length.parse().ok().filter(|length| plain && u32::from(*length) <= max);
     Ok(Prefix { address, length: length.ok_or_else(|| wrong("has no usable prefix length"))? })
 }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for bad in ["", "10.0.0.1", "10.0.0.1/33", "10.0.0.1/-1", "10.0.0.1/+8", "10.0.0.1/", "10.0.0/8", "::1/129"] {
             assert!(prefix(bad, "p", "x").is_err(), "{bad}");
         }

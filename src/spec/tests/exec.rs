@@ -67,7 +67,7 @@ fn a_change_of_limits_is_checked_with_the_paths_of_the_configuration() {
 }
 
 #[test]
-fn a_change_of_limits_takes_the_place_of_what_it_gives_and_of_nothing_else() {
+fn a_change_of_limits_replaces_only_the_given_values() {
     let before = r#"{"memory": {"limit": 1000, "swap": 2000, "x": 1}, "pids": {"limit": 5}, "unified": {"memory.high": "1"},
         "devices": [{"allow": true, "access": "r"}]}"#;
     let change = limited(before)

@@ -95,7 +95,7 @@ fn every_field_of_this_version() {
 }
 
 #[test]
-fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
+fn empty_and_unknown_fields_are_ignored() {
     accepted(&[
         ("/x", "{\"y\": 1}"),
         ("/uidMappings", "\"never existed here\""),
@@ -127,7 +127,7 @@ fn fields_that_say_nothing_and_fields_nobody_knows_are_passed_over() {
 }
 
 #[test]
-fn what_others_write_is_taken() {
+fn documents_of_other_programs_are_accepted() {
     let config = accepted(&[
         ("/process/user", ""),
         ("/process/consoleSize", r#"{"height": 3}"#),
@@ -164,7 +164,7 @@ fn what_others_write_is_taken() {
     let mounts = spec.mounts().as_ref().unwrap();
     assert_eq!([mounts[7].destination(), mounts[8].destination()], [Path::new("/mnt/y"), Path::new("/x")]);
     assert_eq!(hooks::list(spec, hooks::Kind::Poststop)[0].env().as_deref(), Some(&["A=2".to_owned()][..]));
-    assert_eq!(config.oddities.len(), 2, "{:?}", config.oddities);
+    assert_eq!(config.notices.len(), 2, "{:?}", config.notices);
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn networks_need_a_network_namespace() {
 }
 
 #[test]
-fn a_good_document_is_what_it_says() {
+fn a_valid_document_is_parsed_as_written() {
     let networks = read(
         r#"{"networks": [{"type": "loopback"}, {"type": "veth", "name": "eth1", "bridge": "b"}, {"type": "veth",
             "address": "169.254.7.2/32", "macAddress": "02:00:00:00:00:0A", "hairpinMode": false}, {"type": "veth"}],
