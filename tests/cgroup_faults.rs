@@ -106,7 +106,7 @@ fn a_limit_that_is_refused_leaves_nothing() {
 }
 
 #[test]
-fn cgroups_that_somebody_else_has_removed_are_no_obstacle() {
+fn cgroups_that_another_process_has_removed_are_no_error() {
     let host = TestRuntime::new();
     let container = host.run(&shell("exit 0"), &quiet()).unwrap();
     let other = host.runtime.load(container.id()).unwrap();

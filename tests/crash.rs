@@ -29,7 +29,7 @@ fn main() {
             ("every_fault_point_is_reached", every_point_is_reached),
         ],
         &[
-            ("life", life),
+            ("lifecycle", lifecycle),
             ("moved", moved),
             ("create", create),
             ("start", start),
@@ -59,7 +59,7 @@ fn loaded(config: &Value) -> Config {
 
 /// Runs a container from create to delete. Arguments: `[root, id, point, pass]`. Prints "r", then waits for a byte on
 /// standard input. With a fault point armed, the process is killed at that point.
-fn life(args: &[String]) {
+fn lifecycle(args: &[String]) {
     let runtime = arm(args);
     let container = Container::create(&runtime, &args[1], &loaded(&config()), &quiet()).unwrap();
     container.start().unwrap();
@@ -69,7 +69,7 @@ fn life(args: &[String]) {
     container.delete(Force::Kill).unwrap();
 }
 
-/// Like [`life`], with a checkpoint and a restore: dumps a container to images and restores another one from them.
+/// Like [`lifecycle`], with a checkpoint and a restore: dumps a container to images and restores another one from them.
 fn moved(args: &[String]) {
     let runtime = arm(args);
     let images =
@@ -200,7 +200,7 @@ fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
         loop {
             let id = unique("crash");
             let travels = point.starts_with("checkpoint.") || point.starts_with("restore.");
-            let mut caller = ready(if travels { "moved" } else { "life" }, &place.root, &id, point, pass);
+            let mut caller = ready(if travels { "moved" } else { "lifecycle" }, &place.root, &id, point, pass);
             caller.go();
             if !caller.killed() {
                 break;
@@ -208,7 +208,7 @@ fn at_every_point(mut check: impl FnMut(&Path, &str, &str)) {
             check(&place.root, &id, point);
             pass += 1;
         }
-        assert!(pass > 1, "no life passes {point}");
+        assert!(pass > 1, "no run passes {point}");
     }
 }
 
@@ -299,7 +299,7 @@ fn killed_at_random_moments() {
     let mut random = Random::new();
     let mut longest = Duration::ZERO;
     for _ in 0..3 {
-        let mut caller = ready("life", &place.root, &unique("crash"), "-", 0);
+        let mut caller = ready("lifecycle", &place.root, &unique("crash"), "-", 0);
         let began = Instant::now();
         caller.go();
         assert!(!caller.killed());
@@ -308,7 +308,7 @@ fn killed_at_random_moments() {
     let mut hit = 0;
     for _ in 0..100 {
         let id = unique("crash");
-        let mut caller = ready("life", &place.root, &id, "-", 0);
+        let mut caller = ready("lifecycle", &place.root, &id, "-", 0);
         let moment = Duration::from_micros(random.below(longest.as_micros() as u64));
         caller.go();
         std::thread::sleep(moment);
@@ -316,7 +316,7 @@ fn killed_at_random_moments() {
         hit += usize::from(runtime(place.root.to_str().unwrap()).ids().unwrap().contains(&id));
         delete_leaves_nothing(&place.root, &id);
     }
-    println!("{hit} of 100 were killed in the middle of a life of {longest:?}");
+    println!("{hit} of 100 were killed in the middle of a run of {longest:?}");
     assert!(hit > 0);
 }
 

@@ -123,7 +123,7 @@ fn pressure_is_reported_at_every_level() {
 }
 
 #[test]
-fn pressure_without_a_memory_limit_says_nothing_and_ends() {
+fn pressure_without_a_memory_limit_reports_no_event() {
     let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let events = match container.notify_memory_pressure(Level::Critical) {

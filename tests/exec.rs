@@ -178,7 +178,7 @@ fn ended(process: &berth::Process) -> bool {
 const SOON: Duration = Duration::from_secs(15);
 
 #[test]
-fn an_ended_process_that_nobody_waited_for_does_not_hold_up_the_container() {
+fn a_zombie_does_not_block_the_end_of_the_container() {
     let host = TestRuntime::new();
     for dropped in [false, true] {
         let container = running(&host);
@@ -197,7 +197,7 @@ fn an_ended_process_that_nobody_waited_for_does_not_hold_up_the_container() {
 }
 
 #[test]
-fn a_living_process_that_nobody_waits_for_does_not_hold_up_delete() {
+fn a_running_process_without_a_waiter_does_not_block_delete() {
     let host = TestRuntime::new();
     let container = running(&host);
     let kept = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();

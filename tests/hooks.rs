@@ -458,7 +458,7 @@ fn much_output_neither_hangs_nor_is_kept() {
 }
 
 #[test]
-fn a_child_that_holds_the_pipe_does_not_hold_up_create() {
+fn a_child_that_holds_the_pipe_does_not_block_create() {
     let host = TestRuntime::new();
     let (program, pid) = (host.path("hook"), host.path("pid"));
     script(&program, &format!("sleep 1000 & echo $! >{}; echo done", pid.display()));

@@ -88,7 +88,7 @@ fn each_setting_of_access_times_is_set() {
 
 /// docs/mounts.md has this table, and compares it with runc, crun and mount(8).
 #[test]
-fn a_bind_mount_keeps_the_flags_of_its_source_but_for_those_that_are_named() {
+fn a_bind_mount_keeps_the_flags_of_its_source_except_the_given_ones() {
     let host = TestRuntime::new();
     let mut config = shell(TABLE);
     let mut expected = Vec::new();
@@ -315,7 +315,7 @@ fn with_data(host: &TestRuntime, config: &Value, name: &str) -> std::path::PathB
 }
 
 #[test]
-fn tmpcopyup_has_what_the_image_has_and_leaves_that_alone() {
+fn tmpcopyup_copies_the_image_and_does_not_change_it() {
     let host = TestRuntime::new();
     let script = "cat /of-its-own/link; stat -c ' %a:%u:%g' /of-its-own/sub/deep/file /of-its-own; echo new >/of-its-own/sub/new";
     for (name, options, top) in [

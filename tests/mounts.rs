@@ -402,7 +402,7 @@ fn a_bind_source_may_be_what_an_earlier_entry_mounts() {
 }
 
 #[test]
-fn a_bind_source_in_the_image_is_not_led_out_of_it() {
+fn a_bind_source_in_the_image_cannot_lead_out_of_it() {
     let host = TestRuntime::new();
     let outside = host.make_dir("outside");
     fs::write(outside.join("secret"), "secret").unwrap();
@@ -569,7 +569,7 @@ fn the_cgroup_mount_shows_the_containers_part_and_is_read_only() {
 }
 
 #[test]
-fn without_a_cgroup_namespace_the_cgroup_mount_is_read_only_whatever_is_asked() {
+fn without_a_cgroup_namespace_the_cgroup_mount_is_always_read_only() {
     let host = TestRuntime::new();
     let mut config = shell(cgroup_files());
     without_namespace(&mut config, "cgroup");

@@ -101,7 +101,7 @@ fn a_program_is_searched_in_the_path_of_its_environment() {
 }
 
 #[test]
-fn the_error_says_why_a_program_cannot_be_executed() {
+fn the_error_gives_the_reason_why_a_program_cannot_be_executed() {
     let host = TestRuntime::new();
     for (program, errno, reason) in [
         ("nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),

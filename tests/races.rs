@@ -105,7 +105,7 @@ fn deleting_while_others_pause_exec_and_set_leaves_nothing() {
 }
 
 #[test]
-fn a_paused_container_stays_paused_whatever_is_sent_to_it() {
+fn a_paused_container_stays_paused_after_any_signal() {
     let host = TestRuntime::new();
     let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
     container.pause().unwrap();
@@ -130,7 +130,7 @@ fn a_paused_container_stays_paused_whatever_is_sent_to_it() {
 /// Until somebody starts it, a container is being created or is created, whoever looks and whenever: while its directory has
 /// no record yet, and when its creator completes the record and ends between two looks of a reader.
 #[test]
-fn nobody_sees_a_container_stopped_before_it_is_started() {
+fn a_container_never_appears_stopped_before_it_is_started() {
     let host = TestRuntime::new();
     let bundle = host.bundle("b", &shell("sleep 1000"));
     let ids: Vec<String> = (0..if in_vm() { 20 } else { 80 }).map(|_| unique("seen")).collect();

@@ -18,7 +18,7 @@ fn main() {
     runner::main(
         &[
             ("the_default_rootless_configuration_runs", the_default_rootless_configuration_runs),
-            ("a_container_has_its_whole_life", a_container_has_its_whole_life),
+            ("a_container_is_created_started_stopped_and_deleted", a_container_is_created_started_stopped_and_deleted),
             ("ranges_of_ids_are_mapped_by_the_helpers", ranges_of_ids_are_mapped_by_the_helpers),
             (
                 "options_that_need_a_cgroup_are_refused_and_nothing_is_left",
@@ -140,7 +140,7 @@ fn the_default_rootless_configuration_runs() {
     }
 }
 
-fn a_container_has_its_whole_life() {
+fn a_container_is_created_started_stopped_and_deleted() {
     let user = User::new();
     user.bundle("exec sleep 1000", |_| {});
     user.detached(&["create", "c1"]);

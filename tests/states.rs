@@ -294,7 +294,7 @@ fn the_configuration_is_given_back_as_it_was() {
 }
 
 #[test]
-fn of_concurrent_starts_exactly_one_wins() {
+fn exactly_one_of_concurrent_starts_succeeds() {
     let host = TestRuntime::new();
     for _ in 0..8 {
         let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
@@ -311,7 +311,7 @@ fn of_concurrent_starts_exactly_one_wins() {
 }
 
 #[test]
-fn of_concurrent_creates_exactly_one_wins() {
+fn exactly_one_of_concurrent_creates_succeeds() {
     let host = TestRuntime::new();
     let id = unique("race");
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -325,7 +325,7 @@ fn of_concurrent_creates_exactly_one_wins() {
 }
 
 #[test]
-fn of_concurrent_deletes_one_wins_and_the_others_find_nothing() {
+fn exactly_one_of_concurrent_deletes_succeeds() {
     let host = TestRuntime::new();
     let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
     let results: Vec<_> = std::thread::scope(|scope| {

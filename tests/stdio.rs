@@ -349,7 +349,7 @@ fn a_console_socket_gets_the_terminal() {
 }
 
 #[test]
-fn a_console_socket_that_nobody_listens_at_undoes_everything() {
+fn a_console_socket_without_a_listener_undoes_create() {
     let host = TestRuntime::new();
     let options = ProcessOptions { console_socket: Some(host.path("nothing")), ..ProcessOptions::default() };
     let error = host.create(&terminal("true"), &options).unwrap_err();
@@ -405,7 +405,7 @@ fn pipes_can_be_opened_again_in_a_joined_user_namespace() {
 }
 
 #[test]
-fn a_console_socket_that_takes_nothing_does_not_hold_up_create() {
+fn a_console_socket_that_is_not_read_does_not_block_create() {
     let host = TestRuntime::new();
     let path = host.path("full");
     // The backlog of one connection fills up, because nobody accepts.

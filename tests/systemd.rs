@@ -54,7 +54,7 @@ fn without_systemd_nothing_is_made() {
 }
 
 #[test]
-fn a_container_is_a_scope_with_its_limits_for_all_its_life() {
+fn a_container_is_a_scope_with_its_limits_until_delete() {
     let Some(host) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20, "swap": 96 << 20 });

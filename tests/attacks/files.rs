@@ -365,7 +365,7 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
 
 /// CVE-2026-84042: annotations are untrusted and must change nothing.
 #[test]
-fn annotations_change_nothing_whatever_they_say() {
+fn annotations_change_nothing() {
     let host = TestRuntime::new();
     let plain = explain(&host.config(&shell("true"))).unwrap();
     let mut seed = 0x9e37_79b9_7f4a_7c15u64;

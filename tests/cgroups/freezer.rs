@@ -19,7 +19,7 @@ fn is_running(file: &Path) -> bool {
 }
 
 #[test]
-fn a_frozen_container_stands_still_until_it_is_thawed() {
+fn a_frozen_container_does_not_run_until_it_is_thawed() {
     let Some(mut group) = Group::new() else { return };
     // On a tmpfs, because a busy disk would block the writer, too.
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();

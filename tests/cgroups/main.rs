@@ -4,7 +4,7 @@
 mod devices;
 mod freezer;
 mod kill;
-mod life;
+mod lifecycle;
 mod limits;
 mod resources;
 mod support;

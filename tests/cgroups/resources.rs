@@ -50,7 +50,7 @@ fn disks_are_throttled_and_released() {
 }
 
 #[test]
-fn a_weight_of_block_io_is_set_or_said_to_be_missing() {
+fn a_block_io_weight_is_set_or_reported_as_missing() {
     let Some(group) = Group::new() else { return };
     let Some((dir, v1)) = place(&group, "blkio", "io.stat") else { return };
     let result = group.cgroup.apply(&json(r#"{"blockIO": {"weight": 500}}"#));
@@ -105,7 +105,7 @@ fn swappiness_and_the_oom_killer_are_set_on_v1_and_refused_on_v2() {
 }
 
 #[test]
-fn realtime_is_set_or_said_to_be_missing() {
+fn realtime_is_set_or_reported_as_missing() {
     let Some(group) = Group::new() else { return };
     let Some(dir) = group.controller("cpu") else { return };
     let result = group.cgroup.apply(&json(r#"{"cpu": {"realtimePeriod": 500000, "realtimeRuntime": 1}}"#));
@@ -140,7 +140,7 @@ fn huge_pages_are_limited() {
 }
 
 #[test]
-fn packets_get_their_class_and_priority_or_it_is_said_that_they_cannot() {
+fn packets_get_class_and_priority_or_the_fields_are_unsupported() {
     let Some(group) = Group::new() else { return };
     let class = group.cgroup.apply(&json(r#"{"network": {"classID": 1048577}}"#));
     match group.layout.paths.get("net_cls") {
@@ -158,7 +158,7 @@ fn packets_get_their_class_and_priority_or_it_is_said_that_they_cannot() {
 }
 
 #[test]
-fn unified_is_written_word_for_word() {
+fn unified_is_written_verbatim() {
     let Some(group) = Group::new() else { return };
     let apply = |text: &str| group.cgroup.apply(&json(&format!(r#"{{"unified": {text}}}"#)));
     let Some(tree) = group.layout.paths.get("") else {

@@ -6,7 +6,7 @@ use crate::common::*;
 use crate::support::*;
 
 #[test]
-fn a_counter_goes_on_where_it_was() {
+fn a_counter_continues_where_it_was() {
     let host = host();
     let data = host.data();
     let config = counter(&data);

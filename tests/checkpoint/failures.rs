@@ -203,7 +203,7 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
 }
 
 #[test]
-fn a_full_image_directory_is_an_error_and_the_container_goes_on() {
+fn a_full_image_directory_is_an_error_and_the_container_continues() {
     let host = host();
     let data = host.data();
     let container = host.run(&counting(&data), &quiet()).unwrap();

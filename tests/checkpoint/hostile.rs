@@ -76,7 +76,7 @@ fn images_that_are_cut_off_or_missing_are_errors() {
 
 /// CRIU waits forever in two cases: a fifo without a writer, and pages that end too early.
 #[test]
-fn an_image_that_never_ends_is_given_up_at_the_deadline() {
+fn reading_an_endless_image_stops_at_the_deadline() {
     let good = Good::new();
     let (pipe, short) = (good.copy("pipe"), good.copy("short"));
     std::fs::remove_file(image(&pipe, "pstree")).unwrap();

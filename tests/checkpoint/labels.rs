@@ -58,7 +58,7 @@ fn images_whose_processes_have_another_label_than_the_configuration_says_are_ref
 
 /// CRIU would silently ignore some of them.
 #[test]
-fn a_label_that_nobody_enforces_is_refused_before_anything_is_touched() {
+fn a_label_without_its_module_is_refused_before_anything_is_created() {
     let host = host();
     let images = host.make_dir("images");
     let profile = |text: &str| RestoreOptions { lsm_profile: Some(text.into()), ..from(&images) };

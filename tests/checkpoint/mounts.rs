@@ -107,7 +107,7 @@ fn kinds(mountinfo: &str) -> Vec<String> {
 
 /// Mounts that the container itself has made, also in a nested mount namespace.
 #[test]
-fn mounts_of_its_own_come_back_with_their_propagation() {
+fn the_containers_own_mounts_are_restored_with_their_propagation() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);
@@ -204,7 +204,7 @@ fn sources_are_found_however_they_are_written() {
 /// The image has a link to a file that create made for the first container, and a mount whose source is part of an
 /// earlier mount.
 #[test]
-fn mounts_on_dangling_symlinks_and_of_earlier_mounts_come_back() {
+fn mounts_on_dangling_symlinks_and_of_earlier_mounts_are_restored() {
     let host = host();
     let data = host.data();
     let file = host.make_dir("files").join("file");

@@ -178,7 +178,7 @@ fn pairs_config(host: &TestRuntime, networks: Value) -> berth::spec::Config {
 }
 
 #[test]
-fn pairs_come_back_with_their_addresses_under_new_names_of_the_host() {
+fn pairs_are_restored_with_their_addresses_under_new_names_on_the_host() {
     bridged();
     let host = host();
     let networks =
@@ -262,7 +262,7 @@ fn joined_namespaces_are_joined_again() {
 
 /// Images do not contain a joined network namespace, and deleting the dumped container returned the device to the host.
 #[test]
-fn a_device_comes_back_into_a_joined_namespace() {
+fn a_device_is_restored_in_a_joined_namespace() {
     own_network();
     let mut host = host();
     let data = host.data();

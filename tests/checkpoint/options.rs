@@ -125,7 +125,7 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
 /// On some kernels CRIU hangs here. So the test has a deadline on the host, and runs completely only in the virtual
 /// machine.
 #[test]
-fn lazy_pages_come_when_they_are_used() {
+fn lazy_pages_are_loaded_on_use() {
     let host = host();
     let data = host.data();
     let config = heavy(&data);
@@ -277,7 +277,7 @@ fn an_external_unix_socket_needs_an_option() {
 }
 
 #[test]
-fn cgroups_below_the_containers_own_come_back() {
+fn cgroups_below_the_containers_own_are_restored() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);

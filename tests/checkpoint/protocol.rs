@@ -63,7 +63,7 @@ fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
 }
 
 #[test]
-fn a_criu_that_dies_is_an_error_with_its_output() {
+fn a_criu_that_exits_is_an_error_with_its_output() {
     let error = failed("echo no library >&2; exit 127", None);
     assert_eq!(error.code, Code::Criu);
     assert!(error.message.contains("CRIU exited with status 127 before it answered: no library"), "{error}");
@@ -73,7 +73,7 @@ fn a_criu_that_dies_is_an_error_with_its_output() {
 
 /// CRIU probes the kernel in child processes, which would otherwise stay stopped forever.
 #[test]
-fn a_criu_that_dies_takes_its_children_along() {
+fn the_children_of_a_criu_that_exits_are_killed() {
     let mut host = host();
     let told = host.path("child");
     let conversation = format!("sleep 1000 & echo $! > {}; kill -9 $$", told.display());

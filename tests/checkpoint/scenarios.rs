@@ -140,7 +140,7 @@ fn limits_are_intact_afterwards() {
 }
 
 #[test]
-fn a_user_namespace_comes_back_with_its_mappings() {
+fn a_user_namespace_is_restored_with_its_mappings() {
     let host = host();
     let data = host.data();
     let mut config = counter(&data);

@@ -50,7 +50,7 @@ fn the_wrong_state_for_the_verb() {
 }
 
 #[test]
-fn what_keeps_a_process_from_starting_is_told_in_runcs_words() {
+fn errors_of_starting_a_process_have_runcs_text() {
     let cli = Cli::new();
     let id = cli.sleeping();
     cli.fails(255, "error adding pid of the process to cgroups: ", &["exec", "--cgroup", "nope", &id, "true"]);
@@ -211,7 +211,7 @@ fn a_log_may_be_named_as_crun_has_it() {
 }
 
 #[test]
-fn a_pid_file_or_pidfd_socket_that_cannot_be_had_leaves_no_container() {
+fn a_failed_pid_file_or_pidfd_socket_leaves_no_container() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("exec sleep 1000"));
     for option in ["--pid-file", "--pidfd-socket"] {

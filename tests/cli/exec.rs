@@ -135,7 +135,7 @@ fn in_a_paused_container_exec_waits_if_asked_to() {
 }
 
 #[test]
-fn preserved_descriptors_come_in_order() {
+fn preserved_descriptors_are_passed_in_order() {
     let cli = Cli::new();
     let id = cli.sleeping();
     for args in [vec!["exec", "--preserve-fds", "2", &id], vec!["exec", &id, "--preserve-fds=2"]] {

@@ -188,7 +188,7 @@ fn leaving_an_orphan(cli: &Cli) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn run_is_the_subreaper_unless_told_otherwise() {
+fn run_is_the_subreaper_by_default() {
     let cli = Cli::new();
     for (switches, comes) in [(&[][..], true), (&["--no-subreaper"], false)] {
         let (bundle, folder) = leaving_an_orphan(&cli);

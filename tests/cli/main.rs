@@ -8,7 +8,7 @@ mod errors;
 mod exec;
 mod explain;
 mod foreground;
-mod life;
+mod lifecycle;
 mod notify;
 mod output;
 mod queries;

@@ -59,7 +59,7 @@ fn every_command_ends_quietly_without_a_reader_and_fails_without_room() {
 }
 
 #[test]
-fn an_error_that_nobody_can_be_told_is_an_error() {
+fn an_error_that_cannot_be_printed_is_an_error() {
     let cli = Cli::new();
     for args in [&["state", "nope"][..], &["nonsense"], &["kill", "c1", "NOSIG"], &["--log-level", "debug", "list"]] {
         for stderr in [Stdio::from(closed()), Stdio::from(full())] {

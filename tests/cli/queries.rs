@@ -67,7 +67,7 @@ fn processes_are_a_table_of_ps_or_pids() {
 }
 
 #[test]
-fn the_version_tells_the_specifications() {
+fn the_version_includes_the_specifications() {
     let cli = Cli::new();
     for option in ["--version", "-v", "-V"] {
         let text = cli.ok(&[option]);

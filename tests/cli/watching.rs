@@ -28,7 +28,7 @@ fn statistics_have_runcs_shape() {
 }
 
 #[test]
-fn events_come_until_the_container_ends() {
+fn events_are_reported_until_the_container_ends() {
     let cli = Cli::new();
     let id = cli.sleeping();
     let mut command = cli.command();
@@ -103,7 +103,7 @@ fn top_is_a_table_or_json_of_all_containers() {
 }
 
 #[test]
-fn top_on_a_terminal_goes_on_until_q() {
+fn top_on_a_terminal_repeats_until_q() {
     let cli = Cli::new();
     let id = cli.sleeping();
     let mut terminal = on_terminal(cli.command().args(["top", "--interval", "10ms"]));

@@ -108,7 +108,7 @@ fn iptables() -> bool {
 }
 
 #[test]
-fn ext_unix_sk_keeps_sockets_that_lead_out() {
+fn ext_unix_sk_keeps_sockets_connected_to_the_outside() {
     let name = unique("outside");
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let outside = UnixDatagram::bind_addr(&address).unwrap();

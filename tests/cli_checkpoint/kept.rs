@@ -18,7 +18,7 @@ fn file_locks_keeps_locks() {
 }
 
 #[test]
-fn link_remap_keeps_files_that_have_lost_their_name() {
+fn link_remap_keeps_unlinked_files() {
     let place = Place::new(|data| {
         let open = "exec 5>>/data/one; ln /data/one /data/two; rm /data/one";
         let mut config = shell(&format!(

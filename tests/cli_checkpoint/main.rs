@@ -19,7 +19,7 @@ mod cgroups;
 mod connections;
 mod environment;
 mod kept;
-mod life;
+mod lifecycle;
 mod memory;
 mod place;
 mod restored;

@@ -87,7 +87,7 @@ fn inherit(command: &mut Command, fd: &OwnedFd) {
 
 /// On some kernels CRIU hangs when the pages are requested: the test runs completely only in the virtual machine.
 #[test]
-fn lazy_pages_come_when_they_are_used_and_status_fd_tells_when_they_can() {
+fn lazy_pages_are_loaded_on_use_and_status_fd_reports_the_server() {
     let place = heavy_place();
     place.no_checkpoint("lazy", &["--lazy-pages"]);
     place.no_checkpoint("status", &["--status-fd", "2"]);

@@ -57,7 +57,7 @@ fn the_master_of_a_restored_terminal_goes_to_the_console_socket() {
 
 /// A hook leaves a process in the pid namespace, and CRIU restores no pid namespace that has other processes.
 #[test]
-fn restore_is_the_subreaper_unless_told_otherwise() {
+fn restore_is_the_subreaper_by_default() {
     let place = sleeping();
     let folder = &place.data;
     let hook = place.images("hook");

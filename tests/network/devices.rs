@@ -90,7 +90,7 @@ fn only_addresses_of_global_scope_go_with_it() {
 }
 
 #[test]
-fn it_comes_back_from_a_container_that_ended_by_itself() {
+fn a_device_returns_from_a_container_that_ended() {
     with_device();
     let before = (addresses(), links());
     let host = returning();
@@ -120,7 +120,7 @@ fn a_device_returns_whatever_the_container_did_to_it() {
 }
 
 #[test]
-fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
+fn a_device_whose_name_is_taken_returns_under_another() {
     with_device();
     let host = returning();
     let container = host.run(&moving("sleep 1000"), &quiet()).unwrap();
@@ -134,7 +134,7 @@ fn if_its_name_is_taken_by_then_it_comes_back_under_another() {
 
 /// In the specification's name template, "%d" becomes the first free number.
 #[test]
-fn a_name_may_leave_the_number_open() {
+fn a_name_may_contain_a_placeholder_for_a_number() {
     with_device();
     ip("link add berthmore type veth peer name berthrest");
     let before = links();
@@ -204,7 +204,7 @@ fn a_damaged_record_does_not_keep_the_namespace() {
 
 /// The specification: the runtime does not move it out of the namespace. One that lives on keeps it.
 #[test]
-fn a_device_stays_in_a_namespace_that_lives_on() {
+fn a_device_stays_in_a_namespace_that_continues_to_exist() {
     with_device();
     let host = TestRuntime::new();
     let first = host.run(&shell("sleep 1000"), &quiet()).unwrap();

@@ -168,7 +168,7 @@ fn another_link_with_the_name_of_a_containers_link_stays() {
 }
 
 #[test]
-fn a_hundred_containers_come_and_go() {
+fn a_hundred_containers_are_created_and_deleted() {
     bridged();
     let host = TestRuntime::new();
     let count = if std::env::var_os("BERTH_VM").is_some() { 20 } else { 100 };

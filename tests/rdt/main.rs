@@ -6,7 +6,7 @@ mod common;
 
 mod classes;
 mod failures;
-mod life;
+mod lifecycle;
 mod support;
 
 use common::runner;
@@ -16,12 +16,12 @@ fn main() {
     if support::expected() {
         tests.extend([
             ("an_unmounted_resctrl_is_an_error_that_names_it", failures::not_mounted as fn()),
-            ("an_own_class_is_created_and_removed_with_the_container", life::own_class),
-            ("processes_are_in_it_before_hooks_and_program_run_and_executed_ones_too", life::processes),
-            ("in_a_user_namespace_it_is_the_same", life::user_namespace),
-            ("explain_names_the_group_and_its_shares", life::explained),
-            ("statistics_are_those_of_runc", life::statistics),
-            ("a_restored_container_is_in_it_again", life::restored),
+            ("an_own_class_is_created_and_removed_with_the_container", lifecycle::own_class),
+            ("processes_are_in_it_before_hooks_and_program_run_and_executed_ones_too", lifecycle::processes),
+            ("in_a_user_namespace_it_is_the_same", lifecycle::user_namespace),
+            ("explain_names_the_group_and_its_shares", lifecycle::explained),
+            ("statistics_are_those_of_runc", lifecycle::statistics),
+            ("a_restored_container_is_in_it_again", lifecycle::restored),
             ("a_class_with_a_name_is_made_once_shared_and_stays", classes::named),
             ("a_class_that_is_there_already_is_joined_and_stays", classes::configured),
             ("the_root_class_can_be_monitored", classes::root),

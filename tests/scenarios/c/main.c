@@ -34,7 +34,7 @@ static int is_readable(int fd, int timeout_ms) {
     return poll(&ready, 1, timeout_ms) == 1;
 }
 
-#include "life.c"
+#include "lifecycle.c"
 #include "streams.c"
 #include "running.c"
 #include "facts.c"
@@ -45,7 +45,7 @@ static const struct {
     const char *name;
     void (*scenario)(void);
 } scenarios[] = {
-    {"life", life},
+    {"lifecycle", lifecycle},
     {"run", run_at_once},
     {"exec", exec_further},
     {"exec-in-created", exec_in_created},

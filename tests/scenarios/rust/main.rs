@@ -5,7 +5,7 @@ mod checkpoint;
 mod common;
 mod errors;
 mod facts;
-mod life;
+mod lifecycle;
 mod running;
 mod streams;
 
@@ -101,7 +101,9 @@ fn main() -> ExitCode {
         *WHERE.lock().unwrap() = info.location().map_or(String::new(), ToString::to_string);
     }));
     let mut good = true;
-    for (name, scenario) in [life::ALL, streams::ALL, running::ALL, facts::ALL, checkpoint::ALL, errors::ALL].concat() {
+    for (name, scenario) in
+        [lifecycle::ALL, streams::ALL, running::ALL, facts::ALL, checkpoint::ALL, errors::ALL].concat()
+    {
         let Err(why) = catch_unwind(AssertUnwindSafe(|| scenario(&TestRuntime::new()))) else {
             println!("ok {name}");
             continue;

@@ -14,7 +14,7 @@ fn a_program_runs_to_its_end() {
 }
 
 #[test]
-fn each_step_of_a_life_has_its_state() {
+fn each_operation_has_its_state() {
     let host = TestRuntime::new();
     let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);

@@ -9,9 +9,9 @@ use nix::poll::PollTimeout;
 use super::*;
 
 pub const ALL: &[Scenario] =
-    &[("life", life), ("run", run), ("exec", exec), ("exec-in-created", exec_in_created), ("bundle", bundle)];
+    &[("lifecycle", lifecycle), ("run", run), ("exec", exec), ("exec-in-created", exec_in_created), ("bundle", bundle)];
 
-fn life(host: &TestRuntime) {
+fn lifecycle(host: &TestRuntime) {
     let options = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Null, Stdio::Null], ..ProcessOptions::default() };
     let container = host.create(&shell("read line; exit 7"), &options).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);

@@ -10,14 +10,14 @@ import (
 
 // Scenarios of create, start, exec and bundles.
 var lifeScenarios = []scenario{
-	{"life", life},
+	{"lifecycle", lifecycle},
 	{"run", run},
 	{"exec", execFurther},
 	{"exec-in-created", execInCreated},
 	{"bundle", bundle},
 }
 
-func life(p *place) {
+func lifecycle(p *place) {
 	options := berth.NoStdio()
 	options.Stdin = berth.Pipe()
 	container := value(p.Create(p.newID(), config(spec("read line; exit 7")), options))

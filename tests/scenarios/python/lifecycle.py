@@ -8,8 +8,8 @@ from scenario import LONG, berth, check, fails, has_ended, is_readable, scenario
 from support import QUIET, config_of, process_of, spec_of
 
 
-@scenario("life")
-def life(world):
+@scenario("lifecycle")
+def lifecycle(world):
     identity = world.new_id()
     with config_of("read line; exit 7") as config:
         container = world.runtime.create(identity, config, **{**QUIET, "stdin": berth.PIPE})

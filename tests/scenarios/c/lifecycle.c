@@ -1,6 +1,6 @@
 /* Scenarios of create, start, exec and bundles. Part of main.c. */
 
-static void life(void) {
+static void lifecycle(void) {
     berth_config *config = new_config("read line; exit 7", 0);
     berth_process_options options = streams(BERTH_STDIO_PIPE, BERTH_STDIO_NULL, BERTH_STDIO_NULL);
     const char *id = new_id();

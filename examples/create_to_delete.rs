@@ -1,6 +1,6 @@
 //! Measures a container that runs `/bin/true` with the default configuration: create, start, wait, delete.
 //!
-//!     cargo run --release --example life_time -- ROOTFS [ROUNDS] [MEGABYTES TOUCHED]
+//!     cargo run --release --example create_to_delete -- ROOTFS [ROUNDS] [MEGABYTES TOUCHED]
 //!
 //! Prints the median and the 10th and 90th percentile, in milliseconds, and the time of each stage.
 
@@ -11,7 +11,7 @@ use berth::{Container, Force, ProcessOptions, Runtime, Settings, Stdio};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let rootfs = arguments.next().ok_or("usage: life_time ROOTFS [ROUNDS] [MEGABYTES]")?;
+    let rootfs = arguments.next().ok_or("usage: create_to_delete ROOTFS [ROUNDS] [MEGABYTES]")?;
     let rounds: usize = arguments.next().map_or(Ok(300), |text| text.parse())?;
     let megabytes: usize = arguments.next().map_or(Ok(0), |text| text.parse())?;
     let touched = vec![1u8; megabytes << 20];

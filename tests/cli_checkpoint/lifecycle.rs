@@ -6,7 +6,7 @@ use crate::programs::counter;
 use crate::support::*;
 
 #[test]
-fn a_container_goes_into_images_and_comes_back() {
+fn a_container_is_dumped_and_restored() {
     let place = Place::counting();
     let (images, work) = (place.images("images"), place.images("work"));
     let places = ["--image-path", text(&images), "--work-path", text(&work)];
@@ -27,7 +27,7 @@ fn a_container_goes_into_images_and_comes_back() {
 
 /// The default paths are "checkpoint" in the current directory, and the current directory as the bundle.
 #[test]
-fn directories_are_the_current_ones_if_nothing_is_said() {
+fn directories_default_to_the_current_one() {
     let place = Place::counting();
     let here = |args: &[&str]| said(place.command(args).current_dir(&place.bundle));
     let dumped = here(&["checkpoint", "c1"]);

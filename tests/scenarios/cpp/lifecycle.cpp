@@ -5,7 +5,7 @@
 
 using berth::Status, berth::Stream;
 
-static void life(Place &place) {
+static void lifecycle(Place &place) {
     const auto container = place.runtime.create(place.new_id(), config("read line; exit 7"),
                                                 streams(Stream::pipe(), Stream::null(), Stream::null()));
     CHECK(container.status() == Status::created);
@@ -54,5 +54,5 @@ static void bundle(Place &place) {
 }
 
 const Scenarios life_scenarios{
-    {"life", life}, {"run", run}, {"exec", exec}, {"exec-in-created", exec_in_created}, {"bundle", bundle},
+    {"lifecycle", lifecycle}, {"run", run}, {"exec", exec}, {"exec-in-created", exec_in_created}, {"bundle", bundle},
 };

@@ -107,7 +107,7 @@ fn a_cgroup_with_processes_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_creation_that_fails_takes_back_what_it_made() {
+fn a_failed_creation_removes_what_it_created() {
     let path = format!("/{}", unique());
     let layout = cgroup::plan(Some(Path::new(&path)), "x").unwrap();
     // The cgroup exists already in the last hierarchy.
@@ -120,7 +120,7 @@ fn a_creation_that_fails_takes_back_what_it_made() {
 }
 
 #[test]
-fn a_parent_that_somebody_uses_stays() {
+fn a_parent_in_use_stays() {
     let parent = unique();
     let Some(first) = Group::at(&format!("/{parent}/first")) else { return };
     let second = Group::at(&format!("/{parent}/second")).unwrap();

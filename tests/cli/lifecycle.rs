@@ -274,7 +274,7 @@ fn without_pivoting_the_root_is_moved() {
 
 /// Engines read standard error as the container's own, and runc and crun say nothing of such configurations.
 #[test]
-fn a_configuration_of_a_later_minor_version_runs_and_only_the_log_tells_of_it() {
+fn a_configuration_of_a_later_minor_version_runs_with_a_warning() {
     let cli = Cli::new();
     let mut config = shell("echo hi");
     config["ociVersion"] = json!("1.4.0");
