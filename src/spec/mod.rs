@@ -281,7 +281,7 @@ fn read_text(path: &Path) -> Result<String> {
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
     let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
     let file = opened.context(|| format!("opening {name}"));
-    let file = file.map_err(|error| error.detail("file", name.to_string()))?;
+    let file = file.map_err(|error| error.detail("config_file", name.to_string()))?;
     let found = file.metadata().context(|| format!("examining {name}"))?;
     if !found.is_file() {
         return Err(Error::new(Code::ConfigInvalid, format!("{name} is not a regular file; expected one")));

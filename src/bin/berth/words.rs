@@ -75,7 +75,7 @@ fn of_host(error: &Error) -> Option<String> {
             }
         };
     }
-    fact("file")
+    fact("config_file")
         .filter(|_| error.errno == Some(Errno::ENOENT))
         .map(|file| format!("JSON specification file {file} not found"))
 }
@@ -133,14 +133,15 @@ mod tests {
             (system(Errno::EEXIST).detail("processes", 2), "container's cgroup is not empty: 2 process(es) found"),
             (system(Errno::EEXIST).detail("frozen", true), "container's cgroup unexpectedly frozen"),
             (
-                Error::system(Errno::ENOENT, "x").detail("file", "/b/c.json"),
+                Error::system(Errno::ENOENT, "x").detail("config_file", "/b/c.json"),
                 "JSON specification file /b/c.json not found",
             ),
         ] {
             assert!(of(&error, "create").is_some_and(|told| told.contains(words)), "{error}: {words}");
         }
         assert_eq!(of(&system(Errno::EEXIST), "create"), None);
-        assert_eq!(of(&Error::system(Errno::EACCES, "x").detail("file", "/b/c.json"), "create"), None);
+        let other = Error::system(Errno::ENOENT, "x").detail("file", "/sys/fs/cgroup/pids.max");
+        assert_eq!(of(&other, "update"), None);
     }
 
     #[test]
