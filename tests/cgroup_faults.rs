@@ -43,25 +43,25 @@ fn leftovers(name: &str) -> Vec<PathBuf> {
 #[test]
 fn a_full_hierarchy_is_an_error_and_nothing_is_left() {
     let Some(tree) = tree() else { return eprintln!("SKIPPED: the host has no v2 tree") };
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let parent = unique("berth-full");
     std::fs::create_dir(tree.join(&parent)).unwrap();
     std::fs::write(tree.join(&parent).join("cgroup.max.descendants"), "0").unwrap();
     let mut config = shell("true");
     config["linux"]["cgroupsPath"] = json!(format!("/{parent}/container"));
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     let rest = leftovers("container");
     let parents = leftovers(&parent);
     std::fs::remove_dir(tree.join(&parent)).unwrap();
     assert_eq!(error.errno, Some(Errno::EAGAIN), "{error}");
     assert!(error.message.contains("cgroup.max.descendants"), "{error}");
-    assert!(rest.is_empty() && host.runtime.ids().unwrap().is_empty(), "{rest:?}");
+    assert!(rest.is_empty() && test.runtime.ids().unwrap().is_empty(), "{rest:?}");
     assert_eq!(parents, [tree.join(&parent)], "only the one that the test has made");
 }
 
 #[test]
 fn read_only_cgroups_are_an_error_and_nothing_is_left() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let name = unique("berth-ro");
     // A thread with its own mount namespace.
     let error = std::thread::scope(|scope| {
@@ -76,18 +76,18 @@ fn read_only_cgroups_are_an_error_and_nothing_is_left() {
             }
             let mut config = shell("true");
             config["linux"]["cgroupsPath"] = json!(format!("/{name}"));
-            host.create(&config, &quiet()).unwrap_err()
+            test.create(&config, &quiet()).unwrap_err()
         });
         attempt.join().unwrap()
     });
     assert_eq!(error.errno, Some(Errno::EROFS), "{error}");
     assert!(error.message.contains(&name), "{error}");
-    assert!(leftovers(&name).is_empty() && host.runtime.ids().unwrap().is_empty());
+    assert!(leftovers(&name).is_empty() && test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_limit_that_is_refused_leaves_nothing() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let name = unique("berth-refused");
     for resources in [
         json!({ "cpu": { "cpus": "4095" } }),
@@ -98,18 +98,18 @@ fn a_limit_that_is_refused_leaves_nothing() {
         let mut config = shell("true");
         config["linux"]["cgroupsPath"] = json!(format!("/{name}/inner"));
         config["linux"]["resources"] = resources.clone();
-        let error = host.create(&config, &quiet()).unwrap_err();
+        let error = test.create(&config, &quiet()).unwrap_err();
         assert!(error.message.starts_with("linux.resources."), "{resources}: {error}");
         assert!(matches!(error.code, Code::System | Code::Unsupported), "{resources}: {error}");
-        assert!(leftovers(&name).is_empty() && host.runtime.ids().unwrap().is_empty(), "{resources}");
+        assert!(leftovers(&name).is_empty() && test.runtime.ids().unwrap().is_empty(), "{resources}");
     }
 }
 
 #[test]
 fn cgroups_that_another_process_has_removed_are_no_error() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exit 0"), &quiet()).unwrap();
-    let other = host.runtime.load(container.id()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exit 0"), &quiet()).unwrap();
+    let other = test.runtime.load(container.id()).unwrap();
     container.wait(common::LONG).unwrap();
     let all = directories(&container);
     common::eventually("they can be removed", || {
@@ -120,13 +120,13 @@ fn cgroups_that_another_process_has_removed_are_no_error() {
     assert_eq!(other.stats().unwrap_err().code, Code::NotRunning);
     assert_eq!(other.set("{}").unwrap_err().code, Code::NotRunning);
     container.delete(Force::No).unwrap();
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_cgroup_that_the_container_has_nested_in_is_paused_and_deleted_whole() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("i=0; while :; do i=$((i+1)); done"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("i=0; while :; do i=$((i+1)); done"), &quiet()).unwrap();
     let pid = container.init_process().unwrap().pid().to_string();
     for dir in directories(&container) {
         let inner = dir.join("a/b");

@@ -12,10 +12,10 @@ const LIST: &str = "stat -c '%n %F %t:%T %a %u:%g' ";
 
 #[test]
 fn the_default_nodes_and_links_are_there() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let names = "/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty";
     let links = "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done";
-    let text = host.stdout_of(&shell(&format!("{LIST} {names}; {links}; stat -L -c %t:%T /dev/ptmx; ls /dev | wc -l")));
+    let text = test.stdout_of(&shell(&format!("{LIST} {names}; {links}; stat -L -c %t:%T /dev/ptmx; ls /dev | wc -l")));
     let node = |name: &str, number: &str| format!("/dev/{name} character special file {number} 666 0:0\n");
     let expected = [
         ("null", "1:3"),
@@ -33,18 +33,18 @@ fn the_default_nodes_and_links_are_there() {
 
 #[test]
 fn the_default_devices_work() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = "echo x >/dev/null; head -c 2 /dev/zero | xxd -p; head -c 8 /dev/random | wc -c; \
                   head -c 8 /dev/urandom | wc -c; head -c 1 /dev/full | xxd -p; (echo x >/dev/full) 2>&1 | grep -o 'No space'";
-    assert_eq!(host.stdout_of(&shell(script)), "0000\n8\n8\n00\nNo space\n");
+    assert_eq!(test.stdout_of(&shell(script)), "0000\n8\n8\n00\nNo space\n");
     let mut config = shell(script);
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
-    assert_eq!(host.stdout_of(&config), "0000\n8\n8\n00\nNo space\n", "for a user");
+    assert_eq!(test.stdout_of(&config), "0000\n8\n8\n00\nNo space\n", "for a user");
 }
 
 #[test]
 fn listed_devices_have_their_number_mode_and_owner() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell(&format!("{LIST} /dev/fuse /dev/deep/er/loop /dev/pipe /dev/u /opt/null /dev/null"));
     writable(&mut config);
     config["linux"]["devices"] = json!([
@@ -55,9 +55,9 @@ fn listed_devices_have_their_number_mode_and_owner() {
         { "type": "c", "path": "/opt/null", "major": 1, "minor": 3, "fileMode": 0o444 },
         { "type": "c", "path": "/dev/null", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 9 },
     ]);
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-    let container = Container::run(&host.runtime, &unique("d"), &config, &piped()).unwrap();
+    let container = Container::run(&test.runtime, &unique("d"), &config, &piped()).unwrap();
     let expected = "/dev/fuse character special file a:e5 640 12:34\n\
                     /dev/deep/er/loop block special file 7:3 666 0:0\n\
                     /dev/pipe fifo 0:0 600 0:0\n\
@@ -69,17 +69,17 @@ fn listed_devices_have_their_number_mode_and_owner() {
 
 #[test]
 fn a_listed_device_may_be_in_the_image_already_if_it_is_the_same() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let run = |name: &str, minor: u32| {
         let mut config = shell("stat -c '%t:%T %a' /opt/node");
         let device = json!({ "type": "c", "path": "/opt/node", "major": 1, "minor": minor, "fileMode": 0o640 });
         config["linux"]["devices"] = json!([device]);
-        let bundle = host.bundle(name, &config);
+        let bundle = test.bundle(name, &config);
         let node = bundle.join("rootfs/opt/node");
         let made = std::process::Command::new("mknod").arg(node).args(["c", "1", "3"]).status().unwrap();
         assert!(made.success());
         let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-        let container = Container::run(&host.runtime, &unique("d"), &config, &piped())?;
+        let container = Container::run(&test.runtime, &unique("d"), &config, &piped())?;
         Ok::<_, berth::Error>(read_all(&container.init_process().unwrap()))
     };
     assert_eq!(run("same", 3).unwrap(), "1:3 640\n");
@@ -89,19 +89,19 @@ fn a_listed_device_may_be_in_the_image_already_if_it_is_the_same() {
 
 #[test]
 fn in_a_user_namespace_the_hosts_devices_are_bound() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell(
         "stat -c '%n %t:%T' /dev/null /dev/kmsg; grep -c ' /dev/null ' /proc/self/mountinfo; echo x >/dev/null && echo works",
     );
     with_user_namespace(&mut config);
     config["linux"]["devices"] = json!([{ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 }]);
-    assert_eq!(host.stdout_of(&config), "/dev/null 1:3\n/dev/kmsg 1:b\n1\nworks\n");
+    assert_eq!(test.stdout_of(&config), "/dev/null 1:3\n/dev/kmsg 1:b\n1\nworks\n");
 }
 
 /// Returns the result of opening a device node that the container's process made itself, with all capabilities that
 /// could help.
 fn open_own_node(kind: &str, major: u32, minor: u32, devices: Value) -> String {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = format!(
         "mknod /dev/shm/node {kind} {major} {minor} && echo made; head -c 1 /dev/shm/node >/dev/null && echo opened"
     );
@@ -110,7 +110,7 @@ fn open_own_node(kind: &str, major: u32, minor: u32, devices: Value) -> String {
     set_capabilities(&mut config, &names);
     mount_on(&mut config, "/dev/shm")["options"] = json!(["nosuid", "noexec", "mode=1777"]);
     config["linux"]["resources"]["devices"] = devices;
-    host.output(&config).0
+    test.output(&config).0
 }
 
 fn deny_all() -> Value {
@@ -151,11 +151,11 @@ fn devices_that_the_rules_allow_can_be_opened() {
 
 #[test]
 fn rules_hold_for_executed_processes_and_in_user_namespaces() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_MKNOD", "CAP_SYSLOG", "CAP_DAC_OVERRIDE"]);
     mount_on(&mut config, "/dev/shm")["options"] = json!(["nosuid", "noexec", "mode=1777"]);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let script = "mknod /dev/shm/x c 1 11; cat /dev/shm/x";
     let (text, status) = exec_output(&container, &shell_process(script));
     assert_eq!(status, ExitStatus::Exited(1));
@@ -166,7 +166,7 @@ fn rules_hold_for_executed_processes_and_in_user_namespaces() {
     with_user_namespace(&mut config);
     set_capabilities(&mut config, &["CAP_MKNOD", "CAP_SYSLOG", "CAP_DAC_OVERRIDE"]);
     config["linux"]["devices"] = json!([{ "type": "c", "path": "/dev/kmsg", "major": 1, "minor": 11 }]);
-    let (text, status) = host.output(&config);
+    let (text, status) = test.output(&config);
     assert_eq!((text.matches("not permitted").count(), status), (2, ExitStatus::Exited(1)), "{text}");
 }
 
@@ -177,14 +177,14 @@ fn the_hosts_own_nodes_are_untouched() {
         (found.ino(), found.mode(), found.uid(), found.gid(), found.rdev())
     };
     let before = identity("/dev/null");
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for user_namespace in [false, true] {
         let mut config = shell("chmod 600 /dev/null; chown 5:5 /dev/null; true");
         set_capabilities(&mut config, &["CAP_FOWNER", "CAP_CHOWN"]);
         if user_namespace {
             with_user_namespace(&mut config);
         }
-        host.stdout_of(&config);
+        test.stdout_of(&config);
     }
     assert_eq!(identity("/dev/null"), before);
 }

@@ -12,10 +12,10 @@ use serde_json::json;
 const KILLED: ExitStatus = ExitStatus::Signaled { signal: libc::SIGKILL, core_dumped: false };
 
 /// Creates a container with a memory limit of 24 MiB; None if the host cannot limit memory.
-fn limited(host: &TestRuntime, script: &str) -> Option<Container> {
+fn limited(test: &TestRuntime, script: &str) -> Option<Container> {
     let mut config = shell(script);
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
-    match host.create(&config, &quiet()) {
+    match test.create(&config, &quiet()) {
         Err(error) if error.code == Code::Unsupported && error.message.contains("memory") => {
             eprintln!("SKIPPED: the host has no memory controller");
             None
@@ -33,8 +33,8 @@ const EAT: &str = "exec tail /dev/zero";
 
 #[test]
 fn oom_kills_are_reported_and_counted_before_the_end() {
-    let host = TestRuntime::new();
-    let Some(container) = limited(&host, EAT) else { return };
+    let test = TestRuntime::new();
+    let Some(container) = limited(&test, EAT) else { return };
     let events = container.notify_oom().unwrap();
     assert!(!is_readable(&events, 0));
     assert_eq!(events.read(0).unwrap_err().code, Code::Timeout);
@@ -56,8 +56,8 @@ fn oom_kills_are_reported_and_counted_before_the_end() {
 
 #[test]
 fn a_process_that_is_out_of_memory_does_not_end_the_container() {
-    let host = TestRuntime::new();
-    let Some(container) = limited(&host, "tail /dev/zero; tail /dev/zero; sleep 1000") else { return };
+    let test = TestRuntime::new();
+    let Some(container) = limited(&test, "tail /dev/zero; tail /dev/zero; sleep 1000") else { return };
     let events = container.notify_oom().unwrap();
     container.start().unwrap();
     let mut count = 0;
@@ -75,8 +75,8 @@ fn a_process_that_is_out_of_memory_does_not_end_the_container() {
 
 #[test]
 fn a_killed_process_is_not_an_oom_killed_one() {
-    let host = TestRuntime::new();
-    let Some(container) = limited(&host, "sleep 1000") else { return };
+    let test = TestRuntime::new();
+    let Some(container) = limited(&test, "sleep 1000") else { return };
     container.start().unwrap();
     assert_eq!(container.oom_killed().unwrap_err().code, Code::Timeout);
     let pid = nix::unistd::Pid::from_raw(container.init_process().unwrap().pid());
@@ -88,7 +88,7 @@ fn a_killed_process_is_not_an_oom_killed_one() {
 
 #[test]
 fn pressure_is_reported_at_every_level() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     // The limit leaves a few MiB for the page cache, so that each read of a file larger than that reclaims memory.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let large = directory.path().join("large");
@@ -101,7 +101,7 @@ fn pressure_is_reported_at_every_level() {
         json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }),
         json!({ "destination": "/large", "type": "bind", "source": large, "options": ["bind", "ro"] }),
     ]);
-    let container = match host.create(&config, &quiet()) {
+    let container = match test.create(&config, &quiet()) {
         Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: the host cannot limit memory"),
         other => other.unwrap(),
     };
@@ -124,8 +124,8 @@ fn pressure_is_reported_at_every_level() {
 
 #[test]
 fn pressure_without_a_memory_limit_reports_no_event() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let events = match container.notify_memory_pressure(Level::Critical) {
         Err(error) if error.code == Code::Unsupported => return eprintln!("SKIPPED: {error}"),
         other => other.unwrap(),
@@ -141,8 +141,8 @@ fn pressure_without_a_memory_limit_reports_no_event() {
 
 #[test]
 fn there_are_no_events_of_a_stopped_container() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exit 0"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exit 0"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     assert_eq!(container.notify_oom().unwrap_err().code, Code::NotRunning);
     assert_eq!(container.notify_memory_pressure(Level::Low).unwrap_err().code, Code::NotRunning);

@@ -8,14 +8,14 @@ use berth::{Code, ExitStatus, Force, Recipients, Stage, Status};
 use common::*;
 use serde_json::json;
 
-fn running(host: &TestRuntime) -> berth::Container {
-    host.run(&shell("sleep 1000"), &quiet()).unwrap()
+fn running(test: &TestRuntime) -> berth::Container {
+    test.run(&shell("sleep 1000"), &quiet()).unwrap()
 }
 
 #[test]
 fn a_process_has_its_own_user_environment_and_place() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     let mut process = shell_process("id -u; id -g; id -G; pwd; umask; tr '\\0' '\\n' </proc/$$/environ | sort");
     process["user"] = json!({ "uid": 1000, "gid": 1001, "additionalGids": [5, 6], "umask": 0o27 });
     process["env"] = json!(["PATH=/bin", "ONLY=this"]);
@@ -27,10 +27,10 @@ fn a_process_has_its_own_user_environment_and_place() {
 
 #[test]
 fn capabilities_are_its_own_or_else_the_containers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_KILL", "CAP_CHOWN"]);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let mut process = shell_process("exec grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs' /proc/self/status");
     let line = |set: u64| format!("CapPrm:\t{set:016x}\nCapEff:\t{set:016x}\nCapBnd:\t{set:016x}\n");
     assert_eq!(exec_output(&container, &process).0, line(0x21) + "NoNewPrivs:\t1\n");
@@ -44,8 +44,8 @@ fn capabilities_are_its_own_or_else_the_containers() {
 
 #[test]
 fn limits_and_the_oom_score_are_its_own() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut process = shell_process("ulimit -n; cat /proc/self/oom_score_adj");
     process["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 77, "hard": 99 }]);
@@ -55,8 +55,8 @@ fn limits_and_the_oom_score_are_its_own() {
 
 #[test]
 fn the_exit_status_is_reported() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     assert_eq!(exec_output(&container, &shell_process("exit 42")).1, ExitStatus::Exited(42));
     let killed = ExitStatus::Signaled { signal: libc::SIGUSR1, core_dumped: false };
     assert_eq!(exec_output(&container, &shell_process("kill -USR1 $$")).1, killed);
@@ -72,8 +72,8 @@ fn the_exit_status_is_reported() {
 
 #[test]
 fn it_is_in_the_containers_namespaces_and_cgroups() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     let init = container.init_process().unwrap().pid();
     for (kind, file) in NAMESPACES {
@@ -89,8 +89,8 @@ fn it_is_in_the_containers_namespaces_and_cgroups() {
 
 #[test]
 fn a_missing_program_or_directory_is_named() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     let mut process = shell_process("");
     process["args"] = json!(["nothing-here"]);
     let error = container.exec(&parsed(&process), &quiet()).unwrap_err();
@@ -105,16 +105,16 @@ fn a_missing_program_or_directory_is_named() {
 
 #[test]
 fn a_created_container_takes_processes() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("true"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("true"), &quiet()).unwrap();
     assert_eq!(exec_shell(&container, "echo inside; cat /proc/1/comm"), "inside\nberth-init\n");
     assert_eq!(container.status().unwrap(), Status::Created);
 }
 
 #[test]
 fn a_paused_or_stopped_container_takes_none() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     container.pause().unwrap();
     let exec = || container.exec(&parsed(&shell_process("true")), &quiet()).map(|_| ()).unwrap_err().code;
     assert_eq!(exec(), Code::Paused);
@@ -128,8 +128,8 @@ fn a_paused_or_stopped_container_takes_none() {
 
 #[test]
 fn many_at_once_each_get_their_own_output() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     std::thread::scope(|scope| {
         for index in 0..16 {
             let container = &container;
@@ -146,9 +146,9 @@ fn many_at_once_each_get_their_own_output() {
 
 #[test]
 fn a_container_that_is_deleted_meanwhile_is_an_error_and_leaves_nothing() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for round in 0..8 {
-        let container = running(&host);
+        let container = running(&test);
         std::thread::scope(|scope| {
             let execs = scope.spawn(|| {
                 loop {
@@ -163,7 +163,7 @@ fn a_container_that_is_deleted_meanwhile_is_an_error_and_leaves_nothing() {
             let error = execs.join().unwrap();
             assert!(error.code != Code::Internal && error.code != Code::Timeout, "{error}");
         });
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     }
 }
 
@@ -179,9 +179,9 @@ const SOON: Duration = Duration::from_secs(15);
 
 #[test]
 fn a_zombie_does_not_block_the_end_of_the_container() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for dropped in [false, true] {
-        let container = running(&host);
+        let container = running(&test);
         let process = container.exec(&parsed(&shell_process("true")), &quiet()).unwrap();
         eventually("its end", || ended(&process));
         let kept = (!dropped).then_some(process);
@@ -198,8 +198,8 @@ fn a_zombie_does_not_block_the_end_of_the_container() {
 
 #[test]
 fn a_running_process_without_a_waiter_does_not_block_delete() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     let kept = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     drop(container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap());
     let begin = Instant::now();
@@ -210,11 +210,11 @@ fn a_running_process_without_a_waiter_does_not_block_delete() {
 
 #[test]
 fn a_container_whose_pid_namespace_others_have_joined_is_deleted_at_once() {
-    let host = TestRuntime::new();
-    let first = running(&host);
+    let test = TestRuntime::new();
+    let first = running(&test);
     let mut config = shell("sleep 1000");
     join_namespace(&mut config, "pid", &proc_of(&first, "ns/pid").display().to_string());
-    let second = host.run(&config, &quiet()).unwrap();
+    let second = test.run(&config, &quiet()).unwrap();
     let begin = Instant::now();
     first.delete(Force::Kill).unwrap();
     assert!(begin.elapsed() < SOON);
@@ -225,20 +225,20 @@ fn a_container_whose_pid_namespace_others_have_joined_is_deleted_at_once() {
 
 #[test]
 fn nothing_of_the_callers_descriptors_is_inherited_except_what_was_asked() {
-    let host = TestRuntime::new();
-    let container = running(&host);
+    let test = TestRuntime::new();
+    let container = running(&test);
     assert_eq!(exec_shell(&container, "exec ls /proc/self/fd"), "0\n1\n2\n3\n");
 }
 
 #[test]
 fn unset_confinement_of_exec_is_the_containers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut config = shell("sleep 1000");
     config["process"]["noNewPrivileges"] = json!(true);
     config["process"]["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 55, "hard": 66 }]);
     config["process"]["oomScoreAdj"] = json!(own + 7);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let script = "grep NoNewPrivs /proc/$$/status; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj";
     let (text, _) = exec_output(&container, &shell_process(script));
     assert_eq!(text, format!("NoNewPrivs:\t1\n55\n66\n{}\n", own + 7));
@@ -246,10 +246,10 @@ fn unset_confinement_of_exec_is_the_containers() {
 
 #[test]
 fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs" }));
-    let donor = host.run(&config, &quiet()).unwrap();
+    let donor = test.run(&config, &quiet()).unwrap();
     let (text, status) = exec_output(&donor, &shell_process("cp -a /bin /mnt/ 2>&1"));
     assert_eq!(status, ExitStatus::Exited(0), "{text}");
     let mut config = shell("sleep 1000");
@@ -259,7 +259,7 @@ fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
     config["linux"].as_object_mut().unwrap().retain(|key, _| !key.ends_with("Paths"));
     // The same path exists on the host and, with other contents, in the mount namespace.
     let config = berth::spec::Config::from_json(&config.to_string(), Some("/mnt".as_ref())).unwrap();
-    let container = berth::Container::run(&host.runtime, &unique("joined"), &config, &quiet()).unwrap();
+    let container = berth::Container::run(&test.runtime, &unique("joined"), &config, &quiet()).unwrap();
     let (text, status) = exec_output(&container, &shell_process("ls /"));
     assert_eq!((text.as_str(), status), ("bin\n", ExitStatus::Exited(0)));
 }

@@ -28,17 +28,17 @@ fn join_session_keyring(name: &std::ffi::CStr) {
 
 #[test]
 fn the_session_keyring_is_new_or_the_callers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     join_session_keyring(c"berth-test-keys");
     for (keyring, inherited) in [(Keyring::New, false), (Keyring::Inherit, true)] {
         let options = ProcessOptions { keyring, ..piped() };
         let mut config = reading_keys();
         config["process"]["args"] = json!(["/bin/sh", "-c", "cat /proc/keys"]);
-        let container = host.run(&config, &options).unwrap();
+        let container = test.run(&config, &options).unwrap();
         let text = read_all(&container.init_process().unwrap());
         assert_eq!(text.contains("berth-test-keys"), inherited, "{text}");
         container.wait(LONG).unwrap();
-        let container = host.run(&reading_keys(), &ProcessOptions { keyring, ..quiet() }).unwrap();
+        let container = test.run(&reading_keys(), &ProcessOptions { keyring, ..quiet() }).unwrap();
         let text = exec_shell(&container, "cat /proc/keys");
         assert_eq!(text.contains("berth-test-keys"), inherited, "exec does as its container: {text}");
     }
@@ -46,12 +46,12 @@ fn the_session_keyring_is_new_or_the_callers() {
 
 #[test]
 fn a_process_in_a_paused_container_begins_when_it_is_resumed() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     let refused = container.exec(&parsed(&shell_process("exit 3")), &quiet()).unwrap_err();
     assert_eq!(refused.code, Code::Paused);
-    let other = host.runtime.load(container.id()).unwrap();
+    let other = test.runtime.load(container.id()).unwrap();
     let executing = std::thread::spawn(move || {
         let options = ProcessOptions { paused: Paused::Wait, ..quiet() };
         other.exec(&parsed(&shell_process("exit 3")), &options).unwrap().wait(LONG).unwrap()
@@ -77,8 +77,8 @@ fn is_in(pid: i32, directory: &str) -> bool {
 
 #[test]
 fn a_process_may_be_in_cgroups_below_the_containers() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     let exec = |cgroups: &[&str]| {
         let cgroups = cgroups.iter().map(|cgroup| (*cgroup).to_owned()).collect();
         container.exec(&parsed(&shell_process("exec sleep 1000")), &ProcessOptions { cgroups, ..quiet() })
@@ -111,7 +111,7 @@ fn a_process_may_be_in_cgroups_below_the_containers() {
 
 #[test]
 fn a_missing_program_may_be_an_error_of_create() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let options = ProcessOptions { missing_program: MissingProgram::AtCreate, ..quiet() };
     let with = |args: serde_json::Value, cwd: &str| {
         let mut config = shell("");
@@ -120,35 +120,35 @@ fn a_missing_program_may_be_an_error_of_create() {
         config
     };
     for missing in ["no-such-program", "/no/such/program", "./no-such-program", "/bin/sh/below"] {
-        let error = host.create(&with(json!([missing]), "/"), &options).unwrap_err();
+        let error = test.create(&with(json!([missing]), "/"), &options).unwrap_err();
         assert_eq!((error.stage, error.errno), (Stage::Init, Some(nix::errno::Errno::ENOENT)), "{error}");
         assert!(error.message.contains("finding"), "{error}");
-        host.create(&with(json!([missing]), "/"), &quiet()).unwrap();
+        test.create(&with(json!([missing]), "/"), &quiet()).unwrap();
     }
     for there in [("true", "/"), ("/bin/true", "/tmp"), ("./true", "/bin"), ("bin/true", "/")] {
-        let container = host.run(&with(json!([there.0]), there.1), &options).unwrap();
+        let container = test.run(&with(json!([there.0]), there.1), &options).unwrap();
         assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
     }
     // create only checks that the program exists; start reports that it cannot be executed, and names the step.
-    let container = host.create(&with(json!(["/etc"]), "/"), &options).unwrap();
+    let container = test.create(&with(json!(["/etc"]), "/"), &options).unwrap();
     let error = container.start().unwrap_err();
     assert!(error.message.starts_with("executing \"/etc\": permission denied"), "{error}");
 }
 
 #[test]
 fn options_of_exec_are_refused_where_a_container_is_created() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for options in [
         ProcessOptions { paused: Paused::Wait, ..quiet() },
         ProcessOptions { cgroups: vec!["below".into()], ..quiet() },
     ] {
-        assert_eq!(host.create(&shell("true"), &options).unwrap_err().code, Code::InvalidArgument);
+        assert_eq!(test.create(&shell("true"), &options).unwrap_err().code, Code::InvalidArgument);
     }
 }
 
 #[test]
 fn exec_joins_the_cgroup_below_to_which_init_has_moved() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let tree = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let Some(tree) = tree.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4))
     else {
@@ -160,7 +160,7 @@ fn exec_joins_the_cgroup_below_to_which_init_has_moved() {
     if controllers.split_whitespace().any(|controller| controller == "hugetlb") {
         config["linux"]["resources"]["hugepageLimits"] = json!([{ "pageSize": "2MB", "limit": 4 << 20 }]);
     }
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let own = cgroup_of(&container, "").unwrap();
     let below = own.join("init.scope");
     std::fs::create_dir(&below).unwrap();

@@ -170,51 +170,51 @@ fn overmounted(args: &[String]) {
 fn damaged_record() {
     let texts = ["", "{\"version\":1,", "null", "\0\0\0\0", "{\"version\":1}", "[]"];
     for (index, text) in texts.iter().enumerate() {
-        let host = TestRuntime::new();
+        let test = TestRuntime::new();
         let mut config = shell("sleep 1000");
         let id = unique("torn");
         if index % 2 == 0 {
             config["linux"]["cgroupsPath"] = json!(format!("/berth-other-{id}"));
         }
-        let container = Container::run(&host.runtime, &id, &host.config(&config), &quiet()).unwrap();
-        let directory = host.runtime.root().join(&id);
+        let container = Container::run(&test.runtime, &id, &test.config(&config), &quiet()).unwrap();
+        let directory = test.runtime.root().join(&id);
         std::fs::write(directory.join("state.json"), text).unwrap();
         if index % 2 == 1 {
             std::fs::remove_file(directory.join("config.json")).unwrap();
         }
         drop(container);
-        let container = host.runtime.load(&id).unwrap();
+        let container = test.runtime.load(&id).unwrap();
         let error = container.status().unwrap_err();
         assert!(error.message.contains("state.json is damaged"), "{error}");
         assert_eq!(container.delete(Force::No).unwrap_err().message, error.message);
         container.delete(Force::Kill).unwrap();
-        assert_eq!(host.runtime.load(&id).unwrap_err().code, Code::NotFound);
+        assert_eq!(test.runtime.load(&id).unwrap_err().code, Code::NotFound);
         leftovers::no_orphan_stays();
-        leftovers::nothing_stays(&id, host.runtime.root());
+        leftovers::nothing_stays(&id, test.runtime.root());
     }
 }
 
 fn damaged_neighbour() {
-    let host = TestRuntime::new();
-    let good = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let good = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for (name, text) in [("a-damaged", "{"), ("z-damaged", "")] {
-        std::fs::create_dir(host.runtime.root().join(name)).unwrap();
-        std::fs::write(host.runtime.root().join(name).join("state.json"), text).unwrap();
+        std::fs::create_dir(test.runtime.root().join(name)).unwrap();
+        std::fs::write(test.runtime.root().join(name).join("state.json"), text).unwrap();
     }
-    std::fs::write(host.runtime.root().join("m-file"), "").unwrap();
-    std::os::unix::fs::symlink("/tmp", host.runtime.root().join("m-link")).unwrap();
-    let foreign = host.runtime.root().join("m-foreign");
+    std::fs::write(test.runtime.root().join("m-file"), "").unwrap();
+    std::os::unix::fs::symlink("/tmp", test.runtime.root().join("m-link")).unwrap();
+    let foreign = test.runtime.root().join("m-foreign");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("file"), "mine").unwrap();
-    let abandoned = host.runtime.root().join("b-abandoned");
+    let abandoned = test.runtime.root().join("b-abandoned");
     std::fs::create_dir(&abandoned).unwrap();
     std::fs::write(abandoned.join("config.json"), "{").unwrap();
 
     let expected = ["a-damaged", "b-abandoned", good.id(), "z-damaged"];
-    assert_eq!(host.runtime.ids().unwrap(), expected, "files and directories of others are no containers");
-    let ids: Vec<String> = host.runtime.list().unwrap().iter().map(|container| container.id().to_owned()).collect();
+    assert_eq!(test.runtime.ids().unwrap(), expected, "files and directories of others are no containers");
+    let ids: Vec<String> = test.runtime.list().unwrap().iter().map(|container| container.id().to_owned()).collect();
     assert_eq!(ids, expected);
-    let states: serde_json::Value = serde_json::from_str(&host.runtime.states_json().unwrap()).unwrap();
+    let states: serde_json::Value = serde_json::from_str(&test.runtime.states_json().unwrap()).unwrap();
     let statuses: Vec<&str> =
         states.as_array().unwrap().iter().map(|state| state["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["unknown", "stopped", "running", "unknown"]);
@@ -223,25 +223,25 @@ fn damaged_neighbour() {
         assert!(states[index]["error"].as_str().unwrap().contains(&format!("{id}/state.json is damaged")), "{states}");
     }
 
-    assert_eq!(host.runtime.recover().unwrap(), ["b-abandoned"]);
+    assert_eq!(test.runtime.recover().unwrap(), ["b-abandoned"]);
     assert!(!abandoned.exists());
     assert_eq!(good.status().unwrap(), Status::Running);
-    assert_eq!(host.runtime.load("m-foreign").unwrap_err().code, Code::NotFound);
+    assert_eq!(test.runtime.load("m-foreign").unwrap_err().code, Code::NotFound);
     assert_eq!(std::fs::read_to_string(foreign.join("file")).unwrap(), "mine");
 }
 
 fn planted() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let victim = tempfile::tempdir().unwrap();
     std::fs::write(victim.path().join("state.json"), "mine").unwrap();
-    std::os::unix::fs::symlink(victim.path(), host.runtime.root().join("linked")).unwrap();
-    assert!(matches!(host.runtime.load("linked").unwrap_err().errno, Some(Errno::ELOOP | Errno::ENOTDIR)));
-    let error = Container::create(&host.runtime, "linked", &host.config(&shell("")), &quiet()).unwrap_err();
+    std::os::unix::fs::symlink(victim.path(), test.runtime.root().join("linked")).unwrap();
+    assert!(matches!(test.runtime.load("linked").unwrap_err().errno, Some(Errno::ELOOP | Errno::ENOTDIR)));
+    let error = Container::create(&test.runtime, "linked", &test.config(&shell("")), &quiet()).unwrap_err();
     assert_eq!(error.code, Code::IdInUse);
 
     for name in ["state.json", "state.json.new", "config.json", "exec.fifo"] {
-        let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
-        let directory = host.runtime.root().join(container.id());
+        let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let directory = test.runtime.root().join(container.id());
         let target = victim.path().join("target");
         std::fs::write(&target, "untouched").unwrap();
         let _ = std::fs::remove_file(directory.join(name));
@@ -251,17 +251,17 @@ fn planted() {
         }
         container.delete(Force::Kill).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "untouched", "{name}");
-        leftovers::nothing_stays(container.id(), &host.runtime.root().join("nothing/here"));
+        leftovers::nothing_stays(container.id(), &test.runtime.root().join("nothing/here"));
     }
-    std::fs::remove_file(host.runtime.root().join("linked")).unwrap();
+    std::fs::remove_file(test.runtime.root().join("linked")).unwrap();
     assert_eq!(std::fs::read_to_string(victim.path().join("state.json")).unwrap(), "mine");
     leftovers::no_orphan_stays();
 }
 
 fn replaced_fifo() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
-    let fifo = host.runtime.root().join(container.id()).join("exec.fifo");
+    let test = TestRuntime::new();
+    let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
+    let fifo = test.runtime.root().join(container.id()).join("exec.fifo");
     let kept = fifo.with_extension("kept");
     std::fs::rename(&fifo, &kept).unwrap();
     std::fs::write(&fifo, vec![7u8; 4096]).unwrap();
@@ -292,7 +292,7 @@ fn wrong_permissions() {
 /// An init that waits for start has three kinds of open descriptors: its standard streams, and the fifo and procfs as
 /// O_PATH descriptors. A container that shares the host's pid namespace can open them in /proc.
 fn descriptors_of_init() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for user_namespace in [false, true] {
         let mut config = shell("sleep 1000");
         if user_namespace {
@@ -304,7 +304,7 @@ fn descriptors_of_init() {
         // A descriptor that the caller leaks: it has no close-on-exec flag.
         // SAFETY: the path is a string.
         let leaked = unsafe { libc::open(c"/etc".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY) };
-        let container = host.create(&config, &quiet()).unwrap();
+        let container = test.create(&config, &quiet()).unwrap();
         // SAFETY: the descriptor is this test's own.
         unsafe { libc::close(leaked) };
         let pid = container.init_process().unwrap().pid();
@@ -340,7 +340,7 @@ fn descriptors_of_init() {
 
 /// CVE-2019-5736: a container can reach berth-init through /proc/<pid>/exe of a process that is being executed.
 fn overwrite() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     let script = tempfile::tempdir().unwrap();
     let path = script.path().join("self");
@@ -359,7 +359,7 @@ fn overwrite() {
     config["mounts"].as_array_mut().unwrap().push(json!({
         "destination": "/script", "type": "bind", "source": script.path(), "options": ["bind"]
     }));
-    let container = host.run(&config, &piped()).unwrap();
+    let container = test.run(&config, &piped()).unwrap();
     let process = |args: Value| {
         serde_json::from_value(
             json!({ "cwd": "/", "args": args, "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } }),
@@ -373,7 +373,7 @@ fn overwrite() {
                 assert!(matches!(status, ExitStatus::Exited(0 | 125)), "{status:?}");
             }
         }
-        let waiting = host.create(&shell(""), &quiet()).unwrap();
+        let waiting = test.create(&shell(""), &quiet()).unwrap();
         waiting.delete(Force::Kill).unwrap();
     }
     container.signal(libc::SIGKILL, berth::Recipients::All).unwrap();
@@ -385,7 +385,7 @@ fn overwrite() {
     assert!(!text.contains("DONE"), "{text}");
     container.delete(Force::Kill).unwrap();
     // The next container executes the same berth-init.
-    assert_eq!(host.stdout_of(&shell("echo whole")), "whole\n");
+    assert_eq!(test.stdout_of(&shell("echo whole")), "whole\n");
     assert_eq!(std::fs::read(std::env::current_exe().unwrap()).unwrap(), own);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "#!/proc/self/exe\n");
 }

@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 
 /// Returns HOME as a process sees it; `make` creates the image's /etc/passwd.
 fn home_in(make: impl FnOnce(&Path), change: impl FnOnce(&mut Value)) -> String {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/env"]);
     config["process"]["env"] = json!(["A=1"]);
     change(&mut config);
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     let passwd = bundle.join("rootfs/etc/passwd");
     let _ = fs::remove_file(&passwd);
     make(&passwd);
     let config = Config::from_bundle(&bundle).unwrap();
-    let container = Container::run(&host.runtime, &unique("home"), &config, &piped()).unwrap();
+    let container = Container::run(&test.runtime, &unique("home"), &config, &piped()).unwrap();
     let text = read_all(&container.init_process().unwrap());
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
@@ -59,17 +59,17 @@ fn each_user_has_the_home_of_its_entry() {
 
 #[test]
 fn a_given_home_stays() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/env"]);
     config["process"]["env"] = json!(["HOME=/mine"]);
-    assert_eq!(host.stdout_of(&config), "HOME=/mine\n");
+    assert_eq!(test.stdout_of(&config), "HOME=/mine\n");
 }
 
 #[test]
 fn an_executed_process_has_a_home_too() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(exec_shell(&container, "echo $HOME"), "/root\n");
 }
 

@@ -13,21 +13,21 @@ use serde_json::{Value, json};
 
 /// A root filesystem that a test can modify: busybox, and no mount points.
 struct Image {
-    host: TestRuntime,
+    test: TestRuntime,
     root: PathBuf,
 }
 
 impl Image {
     fn new() -> Image {
-        let host = TestRuntime::new();
-        let root = host.dir.path().join("image");
+        let test = TestRuntime::new();
+        let root = test.dir.path().join("image");
         std::fs::create_dir(&root).unwrap();
         std::fs::create_dir(root.join("bin")).unwrap();
         std::fs::copy(rootfs().join("bin/busybox"), root.join("bin/busybox")).unwrap();
         for applet in ["sh", "cat", "ls", "true", "test", "grep", "head"] {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }
-        Image { host, root }
+        Image { test, root }
     }
 
     /// Replaces a path of the image by a symlink.
@@ -50,7 +50,7 @@ impl Image {
 
     fn create(&self, config: &Value) -> Result<Container, Error> {
         let config = Config::from_json(&config.to_string(), Some(&self.root)).unwrap();
-        Container::create(&self.host.runtime, &unique("image"), &config, &piped())
+        Container::create(&self.test.runtime, &unique("image"), &config, &piped())
     }
 
     /// Runs a container until it stops.
@@ -79,7 +79,7 @@ fn proc_does_not_follow_a_symlink_away_from_its_masks() {
         let error = image.create(&image.config("true")).unwrap_err();
         assert!(error.message.starts_with("mounting proc on /proc: "), "{proc}: {error}");
         assert_eq!(error.errno, Some(nix::errno::Errno::ELOOP), "{proc}: {error}");
-        assert!(image.host.runtime.ids().unwrap().is_empty());
+        assert!(image.test.runtime.ids().unwrap().is_empty());
     }
 }
 
@@ -96,7 +96,7 @@ fn sys_and_dev_do_not_follow_symlinks_either() {
 #[test]
 fn a_volume_is_not_taken_for_dev() {
     let image = Image::new().link("dev", "/vol").directory("vol");
-    let volume = image.host.dir.path().join("volume");
+    let volume = image.test.dir.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     std::fs::write(volume.join("stdin"), "precious").unwrap();
     let mut config = image.config("true");
@@ -111,7 +111,7 @@ fn a_volume_is_not_taken_for_dev() {
 #[test]
 fn a_volume_does_not_reach_proc_through_a_symlink() {
     let image = Image::new().link("data", "/proc");
-    let volume = image.host.dir.path().join("volume");
+    let volume = image.test.dir.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     let mut config = image.config("true");
     push_bind(&mut config, &volume, "/data");
@@ -135,13 +135,13 @@ fn targets_of_every_kind_never_change_anything_outside() {
     for target in outside {
         let image = Image::new().directory("dev").directory("proc").directory("sys").link("loop", "loop");
         symlink(format!("{target}/berth-escape"), image.root.join("t")).unwrap();
-        let volume = image.host.dir.path().join("volume");
+        let volume = image.test.dir.path().join("volume");
         std::fs::create_dir(&volume).unwrap();
         let mut config = image.config("true");
         push_bind(&mut config, &volume, "/t/deep");
         let _ = image.output(&config);
         assert!(!Path::new("/berth-escape").exists(), "{target}");
-        assert!(!image.host.dir.path().join("berth-escape").exists(), "{target}");
+        assert!(!image.test.dir.path().join("berth-escape").exists(), "{target}");
     }
 }
 
@@ -154,7 +154,7 @@ fn a_console_that_is_a_symlink_is_refused() {
     config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/dev");
     let config = Config::from_json(&config.to_string(), Some(&image.root)).unwrap();
     let options = berth::ProcessOptions::default();
-    let error = Container::create(&image.host.runtime, &unique("image"), &config, &options).unwrap_err();
+    let error = Container::create(&image.test.runtime, &unique("image"), &config, &options).unwrap_err();
     assert!(error.message.starts_with("opening a terminal"), "{error}");
     assert!(!image.root.join("victim").exists());
 }

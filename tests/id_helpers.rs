@@ -85,53 +85,53 @@ fn with_maps(script: &str, uids: Value, gids: Value) -> Value {
 const MAPS: &str = "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '";
 
 fn mapped(args: &[String]) {
-    let host = deprived(args, &[]);
+    let test = deprived(args, &[]);
     let map = json!([
         { "containerID": 0, "hostID": 100_000, "size": 65_536 },
         { "containerID": 70_000, "hostID": 200_000, "size": 10 },
     ]);
-    let text = host.run(&with_maps(MAPS, map.clone(), map)).unwrap();
+    let text = test.run(&with_maps(MAPS, map.clone(), map)).unwrap();
     let expected = " 0 100000 65536\n 70000 200000 10\n";
     assert_eq!(text, format!("{expected}{expected}"));
 }
 
 fn mounted(args: &[String]) {
-    let host = deprived(args, &[]);
+    let test = deprived(args, &[]);
     let mut config = shell("stat -c %u:%g /mnt");
     let mut mount = bind(&rootfs().join("bin"), "/mnt", &["bind", "idmap"]);
     mount["uidMappings"] = json!([{ "containerID": 0, "hostID": 100_005, "size": 10 }]);
     mount["gidMappings"] = json!([{ "containerID": 0, "hostID": 100_006, "size": 10 }]);
     push_mount(&mut config, mount);
-    assert_eq!(host.run(&config).unwrap(), "100005:100006\n");
+    assert_eq!(test.run(&config).unwrap(), "100005:100006\n");
 }
 
 fn foreign(args: &[String]) {
-    let host = deprived(args, &[]);
+    let test = deprived(args, &[]);
     let map = json!([{ "containerID": 0, "hostID": 300_000, "size": 10 }]);
-    let error = host.run(&with_maps("true", map.clone(), map)).unwrap_err();
+    let error = test.run(&with_maps("true", map.clone(), map)).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EPERM)));
     assert!(error.message.starts_with("newuidmap for process "), "{error}");
     // The message of Debian's newuidmap.
     assert!(error.message.contains("uid range [0-10) -> [300000-300010) not allowed"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 fn broken(args: &[String]) {
-    let host = deprived(args, &[]);
+    let test = deprived(args, &[]);
     mount(Some("/dev/null"), "/usr/bin/newuidmap", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
     let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 10 }]);
-    let error = host.run(&with_maps("true", map.clone(), map)).unwrap_err();
+    let error = test.run(&with_maps("true", map.clone(), map)).unwrap_err();
     assert!(error.message.contains("newuidmap") && error.message.contains("permission denied"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 fn own(args: &[String]) {
     // To map the host's root the kernel requires CAP_SETFCAP (user_namespaces(7)).
-    let host = deprived(args, &[caps::Capability::CAP_SETFCAP]);
+    let test = deprived(args, &[caps::Capability::CAP_SETFCAP]);
     // No range in /etc/subuid has this id, so newuidmap would refuse it.
     let map = json!([{ "containerID": 0, "hostID": 0, "size": 1 }]);
     let mut config = with_maps(&format!("{MAPS}; cat /proc/self/setgroups"), map.clone(), map);
     // The default option gid=5 would fail: group 5 is not mapped.
     mount_on(&mut config, "/dev/pts")["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666"]);
-    assert_eq!(host.run(&config).unwrap(), " 0 0 1\n 0 0 1\ndeny\n");
+    assert_eq!(test.run(&config).unwrap(), " 0 0 1\n 0 0 1\ndeny\n");
 }

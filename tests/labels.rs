@@ -28,18 +28,18 @@ fn the_process_and_executed_ones_have_their_apparmor_profile() {
         return;
     }
     let (profile, other) = (Profile::load(), Profile::load());
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
             let mut config = shell(SHOW);
             config["process"]["apparmorProfile"] = json!(profile.0);
             config["process"]["noNewPrivileges"] = json!(no_new_privileges);
             config["process"]["user"] = json!({ "uid": uid, "gid": uid });
-            let (text, _) = host.output(&config);
+            let (text, _) = test.output(&config);
             assert!(text.starts_with(&format!("{} (enforce)\n", profile.0)), "{text}");
             assert!(text.contains("/dev/shm/forbidden") && text.contains("\n1\n"), "{text}");
             config["process"]["args"][2] = json!("exec sleep 1000");
-            let container = host.run(&config, &quiet()).unwrap();
+            let container = test.run(&config, &quiet()).unwrap();
             let mut process = shell_process("cat /proc/self/attr/current");
             assert_eq!(exec_output(&container, &process).0, format!("{} (enforce)\n", profile.0));
             process["apparmorProfile"] = json!(other.0);
@@ -55,12 +55,12 @@ fn a_profile_that_is_not_loaded_is_an_error_and_nothing_runs() {
     if !has_apparmor() {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("exit 0");
     config["process"]["apparmorProfile"] = json!("berth-no-such-profile");
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert!(error.message.starts_with("setting the AppArmor profile \"berth-no-such-profile\": "), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 /// CVE-2019-16884, CVE-2023-28642: runtimes wrote the label to a fake /proc that the image brought.
@@ -70,14 +70,14 @@ fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
         return;
     }
     let profile = Profile::load();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     config["process"]["apparmorProfile"] = json!(profile.0);
     config["linux"]["maskedPaths"] = json!([]);
     config["linux"]["readonlyPaths"] = json!([]);
     config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
     for link in [false, true] {
-        let bundle = host.bundle(&unique("fake"), &config);
+        let bundle = test.bundle(&unique("fake"), &config);
         let mut proc = bundle.join("rootfs/proc");
         if link {
             std::fs::remove_dir(&proc).unwrap();
@@ -91,7 +91,7 @@ fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
             }
         }
         let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-        let container = berth::Container::run(&host.runtime, &unique("fake"), &config, &quiet()).unwrap();
+        let container = berth::Container::run(&test.runtime, &unique("fake"), &config, &quiet()).unwrap();
         let label = std::fs::read_to_string(proc_of(&container, "attr/current")).unwrap();
         assert_eq!(label, format!("{} (enforce)\n", profile.0));
         let process = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
@@ -105,14 +105,14 @@ fn a_fake_proc_of_the_image_does_not_take_the_profile_away() {
 
 #[test]
 fn labels_of_a_module_that_is_not_there_are_refused_before_anything_is_made() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let refused = |config: &Value, path: &str, name: &str| {
-        let error = host.run(config, &quiet()).unwrap_err();
+        let error = test.run(config, &quiet()).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
         assert_eq!(error.message, format!("{path}: {name} is not enabled on this host; leave it out"));
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     };
-    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let container = test.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     for (field, name, there) in
         [("apparmorProfile", "AppArmor", has_apparmor()), ("selinuxLabel", "SELinux", selinux())]
     {
@@ -146,24 +146,24 @@ fn the_process_and_new_filesystems_have_their_selinux_label() {
     if !selinux() {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("cat /proc/self/attr/current; echo; grep ' /dev ' /proc/self/mountinfo; exec sleep 0");
     config["process"]["selinuxLabel"] = json!("kernel");
-    let text = host.stdout_of(&config);
+    let text = test.stdout_of(&config);
     assert!(text.starts_with("kernel"), "{text}");
     config["process"]["selinuxLabel"] = json!("no-such-label");
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert!(error.message.starts_with("setting the SELinux label \"no-such-label\": "), "{error}");
     config["process"]["selinuxLabel"] = json!("");
     config["linux"]["mountLabel"] = json!("unlabeled");
-    let plan: Value = serde_json::from_str(&explain(&host.config(&config)).unwrap()).unwrap();
+    let plan: Value = serde_json::from_str(&explain(&test.config(&config)).unwrap()).unwrap();
     let dev = plan["steps"].as_array().unwrap().iter().find(|step| step["target"] == "/dev").unwrap();
     assert!(dev["options"].as_array().unwrap().contains(&json!("context=unlabeled")), "{dev}");
     // Without a policy the kernel accepts no label for a filesystem, so the mount fails.
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert_eq!((error.errno, error.stage), (Some(nix::errno::Errno::EINVAL), berth::Stage::Init), "{error}");
     assert!(error.message.contains("mounting tmpfs on /dev"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 /// For example, an engine that itself runs in a container lacks some capabilities.
@@ -173,21 +173,21 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
     let work = || {
         // Capability sets belong to a thread; other tests keep theirs.
         caps::drop(None, caps::CapSet::Bounding, caps::Capability::CAP_AUDIT_WRITE).unwrap();
-        let host = TestRuntime::new();
+        let test = TestRuntime::new();
         let mut config = shell("exec cat /proc/self/status");
-        let status = host.stdout_of(&config);
+        let status = test.stdout_of(&config);
         for set in ["CapPrm", "CapEff", "CapBnd"] {
             assert_eq!(status_line(&status, set), "0000000000000420", "{set}");
         }
         config["process"]["args"][2] = json!("exec sleep 1000");
-        let container = host.run(&config, &quiet()).unwrap();
+        let container = test.run(&config, &quiet()).unwrap();
         let mut process = shell_process("exec cat /proc/self/status");
         process["capabilities"] = json!({ "bounding": ["CAP_AUDIT_WRITE", "CAP_CHOWN"] });
         assert_eq!(status_line(&exec_output(&container, &process).0, "CapBnd"), "0000000000000001");
         // In a new user namespace the process has all capabilities again.
         config["process"]["args"][2] = json!("exec cat /proc/self/status");
         with_user_namespace(&mut config);
-        assert_eq!(status_line(&host.stdout_of(&config), "CapBnd"), "0000000020000420");
+        assert_eq!(status_line(&test.stdout_of(&config), "CapBnd"), "0000000020000420");
     };
     std::thread::spawn(work).join().unwrap();
     let logged = logged();
@@ -198,13 +198,13 @@ fn capabilities_that_the_caller_does_not_have_are_logged_and_not_granted() {
 #[test]
 fn unknown_capabilities_are_logged_and_not_granted() {
     keep_the_log(log::LevelFilter::Warn);
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("cat /proc/self/status; exec sleep 1000");
     let names = json!(["CAP_KILL", "CAP_FLY", "CAP_OF_LINUX_9"]);
     config["process"]["capabilities"] = json!({ "bounding": names, "effective": names, "permitted": names,
         "inheritable": names, "ambient": names });
     config["process"]["args"][2] = json!("exec cat /proc/self/status");
-    let status = host.stdout_of(&config);
+    let status = test.stdout_of(&config);
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(status_line(&status, set), "0000000000000020", "{set}");
     }
@@ -214,7 +214,7 @@ fn unknown_capabilities_are_logged_and_not_granted() {
     };
     assert_eq!(told("capabilities: [CAP_FLY CAP_OF_LINUX_9]"), 1);
     config["process"]["args"][2] = json!("exec sleep 1000");
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let mut process = shell_process("exec cat /proc/self/status");
     process["capabilities"] = json!({ "bounding": ["CAP_CHOWN", "CAP_SWIM"], "permitted": ["CAP_CHOWN", "CAP_SWIM"] });
     let (status, end) = exec_output(&container, &process);

@@ -8,15 +8,15 @@ use serde_json::json;
 
 #[test]
 fn a_program_runs_to_its_end() {
-    let host = TestRuntime::new();
-    let (text, status) = host.output(&shell("echo hello; exit 7"));
+    let test = TestRuntime::new();
+    let (text, status) = test.output(&shell("echo hello; exit 7"));
     assert_eq!((text.as_str(), status), ("hello\n", ExitStatus::Exited(7)));
 }
 
 #[test]
 fn each_operation_has_its_state() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);
     container.start().unwrap();
     assert_eq!(container.status().unwrap(), Status::Running);
@@ -33,9 +33,9 @@ fn each_operation_has_its_state() {
 
 #[test]
 fn a_program_that_is_missing_is_named_when_it_is_started() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/nothing-here"]);
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("\"/bin/nothing-here\": no such file"), "{error}");
 }

@@ -37,10 +37,10 @@ fn memory_limits_reach_the_kernel() {
     if !has("memory") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_resources(&mut config, "memory", json!({ "limit": 64 << 20, "reservation": 32 << 20 }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let file = |v1, v2| read(&container, "memory", v1, v2).unwrap();
     assert_eq!(file("memory.limit_in_bytes", "memory.max"), (64 << 20).to_string());
     assert_eq!(file("memory.soft_limit_in_bytes", "memory.low"), (32 << 20).to_string());
@@ -54,10 +54,10 @@ fn a_process_above_the_memory_limit_is_killed() {
     if !has("memory") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("tail -c 100000000 /dev/zero; echo \"tail: $?\"");
     with_resources(&mut config, "memory", json!({ "limit": 16 << 20, "swap": 16 << 20 }));
-    let container = host.run(&config, &piped()).unwrap();
+    let container = test.run(&config, &piped()).unwrap();
     let text = read_all(&container.init_process().unwrap());
     container.wait(LONG).unwrap();
     assert!(!text.contains("tail: 0"), "{text}");
@@ -70,10 +70,10 @@ fn cpu_limits_reach_the_kernel() {
     if !has("cpu") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     with_resources(&mut config, "cpu", json!({ "shares": 512, "quota": 50_000, "period": 100_000 }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     match cgroup_of(&container, "cpu") {
         Some(_) => {
             let file = |name| read(&container, "cpu", name, "").unwrap();
@@ -95,10 +95,10 @@ fn the_cpuset_reaches_the_kernel() {
     if !has("cpuset") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("grep -E '(Cpus|Mems)_allowed_list' /proc/self/status | cut -f2");
     with_resources(&mut config, "cpu", json!({ "cpus": "0", "mems": "0" }));
-    assert_eq!(host.stdout_of(&config), "0\n0\n");
+    assert_eq!(test.stdout_of(&config), "0\n0\n");
 }
 
 #[test]
@@ -106,10 +106,10 @@ fn a_cpu_quota_throttles() {
     if !has("cpu") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("while :; do :; done");
     with_resources(&mut config, "cpu", json!({ "quota": 5_000, "period": 50_000 }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     eventually("throttling", || container.stats().unwrap().cpu_throttled_periods.unwrap() > 2);
     let stats = container.stats().unwrap();
     assert!(stats.cpu_periods.unwrap() >= stats.cpu_throttled_periods.unwrap());
@@ -121,10 +121,10 @@ fn the_limit_of_pids_takes_effect() {
     if !has("pids") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait");
     with_resources(&mut config, "pids", json!({ "limit": 5 }));
-    let container = host.run(&config, &piped()).unwrap();
+    let container = test.run(&config, &piped()).unwrap();
     assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "5");
     let stats = || container.stats().unwrap();
     assert_eq!(stats().pids_limit, Some(5));
@@ -141,11 +141,11 @@ fn a_pids_limit_of_zero_is_a_limit() {
     if !has("pids") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 0 || echo; exit 3");
     config["ociVersion"] = "1.3.0".into();
     with_resources(&mut config, "pids", json!({ "limit": 0 }));
-    let container = host.create(&config, &piped()).unwrap();
+    let container = test.create(&config, &piped()).unwrap();
     assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "0");
     container.start().unwrap();
     let text = read_all(&container.init_process().unwrap());
@@ -154,11 +154,11 @@ fn a_pids_limit_of_zero_is_a_limit() {
     container.delete(Force::No).unwrap();
     // An absent limit is no limit.
     with_resources(&mut config, "pids", json!({}));
-    assert_eq!(host.output(&config).1, ExitStatus::Exited(3));
+    assert_eq!(test.output(&config).1, ExitStatus::Exited(3));
     // Before 1.3 those wrote 0 who wanted no limit.
     config["ociVersion"] = "1.0.2".into();
     with_resources(&mut config, "pids", json!({ "limit": 0 }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "max");
     assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(3));
     container.delete(Force::No).unwrap();
@@ -166,8 +166,8 @@ fn a_pids_limit_of_zero_is_a_limit() {
 
 #[test]
 fn pids_are_listed() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000 & sleep 1000 & wait"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000 & sleep 1000 & wait"), &quiet()).unwrap();
     let init = container.init_process().unwrap().pid();
     eventually("three processes", || container.pids().unwrap().len() == 3);
     let pids = container.pids().unwrap();
@@ -178,15 +178,15 @@ fn pids_are_listed() {
     }
     let exec = container.exec(&parsed(&shell_process("exec sleep 1000")), &quiet()).unwrap();
     assert!(container.pids().unwrap().contains(&exec.pid()));
-    let created = host.create(&shell("true"), &quiet()).unwrap();
+    let created = test.create(&shell("true"), &quiet()).unwrap();
     assert_eq!(created.pids().unwrap(), [created.init_process().unwrap().pid()]);
 }
 
 #[test]
 fn statistics_are_plausible() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; head -c 3000000 /dev/zero >/dev/shm/x; sleep 1000";
-    let container = host.run(&shell(script), &quiet()).unwrap();
+    let container = test.run(&shell(script), &quiet()).unwrap();
     let stats = || container.stats().unwrap();
     if has("cpuacct") || has("cpu") {
         eventually("work", || stats().cpu_usage_ns.unwrap() > 20_000_000);
@@ -209,11 +209,11 @@ fn statistics_are_plausible() {
 
 #[test]
 fn the_cgroup_is_where_the_configuration_says_and_gone_after_delete() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let name = unique("limits");
     let mut config = shell("sleep 1000");
     config["linux"]["cgroupsPath"] = json!(format!("/{name}/deep/er"));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
     let paths: Vec<PathBuf> =
         state["cgroupPaths"].as_object().unwrap().values().map(|path| path.as_str().unwrap().into()).collect();
@@ -234,13 +234,13 @@ fn a_limit_that_this_host_cannot_keep_is_refused_and_nothing_is_left() {
     if has("memory") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     with_resources(&mut config, "memory", json!({ "limit": 64 << 20 }));
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("memory"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
-    assert_eq!(host.output(&shell("exit 2")).1, ExitStatus::Exited(2));
+    assert!(test.runtime.ids().unwrap().is_empty());
+    assert_eq!(test.output(&shell("exit 2")).1, ExitStatus::Exited(2));
 }
 
 #[test]
@@ -248,25 +248,25 @@ fn a_memory_limit_below_what_init_needs_is_named() {
     if !has("memory") {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     with_resources(&mut config, "memory", json!({ "limit": 8192, "swap": 8192 }));
     // While this hook runs, init waits in the middle of setup: the limit applies already.
     config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/true" }] });
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("linux.resources.memory.limit is 8192 bytes"), "{error}");
     assert_eq!(
         (error.errno, &error.detail["json_path"]),
         (Some(nix::errno::Errno::ENOMEM), &json!("linux.resources.memory.limit"))
     );
     assert!(error.detail["oom_kills"].as_u64() > Some(0), "{:?}", error.detail);
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn exec_into_a_cgroup_without_memory_is_an_error_that_says_so() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     // Only v1 allows a child cgroup with its own limits below a cgroup with processes.
     let Some(memory) = cgroup_of(&container, "memory") else { return };
     let below = memory.join("below");

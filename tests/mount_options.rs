@@ -17,10 +17,10 @@ fn tmpfs(destination: &str, options: &[&str]) -> Value {
 
 /// Returns the options of a mount on /mnt as mountinfo shows them.
 fn shown(mount: Value) -> Vec<String> {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell(TABLE);
     push_mount(&mut config, mount);
-    let found = mounted(&host.stdout_of(&config), "/mnt");
+    let found = mounted(&test.stdout_of(&config), "/mnt");
     found.options.into_iter().chain(found.super_options).collect()
 }
 
@@ -36,8 +36,8 @@ const ATTRIBUTES: [(&str, &str, &str); 6] = [
 
 #[test]
 fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
-    let host = TestRuntime::new();
-    let dir = host.make_dir("dir");
+    let test = TestRuntime::new();
+    let dir = test.make_dir("dir");
     for (option, opposite, expected) in ATTRIBUTES {
         for prefix in ["", "r"] {
             let (on, off) = (format!("{prefix}{option}"), format!("{prefix}{opposite}"));
@@ -56,8 +56,8 @@ fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
 
 #[test]
 fn each_setting_of_access_times_is_set() {
-    let host = TestRuntime::new();
-    let dir = host.make_dir("dir");
+    let test = TestRuntime::new();
+    let dir = test.make_dir("dir");
     let atime = |found: &[String]| -> Option<&'static str> {
         ["noatime", "relatime"].into_iter().find(|name| found.iter().any(|shown| shown == name))
     };
@@ -89,11 +89,11 @@ fn each_setting_of_access_times_is_set() {
 /// docs/mounts.md has this table, and compares it with runc, crun and mount(8).
 #[test]
 fn a_bind_mount_keeps_the_flags_of_its_source_except_the_given_ones() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell(TABLE);
     let mut expected = Vec::new();
     for (index, (source, options, shown)) in FLAGS.iter().enumerate() {
-        let dir = host.make_dir(&format!("source{index}"));
+        let dir = test.make_dir(&format!("source{index}"));
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", source, "tmpfs"]).arg(&dir).status().unwrap();
         assert!(mounted.success());
         let options: Vec<&str> =
@@ -101,7 +101,7 @@ fn a_bind_mount_keeps_the_flags_of_its_source_except_the_given_ones() {
         push_mount(&mut config, bind(&dir, &format!("/dev/shm/{index}"), &options));
         expected.push((format!("/dev/shm/{index}"), dir, options, *shown));
     }
-    let result = host.run(&config, &piped()).map(|container| {
+    let result = test.run(&config, &piped()).map(|container| {
         let text = read_all(&container.init_process().unwrap());
         container.delete(berth::Force::Kill).unwrap();
         text
@@ -155,10 +155,10 @@ const FLAGS: [(&str, &str, &str); 33] = [
 /// fsconfig(2) takes up to 255 bytes of one option, mount(2) up to a page of all options.
 #[test]
 fn options_may_be_longer_than_255_bytes() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let lower: Vec<String> = (0..8)
         .map(|index| {
-            let dir = host.make_dir(&format!("a-rather-long-name-of-a-lower-directory-{index}"));
+            let dir = test.make_dir(&format!("a-rather-long-name-of-a-lower-directory-{index}"));
             fs::write(dir.join(format!("f{index}")), format!("{index}")).unwrap();
             dir.display().to_string()
         })
@@ -171,24 +171,24 @@ fn options_may_be_longer_than_255_bytes() {
     let script = format!("cat /mnt/f0 /mnt/f7; echo; {TABLE}");
     let mut config = shell(&script);
     push_mount(&mut config, overlay(&["ro", "nosuid", "noatime", "lazytime"]));
-    let text = host.stdout_of(&config);
+    let text = test.stdout_of(&config);
     assert!(text.starts_with("07\n"), "{text}");
     let found = mounted(&text, "/mnt");
     assert_eq!((found.kind.as_str(), found.options.join(",").as_str()), ("overlay", "ro,nosuid,noatime"));
     with_user_namespace(&mut config);
-    assert!(host.stdout_of(&config).starts_with("07\n"));
+    assert!(test.stdout_of(&config).starts_with("07\n"));
 
     let mut config = shell(&script);
     push_mount(&mut config, overlay(&[&format!("context={}", "x".repeat(4000))]));
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::E2BIG), "{error}");
     assert!(error.message.contains("mounting overlay on /mnt"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_tmpfs_has_the_mode_of_the_directory_that_it_covers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = "stat -L -c %a:%u /home/own /dev/shm/new /var/lib/link /mnt /opt/ro";
     let mut config = shell(script);
     for destination in ["/home/own", "/dev/shm/new", "/var/lib/link"] {
@@ -211,9 +211,9 @@ fn a_tmpfs_has_the_mode_of_the_directory_that_it_covers() {
         if in_user_namespace {
             with_user_namespace(&mut config);
         }
-        let bundle = host.bundle(&unique("b"), &config);
+        let bundle = test.bundle(&unique("b"), &config);
         prepare(&bundle);
-        let text = in_bundle(&host, &bundle).unwrap();
+        let text = in_bundle(&test, &bundle).unwrap();
         assert_eq!(text, "700:0\n1777:0\n2750:0\n711:0\n555:0\n", "user namespace: {in_user_namespace}");
     }
 }
@@ -237,14 +237,14 @@ fn options_of_every_filesystem_reach_it() {
 /// flags.
 #[test]
 fn changes_of_inodes_are_counted_where_that_is_asked_for() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (option, asked) in [("iversion", 1), ("noiversion", 0)] {
         let mut config = shell(TABLE);
         push_mount(&mut config, tmpfs("/mnt", &["nosuid", "noatime", "lazytime", "ro", option]));
-        let (bundle, trace) = (host.bundle(&unique("b"), &config), host.path(option));
+        let (bundle, trace) = (test.bundle(&unique("b"), &config), test.path(option));
         let mut strace = Command::new("strace");
         strace.args(["-f", "-e", "trace=mount", "-o"]).arg(&trace).arg(env!("CARGO_BIN_EXE_berth"));
-        strace.arg("--root").arg(host.path("state")).args(["run", "--bundle"]).arg(&bundle).arg(unique("c"));
+        strace.arg("--root").arg(test.path("state")).args(["run", "--bundle"]).arg(&bundle).arg(unique("c"));
         let output = strace.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let found = mounted(&String::from_utf8(output.stdout).unwrap(), "/mnt");
@@ -260,11 +260,11 @@ fn changes_of_inodes_are_counted_where_that_is_asked_for() {
 
 #[test]
 fn a_later_entry_changes_a_filesystem_that_is_mounted() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("df -k /mnt | tail -1 | tr -s ' ' | cut -d' ' -f2; cat /proc/self/mountinfo");
     push_mount(&mut config, tmpfs("/mnt", &["size=1m"]));
     push_mount(&mut config, json!({ "destination": "/mnt", "options": ["remount", "size=2m", "nosuid", "lazytime"] }));
-    let text = host.stdout_of(&config);
+    let text = test.stdout_of(&config);
     assert!(text.starts_with("2048\n"), "{text}");
     let found = mounted(&text, "/mnt");
     assert!(found.options.contains(&"nosuid".into()) && found.super_options.contains(&"lazytime".into()), "{found:?}");
@@ -272,18 +272,18 @@ fn a_later_entry_changes_a_filesystem_that_is_mounted() {
 
 #[test]
 fn a_change_that_the_filesystem_refuses_is_reported_with_its_message() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/mnt", &[]));
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "options": ["remount", "size=huge"] }));
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.starts_with("changing the filesystem mounted on /mnt: ") && error.message.contains("size"));
     assert_eq!(error.detail["json_path"], "mounts[8]", "{error}");
 }
 
 #[test]
 fn a_failed_mount_is_reported_with_its_entry() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (entry, mount) in [
         (7, json!({ "destination": "/etc/passwd/x", "type": "tmpfs" })),
         (7, json!({ "destination": "/etc/passwd", "type": "bind", "source": "/tmp", "options": ["bind"] })),
@@ -292,17 +292,17 @@ fn a_failed_mount_is_reported_with_its_entry() {
         let mut config = shell("true");
         push_mount(&mut config, mount);
         push_mount(&mut config, tmpfs("/tmp", &[]));
-        let error = host.create(&config, &quiet()).unwrap_err();
+        let error = test.create(&config, &quiet()).unwrap_err();
         assert_eq!((error.code, error.stage), (Code::System, Stage::Init));
         assert!(error.message.contains(&format!("(mounts[{entry}], step ")), "{error}");
         assert_eq!(error.detail["json_path"], format!("mounts[{entry}]"));
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     }
 }
 
 /// Creates a bundle whose image has files in /of-its-own.
-fn with_data(host: &TestRuntime, config: &Value, name: &str) -> std::path::PathBuf {
-    let bundle = host.bundle(name, config);
+fn with_data(test: &TestRuntime, config: &Value, name: &str) -> std::path::PathBuf {
+    let bundle = test.bundle(name, config);
     let data = bundle.join("rootfs/of-its-own");
     fs::create_dir_all(data.join("sub/deep")).unwrap();
     fs::write(data.join("sub/deep/file"), "of the image").unwrap();
@@ -316,7 +316,7 @@ fn with_data(host: &TestRuntime, config: &Value, name: &str) -> std::path::PathB
 
 #[test]
 fn tmpcopyup_copies_the_image_and_does_not_change_it() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = "cat /of-its-own/link; stat -c ' %a:%u:%g' /of-its-own/sub/deep/file /of-its-own; echo new >/of-its-own/sub/new";
     for (name, options, top) in [
         ("plain", vec!["tmpcopyup"], "2755:0:9"),
@@ -325,8 +325,8 @@ fn tmpcopyup_copies_the_image_and_does_not_change_it() {
     ] {
         let mut config = shell(script);
         push_mount(&mut config, tmpfs("/of-its-own", &options));
-        let bundle = with_data(&host, &config, name);
-        let text = in_bundle(&host, &bundle).unwrap();
+        let bundle = with_data(&test, &config, name);
+        let text = in_bundle(&test, &bundle).unwrap();
         assert_eq!(text, format!("of the image 644:7:8\n {top}\n"), "{name}");
         assert!(!bundle.join("rootfs/of-its-own/sub/new").exists(), "{name}");
     }
@@ -334,60 +334,60 @@ fn tmpcopyup_copies_the_image_and_does_not_change_it() {
 
 #[test]
 fn tmpcopyup_may_be_read_only_afterwards() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("cat /of-its-own/link; touch /of-its-own/x 2>&1");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "ro"]));
-    let text = in_bundle(&host, &with_data(&host, &config, "b")).unwrap();
+    let text = in_bundle(&test, &with_data(&test, &config, "b")).unwrap();
     assert!(text.starts_with("of the image") && text.contains("Read-only file system"), "{text}");
 }
 
 #[test]
 fn tmpcopyup_in_a_user_namespace() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("cat /of-its-own/file; stat -c ' %u' /of-its-own/file");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup"]));
     with_user_namespace(&mut config);
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     fs::create_dir(bundle.join("rootfs/of-its-own")).unwrap();
     fs::write(bundle.join("rootfs/of-its-own/file"), "mine").unwrap();
     std::os::unix::fs::chown(bundle.join("rootfs/of-its-own"), Some(ID_BASE), Some(ID_BASE)).unwrap();
     std::os::unix::fs::chown(bundle.join("rootfs/of-its-own/file"), Some(ID_BASE + 5), Some(ID_BASE)).unwrap();
-    assert_eq!(in_bundle(&host, &bundle).unwrap(), "mine 5\n");
+    assert_eq!(in_bundle(&test, &bundle).unwrap(), "mine 5\n");
 }
 
 #[test]
 fn tmpcopyup_of_more_than_there_is_room_for_is_an_error() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup", "size=64k"]));
-    let bundle = with_data(&host, &config, "b");
+    let bundle = with_data(&test, &config, "b");
     // A sparse file: it takes no disk space, but a copy would take a terabyte.
     fs::File::create(bundle.join("rootfs/of-its-own/hole")).unwrap().set_len(1 << 40).unwrap();
-    let error = in_bundle(&host, &bundle).unwrap_err();
+    let error = in_bundle(&test, &bundle).unwrap_err();
     assert_eq!(error.errno, Some(nix::errno::Errno::ENOSPC));
     assert!(
         error.message.starts_with("mounting tmpfs on /of-its-own with a copy of the directory's content"),
         "{error}"
     );
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn tmpcopyup_does_not_leave_the_image_by_its_symlinks() {
-    let host = TestRuntime::new();
-    let outside = host.make_dir("outside");
+    let test = TestRuntime::new();
+    let outside = test.make_dir("outside");
     fs::write(outside.join("secret"), "secret").unwrap();
     let mut config = shell("ls -lR /of-its-own /out 2>&1; cat /of-its-own/out/secret /out/secret 2>&1");
     push_mount(&mut config, tmpfs("/of-its-own", &["tmpcopyup"]));
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     fs::create_dir(bundle.join("rootfs/of-its-own")).unwrap();
     symlink(&outside, bundle.join("rootfs/of-its-own/out")).unwrap();
-    let text = in_bundle(&host, &bundle).unwrap();
+    let text = in_bundle(&test, &bundle).unwrap();
     assert!(text.contains("out -> ") && !text.contains("secret\n-") && text.contains("No such file"), "{text}");
     // The destination may be a symlink that leads out of the root filesystem: it is resolved within it.
-    let bundle = host.bundle("b2", &config);
+    let bundle = test.bundle("b2", &config);
     symlink(&outside, bundle.join("rootfs/of-its-own")).unwrap();
-    let text = in_bundle(&host, &bundle).unwrap_or_else(|error| error.message);
+    let text = in_bundle(&test, &bundle).unwrap_or_else(|error| error.message);
     assert!(!text.contains("-rw-r--r--    1 0        0                6"), "{text}");
     assert_eq!(fs::metadata(outside.join("secret")).unwrap().size(), 6);
 }
@@ -401,10 +401,10 @@ fn without_pivot() -> TestRuntime {
 fn without_pivot_root_the_container_is_as_with_it() {
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
     for propagation in ["", "rshared", "rslave", "private"] {
-        let host = without_pivot();
+        let test = without_pivot();
         let mut config = shell("ls -d /bin /proc/self; cat /proc/self/mountinfo; sleep 1000");
         config["linux"]["rootfsPropagation"] = json!(propagation);
-        let container = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("{propagation}: {error}"));
+        let container = test.run(&config, &quiet()).unwrap_or_else(|error| panic!("{propagation}: {error}"));
         // A program that joins the mount namespace sees the container's root as its root.
         assert_eq!(exec_shell(&container, "ls -d /bin/busybox; pwd"), "/bin/busybox\n/\n");
         let text = exec_shell(&container, "cat /proc/self/mountinfo");
@@ -441,10 +441,10 @@ fn without_pivot_root_a_host_with_shared_mounts_keeps_them() {
 
 #[test]
 fn without_pivot_root_the_hosts_procfs_and_sysfs_are_gone_from_the_namespace() {
-    let host = without_pivot();
+    let test = without_pivot();
     let mut config = shell("sleep 1000");
     set_capabilities(&mut config, &["CAP_SYS_ADMIN"]);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     // Unmounting the root shows the mounts that it covered.
     exec_shell(&container, "umount -l /");
     let table = in_namespace_of(container.init_process().unwrap().pid());
@@ -470,10 +470,10 @@ fn in_namespace_of(pid: i32) -> String {
 
 #[test]
 fn without_pivot_root_in_a_user_namespace() {
-    let host = without_pivot();
+    let test = without_pivot();
     let mut config = shell("id -u; cat /proc/1/comm");
     with_user_namespace(&mut config);
-    let (text, status) = host.output(&config);
+    let (text, status) = test.output(&config);
     assert_eq!(status, berth::ExitStatus::Exited(0), "{text}");
     assert!(text.starts_with("0\n"), "{text}");
 }

@@ -30,14 +30,14 @@ fn default_configurations() {
 
 #[test]
 fn the_state_from_create_to_delete() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     config["annotations"] = json!({ "com.example.key": "value" });
-    let log = host.dir.path().join("creating");
+    let log = test.dir.path().join("creating");
     let program = format!("cat >{}", log.display());
     config["hooks"]["createRuntime"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", program] }]);
 
-    let container = host.create(&config, &quiet()).unwrap();
+    let container = test.create(&config, &quiet()).unwrap();
     let status = |document: &str| assert_fits(document, "state-schema.json")["status"].clone();
     assert_eq!(status(&std::fs::read_to_string(log).unwrap()), "creating");
     assert_eq!(status(&container.state_json().unwrap()), "created");
@@ -51,8 +51,8 @@ fn the_state_from_create_to_delete() {
 
 #[test]
 fn the_state_of_a_paused_container_is_a_status_more() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
     // runtime.md allows a runtime to define additional statuses, but the schema does not.

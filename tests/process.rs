@@ -44,38 +44,38 @@ fn the_umask_is_the_given_one_or_022() {
 
 #[test]
 fn a_missing_working_directory_is_made() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("pwd; stat -c %a:%u .");
     writable(&mut config);
     config["process"]["cwd"] = json!("/opt/some/where/new");
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-    let container = berth::Container::run(&host.runtime, &unique("cwd"), &config, &piped()).unwrap();
+    let container = berth::Container::run(&test.runtime, &unique("cwd"), &config, &piped()).unwrap();
     assert_eq!(read_all(&container.init_process().unwrap()), "/opt/some/where/new\n755:0\n");
 }
 
 #[test]
 fn a_working_directory_that_is_a_file_is_an_error() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("pwd");
     config["process"]["cwd"] = json!("/etc/passwd");
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert_eq!((error.code, error.stage, error.errno), (Code::System, Stage::Init, Some(nix::errno::Errno::ENOTDIR)));
     assert!(error.message.contains("/etc/passwd"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_working_directory_that_only_the_user_may_enter_is_entered() {
-    let host = TestRuntime::new();
-    let dir = host.make_dir("private");
+    let test = TestRuntime::new();
+    let dir = test.make_dir("private");
     std::os::unix::fs::chown(&dir, Some(1000), Some(1000)).unwrap();
     std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let mut config = shell("pwd");
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
     config["process"]["cwd"] = json!("/mnt");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": dir, "options": ["bind"] }));
-    assert_eq!(host.stdout_of(&config), "/mnt\n");
+    assert_eq!(test.stdout_of(&config), "/mnt\n");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_program_is_searched_in_the_path_of_its_environment() {
 
 #[test]
 fn the_error_gives_the_reason_why_a_program_cannot_be_executed() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (program, errno, reason) in [
         ("nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),
         ("/bin/nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),
@@ -113,10 +113,10 @@ fn the_error_gives_the_reason_why_a_program_cannot_be_executed() {
         let mut config = shell("");
         config["process"]["args"] = json!([program]);
         config["process"]["env"] = json!(["PATH=/nowhere:/etc"]);
-        let error = host.run(&config, &quiet()).unwrap_err();
+        let error = test.run(&config, &quiet()).unwrap_err();
         assert_eq!((error.stage, error.errno), (Stage::Init, Some(errno)), "{error}");
         assert!(error.message.contains(&format!("executing \"{program}\": {reason}")), "{error}");
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     }
 }
 
@@ -180,7 +180,7 @@ fn without_capabilities_all_sets_are_empty() {
 /// The sets as the library set them, before execve(2) transforms them.
 #[test]
 fn capabilities_before_the_program_is_executed_are_the_configured_ones() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("");
     config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
     config["process"]["capabilities"] = json!({
@@ -191,7 +191,7 @@ fn capabilities_before_the_program_is_executed_are_the_configured_ones() {
         "ambient": ["CAP_KILL"],
     });
     config["process"]["args"] = json!(["/bin/sh", "-c", READ_STATUS]);
-    assert_eq!(sets(&host.stdout_of(&config)), [KILL; 5]);
+    assert_eq!(sets(&test.stdout_of(&config)), [KILL; 5]);
 }
 
 #[test]
@@ -226,14 +226,14 @@ fn limits_are_as_configured() {
 /// The caller may lack CAP_SYS_RESOURCE; then the error must name the limit.
 #[test]
 fn a_hard_limit_above_the_hosts_is_set_or_explained() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut own = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `own` is valid for the call.
     assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_MSGQUEUE, &mut own) }, 0);
     let wanted = own.rlim_max + 4096;
     let mut config = shell("exec cat /proc/self/limits");
     config["process"]["rlimits"] = json!([{ "type": "RLIMIT_MSGQUEUE", "soft": 0, "hard": wanted }]);
-    match host.run(&config, &piped()) {
+    match test.run(&config, &piped()) {
         Ok(container) => {
             let text = read_all(&container.init_process().unwrap());
             assert!(text.contains(&wanted.to_string()), "{text}");
@@ -244,7 +244,7 @@ fn a_hard_limit_above_the_hosts_is_set_or_explained() {
                 error.message.contains("RLIMIT_MSGQUEUE") && error.message.contains(&wanted.to_string()),
                 "{error}"
             );
-            assert!(host.runtime.ids().unwrap().is_empty());
+            assert!(test.runtime.ids().unwrap().is_empty());
         }
     }
 }
@@ -262,14 +262,14 @@ fn the_oom_score_is_as_configured() {
 
 #[test]
 fn the_parent_death_signal_comes_when_the_starting_thread_ends() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let options = ProcessOptions { parent_death_signal: libc::SIGUSR1, ..quiet() };
     let mut config = shell("trap 'exit 42' USR1; echo ready >/mnt/ready; while :; do sleep 0.1; done");
-    let shared = host.make_dir("shared");
+    let shared = test.make_dir("shared");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
     let container = std::thread::scope(|scope| {
         let starter = scope.spawn(|| {
-            let container = host.run(&config, &options).unwrap();
+            let container = test.run(&config, &options).unwrap();
             eventually_read(&shared.join("ready"));
             container
         });
@@ -280,16 +280,16 @@ fn the_parent_death_signal_comes_when_the_starting_thread_ends() {
 
 #[test]
 fn without_a_parent_death_signal_the_container_outlives_its_starter() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let container =
-        std::thread::scope(|scope| scope.spawn(|| host.run(&shell("sleep 1000"), &quiet()).unwrap()).join());
+        std::thread::scope(|scope| scope.spawn(|| test.run(&shell("sleep 1000"), &quiet()).unwrap()).join());
     let container = container.unwrap();
     assert_eq!(container.wait(50).unwrap_err().code, Code::Timeout);
 }
 
 #[test]
 fn host_name_domain_name_and_sysctls_are_set() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let names = || {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap();
         (read("hostname"), read("domainname"), read("msgmax"))
@@ -306,19 +306,19 @@ fn host_name_domain_name_and_sysctls_are_set() {
         "kernel/msgmax": "4096",
         "net.ipv4.conf.lo.accept_redirects": "0",
     });
-    assert_eq!(host.stdout_of(&config), "berth-host.example\nberth.example\n1\n4096\n0\n");
+    assert_eq!(test.stdout_of(&config), "berth-host.example\nberth.example\n1\n4096\n0\n");
     assert_eq!(names(), before, "the host's are untouched");
 }
 
 #[test]
 fn a_sysctl_that_the_kernel_refuses_is_named() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     config["linux"]["sysctl"] = json!({ "net.ipv4.ip_forward": "nonsense" });
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("net/ipv4/ip_forward") && error.message.contains("nonsense"), "{error}");
     config["linux"]["sysctl"] = json!({ "net.no_such_parameter": "1" });
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("net/no_such_parameter"), "{error}");
 }
 
@@ -339,23 +339,23 @@ fn leak_directories() -> Vec<std::fs::File> {
 
 #[test]
 fn descriptors_that_the_caller_leaks_do_not_reach_the_container() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let _leaked = leak_directories();
-    assert_eq!(host.stdout_of(&shell("exec ls /proc/self/fd")), "0\n1\n2\n3\n");
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    assert_eq!(test.stdout_of(&shell("exec ls /proc/self/fd")), "0\n1\n2\n3\n");
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(exec_shell(&container, "exec ls /proc/self/fd"), "0\n1\n2\n3\n");
 }
 
 #[test]
 fn no_descriptor_of_the_host_can_be_the_working_directory() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let leaked = leak_directories();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let last = leaked.iter().map(|file| file.as_raw_fd()).max().unwrap();
     for fd in 0..=last + 3 {
         let mut config = shell("cat /etc/shadow; pwd; ls");
         config["process"]["cwd"] = json!(format!("/proc/self/fd/{fd}"));
-        assert!(host.run(&config, &quiet()).is_err(), "{fd}");
+        assert!(test.run(&config, &quiet()).is_err(), "{fd}");
         let mut process = shell_process("ls");
         process["cwd"] = json!(format!("/proc/self/fd/{fd}"));
         assert!(container.exec(&parsed(&process), &quiet()).is_err(), "exec {fd}");
@@ -365,7 +365,7 @@ fn no_descriptor_of_the_host_can_be_the_working_directory() {
 #[test]
 fn signals_are_neither_blocked_nor_ignored() {
     // The Rust runtime makes this test ignore SIGPIPE already. Block another signal, too.
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut set = nix::sys::signal::SigSet::empty();
     set.add(nix::sys::signal::Signal::SIGUSR2);
     set.thread_block().unwrap();
@@ -376,12 +376,12 @@ fn signals_are_neither_blocked_nor_ignored() {
         config
     };
     for uid in [0, 1000] {
-        let status = host.stdout_of(&config(uid));
+        let status = test.stdout_of(&config(uid));
         for key in ["SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd"] {
             assert_eq!(status_line(&status, key), "0000000000000000", "{key}");
         }
     }
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let mut process = shell_process("");
     process["args"] = json!(["/bin/cat", "/proc/self/status"]);
     let status = exec_output(&container, &process).0;
@@ -395,21 +395,21 @@ fn signals_are_neither_blocked_nor_ignored() {
 
 #[test]
 fn the_process_leads_a_session_of_its_own() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     // pid, name, state, parent, group, session, terminal (proc_pid_stat(5))
-    let text = host.stdout_of(&shell("exec cut -d' ' -f1,5,6,7 /proc/self/stat"));
+    let text = test.stdout_of(&shell("exec cut -d' ' -f1,5,6,7 /proc/self/stat"));
     assert_eq!(text, "1 1 1 0\n");
     let mut config = shell("exec cut -d' ' -f1,5,6,7 /proc/self/stat");
     without_namespace(&mut config, "pid");
-    let text = host.stdout_of(&config);
+    let text = test.stdout_of(&config);
     let numbers: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(numbers[1..], [numbers[0], numbers[0], "0"]);
 }
 
 #[test]
 fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     // Files in /proc of a process that is not dumpable belong to root, whatever the process's user.
     let mut process = shell_process("stat -c %u /proc/self/environ");
     process["user"] = json!({ "uid": 1000, "gid": 1000 });
@@ -418,14 +418,14 @@ fn the_process_can_be_traced_by_itself_once_it_is_the_containers() {
 
 #[test]
 fn the_processors_and_the_policy_of_the_creating_thread_are_not_the_containers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let all = std::thread::available_parallelism().unwrap().get();
     let text = std::thread::scope(|scope| {
         let bound = || {
             let mut one = nix::sched::CpuSet::new();
             one.set(0).unwrap();
             nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one).unwrap();
-            host.stdout_of(&shell("grep Cpus_allowed_list /proc/self/status"))
+            test.stdout_of(&shell("grep Cpus_allowed_list /proc/self/status"))
         };
         scope.spawn(bound).join().unwrap()
     });

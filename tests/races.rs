@@ -55,12 +55,12 @@ fn seconds() -> Duration {
 
 #[test]
 fn pausing_races_with_exec_set_and_signals_and_leaves_nothing_frozen() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell(RESTLESS), &quiet()).unwrap();
     let end = Instant::now() + seconds();
     std::thread::scope(|scope| {
         for what in 0..4 {
-            let container = host.runtime.load(container.id()).unwrap();
+            let container = test.runtime.load(container.id()).unwrap();
             scope.spawn(move || {
                 while Instant::now() < end {
                     disturb(&container, what);
@@ -76,14 +76,14 @@ fn pausing_races_with_exec_set_and_signals_and_leaves_nothing_frozen() {
 
 #[test]
 fn deleting_while_others_pause_exec_and_set_leaves_nothing() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for _ in 0..5 {
-        let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
+        let container = test.run(&shell(RESTLESS), &quiet()).unwrap();
         let state: serde_json::Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for what in 0..4 {
-                let container = host.runtime.load(container.id()).unwrap();
+                let container = test.runtime.load(container.id()).unwrap();
                 let over = &over;
                 scope.spawn(move || {
                     while !over.load(Ordering::Relaxed) {
@@ -101,13 +101,13 @@ fn deleting_while_others_pause_exec_and_set_leaves_nothing() {
             assert!(!std::path::Path::new(dir.as_str().unwrap()).exists(), "{dir}");
         }
     }
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_paused_container_stays_paused_after_any_signal() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell(RESTLESS), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell(RESTLESS), &quiet()).unwrap();
     container.pause().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -131,25 +131,25 @@ fn a_paused_container_stays_paused_after_any_signal() {
 /// no record yet, and when its creator completes the record and ends between two looks of a reader.
 #[test]
 fn a_container_never_appears_stopped_before_it_is_started() {
-    let host = TestRuntime::new();
-    let bundle = host.bundle("b", &shell("sleep 1000"));
+    let test = TestRuntime::new();
+    let bundle = test.bundle("b", &shell("sleep 1000"));
     let ids: Vec<String> = (0..if in_vm() { 20 } else { 80 }).map(|_| unique("seen")).collect();
     let (current, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let is_early = |status: &str| matches!(status, "creating" | "created");
     std::thread::scope(|scope| {
         for by_list in [false, false, true] {
-            let (host, ids, current, done) = (&host, &ids, &current, &done);
+            let (test, ids, current, done) = (&test, &ids, &current, &done);
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
                     let id = &ids[current.load(Ordering::Relaxed)];
                     if by_list {
-                        let states: Value = serde_json::from_str(&host.runtime.states_json().unwrap()).unwrap();
+                        let states: Value = serde_json::from_str(&test.runtime.states_json().unwrap()).unwrap();
                         for state in states.as_array().unwrap() {
                             assert!(is_early(state["status"].as_str().unwrap()), "{state}");
                         }
                         continue;
                     }
-                    match host.runtime.load(id).and_then(|container| container.status()) {
+                    match test.runtime.load(id).and_then(|container| container.status()) {
                         Ok(status) => assert!(is_early(status.name()), "{id} is {status:?}"),
                         Err(error) => assert_eq!(error.code, Code::NotFound, "{error}"),
                     }
@@ -161,7 +161,7 @@ fn a_container_never_appears_stopped_before_it_is_started() {
             for (index, id) in ids.iter().enumerate() {
                 current.store(index, Ordering::Relaxed);
                 let mut creator = Command::new(env!("CARGO_BIN_EXE_berth"));
-                creator.arg("--root").arg(host.runtime.root()).args(["create", "--bundle"]).arg(&bundle).arg(id);
+                creator.arg("--root").arg(test.runtime.root()).args(["create", "--bundle"]).arg(&bundle).arg(id);
                 // Not a pipe: the container keeps the streams.
                 creator.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
                 assert!(creator.status().unwrap().success(), "{id}");
@@ -171,18 +171,18 @@ fn a_container_never_appears_stopped_before_it_is_started() {
         created.unwrap();
     });
     for id in &ids {
-        host.runtime.load(id).unwrap().delete(Force::Kill).unwrap();
+        test.runtime.load(id).unwrap().delete(Force::Kill).unwrap();
     }
 }
 
 /// `berth delete` removes a container that was never started. One that is started at this moment is not killed.
 #[test]
 fn deleting_a_created_container_never_kills_a_started_one() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut started = 0;
     for round in 0..if in_vm() { 10 } else { 60 } {
-        let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
-        let deleter = host.runtime.load(container.id()).unwrap();
+        let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let deleter = test.runtime.load(container.id()).unwrap();
         let barrier = Barrier::new(2);
         let (start, delete) = std::thread::scope(|scope| {
             let other = scope.spawn(|| {

@@ -42,7 +42,7 @@ fn may_schedule_in_real_time() -> bool {
 
 #[test]
 fn the_scheduler_of_the_container_is_as_configured() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     // Attributes that the scheduler does not set are inherited, and the caller may have a nice value.
     let own = stat_field(std::process::id() as i32, NICE);
     for (scheduler, policy, nice) in [
@@ -50,7 +50,7 @@ fn the_scheduler_of_the_container_is_as_configured() {
         (json!({ "policy": "SCHED_OTHER", "nice": -3 }), libc::SCHED_OTHER, -3),
         (json!({ "policy": "SCHED_IDLE" }), libc::SCHED_IDLE, own),
     ] {
-        let container = host.run(&idle("scheduler", scheduler.clone()), &quiet()).unwrap();
+        let container = test.run(&idle("scheduler", scheduler.clone()), &quiet()).unwrap();
         let pid = container.init_process().unwrap().pid();
         assert_eq!((stat_field(pid, POLICY), stat_field(pid, NICE)), (i64::from(policy), nice), "{scheduler}");
         container.delete(Force::Kill).unwrap();
@@ -59,12 +59,12 @@ fn the_scheduler_of_the_container_is_as_configured() {
 
 #[test]
 fn a_policy_of_real_time_is_set_or_explained() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (scheduler, policy, priority) in [
         (json!({ "policy": "SCHED_FIFO", "priority": 5 }), libc::SCHED_FIFO, 5),
         (json!({ "policy": "SCHED_RR", "priority": 1, "flags": ["SCHED_FLAG_RESET_ON_FORK"] }), libc::SCHED_RR, 1),
     ] {
-        match host.run(&idle("scheduler", scheduler.clone()), &quiet()) {
+        match test.run(&idle("scheduler", scheduler.clone()), &quiet()) {
             Ok(container) => {
                 let pid = container.init_process().unwrap().pid();
                 assert_eq!((stat_field(pid, POLICY), stat_field(pid, RT_PRIORITY)), (i64::from(policy), priority));
@@ -74,7 +74,7 @@ fn a_policy_of_real_time_is_set_or_explained() {
                 assert!(!may_schedule_in_real_time(), "{error}");
                 assert_eq!((error.code, error.errno), (Code::System, Some(Errno::EPERM)));
                 assert!(error.message.starts_with("setting the scheduler SCHED_"), "{error}");
-                assert!(host.runtime.ids().unwrap().is_empty());
+                assert!(test.runtime.ids().unwrap().is_empty());
             }
         }
     }
@@ -82,10 +82,10 @@ fn a_policy_of_real_time_is_set_or_explained() {
 
 #[test]
 fn a_deadline_is_set_or_explained() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let times =
         json!({ "policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 5_000_000, "period": 10_000_000 });
-    match host.run(&idle("scheduler", times), &quiet()) {
+    match test.run(&idle("scheduler", times), &quiet()) {
         Ok(container) => {
             let pid = container.init_process().unwrap().pid();
             let mut found = [0u64; 6];
@@ -103,11 +103,11 @@ fn a_deadline_is_set_or_explained() {
 
 #[test]
 fn in_a_user_namespace_too_the_host_may_prefer_the_container() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = idle("scheduler", json!({ "policy": "SCHED_OTHER", "nice": -5 }));
     config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_RT", "priority": 2 });
     with_user_namespace(&mut config);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let pid = container.init_process().unwrap().pid();
     assert_eq!(stat_field(pid, NICE), -5);
     assert_eq!(io_priority(pid), 1 << 13 | 2);
@@ -115,12 +115,12 @@ fn in_a_user_namespace_too_the_host_may_prefer_the_container() {
 
 #[test]
 fn the_io_priority_is_as_configured() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (class, level, expected) in
         [("IOPRIO_CLASS_RT", 0, 1 << 13), ("IOPRIO_CLASS_BE", 6, 2 << 13 | 6), ("IOPRIO_CLASS_IDLE", 0, 3 << 13)]
     {
         let config = idle("ioPriority", json!({ "class": class, "priority": level }));
-        let container = host.run(&config, &quiet()).unwrap();
+        let container = test.run(&config, &quiet()).unwrap();
         assert_eq!(io_priority(container.init_process().unwrap().pid()), expected, "{class}");
         container.delete(Force::Kill).unwrap();
     }
@@ -128,10 +128,10 @@ fn the_io_priority_is_as_configured() {
 
 #[test]
 fn exec_has_the_scheduling_of_the_container_unless_it_says_its_own() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = idle("scheduler", json!({ "policy": "SCHED_BATCH", "nice": 4 }));
     config["process"]["ioPriority"] = json!({ "class": "IOPRIO_CLASS_BE", "priority": 7 });
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let facts = |process: &Value| {
         let process = container.exec(&parsed(process), &quiet()).unwrap();
         let facts = (stat_field(process.pid(), POLICY), stat_field(process.pid(), NICE), io_priority(process.pid()));
@@ -148,14 +148,14 @@ fn exec_has_the_scheduling_of_the_container_unless_it_says_its_own() {
 
 #[test]
 fn an_executed_process_is_kept_to_its_processors_and_init_is_not() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let online = allowed(1);
     if !online.contains(['-', ',']) {
         return; // one processor is all there is
     }
     let mut config = shell("sleep 1000");
     config["process"]["execCPUAffinity"] = json!({ "initial": "0", "final": "1" });
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let init = allowed(container.init_process().unwrap().pid());
     assert!(init.contains(['-', ',']), "{init}");
     let seen = |process: &Value| {
@@ -175,8 +175,8 @@ fn an_executed_process_is_kept_to_its_processors_and_init_is_not() {
 
 #[test]
 fn processors_that_are_not_there_are_named() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for place in ["initial", "final"] {
         let mut process = shell_process("true");
         process["execCPUAffinity"] = json!({ place: "8000-8191" });
@@ -189,22 +189,22 @@ fn processors_that_are_not_there_are_named() {
 
 #[test]
 fn the_personality_shows_in_uname_and_for_exec_too() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("uname -m; sleep 1000");
     for (domain, machine) in [("LINUX32", "i686\n"), ("LINUX", "x86_64\n")] {
         config["linux"]["personality"] = json!({ "domain": domain });
-        let container = host.run(&config, &quiet()).unwrap();
+        let container = test.run(&config, &quiet()).unwrap();
         assert_eq!(exec_shell(&container, "uname -m"), machine, "{domain}");
         container.delete(Force::Kill).unwrap();
         let mut once = config.clone();
         once["process"]["args"] = json!(["uname", "-m"]);
-        assert_eq!(host.stdout_of(&once), machine, "{domain}");
+        assert_eq!(test.stdout_of(&once), machine, "{domain}");
     }
 }
 
 #[test]
 fn the_memory_policy_is_as_configured_and_for_exec_too() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let policy = "grep -o -m1 'bind[^ ]*\\|prefer[^ ]*\\|interleave[^ ]*\\|local\\|default' /proc/self/numa_maps";
     if !std::path::Path::new("/proc/self/numa_maps").exists() {
         return; // a kernel without NUMA
@@ -222,22 +222,22 @@ fn the_memory_policy_is_as_configured_and_for_exec_too() {
     ] {
         let mut config = shell(&format!("{policy}; sleep 1000"));
         config["linux"]["memoryPolicy"] = policy_json.clone();
-        let container = host.run(&config, &quiet()).unwrap_or_else(|error| panic!("{policy_json}: {error}"));
+        let container = test.run(&config, &quiet()).unwrap_or_else(|error| panic!("{policy_json}: {error}"));
         assert_eq!(exec_shell(&container, policy), expected, "{policy_json}");
         container.delete(Force::Kill).unwrap();
         let mut once = config.clone();
         once["process"]["args"] = json!(["sh", "-c", policy]);
-        assert_eq!(host.stdout_of(&once), expected, "{policy_json}");
+        assert_eq!(test.stdout_of(&once), expected, "{policy_json}");
     }
 }
 
 #[test]
 fn a_memory_node_that_is_not_there_is_named() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     config["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "1000-1001" });
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::System);
     assert!(error.message.starts_with("setting the memory policy MPOL_BIND on nodes 1000-1001"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }

@@ -23,12 +23,12 @@ fn refuse(names: &[&str], errno: Errno) -> Value {
 
 /// The host's Python in a container, with a function `call(number, arguments…)` that returns the errno or 0.
 struct Python {
-    host: TestRuntime,
+    test: TestRuntime,
 }
 
 impl Python {
     fn new() -> Python {
-        Python { host: TestRuntime::new() }
+        Python { test: TestRuntime::new() }
     }
 
     fn config(&self, script: &str) -> Value {
@@ -48,13 +48,13 @@ impl Python {
 
     fn run(&self, config: &Value) -> (String, ExitStatus) {
         // Links to directories in the test's root filesystem would be in the way of the mounts, so it is not used.
-        let bundle = self.host.make_dir(&unique("bundle"));
+        let bundle = self.test.make_dir(&unique("bundle"));
         for directory in ["rootfs/usr", "rootfs/lib", "rootfs/lib64", "rootfs/tmp"] {
             std::fs::create_dir_all(bundle.join(directory)).unwrap();
         }
-        self.host.write_config(&bundle, config);
+        self.test.write_config(&bundle, config);
         let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-        let container = Container::run(&self.host.runtime, &unique("py"), &config, &piped()).unwrap();
+        let container = Container::run(&self.test.runtime, &unique("py"), &config, &piped()).unwrap();
         let text = read_all(&container.init_process().unwrap());
         let status = container.wait(LONG).unwrap();
         container.delete(Force::No).unwrap();
@@ -174,7 +174,7 @@ const INIT_CALLS: &[&str] = &[
 
 #[test]
 fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (no_new_privileges, uid, more) in
         [(true, 0, &["capset", "prctl"][..]), (true, 1000, &["capset", "prctl"]), (false, 0, &[]), (false, 1000, &[])]
     {
@@ -185,14 +185,14 @@ fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
         config["process"]["user"] = json!({ "uid": uid, "gid": uid });
         let names: Vec<&str> = INIT_CALLS.iter().chain(more).copied().collect();
         lenient(&mut config, json!([refuse(&names, Errno::EPERM)]));
-        let (text, _) = host.output(&config);
+        let (text, _) = test.output(&config);
         assert_eq!(text, "", "{no_new_privileges} {uid}");
         let mut asleep = shell("exec sleep 1000");
         asleep["process"]["noNewPrivileges"] = json!(no_new_privileges);
         let names: Vec<&str> =
             names.iter().filter(|name| !["openat", "close", "rt_sigaction", "prctl"].contains(name)).copied().collect();
         lenient(&mut asleep, json!([refuse(&names, Errno::EPERM)]));
-        let container = host.run(&asleep, &quiet()).unwrap();
+        let container = test.run(&asleep, &quiet()).unwrap();
         let mut process = shell_process("exit 7");
         process["user"] = json!({ "uid": uid, "gid": uid });
         assert_eq!(exec_output(&container, &process).1, ExitStatus::Exited(7));
@@ -202,7 +202,7 @@ fn a_filter_that_forbids_all_that_init_does_does_not_forbid_the_start() {
 
 #[test]
 fn identity_and_capabilities_are_as_without_a_filter() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
             for user_namespace in [false, true] {
@@ -218,10 +218,10 @@ fn identity_and_capabilities_are_as_without_a_filter() {
                     ["Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"]
                         .map(|key| status_line(text, key).to_owned())
                 };
-                let plain = host.stdout_of(&config);
+                let plain = test.stdout_of(&config);
                 assert_eq!(status_line(&plain, "Seccomp"), "0");
                 lenient(&mut config, json!([refuse(&["mount"], Errno::EPERM)]));
-                let filtered = host.stdout_of(&config);
+                let filtered = test.stdout_of(&config);
                 assert_eq!(status_line(&filtered, "Seccomp"), "2");
                 assert_eq!(status_line(&filtered, "Seccomp_filters"), "1");
                 assert_eq!(of(&filtered), of(&plain), "{no_new_privileges} {uid} {user_namespace}");
@@ -232,15 +232,15 @@ fn identity_and_capabilities_are_as_without_a_filter() {
 
 #[test]
 fn executed_processes_and_hooks_in_the_container_are_filtered_too() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     writable(&mut config);
     lenient(&mut config, json!([refuse(&["mkdir"], Errno::ENOTUNIQ)]));
     let hook = "mkdir /tmp/x; echo $? $(grep Seccomp: /proc/self/status) > /tmp/hook";
     config["hooks"] = json!({ "startContainer": [{ "path": "/bin/sh", "args": ["sh", "-c", hook] }] });
-    let bundle = host.bundle("b", &config);
+    let bundle = test.bundle("b", &config);
     let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-    let container = Container::run(&host.runtime, &unique("exec"), &config, &quiet()).unwrap();
+    let container = Container::run(&test.runtime, &unique("exec"), &config, &quiet()).unwrap();
     assert_eq!(std::fs::read_to_string(bundle.join("rootfs/tmp/hook")).unwrap(), "1 Seccomp: 2\n");
     for no_new_privileges in [json!(null), json!(true), json!(false)] {
         let mut process = shell_process("mkdir /tmp/y");
@@ -253,12 +253,12 @@ fn executed_processes_and_hooks_in_the_container_are_filtered_too() {
 
 #[test]
 fn a_filter_that_forbids_execve_is_named_in_the_error() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for no_new_privileges in [true, false] {
         let mut config = shell("exit 0");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
         lenient(&mut config, json!([refuse(&["execve"], Errno::ENOTUNIQ)]));
-        let error = host.run(&config, &quiet()).unwrap_err();
+        let error = test.run(&config, &quiet()).unwrap_err();
         assert_eq!((error.stage, error.errno), (Stage::Init, Some(Errno::ENOTUNIQ)), "{error}");
         assert!(
             error.message.contains("executing \"/bin/sh\"") && error.message.contains("the seccomp filter"),
@@ -267,14 +267,14 @@ fn a_filter_that_forbids_execve_is_named_in_the_error() {
 
         for action in ["KILL", "KILL_PROCESS", "TRAP"] {
             lenient(&mut config, json!([rule(&["execve"], action)]));
-            let error = host.run(&config, &quiet()).unwrap_err();
+            let error = test.run(&config, &quiet()).unwrap_err();
             assert!(error.message.contains("the seccomp filter has killed"), "{action}: {error}");
         }
         // Without write(2) and sendmsg(2) init cannot report the reason, but the error says that execve did not happen.
         lenient(&mut config, json!([refuse(&["execve", "write", "sendmsg"], Errno::EPERM)]));
-        let error = host.run(&config, &quiet()).unwrap_err();
+        let error = test.run(&config, &quiet()).unwrap_err();
         assert!(error.message.contains("denies execve"), "{error}");
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     }
 }
 
@@ -290,7 +290,7 @@ fn a_failure_without_relation_to_the_filter_does_not_name_it() {
 
 #[test]
 fn an_executed_process_that_the_filter_kills_is_an_error() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("exec sleep 1000");
     config["process"]["noNewPrivileges"] = json!(false);
     // prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE), which init calls for a process with ambient capabilities.
@@ -298,7 +298,7 @@ fn an_executed_process_that_the_filter_kills_is_an_error() {
     raising["args"] =
         json!([{ "index": 0, "value": 47, "op": "SCMP_CMP_EQ" }, { "index": 1, "value": 2, "op": "SCMP_CMP_EQ" }]);
     lenient(&mut config, json!([raising]));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let mut process = shell_process("exit 0");
     let some = json!(["CAP_KILL"]);
     process["capabilities"] =
@@ -310,28 +310,28 @@ fn an_executed_process_that_the_filter_kills_is_an_error() {
 
 #[test]
 fn every_flag_is_loaded() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for flags in [&["TSYNC"][..], &["LOG"], &["SPEC_ALLOW"], &["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"]] {
         let mut config = shell("exec cat /proc/self/status");
         lenient(&mut config, json!([refuse(&["mount"], Errno::EPERM)]));
         let names: Vec<String> = flags.iter().map(|flag| format!("SECCOMP_FILTER_FLAG_{flag}")).collect();
         config["linux"]["seccomp"]["flags"] = json!(names);
-        assert_eq!(status_line(&host.stdout_of(&config), "Seccomp"), "2", "{flags:?}");
+        assert_eq!(status_line(&test.stdout_of(&config), "Seccomp"), "2", "{flags:?}");
     }
 }
 
 #[test]
 fn a_contradiction_is_refused_before_anything_is_made() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("");
     let args: Vec<Value> = (0..6000).map(|n| json!({ "index": 0, "value": n * 2, "op": "SCMP_CMP_EQ" })).collect();
     let mut rule = refuse(&["mount"], Errno::EPERM);
     rule["args"] = json!(args);
     lenient(&mut config, json!([rule]));
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::ConfigInvalid);
     assert!(error.message.starts_with("linux.seccomp: compiles to"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
@@ -349,13 +349,13 @@ fn unknown_names_are_logged_at_every_create() {
 
 #[test]
 fn explain_shows_the_filter_and_when_it_is_loaded() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (no_new_privileges, before) in [(true, "Exec"), (false, "Capabilities")] {
         let mut config = shell("");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
         lenient(&mut config, json!([refuse(&["mount", "frobnicate"], Errno::EPERM)]));
         config["linux"]["seccomp"]["flags"] = json!(["SECCOMP_FILTER_FLAG_LOG"]);
-        let plan: Value = serde_json::from_str(&explain(&host.config(&config)).unwrap()).unwrap();
+        let plan: Value = serde_json::from_str(&explain(&test.config(&config)).unwrap()).unwrap();
         let steps = plan["steps"].as_array().unwrap();
         let place = steps.iter().position(|step| step["op"] == "Seccomp").unwrap();
         assert_eq!(steps[place + 1]["op"], before);

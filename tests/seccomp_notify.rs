@@ -53,8 +53,8 @@ struct Answer {
 }
 
 impl Supervisor {
-    fn new(host: &TestRuntime) -> Supervisor {
-        let path = host.path(&unique("agent"));
+    fn new(test: &TestRuntime) -> Supervisor {
+        let path = test.path(&unique("agent"));
         Supervisor { listener: UnixListener::bind(&path).unwrap(), path }
     }
 
@@ -119,11 +119,11 @@ fn next(listener: &OwnedFd) -> Option<Asked> {
 
 #[test]
 fn the_supervisor_decides_and_gets_the_container_state() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (no_new_privileges, uid, user_namespace) in
         [(true, 0, false), (false, 0, false), (true, 1000, false), (false, 1000, false), (true, 0, true)]
     {
-        let supervisor = Supervisor::new(&host);
+        let supervisor = Supervisor::new(&test);
         let mut config = shell("mkdir /dev/shm/x; echo $?; echo $(grep -E '^(Seccomp:|CapEff)' /proc/self/status)");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
         config["process"]["user"] = json!({ "uid": uid, "gid": uid });
@@ -134,7 +134,7 @@ fn the_supervisor_decides_and_gets_the_container_state() {
         asks(&mut config, &["mkdir"], &supervisor.path);
         let answers = supervisor.answers(libc::ENOTUNIQ);
         let id = unique("notify");
-        let container = Container::create(&host.runtime, &id, &host.config(&config), &piped()).unwrap();
+        let container = Container::create(&test.runtime, &id, &test.config(&config), &piped()).unwrap();
         let pid = container.init_process().unwrap().pid();
         container.start().unwrap();
         let text = read_all(&container.init_process().unwrap());
@@ -165,15 +165,15 @@ fn the_supervisor_decides_and_gets_the_container_state() {
 
 #[test]
 fn executed_processes_have_a_connection_of_their_own() {
-    let host = TestRuntime::new();
-    let supervisor = Supervisor::new(&host);
+    let test = TestRuntime::new();
+    let supervisor = Supervisor::new(&test);
     let mut config = shell("exec sleep 1000");
     asks(&mut config, &["mkdir"], &supervisor.path);
     let first = std::thread::spawn(move || {
         let first = supervisor.accept();
         (supervisor, first)
     });
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let (supervisor, (state, _listener)) = first.join().unwrap();
     let init = container.init_process().unwrap().pid();
     assert_eq!(state["pid"], init);
@@ -191,14 +191,14 @@ fn executed_processes_have_a_connection_of_their_own() {
 /// then.
 #[test]
 fn the_supervisor_may_decide_also_what_init_calls() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for no_new_privileges in [true, false] {
-        let supervisor = Supervisor::new(&host);
+        let supervisor = Supervisor::new(&test);
         let mut config = shell("exit 4");
         config["process"]["noNewPrivileges"] = json!(no_new_privileges);
         asks(&mut config, &["execve", "openat", "close", "prctl", "capset", "rt_sigaction", "write"], &supervisor.path);
         let answers = supervisor.answers(0);
-        let (text, status) = host.output(&config);
+        let (text, status) = test.output(&config);
         assert_eq!((text.as_str(), status), ("", ExitStatus::Exited(4)));
         let (_, asked) = answers.join().unwrap();
         assert!(asked.contains(&(libc::SYS_execve as i32)), "{asked:?}");
@@ -209,15 +209,15 @@ fn the_supervisor_may_decide_also_what_init_calls() {
 /// call.
 #[test]
 fn no_filter_leaves_signals_blocked() {
-    let host = TestRuntime::new();
-    let supervisor = Supervisor::new(&host);
+    let test = TestRuntime::new();
+    let supervisor = Supervisor::new(&test);
     let mut config = shell("");
     config["process"]["args"] = json!(["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
     asks(&mut config, &["mkdir"], &supervisor.path);
     let refused = json!({ "names": ["rt_sigprocmask"], "action": "SCMP_ACT_ERRNO" });
     config["linux"]["seccomp"]["syscalls"].as_array_mut().unwrap().push(refused);
     let answers = supervisor.answers(0);
-    let (text, status) = host.output(&config);
+    let (text, status) = test.output(&config);
     assert_eq!(
         (text.as_str(), status),
         ("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", ExitStatus::Exited(0))
@@ -227,58 +227,58 @@ fn no_filter_leaves_signals_blocked() {
 
 /// Creates a runtime with a setup timeout of one second.
 fn impatient() -> TestRuntime {
-    let mut host = TestRuntime::new();
-    let root = host.dir.path().join("state");
-    host.runtime =
+    let mut test = TestRuntime::new();
+    let root = test.dir.path().join("state");
+    test.runtime =
         Runtime::new(Settings { root, setup_timeout: Duration::from_secs(1), ..Settings::default() }).unwrap();
-    host
+    test
 }
 
 #[test]
 fn a_supervisor_that_cannot_be_reached_is_an_error_and_nothing_stays() {
-    let host = impatient();
-    let gone = Supervisor::new(&host);
+    let test = impatient();
+    let gone = Supervisor::new(&test);
     let nobody = gone.path.clone();
     drop(gone);
-    let file = host.path("a-file");
+    let file = test.path("a-file");
     std::fs::write(&file, "").unwrap();
     for (path, errno) in
-        [(host.path("no/such/socket"), Errno::ENOENT), (nobody, Errno::ECONNREFUSED), (file, Errno::ECONNREFUSED)]
+        [(test.path("no/such/socket"), Errno::ENOENT), (nobody, Errno::ECONNREFUSED), (file, Errno::ECONNREFUSED)]
     {
         let mut config = shell("exit 0");
         asks(&mut config, &["mkdir"], &path);
-        let error = host.run(&config, &quiet()).unwrap_err();
+        let error = test.run(&config, &quiet()).unwrap_err();
         assert_eq!((error.code, error.stage, error.errno), (Code::System, Stage::Host, Some(errno)), "{error}");
         assert!(error.message.contains(path.to_str().unwrap()) && error.message.contains("listenerPath"), "{error}");
-        assert!(host.runtime.ids().unwrap().is_empty());
+        assert!(test.runtime.ids().unwrap().is_empty());
     }
 }
 
 #[test]
 fn a_supervisor_that_does_not_accept_is_a_timeout() {
-    let host = impatient();
-    let supervisor = Supervisor::new(&host);
+    let test = impatient();
+    let supervisor = Supervisor::new(&test);
     // A full backlog: std sets a backlog of 128, and the kernel may accept one connection more.
     // SAFETY: a listening socket may get a shorter backlog.
     unsafe { libc::listen(supervisor.listener.as_raw_fd(), 0) };
     let _waiting = UnixStream::connect(&supervisor.path).unwrap();
     let mut config = shell("exit 0");
     asks(&mut config, &["mkdir"], &supervisor.path);
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::Timeout, "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_long_state_arrives_whole_at_a_slow_supervisor() {
-    let host = TestRuntime::new();
-    let supervisor = Supervisor::new(&host);
+    let test = TestRuntime::new();
+    let supervisor = Supervisor::new(&test);
     let mut config = shell("exit 0");
     let long = "x".repeat(2 << 20);
     config["annotations"] = json!({ "long": long });
     asks(&mut config, &["mkdir"], &supervisor.path);
     let answers = supervisor.answers(0);
-    let (_, status) = host.output(&config);
+    let (_, status) = test.output(&config);
     assert_eq!(status, ExitStatus::Exited(0));
     let (state, _) = answers.join().unwrap();
     assert_eq!(state["state"]["annotations"]["long"].as_str().map(str::len), Some(long.len()));
@@ -286,12 +286,12 @@ fn a_long_state_arrives_whole_at_a_slow_supervisor() {
 
 #[test]
 fn an_exec_whose_supervisor_is_gone_runs_nothing() {
-    let host = TestRuntime::new();
-    let supervisor = Supervisor::new(&host);
+    let test = TestRuntime::new();
+    let supervisor = Supervisor::new(&test);
     let mut config = shell("exec sleep 1000");
     asks(&mut config, &["mkdir"], &supervisor.path);
     let first = std::thread::spawn(move || supervisor.accept());
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     first.join().unwrap();
     let error = container.exec(&parsed(&shell_process("touch /dev/shm/ran")), &quiet()).unwrap_err();
     assert_eq!(error.errno, Some(Errno::ECONNREFUSED), "{error}");
@@ -302,12 +302,12 @@ fn an_exec_whose_supervisor_is_gone_runs_nothing() {
 
 #[test]
 fn a_path_without_a_rule_that_asks_is_ignored() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("exit 5");
-    asks(&mut config, &["mkdir"], &host.path("nobody"));
+    asks(&mut config, &["mkdir"], &test.path("nobody"));
     config["linux"]["seccomp"]["syscalls"][0]["action"] = json!("SCMP_ACT_LOG");
-    assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
+    assert_eq!(test.output(&config).1, ExitStatus::Exited(5));
     // The same if the rule names only a system call that this kernel does not know.
-    asks(&mut config, &["call_of_2031"], &host.path("nobody"));
-    assert_eq!(host.output(&config).1, ExitStatus::Exited(5));
+    asks(&mut config, &["call_of_2031"], &test.path("nobody"));
+    assert_eq!(test.output(&config).1, ExitStatus::Exited(5));
 }

@@ -86,17 +86,17 @@ fn a_process_has_its_label_with_its_categories() {
     if !enforced() {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     assert_eq!(current(std::process::id() as i32), "system_u:system_r:kernel_t:s0");
     for no_new_privileges in [true, false] {
         for uid in [0, 1000] {
             let mut config = labelled(SHOW, FIRST);
             config["process"]["noNewPrivileges"] = json!(no_new_privileges);
             config["process"]["user"] = json!({ "uid": uid, "gid": uid });
-            assert_eq!(host.stdout_of(&config), FIRST);
+            assert_eq!(test.stdout_of(&config), FIRST);
         }
     }
-    let container = host.run(&labelled("exec sleep 1000", FIRST), &quiet()).unwrap();
+    let container = test.run(&labelled("exec sleep 1000", FIRST), &quiet()).unwrap();
     assert_eq!(current(init_of(&container)), FIRST);
     let mut process = shell_process(SHOW);
     assert_eq!(exec_output(&container, &process), (FIRST.to_owned(), ExitStatus::Exited(0)));
@@ -109,8 +109,8 @@ fn a_label_that_the_policy_does_not_know_is_one_error() {
     if !enforced() {
         return;
     }
-    let host = TestRuntime::new();
-    let running = host.run(&labelled("exec sleep 1000", FIRST), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let running = test.run(&labelled("exec sleep 1000", FIRST), &quiet()).unwrap();
     for label in [
         "system_u:system_r:no_such_t:s0",
         "system_u:system_r:container_t",
@@ -118,7 +118,7 @@ fn a_label_that_the_policy_does_not_know_is_one_error() {
         "container_t",
     ] {
         let expected = format!("setting the SELinux label {label:?}: ");
-        let error = host.run(&labelled("exit 0", label), &quiet()).unwrap_err();
+        let error = test.run(&labelled("exit 0", label), &quiet()).unwrap_err();
         assert!(error.message.starts_with(&expected) && error.errno == Some(Errno::EINVAL), "{error}");
         let mut process = shell_process("exit 0");
         process["selinuxLabel"] = json!(label);
@@ -127,11 +127,11 @@ fn a_label_that_the_policy_does_not_know_is_one_error() {
     }
     let mut config = shell("exit 0");
     config["linux"]["mountLabel"] = json!("system_u:object_r:no_such_t:s0");
-    let error = host.run(&config, &quiet()).unwrap_err();
+    let error = test.run(&config, &quiet()).unwrap_err();
     assert_eq!((error.errno, error.stage), (Some(Errno::EINVAL), Stage::Init), "{error}");
     assert!(error.message.contains("mounting tmpfs on /dev"), "{error}");
     running.delete(Force::Kill).unwrap();
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn new_filesystems_have_the_mount_label() {
     if !enforced() {
         return;
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = labelled("echo mine >/dev/shm/file && cat /dev/shm/file && exec sleep 1000", FIRST);
     config["linux"]["mountLabel"] = json!(FIRST_FILES);
     let options = format!("context={SECOND_FILES}");
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": [options] }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let root = PathBuf::from(format!("/proc/{}/root", init_of(&container)));
     eventually("the file is there", || root.join("dev/shm/file").exists());
     for file in ["dev", "dev/shm", "dev/shm/file", "dev/null"] {
@@ -161,8 +161,8 @@ fn the_policy_keeps_a_container_from_files_that_are_not_its_own() {
     if !enforced() {
         return;
     }
-    let host = TestRuntime::new();
-    let data = host.data();
+    let test = TestRuntime::new();
+    let data = test.data();
     for (name, label) in [("mine", FIRST_FILES), ("others", SECOND_FILES), ("secret", "system_u:object_r:secret_t:s0")]
     {
         let file = data.join(name);
@@ -176,14 +176,14 @@ fn the_policy_keeps_a_container_from_files_that_are_not_its_own() {
     let read = |label: &str| {
         let mut config = labelled(script, label);
         with_data(&mut config, &data);
-        host.stdout_of(&config)
+        test.stdout_of(&config)
     };
     assert_eq!(read(FIRST), format!("mine\n{}{}", denied("others"), denied("secret")));
     assert_eq!(read(SECOND), format!("{}others\n{}", denied("mine"), denied("secret")));
     // Without a label nothing is denied.
     let mut config = shell(script);
     with_data(&mut config, &data);
-    assert_eq!(host.stdout_of(&config), "mine\nothers\nsecret\n");
+    assert_eq!(test.stdout_of(&config), "mine\nothers\nsecret\n");
 }
 
 /// Not every build of CRIU supports SELinux (Debian's does not): then no restored process may run with the caller's
@@ -193,14 +193,14 @@ fn a_restored_container_has_its_label_or_does_not_run() {
     if !enforced() {
         return;
     }
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     config["process"]["selinuxLabel"] = json!(FIRST);
-    let images = host.images("images");
-    host.dumped(&config, &data, &into(&images));
+    let images = test.images("images");
+    test.dumped(&config, &data, &into(&images));
     let before = count(&data);
-    match host.restore(&config, &from(&images)) {
+    match test.restore(&config, &from(&images)) {
         Ok(container) => {
             assert_eq!(current(init_of(&container)), FIRST);
             counts_on(&data);
@@ -209,7 +209,7 @@ fn a_restored_container_has_its_label_or_does_not_run() {
         Err(error) => {
             let expected = format!("has the SELinux label \"system_u:system_r:kernel_t:s0\" instead of {FIRST:?}");
             assert!(error.code == Code::Criu && error.message.contains(&expected), "{error}\n{}", told(&error));
-            assert!(host.runtime.ids().unwrap().is_empty());
+            assert!(test.runtime.ids().unwrap().is_empty());
             assert_eq!(count(&data), before);
         }
     }

@@ -19,8 +19,8 @@ fn resources(config: &str) -> Value {
 
 #[test]
 fn limits_are_changed_saved_and_the_base_of_the_next_change() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
     let devices = resources(&container.config_json().unwrap())["devices"].clone();
     if tasks(&container.state_json().unwrap()).is_none() {
         let error = container.set(r#"{"pids": {"limit": 50}}"#).unwrap_err();
@@ -40,7 +40,7 @@ fn limits_are_changed_saved_and_the_base_of_the_next_change() {
     check("70");
     container.resume().unwrap();
     // A second handle, as another process would load it.
-    let other = host.runtime.load(container.id()).unwrap();
+    let other = test.runtime.load(container.id()).unwrap();
     let saved = resources(&other.config_json().unwrap());
     assert_eq!(saved, json!({ "devices": devices, "pids": { "limit": 70 }, "memory": {} }));
     other.set(r#"{"pids": {"limit": -1}}"#).unwrap();
@@ -51,19 +51,19 @@ fn limits_are_changed_saved_and_the_base_of_the_next_change() {
 
 #[test]
 fn a_stopped_container_cannot_be_changed() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exit 0"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exit 0"), &quiet()).unwrap();
     container.wait(common::LONG).unwrap();
     assert_eq!(container.set("{}").unwrap_err().code, Code::NotRunning);
 }
 
 #[test]
 fn a_change_that_cannot_be_saved_is_taken_back() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let Some(before) = tasks(&container.state_json().unwrap()) else { return };
     let config = container.config_json().unwrap();
-    let obstacle = host.runtime.root().join(container.id()).join("config.json.new");
+    let obstacle = test.runtime.root().join(container.id()).join("config.json.new");
     std::fs::create_dir(&obstacle).unwrap();
     let error = container.set(r#"{"pids": {"limit": 50}}"#).unwrap_err();
     assert!(error.message.contains("config.json.new"), "{error}");
@@ -76,8 +76,8 @@ fn a_change_that_cannot_be_saved_is_taken_back() {
 
 #[test]
 fn invalid_limits_are_refused_before_anything_is_changed() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let before = tasks(&container.state_json().unwrap());
     let cases = [
         (r#"{"pids": {"limit": 50}, "memory": {"limit": -7}}"#, "linux.resources.memory.limit"),
@@ -94,8 +94,8 @@ fn invalid_limits_are_refused_before_anything_is_changed() {
 
 #[test]
 fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let path = |change: &str, field: &str| {
         let error = container.set(change).unwrap_err();
         assert!(error.message.contains(field), "{error}");
@@ -109,14 +109,14 @@ fn a_refusal_of_the_kernel_names_the_field_as_the_documents_check_does() {
 
 #[test]
 fn device_rules_change_only_when_they_are_given() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     // Reading the kernel's log also needs a capability.
     common::set_capabilities(&mut config, &["CAP_SYSLOG"]);
     config["linux"]["devices"] = json!([{ "path": "/dev/kmsg0", "type": "c", "major": 1, "minor": 11 }]);
     let rule = json!({ "allow": true, "type": "c", "major": 1, "minor": 11, "access": "r" });
     config["linux"]["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }, rule] });
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let opens = || {
         let script = "if (: < /dev/kmsg0) 2>/dev/null; then echo yes; else echo no; fi";
         common::exec_shell(&container, script).trim().to_owned()
@@ -127,7 +127,7 @@ fn device_rules_change_only_when_they_are_given() {
     container.set(r#"{"devices": []}"#).unwrap();
     assert_eq!(opens(), "no");
     // A change that fails later restores the rules.
-    let obstacle = host.runtime.root().join(container.id()).join("config.json.new");
+    let obstacle = test.runtime.root().join(container.id()).join("config.json.new");
     std::fs::create_dir(&obstacle).unwrap();
     container.set(&json!({ "devices": [rule] }).to_string()).unwrap_err();
     assert_eq!(opens(), "no");

@@ -11,15 +11,15 @@ fn killed(signal: i32) -> ExitStatus {
 }
 
 /// A container whose init and two other processes log that they are ready, and which signals they get.
-fn listening(host: &TestRuntime) -> (Container, std::path::PathBuf) {
-    let shared = host.make_dir("shared");
+fn listening(test: &TestRuntime) -> (Container, std::path::PathBuf) {
+    let shared = test.make_dir("shared");
     let child = "trap 'echo got >>/mnt/NAME' USR1; echo ready >/mnt/NAME.ready; while :; do sleep 0.02; done";
     let one = child.replace("NAME", "one");
     let two = child.replace("NAME", "two");
     let init = child.replace("NAME", "init");
     let mut config = shell(&format!("({one}) & ({two}) & {init}"));
     push_mount(&mut config, json!({ "destination": "/mnt", "type": "bind", "source": shared, "options": ["bind"] }));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     for name in ["one", "two", "init"] {
         eventually_read(&shared.join(format!("{name}.ready")));
     }
@@ -28,8 +28,8 @@ fn listening(host: &TestRuntime) -> (Container, std::path::PathBuf) {
 
 #[test]
 fn a_signal_goes_to_init_or_to_all() {
-    let host = TestRuntime::new();
-    let (container, shared) = listening(&host);
+    let test = TestRuntime::new();
+    let (container, shared) = listening(&test);
     let got = |name: &str| std::fs::read_to_string(shared.join(name)).unwrap_or_default();
     container.signal(libc::SIGUSR1, Recipients::Init).unwrap();
     eventually("the signal", || got("init") == "got\n");
@@ -43,10 +43,10 @@ fn a_signal_goes_to_init_or_to_all() {
 
 #[test]
 fn killing_all_leaves_no_process() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000 & sleep 1000 & sleep 1000");
     without_namespace(&mut config, "pid");
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     eventually("two children", || container.pids().unwrap().len() == 3);
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL));
@@ -58,16 +58,16 @@ fn killing_all_leaves_no_process() {
 
 #[test]
 fn a_paused_container_is_killed() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for to in [Recipients::Init, Recipients::All] {
-        let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+        let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
         container.pause().unwrap();
         container.signal(libc::SIGKILL, to).unwrap();
         assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL), "{to:?}");
         assert_eq!(container.status().unwrap(), Status::Stopped);
         container.delete(Force::No).unwrap();
     }
-    let container = host.run(&shell("sleep 1000 & sleep 1000"), &quiet()).unwrap();
+    let container = test.run(&shell("sleep 1000 & sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     assert_eq!(container.delete(Force::No).unwrap_err().code, Code::NotStopped);
     container.delete(Force::Kill).unwrap();
@@ -76,8 +76,8 @@ fn a_paused_container_is_killed() {
 
 #[test]
 fn other_signals_wait_until_a_paused_container_is_resumed() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("trap 'exit 9' TERM; while :; do sleep 0.02; done"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("trap 'exit 9' TERM; while :; do sleep 0.02; done"), &quiet()).unwrap();
     // When the shell sleeps in a child, it has set its trap.
     eventually("the loop", || container.pids().unwrap().len() == 2);
     container.pause().unwrap();
@@ -90,8 +90,8 @@ fn other_signals_wait_until_a_paused_container_is_resumed() {
 
 #[test]
 fn a_created_container_takes_signals() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("true"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("true"), &quiet()).unwrap();
     container.signal(0, Recipients::Init).unwrap();
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), killed(libc::SIGKILL));
@@ -101,8 +101,8 @@ fn a_created_container_takes_signals() {
 
 #[test]
 fn invalid_signal_numbers_are_refused() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for wrong in [-1, 65, 1000, i32::MIN, i32::MAX] {
         for to in [Recipients::Init, Recipients::All] {
             assert_eq!(container.signal(wrong, to).unwrap_err().code, Code::InvalidArgument, "{wrong}");
@@ -115,20 +115,20 @@ fn invalid_signal_numbers_are_refused() {
 
 #[test]
 fn real_time_signals_are_delivered_and_reported() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     // In its own pid namespace init ignores signals that it does not handle.
     without_namespace(&mut config, "pid");
     config["process"]["args"] = json!(["/bin/sleep", "1000"]);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     container.signal(40, Recipients::Init).unwrap();
     assert_eq!(container.wait(LONG).unwrap(), killed(40));
 }
 
 #[test]
 fn after_the_end_signals_reach_no_process() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("true"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     let error = container.signal(libc::SIGTERM, Recipients::Init).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::NotRunning, Some(nix::errno::Errno::ESRCH)));

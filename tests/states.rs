@@ -23,16 +23,16 @@ fn answers(container: &Container) -> [Option<Code>; 5] {
 
 #[test]
 fn a_created_container_refuses_what_needs_another_state() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
     assert_eq!(answers(&container), [Some(Code::NotStopped), Some(Code::NotPaused), None, None, None]);
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
 #[test]
 fn a_running_container_refuses_what_needs_another_state() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let expected = [Some(Code::NotStopped), Some(Code::NotPaused), None, None, Some(Code::AlreadyRunning)];
     assert_eq!(answers(&container), expected);
     assert_eq!(container.wait(0).unwrap_err().code, Code::Timeout);
@@ -40,8 +40,8 @@ fn a_running_container_refuses_what_needs_another_state() {
 
 #[test]
 fn a_paused_container_refuses_what_needs_another_state() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.pause().unwrap();
     assert_eq!(container.pause().unwrap_err().code, Code::Paused);
     assert_eq!(container.delete(Force::No).unwrap_err().code, Code::NotStopped);
@@ -52,8 +52,8 @@ fn a_paused_container_refuses_what_needs_another_state() {
 
 #[test]
 fn a_created_container_can_be_paused_and_then_started() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("exit 3"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("exit 3"), &quiet()).unwrap();
     container.pause().unwrap();
     assert_eq!(container.status().unwrap(), Status::Paused);
     assert_eq!(container.start().unwrap_err().code, Code::Paused);
@@ -65,8 +65,8 @@ fn a_created_container_can_be_paused_and_then_started() {
 
 #[test]
 fn a_stopped_container_refuses_all_but_delete() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("true"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     assert_eq!(container.status().unwrap(), Status::Stopped);
     assert_eq!(container.pause().unwrap_err().code, Code::NotRunning);
@@ -83,8 +83,8 @@ fn a_stopped_container_refuses_all_but_delete() {
 
 #[test]
 fn a_deleted_container_is_not_found() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("true"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("true"), &quiet()).unwrap();
     container.wait(LONG).unwrap();
     let id = container.id().to_owned();
     container.delete(Force::No).unwrap();
@@ -100,7 +100,7 @@ fn a_deleted_container_is_not_found() {
         ("config", container.config_json().map(drop)),
         ("pids", container.pids().map(drop)),
         ("stats", container.stats().map(drop)),
-        ("load", host.runtime.load(&id).map(drop)),
+        ("load", test.runtime.load(&id).map(drop)),
     ] {
         assert_eq!(code(result), Code::NotFound, "{verb}");
     }
@@ -109,9 +109,9 @@ fn a_deleted_container_is_not_found() {
 
 #[test]
 fn an_id_in_use_is_refused_and_free_again_after_delete() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let id = unique("id");
-    let create = || Container::create(&host.runtime, &id, &host.config(&shell("sleep 1000")), &quiet());
+    let create = || Container::create(&test.runtime, &id, &test.config(&shell("sleep 1000")), &quiet());
     let first = create().unwrap();
     assert_eq!(create().unwrap_err().code, Code::IdInUse);
     assert_eq!(first.status().unwrap(), Status::Created, "the first is untouched");
@@ -121,26 +121,26 @@ fn an_id_in_use_is_refused_and_free_again_after_delete() {
 
 #[test]
 fn ids_that_cannot_be_names_are_refused() {
-    let host = TestRuntime::new();
-    let config = host.config(&shell("true"));
+    let test = TestRuntime::new();
+    let config = test.config(&shell("true"));
     for id in ["", ".", "..", "a/b", "../../x", "-a", "a b", "a\nb", &"x".repeat(300)] {
         assert_eq!(
-            Container::create(&host.runtime, id, &config, &quiet()).unwrap_err().code,
+            Container::create(&test.runtime, id, &config, &quiet()).unwrap_err().code,
             Code::IdInvalid,
             "{id:?}"
         );
-        assert_eq!(host.runtime.load(id).unwrap_err().code, Code::IdInvalid, "{id:?}");
+        assert_eq!(test.runtime.load(id).unwrap_err().code, Code::IdInvalid, "{id:?}");
     }
-    assert_eq!(host.runtime.load("nothing").unwrap_err().code, Code::NotFound);
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert_eq!(test.runtime.load("nothing").unwrap_err().code, Code::NotFound);
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn containers_are_listed_and_loaded_by_another_runtime() {
-    let host = TestRuntime::new();
-    let first = host.create(&shell("true"), &quiet()).unwrap();
-    let second = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    let settings = Settings { root: host.runtime.root().to_owned(), ..Settings::default() };
+    let test = TestRuntime::new();
+    let first = test.create(&shell("true"), &quiet()).unwrap();
+    let second = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let settings = Settings { root: test.runtime.root().to_owned(), ..Settings::default() };
     let other = Runtime::new(settings).unwrap();
     let mut ids = vec![first.id().to_owned(), second.id().to_owned()];
     ids.sort();
@@ -189,9 +189,9 @@ fn other_process_uses_a_running_container() {
 
 #[test]
 fn another_process_uses_a_running_container() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    in_another_process("other_process_uses_a_running_container", &container, &host.runtime);
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    in_another_process("other_process_uses_a_running_container", &container, &test.runtime);
     assert_eq!(container.status().unwrap(), Status::Paused);
     container.resume().unwrap();
 }
@@ -209,16 +209,16 @@ fn other_process_starts() {
 
 #[test]
 fn another_process_starts_and_learns_of_failure() {
-    let host = TestRuntime::new();
-    let container = host.create(&shell("exit 4"), &quiet()).unwrap();
-    let text = in_another_process("other_process_starts", &container, &host.runtime);
+    let test = TestRuntime::new();
+    let container = test.create(&shell("exit 4"), &quiet()).unwrap();
+    let text = in_another_process("other_process_starts", &container, &test.runtime);
     assert!(text.contains("started"), "{text}");
     assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(4));
 
     let mut config = shell("");
     config["process"]["args"] = json!(["/bin/nothing-here"]);
-    let container = host.create(&config, &quiet()).unwrap();
-    let text = in_another_process("other_process_starts", &container, &host.runtime);
+    let container = test.create(&config, &quiet()).unwrap();
+    let text = in_another_process("other_process_starts", &container, &test.runtime);
     assert!(text.contains("executing \"/bin/nothing-here\": no such file"), "{text}");
     assert_eq!(container.status().unwrap(), Status::Stopped);
 }
@@ -237,20 +237,20 @@ fn other_process_waits_and_deletes() {
 
 #[test]
 fn another_process_waits_and_deletes() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 0.3; exit 6"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 0.3; exit 6"), &quiet()).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(6)));
-        in_another_process("other_process_waits_and_deletes", &container, &host.runtime);
+        in_another_process("other_process_waits_and_deletes", &container, &test.runtime);
     });
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn the_state_has_all_its_fields() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let config = shell("sleep 1000");
-    let container = host.create(&config, &piped()).unwrap();
+    let container = test.create(&config, &piped()).unwrap();
     let read = || -> Value { serde_json::from_str(&container.state_json().unwrap()).unwrap() };
     let state = read();
     let pid = container.init_process().unwrap().pid();
@@ -285,22 +285,22 @@ fn the_state_has_all_its_fields() {
 
 #[test]
 fn the_configuration_is_given_back_as_it_was() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let text = serde_json::to_string_pretty(&shell("true")).unwrap() + "\n\n";
     let config = berth::spec::Config::from_json(&text, Some(rootfs())).unwrap();
-    let container = Container::create(&host.runtime, &unique("c"), &config, &quiet()).unwrap();
+    let container = Container::create(&test.runtime, &unique("c"), &config, &quiet()).unwrap();
     assert_eq!(container.config_json().unwrap(), text);
-    assert_eq!(host.runtime.load(container.id()).unwrap().config_json().unwrap(), text);
+    assert_eq!(test.runtime.load(container.id()).unwrap().config_json().unwrap(), text);
 }
 
 #[test]
 fn exactly_one_of_concurrent_starts_succeeds() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for _ in 0..8 {
-        let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
         let results: Vec<_> = std::thread::scope(|scope| {
             let starts: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| host.runtime.load(container.id()).unwrap().start().map_err(|error| error.code)))
+                .map(|_| scope.spawn(|| test.runtime.load(container.id()).unwrap().start().map_err(|error| error.code)))
                 .collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
@@ -312,22 +312,22 @@ fn exactly_one_of_concurrent_starts_succeeds() {
 
 #[test]
 fn exactly_one_of_concurrent_creates_succeeds() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let id = unique("race");
     let results: Vec<_> = std::thread::scope(|scope| {
-        let create = || Container::create(&host.runtime, &id, &host.config(&shell("sleep 1000")), &quiet());
+        let create = || Container::create(&test.runtime, &id, &test.config(&shell("sleep 1000")), &quiet());
         let creates: Vec<_> = (0..4).map(|_| scope.spawn(move || create().map_err(|error| error.code))).collect();
         creates.into_iter().map(|create| create.join().unwrap()).collect()
     });
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert!(results.iter().all(|result| matches!(result, Ok(_) | Err(Code::IdInUse))));
-    host.runtime.load(&id).unwrap().delete(Force::Kill).unwrap();
+    test.runtime.load(&id).unwrap().delete(Force::Kill).unwrap();
 }
 
 #[test]
 fn exactly_one_of_concurrent_deletes_succeeds() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let results: Vec<_> = std::thread::scope(|scope| {
         let deletes: Vec<_> =
             (0..4).map(|_| scope.spawn(|| container.delete(Force::Kill).map_err(|error| error.code))).collect();
@@ -339,9 +339,9 @@ fn exactly_one_of_concurrent_deletes_succeeds() {
 
 #[test]
 fn an_init_that_is_killed_from_outside_is_stopped() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for start in [false, true] {
-        let container = host.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
         if start {
             container.start().unwrap();
         }
@@ -357,8 +357,8 @@ fn an_init_that_is_killed_from_outside_is_stopped() {
 
 #[test]
 fn a_wait_with_a_timeout_ends_in_time_and_may_be_repeated() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let begin = std::time::Instant::now();
     assert_eq!(container.wait(100).unwrap_err().code, Code::Timeout);
     assert!(begin.elapsed().as_millis() >= 100);
@@ -374,8 +374,8 @@ fn a_wait_with_a_timeout_ends_in_time_and_may_be_repeated() {
 #[test]
 fn the_pidfd_polls_readable_at_the_end() {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let host = TestRuntime::new();
-    let container = host.create(&shell("exit 8"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&shell("exit 8"), &quiet()).unwrap();
     let pidfd = container.pidfd().unwrap();
     let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)];
     assert_eq!(poll(&mut fds, PollTimeout::ZERO).unwrap(), 0);
@@ -386,12 +386,12 @@ fn the_pidfd_polls_readable_at_the_end() {
 
 #[test]
 fn a_cgroup_has_one_container() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     config["linux"]["cgroupsPath"] = json!(format!("/berth-{}", unique("shared")));
-    let first = host.run(&config, &quiet()).unwrap();
+    let first = test.run(&config, &quiet()).unwrap();
     let refused = |what: &str| {
-        let error = host.create(&config, &quiet()).unwrap_err();
+        let error = test.create(&config, &quiet()).unwrap_err();
         assert!(error.message.contains("exists already"), "{what}: {error}");
     };
     refused("running");
@@ -401,5 +401,5 @@ fn a_cgroup_has_one_container() {
     // The failed creates did not remove the first container's cgroup.
     assert_eq!(first.pids().unwrap(), Vec::<i32>::new());
     first.delete(Force::No).unwrap();
-    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    test.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
 }

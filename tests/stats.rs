@@ -38,8 +38,8 @@ fn json(container: &berth::Container) -> Value {
 
 #[test]
 fn numbers_grow_and_agree_with_the_json() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell(BUSY), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell(BUSY), &quiet()).unwrap();
     let first = container.stats().unwrap();
     eventually("more time used", || {
         container.stats().unwrap().cpu_usage_ns > first.cpu_usage_ns.map(|ns| ns + 1_000_000)
@@ -66,18 +66,18 @@ fn numbers_grow_and_agree_with_the_json() {
 
 #[test]
 fn interfaces_of_the_host_are_not_the_containers() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     common::without_namespace(&mut config, "network");
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     assert_eq!(json(&container)["network_interfaces"], serde_json::json!([]));
 }
 
 #[test]
 fn a_handle_that_has_measured_learns_of_the_end() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("exit 0"), &quiet()).unwrap();
-    let other = host.runtime.load(container.id()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("exit 0"), &quiet()).unwrap();
+    let other = test.runtime.load(container.id()).unwrap();
     container.wait(common::LONG).unwrap();
     // The counters of a stopped container stay until it is deleted.
     assert!(other.stats().unwrap().cpu_usage_ns > Some(0));
@@ -89,8 +89,8 @@ fn a_handle_that_has_measured_learns_of_the_end() {
 
 #[test]
 fn descriptors_are_kept_for_the_next_question_and_closed_with_the_handle() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let cgroup_files = || {
         let links = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         let mine = format!("berth-{}", container.id());
@@ -100,7 +100,7 @@ fn descriptors_are_kept_for_the_next_question_and_closed_with_the_handle() {
             .count()
     };
     assert_eq!(cgroup_files(), 0);
-    let other = host.runtime.load(container.id()).unwrap();
+    let other = test.runtime.load(container.id()).unwrap();
     other.stats().unwrap();
     let open = cgroup_files();
     assert!((1..=25).contains(&open), "{open}");

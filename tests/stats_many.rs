@@ -7,12 +7,12 @@ use common::{TestRuntime, quiet, shell};
 
 #[test]
 fn descriptors_of_the_host_are_not_used_up() {
-    let host = TestRuntime::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let quarter = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap().0 / 4;
     // Enough handles to use up the library's share (a quarter) of the descriptors, but not more than a test should
     // have.
-    let handles: Vec<_> = (0..(quarter / 5).min(400)).map(|_| host.runtime.load(container.id()).unwrap()).collect();
+    let handles: Vec<_> = (0..(quarter / 5).min(400)).map(|_| test.runtime.load(container.id()).unwrap()).collect();
     for handle in &handles {
         assert!(handle.stats().unwrap().cpu_usage_ns.is_some());
     }

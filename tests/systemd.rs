@@ -15,11 +15,11 @@ fn manager() -> Option<TestRuntime> {
         eprintln!("SKIPPED: needs systemd and cgroup v2 alone");
         return None;
     }
-    let mut host = TestRuntime::new();
+    let mut test = TestRuntime::new();
     let cgroup_manager = Manager::Systemd { annotations: true };
-    let root = host.dir.path().join("state");
-    host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
-    Some(host)
+    let root = test.dir.path().join("state");
+    test.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
+    Some(test)
 }
 
 /// Returns a property of a unit, as `systemctl show` prints it.
@@ -43,25 +43,25 @@ fn without_systemd_nothing_is_made() {
     if manager().is_some() {
         return;
     }
-    let mut host = TestRuntime::new();
+    let mut test = TestRuntime::new();
     let cgroup_manager = Manager::Systemd { annotations: false };
-    let root = host.dir.path().join("state");
-    host.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
-    let error = host.create(&shell("true"), &quiet()).unwrap_err();
+    let root = test.dir.path().join("state");
+    test.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
+    let error = test.create(&shell("true"), &quiet()).unwrap_err();
     assert_eq!(error.code, Code::Unsupported, "{error}");
     assert!(error.message.contains("systemd"), "{error}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
 fn a_container_is_a_scope_with_its_limits_until_delete() {
-    let Some(host) = manager() else { return };
+    let Some(test) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["linux"]["resources"]["memory"] = json!({ "limit": 64 << 20, "swap": 96 << 20 });
     config["linux"]["resources"]["cpu"] = json!({ "shares": 512, "quota": 25_000, "period": 50_000, "cpus": "0" });
     config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
     config["annotations"] = json!({ "org.systemd.property.TimeoutStopUSec": "uint64 1234000" });
-    let container = host.create(&config, &quiet()).unwrap();
+    let container = test.create(&config, &quiet()).unwrap();
     let unit = unit(&container);
     assert_eq!(container.status().unwrap(), Status::Created);
     assert_eq!(property(&unit, "ActiveState"), "active");
@@ -96,7 +96,7 @@ fn a_container_is_a_scope_with_its_limits_until_delete() {
     assert_eq!(container.status().unwrap(), Status::Paused);
     container.resume().unwrap();
     assert!(container.stats().unwrap().memory_usage > Some(0));
-    let loaded = host.runtime.load(container.id()).unwrap();
+    let loaded = test.runtime.load(container.id()).unwrap();
     loaded.delete(Force::Kill).unwrap();
     assert_eq!(property(&unit, "LoadState"), "not-found");
     assert!(!std::path::Path::new(&format!("/sys/fs/cgroup/system.slice/{unit}")).exists());
@@ -104,11 +104,11 @@ fn a_container_is_a_scope_with_its_limits_until_delete() {
 
 #[test]
 fn a_failed_change_is_taken_back_in_systemd_too() {
-    let Some(host) = manager() else { return };
+    let Some(test) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["linux"]["resources"]["pids"] = json!({ "limit": 50 });
-    let container = host.run(&config, &quiet()).unwrap();
-    let obstacle = host.runtime.root().join(container.id()).join("config.json.new");
+    let container = test.run(&config, &quiet()).unwrap();
+    let obstacle = test.runtime.root().join(container.id()).join("config.json.new");
     std::fs::create_dir(&obstacle).unwrap();
     container.set(r#"{"memory": {"limit": 83886080}, "pids": {"limit": 60}}"#).unwrap_err();
     std::fs::remove_dir(&obstacle).unwrap();
@@ -119,20 +119,20 @@ fn a_failed_change_is_taken_back_in_systemd_too() {
 
 #[test]
 fn a_slice_can_be_chosen_and_a_name_is_taken_once() {
-    let Some(host) = manager() else { return };
+    let Some(test) = manager() else { return };
     let mut config = shell("sleep 1000");
     let name = unique("scope");
     config["linux"]["cgroupsPath"] = json!(format!("berth-test.slice:web:{name}"));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let dir = format!("/sys/fs/cgroup/berth.slice/berth-test.slice/web-{name}.scope");
     assert!(std::path::Path::new(&dir).exists());
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert!(error.message.contains(&name), "{error}");
-    assert_eq!(host.runtime.ids().unwrap(), [container.id()]);
+    assert_eq!(test.runtime.ids().unwrap(), [container.id()]);
     container.delete(Force::Kill).unwrap();
     assert!(!std::path::Path::new(&dir).exists());
     // The name can be used again.
-    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    test.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
     for slice in ["berth-test.slice", "berth.slice"] {
         let _ = Command::new("systemctl").args(["stop", slice]).status();
     }
@@ -140,8 +140,8 @@ fn a_slice_can_be_chosen_and_a_name_is_taken_once() {
 
 #[test]
 fn a_container_that_ends_by_itself_leaves_no_unit() {
-    let Some(host) = manager() else { return };
-    let container = host.run(&shell("exit 3"), &quiet()).unwrap();
+    let Some(test) = manager() else { return };
+    let container = test.run(&shell("exit 3"), &quiet()).unwrap();
     let unit = unit(&container);
     assert_eq!(container.wait(LONG).unwrap(), berth::ExitStatus::Exited(3));
     container.delete(Force::No).unwrap();
@@ -150,13 +150,13 @@ fn a_container_that_ends_by_itself_leaves_no_unit() {
 
 #[test]
 fn annotations_take_effect_only_if_the_caller_permits_them() {
-    let Some(host) = manager() else { return };
+    let Some(test) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["annotations"] = json!({ "org.systemd.property.Description": "nonsense without quotes" });
-    let error = host.create(&config, &quiet()).unwrap_err();
+    let error = test.create(&config, &quiet()).unwrap_err();
     assert_eq!(error.code, Code::ConfigInvalid, "{error}");
     let cgroup_manager = Manager::Systemd { annotations: false };
-    let settings = Settings { root: host.dir.path().join("state"), cgroup_manager, ..Settings::default() };
+    let settings = Settings { root: test.dir.path().join("state"), cgroup_manager, ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();
     let config = Config::from_json(&config.to_string(), Some(rootfs())).unwrap();
     let container = Container::create(&runtime, &unique("c"), &config, &quiet()).unwrap();

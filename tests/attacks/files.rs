@@ -40,8 +40,8 @@ struct Outside {
 }
 
 impl Outside {
-    fn new(host: &TestRuntime) -> Outside {
-        let path = host.make_dir("outside");
+    fn new(test: &TestRuntime) -> Outside {
+        let path = test.make_dir("outside");
         for directory in ["pts", "shm", "mqueue", "fd", "sys/kernel", "fs/cgroup"] {
             std::fs::create_dir_all(path.join(directory)).unwrap();
         }
@@ -79,9 +79,9 @@ const TOUCHED: [&str; 14] = [
 /// CVE-2015-1335, CVE-2015-3629, CVE-2019-18837, CVE-2025-24965 and similar attacks.
 #[test]
 fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
-    let host = TestRuntime::new();
-    let outside = Outside::new(&host);
-    let volume = host.make_dir("volume");
+    let test = TestRuntime::new();
+    let outside = Outside::new(&test);
+    let volume = test.make_dir("volume");
     let kinds: Vec<(&str, String)> = vec![
         ("absolute", outside.path.display().to_string()),
         ("dots", format!("{}{}", "../".repeat(20), outside.path.display())),
@@ -114,7 +114,7 @@ fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
                     json!({ "destination": "/vol/deep", "type": "bind", "source": volume, "options": ["bind"] }),
                 );
                 push_mount(&mut config, json!({ "destination": "/vol/deep/er", "type": "tmpfs", "source": "tmpfs" }));
-                let image = host.make_dir(&unique("image"));
+                let image = test.make_dir(&unique("image"));
                 std::fs::create_dir(image.join("bin")).unwrap();
                 std::fs::copy(rootfs().join("bin/busybox"), image.join("bin/busybox")).unwrap();
                 symlink("loop", image.join("loop")).unwrap();
@@ -122,7 +122,7 @@ fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
                 symlink(target, image.join(path)).unwrap();
                 let config = Config::from_json(&config.to_string(), Some(&image)).unwrap();
                 // It may be refused or run.
-                if let Ok(container) = Container::run(&host.runtime, &unique("link"), &config, &quiet()) {
+                if let Ok(container) = Container::run(&test.runtime, &unique("link"), &config, &quiet()) {
                     container.delete(Force::Kill).unwrap();
                 }
                 outside.unchanged(&when);
@@ -131,7 +131,7 @@ fn a_symlink_in_place_of_anything_that_is_touched_changes_nothing_outside() {
             }
         }
     }
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 /// renameat2(RENAME_EXCHANGE)
@@ -155,9 +155,9 @@ impl Drop for Ends<'_> {
 /// before the mount.
 #[test]
 fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside() {
-    let host = TestRuntime::new();
-    let outside = Outside::new(&host);
-    let shared = host.make_dir("shared");
+    let test = TestRuntime::new();
+    let outside = Outside::new(&test);
+    let shared = test.make_dir("shared");
     std::fs::create_dir_all(shared.join("a/inner")).unwrap();
     std::fs::create_dir(shared.join("masked")).unwrap();
     symlink(&outside.path, shared.join("b")).unwrap();
@@ -183,7 +183,7 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
             );
             push_mount(&mut config, json!({ "destination": "/shared/a/inner", "type": "tmpfs", "source": "tmpfs" }));
             push_mount(&mut config, json!({ "destination": "/shared/a/made", "type": "tmpfs", "source": "tmpfs" }));
-            created += u32::from(creates(&host, &config));
+            created += u32::from(creates(&test, &config));
             outside.unchanged(&format!("round {round}"));
         }
     });
@@ -191,9 +191,9 @@ fn exchanging_a_mounts_target_for_a_symlink_all_the_time_moves_no_mount_outside(
 }
 
 /// Creates and deletes a container of an image. Returns whether create succeeded.
-fn creates(host: &TestRuntime, config: &Value) -> bool {
-    let image = host.bundle(&unique("image"), config);
-    let created = Container::create(&host.runtime, &unique("swap"), &Config::from_bundle(&image).unwrap(), &quiet());
+fn creates(test: &TestRuntime, config: &Value) -> bool {
+    let image = test.bundle(&unique("image"), config);
+    let created = Container::create(&test.runtime, &unique("swap"), &Config::from_bundle(&image).unwrap(), &quiet());
     let succeeded = created.map(|container| container.delete(Force::Kill).unwrap()).is_ok();
     std::fs::remove_dir_all(&image).unwrap();
     succeeded
@@ -202,10 +202,10 @@ fn creates(host: &TestRuntime, config: &Value) -> bool {
 /// A dangling symlink is followed by a walk of our own, and what it names is made: while somebody exchanges each part of it.
 #[test]
 fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
-    let host = TestRuntime::new();
-    let outside = Outside::new(&host);
-    let shared = host.make_dir("shared");
-    let file = host.make_dir("files").join("file");
+    let test = TestRuntime::new();
+    let outside = Outside::new(&test);
+    let shared = test.make_dir("shared");
+    let file = test.make_dir("files").join("file");
     std::fs::write(&file, "file").unwrap();
     std::fs::create_dir(shared.join("way")).unwrap();
     // From the host's view these lead out; one by as many ".." as there can be.
@@ -232,7 +232,7 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
             push_mount(&mut config, bind(&shared, "/shared", &["bind"]));
             push_mount(&mut config, json!({ "destination": "/shared/link/inner", "type": "tmpfs", "source": "tmpfs" }));
             push_mount(&mut config, bind(&file, "/shared/link/a/file", &["bind"]));
-            created += u32::from(creates(&host, &config));
+            created += u32::from(creates(&test, &config));
             outside.unchanged(&format!("round {round}"));
         }
     });
@@ -243,7 +243,7 @@ fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
 /// another file of the real one.
 #[test]
 fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let read = || std::fs::read_to_string("/proc/sys/kernel/msgmax").unwrap();
     let before = read();
     for fake in ["directory", "symlink", "dangling"] {
@@ -252,7 +252,7 @@ fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
         config["linux"]["maskedPaths"] = json!([]);
         config["linux"]["readonlyPaths"] = json!([]);
         config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
-        let bundle = host.bundle(&unique("fake"), &config);
+        let bundle = test.bundle(&unique("fake"), &config);
         let proc = bundle.join("rootfs/proc");
         std::fs::remove_dir(&proc).unwrap();
         let real = match fake {
@@ -267,11 +267,11 @@ fn sysctls_are_set_through_the_real_proc_whatever_the_image_has_there() {
         std::fs::create_dir_all(real.join("sys/kernel")).unwrap();
         std::fs::write(real.join("sys/kernel/msgmax"), "untouched").unwrap();
         let config = Config::from_bundle(&bundle).unwrap();
-        let container = Container::run(&host.runtime, &unique("fake"), &config, &quiet()).unwrap();
+        let container = Container::run(&test.runtime, &unique("fake"), &config, &quiet()).unwrap();
         assert_eq!(std::fs::read_to_string(real.join("sys/kernel/msgmax")).unwrap(), "untouched", "{fake}");
         let mut other = shell("cat /proc/sys/kernel/msgmax");
         join_namespace(&mut other, "ipc", proc_of(&container, "ns/ipc").to_str().unwrap());
-        assert_eq!(host.stdout_of(&other), "4321\n", "{fake}");
+        assert_eq!(test.stdout_of(&other), "4321\n", "{fake}");
         assert_eq!(read(), before, "{fake}");
         container.delete(Force::Kill).unwrap();
     }
@@ -283,10 +283,10 @@ fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
     let script =
         "find /proc -xdev -type f ! -path '/proc/[0-9]*' ! -path '/proc/self/*' ! -path '/proc/thread-self/*' |
         while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done; true";
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell(script);
     set_capabilities(&mut config, &["CAP_CHOWN", "CAP_FOWNER", "CAP_NET_ADMIN"]);
-    let text = host.stdout_of(&config);
+    let text = test.stdout_of(&config);
     // These files belong to the container's own network namespace, or are pressure triggers, which a process may
     // create.
     let others = text.lines().filter(|path| !path.starts_with("/proc/net/") && !path.starts_with("/proc/pressure/"));
@@ -296,7 +296,7 @@ fn no_file_of_proc_that_is_not_the_containers_own_can_be_written() {
 /// GHSA-m8cg-xc2p-r3fc (CVE-2023-25809): without a cgroup namespace the cgroup mount shows the host's cgroups.
 #[test]
 fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for options in [json!(["nosuid", "noexec", "nodev"]), json!(["nosuid", "rw"])] {
         let mut config = shell(
             "find /sys/fs/cgroup -type f | head -n 3000 | while read -r f; do ( : >> $f ) 2>/dev/null && echo $f; done
@@ -313,14 +313,14 @@ fn in_a_user_namespace_without_a_cgroup_namespace_no_cgroup_file_can_be_written(
             &mut config,
             json!({ "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options }),
         );
-        assert_eq!(host.stdout_of(&config), "");
+        assert_eq!(test.stdout_of(&config), "");
     }
 }
 
 /// CVE-2021-43784: lengths that overflow.
 #[test]
 fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let big = "x".repeat(70 << 10);
     let mut config = shell("printf %s \"$BIG\" | wc -c; printf %s \"$1\" | wc -c");
     config["process"]["env"] = json!(["PATH=/bin", format!("BIG={big}")]);
@@ -329,7 +329,7 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
         let path = format!("/{}/{n}", "masked".repeat(8));
         config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!(path));
     }
-    assert_eq!(host.stdout_of(&config), "71680\n71680\n");
+    assert_eq!(test.stdout_of(&config), "71680\n71680\n");
 
     let maps = |count: u32| {
         (0..count).map(|n| json!({ "containerID": 2 * n, "hostID": 100_000 + 2 * n, "size": 1 })).collect::<Vec<_>>()
@@ -342,7 +342,7 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
         config["linux"]["gidMappings"] = json!(maps(count));
         config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/dev/pts");
         let config = Config::from_json(&config.to_string(), Some(rootfs()));
-        let run = config.and_then(|config| Container::run(&host.runtime, &unique("maps"), &config, &piped()));
+        let run = config.and_then(|config| Container::run(&test.runtime, &unique("maps"), &config, &piped()));
         match run {
             Ok(container) => {
                 assert!(good, "{count}");
@@ -360,14 +360,14 @@ fn seventy_kilobytes_of_anything_are_exact_or_an_error() {
         assert_eq!(error.code, Code::ConfigInvalid, "{place}: {error}");
         assert!(error.message.len() < 2000, "{place}");
     }
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 /// CVE-2026-84042: annotations are untrusted and must change nothing.
 #[test]
 fn annotations_change_nothing() {
-    let host = TestRuntime::new();
-    let plain = explain(&host.config(&shell("true"))).unwrap();
+    let test = TestRuntime::new();
+    let plain = explain(&test.config(&shell("true"))).unwrap();
     let mut seed = 0x9e37_79b9_7f4a_7c15u64;
     let mut random = |below: u64| {
         // A random number generator (xorshift).
@@ -402,7 +402,7 @@ fn annotations_change_nothing() {
     let seen = |annotations: Value| {
         let mut config = shell(script);
         config["annotations"] = annotations;
-        host.stdout_of(&config)
+        test.stdout_of(&config)
     };
     let all: serde_json::Map<_, _> = names.iter().map(|name| (name.to_string(), json!("unconfined"))).collect();
     assert_eq!(seen(Value::Object(all)), seen(json!({})));
@@ -413,6 +413,6 @@ fn annotations_change_nothing() {
             let name = if random(3) == 0 { format!("{name}.{}", random(1000)) } else { name.to_owned() };
             config["annotations"][name] = json!(values[random(values.len() as u64) as usize]);
         }
-        assert_eq!(explain(&host.config(&config)).unwrap(), plain, "{}", config["annotations"]);
+        assert_eq!(explain(&test.config(&config)).unwrap(), plain, "{}", config["annotations"]);
     }
 }

@@ -12,7 +12,7 @@ use crate::common::*;
 /// Checks the capability sets after execve(2), for root and for another user, with run and exec.
 #[test]
 fn the_five_sets_are_exact_in_run_and_exec() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let sets = |status: &str| {
         ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
             .map(|key| u64::from_str_radix(status_line(status, key), 16).unwrap())
@@ -31,8 +31,8 @@ fn the_five_sets_are_exact_in_run_and_exec() {
         let mut config = shell("exec cat /proc/self/status");
         config["process"]["user"] = json!({ "uid": uid, "gid": uid });
         config["process"]["capabilities"] = names.clone();
-        let run = sets(&host.stdout_of(&config));
-        let sleeper = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+        let run = sets(&test.stdout_of(&config));
+        let sleeper = test.run(&shell("exec sleep 1000"), &quiet()).unwrap();
         let mut process = shell_process("exec cat /proc/self/status");
         process["user"] = json!({ "uid": uid, "gid": uid });
         process["capabilities"] = names.clone();
@@ -50,12 +50,12 @@ fn the_five_sets_are_exact_in_run_and_exec() {
 /// process before its execve(2).
 #[test]
 fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let leaked = std::fs::File::open("/etc").unwrap();
     // SAFETY: no pointers.
     unsafe { libc::fcntl(leaked.as_raw_fd(), libc::F_SETFD, 0) };
     for user_namespace in [false, true] {
-        let socket = host.path(&unique("agent"));
+        let socket = test.path(&unique("agent"));
         let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let mut config = shell("exec sleep 1000");
         // All of init's capabilities except CAP_SYS_PTRACE.
@@ -77,9 +77,9 @@ fn a_sibling_finds_no_descriptor_of_the_host_in_init() {
                 }
                 held
             });
-            let container = host.create(&config, &quiet()).unwrap();
+            let container = test.create(&config, &quiet()).unwrap();
             // Waits in execve(2) until the notification is answered, which happens after the inspection.
-            let starter = host.runtime.load(container.id()).unwrap();
+            let starter = test.runtime.load(container.id()).unwrap();
             let init = container.init_process().unwrap().pid();
             scope.spawn(move || drop(starter.start()));
             eventually("init waits in execve", || {
@@ -164,7 +164,7 @@ fn nothing_can_be_typed_on_the_callers_terminal() {
 #[test]
 #[ignore = "the caller that another test starts"]
 fn caller_with_a_terminal() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let script = "import fcntl, termios\n\
         def tried(request, value):\n\
         \x20 try: return fcntl.ioctl(0, request, value) and 0\n\
@@ -179,10 +179,10 @@ fn caller_with_a_terminal() {
             json!({ "destination": directory, "type": "bind", "source": directory, "options": ["rbind", "ro"] }),
         );
     }
-    let image = host.make_dir("image");
+    let image = test.make_dir("image");
     let config = Config::from_json(&config.to_string(), Some(&image)).unwrap();
     let options = ProcessOptions { stdio: [Stdio::Inherit; 3], ..ProcessOptions::default() };
-    let container = Container::run(&host.runtime, &unique("tty"), &config, &options).unwrap();
+    let container = Container::run(&test.runtime, &unique("tty"), &config, &options).unwrap();
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
     let mut waiting = 0i32;

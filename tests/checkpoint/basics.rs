@@ -7,19 +7,19 @@ use crate::support::*;
 
 #[test]
 fn a_counter_continues_where_it_was() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     assert_eq!(container.status().unwrap(), Status::Stopped);
     assert_eq!(container.pids().unwrap(), Vec::<i32>::new());
     let stood_at = count(&data);
     assert!(matches!(container.wait(0).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, .. }));
     container.delete(Force::No).unwrap();
 
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     assert_eq!(restored.status().unwrap(), Status::Running);
     let goes_on = counts_on(&data);
     assert!(goes_on > stood_at && goes_on < stood_at + 10_000, "{stood_at} {goes_on}");
@@ -30,12 +30,12 @@ fn a_counter_continues_where_it_was() {
 
 #[test]
 fn a_container_that_is_left_running_is_not_disturbed() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let options = berth::criu::CheckpointOptions { leave_running: true, ..into(&host.images("images")) };
+    let options = berth::criu::CheckpointOptions { leave_running: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     assert_eq!(container.status().unwrap(), Status::Running);
     counts_on(&data);
@@ -45,10 +45,10 @@ fn a_container_that_is_left_running_is_not_disturbed() {
 
 #[test]
 fn a_container_that_was_not_started_cannot_be_dumped() {
-    let host = host();
-    let container = host.create(&shell("exit"), &quiet()).unwrap();
-    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    let test = test_runtime();
+    let container = test.create(&shell("exit"), &quiet()).unwrap();
+    let error = container.checkpoint(&into(&test.images("images"))).unwrap_err();
     assert_eq!(error.code, Code::NotRunning, "{error}");
-    assert!(!host.images("images").exists());
+    assert!(!test.images("images").exists());
     end(container);
 }

@@ -12,24 +12,24 @@ use crate::support::*;
 
 /// Creates a CRIU that is killed at the notification `script`: a relay between the library and the real CRIU kills it
 /// before the library sees the notification.
-fn criu_killed_at(host: &TestRuntime, script: &str) -> PathBuf {
-    let path = host.path(&format!("criu-killed-at-{script}"));
-    let relay = host.path("relay.py");
+fn criu_killed_at(test: &TestRuntime, script: &str) -> PathBuf {
+    let path = test.path(&format!("criu-killed-at-{script}"));
+    let relay = test.path("relay.py");
     std::fs::write(&relay, RELAY).unwrap();
     let text = format!(
         "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script} {told}",
         criu = criu().display(),
         relay = relay.display(),
-        told = host.path("notifications").display()
+        told = test.path("notifications").display()
     );
     crate::common::script(&path, &text);
     path
 }
 
 /// Returns the notifications that CRIU has sent through the relay, without duplicates.
-fn notifications(host: &TestRuntime) -> Vec<String> {
+fn notifications(test: &TestRuntime) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for name in std::fs::read_to_string(host.path("notifications")).unwrap().lines() {
+    for name in std::fs::read_to_string(test.path("notifications")).unwrap().lines() {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());
         }
@@ -129,59 +129,59 @@ fn counting(data: &Path) -> serde_json::Value {
 #[test]
 fn a_criu_killed_while_it_dumps_leaves_the_container_unharmed() {
     let wanted = |images: &Path| CheckpointOptions { leave_running: true, ..into(images) };
-    let mut host = host();
-    let data = host.data();
-    let state = host.path("state");
-    host.runtime = runtime(&state, &criu_killed_at(&host, "none-of-them"));
-    let container = host.run(&counting(&data), &quiet()).unwrap();
+    let mut test = test_runtime();
+    let data = test.data();
+    let state = test.path("state");
+    test.runtime = runtime(&state, &criu_killed_at(&test, "none-of-them"));
+    let container = test.run(&counting(&data), &quiet()).unwrap();
     counts_on(&data);
-    checkpoint(&container, &wanted(&host.images("whole")));
-    let scripts = notifications(&host);
+    checkpoint(&container, &wanted(&test.images("whole")));
+    let scripts = notifications(&test);
     let known = ["pre-dump", "network-lock", "post-dump", "network-unlock"];
     assert!(known.iter().all(|name| scripts.iter().any(|script| script == name)), "{scripts:?}");
     let id = container.id().to_owned();
     drop(container);
     for script in &scripts {
-        let container = runtime(&state, &criu_killed_at(&host, script)).load(&id).unwrap();
+        let container = runtime(&state, &criu_killed_at(&test, script)).load(&id).unwrap();
         let mounts = leftovers::mounts("criu");
-        let work = host.path("work");
-        let options = CheckpointOptions { work: Some(work.clone()), ..wanted(&host.images("images")) };
+        let work = test.path("work");
+        let options = CheckpointOptions { work: Some(work.clone()), ..wanted(&test.images("images")) };
         let error = container.checkpoint(&options).unwrap_err();
         assert_eq!(error.code, Code::Criu, "{script}: {error}");
         assert!(error.message.contains("was killed by SIGKILL"), "{script}: {error}");
         is_unharmed(&container, &data);
         assert_eq!(leftovers::mounts("criu"), mounts, "{script}");
-        assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
-        assert!(!host.images("images").exists(), "{script}");
+        assert_eq!(leftovers::mounts(test.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
+        assert!(!test.images("images").exists(), "{script}");
         let litter: Vec<_> = leftovers::files(&work).into_iter().filter(|file| file.is_dir()).collect();
         assert!(litter.is_empty(), "{script}: {litter:?}");
     }
     // With the real CRIU the container can be dumped.
     let container = runtime(&state, &criu()).load(&id).unwrap();
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
 }
 
 #[test]
 fn a_criu_killed_while_it_restores_leaves_nothing() {
-    let mut host = host();
-    let data = host.data();
+    let mut test = test_runtime();
+    let data = test.data();
     let config = counting(&data);
-    host.dumped(&config, &data, &into(&host.images("images")));
+    test.dumped(&config, &data, &into(&test.images("images")));
     let (files, stood_at) = (Files::of(&data), count(&data));
-    let state = host.path("state");
-    host.runtime = runtime(&state, &criu_killed_at(&host, "none-of-them"));
-    end(host.restored(&config, &host.images("images")));
+    let state = test.path("state");
+    test.runtime = runtime(&state, &criu_killed_at(&test, "none-of-them"));
+    end(test.restored(&config, &test.images("images")));
     files.put_back();
-    let scripts = notifications(&host);
+    let scripts = notifications(&test);
     let known =
         ["pre-restore", "setup-namespaces", "post-setup-namespaces", "post-restore", "network-unlock", "pre-resume"];
     assert!(known.iter().all(|name| scripts.iter().any(|script| script == name)), "{scripts:?}");
     for script in &scripts {
-        host.runtime = runtime(&state, &criu_killed_at(&host, script));
+        test.runtime = runtime(&state, &criu_killed_at(&test, script));
         let id = unique("killed");
-        let images = from(&host.images("images"));
-        let restored = Container::restore(&host.runtime, &id, &host.config(&config), &images);
+        let images = from(&test.images("images"));
+        let restored = Container::restore(&test.runtime, &id, &test.config(&config), &images);
         if script == "post-resume" {
             // The restored processes run already, so restore succeeds or fails completely.
             restored.map(end).unwrap_or_else(|error| assert_eq!(error.code, Code::Criu, "{error}"));
@@ -196,19 +196,19 @@ fn a_criu_killed_while_it_restores_leaves_nothing() {
         assert_eq!(leftovers::cgroups(&id), Vec::<PathBuf>::new(), "{script}");
         files.put_back();
         assert_eq!(leftovers::files(&state), Vec::<PathBuf>::new(), "{script}");
-        assert_eq!(leftovers::mounts(host.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
+        assert_eq!(leftovers::mounts(test.dir.path().to_str().unwrap()), Vec::<String>::new(), "{script}");
     }
-    host.runtime = runtime(&state, &criu());
-    end(host.restored(&config, &host.images("images")));
+    test.runtime = runtime(&state, &criu());
+    end(test.restored(&config, &test.images("images")));
 }
 
 #[test]
 fn a_full_image_directory_is_an_error_and_the_container_continues() {
-    let host = host();
-    let data = host.data();
-    let container = host.run(&counting(&data), &quiet()).unwrap();
+    let test = test_runtime();
+    let data = test.data();
+    let container = test.run(&counting(&data), &quiet()).unwrap();
     counts_on(&data);
-    let full = host.make_dir("full");
+    let full = test.make_dir("full");
     let mounted =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&full).status();
     assert!(mounted.unwrap().success());
@@ -224,11 +224,11 @@ fn a_full_image_directory_is_an_error_and_the_container_continues() {
 
 #[test]
 fn an_image_directory_that_cannot_be_written_is_an_error_before_anything_is_touched() {
-    let host = host();
-    let data = host.data();
-    let container = host.run(&counting(&data), &quiet()).unwrap();
+    let test = test_runtime();
+    let data = test.data();
+    let container = test.run(&counting(&data), &quiet()).unwrap();
     counts_on(&data);
-    let readonly = host.make_dir("readonly");
+    let readonly = test.make_dir("readonly");
     let mounted =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "tmpfs"]).arg(&readonly).status();
     assert!(mounted.unwrap().success());
@@ -245,28 +245,28 @@ fn an_image_directory_that_cannot_be_written_is_an_error_before_anything_is_touc
 
 #[test]
 fn a_directory_without_a_checkpoint_is_an_error_that_says_so() {
-    let host = host();
-    let empty = host.make_dir("empty");
-    let error = host.restore(&shell("exit"), &from(&empty)).unwrap_err();
+    let test = test_runtime();
+    let empty = test.make_dir("empty");
+    let error = test.restore(&shell("exit"), &from(&empty)).unwrap_err();
     assert!(error.message.ends_with("has no descriptors.json: it holds no checkpoint"), "{error}");
     std::fs::write(empty.join("descriptors.json"), json!(["/dev/null", "/dev/null", "/dev/null"]).to_string()).unwrap();
-    let error = host.restore(&shell("exit"), &from(&empty)).unwrap_err();
+    let error = test.restore(&shell("exit"), &from(&empty)).unwrap_err();
     assert_eq!(error.code, Code::Criu, "{error}");
-    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
-    assert_eq!(leftovers::files(&host.path("state")), Vec::<PathBuf>::new());
+    assert_eq!(test.runtime.ids().unwrap(), Vec::<String>::new());
+    assert_eq!(leftovers::files(&test.path("state")), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn an_id_that_is_taken_is_not_touched() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let options = CheckpointOptions { leave_running: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { leave_running: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     let restored =
-        Container::restore(&host.runtime, container.id(), &host.config(&config), &from(&host.images("images")));
+        Container::restore(&test.runtime, container.id(), &test.config(&config), &from(&test.images("images")));
     assert_eq!(restored.unwrap_err().code, Code::IdInUse);
     counts_on(&data);
     end(container);

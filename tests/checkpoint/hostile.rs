@@ -13,7 +13,7 @@ use crate::support::*;
 
 /// A checkpoint of a counter; each test damages a copy of it.
 struct Good {
-    host: TestRuntime,
+    test: TestRuntime,
     data: PathBuf,
     config: Value,
     images: PathBuf,
@@ -21,16 +21,16 @@ struct Good {
 
 impl Good {
     fn new() -> Good {
-        let host = host();
-        let data = host.data();
+        let test = test_runtime();
+        let data = test.data();
         let config = counter(&data);
-        let images = host.images("images");
-        host.dumped(&config, &data, &into(&images));
-        Good { host, data, config, images }
+        let images = test.images("images");
+        test.dumped(&config, &data, &into(&images));
+        Good { test, data, config, images }
     }
 
     fn copy(&self, name: &str) -> PathBuf {
-        let copy = self.host.make_dir(name);
+        let copy = self.test.make_dir(name);
         for file in leftovers::files(&self.images) {
             std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
         }
@@ -41,9 +41,9 @@ impl Good {
     fn refused(&self, images: &Path, what: &str) -> berth::Error {
         let options = RestoreOptions { timeout: Some(Duration::from_secs(60)), ..from(images) };
         let stood_at = count(&self.data);
-        let error = self.host.restore(&self.config, &options).map(end).expect_err(what);
-        assert_eq!(self.host.runtime.ids().unwrap(), Vec::<String>::new(), "{what}");
-        assert_eq!(leftovers::files(&self.host.path("state")), Vec::<PathBuf>::new(), "{what}");
+        let error = self.test.restore(&self.config, &options).map(end).expect_err(what);
+        assert_eq!(self.test.runtime.ids().unwrap(), Vec::<String>::new(), "{what}");
+        assert_eq!(leftovers::files(&self.test.path("state")), Vec::<PathBuf>::new(), "{what}");
         assert_eq!(count(&self.data), stood_at, "{what}: it has run");
         error
     }
@@ -69,7 +69,7 @@ fn images_that_are_cut_off_or_missing_are_errors() {
         assert_eq!(error.code, Code::Criu, "{name}: {error}");
     }
     // The original images still work.
-    let restored = good.host.restored(&good.config, &good.images);
+    let restored = good.test.restored(&good.config, &good.images);
     counts_on(&good.data);
     end(restored);
 }
@@ -86,9 +86,9 @@ fn reading_an_endless_image_stops_at_the_deadline() {
     std::fs::write(&pages, &bytes[..bytes.len() / 2]).unwrap();
     for images in [pipe, short] {
         let options = RestoreOptions { timeout: Some(Duration::from_secs(5)), ..from(&images) };
-        let error = good.host.restore(&good.config, &options).map(end).unwrap_err();
+        let error = good.test.restore(&good.config, &options).map(end).unwrap_err();
         assert_eq!(error.code, Code::Timeout, "{error}");
-        assert_eq!(leftovers::files(&good.host.path("state")), Vec::<PathBuf>::new());
+        assert_eq!(leftovers::files(&good.test.path("state")), Vec::<PathBuf>::new());
     }
 }
 
@@ -98,7 +98,7 @@ fn descriptors_that_are_a_link_or_no_file_are_not_read() {
     let good = Good::new();
     let images = good.copy("link");
     let descriptors = images.join("descriptors.json");
-    let secret = good.host.path("secret");
+    let secret = good.test.path("secret");
     std::fs::write(&secret, "top secret").unwrap();
     type Make<'a> = Box<dyn Fn() + 'a>;
     let kinds: [(&str, Make); 3] = [
@@ -121,7 +121,7 @@ fn descriptors_that_are_a_link_or_no_file_are_not_read() {
 #[test]
 fn a_link_to_a_file_of_the_hosts_is_an_error_without_its_content() {
     let good = Good::new();
-    let secret = good.host.path("hidden");
+    let secret = good.test.path("hidden");
     std::fs::write(&secret, "nobody may know this").unwrap();
     for name in ["pstree", "mountpoints", "core-1"] {
         let images = good.copy(&format!("link-{name}"));
@@ -138,17 +138,17 @@ fn a_link_to_a_file_of_the_hosts_is_an_error_without_its_content() {
 #[test]
 fn images_of_another_container_are_refused() {
     let good = Good::new();
-    let foreign = good.host.make_dir("foreign");
+    let foreign = good.test.make_dir("foreign");
     let mut config = counter(&foreign);
     let elsewhere = mount_on(&mut config, "/data");
     elsewhere["destination"] = "/elsewhere".into();
     config["process"]["args"][2] = "while :; do sleep 1; done".into();
-    let container = good.host.run(&config, &quiet()).unwrap();
-    let images = good.host.images("of-another");
+    let container = good.test.run(&config, &quiet()).unwrap();
+    let images = good.test.images("of-another");
     checkpoint(&container, &into(&images));
     end(container);
     let error = good.refused(&images, "of another container");
     assert!(error.message.contains("the configuration lacks a mount that is in the images"), "{error}");
-    let back = Container::restore(&good.host.runtime, &unique("r"), &good.host.config(&config), &from(&images));
+    let back = Container::restore(&good.test.runtime, &unique("r"), &good.test.config(&config), &from(&images));
     end(back.unwrap_or_else(|error| panic!("{error}\n{}", told(&error))));
 }

@@ -17,8 +17,8 @@ fn mount(args: &[&str], target: &Path) {
 struct Disk(PathBuf);
 
 impl Disk {
-    fn new(host: &TestRuntime, name: &str, propagation: &str) -> Disk {
-        let disk = Disk(host.make_dir(name));
+    fn new(test: &TestRuntime, name: &str, propagation: &str) -> Disk {
+        let disk = Disk(test.make_dir(name));
         mount(&["-t", "tmpfs", "tmpfs"], &disk.0);
         mount(&[propagation], &disk.0);
         disk
@@ -47,10 +47,10 @@ fn with_source(config: &Value, source: &Path) -> Value {
 /// on one filesystem at the dump and on different ones at the restore, with or without propagation.
 #[test]
 fn bind_sources_may_be_on_other_filesystems_at_a_restore() {
-    let host = host();
-    let disk = Disk::new(&host, "disk", "--make-shared");
+    let test = test_runtime();
+    let disk = Disk::new(&test, "disk", "--make-shared");
     let shared = disk.make_dir("data");
-    let alone = Disk::new(&host, "private", "--make-private");
+    let alone = Disk::new(&test, "private", "--make-private");
     let private = alone.make_dir("data");
     let config = counter(&shared);
     let root = disk.0.join("rootfs");
@@ -61,24 +61,24 @@ fn bind_sources_may_be_on_other_filesystems_at_a_restore() {
         mounted(&table, at).optional
     };
     let restore = |config: &berth::spec::Config, images: &Path| {
-        berth::Container::restore(&host.runtime, &unique("r"), config, &from(images))
+        berth::Container::restore(&test.runtime, &unique("r"), config, &from(images))
             .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
     };
-    let container = berth::Container::run(&host.runtime, &unique("c"), &load(&config), &quiet()).unwrap();
+    let container = berth::Container::run(&test.runtime, &unique("c"), &load(&config), &quiet()).unwrap();
     counts_on(&shared);
     let master = propagation(&container, "/data");
     assert!(master.starts_with("master:"), "{master}");
     assert_eq!(propagation(&container, "/"), master, "one group");
-    let images = host.images("one");
+    let images = test.images("one");
     checkpoint(&container, &into(&images));
     end(container);
 
     // The same /data, but the root on another filesystem.
-    let container = host.restored(&config, &images);
+    let container = test.restored(&config, &images);
     counts_on(&shared);
     assert_eq!(propagation(&container, "/data"), master);
     assert_ne!(propagation(&container, "/"), master);
-    let images = host.images("two");
+    let images = test.images("two");
     checkpoint(&container, &into(&images));
     end(container);
 
@@ -87,7 +87,7 @@ fn bind_sources_may_be_on_other_filesystems_at_a_restore() {
     let container = restore(&load(&with_source(&config, &private)), &images);
     counts_on(&private);
     assert_eq!(propagation(&container, "/data"), "");
-    let images = host.images("three");
+    let images = test.images("three");
     checkpoint(&container, &into(&images));
     end(container);
     end(restore(&load(&with_source(&config, &private)), &images));
@@ -108,8 +108,8 @@ fn kinds(mountinfo: &str) -> Vec<String> {
 /// Mounts that the container itself has made, also in a nested mount namespace.
 #[test]
 fn the_containers_own_mounts_are_restored_with_their_propagation() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     set_capabilities(&mut config, &["CAP_SYS_ADMIN", "CAP_KILL"]);
     writable(&mut config);
@@ -118,7 +118,7 @@ fn the_containers_own_mounts_are_restored_with_their_propagation() {
                  { unshare -m sh -c 'mount --make-rslave /; sleep 100000' & }";
     let script = config["process"]["args"][2].as_str().unwrap().to_owned();
     config["process"]["args"][2] = json!(format!("{inner}\n{script}"));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let tables = |container: &berth::Container| {
         let text = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).ok();
@@ -128,9 +128,9 @@ fn the_containers_own_mounts_are_restored_with_their_propagation() {
     };
     eventually("both namespaces are there", || tables(&container).len() == 2);
     let before = tables(&container);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     counts_on(&data);
     assert_eq!(tables(&restored), before);
     assert_eq!(exec_shell(&restored, "cat /mnt/a/file"), "kept\n");
@@ -140,19 +140,19 @@ fn the_containers_own_mounts_are_restored_with_their_propagation() {
 /// Mount points below a bind mount are in its source, which images do not contain: restore creates them like create.
 #[test]
 fn mount_points_inside_other_mounts_are_made_again() {
-    let host = host();
-    let data = host.data();
-    let (outer, inner) = (host.make_dir("outer"), host.make_dir("inner"));
-    let file = host.path("file");
+    let test = test_runtime();
+    let data = test.data();
+    let (outer, inner) = (test.make_dir("outer"), test.make_dir("inner"));
+    let file = test.path("file");
     std::fs::write(&file, "content").unwrap();
     let mut config = counter(&data);
     push_mount(&mut config, bind(&outer, "/mnt", &["bind"]));
     push_mount(&mut config, bind(&inner, "/mnt/for/nested", &["bind"]));
     push_mount(&mut config, bind(&file, "/mnt/file", &["bind"]));
-    host.dumped(&config, &data, &into(&host.images("images")));
+    test.dumped(&config, &data, &into(&test.images("images")));
     std::fs::remove_dir_all(outer.join("for")).unwrap();
     std::fs::remove_file(outer.join("file")).unwrap();
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     counts_on(&data);
     assert!(outer.join("for/nested").is_dir() && outer.join("file").is_file());
     assert_eq!(exec_shell(&restored, "cat /mnt/file; ls /mnt"), "contentfile\nfor\n");
@@ -162,16 +162,16 @@ fn mount_points_inside_other_mounts_are_made_again() {
 /// A path within a source may have become a symlink since the dump: nothing may be created at its target on the host.
 #[test]
 fn a_mount_point_is_not_made_where_a_symlink_leads_on_the_host() {
-    let host = host();
-    let data = host.data();
-    let (outer, inner, trap) = (host.make_dir("outer"), host.make_dir("inner"), host.make_dir("trap"));
+    let test = test_runtime();
+    let data = test.data();
+    let (outer, inner, trap) = (test.make_dir("outer"), test.make_dir("inner"), test.make_dir("trap"));
     let mut config = counter(&data);
     push_mount(&mut config, bind(&outer, "/mnt", &["bind"]));
     push_mount(&mut config, bind(&inner, "/mnt/for/nested", &["bind"]));
-    host.dumped(&config, &data, &into(&host.images("images")));
+    test.dumped(&config, &data, &into(&test.images("images")));
     std::fs::remove_dir_all(outer.join("for")).unwrap();
     std::os::unix::fs::symlink(&trap, outer.join("for")).unwrap();
-    if let Ok(restored) = host.restore(&config, &from(&host.images("images"))) {
+    if let Ok(restored) = test.restore(&config, &from(&test.images("images"))) {
         end(restored);
     }
     assert_eq!(std::fs::read_dir(&trap).unwrap().count(), 0);
@@ -179,22 +179,22 @@ fn a_mount_point_is_not_made_where_a_symlink_leads_on_the_host() {
 
 #[test]
 fn sources_are_found_however_they_are_written() {
-    let host = host();
+    let test = test_runtime();
     for (index, source) in ["./data", "data/", "x/../data", "x/.././data/.", "."].into_iter().enumerate() {
-        let bundle = host.make_dir(&format!("bundle-{index}"));
+        let bundle = test.make_dir(&format!("bundle-{index}"));
         let data = if source == "." { bundle.clone() } else { bundle.join("data") };
         std::fs::create_dir(bundle.join("x")).unwrap();
         std::fs::create_dir_all(&data).unwrap();
         let mut config = with_source(&counter(&data), Path::new(source));
         config["root"]["path"] = json!(rootfs());
-        host.write_config(&bundle, &config);
+        test.write_config(&bundle, &config);
         let config = berth::spec::Config::from_bundle(&bundle).unwrap();
-        let container = berth::Container::run(&host.runtime, &unique("s"), &config, &quiet()).unwrap();
+        let container = berth::Container::run(&test.runtime, &unique("s"), &config, &quiet()).unwrap();
         counts_on(&data);
-        let images = host.images(&format!("images-{index}"));
+        let images = test.images(&format!("images-{index}"));
         checkpoint(&container, &into(&images));
         end(container);
-        let restored = berth::Container::restore(&host.runtime, &unique("s"), &config, &from(&images))
+        let restored = berth::Container::restore(&test.runtime, &unique("s"), &config, &from(&images))
             .unwrap_or_else(|error| panic!("{source}: {error}\n{}", told(&error)));
         counts_on(&data);
         end(restored);
@@ -205,15 +205,15 @@ fn sources_are_found_however_they_are_written() {
 /// earlier mount.
 #[test]
 fn mounts_on_dangling_symlinks_and_of_earlier_mounts_are_restored() {
-    let host = host();
-    let data = host.data();
-    let file = host.make_dir("files").join("file");
+    let test = test_runtime();
+    let data = test.data();
+    let file = test.make_dir("files").join("file");
     std::fs::write(&file, "file").unwrap();
     std::fs::create_dir(data.join("part")).unwrap();
     std::fs::write(data.join("part/in"), "part").unwrap();
-    let images = host.images("images");
+    let images = test.images("images");
     let root = |name: &str| {
-        let root = host.make_dir(name).join("rootfs");
+        let root = test.make_dir(name).join("rootfs");
         assert!(Command::new("cp").arg("-a").arg(rootfs()).arg(&root).status().unwrap().success());
         std::fs::create_dir_all(root.join("srv")).unwrap();
         std::os::unix::fs::symlink("../run/made/file", root.join("srv/link")).unwrap();
@@ -224,12 +224,12 @@ fn mounts_on_dangling_symlinks_and_of_earlier_mounts_are_restored() {
         berth::spec::Config::from_json(&config.to_string(), Some(&root)).unwrap()
     };
     let look = |container: &berth::Container| exec_shell(container, "cat /srv/link /run/made/file /srv/part/in");
-    let container = berth::Container::run(&host.runtime, &unique("c"), &root("first"), &quiet()).unwrap();
+    let container = berth::Container::run(&test.runtime, &unique("c"), &root("first"), &quiet()).unwrap();
     counts_on(&data);
     assert_eq!(look(&container), "filefilepart");
     checkpoint(&container, &into(&images));
     end(container);
-    let restored = berth::Container::restore(&host.runtime, &unique("r"), &root("second"), &from(&images))
+    let restored = berth::Container::restore(&test.runtime, &unique("r"), &root("second"), &from(&images))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     counts_on(&data);
     assert_eq!(look(&restored), "filefilepart");

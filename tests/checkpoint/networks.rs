@@ -27,7 +27,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(host: &TestRuntime, data: &Path) -> Connection {
+    fn new(test: &TestRuntime, data: &Path) -> Connection {
         let documents =
             [2, 3].map(|number| json!({ "networks": [with(veth(number), "name", json!("eth0"))] }).to_string());
         // Keep nc's standard input open: at end of file nc closes the connection.
@@ -36,9 +36,9 @@ impl Connection {
         );
         with_data(&mut server, data);
         let send = "n=0; while :; do n=$((n+1)); echo $n; sleep 0.02; done | nc 10.77.0.2 7000";
-        let server_config = host.config(&server).with_networks(&documents[0]).unwrap();
-        let client_config = host.config(&network_shell(send)).with_networks(&documents[1]).unwrap();
-        let run = |config| Container::run(&host.runtime, &unique("n"), config, &quiet()).unwrap();
+        let server_config = test.config(&server).with_networks(&documents[0]).unwrap();
+        let client_config = test.config(&network_shell(send)).with_networks(&documents[1]).unwrap();
+        let run = |config| Container::run(&test.runtime, &unique("n"), config, &quiet()).unwrap();
         let server = run(&server_config);
         eventually("the server listens", || exec_shell(&server, "cat /proc/net/tcp /proc/net/tcp6").contains(":1B58 "));
         let client = run(&client_config);
@@ -59,15 +59,15 @@ fn receives_on(data: &Path) -> u64 {
 #[test]
 fn a_connection_stays_established_when_the_server_is_left_running() {
     bridged();
-    let host = host();
-    let data = host.data();
-    let connection = Connection::new(&host, &data);
+    let test = test_runtime();
+    let data = test.data();
+    let connection = Connection::new(&test, &data);
     receives_on(&data);
-    let error = connection.server.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    let error = connection.server.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow established TCP connections"), "{error}");
     // The refused checkpoint had taken the link off the bridge: it must be back, and the connection must work.
     receives_on(&data);
-    let options = CheckpointOptions { leave_running: true, ..established(&host.images("images")) };
+    let options = CheckpointOptions { leave_running: true, ..established(&test.images("images")) };
     checkpoint(&connection.server, &options);
     receives_on(&data);
     end(connection.client);
@@ -77,16 +77,16 @@ fn a_connection_stays_established_when_the_server_is_left_running() {
 #[test]
 fn a_connection_stays_established_when_the_server_is_restored() {
     bridged();
-    let host = host();
-    let data = host.data();
-    let connection = Connection::new(&host, &data);
+    let test = test_runtime();
+    let data = test.data();
+    let connection = Connection::new(&test, &data);
     receives_on(&data);
-    checkpoint(&connection.server, &established(&host.images("images")));
+    checkpoint(&connection.server, &established(&test.images("images")));
     connection.server.delete(Force::No).unwrap();
     let stood_at = received(&data);
     let id = unique("n");
-    let options = established_back(&host.images("images"));
-    let restored = Container::restore(&host.runtime, &id, &connection.server_config, &options)
+    let options = established_back(&test.images("images"));
+    let restored = Container::restore(&test.runtime, &id, &connection.server_config, &options)
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert!(receives_on(&data) > stood_at);
     // The veth pair belongs to the restored container as if create had made it: it has counters, and is deleted with
@@ -103,16 +103,16 @@ fn a_connection_stays_established_when_the_server_is_restored() {
 #[test]
 fn a_connection_stays_established_when_the_client_is_restored() {
     bridged();
-    let host = host();
-    let data = host.data();
-    let connection = Connection::new(&host, &data);
+    let test = test_runtime();
+    let data = test.data();
+    let connection = Connection::new(&test, &data);
     receives_on(&data);
-    checkpoint(&connection.client, &established(&host.images("images")));
+    checkpoint(&connection.client, &established(&test.images("images")));
     connection.client.delete(Force::No).unwrap();
     let stood_at = received(&data);
     let id = unique("n");
-    let options = established_back(&host.images("images"));
-    let restored = Container::restore(&host.runtime, &id, &connection.client_config, &options)
+    let options = established_back(&test.images("images"));
+    let restored = Container::restore(&test.runtime, &id, &connection.client_config, &options)
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert!(receives_on(&data) > stood_at);
     end(restored);
@@ -123,15 +123,15 @@ fn a_connection_stays_established_when_the_client_is_restored() {
 #[test]
 fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
     bridged();
-    let host = host();
-    let data = host.data();
-    let connection = Connection::new(&host, &data);
+    let test = test_runtime();
+    let data = test.data();
+    let connection = Connection::new(&test, &data);
     receives_on(&data);
-    let images = host.images("images");
+    let images = test.images("images");
     checkpoint(&connection.server, &established(&images));
     connection.server.delete(Force::No).unwrap();
     let options = RestoreOptions { tcp_close: true, ..from(&images) };
-    let restored = Container::restore(&host.runtime, &unique("n"), &connection.server_config, &options)
+    let restored = Container::restore(&test.runtime, &unique("n"), &connection.server_config, &options)
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     // In /proc/net/tcp state 01 is "established", and 1B58 is the port.
     let table = exec_shell(&restored, "cat /proc/net/tcp /proc/net/tcp6");
@@ -146,26 +146,26 @@ fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
 #[test]
 fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     own_network();
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     checkpoint_workload(&data);
     let port = 7001;
     let mut config = shell("");
     without_namespace(&mut config, "network");
     config["process"]["args"] = json!(["/data/checkpoint_workload", "listen", port.to_string()]);
     with_data(&mut config, &data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
     eventually("it listens", || said() == "ready\n");
     let first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("skip TCP connections in flight"), "{error}\n{}", told(&error));
     assert_eq!(container.status().unwrap(), berth::Status::Running);
-    let options = CheckpointOptions { tcp_skip_in_flight: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { tcp_skip_in_flight: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
     drop(first);
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
     let _second = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert_eq!(restored.wait(LONG).unwrap(), berth::ExitStatus::Exited(0), "{}", said());
@@ -173,18 +173,18 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     end(restored);
 }
 
-fn pairs_config(host: &TestRuntime, networks: Value) -> berth::spec::Config {
-    host.network_config(&sleeper(), &json!({ "networks": networks })).unwrap()
+fn pairs_config(test: &TestRuntime, networks: Value) -> berth::spec::Config {
+    test.network_config(&sleeper(), &json!({ "networks": networks })).unwrap()
 }
 
 #[test]
 fn pairs_are_restored_with_their_addresses_under_new_names_on_the_host() {
     bridged();
-    let host = host();
+    let test = test_runtime();
     let networks =
         json!([with(veth(2), "name", json!("eth0")), { "type": "veth", "name": "own", "address": "10.78.0.2/24" }]);
-    let config = pairs_config(&host, networks);
-    let container = Container::run(&host.runtime, &unique("n"), &config, &quiet()).unwrap();
+    let config = pairs_config(&test, networks);
+    let container = Container::run(&test.runtime, &unique("n"), &config, &quiet()).unwrap();
     let addresses = |container: &Container| {
         exec_shell(
             container,
@@ -192,9 +192,9 @@ fn pairs_are_restored_with_their_addresses_under_new_names_on_the_host() {
         )
     };
     let before = addresses(&container);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
-    let restored = Container::restore(&host.runtime, &unique("n"), &config, &from(&host.images("images")))
+    let restored = Container::restore(&test.runtime, &unique("n"), &config, &from(&test.images("images")))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert_eq!(addresses(&restored), before);
     exec_shell(&restored, "ping -c 1 -W 20 10.77.0.1 > /dev/null");
@@ -206,16 +206,16 @@ fn pairs_are_restored_with_their_addresses_under_new_names_on_the_host() {
 #[test]
 fn further_pairs_are_restored_under_the_names_that_are_asked_for() {
     bridged();
-    let host = host();
-    let container = host.run(&sleeper(), &quiet()).unwrap();
+    let test = test_runtime();
+    let container = test.run(&sleeper(), &quiet()).unwrap();
     let pid = container.init_process().unwrap().pid();
     ip(&format!("link add mine0 type veth peer name inner netns {pid}"));
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
     eventually("the pair has gone with its container", || links() == [BRIDGE, "lo"]);
     let veth_pairs = vec![VethPair { name: "inner".into(), host_name: "mine1".into() }];
-    let options = RestoreOptions { veth_pairs, ..from(&host.images("images")) };
-    let restored = host.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let options = RestoreOptions { veth_pairs, ..from(&test.images("images")) };
+    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert_eq!(links(), [BRIDGE, "lo", "mine1"]);
     assert!(exec_shell(&restored, "ls /sys/class/net").contains("inner"));
     end(restored);
@@ -224,14 +224,14 @@ fn further_pairs_are_restored_under_the_names_that_are_asked_for() {
 #[test]
 fn an_empty_network_namespace_has_nothing_of_the_old_one() {
     bridged();
-    let host = host();
-    let config = pairs_config(&host, json!([with(veth(2), "name", json!("eth0"))]));
-    let container = Container::run(&host.runtime, &unique("n"), &config, &quiet()).unwrap();
-    let options = CheckpointOptions { empty_network: true, ..into(&host.images("images")) };
+    let test = test_runtime();
+    let config = pairs_config(&test, json!([with(veth(2), "name", json!("eth0"))]));
+    let container = Container::run(&test.runtime, &unique("n"), &config, &quiet()).unwrap();
+    let options = CheckpointOptions { empty_network: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
-    let options = RestoreOptions { empty_network: true, ..from(&host.images("images")) };
-    let restored = host.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let options = RestoreOptions { empty_network: true, ..from(&test.images("images")) };
+    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert_eq!(exec_shell(&restored, "ls /sys/class/net").split_whitespace().collect::<Vec<_>>(), ["lo"]);
     end(restored);
     assert_eq!(links(), [BRIDGE, "lo"]);
@@ -241,9 +241,9 @@ fn an_empty_network_namespace_has_nothing_of_the_old_one() {
 #[test]
 fn joined_namespaces_are_joined_again() {
     own_network();
-    let host = host();
-    let data = host.data();
-    let keeper = host.run(&sleeper(), &quiet()).unwrap();
+    let test = test_runtime();
+    let data = test.data();
+    let keeper = test.run(&sleeper(), &quiet()).unwrap();
     let mut config = crate::support::counter(&data);
     for (kind, name) in [("network", "net"), ("ipc", "ipc"), ("uts", "uts")] {
         join_namespace(&mut config, kind, proc_of(&keeper, &format!("ns/{name}")).to_str().unwrap());
@@ -252,8 +252,8 @@ fn joined_namespaces_are_joined_again() {
     let namespaces = |container: &Container| {
         ["net", "ipc", "uts"].map(|name| std::fs::read_link(proc_of(container, &format!("ns/{name}"))).unwrap())
     };
-    host.dumped(&config, &data, &into(&host.images("images")));
-    let restored = host.restored(&config, &host.images("images"));
+    test.dumped(&config, &data, &into(&test.images("images")));
+    let restored = test.restored(&config, &test.images("images"));
     counts_on(&data);
     assert_eq!(namespaces(&restored), namespaces(&keeper));
     end(restored);
@@ -264,21 +264,21 @@ fn joined_namespaces_are_joined_again() {
 #[test]
 fn a_device_is_restored_in_a_joined_namespace() {
     own_network();
-    let mut host = host();
-    let data = host.data();
+    let mut test = test_runtime();
+    let data = test.data();
     for return_devices in [false, true] {
         ip("link add berthdev type veth peer name berthpeer");
-        let settings = Settings { root: host.path("state"), criu: Some(criu()), return_devices, ..Settings::default() };
-        host.runtime = Runtime::new(settings).unwrap();
-        let keeper = host.run(&sleeper(), &quiet()).unwrap();
+        let settings = Settings { root: test.path("state"), criu: Some(criu()), return_devices, ..Settings::default() };
+        test.runtime = Runtime::new(settings).unwrap();
+        let keeper = test.run(&sleeper(), &quiet()).unwrap();
         let mut config = crate::support::counter(&data);
         join_namespace(&mut config, "network", proc_of(&keeper, "ns/net").to_str().unwrap());
         config["linux"]["netDevices"] = json!({ "berthdev": { "name": "eth5" } });
         let there = || exec_shell(&keeper, "cat /proc/net/dev").contains("eth5:");
-        let images = host.images(&format!("images-{return_devices}"));
-        host.dumped(&config, &data, &into(&images));
+        let images = test.images(&format!("images-{return_devices}"));
+        test.dumped(&config, &data, &into(&images));
         assert_eq!(there(), !return_devices);
-        let restored = host.restored(&config, &images);
+        let restored = test.restored(&config, &images);
         counts_on(&data);
         assert!(there());
         end(restored);

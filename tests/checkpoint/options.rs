@@ -14,14 +14,14 @@ use crate::support::*;
 /// auto_dedup removes pages from the images as they are read.
 #[test]
 fn a_restore_with_auto_dedup_uses_up_the_images() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = heavy(&data);
-    let images = host.images("images");
-    host.dumped(&config, &data, &into(&images));
+    let images = test.images("images");
+    test.dumped(&config, &data, &into(&images));
     let before = held(&images);
     let options = RestoreOptions { auto_dedup: true, ..from(&images) };
-    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     counts_on(&data);
     assert!(held(&images) < before / 2, "{before} {}", held(&images));
     end(restored);
@@ -31,23 +31,23 @@ fn a_restore_with_auto_dedup_uses_up_the_images() {
 /// restore.
 #[test]
 fn an_unlinked_file_with_another_link_needs_an_option() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     let open = "exec 5>>/data/one; ln /data/one /data/two; rm /data/one;";
     let script = config["process"]["args"][2].as_str().unwrap().replace("mv /data/new", "echo $n >&5; mv /data/new");
     config["process"]["args"][2] = json!(format!("{open} {script}"));
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow link remaps"), "{error}\n{}", told(&error));
     counts_on(&data);
-    let options = CheckpointOptions { link_remap: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { link_remap: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
     let length = || std::fs::metadata(data.join("two")).unwrap().len();
     let before = length();
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     eventually("it writes into the file", || length() > before);
     let names: Vec<_> =
         leftovers::files(&data).into_iter().filter(|file| file.to_string_lossy().contains("remap")).collect();
@@ -58,12 +58,12 @@ fn an_unlinked_file_with_another_link_needs_an_option() {
 /// Migration from one state root to another: the memory through a page server, the other images by copying.
 #[test]
 fn a_container_moves_to_another_state_root_through_a_page_server() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = heavy(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let (sent, arrived) = (host.images("sent"), host.make_dir("arrived"));
+    let (sent, arrived) = (test.images("sent"), test.make_dir("arrived"));
     let mut server = page_server(&arrived);
     let address = PageServer { address: "127.0.0.1".parse().unwrap(), port: server.1 };
     checkpoint(&container, &CheckpointOptions { page_server: Some(address), ..into(&sent) });
@@ -73,8 +73,8 @@ fn a_container_moves_to_another_state_root_through_a_page_server() {
         std::fs::copy(&file, arrived.join(file.file_name().unwrap())).unwrap();
     }
     end(container);
-    let target = runtime(&host.path("target"), &criu());
-    let moved = Container::restore(&target, &unique("moved"), &host.config(&config), &from(&arrived))
+    let target = runtime(&test.path("target"), &criu());
+    let moved = Container::restore(&target, &unique("moved"), &test.config(&config), &from(&arrived))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     counts_on(&data);
     end(moved);
@@ -82,42 +82,42 @@ fn a_container_moves_to_another_state_root_through_a_page_server() {
 
 #[test]
 fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = heavy(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let first = CheckpointOptions { pre_dump: true, ..into(&host.images("first")) };
-    if !feature(&host.runtime, "memoryTracking") {
+    let first = CheckpointOptions { pre_dump: true, ..into(&test.images("first")) };
+    if !feature(&test.runtime, "memoryTracking") {
         let error = container.checkpoint(&first).unwrap_err();
         assert_eq!(error.code, Code::Unsupported);
         assert!(error.message.contains("this kernel has no memory tracking"), "{error}");
-        assert!(!host.images("first").exists());
+        assert!(!test.images("first").exists());
         counts_on(&data);
         return end(container);
     }
     checkpoint(&container, &first);
     counts_on(&data);
     let second =
-        CheckpointOptions { pre_dump: true, parent_images: Some("../first".into()), ..into(&host.images("second")) };
+        CheckpointOptions { pre_dump: true, parent_images: Some("../first".into()), ..into(&test.images("second")) };
     checkpoint(&container, &second);
     counts_on(&data);
-    let before = held(&host.images("second")) + held(&host.images("first"));
+    let before = held(&test.images("second")) + held(&test.images("first"));
     let last = CheckpointOptions {
         auto_dedup: true,
         parent_images: Some("../second".into()),
-        work: Some(host.path("work")),
-        ..into(&host.images("last"))
+        work: Some(test.path("work")),
+        ..into(&test.images("last"))
     };
     checkpoint(&container, &last);
-    let sizes = ["first", "second", "last"].map(|name| pages(&host.images(name)));
-    let log = std::fs::read_to_string(host.path("work/dump.log")).unwrap_or_default();
+    let sizes = ["first", "second", "last"].map(|name| pages(&test.images(name)));
+    let log = std::fs::read_to_string(test.path("work/dump.log")).unwrap_or_default();
     assert!(sizes[0] > 4_000_000 && sizes[2] < sizes[0] / 4, "{sizes:?}\n{log}");
     // Only the last images have the pages that changed since.
-    let now = held(&host.images("second")) + held(&host.images("first"));
+    let now = held(&test.images("second")) + held(&test.images("first"));
     assert!(now < before, "{before} {now}\n{log}");
     end(container);
-    let restored = host.restored(&config, &host.images("last"));
+    let restored = test.restored(&config, &test.images("last"));
     counts_on(&data);
     end(restored);
 }
@@ -126,30 +126,30 @@ fn a_dump_after_a_pre_dump_has_only_what_has_changed() {
 /// machine.
 #[test]
 fn lazy_pages_are_loaded_on_use() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = heavy(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let port = free_port();
     let address = PageServer { address: "127.0.0.1".parse().unwrap(), port };
     let lazy =
         |images: &std::path::Path| CheckpointOptions { lazy_pages: true, page_server: Some(address), ..into(images) };
-    if !feature(&host.runtime, "lazyPages") {
-        let error = container.checkpoint(&lazy(&host.images("images"))).unwrap_err();
+    if !feature(&test.runtime, "lazyPages") {
+        let error = container.checkpoint(&lazy(&test.images("images"))).unwrap_err();
         assert_eq!(error.code, Code::Unsupported, "{error}");
         return end(container);
     }
     if std::env::var_os("BERTH_VM").is_none() {
         // Nobody requests the pages, so the checkpoint waits until its timeout, and the container keeps running.
-        let options = CheckpointOptions { timeout: Some(Duration::from_secs(4)), ..lazy(&host.images("images")) };
+        let options = CheckpointOptions { timeout: Some(Duration::from_secs(4)), ..lazy(&test.images("images")) };
         let error = container.checkpoint(&options).unwrap_err();
         assert_eq!(error.code, Code::Timeout, "{error}");
-        assert!(!host.images("images").exists());
+        assert!(!test.images("images").exists());
         counts_on(&data);
         return end(container);
     }
-    let (images, work) = (host.make_dir("images"), host.make_dir("work"));
+    let (images, work) = (test.make_dir("images"), test.make_dir("work"));
     let (mut ready, status) = std::io::pipe().unwrap();
     use std::os::fd::AsRawFd;
     let options = CheckpointOptions { status_fd: Some(status.as_raw_fd()), ..lazy(&images) };
@@ -164,7 +164,7 @@ fn lazy_pages_are_loaded_on_use() {
         let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         eventually("the daemon listens", || work.join("lazy-pages.socket").exists());
         let options = RestoreOptions { lazy_pages: true, work: Some(work.clone()), ..from(&images) };
-        let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
         counts_on(&data);
         dump.join().unwrap();
         assert!(daemon.wait().unwrap().success());
@@ -176,10 +176,10 @@ fn lazy_pages_are_loaded_on_use() {
 
 #[test]
 fn options_that_contradict_each_other_are_refused_before_anything_is_touched() {
-    let host = host();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = test_runtime();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let address = Some(PageServer { address: "127.0.0.1".parse().unwrap(), port: 1 });
-    let images = host.images("images");
+    let images = test.images("images");
     let wrong = [
         (CheckpointOptions { lazy_pages: true, ..into(&images) }, "need the address of a page server"),
         (
@@ -204,19 +204,19 @@ fn options_that_contradict_each_other_are_refused_before_anything_is_touched() {
 
 #[test]
 fn the_work_directory_is_the_callers_if_it_wants() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let work = host.path("deep/work");
-    checkpoint(&container, &CheckpointOptions { work: Some(work.clone()), ..into(&host.images("images")) });
+    let work = test.path("deep/work");
+    checkpoint(&container, &CheckpointOptions { work: Some(work.clone()), ..into(&test.images("images")) });
     assert!(work.join("dump.log").exists());
     assert_only_for(&work, 0);
-    assert_only_for(&host.images("images"), 0);
+    assert_only_for(&test.images("images"), 0);
     end(container);
-    let options = RestoreOptions { work: Some(work.clone()), ..from(&host.images("images")) };
-    let restored = host.restore(&config, &options).unwrap();
+    let options = RestoreOptions { work: Some(work.clone()), ..from(&test.images("images")) };
+    let restored = test.restore(&config, &options).unwrap();
     assert!(work.join("restore.log").exists());
     let litter: Vec<_> = leftovers::files(&work).into_iter().filter(|file| file.is_dir()).collect();
     assert!(litter.is_empty(), "{litter:?}");
@@ -226,18 +226,18 @@ fn the_work_directory_is_the_callers_if_it_wants() {
 /// A CRIU configuration file overrides options: here the name of the log.
 #[test]
 fn a_config_file_overrules() {
-    let host = host();
-    let data = host.data();
-    let container = host.run(&counter(&data), &quiet()).unwrap();
+    let test = test_runtime();
+    let data = test.data();
+    let container = test.run(&counter(&data), &quiet()).unwrap();
     counts_on(&data);
-    let file = host.path("criu.conf");
+    let file = test.path("criu.conf");
     std::fs::write(&file, "log-file other.log\n").unwrap();
-    let work = host.path("work");
+    let work = test.path("work");
     let options = CheckpointOptions {
         leave_running: true,
         work: Some(work.clone()),
         config_file: Some(file),
-        ..into(&host.images("images"))
+        ..into(&test.images("images"))
     };
     checkpoint(&container, &options);
     assert!(work.join("other.log").exists(), "{:?}", leftovers::files(&work));
@@ -246,8 +246,8 @@ fn a_config_file_overrules() {
 
 #[test]
 fn an_external_unix_socket_needs_an_option() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     checkpoint_workload(&data);
     let mut config = shell("");
     let name = unique("outside");
@@ -259,16 +259,16 @@ fn an_external_unix_socket_needs_an_option() {
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let outside = std::os::unix::net::UnixDatagram::bind_addr(&address).unwrap();
     outside.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
     eventually("it is connected", || said() == "ready\n");
-    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow external unix sockets"), "{error}\n{}", told(&error));
-    let options = CheckpointOptions { external_unix_sockets: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { external_unix_sockets: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
-    let options = RestoreOptions { external_unix_sockets: true, ..from(&host.images("images")) };
-    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let options = RestoreOptions { external_unix_sockets: true, ..from(&test.images("images")) };
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
     let mut word = [0; 8];
     let length = outside.recv(&mut word).unwrap_or_else(|error| panic!("{error} {}", said()));
@@ -278,8 +278,8 @@ fn an_external_unix_socket_needs_an_option() {
 
 #[test]
 fn cgroups_below_the_containers_own_are_restored() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     let inner =
         "mkdir /sys/fs/cgroup/freezer/inner 2>/dev/null && echo $$ > /sys/fs/cgroup/freezer/inner/cgroup.procs;";
@@ -287,42 +287,42 @@ fn cgroups_below_the_containers_own_are_restored() {
     config["process"]["args"][2] = json!(format!("{inner} {script}"));
     let writable = mount_on(&mut config, "/sys/fs/cgroup");
     writable["options"] = json!(["nosuid", "noexec", "nodev"]);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let place = |container: &Container| std::fs::read_to_string(proc_of(container, "cgroup")).unwrap();
     let nested = place(&container).contains("/inner");
     // Such images could not be restored, so the checkpoint is refused while the container still runs.
-    let ignore = CheckpointOptions { cgroup_mode: CgroupMode::Ignore, ..into(&host.images("refused")) };
+    let ignore = CheckpointOptions { cgroup_mode: CgroupMode::Ignore, ..into(&test.images("refused")) };
     let error = container.checkpoint(&ignore).unwrap_err();
     assert_eq!(error.code, Code::InvalidArgument, "{error}");
-    assert!(!host.images("refused").exists());
+    assert!(!test.images("refused").exists());
     counts_on(&data);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
     let files = Files::of(&data);
     for mode in [CgroupMode::Soft, CgroupMode::Full] {
         files.put_back();
-        let options = RestoreOptions { cgroup_mode: mode, ..from(&host.images("images")) };
+        let options = RestoreOptions { cgroup_mode: mode, ..from(&test.images("images")) };
         let restored =
-            host.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", told(&error)));
+            test.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", told(&error)));
         counts_on(&data);
         assert_eq!(place(&restored).contains("/inner"), nested, "{mode:?}: {}", place(&restored));
         end(restored);
     }
-    let options = RestoreOptions { cgroup_mode: CgroupMode::Ignore, ..from(&host.images("images")) };
-    let error = host.restore(&config, &options).unwrap_err();
+    let options = RestoreOptions { cgroup_mode: CgroupMode::Ignore, ..from(&test.images("images")) };
+    let error = test.restore(&config, &options).unwrap_err();
     assert_eq!(error.code, Code::InvalidArgument, "{error}");
     for (controller, path, expected) in [
         ("none-of-these", "/", "there is no cgroup hierarchy"),
         ("", "/elsewhere", "is not below the container's own cgroup"),
     ] {
         let roots = vec![CgroupRoot { controller: controller.into(), path: path.into() }];
-        let options = RestoreOptions { cgroup_roots: roots, ..from(&host.images("images")) };
-        let error = host.restore(&config, &options).unwrap_err();
+        let options = RestoreOptions { cgroup_roots: roots, ..from(&test.images("images")) };
+        let error = test.restore(&config, &options).unwrap_err();
         // Without a v2 hierarchy the second one is unknown, too.
         let other = error.message.contains("there is no cgroup hierarchy");
         assert!(error.message.contains(expected) || other, "{error}");
-        assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+        assert_eq!(test.runtime.ids().unwrap(), Vec::<String>::new());
     }
 }
 
@@ -331,13 +331,13 @@ fn cgroups_below_the_containers_own_are_restored() {
 /// the cgroups that it dumps.
 #[test]
 fn cgroups_of_others_stay_out_of_the_images() {
-    let host = host();
-    let data = host.data();
-    let container = host.run(&counter(&data), &quiet()).unwrap();
+    let test = test_runtime();
+    let data = test.data();
+    let container = test.run(&counter(&data), &quiet()).unwrap();
     counts_on(&data);
     let own = std::fs::read_to_string(proc_of(&container, "cgroup")).unwrap();
-    let work = host.path("work");
-    let options = CheckpointOptions { leave_running: true, work: Some(work.clone()), ..into(&host.images("images")) };
+    let work = test.path("work");
+    let options = CheckpointOptions { leave_running: true, work: Some(work.clone()), ..into(&test.images("images")) };
     checkpoint(&container, &options);
     let log = std::fs::read_to_string(work.join("dump.log")).unwrap();
     for line in own.lines() {
@@ -351,18 +351,18 @@ fn cgroups_of_others_stay_out_of_the_images() {
 
 #[test]
 fn hooks_run_when_the_namespaces_are_there() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
-    host.dumped(&config, &data, &into(&host.images("images")));
-    let told = host.path("told");
+    test.dumped(&config, &data, &into(&test.images("images")));
+    let told = test.path("told");
     let hook = |name: &str| {
         let script = format!("(echo {name}; cat; echo) >> {}", told.display());
         json!([{ "path": "/bin/sh", "args": ["sh", "-c", script] }])
     };
     config["hooks"] =
         json!({ "prestart": hook("prestart"), "createRuntime": hook("createRuntime"), "poststart": hook("poststart") });
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     let text = std::fs::read_to_string(&told).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines[2], lines.len()), ("prestart", "createRuntime", 4), "{text}");
@@ -370,7 +370,7 @@ fn hooks_run_when_the_namespaces_are_there() {
     assert_eq!(state["pid"], restored.init_process().unwrap().pid());
     end(restored);
     config["hooks"] = json!({ "prestart": [{ "path": "/bin/false" }] });
-    let error = host.restore(&config, &from(&host.images("images"))).unwrap_err();
+    let error = test.restore(&config, &from(&test.images("images"))).unwrap_err();
     assert_eq!(error.code, Code::Hook, "{error}");
-    assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new());
+    assert_eq!(test.runtime.ids().unwrap(), Vec::<String>::new());
 }

@@ -13,8 +13,8 @@ use crate::support::*;
 
 #[test]
 fn features_of_criu_are_reported() {
-    let host = host();
-    let report: Value = serde_json::from_str(&host.runtime.criu_check_json().unwrap()).unwrap();
+    let test = test_runtime();
+    let report: Value = serde_json::from_str(&test.runtime.criu_check_json().unwrap()).unwrap();
     assert_eq!(report["path"], criu().to_str().unwrap());
     let version = report["version"].as_str().unwrap();
     assert!(version.split('.').next().unwrap().parse::<u32>().unwrap() >= 3, "{report}");
@@ -26,37 +26,37 @@ fn features_of_criu_are_reported() {
 
 #[test]
 fn without_criu_the_error_says_so() {
-    let host = host_with(Path::new("/nowhere/criu"));
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = test_runtime_with(Path::new("/nowhere/criu"));
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for error in
-        [container.checkpoint(&into(&host.images("images"))).unwrap_err(), host.runtime.criu_check_json().unwrap_err()]
+        [container.checkpoint(&into(&test.images("images"))).unwrap_err(), test.runtime.criu_check_json().unwrap_err()]
     {
         assert_eq!(error.code, Code::Unsupported);
         assert!(error.message.contains("/nowhere/criu"), "{error}");
     }
-    assert!(!host.images("images").exists());
+    assert!(!test.images("images").exists());
     end(container);
 }
 
 /// Creates a fake CRIU that only answers `-V` correctly; `conversation` is a shell script with the socket as descriptor
 /// 3.
-fn false_criu(host: &TestRuntime, conversation: &str) -> std::path::PathBuf {
-    let path = host.path("criu");
+fn false_criu(test: &TestRuntime, conversation: &str) -> std::path::PathBuf {
+    let path = test.path("criu");
     script(&path, &format!("if [ \"$1\" = -V ]; then echo 'Version: 4.1'; exit; fi\n{conversation}"));
     path
 }
 
 /// Returns the error of a checkpoint with a fake CRIU; the container must keep running.
 fn failed(conversation: &str, timeout: Option<Duration>) -> berth::Error {
-    let mut host = host();
-    host.runtime = runtime(&host.path("state"), &false_criu(&host, conversation));
-    let data = host.data();
-    let container = host.run(&counter(&data), &quiet()).unwrap();
-    let options = CheckpointOptions { timeout, ..into(&host.images("images")) };
+    let mut test = test_runtime();
+    test.runtime = runtime(&test.path("state"), &false_criu(&test, conversation));
+    let data = test.data();
+    let container = test.run(&counter(&data), &quiet()).unwrap();
+    let options = CheckpointOptions { timeout, ..into(&test.images("images")) };
     let error = container.checkpoint(&options).unwrap_err();
     assert_eq!(error.stage, Stage::Criu, "{error}");
     assert_eq!(container.status().unwrap(), Status::Running);
-    assert!(!host.images("images").exists());
+    assert!(!test.images("images").exists());
     counts_on(&data);
     end(container);
     error
@@ -74,12 +74,12 @@ fn a_criu_that_exits_is_an_error_with_its_output() {
 /// CRIU probes the kernel in child processes, which would otherwise stay stopped forever.
 #[test]
 fn the_children_of_a_criu_that_exits_are_killed() {
-    let mut host = host();
-    let told = host.path("child");
+    let mut test = test_runtime();
+    let told = test.path("child");
     let conversation = format!("sleep 1000 & echo $! > {}; kill -9 $$", told.display());
-    host.runtime = runtime(&host.path("state"), &false_criu(&host, &conversation));
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    test.runtime = runtime(&test.path("state"), &false_criu(&test, &conversation));
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    container.checkpoint(&into(&test.images("images"))).unwrap_err();
     let child = std::fs::read_to_string(&told).unwrap();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     eventually("its child is gone", || state().is_empty() || state().contains(") Z "));
@@ -133,29 +133,29 @@ fn an_answer_of_any_size_is_read() {
 
 #[test]
 fn an_old_criu_is_refused_before_anything_is_touched() {
-    let mut host = host();
-    let path = host.path("criu");
+    let mut test = test_runtime();
+    let path = test.path("criu");
     script(&path, "echo 'Version: 3.14'");
-    host.runtime = runtime(&host.path("state"), &path);
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
-    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    test.runtime = runtime(&test.path("state"), &path);
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let error = container.checkpoint(&into(&test.images("images"))).unwrap_err();
     assert_eq!(
         (error.code, error.message.as_str()),
         (Code::Unsupported, "CRIU 3.14 is too old; expected 3.15 or newer")
     );
-    assert!(!host.images("images").exists());
+    assert!(!test.images("images").exists());
     end(container);
 }
 
 /// A request with so many external mounts that it exceeds the default socket buffer.
 #[test]
 fn a_request_of_any_size_arrives() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     let long = "x".repeat(200);
     for number in 0..700 {
-        let source = host.path("data");
+        let source = test.path("data");
         let destination = format!("/tmp/{long}/{number}");
         let mount =
             serde_json::json!({ "destination": destination, "type": "bind", "source": source, "options": ["bind"] });
@@ -165,9 +165,9 @@ fn a_request_of_any_size_arrives() {
     let mounts = config["mounts"].as_array_mut().unwrap();
     let tmpfs = mounts.pop().unwrap();
     mounts.insert(1, tmpfs);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
-    let options = CheckpointOptions { leave_running: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { leave_running: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     counts_on(&data);
     end(container);

@@ -9,26 +9,26 @@ use crate::support::*;
 
 #[test]
 fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     checkpoint_workload(&data);
     let mut config = shell("");
     config["process"]["args"] = json!(["/data/checkpoint_workload"]);
     with_data(&mut config, &data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
     eventually("the workload is ready", || said() == "ready\n");
     // Without the option for file locks the checkpoint is refused, and the error names the option.
-    let error = container.checkpoint(&into(&host.images("refused"))).unwrap_err();
+    let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow file locks"), "{error}");
     assert_eq!(container.status().unwrap(), Status::Running);
-    let options = CheckpointOptions { file_locks: true, link_remap: true, ..into(&host.images("images")) };
+    let options = CheckpointOptions { file_locks: true, link_remap: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
-    let error = host.restore(&config, &from(&host.images("images"))).unwrap_err();
+    let error = test.restore(&config, &from(&test.images("images"))).unwrap_err();
     assert!(error.code == Code::InvalidArgument && error.message.contains("allow file locks"), "{error}");
-    let options = RestoreOptions { file_locks: true, ..from(&host.images("images")) };
-    let restored = host.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let options = RestoreOptions { file_locks: true, ..from(&test.images("images")) };
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     assert_eq!(said(), "ready\n");
     restored.signal(libc::SIGUSR2, Recipients::Init).unwrap();
     assert_eq!(restored.wait(LONG).unwrap(), ExitStatus::Exited(0), "{}", said());
@@ -38,19 +38,19 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
 
 #[test]
 fn ten_rounds_of_one_container() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
     let id = unique("rounds");
-    let loaded = host.config(&config);
-    let mut container = berth::Container::run(&host.runtime, &id, &loaded, &quiet()).unwrap();
+    let loaded = test.config(&config);
+    let mut container = berth::Container::run(&test.runtime, &id, &loaded, &quiet()).unwrap();
     let mut last = counts_on(&data);
     for round in 0..10 {
-        let images = host.images(&format!("images-{round}"));
+        let images = test.images(&format!("images-{round}"));
         checkpoint(&container, &into(&images));
         container.delete(Force::No).unwrap();
         let stood_at = count(&data);
-        container = berth::Container::restore(&host.runtime, &id, &loaded, &from(&images))
+        container = berth::Container::restore(&test.runtime, &id, &loaded, &from(&images))
             .unwrap_or_else(|error| panic!("{round}: {error}\n{}", told(&error)));
         let now = counts_on(&data);
         assert!(now > stood_at && stood_at >= last, "{round}: {last} {stood_at} {now}");
@@ -61,21 +61,21 @@ fn ten_rounds_of_one_container() {
 
 #[test]
 fn a_paused_container_is_dumped_and_stays_paused() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     container.pause().unwrap();
     let stood_at = count(&data);
-    let options = CheckpointOptions { leave_running: true, ..into(&host.images("left")) };
+    let options = CheckpointOptions { leave_running: true, ..into(&test.images("left")) };
     checkpoint(&container, &options);
     assert_eq!(container.status().unwrap(), Status::Paused);
     assert_eq!(count(&data), stood_at);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     assert_eq!(container.status().unwrap(), Status::Stopped);
     end(container);
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     assert_eq!(restored.status().unwrap(), Status::Running);
     assert!(counts_on(&data) > stood_at);
     end(restored);
@@ -83,13 +83,13 @@ fn a_paused_container_is_dumped_and_stays_paused() {
 
 #[test]
 fn limits_are_intact_afterwards() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     // The limits whose controllers this host has.
     let mut wanted = json!({ "hugepageLimits": [{ "pageSize": "2MB", "limit": 4194304 }] });
     let mut expected = vec![("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max", "4194304")];
-    let probe = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let probe = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let has = |controller: &str| match cgroup_of(&probe, controller) {
         Some(_) => true,
         None => cgroup_of(&probe, "")
@@ -121,12 +121,12 @@ fn limits_are_intact_afterwards() {
             assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), *value, "{}", path.display());
         }
     };
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     check(&container);
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
-    let restored = host.restored(&config, &host.images("images"));
+    let restored = test.restored(&config, &test.images("images"));
     counts_on(&data);
     check(&restored);
     // The processes are in the container's cgroups, where the limits are.
@@ -141,24 +141,24 @@ fn limits_are_intact_afterwards() {
 
 #[test]
 fn a_user_namespace_is_restored_with_its_mappings() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let mut config = counter(&data);
     with_user_namespace(&mut config);
     std::os::unix::fs::chown(&data, Some(ID_BASE), Some(ID_BASE)).unwrap();
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let before = std::fs::read_to_string(proc_of(&container, "uid_map")).unwrap();
-    let images = host.images("images");
+    let images = test.images("images");
     checkpoint(&container, &into(&images));
     end(container);
     assert_only_for(&images, ID_BASE);
     // A copy may have got another owner.
     std::os::unix::fs::chown(images.join("pstree.img"), Some(0), None).unwrap();
-    let error = host.restore(&config, &from(&images)).unwrap_err();
+    let error = test.restore(&config, &from(&images)).unwrap_err();
     assert!(error.message.contains("CRIU cannot read") && error.message.contains("pstree.img"), "{error}");
     std::os::unix::fs::chown(images.join("pstree.img"), Some(ID_BASE), None).unwrap();
-    let restored = host.restored(&config, &images);
+    let restored = test.restored(&config, &images);
     counts_on(&data);
     assert_eq!(std::fs::read_to_string(proc_of(&restored, "uid_map")).unwrap(), before);
     assert_eq!(exec_shell(&restored, "id -u").trim(), "0");
@@ -168,16 +168,16 @@ fn a_user_namespace_is_restored_with_its_mappings() {
 /// All operations on a running container work on a restored one.
 #[test]
 fn a_restored_container_is_like_any_other() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    host.dumped(&config, &data, &into(&host.images("images")));
+    test.dumped(&config, &data, &into(&test.images("images")));
 
     // From another bundle, with its own root filesystem.
-    let bundle = host.bundle("elsewhere", &config);
+    let bundle = test.bundle("elsewhere", &config);
     let loaded = berth::spec::Config::from_bundle(&bundle).unwrap();
     let id = unique("other");
-    let restored = berth::Container::restore(&host.runtime, &id, &loaded, &from(&host.images("images")))
+    let restored = berth::Container::restore(&test.runtime, &id, &loaded, &from(&test.images("images")))
         .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
     counts_on(&data);
     let state: serde_json::Value = serde_json::from_str(&restored.state_json().unwrap()).unwrap();
@@ -190,36 +190,36 @@ fn a_restored_container_is_like_any_other() {
     counts_on(&data);
     assert!(restored.stats().is_ok());
     // Also through a handle that did not restore it.
-    let other = host.runtime.load(&id).unwrap();
+    let other = test.runtime.load(&id).unwrap();
     assert_eq!(other.status().unwrap(), Status::Running);
-    checkpoint(&other, &into(&host.images("again")));
+    checkpoint(&other, &into(&test.images("again")));
     assert!(matches!(restored.wait(LONG).unwrap(), ExitStatus::Signaled { signal: libc::SIGKILL, .. }));
     restored.delete(Force::No).unwrap();
-    end(host.restored(&config, &host.images("again")));
+    end(test.restored(&config, &test.images("again")));
 }
 
 #[test]
 fn an_executed_process_is_an_error_that_names_it() {
-    let host = host();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = test_runtime();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let process = container.exec(&parsed(&shell_process("sleep 1000")), &quiet()).unwrap();
-    let error = container.checkpoint(&into(&host.images("images"))).unwrap_err();
+    let error = container.checkpoint(&into(&test.images("images"))).unwrap_err();
     assert_eq!(error.code, Code::Unsupported);
     assert!(error.message.contains(&format!("{} (", process.pid())), "{error}");
-    assert!(!host.images("images").exists());
+    assert!(!test.images("images").exists());
     process.signal(libc::SIGKILL).unwrap();
     process.wait(LONG).unwrap();
-    checkpoint(&container, &into(&host.images("images")));
+    checkpoint(&container, &into(&test.images("images")));
     end(container);
 }
 
 /// The configuration decides, before anything runs, whatever the images contain.
 #[test]
 fn images_that_want_more_than_the_configuration_are_refused() {
-    let host = host();
-    let data = host.data();
+    let test = test_runtime();
+    let data = test.data();
     let config = counter(&data);
-    host.dumped(&config, &data, &into(&host.images("images")));
+    test.dumped(&config, &data, &into(&test.images("images")));
     let stood_at = count(&data);
 
     let mut less = config.clone();
@@ -233,11 +233,11 @@ fn images_that_want_more_than_the_configuration_are_refused() {
         (&other_namespaces, "the ipc namespace is not the one of the configuration"),
         (&fewer_mounts, "the configuration lacks a mount that is in the images"),
     ] {
-        let error = host.restore(config, &from(&host.images("images"))).unwrap_err();
+        let error = test.restore(config, &from(&test.images("images"))).unwrap_err();
         assert_eq!(error.code, Code::Criu, "{error}");
         assert!(error.message.contains(expected) || told(&error).contains(expected), "{error}");
-        assert_eq!(host.runtime.ids().unwrap(), Vec::<String>::new(), "{expected}");
+        assert_eq!(test.runtime.ids().unwrap(), Vec::<String>::new(), "{expected}");
     }
     assert_eq!(count(&data), stood_at, "none of them has run");
-    end(host.restored(&config, &host.images("images")));
+    end(test.restored(&config, &test.images("images")));
 }

@@ -11,15 +11,15 @@ use crate::common::*;
 pub use crate::programs::*;
 
 /// Like [`TestRuntime::new`], with CRIU.
-pub fn host() -> TestRuntime {
-    host_with(&criu())
+pub fn test_runtime() -> TestRuntime {
+    test_runtime_with(&criu())
 }
 
 /// Like [`host`], with another program for CRIU.
-pub fn host_with(criu: &Path) -> TestRuntime {
-    let mut host = TestRuntime::new();
-    host.runtime = runtime(&host.path("state"), criu);
-    host
+pub fn test_runtime_with(criu: &Path) -> TestRuntime {
+    let mut test = TestRuntime::new();
+    test.runtime = runtime(&test.path("state"), criu);
+    test
 }
 
 pub fn runtime(root: &Path, criu: &Path) -> Runtime {

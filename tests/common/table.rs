@@ -39,9 +39,9 @@ pub fn bind(source: &Path, destination: &str, options: &[&str]) -> Value {
 }
 
 /// Runs a container from a bundle, and returns its output.
-pub fn in_bundle(host: &TestRuntime, bundle: &Path) -> berth::Result<String> {
+pub fn in_bundle(test: &TestRuntime, bundle: &Path) -> berth::Result<String> {
     let config = Config::from_bundle(bundle)?;
-    let container = Container::run(&host.runtime, &unique("m"), &config, &piped())?;
+    let container = Container::run(&test.runtime, &unique("m"), &config, &piped())?;
     let text = read_all(&container.init_process().unwrap());
     container.wait(LONG)?;
     container.delete(berth::Force::No)?;

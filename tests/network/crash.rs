@@ -47,20 +47,20 @@ fn after_a_crash_nothing_is_left_and_the_device_is_back() {
     ip("addr add 10.5.0.1/24 dev berthdev");
     ip("link set berthdev up");
     let before = (links(), ip_json("addr show berthdev")[0]["addr_info"][0]["local"].clone());
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let passed =
         |point: &&&str| point.starts_with("create") || point.starts_with("delete") || point.starts_with("start");
     for (index, point) in fault::POINTS.iter().filter(passed).enumerate() {
-        killed_at(&host.path("state"), point);
+        killed_at(&test.path("state"), point);
         if index % 2 == 0 && !["create.saved", "start.opened", "start.released", "start.running"].contains(point) {
-            host.runtime.recover().unwrap();
+            test.runtime.recover().unwrap();
         }
-        if host.runtime.ids().unwrap() == [ID] {
-            host.runtime.load(ID).unwrap().delete(Force::Kill).unwrap();
+        if test.runtime.ids().unwrap() == [ID] {
+            test.runtime.load(ID).unwrap().delete(Force::Kill).unwrap();
         }
         let after = (links(), ip_json("addr show berthdev")[0]["addr_info"][0]["local"].clone());
         assert_eq!(after, before, "{point}");
-        assert_eq!(host.runtime.ids().unwrap(), [""; 0], "{point}");
+        assert_eq!(test.runtime.ids().unwrap(), [""; 0], "{point}");
     }
     ip("link delete berthdev");
 }

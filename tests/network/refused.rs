@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 use crate::common::*;
 use crate::support::*;
 
-fn refused(host: &TestRuntime, config: &Value, networks: Vec<Value>, path: &str, words: &str) {
+fn refused(test: &TestRuntime, config: &Value, networks: Vec<Value>, path: &str, words: &str) {
     let before = links();
-    let error = host.connect(config, networks).unwrap_err();
+    let error = test.connect(config, networks).unwrap_err();
     assert_eq!(error.code, Code::ConfigInvalid, "{error}");
     assert_eq!(error.detail["json_path"], path, "{error}");
     assert!(error.message.starts_with(path) && error.message.contains(words), "{error}");
     assert_eq!(links(), before, "{path}");
-    assert_eq!(host.runtime.ids().unwrap(), [""; 0], "{path}");
+    assert_eq!(test.runtime.ids().unwrap(), [""; 0], "{path}");
 }
 
 #[test]
 fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
     bridged();
     ip("link add berthtaken type veth peer name berthpeer");
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let cases = [
         ("bridge", json!("berth9"), "the host has no interface \"berth9\""),
         ("bridge", json!("lo"), "\"lo\" is not a bridge"),
@@ -32,11 +32,11 @@ fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
     ];
     for (field, value, words) in cases {
         let path = format!("networks[1].{field}");
-        refused(&host, &sleeper(), vec![json!({ "type": "loopback" }), with(veth(2), field, value)], &path, words);
+        refused(&test, &sleeper(), vec![json!({ "type": "loopback" }), with(veth(2), field, value)], &path, words);
     }
     let before = links();
     let route = json!({ "destination": "10.1.0.0/16", "gateway": "10.77.0.1" });
-    let error = host.route(&sleeper(), vec![veth(2)], vec![route.clone(), route]).unwrap_err();
+    let error = test.route(&sleeper(), vec![veth(2)], vec![route.clone(), route]).unwrap_err();
     assert!(error.message.starts_with("routes[1].destination: 10.1.0.0/16 is reached through routes[0]"), "{error}");
     assert_eq!(links(), before);
 }
@@ -44,11 +44,11 @@ fn links_that_the_host_lacks_are_refused_before_anything_is_made() {
 #[test]
 fn devices_that_are_not_there_are_refused() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     for (name, words) in [("berth9", "the host has no interface"), (BRIDGE, "cannot be moved")] {
         let mut config = sleeper();
         config["linux"]["netDevices"] = json!({ name: {} });
-        refused(&host, &config, vec![], &format!("linux.netDevices.{name}"), words);
+        refused(&test, &config, vec![], &format!("linux.netDevices.{name}"), words);
     }
 }
 
@@ -57,7 +57,7 @@ fn a_later_failure_leaves_no_link_either() {
     bridged();
     ip("link add berthdev type veth peer name berthpeer");
     ip("addr add 10.5.0.1/24 dev berthdev");
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let before = (links(), ip_json("addr show berthdev")[0]["addr_info"].clone());
 
     let mut config = sleeper();
@@ -66,26 +66,26 @@ fn a_later_failure_leaves_no_link_either() {
         &mut config,
         json!({ "destination": "/tmp/x", "type": "tmpfs", "source": "t", "options": ["size=bad"] }),
     );
-    let error = host.connect(&config, vec![veth(2)]).unwrap_err();
+    let error = test.connect(&config, vec![veth(2)]).unwrap_err();
     assert!(error.message.contains("mounting tmpfs"), "{error}");
     let clean = || {
         assert_eq!((links(), ip_json("addr show berthdev")[0]["addr_info"].clone()), before);
-        assert_eq!(host.runtime.ids().unwrap(), [""; 0]);
+        assert_eq!(test.runtime.ids().unwrap(), [""; 0]);
     };
     clean();
 
-    let hook = host.path("hook");
+    let hook = test.path("hook");
     script(&hook, "exit 3");
     let mut config = sleeper();
     config["linux"]["netDevices"] = json!({ "berthdev": { "name": "dev0" } });
     config["hooks"] = json!({ "createRuntime": [{ "path": hook }] });
-    assert_eq!(host.connect(&config, vec![veth(2)]).unwrap_err().code, Code::Hook);
+    assert_eq!(test.connect(&config, vec![veth(2)]).unwrap_err().code, Code::Hook);
     clean();
 
     // Refused by the kernel: a second interface cannot have the route of the first one.
     let mut config = sleeper();
     config["linux"]["netDevices"] = json!({ "berthdev": { "name": "dev0" } });
-    let error = host
+    let error = test
         .route(
             &config,
             vec![veth(2)],
@@ -100,14 +100,14 @@ fn a_later_failure_leaves_no_link_either() {
 #[test]
 fn validate_and_explain_make_nothing() {
     bridged();
-    let host = TestRuntime::new();
-    let config = host.network_config(&sleeper(), &json!({ "networks": [veth(2)] })).unwrap();
+    let test = TestRuntime::new();
+    let config = test.network_config(&sleeper(), &json!({ "networks": [veth(2)] })).unwrap();
     config.validate().unwrap();
     assert!(berth::explain(&config).unwrap().contains("bringing up the loopback interface"));
     assert_eq!(links(), [BRIDGE, "lo"]);
-    let wrong = host.network_config(&sleeper(), &json!({ "networks": [with(veth(2), "bridge", json!("berth9"))] }));
+    let wrong = test.network_config(&sleeper(), &json!({ "networks": [with(veth(2), "bridge", json!("berth9"))] }));
     assert_eq!(wrong.unwrap().validate().unwrap_err().code, Code::ConfigInvalid);
-    Container::create(&host.runtime, "twice", &config, &options()).unwrap();
+    Container::create(&test.runtime, "twice", &config, &options()).unwrap();
     // The same configuration works for a second container: it fixes no name on the host.
-    Container::create(&host.runtime, "again", &config, &options()).unwrap();
+    Container::create(&test.runtime, "again", &config, &options()).unwrap();
 }

@@ -14,9 +14,9 @@ const MEGABYTE: u64 = 1 << 20;
 #[test]
 fn two_containers_reach_each_other() {
     bridged();
-    let host = TestRuntime::new();
-    let first = host.connect(&sleeper(), vec![veth(2)]).unwrap();
-    let second = host.connect(&sleeper(), vec![veth(3)]).unwrap();
+    let test = TestRuntime::new();
+    let first = test.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let second = test.connect(&sleeper(), vec![veth(3)]).unwrap();
     for (port, address) in [(7000, "10.77.0.2"), (7001, "fd77::2")] {
         exec_shell(&second, &format!("ping -c 1 -W 60 {address}"));
         let server = listen(&first, &format!("nc -l -p {port} -e md5sum"), port);
@@ -33,9 +33,9 @@ fn two_containers_reach_each_other() {
 #[test]
 fn counters_grow_by_what_was_sent() {
     bridged();
-    let host = TestRuntime::new();
-    let first = host.connect(&sleeper(), vec![veth(2)]).unwrap();
-    let second = host.connect(&sleeper(), vec![veth(3)]).unwrap();
+    let test = TestRuntime::new();
+    let first = test.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let second = test.connect(&sleeper(), vec![veth(3)]).unwrap();
     let before = (counter(&first, "eth0", "receivedBytes"), counter(&second, "eth0", "sentBytes"));
     listen(&first, "nc -l -p 7000 -e /bin/wc -c", 7000);
     let counted = exec_shell(&second, &format!("head -c {MEGABYTE} /dev/zero | nc 10.77.0.2 7000"));
@@ -70,8 +70,8 @@ fn counters_grow_by_what_was_sent() {
 #[test]
 fn the_mtu_is_respected() {
     bridged();
-    let host = TestRuntime::new();
-    let container = host.connect(&sleeper(), vec![with(veth(2), "mtu", json!(1400))]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&sleeper(), vec![with(veth(2), "mtu", json!(1400))]).unwrap();
     exec_shell(&container, "ping -c 1 -W 60 10.77.0.1"); // the neighbours know each other from here on
     let before = counter(&container, "eth0", "sentPackets");
     exec_shell(&container, "ping -c 1 -W 60 -s 4000 10.77.0.1");
@@ -85,8 +85,8 @@ fn a_server_of_the_host_is_reached_through_the_gateway() {
     // An address outside the container's network.
     ip("addr add 10.99.0.1/32 dev lo");
     ip("addr add fd99::1/128 dev lo nodad");
-    let host = TestRuntime::new();
-    let container = host.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&sleeper(), vec![veth(2)]).unwrap();
     for address in ["10.99.0.1", "fd99::1"] {
         let server = TcpListener::bind((address, 0)).unwrap();
         let port = server.local_addr().unwrap().port();
@@ -106,8 +106,8 @@ fn a_server_of_the_host_is_reached_through_the_gateway() {
 #[test]
 fn a_detached_container_is_not_reached() {
     bridged();
-    let host = TestRuntime::new();
-    let container = host.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&sleeper(), vec![veth(2)]).unwrap();
     exec_shell(&container, "ping -c 1 -W 60 10.77.0.1");
     container.detach_networks().unwrap();
     let (text, status) = exec_output(&container, &shell_process("ping -c 1 -W 1 10.77.0.1"));
@@ -119,8 +119,8 @@ fn a_detached_container_is_not_reached() {
 #[test]
 fn counters_of_a_stopped_container_are_gone() {
     bridged();
-    let host = TestRuntime::new();
-    let container = host.connect(&network_shell("exit 0"), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&network_shell("exit 0"), vec![veth(2)]).unwrap();
     container.wait(LONG).unwrap();
     let process = container.init_process().unwrap();
     assert_eq!(process.wait(LONG).unwrap(), ExitStatus::Exited(0));

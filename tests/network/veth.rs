@@ -9,25 +9,25 @@ use crate::support::*;
 
 #[test]
 fn the_loopback_interface_of_a_new_namespace_is_up() {
-    let host = TestRuntime::new();
-    let text = host.stdout_of(&network_shell("ping -c 1 -W 60 127.0.0.1 && ping -c 1 -W 60 ::1 && ls /sys/class/net"));
+    let test = TestRuntime::new();
+    let text = test.stdout_of(&network_shell("ping -c 1 -W 60 127.0.0.1 && ping -c 1 -W 60 ::1 && ls /sys/class/net"));
     assert!(text.ends_with("lo\n"), "{text}");
     let mut config = network_shell("ping -c 1 -W 60 127.0.0.1");
     with_user_namespace(&mut config);
-    host.stdout_of(&config);
+    test.stdout_of(&config);
 }
 
 #[test]
 fn a_pair_is_as_it_was_asked_for() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut network = with(veth(2), "name", json!("net0"));
     network["hostInterfaceName"] = json!("berthtest");
     network["macAddress"] = json!("02:00:00:00:00:2a");
     network["mtu"] = json!(1400);
     network["txQueueLength"] = json!(77);
     network["hairpinMode"] = json!(true);
-    let container = host.connect(&sleeper(), vec![network]).unwrap();
+    let container = test.connect(&sleeper(), vec![network]).unwrap();
 
     let link = &ip_json("link show berthtest")[0];
     assert_eq!((&link["master"], &link["mtu"], &link["txqlen"]), (&json!(BRIDGE), &json!(1400), &json!(77)), "{link}");
@@ -52,7 +52,7 @@ fn a_pair_is_as_it_was_asked_for() {
 #[test]
 fn routes_lead_where_they_say() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let routes = vec![
         json!({ "destination": "169.254.1.1/32", "interfaceName": "eth1" }),
         json!({ "destination": "10.88.0.0/16", "gateway": "169.254.1.1", "interfaceName": "eth1" }),
@@ -61,7 +61,7 @@ fn routes_lead_where_they_say() {
         json!({ "destination": "10.66.0.0/16", "interfaceName": "lo" }),
     ];
     let second = json!({ "type": "veth", "address": "169.254.7.2/32" });
-    let container = host.route(&sleeper(), vec![veth(2), second], routes).unwrap();
+    let container = test.route(&sleeper(), vec![veth(2), second], routes).unwrap();
     let table = exec_shell(&container, "ip route");
     for line in [
         "169.254.1.1 dev eth1",
@@ -78,11 +78,11 @@ fn routes_lead_where_they_say() {
 #[test]
 fn names_that_are_not_given_are_free_ones() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let network = || json!({ "type": "veth", "bridge": BRIDGE });
     let networks = vec![network(), with(network(), "name", json!("eth0")), network()];
-    let first = host.connect(&sleeper(), networks.clone()).unwrap();
-    let second = host.connect(&sleeper(), networks).unwrap();
+    let first = test.connect(&sleeper(), networks.clone()).unwrap();
+    let second = test.connect(&sleeper(), networks).unwrap();
     let mut names: Vec<String> = Vec::new();
     for container in [&first, &second] {
         let pairs = container.veth_pairs().unwrap();
@@ -104,8 +104,8 @@ fn the_bridges_mtu_is_the_pairs_and_its_address_stays() {
     bridged();
     ip(&format!("link set {BRIDGE} mtu 9000"));
     ip(&format!("link add berthport address 02:00:00:00:00:01 mtu 9000 master {BRIDGE} type veth peer name berthpeer"));
-    let host = TestRuntime::new();
-    let container = host.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&sleeper(), vec![veth(2)]).unwrap();
     assert_eq!(exec_shell(&container, "cat /sys/class/net/eth0/mtu"), "9000\n");
     let bridge = &ip_json(&format!("link show {BRIDGE}"))[0];
     assert_eq!((&bridge["mtu"], &bridge["address"]), (&json!(9000), &json!("02:00:00:00:00:01")));
@@ -115,11 +115,11 @@ fn the_bridges_mtu_is_the_pairs_and_its_address_stays() {
 #[test]
 fn a_joined_namespace_gets_the_pair_and_loses_it_again() {
     bridged();
-    let host = TestRuntime::new();
-    let first = host.connect(&sleeper(), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let first = test.connect(&sleeper(), vec![veth(2)]).unwrap();
     let mut config = sleeper();
     join_namespace(&mut config, "network", &proc_of(&first, "ns/net").display().to_string());
-    let second = host
+    let second = test
         .connect(&config, vec![json!({ "type": "veth", "address": "10.78.0.2/24" }), json!({ "type": "loopback" })]);
     let second = second.unwrap();
     assert_eq!(second.veth_pairs().unwrap()[0].name, "eth1", "eth0 is the first container's");
@@ -127,7 +127,7 @@ fn a_joined_namespace_gets_the_pair_and_loses_it_again() {
     second.delete(Force::Kill).unwrap();
     assert_eq!(exec_shell(&first, "ls /sys/class/net"), "eth0\nlo\n");
 
-    let taken = host.connect(&config, vec![json!({ "type": "veth", "name": "eth0" })]).unwrap_err();
+    let taken = test.connect(&config, vec![json!({ "type": "veth", "name": "eth0" })]).unwrap_err();
     assert!(taken.message.starts_with("networks[0].name: the joined network namespace has"), "{taken}");
     assert_eq!(links().len(), 3);
 }
@@ -135,11 +135,11 @@ fn a_joined_namespace_gets_the_pair_and_loses_it_again() {
 #[test]
 fn a_container_in_a_user_namespace_has_networks_too() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = sleeper();
     with_user_namespace(&mut config);
     config["linux"]["sysctl"] = json!({ "net.ipv4.conf.eth0.forwarding": "1" });
-    let container = host.connect(&config, vec![veth(2)]).unwrap();
+    let container = test.connect(&config, vec![veth(2)]).unwrap();
     exec_shell(&container, "ping -c 1 -W 60 10.77.0.1 && ping -c 1 -W 60 fd77::1");
     assert_eq!(exec_shell(&container, "cat /proc/sys/net/ipv4/conf/eth0/forwarding"), "1\n");
     container.delete(Force::Kill).unwrap();
@@ -149,8 +149,8 @@ fn a_container_in_a_user_namespace_has_networks_too() {
 #[test]
 fn a_container_that_has_ended_by_itself_leaves_no_link() {
     bridged();
-    let host = TestRuntime::new();
-    let container = host.connect(&network_shell("exit 0"), vec![veth(2)]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&network_shell("exit 0"), vec![veth(2)]).unwrap();
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
     assert_eq!(links(), [BRIDGE, "lo"]);
@@ -159,8 +159,8 @@ fn a_container_that_has_ended_by_itself_leaves_no_link() {
 #[test]
 fn another_link_with_the_name_of_a_containers_link_stays() {
     bridged();
-    let host = TestRuntime::new();
-    let container = host.connect(&sleeper(), vec![with(veth(2), "hostInterfaceName", json!("berthtest"))]).unwrap();
+    let test = TestRuntime::new();
+    let container = test.connect(&sleeper(), vec![with(veth(2), "hostInterfaceName", json!("berthtest"))]).unwrap();
     ip("link delete berthtest");
     ip("link add berthtest type veth peer name berthpeer");
     container.delete(Force::Kill).unwrap();
@@ -170,11 +170,11 @@ fn another_link_with_the_name_of_a_containers_link_stays() {
 #[test]
 fn a_hundred_containers_are_created_and_deleted() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let count = if std::env::var_os("BERTH_VM").is_some() { 20 } else { 100 };
     let config = sleeper();
     let containers: Vec<Container> =
-        (0..count).map(|number| host.connect(&config, vec![veth(number + 2)]).unwrap()).collect();
+        (0..count).map(|number| test.connect(&config, vec![veth(number + 2)]).unwrap()).collect();
     assert_eq!(links().len(), count as usize + 2);
     exec_shell(&containers[0], &format!("ping -c 1 -W 60 10.77.0.{}", count + 1));
     for container in &containers {
@@ -186,13 +186,13 @@ fn a_hundred_containers_are_created_and_deleted() {
 #[test]
 fn many_at_once_do_not_disturb_each_other() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     std::thread::scope(|scope| {
         for thread in 0..4u32 {
-            let host = &host;
+            let test = &test;
             scope.spawn(move || {
                 for round in 0..3 {
-                    let container = host.connect(&sleeper(), vec![veth(2 + thread * 10 + round)]).unwrap();
+                    let container = test.connect(&sleeper(), vec![veth(2 + thread * 10 + round)]).unwrap();
                     assert_eq!(container.status().unwrap(), Status::Running);
                     container.delete(Force::Kill).unwrap();
                 }
@@ -205,9 +205,9 @@ fn many_at_once_do_not_disturb_each_other() {
 #[test]
 fn networks_are_taken_off_their_bridges_and_put_back() {
     bridged();
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let network = with(with(veth(2), "hairpinMode", json!(true)), "hostInterfaceName", json!("berthtest"));
-    let container = host.connect(&sleeper(), vec![network]).unwrap();
+    let container = test.connect(&sleeper(), vec![network]).unwrap();
     let master = || ip_json("link show berthtest")[0]["master"].clone();
     container.detach_networks().unwrap();
     assert_eq!(master(), json!(null));
@@ -238,13 +238,13 @@ fn in_the_hosts_own_namespace_it_is_the_same() {
             ip(&format!("link delete {}", self.0));
         }
     }
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     ip(&format!("link add {bridge} type bridge"));
     let _bridge = Bridge(&bridge);
     ip(&format!("link set {bridge} up"));
-    let config = host.network_config(&sleeper(), &json!({ "networks": [{ "type": "veth", "bridge": bridge }] }));
+    let config = test.network_config(&sleeper(), &json!({ "networks": [{ "type": "veth", "bridge": bridge }] }));
     let config: Config = config.unwrap();
-    let container = Container::run(&host.runtime, &unique("n"), &config, &options()).unwrap();
+    let container = Container::run(&test.runtime, &unique("n"), &config, &options()).unwrap();
     let name = container.veth_pairs().unwrap().remove(0).host_name;
     assert!(links().contains(&name));
     container.delete(Force::Kill).unwrap();

@@ -8,16 +8,16 @@ use crate::support::*;
 
 pub fn named() {
     mount(true);
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let class = Class::named("gold");
     // The kernel rounds bandwidth up, here 33 to 40.
     let wanted = json!({ "closID": class.0, "l3CacheSchema": "L3:0=ff", "memBwSchema": "MB:0=33" });
-    let first = host.run(&config(wanted.clone()), &quiet()).unwrap();
+    let first = test.run(&config(wanted.clone()), &quiet()).unwrap();
     assert_eq!((line(&class.0, "L3"), line(&class.0, "MB")), ("L3:0=0ff;1=fff".into(), "MB:0=40;1=100".into()));
-    let second = host.create(&config(wanted), &quiet()).unwrap();
+    let second = test.create(&config(wanted), &quiet()).unwrap();
     assert!([init(&first), init(&second)].iter().all(|pid| tasks(&class.0).contains(pid)));
     let other = json!({ "closID": class.0, "l3CacheSchema": "L3:0=f" });
-    let error = host.create(&config(other), &quiet()).unwrap_err();
+    let error = test.create(&config(other), &quiet()).unwrap_err();
     assert_eq!((error.code, error.detail["json_path"].as_str()), (Code::ConfigInvalid, Some("linux.intelRdt.closID")));
     assert!(error.message.ends_with("exists, and has L3:0=0ff, not f"), "{error}");
     second.delete(Force::Kill).unwrap();
@@ -27,11 +27,11 @@ pub fn named() {
 
 pub fn configured() {
     mount(true);
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let class = Class::made("given");
     std::fs::write(at(&class.0, "schemata"), "L3:1=f0\n").unwrap();
     let wanted = json!({ "closID": class.0, "enableMonitoring": true });
-    let container = host.create(&config(wanted), &quiet()).unwrap();
+    let container = test.create(&config(wanted), &quiet()).unwrap();
     let monitor = format!("{}/mon_groups/{}", class.0, container.id());
     assert_eq!((tasks(&class.0), tasks(&monitor)), (vec![init(&container)], vec![init(&container)]));
     assert_eq!(line(&class.0, "L3"), "L3:0=fff;1=0f0");
@@ -39,19 +39,19 @@ pub fn configured() {
     assert!(class.exists() && !at(&monitor, "").exists());
 
     let missing = config(json!({ "closID": "berth-nobody-has-made-it" }));
-    let error = host.create(&missing, &quiet()).unwrap_err();
+    let error = test.create(&missing, &quiet()).unwrap_err();
     assert!(error.message.starts_with("linux.intelRdt.closID: there is no resctrl group"), "{error}");
     for name in ["info", "mon_data", "mon_groups"] {
-        let error = host.create(&config(json!({ "closID": name })), &quiet()).unwrap_err();
+        let error = test.create(&config(json!({ "closID": name })), &quiet()).unwrap_err();
         assert!(error.message.ends_with("is not a resctrl group; expected one"), "{error}");
     }
 }
 
 pub fn root() {
     mount(true);
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let before = read("", "schemata");
-    let container = host.create(&config(json!({ "closID": "/", "enableMonitoring": true })), &quiet()).unwrap();
+    let container = test.create(&config(json!({ "closID": "/", "enableMonitoring": true })), &quiet()).unwrap();
     let monitor = format!("mon_groups/{}", container.id());
     assert_eq!(tasks(&monitor), [init(&container)]);
     assert!(tasks("").contains(&init(&container)) && classes().is_empty());
@@ -62,8 +62,8 @@ pub fn root() {
 
 pub fn changed() {
     mount(true);
-    let host = TestRuntime::new();
-    let container = host.run(&config(json!({ "l3CacheSchema": "L3:0=f" })), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&config(json!({ "l3CacheSchema": "L3:0=f" })), &quiet()).unwrap();
     let id = container.id();
     container
         .set(r#"{"intelRdt": {"memBwSchema": "MB:1=20", "schemata": ["L2:1=f0"]}, "pids": {"limit": 50}}"#)
@@ -93,11 +93,11 @@ pub fn changed() {
 
 pub fn changed_by_command() {
     mount(true);
-    let host = TestRuntime::new();
-    let container = host.run(&config(json!({})), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&config(json!({})), &quiet()).unwrap();
     let berth = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_berth"));
-        command.arg("--root").arg(host.runtime.root()).args(args).arg(container.id());
+        command.arg("--root").arg(test.runtime.root()).args(args).arg(container.id());
         let output = command.output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };

@@ -11,8 +11,8 @@ use crate::support::*;
 
 pub fn own_class() {
     mount(true);
-    let host = TestRuntime::new();
-    let container = host.create(&config(full()), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.create(&config(full()), &quiet()).unwrap();
     let id = container.id().to_owned();
     // Lines of "schemata" override the others.
     assert_eq!(line(&id, "L3"), "L3:0=00f;1=f00");
@@ -24,7 +24,7 @@ pub fn own_class() {
     assert_eq!(classes(), Vec::<String>::new());
 
     // Without shares in the configuration the class gets all resources.
-    let container = host.create(&config(json!({})), &quiet()).unwrap();
+    let container = test.create(&config(json!({})), &quiet()).unwrap();
     assert_eq!(line(container.id(), "L3"), line("", "L3"));
     container.delete(Force::Kill).unwrap();
     assert_eq!(classes(), Vec::<String>::new());
@@ -32,13 +32,13 @@ pub fn own_class() {
 
 pub fn processes() {
     mount(true);
-    let host = TestRuntime::new();
-    let (seen, script) = (host.dir.path().join("seen"), host.dir.path().join("hook"));
+    let test = TestRuntime::new();
+    let (seen, script) = (test.dir.path().join("seen"), test.dir.path().join("hook"));
     std::fs::write(&script, format!("#!/bin/sh\ncat {MOUNT}/*/mon_groups/*/tasks > {}\n", seen.display())).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut config = config(full());
     config["hooks"]["createRuntime"] = json!([{ "path": script }]);
-    let container = host.create(&config, &quiet()).unwrap();
+    let container = test.create(&config, &quiet()).unwrap();
     let (id, pid) = (container.id().to_owned(), init(&container));
     let monitor = format!("{id}/mon_groups/{id}");
     assert_eq!(std::fs::read_to_string(&seen).unwrap(), format!("{pid}\n"));
@@ -54,10 +54,10 @@ pub fn processes() {
 
 pub fn user_namespace() {
     mount(true);
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = config(full());
     with_user_namespace(&mut config);
-    let container = host.create(&config, &quiet()).unwrap();
+    let container = test.create(&config, &quiet()).unwrap();
     assert_eq!(tasks(container.id()), [init(&container)]);
     container.start().unwrap();
     container.delete(Force::Kill).unwrap();
@@ -66,8 +66,8 @@ pub fn user_namespace() {
 
 pub fn explained() {
     mount(true);
-    let host = TestRuntime::new();
-    let plan: Value = serde_json::from_str(&explain(&host.config(&config(full()))).unwrap()).unwrap();
+    let test = TestRuntime::new();
+    let plan: Value = serde_json::from_str(&explain(&test.config(&config(full()))).unwrap()).unwrap();
     let text = plan["outside"][0]["text"].as_str().unwrap();
     let expected = format!(
         "joining the container's own resctrl group {MOUNT}/explain and the monitoring group \
@@ -79,8 +79,8 @@ pub fn explained() {
 
 pub fn statistics() {
     mount(true);
-    let host = TestRuntime::new();
-    let container = host.run(&config(full()), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&config(full()), &quiet()).unwrap();
     let report: Value = serde_json::from_str(&container.stats_json().unwrap()).unwrap();
     let number = |file: &str| read("info", file).trim().parse::<u64>().unwrap();
     let found = &report["intel_rdt"];
@@ -101,14 +101,14 @@ pub fn statistics() {
     assert!(occupancy.iter().all(|entry| entry["llc_occupancy"].is_u64()));
 
     // The members `enableCMT` and `enableMBM` of specification 1.2 report the numbers of the class.
-    let container = host.run(&config(json!({ "enableCMT": true })), &quiet()).unwrap();
+    let container = test.run(&config(json!({ "enableCMT": true })), &quiet()).unwrap();
     let report: Value = serde_json::from_str(&container.stats_json().unwrap()).unwrap();
     assert_eq!(report["intel_rdt"]["cmt_stats"].as_array().unwrap().len(), domains);
     assert_eq!(report["intel_rdt"]["mbm_stats"], Value::Null);
     // A container without `intelRdt` has no numbers.
     let mut plain = config(Value::Null);
     plain["linux"].as_object_mut().unwrap().remove("intelRdt");
-    let container = host.run(&plain, &quiet()).unwrap();
+    let container = test.run(&plain, &quiet()).unwrap();
     let report: Value = serde_json::from_str(&container.stats_json().unwrap()).unwrap();
     assert_eq!(report["intel_rdt"], json!({}));
     assert!(!classes().contains(&container.id().to_owned()));
@@ -116,17 +116,17 @@ pub fn statistics() {
 
 pub fn restored() {
     mount(true);
-    let host = TestRuntime::with(|settings: &mut Settings| settings.criu = Some(criu()));
-    let images = host.dir.path().join("images");
+    let test = TestRuntime::with(|settings: &mut Settings| settings.criu = Some(criu()));
+    let images = test.dir.path().join("images");
     let config = config(full());
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let id = container.id().to_owned();
     eventually("the program's children", || tasks(&id).len() == 3);
     container.checkpoint(&CheckpointOptions::into_directory(&images)).unwrap();
     container.delete(Force::No).unwrap();
     assert_eq!(classes(), Vec::<String>::new());
     let options = RestoreOptions { process: quiet(), ..RestoreOptions::from_directory(&images) };
-    let container = Container::restore(&host.runtime, &id, &host.config(&config), &options).unwrap();
+    let container = Container::restore(&test.runtime, &id, &test.config(&config), &options).unwrap();
     assert_eq!(line(&id, "L3"), "L3:0=00f;1=f00");
     let monitor = format!("{id}/mon_groups/{id}");
     let (class, monitored, mut pids) = (tasks(&id), tasks(&monitor), container.pids().unwrap());

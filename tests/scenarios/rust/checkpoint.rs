@@ -16,15 +16,15 @@ fn counts(container: &Container, expected: &str) -> [Option<File>; 3] {
     stdio
 }
 
-fn checkpoint_restore(host: &TestRuntime) {
+fn checkpoint_restore(test: &TestRuntime) {
     let Some(criu) = std::env::var_os("BERTH_TEST_CRIU") else { skip("no CRIU") };
-    let settings = Settings { root: host.runtime.root().to_owned(), criu: Some(criu.into()), ..Settings::default() };
+    let settings = Settings { root: test.runtime.root().to_owned(), criu: Some(criu.into()), ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();
     let report: Value = serde_json::from_str(&runtime.criu_check_json().unwrap()).unwrap();
     assert_eq!(report["usable"], true, "{report}");
 
-    let config = host.config(&shell("n=0; while read line; do n=$((n+1)); echo $n; done"));
-    let images = host.path("images");
+    let config = test.config(&shell("n=0; while read line; do n=$((n+1)); echo $n; done"));
+    let images = test.path("images");
     let pipes = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Pipe, Stdio::Null], ..ProcessOptions::default() };
     let container = Container::run(&runtime, &unique("checkpoint"), &config, &pipes).unwrap();
     let kept = counts(&container, "1");

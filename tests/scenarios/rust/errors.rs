@@ -23,8 +23,8 @@ pub const ALL: &[Scenario] = &[
     ("timeout", timeout),
 ];
 
-fn sleeping(host: &TestRuntime) -> Container {
-    host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
+fn sleeping(test: &TestRuntime) -> Container {
+    test.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
 fn read(config: &Value) -> berth::Result<Config> {
@@ -45,49 +45,49 @@ fn bad_config(_: &TestRuntime) {
     fails(Code::ConfigInvalid, "JSON", Config::from_json("{\"ociVersion\":", Some(rootfs())));
 }
 
-fn bad_resources(host: &TestRuntime) {
-    let container = sleeping(host);
+fn bad_resources(test: &TestRuntime) {
+    let container = sleeping(test);
     let before = container.config_json().unwrap();
     fails(Code::ConfigInvalid, "memory.limit", container.set(r#"{"memory":{"limit":-5}}"#));
     assert_eq!(container.config_json().unwrap(), before);
 }
 
-fn bad_process(host: &TestRuntime) {
+fn bad_process(test: &TestRuntime) {
     let mut config = shell("true");
     config["process"]["args"] = json!(["/bin/nothing-here"]);
-    let error = fails(Code::System, "/bin/nothing-here", host.run(&config, &quiet()));
+    let error = fails(Code::System, "/bin/nothing-here", test.run(&config, &quiet()));
     assert_eq!((error.errno, error.stage), (Some(Errno::ENOENT), Stage::Init));
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
-fn bad_id(host: &TestRuntime) {
-    let config = host.config(&shell("true"));
+fn bad_id(test: &TestRuntime) {
+    let config = test.config(&shell("true"));
     for id in ["", "../up", &"x".repeat(201)] {
-        fails(Code::IdInvalid, "id", Container::create(&host.runtime, id, &config, &quiet()));
-        fails(Code::IdInvalid, "id", host.runtime.load(id));
+        fails(Code::IdInvalid, "id", Container::create(&test.runtime, id, &config, &quiet()));
+        fails(Code::IdInvalid, "id", test.runtime.load(id));
     }
 }
 
-fn bad_argument(host: &TestRuntime) {
-    let container = sleeping(host);
+fn bad_argument(test: &TestRuntime) {
+    let container = sleeping(test);
     fails(Code::InvalidArgument, "NUL", Config::from_bundle(Path::new("a\0b")));
     fails(Code::InvalidArgument, "999", container.signal(999, Recipients::Init));
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn id_in_use(host: &TestRuntime) {
-    let container = sleeping(host);
-    let config = host.config(&shell("true"));
-    fails(Code::IdInUse, container.id(), Container::create(&host.runtime, container.id(), &config, &quiet()));
+fn id_in_use(test: &TestRuntime) {
+    let container = sleeping(test);
+    let config = test.config(&shell("true"));
+    fails(Code::IdInUse, container.id(), Container::create(&test.runtime, container.id(), &config, &quiet()));
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn not_found(host: &TestRuntime) {
-    fails(Code::NotFound, "not-there", host.runtime.load("not-there"));
+fn not_found(test: &TestRuntime) {
+    fails(Code::NotFound, "not-there", test.runtime.load("not-there"));
 }
 
-fn wrong_state(host: &TestRuntime) {
-    let container = sleeping(host);
+fn wrong_state(test: &TestRuntime) {
+    let container = sleeping(test);
     fails(Code::AlreadyRunning, "running", container.start());
     fails(Code::NotPaused, "running", container.resume());
     fails(Code::NotStopped, "running", container.delete(Force::No));
@@ -107,8 +107,8 @@ fn error_facts(_: &TestRuntime) {
     assert!(error.code.describe().len() > 5);
 }
 
-fn timeout(host: &TestRuntime) {
-    let container = sleeping(host);
+fn timeout(test: &TestRuntime) {
+    let container = sleeping(test);
     fails(Code::Timeout, "in time", container.wait(0));
     let before = Instant::now();
     fails(Code::Timeout, "in time", container.wait(200));

@@ -31,8 +31,8 @@ pub const ALL: &[Scenario] = &[
     ("log", log),
 ];
 
-fn sleeping(host: &TestRuntime) -> Container {
-    host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
+fn sleeping(test: &TestRuntime) -> Container {
+    test.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
 fn decoded(text: berth::Result<String>) -> Value {
@@ -45,14 +45,14 @@ fn cpu_time(container: &Container) -> u64 {
     stats.cpu_usage_ns.unwrap()
 }
 
-fn stats(host: &TestRuntime) {
-    let container = host.run(&shell("while :; do :; done"), &quiet()).unwrap();
+fn stats(test: &TestRuntime) {
+    let container = test.run(&shell("while :; do :; done"), &quiet()).unwrap();
     let before = cpu_time(&container);
     eventually("more CPU time", || cpu_time(&container) > before);
 }
 
-fn stats_json(host: &TestRuntime) {
-    let usage = decoded(sleeping(host).stats_json());
+fn stats_json(test: &TestRuntime) {
+    let usage = decoded(sleeping(test).stats_json());
     assert!(usage["cpu"].is_object() && usage["memory"].is_object() && usage["pids"].is_object(), "{usage}");
     assert_eq!(usage["network_interfaces"][0]["Name"], "lo");
 }
@@ -65,17 +65,17 @@ fn unless_unsupported<T>(result: berth::Result<T>, controller: &str) -> T {
     }
 }
 
-fn set_limits(host: &TestRuntime) {
-    let container = sleeping(host);
+fn set_limits(test: &TestRuntime) {
+    let container = sleeping(test);
     unless_unsupported(container.set(r#"{"pids":{"limit":77}}"#), "pids");
     assert_eq!(container.stats().unwrap().pids_limit, Some(77));
     assert_eq!(decoded(container.config_json())["linux"]["resources"]["pids"]["limit"], 77);
 }
 
-fn oom_event(host: &TestRuntime) {
+fn oom_event(test: &TestRuntime) {
     let mut config = shell("exec tail /dev/zero");
     config["linux"]["resources"]["memory"] = json!({ "limit": 24 << 20, "swap": 24 << 20 });
-    let container = unless_unsupported(host.create(&config, &quiet()), "memory");
+    let container = unless_unsupported(test.create(&config, &quiet()), "memory");
     let events = container.notify_oom().unwrap();
     let descriptor = events.descriptor().unwrap();
     assert!(is_cloexec(&descriptor));
@@ -92,8 +92,8 @@ fn oom_event(host: &TestRuntime) {
     assert!(container.oom_killed().unwrap());
 }
 
-fn pressure_event(host: &TestRuntime) {
-    let container = sleeping(host);
+fn pressure_event(test: &TestRuntime) {
+    let container = sleeping(test);
     let all = Level::ALL.map(|level| match container.notify_memory_pressure(level) {
         Err(error) if error.code == Code::Unsupported => skip("memory pressure is not measured"),
         other => other.unwrap(),
@@ -107,53 +107,53 @@ fn pressure_event(host: &TestRuntime) {
     }
 }
 
-fn list(host: &TestRuntime) {
-    let ids = || host.runtime.ids().unwrap();
+fn list(test: &TestRuntime) {
+    let ids = || test.runtime.ids().unwrap();
     assert!(ids().is_empty());
-    let config = host.config(&shell("exec sleep 1000"));
+    let config = test.config(&shell("exec sleep 1000"));
     let names = [unique("a"), unique("b")];
-    let b = Container::create(&host.runtime, &names[1], &config, &quiet()).unwrap();
-    let a = Container::run(&host.runtime, &names[0], &config, &quiet()).unwrap();
+    let b = Container::create(&test.runtime, &names[1], &config, &quiet()).unwrap();
+    let a = Container::run(&test.runtime, &names[0], &config, &quiet()).unwrap();
     assert_eq!(ids(), names);
-    let states = decoded(host.runtime.states_json());
+    let states = decoded(test.runtime.states_json());
     assert_eq!((&states[0]["id"], &states[1]["id"]), (&json!(names[0]), &json!(names[1])));
     a.delete(Force::Kill).unwrap();
     b.delete(Force::Kill).unwrap();
     assert!(ids().is_empty());
 }
 
-fn load_from_another_handle(host: &TestRuntime) {
-    let container = host.create(&shell("exec sleep 1000"), &quiet()).unwrap();
-    let settings = Settings { root: host.runtime.root().to_owned(), ..Settings::default() };
+fn load_from_another_handle(test: &TestRuntime) {
+    let container = test.create(&shell("exec sleep 1000"), &quiet()).unwrap();
+    let settings = Settings { root: test.runtime.root().to_owned(), ..Settings::default() };
     let loaded = Runtime::new(settings).unwrap().load(container.id()).unwrap();
     assert_eq!(loaded.status().unwrap(), Status::Created);
     loaded.start().unwrap();
     assert_eq!((loaded.status().unwrap(), container.status().unwrap()), (Status::Running, Status::Running));
 }
 
-fn force_delete(host: &TestRuntime) {
-    let container = sleeping(host);
+fn force_delete(test: &TestRuntime) {
+    let container = sleeping(test);
     fails(Code::NotStopped, container.id(), container.delete(Force::No));
     container.delete(Force::Kill).unwrap();
-    let config = host.config(&shell("exec sleep 1000"));
-    let again = Container::run(&host.runtime, container.id(), &config, &quiet()).unwrap();
+    let config = test.config(&shell("exec sleep 1000"));
+    let again = Container::run(&test.runtime, container.id(), &config, &quiet()).unwrap();
     assert_eq!(again.status().unwrap(), Status::Running);
 }
 
-fn recover(host: &TestRuntime) {
-    let container = sleeping(host);
-    assert!(host.runtime.recover().unwrap().is_empty());
+fn recover(test: &TestRuntime) {
+    let container = sleeping(test);
+    assert!(test.runtime.recover().unwrap().is_empty());
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn interfaces(host: &TestRuntime) {
-    assert!(sleeping(host).interfaces().unwrap().iter().any(|interface| interface.name == "lo"));
+fn interfaces(test: &TestRuntime) {
+    assert!(sleeping(test).interfaces().unwrap().iter().any(|interface| interface.name == "lo"));
 }
 
-fn networks(host: &TestRuntime) {
-    let config = host.config(&shell("exec sleep 1000"));
+fn networks(test: &TestRuntime) {
+    let config = test.config(&shell("exec sleep 1000"));
     let connected = config.with_networks(r#"{"networks":[{"type":"veth","name":"net0"}]}"#).unwrap();
-    let container = Container::run(&host.runtime, &unique("networks"), &connected, &quiet()).unwrap();
+    let container = Container::run(&test.runtime, &unique("networks"), &connected, &quiet()).unwrap();
     let network = &decoded(container.interfaces_json(false))["networks"][0];
     assert_eq!(network["name"], "net0");
     assert!(network["hostInterfaceName"].as_str().unwrap().starts_with("berth"), "{network}");
@@ -161,51 +161,51 @@ fn networks(host: &TestRuntime) {
     assert!(inside.iter().any(|interface| interface.name == "net0" && interface.up));
 }
 
-fn state_json(host: &TestRuntime) {
+fn state_json(test: &TestRuntime) {
     let mut config = shell("exec sleep 1000");
     config["annotations"] = json!({ "org.example": "mine" });
-    let container = host.run(&config, &quiet()).unwrap();
+    let container = test.run(&config, &quiet()).unwrap();
     let state = decoded(container.state_json());
     assert_eq!((&state["id"], &state["status"]), (&json!(container.id()), &json!("running")));
     assert_eq!(state["pid"], container.init_process().unwrap().pid());
     assert_eq!(state["annotations"]["org.example"], "mine");
 }
 
-fn config_json(host: &TestRuntime) {
+fn config_json(test: &TestRuntime) {
     let text = shell("exec sleep 1000").to_string();
     let config = Config::from_json(&text, Some(rootfs())).unwrap();
     assert_eq!(config.json(), text);
-    let container = Container::run(&host.runtime, &unique("config"), &config, &quiet()).unwrap();
+    let container = Container::run(&test.runtime, &unique("config"), &config, &quiet()).unwrap();
     assert_eq!(container.config_json().unwrap(), text);
 }
 
-fn explain(host: &TestRuntime) {
-    let text = berth::explain(&host.config(&shell("true"))).unwrap();
+fn explain(test: &TestRuntime) {
+    let text = berth::explain(&test.config(&shell("true"))).unwrap();
     assert!(text.contains("\"steps\":[") && text.contains("\"/proc\""), "{text}");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
-fn hook_fails(host: &TestRuntime) {
+fn hook_fails(test: &TestRuntime) {
     let hook_env = vec!["WHO=the caller".to_owned(), "PATH=/bin".to_owned()];
     let other =
-        Runtime::new(Settings { root: host.runtime.root().to_owned(), hook_env, ..Settings::default() }).unwrap();
+        Runtime::new(Settings { root: test.runtime.root().to_owned(), hook_env, ..Settings::default() }).unwrap();
     let mut config = shell("exec sleep 1000");
     let busybox = rootfs().join("bin/busybox");
     config["hooks"] = json!({ "poststart": [{ "path": busybox, "args": ["sh", "-c", "echo it is $WHO; exit 3"] }] });
-    let container = Container::create(&other, &unique("hook"), &host.config(&config), &quiet()).unwrap();
+    let container = Container::create(&other, &unique("hook"), &test.config(&config), &quiet()).unwrap();
     fails(Code::Hook, "it is the caller", container.start());
     fails(Code::NotFound, container.id(), container.delete(Force::Kill));
     fails(Code::NotFound, container.id(), other.load(container.id()));
 }
 
-fn explain_runtime(host: &TestRuntime) {
-    let config = host.config(&shell("true"));
+fn explain_runtime(test: &TestRuntime) {
+    let config = test.config(&shell("true"));
     let searches_program = |missing_program| {
         let options = ProcessOptions { missing_program, ..ProcessOptions::default() };
-        host.runtime.explain(&config, &options).unwrap().contains("FindProgram")
+        test.runtime.explain(&config, &options).unwrap().contains("FindProgram")
     };
     assert!(searches_program(MissingProgram::AtCreate) && !searches_program(MissingProgram::AtStart));
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 /// In Rust the library logs through the `log` crate, and the program's logger decides where messages go.
@@ -233,29 +233,29 @@ impl Log for Logger {
 }
 
 /// A failing poststop hook is only logged.
-fn warn(host: &TestRuntime) {
+fn warn(test: &TestRuntime) {
     let mut config = shell("true");
     let busybox = rootfs().join("bin/busybox");
     config["hooks"] = json!({ "poststop": [{ "path": busybox, "args": ["sh", "-c", "echo sorry; exit 3"] }] });
-    host.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
+    test.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
 }
 
-fn log(host: &TestRuntime) {
+fn log(test: &TestRuntime) {
     let warnings = || WARNINGS.load(Ordering::Relaxed);
     log::set_logger(&Logger).unwrap();
     log::set_max_level(LevelFilter::Debug);
-    warn(host);
+    warn(test);
     assert_eq!(warnings(), 1);
     log::set_max_level(LevelFilter::Error);
-    warn(host);
+    warn(test);
     assert_eq!(warnings(), 1);
     log::set_max_level(LevelFilter::Debug);
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     *LINES.lock().unwrap() = Some(File::from(writer));
-    warn(host);
+    warn(test);
     *LINES.lock().unwrap() = None;
     log::set_max_level(LevelFilter::Off);
-    warn(host);
+    warn(test);
     assert_eq!(warnings(), 1);
     let text = text_of(Some(reader));
     assert_eq!(text.matches("sorry").count(), 1, "{text}");

@@ -11,9 +11,9 @@ use super::*;
 pub const ALL: &[Scenario] =
     &[("lifecycle", lifecycle), ("run", run), ("exec", exec), ("exec-in-created", exec_in_created), ("bundle", bundle)];
 
-fn lifecycle(host: &TestRuntime) {
+fn lifecycle(test: &TestRuntime) {
     let options = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Null, Stdio::Null], ..ProcessOptions::default() };
-    let container = host.create(&shell("read line; exit 7"), &options).unwrap();
+    let container = test.create(&shell("read line; exit 7"), &options).unwrap();
     assert_eq!(container.status().unwrap(), Status::Created);
     container.start().unwrap();
     assert_eq!(container.status().unwrap(), Status::Running);
@@ -22,15 +22,15 @@ fn lifecycle(host: &TestRuntime) {
     assert_eq!(container.status().unwrap(), Status::Stopped);
     container.delete(Force::No).unwrap();
     fails(Code::NotFound, container.id(), container.status());
-    fails(Code::NotFound, container.id(), host.runtime.load(container.id()));
+    fails(Code::NotFound, container.id(), test.runtime.load(container.id()));
 }
 
-fn run(host: &TestRuntime) {
-    assert_eq!(host.run(&shell("sleep 1000"), &quiet()).unwrap().status().unwrap(), Status::Running);
+fn run(test: &TestRuntime) {
+    assert_eq!(test.run(&shell("sleep 1000"), &quiet()).unwrap().status().unwrap(), Status::Running);
 }
 
-fn exec(host: &TestRuntime) {
-    let container = host.run(&shell("exec sleep 1000"), &quiet()).unwrap();
+fn exec(test: &TestRuntime) {
+    let container = test.run(&shell("exec sleep 1000"), &quiet()).unwrap();
     let options = ProcessOptions { stdio: [Stdio::Pipe, Stdio::Pipe, Stdio::Null], ..ProcessOptions::default() };
     let script = "cat /proc/1/comm; read line; exit 9";
     let process = container.exec(&parsed(&shell_process(script)), &options).unwrap();
@@ -43,20 +43,20 @@ fn exec(host: &TestRuntime) {
     assert!(is_readable(process.pidfd(), PollTimeout::ZERO));
 }
 
-fn exec_in_created(host: &TestRuntime) {
-    let container = host.create(&shell("exit 3"), &quiet()).unwrap();
+fn exec_in_created(test: &TestRuntime) {
+    let container = test.create(&shell("exit 3"), &quiet()).unwrap();
     assert_eq!(execute(&container, "exit 4").end(), ExitStatus::Exited(4));
     assert_eq!(container.status().unwrap(), Status::Created);
     container.start().unwrap();
     assert_eq!(container.end(), ExitStatus::Exited(3));
 }
 
-fn bundle(host: &TestRuntime) {
-    let folder = host.make_dir("bundle");
+fn bundle(test: &TestRuntime) {
+    let folder = test.make_dir("bundle");
     symlink(rootfs(), folder.join("rootfs")).unwrap();
-    host.write_config(&folder, &shell("exit 5"));
+    test.write_config(&folder, &shell("exit 5"));
     let config = Config::from_bundle(&folder).unwrap();
     config.validate().unwrap();
-    let container = Container::run(&host.runtime, &unique("bundle"), &config, &quiet()).unwrap();
+    let container = Container::run(&test.runtime, &unique("bundle"), &config, &quiet()).unwrap();
     assert_eq!(container.end(), ExitStatus::Exited(5));
 }

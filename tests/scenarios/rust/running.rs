@@ -16,12 +16,12 @@ pub const ALL: &[Scenario] = &[
     ("pids", pids),
 ];
 
-fn sleeping(host: &TestRuntime) -> Container {
-    host.run(&shell("exec sleep 1000"), &quiet()).unwrap()
+fn sleeping(test: &TestRuntime) -> Container {
+    test.run(&shell("exec sleep 1000"), &quiet()).unwrap()
 }
 
-fn pause_resume(host: &TestRuntime) {
-    let container = sleeping(host);
+fn pause_resume(test: &TestRuntime) {
+    let container = sleeping(test);
     container.pause().unwrap();
     assert_eq!(container.status().unwrap(), Status::Paused);
     fails(Code::Paused, "paused", container.exec(&parsed(&shell_process("true")), &quiet()));
@@ -30,24 +30,24 @@ fn pause_resume(host: &TestRuntime) {
     assert_eq!(execute(&container, "exit 3").end(), ExitStatus::Exited(3));
 }
 
-fn kill(host: &TestRuntime) {
-    let container = sleeping(host);
+fn kill(test: &TestRuntime) {
+    let container = sleeping(test);
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     assert_eq!(container.end(), KILLED);
     assert_eq!(container.status().unwrap(), Status::Stopped);
     container.delete(Force::No).unwrap();
 }
 
-fn kill_all(host: &TestRuntime) {
-    let container = sleeping(host);
+fn kill_all(test: &TestRuntime) {
+    let container = sleeping(test);
     let process = execute(&container, "exec sleep 1000");
     container.signal(libc::SIGKILL, Recipients::All).unwrap();
     assert_eq!(process.end(), KILLED);
     assert_eq!(container.end(), KILLED);
 }
 
-fn process_signal(host: &TestRuntime) {
-    let container = sleeping(host);
+fn process_signal(test: &TestRuntime) {
+    let container = sleeping(test);
     let process = execute(&container, "exec sleep 1000");
     process.signal(0).unwrap();
     process.signal(libc::SIGKILL).unwrap();
@@ -56,21 +56,21 @@ fn process_signal(host: &TestRuntime) {
     assert_eq!(container.status().unwrap(), Status::Running);
 }
 
-fn exit_code(host: &TestRuntime) {
+fn exit_code(test: &TestRuntime) {
     for code in [0, 7] {
-        let container = host.run(&shell(&format!("exit {code}")), &quiet()).unwrap();
+        let container = test.run(&shell(&format!("exit {code}")), &quiet()).unwrap();
         assert_eq!(container.end(), ExitStatus::Exited(code));
         assert_eq!(container.end(), ExitStatus::Exited(code));
     }
 }
 
-fn exit_signal(host: &TestRuntime) {
-    let status = execute(&sleeping(host), "kill $$").end();
+fn exit_signal(test: &TestRuntime) {
+    let status = execute(&sleeping(test), "kill $$").end();
     assert_eq!(status, ExitStatus::Signaled { signal: libc::SIGTERM, core_dumped: false });
 }
 
-fn wait_elsewhere(host: &TestRuntime) {
-    let container = sleeping(host);
+fn wait_elsewhere(test: &TestRuntime) {
+    let container = sleeping(test);
     let pidfd = container.pidfd().unwrap();
     assert!(is_cloexec(&pidfd) && !is_readable(&pidfd, PollTimeout::ZERO));
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
@@ -78,8 +78,8 @@ fn wait_elsewhere(host: &TestRuntime) {
     assert_eq!(container.end(), KILLED);
 }
 
-fn pids(host: &TestRuntime) {
-    let container = sleeping(host);
+fn pids(test: &TestRuntime) {
+    let container = sleeping(test);
     let process = execute(&container, "exec sleep 1000");
     let mut expected = vec![container.init_process().unwrap().pid(), process.pid()];
     expected.sort();

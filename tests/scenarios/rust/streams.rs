@@ -20,9 +20,9 @@ pub const ALL: &[Scenario] = &[
     ("console-resize", console_resize),
 ];
 
-fn stdio_pipes(host: &TestRuntime) {
+fn stdio_pipes(test: &TestRuntime) {
     let options = ProcessOptions { stdio: [Stdio::Pipe; 3], ..ProcessOptions::default() };
-    let container = host.run(&shell("read line; echo got $line; echo failed >&2"), &options).unwrap();
+    let container = test.run(&shell("read line; echo got $line; echo failed >&2"), &options).unwrap();
     let init = container.init_process().unwrap();
     let stdio = init.take_stdio();
     assert!(stdio.iter().all(|end| is_cloexec(end.as_ref().unwrap())));
@@ -34,8 +34,8 @@ fn stdio_pipes(host: &TestRuntime) {
     assert_eq!(container.end(), ExitStatus::Exited(0));
 }
 
-fn stdio_null(host: &TestRuntime) {
-    let container = host.run(&shell("echo lost; echo lost >&2; read line || exit 4"), &quiet()).unwrap();
+fn stdio_null(test: &TestRuntime) {
+    let container = test.run(&shell("echo lost; echo lost >&2; read line || exit 4"), &quiet()).unwrap();
     assert!(container.init_process().unwrap().take_stdio().iter().all(Option::is_none));
     assert_eq!(container.end(), ExitStatus::Exited(4));
 }
@@ -44,14 +44,14 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap()
 }
 
-fn stdio_descriptors(host: &TestRuntime) {
+fn stdio_descriptors(test: &TestRuntime) {
     let ((input, our_input), (our_output, output), (our_extra, extra)) = (pipe(), pipe(), pipe());
     let options = ProcessOptions {
         stdio: [Stdio::Fd(input.as_raw_fd()), Stdio::Fd(output.as_raw_fd()), Stdio::Null],
         extra_fds: vec![extra.as_raw_fd()],
         ..ProcessOptions::default()
     };
-    let container = host.run(&shell("cat; echo extra >&3"), &options).unwrap();
+    let container = test.run(&shell("cat; echo extra >&3"), &options).unwrap();
     drop((input, output, extra));
     write(&File::from(our_input), "through\n");
     assert_eq!(text_of(Some(our_output)), "through\n");
@@ -65,9 +65,9 @@ fn on_terminal(script: &str) -> Value {
     config
 }
 
-fn terminal(host: &TestRuntime) {
+fn terminal(test: &TestRuntime) {
     let config = on_terminal("tty; read line; echo got $line; exit 6");
-    let container = host.run(&config, &ProcessOptions::default()).unwrap();
+    let container = test.run(&config, &ProcessOptions::default()).unwrap();
     let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
     assert!(is_cloexec(&master));
     comes(&master, "/dev/pts/0");
@@ -76,10 +76,10 @@ fn terminal(host: &TestRuntime) {
     assert_eq!(container.end(), ExitStatus::Exited(6));
 }
 
-fn terminal_newlines(host: &TestRuntime) {
+fn terminal_newlines(test: &TestRuntime) {
     for (plain_newlines, shown) in [(false, "one\r\ntwo\r\n"), (true, "one\ntwo\n")] {
         let options = ProcessOptions { plain_newlines, ..ProcessOptions::default() };
-        let container = host.run(&on_terminal("echo one; echo two; read line"), &options).unwrap();
+        let container = test.run(&on_terminal("echo one; echo two; read line"), &options).unwrap();
         let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
         comes(&master, shown);
     }
@@ -100,18 +100,18 @@ fn receive_descriptor(listener: &UnixListener) -> File {
     unsafe { File::from_raw_fd(rights.unwrap()[0]) }
 }
 
-fn console_socket(host: &TestRuntime) {
-    let path = host.path("console");
+fn console_socket(test: &TestRuntime) {
+    let path = test.path("console");
     let listener = UnixListener::bind(&path).unwrap();
     let options = ProcessOptions { console_socket: Some(path), ..ProcessOptions::default() };
-    let container = host.run(&on_terminal("echo ready; sleep 1000"), &options).unwrap();
+    let container = test.run(&on_terminal("echo ready; sleep 1000"), &options).unwrap();
     comes(&receive_descriptor(&listener), "ready");
     assert!(container.init_process().unwrap().terminal().unwrap().is_none());
 }
 
-fn console_resize(host: &TestRuntime) {
+fn console_resize(test: &TestRuntime) {
     let config = on_terminal("echo ready; read line; stty size");
-    let container = host.run(&config, &ProcessOptions::default()).unwrap();
+    let container = test.run(&config, &ProcessOptions::default()).unwrap();
     let init = container.init_process().unwrap();
     let master = File::from(init.terminal().unwrap().unwrap());
     comes(&master, "ready");
