@@ -38,7 +38,7 @@ use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};
 use crate::stats::report::Report;
 use crate::stats::{Meter, Stats};
-use crate::sys::kernfs;
+use crate::sys::{kernfs, procfs};
 
 /// The cgroups of one container. A handle caches no state: every answer comes from the kernel.
 pub trait Cgroup: Send + Sync {
@@ -163,6 +163,20 @@ pub fn open(layout: &Layout) -> Result<Box<dyn Cgroup>> {
     })
 }
 
+/// Returns the cgroup of v1 in which a process is frozen, if it is. (A process frozen by v2 can be killed.)
+pub fn frozen_elsewhere(pid: i32) -> Result<Option<PathBuf>> {
+    let Some(own) = procfs::read_optional(&format!("{pid}/cgroup"))? else { return Ok(None) };
+    let mounts = mount_table::cgroups()?;
+    let place = hierarchy::choose(&mounts).get("freezer").and_then(|mount| {
+        let own = hierarchy::own(&own);
+        hierarchy::directory(mount, own.get("freezer")?)
+    });
+    match place {
+        Some(place) => Ok(v1::freezer::freezes(&place)?.then_some(place)),
+        None => Ok(None),
+    }
+}
+
 /// Sets limits and device rules as [`Cgroup::apply`] does, but skips device rules that the caller may not set. For
 /// containers in which no device can be created.
 pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Result<()> {
@@ -184,7 +198,7 @@ pub fn apply_permitted(cgroup: &dyn Cgroup, resources: &LinuxResources) -> Resul
 /// created leaves and the parents in `made`.
 fn make_all(leaves: &[&Path], made: &[PathBuf], kept: &[PathBuf]) -> Result<()> {
     for (index, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| !is_among(leaf, kept)) {
-        make(leaf).inspect_err(|_| unmake(leaves, index, made, kept))?;
+        make(leaf).map_err(|error| unmake(error, leaves, index, made, kept))?;
     }
     Ok(())
 }
@@ -193,12 +207,16 @@ fn is_among(leaf: &Path, list: &[PathBuf]) -> bool {
     list.iter().any(|path| path == leaf)
 }
 
-/// Removes what [`make_all`] has just created: the first `count` leaves, and parents that nobody uses.
-fn unmake(leaves: &[&Path], count: usize, made: &[PathBuf], kept: &[PathBuf]) {
-    let parents = made.iter().rev().map(PathBuf::as_path).filter(|path| !leaves.contains(path));
-    let new = leaves[..count].iter().copied().filter(|leaf| !is_among(leaf, kept));
-    for directory in new.chain(parents) {
-        let _ = kernfs::remove_dir(directory);
+/// Removes what [`make_all`] has just created: the first `count` leaves, and parents that nobody uses. Returns `error`, the
+/// reason for it, with the directories that stay. It needs no free descriptor, since the lack of one may be the reason.
+fn unmake(error: Error, leaves: &[&Path], count: usize, made: &[PathBuf], kept: &[PathBuf]) -> Error {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let new: Vec<PathBuf> =
+        leaves[..count].iter().filter(|leaf| !is_among(leaf, kept)).map(|leaf| leaf.to_path_buf()).collect();
+    let parents: Vec<PathBuf> = made.iter().filter(|path| !leaves.contains(&path.as_path())).cloned().collect();
+    match remove(&new, &parents, &[], Instant::now() + PATIENCE) {
+        Ok(()) => error,
+        Err(second) => error.detail("cleanup", second.message),
     }
 }
 

@@ -105,15 +105,23 @@ impl Container {
             match container.directory.lock(deadline) {
                 // Between mkdir and open, another process may have removed the directory and created it again. The
                 // directory belongs to the process that has locked it while it is empty.
-                Ok(lock) if container.directory.is_empty() => return Ok((container, lock)),
-                Ok(_) => return Err(state::in_use(id)),
+                Ok(lock) => match container.directory.is_empty() {
+                    Ok(true) => return Ok((container, lock)),
+                    Ok(false) => return Err(state::in_use(id)),
+                    Err(error) => return Err(container.take_back_directory(error)),
+                },
                 // A forced delete has removed the empty directory, taking its creator for killed. Create it again.
                 Err(error) if error.code == Code::NotFound => {}
-                Err(error) => {
-                    let _ = container.directory.remove();
-                    return Err(error);
-                }
+                Err(error) => return Err(container.take_back_directory(error)),
             }
+        }
+    }
+
+    /// Removes the directory that create has just made. An error of that is added to the first error as a detail.
+    fn take_back_directory(&self, error: Error) -> Error {
+        match self.directory.remove() {
+            Ok(()) => error,
+            Err(second) => error.detail("cleanup", second.message),
         }
     }
 
@@ -128,6 +136,8 @@ impl Container {
                 }
                 self.directory.remove()
             }),
+            // The record stays, so that delete finds what it names.
+            Err(error) if made.cgroups => Err(error),
             _ => self.directory.remove(),
         };
         match removed {

@@ -5,19 +5,21 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Container, Status};
+use super::{Container, Status, status};
 use crate::cgroup::{self, Cgroup};
 use crate::deadline::Deadline;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::fault;
 use crate::network;
 use crate::process::Process;
 use crate::rdt;
 use crate::spec::hooks::Kind;
-use crate::state::{self, Phase, Record};
-use crate::sys::{children, exit_status, flock::LockKind, identity::Identity, pidfd};
+use crate::state::{self, Init, Phase, Record};
+use crate::sys::{children, exit_status, flock::LockKind, identity::Identity, kernfs, pidfd};
 
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time after which a killed init is looked for in a frozen cgroup.
+const THAW_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 /// Whether delete removes a container that is not stopped.
@@ -117,25 +119,53 @@ impl Container {
             _ => None,
         };
         if let Some(pidfd) = &init {
+            // It has ended meanwhile, or the wait below tells that it has not.
             let _ = pidfd::send_signal(pidfd, libc::SIGKILL);
         }
         self.kill_members(cgroup)?;
         // The cgroups are empty. init may still be blocked in its exit by zombies whose parent, another process, does
         // not reap them. There is no need to wait for them, so the wait is short.
         let deadline = Deadline::after(self.runtime.settings.cgroup_timeout).within(EXIT_TIMEOUT);
-        match (known, init) {
+        let wait = |deadline: Deadline| match (&known, &init) {
             // The handle's process stores the status for later calls of wait.
-            (Some(process), _) => {
-                let _ = process.wait_until(deadline);
-            }
+            (Some(process), _) => process.wait_until(deadline).is_err_and(|error| error.code == Code::Timeout),
             (None, Some(pidfd)) => {
                 children::wait_for_init(self.directory.path(), pidfd.as_fd(), deadline);
-                let _ = exit_status::wait(&pidfd, Deadline::after_ms(0));
+                // Reaps it if it is a child of the caller. Any other answer but a timeout means that it has ended.
+                exit_status::wait(pidfd, Deadline::after_ms(0)).is_err_and(|error| error.code == Code::Timeout)
             }
-            (None, None) => {}
+            (None, None) => false,
+        };
+        if wait(deadline.within(THAW_AFTER))
+            && let Some(init) = &record.init
+        {
+            self.thaw_elsewhere(init, cgroup)?;
+            if wait(deadline) && status::executes(init)? {
+                let place = cgroup::frozen_elsewhere(init.identity.pid)?;
+                return Err(not_ended(&self.id, init, place.as_deref()));
+            }
         }
         children::reap(self.directory.path());
         Ok(())
+    }
+
+    /// Moves init into the container's own cgroups, which are thawed, if somebody has moved it into a frozen cgroup of v1:
+    /// there, SIGKILL has no effect until it is thawed, and that cgroup is not the container's to thaw.
+    fn thaw_elsewhere(&self, init: &Init, cgroup: &dyn Cgroup) -> Result<()> {
+        let Some(place) = cgroup::frozen_elsewhere(init.identity.pid)? else { return Ok(()) };
+        // A frozen process cannot end, so the pid is still its.
+        if !init.identity.is_alive()? {
+            return Ok(());
+        }
+        let (id, place) = (&self.id, place.display());
+        log::warn!(
+            "container {id:?}: its init was moved into the frozen cgroup {place}, and is taken out to be killed"
+        );
+        match cgroup.attach(init.identity.pid) {
+            // The container has no cgroup to move it into: the caller's wait tells that init has not ended.
+            Err(error) if kernfs::is_gone(&error) || error.code == Code::Unsupported => Ok(()),
+            other => other,
+        }
     }
 
     /// Kills all processes in the cgroups. Meanwhile it reaps the caller's exited children: as zombies they would
@@ -179,4 +209,15 @@ impl Container {
         }
         self.delete_locked(Force::Kill).map(|()| true)
     }
+}
+
+/// Returns the error for an init that still executes its program after SIGKILL.
+fn not_ended(id: &str, init: &Init, frozen: Option<&Path>) -> Error {
+    let reason = match frozen {
+        Some(place) => format!("it is in the frozen cgroup {}", place.display()),
+        None => "it does not get the signal (an uninterruptible system call)".to_owned(),
+    };
+    let message =
+        format!("container {id:?}: its init, process {}, has not ended after SIGKILL: {reason}", init.identity.pid);
+    Error::new(Code::Timeout, message).detail("id", id)
 }

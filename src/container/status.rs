@@ -88,6 +88,11 @@ pub fn waits_for_start(record: &Record) -> Result<bool> {
     }
 }
 
+/// Whether init executes a program: it exists, and is not in its exit.
+pub fn executes(init: &Init) -> Result<bool> {
+    Ok(init.identity.is_alive()? && image_of(init)?.is_some())
+}
+
 /// Returns device and inode of the file that init executes, or `None` if init no longer exists.
 fn image_of(init: &Init) -> Result<Option<(u64, u64)>> {
     let pid = init.identity.pid;

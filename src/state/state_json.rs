@@ -24,8 +24,11 @@ pub fn is_damaged(error: &Error) -> bool {
 
 impl Directory {
     /// Whether no record has been written yet. Needs no free descriptor.
-    pub fn is_empty(&self) -> bool {
-        fstatat(&self.fd, STATE, AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
+    pub fn is_empty(&self) -> Result<bool> {
+        match fstatat(&self.fd, STATE, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Err(Errno::ENOENT) => Ok(true),
+            other => other.map(|_| false).context(|| format!("looking at {}", self.path.join(STATE).display())),
+        }
     }
 
     /// Reads the record. Returns `None` before the first one is written, and permanently if its writer was killed

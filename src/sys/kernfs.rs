@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat, mkdirat};
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, fstatfs};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, fstatfs, statfs};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use crate::error::{Code, Context, Error, Result};
@@ -19,11 +19,13 @@ use crate::error::{Code, Context, Error, Result};
 /// RDTGROUP_SUPER_MAGIC of linux/magic.h.
 const RESCTRL_SUPER_MAGIC: FsType = FsType(0x0765_5821);
 
+const CGROUP_FILESYSTEMS: [FsType; 3] = [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RESCTRL_SUPER_MAGIC];
+
 /// Opens a directory or file of a cgroup or resctrl filesystem.
 pub fn open(path: &Path, flags: OFlag) -> Result<OwnedFd> {
     let fd = open_without_links(path, flags | OFlag::O_CLOEXEC).context(|| format!("opening {}", path.display()))?;
     let kind = fstatfs(&fd).context(|| format!("reading the filesystem type of {}", path.display()))?.filesystem_type();
-    if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RESCTRL_SUPER_MAGIC].contains(&kind) {
+    if !CGROUP_FILESYSTEMS.contains(&kind) {
         return Err(Error::new(Code::System, format!("{} is not on a cgroup filesystem", path.display())));
     }
     Ok(fd)
@@ -152,9 +154,15 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     let mode = Mode::from_bits_truncate(0o755);
     match mkdirat(&parent, name, mode) {
         // Set the mode independently of the caller's umask: the container's processes read their limits here.
-        Ok(()) => fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)
-            .context(|| format!("setting the mode of cgroup {}", path.display()))
-            .map(|()| true),
+        Ok(()) => match fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink) {
+            Ok(()) => Ok(true),
+            Err(errno) => {
+                // The caller takes an error to mean that nothing was created.
+                let removed = unlinkat(&parent, name, UnlinkatFlags::RemoveDir);
+                let error = Error::system(errno, format!("setting the mode of cgroup {}", path.display()));
+                Err(removed.map_or_else(|errno| error.clone().detail("cleanup", errno.desc()), |()| error.clone()))
+            }
+        },
         Err(Errno::EEXIST) => Ok(false),
         // The errno alone does not explain the failure.
         Err(Errno::EAGAIN) => {
@@ -166,15 +174,32 @@ pub fn make_dir(path: &Path) -> Result<bool> {
     }
 }
 
-/// Removes one directory that has no children.
+/// Removes one directory that has no children. Also works in a caller without a free descriptor, so that a failed step
+/// can be undone there.
 pub fn remove_dir(path: &Path) -> Result<()> {
-    let (parent, name) = parent(path)?;
+    let (parent, name) = match parent(path) {
+        Err(error) if matches!(error.errno, Some(Errno::EMFILE | Errno::ENFILE)) => return remove_by_path(path, error),
+        other => other?,
+    };
     let result = match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
         // A read-only mount returns EROFS whether or not the directory exists.
         Err(Errno::EROFS) if !exists(path)? => Err(Errno::ENOENT),
         other => other,
     };
     result.context(|| format!("removing {}", path.display()))
+}
+
+/// Removes a directory by its path. Nobody but the host's root can put a symbolic link into a path of a cgroup
+/// filesystem. `error` is the reason for not doing it by descriptor.
+fn remove_by_path(path: &Path, error: Error) -> Result<()> {
+    let kind = match statfs(path) {
+        Err(errno) => return Err(errno).context(|| format!("removing {}", path.display())),
+        Ok(found) => found.filesystem_type(),
+    };
+    if !CGROUP_FILESYSTEMS.contains(&kind) {
+        return Err(error);
+    }
+    unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir).context(|| format!("removing {}", path.display()))
 }
 
 /// Returns the device number of the file at `path`, for comparison with a line of mountinfo.

@@ -102,6 +102,12 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<()> {
     call!(__NR_capset, &raw mut header, data.as_ptr()).map(|_| ())
 }
 
+/// Sends a signal to a process that has not been reaped.
+pub fn kill(pid: i32, signal: usize) {
+    // It has exited already.
+    let _ = call!(__NR_kill, pid, signal);
+}
+
 /// Sets the file mode creation mask.
 pub fn umask(mask: u64) {
     let _ = call!(__NR_umask, mask);

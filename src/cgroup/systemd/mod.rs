@@ -85,6 +85,14 @@ impl Scope {
         done.map(drop).map_err(|error| error.context(format!("changing {name}")))
     }
 
+    /// Stops the scope in any state after an error: nobody else knows that it was started.
+    fn stop_after(&self, error: Error, deadline: Instant) -> Error {
+        match self.stop(deadline) {
+            Ok(()) => error,
+            Err(second) => error.detail("cleanup", second.message),
+        }
+    }
+
     fn stop(&self, deadline: Instant) -> Result<()> {
         let mut bus = Bus::connect(deadline)?;
         match bus.call(method("StopUnit"), &[Argument::Text(&self.unit.name), Argument::Text("replace")]) {
@@ -139,18 +147,14 @@ impl Cgroup for Scope {
             // The scope belongs to somebody else.
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),
             // Stop the scope in any state: nobody else knows that it was started.
-            Err(error) => {
-                let _ = self.stop(deadline);
-                Err(error)
-            }
+            Err(error) => Err(self.stop_after(error, deadline)),
             Ok(()) => {
                 if self.tree.has(pid)? {
                     Ok(())
                 } else {
                     let place = self.path.display();
                     let problem = format!("systemd started {}, but not in the cgroup {place}", self.unit.name);
-                    let _ = self.stop(deadline);
-                    Err(Error::new(Code::System, problem))
+                    Err(self.stop_after(Error::new(Code::System, problem), deadline))
                 }
             }
         }

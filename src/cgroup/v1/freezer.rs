@@ -15,6 +15,11 @@ pub fn is_frozen(dir: &Path) -> Result<bool> {
     Ok(limit::number(dir, "freezer.self_freezing")? == Some(1))
 }
 
+/// Whether the processes of this cgroup are frozen or being frozen, also by a cgroup above.
+pub fn freezes(dir: &Path) -> Result<bool> {
+    Ok(kernfs::read_optional(dir, STATE)?.is_some_and(|state| state.trim() != "THAWED"))
+}
+
 /// Freezes a cgroup. After an error the cgroup is thawed.
 pub fn freeze(dir: &Path, deadline: Instant) -> Result<()> {
     let result = freeze_until(dir, deadline);

@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use oci_spec::runtime::{LinuxCpu, LinuxDeviceCgroup, LinuxResources};
 
 use super::hierarchy::UNIFIED;
@@ -141,6 +142,23 @@ impl Hierarchies {
         self.group("freezer").map_or(Ok(()), freezer::thaw_tree)
     }
 
+    /// Moves processes that somebody has moved into another, frozen cgroup of the freezer hierarchy back into this one,
+    /// which is thawed: a frozen task dies only when it is thawed, and the other cgroup is not the container's.
+    fn take_from_other_freezers(&self) -> Result<()> {
+        let Some(own) = self.group("freezer") else { return Ok(()) };
+        for pid in self.members()? {
+            if let Some(place) = super::frozen_elsewhere(pid)?.filter(|place| !place.starts_with(own)) {
+                log::warn!("process {pid} is taken out of the frozen cgroup {} to be killed", place.display());
+                match kernfs::write(own, "cgroup.procs", &pid.to_string()) {
+                    // It was thawed meanwhile, and has died.
+                    Err(error) if error.errno == Some(Errno::ESRCH) => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Freezes, sends SIGKILL and thaws, once.
     fn kill_round(&self, deadline: Instant) -> Result<()> {
         let members = self.members()?;
@@ -150,6 +168,7 @@ impl Hierarchies {
             log::debug!("killing without freezing: {error}");
             // Without freezing, at least prevent further forks.
             if let Some(pids) = self.group("pids") {
+                // The loop of the caller goes on without it.
                 let _ = kernfs::write(pids, "pids.max", "0");
             }
         }
@@ -169,7 +188,8 @@ impl Cgroup for Hierarchies {
         leaves.extend(self.unified.as_ref().map(|tree| tree.path()));
         let Layout { made, kept, .. } = &self.layout;
         make_all(&leaves, made, kept)?;
-        self.group("cpuset").map_or(Ok(()), cpuset::inherit).inspect_err(|_| unmake(&leaves, leaves.len(), made, kept))
+        let inherited = self.group("cpuset").map_or(Ok(()), cpuset::inherit);
+        inherited.map_err(|error| unmake(error, &leaves, leaves.len(), made, kept))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
@@ -277,7 +297,11 @@ impl Cgroup for Hierarchies {
         let mut backoff = Backoff::until(deadline);
         while !self.is_empty()? {
             self.kill_round(deadline)?;
-            if !self.is_empty()? && !backoff.pause() {
+            if self.is_empty()? {
+                break;
+            }
+            self.take_from_other_freezers()?;
+            if !backoff.pause() {
                 return Err(super::not_killed(Path::new(&self.name()), &self.members()?));
             }
         }

@@ -116,7 +116,8 @@ impl Tree {
 impl Cgroup for Tree {
     fn create(&self) -> Result<()> {
         make_all(&[&self.path], &self.made, &self.kept)?;
-        self.enable(&controllers::MANAGED).inspect_err(|_| unmake(&[&self.path], 1, &self.made, &self.kept))
+        let enabled = self.enable(&controllers::MANAGED);
+        enabled.map_err(|error| unmake(error, &[&self.path], 1, &self.made, &self.kept))
     }
 
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()> {
