@@ -332,7 +332,9 @@ pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
 
 /// Ends the process.
 pub fn exit(status: i32) -> ! {
-    loop {
-        let _ = call!(__NR_exit_group, status);
-    }
+    let _ = call!(__NR_exit_group, status);
+    // The configuration's filter of system calls refuses even this one. The kernel kills for an invalid instruction, too,
+    // and does not spare the first process of a namespace.
+    // SAFETY: the instruction does not return.
+    unsafe { core::arch::asm!("ud2", options(noreturn)) }
 }
