@@ -150,7 +150,8 @@ impl Root<'_> {
             return;
         }
         let readonly = options.attr_set & MOUNT_ATTR_RDONLY;
-        if options.copy_up || self.made_readonly_later(&target, &options) {
+        let later = self.made_readonly_later(given);
+        if options.copy_up || later {
             options.attr_set &= !MOUNT_ATTR_RDONLY;
         }
         let id_map = options.idmap.and_then(|extent| {
@@ -178,7 +179,7 @@ impl Root<'_> {
                 }
             }
         }
-        if options.copy_up && readonly != 0 {
+        if options.copy_up && readonly != 0 && !later {
             let attributes = Attributes { set: readonly, ..Attributes::default() };
             plan.push(Step::Remount { target: target.clone(), attributes, entry });
         }
@@ -214,9 +215,20 @@ impl Root<'_> {
         }
     }
 
-    /// Whether a mount becomes read-only later: /dev must be populated first.
-    fn made_readonly_later(&self, target: &Path, options: &MountOptions) -> bool {
-        target == Path::new("/dev") && options.bind.is_none() && options.attr_set & MOUNT_ATTR_RDONLY != 0
+    /// Whether a new filesystem becomes read-only later: /dev must be populated first, and the mount points of later
+    /// entries must be made in a tmpfs.
+    fn made_readonly_later(&self, MountEntry { index, mount, options }: MountEntry) -> bool {
+        if options.bind.is_some() || options.attr_set & MOUNT_ATTR_RDONLY == 0 {
+            return false;
+        }
+        let target = mount.destination();
+        let later = || self.config.mounts().skip(index + 1).map(|entry| entry.mount.destination());
+        let devices = self.listed_devices().iter().map(|device| device.path());
+        target == Path::new("/dev")
+            || mount.typ().as_deref() == Some("tmpfs")
+                && !options.remount
+                && later().chain(devices).any(|path| path != target && path.starts_with(target))
+                && !later().any(|path| target.starts_with(path))
     }
 
     /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.
@@ -261,14 +273,12 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// Makes /dev read-only after all nodes are created.
-    pub fn push_readonly_dev(&self, plan: &mut Plan) {
-        for MountEntry { index, mount, options } in self.config.mounts().filter(|entry| on_dev(entry.mount)) {
-            if self.made_readonly_later(mount.destination(), options) {
-                let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
-                let target = mount.destination().clone();
-                plan.push(Step::Remount { target, attributes, entry: Some(index) });
-            }
+    /// Makes filesystems read-only after all that is in them is made.
+    pub fn push_readonly(&self, plan: &mut Plan) {
+        for entry in self.config.mounts().filter(|entry| self.made_readonly_later(*entry)) {
+            let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
+            let target = entry.mount.destination().clone();
+            plan.push(Step::Remount { target, attributes, entry: Some(entry.index) });
         }
     }
 

@@ -153,6 +153,21 @@ fn a_readonly_dev_is_filled_before_it_is_closed() {
 }
 
 #[test]
+fn a_readonly_tmpfs_is_closed_after_the_mounts_in_it() {
+    let mounts = |second: &str| {
+        format!(
+            r#"[{{"destination": "/a", "type": "tmpfs", "source": "t", "options": ["ro"]}},
+                {{"destination": "{second}", "type": "tmpfs", "source": "t"}}]"#
+        )
+    };
+    let plan = changed("/mounts", &mounts("/a/b"));
+    assert!(position(&plan, "mounting tmpfs on /a/b") < position(&plan, "changing the options of the mount /a"));
+    for elsewhere in ["/ab", "/a"] {
+        assert!(!words(&changed("/mounts", &mounts(elsewhere))).contains("changing the options of the mount /a\n"));
+    }
+}
+
+#[test]
 fn hooks_that_run_before_pivot_root_are_waited_for_there() {
     let plan = changed("/hooks", r#"{"createRuntime": [{"path": "/bin/true"}]}"#);
     assert!(

@@ -158,7 +158,9 @@ fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, lin
 
 fn normalize_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
-    if let Some(name) = parsed.of_the_filesystem() {
+    // A bind mount shares its superblock with the source, so the kernel ignores superblock flags, as other runtimes do.
+    let data = parsed.data.first().map(|option| option.name.as_str());
+    if let Some(name) = if parsed.remount { parsed.of_the_filesystem() } else { data } {
         return Err(Error::config(
             &format!("mounts[{index}].options"),
             format!("{name:?} is not an option of a bind mount; expected attributes like \"ro\" and propagation"),

@@ -148,6 +148,10 @@ fn documents_of_other_programs_are_accepted() {
         ("/hooks", r#"{"poststop": [{"path": "/x", "env": ["A=1", "A=2"]}]}"#),
         ("/mounts/-", r#"{"destination": "/opt/../mnt/y", "type": "tmpfs", "options": ["", "ro", ""]}"#),
         ("/mounts/-", r#"{"destination": "../x", "type": "tmpfs"}"#),
+        (
+            "/mounts/-",
+            r#"{"destination": "/y", "type": "bind", "source": "/y", "options": ["sync", "mand", "lazytime", "iversion"]}"#,
+        ),
     ]);
     let spec = config.spec();
     let process = spec.process().as_ref().unwrap();
