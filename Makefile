@@ -33,7 +33,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header demo check vm-check bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header demo check vm-check peers bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -64,6 +64,10 @@ vm-check: ## run most tests in a virtual machine with systemd and all cgroup v2 
 	tools/setup build vm
 	$(MAKE) --silent all
 	tools/vm-suite
+
+peers: all ## run generated configurations beside runc and crun, and compare (as root; minutes; installs what is missing)
+	tools/setup build peers
+	tests/peers/run
 
 bench: all ## compare with other runtimes and the kernel baseline (as root; minutes; installs what is missing)
 	tools/setup build demo bench
