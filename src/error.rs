@@ -146,11 +146,9 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of the calling process. A line break in `message` becomes a space.
+    /// An error of the calling process. `message` is made [`printable`].
     pub fn new(code: Code, message: impl Into<String>) -> Error {
-        let message: String = message.into();
-        let message = if message.contains(['\n', '\r']) { message.replace(['\n', '\r'], " ") } else { message };
-        Error { code, errno: None, stage: Stage::Host, message, detail: Map::new() }
+        Error { code, errno: None, stage: Stage::Host, message: printable(message), detail: Map::new() }
     }
 
     /// Creates the error of a failed system call. `doing` names the operation and its object ("creating cgroup
@@ -194,17 +192,55 @@ impl Error {
         self
     }
 
-    /// Adds a fact to [`Error::detail`].
+    /// Adds a fact to [`Error::detail`]. Control characters of a text are escaped, except newlines and tabs.
     pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Error {
-        self.detail.insert(key.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) => Value::String(escaped(text, |c| misleads(c) && !matches!(c, '\n' | '\t'))),
+            other => other,
+        };
+        self.detail.insert(key.to_owned(), value);
         self
     }
 
     /// Prefixes the message with the operation that failed.
     pub fn context(mut self, doing: impl fmt::Display) -> Error {
-        self.message = format!("{doing}: {}", self.message);
+        self.message = printable(format!("{doing}: {}", self.message));
         self
     }
+
+    /// Adds text to the end of the message.
+    pub fn append(mut self, text: &str) -> Error {
+        self.message = printable(self.message + text);
+        self
+    }
+}
+
+/// Makes one line of `text` that a terminal shows as it is: line breaks and tabs become spaces, and other control
+/// characters are escaped (`\u{1b}`). Messages quote what containers have written or named, which must neither control
+/// the terminal of the reader nor look like another line of a log.
+pub fn printable(text: impl Into<String>) -> String {
+    let text: String = text.into();
+    if !text.contains(misleads) {
+        return text;
+    }
+    escaped(text.replace(['\n', '\r', '\t'], " "), misleads)
+}
+
+/// Whether a terminal obeys the character instead of showing it: the C0 and C1 control characters, and those of Unicode
+/// that break lines or change the direction of text.
+fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escaped(text: String, escape: impl Fn(char) -> bool) -> String {
+    if !text.contains(&escape) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escape(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
 }
 
 /// Returns the errno's description in lower case, for the middle of a sentence.
@@ -243,6 +279,19 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         assert_eq!(Error::new(Code::Hook, "a\nb").message, "a b");
+    }
+
+    #[test]
+    fn a_terminal_is_not_controlled_by_what_an_error_quotes() {
+        let foreign = "é\x1b[2J\u{9b}1m\x7f\0\u{202e}\t\r\nx";
+        let shown = "é\\u{1b}[2J\\u{9b}1m\\u{7f}\\u{0}\\u{202e}   x";
+        assert_eq!(printable(foreign), shown);
+        assert_eq!(printable(shown), shown);
+        assert_eq!(Error::new(Code::Hook, foreign).message, shown);
+        assert_eq!(Error::new(Code::Hook, "a").context(foreign).message, format!("{shown}: a"));
+        assert_eq!(Error::new(Code::Hook, "a").append(foreign).message, format!("a{shown}"));
+        let detail = Error::new(Code::Hook, "a").detail("output", "a\x1b[2J\u{9b}\tb\nc").detail;
+        assert_eq!(detail["output"], "a\\u{1b}[2J\\u{9b}\tb\nc");
     }
 
     #[test]

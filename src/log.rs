@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use serde_json::json;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, printable};
 
 /// A callback that receives level, target and message.
 type Function = dyn Fn(Level, &str, &str) + Send + Sync;
@@ -84,7 +84,7 @@ impl Log for Logger {
             return;
         }
         let sink = self.sink.read().unwrap_or_else(PoisonError::into_inner);
-        let message = record.args().to_string().replace(['\n', '\r'], " ");
+        let message = printable(record.args().to_string());
         match &*sink {
             Some(Sink::Function(function)) => function(record.level(), record.target(), &message),
             Some(Sink::Lines(fd)) => write(fd, &line(record.level(), record.target(), &message)),

@@ -458,6 +458,20 @@ fn much_output_neither_hangs_nor_is_kept() {
 }
 
 #[test]
+fn what_a_hook_says_does_not_control_the_readers_terminal() {
+    let test = TestRuntime::new();
+    let program = test.path("painter");
+    script(&program, "printf 'one\\033[2J\\ntwo\\033]0;title\\007\\302\\2331m\\342\\200\\256\\r'; exit 1");
+    let mut config = shell("true");
+    add(&mut config, "createRuntime", json!({ "path": program, "env": ["PATH=/usr/bin:/bin"] }));
+    let error = test.create(&config, &quiet()).unwrap_err();
+    assert!(error.message.contains(r"two\u{1b}]0;title\u{7}\u{9b}1m\u{202e}"), "{error}");
+    assert!(!error.message.contains(|c: char| c.is_control()), "{error:?}");
+    let kept = error.detail["output"].as_str().unwrap();
+    assert!(kept.starts_with("one\\u{1b}[2J\ntwo"), "{kept:?}");
+}
+
+#[test]
 fn a_child_that_holds_the_pipe_does_not_block_create() {
     let test = TestRuntime::new();
     let (program, pid) = (test.path("hook"), test.path("pid"));

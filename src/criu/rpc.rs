@@ -321,11 +321,10 @@ fn explain(mut error: Error, log: Option<&CriuLog>) -> Error {
     let text = log.map(CriuLog::text).unwrap_or_default();
     let errors = criu_log::errors(&text);
     if !errors.is_empty() {
-        error.message = Error::new(error.code, format!("{}: {}", error.message, errors.join("; "))).message;
+        error = error.append(&format!(": {}", errors.join("; ")));
     }
     if let Some(remedy) = hints::of(&errors) {
-        error.message = format!("{} ({remedy})", error.message);
-        error = error.detail("advice", remedy);
+        error = error.append(&format!(" ({remedy})")).detail("advice", remedy);
     }
     if !text.is_empty() {
         error = error.detail("log", criu_log::tail(&text));

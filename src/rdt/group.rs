@@ -236,7 +236,7 @@ fn explained(root: &Path, error: Error, field: &str) -> Error {
     let error = error.context(field).detail("json_path", field);
     match said.trim() {
         "" | "ok" => error,
-        said => Error { message: format!("{} ({})", error.message, said.replace('\n', " ")), ..error },
+        said => error.append(&format!(" ({said})")),
     }
 }
 
