@@ -2,25 +2,37 @@
 //!
 //! netlink-packet-route encodes the requests. Of answers, only the needed attributes are decoded: an unknown kind of
 //! link, or an attribute that a newer kernel has extended, must not prevent a container from being created.
+//!
+//! Processes of a container can send to the sockets in its network namespace. So a socket is connected to the kernel
+//! (the kernel then refuses what others send), the sender and the sequence number of each message are checked, and
+//! numbers begin at random. A container also decides how many interfaces there are, so an answer has a largest size.
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sys::socket::{MsgFlags, NetlinkAddr, recvmsg};
 
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, reason};
+use crate::sys::random::random;
 
 /// The kernel answers within the system call; this timeout only keeps a defect from blocking the caller forever.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The kernel's datagrams have at most 32 KiB unless the receiver asks for more.
 const BUFFER: usize = 64 << 10;
+/// The largest sum of an answer: 20,000 interfaces or more.
+const MAX_ANSWER: usize = 32 << 20;
+/// The port of the kernel (netlink(7)).
+const KERNEL: u32 = 0;
 const HEADER: usize = 16;
 const DUMP_INTERRUPTED: u16 = 0x10;
 const TYPE_ERROR: u16 = 2;
@@ -84,8 +96,10 @@ impl Socket {
     fn prepared(socket: netlink_sys::Socket) -> Result<Socket> {
         // Ask for the kernel's error messages, without a copy of the request before them.
         let prepared = socket.set_ext_ack(true).and_then(|()| socket.set_cap_ack(true));
-        prepared.map_err(|error| Error::io(&error, "setting options of a route socket"))?;
-        Ok(Socket { socket, sequence: 0 })
+        prepared.map_err(|error| Error::io(&error, "setting options of a netlink socket"))?;
+        let connected = socket.connect(&SocketAddr::new(KERNEL, 0));
+        connected.map_err(|error| Error::io(&error, "connecting a netlink socket to the kernel"))?;
+        Ok(Socket { socket, sequence: u32::from_ne_bytes(random()?) })
     }
 
     /// Sends a request that changes something, and waits for its acknowledgement.
@@ -103,9 +117,12 @@ impl Socket {
     /// one moment.
     pub fn dump(&mut self, request: RouteNetlinkMessage) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         let mut tries = 64;
+        let deadline = Deadline::after(REPLY_TIMEOUT);
         loop {
             match self.exchange(request.clone(), NLM_F_DUMP) {
-                Err(netlink_error) if netlink_error.errno == Errno::EINTR && tries > 0 => tries -= 1,
+                Err(netlink_error) if netlink_error.errno == Errno::EINTR && tries > 0 && !deadline.passed() => {
+                    tries -= 1;
+                }
                 other => return other,
             }
         }
@@ -128,7 +145,8 @@ impl Socket {
 
     /// Returns the sequence number for the next request.
     pub fn next(&mut self) -> u32 {
-        self.sequence += 1;
+        // 0 is the number of messages that the kernel sends unasked, and of those that begin and end a batch.
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         self.sequence
     }
 
@@ -137,19 +155,33 @@ impl Socket {
     pub fn answers_to(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Vec<u8>>, NetlinkError> {
         retried(|| self.socket.send(bytes, 0))?;
 
-        let mut answers = Answers { sequence: self.sequence, payloads: Vec::new(), interrupted: false };
+        let mut answers = Answers::to(self.sequence);
         let deadline = Deadline::after(REPLY_TIMEOUT);
+        let mut buffer = vec![0; BUFFER];
         loop {
             let ready = deadline.poll([(self.as_fd(), PollFlags::POLLIN)])?;
             if ready[0].is_empty() {
                 return Err(Errno::ETIMEDOUT.into());
             }
-            let mut buffer = vec![0; BUFFER];
-            let len = retried(|| self.socket.recv(&mut buffer.as_mut_slice(), libc::MSG_TRUNC))?;
-            let datagram = buffer.get(..len).ok_or(NetlinkError::from(Errno::EMSGSIZE))?;
-            if answers.take(datagram)? {
+            let Some((len, sender)) = self.receive(&mut buffer)? else { continue };
+            // Before a socket is connected, others can send to it.
+            if sender == KERNEL && answers.take(&buffer[..len])? {
                 return Ok(answers.payloads);
             }
+        }
+    }
+
+    /// Receives a datagram, and returns its length and the port of its sender; None if there is none any more.
+    fn receive(&self, buffer: &mut [u8]) -> std::result::Result<Option<(usize, u32)>, NetlinkError> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        match recvmsg::<NetlinkAddr>(self.socket.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR | Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno.into()),
+            Ok(received) if received.flags.contains(MsgFlags::MSG_TRUNC) => Err(Errno::EMSGSIZE.into()),
+            Ok(received) => match received.address {
+                Some(sender) => Ok(Some((received.bytes, sender.pid()))),
+                None => Err(Errno::EPROTO.into()),
+            },
         }
     }
 }
@@ -174,10 +206,16 @@ fn retried<T>(mut call: impl FnMut() -> std::io::Result<T>) -> nix::Result<T> {
 struct Answers {
     sequence: u32,
     payloads: Vec<Vec<u8>>,
+    /// How many bytes of payload may follow.
+    room: usize,
     interrupted: bool,
 }
 
 impl Answers {
+    fn to(sequence: u32) -> Answers {
+        Answers { sequence, payloads: Vec::new(), room: MAX_ANSWER, interrupted: false }
+    }
+
     /// Adds the messages of a datagram. Returns true when the answer is complete.
     fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let mut rest = datagram;
@@ -192,10 +230,20 @@ impl Answers {
             self.interrupted |= flags & DUMP_INTERRUPTED != 0;
             match kind {
                 TYPE_ERROR | TYPE_DONE => return self.end(kind, message),
-                _ => self.payloads.push(message.to_vec()),
+                _ => self.keep(message)?,
             }
         }
         Ok(false)
+    }
+
+    fn keep(&mut self, message: &[u8]) -> std::result::Result<(), NetlinkError> {
+        // A message without a payload takes memory, too.
+        self.room = self.room.checked_sub(message.len() + HEADER).ok_or_else(|| NetlinkError {
+            errno: Errno::EMSGSIZE,
+            words: Some(format!("the kernel's answer has more than {} MiB", MAX_ANSWER >> 20)),
+        })?;
+        self.payloads.push(message.to_vec());
+        Ok(())
     }
 
     fn end(&self, kind: u16, message: &[u8]) -> std::result::Result<bool, NetlinkError> {
@@ -266,7 +314,7 @@ mod tests {
     }
 
     fn answers() -> Answers {
-        Answers { sequence: 7, payloads: Vec::new(), interrupted: false }
+        Answers::to(7)
     }
 
     #[test]
@@ -304,12 +352,59 @@ mod tests {
         assert_eq!(text(b"lo\0x"), "lo");
     }
 
+    fn links() -> RouteNetlinkMessage {
+        RouteNetlinkMessage::GetLink(netlink_packet_route::link::LinkMessage::default())
+    }
+
+    fn port(socket: &netlink_sys::Socket) -> SocketAddr {
+        let mut address = SocketAddr::new(0, 0);
+        socket.get_address(&mut address).unwrap();
+        address
+    }
+
+    #[test]
+    fn nobody_but_the_kernel_can_send_to_a_socket() {
+        let socket = Socket::host().unwrap();
+        let other = netlink_sys::Socket::new(NETLINK_ROUTE).unwrap();
+        let sent = other.send_to(&message(TYPE_DONE, 0, 1, &[0; 4]), &port(&socket.socket), 0);
+        assert_eq!(sent.unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+    }
+
+    #[test]
+    fn what_others_sent_before_the_socket_was_connected_is_no_answer() {
+        let mut early = netlink_sys::Socket::new(NETLINK_ROUTE).unwrap();
+        let address = early.bind_auto().unwrap();
+        let other = netlink_sys::Socket::new(NETLINK_ROUTE).unwrap();
+        other.send_to(&message(TYPE_DONE, 0, 42, &[0; 4]), &address, 0).unwrap();
+        let mut socket = Socket::prepared(early).unwrap();
+        socket.sequence = 41;
+        assert!(!socket.dump(links()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn sequence_numbers_cannot_be_guessed() {
+        let mut numbers = [Socket::host().unwrap(), Socket::host().unwrap()].map(|mut socket| socket.next());
+        assert_ne!(numbers[0], numbers[1]);
+        assert!(numbers.iter_mut().all(|number| *number > 1000), "{numbers:?}");
+        let mut last = Socket { sequence: u32::MAX, ..Socket::host().unwrap() };
+        assert_eq!(last.next(), 1);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_refused() {
+        let mut answers = answers();
+        let datagram = message(16, 0, 7, &[0; 60 << 10]);
+        let most = MAX_ANSWER / (60 << 10);
+        let refused = (0..=most).find_map(|_| answers.take(&datagram).err()).unwrap();
+        assert_eq!(refused.errno, Errno::EMSGSIZE);
+        assert!(answers.payloads.iter().map(Vec::len).sum::<usize>() <= MAX_ANSWER);
+    }
+
     #[test]
     fn the_kernel_is_asked_and_answers() {
         use netlink_packet_route::link::LinkMessage;
         let mut socket = Socket::host().unwrap();
-        let links = socket.dump(RouteNetlinkMessage::GetLink(LinkMessage::default())).unwrap();
-        assert!(!links.is_empty());
+        assert!(!socket.dump(links()).unwrap().is_empty());
         let none = socket.change(RouteNetlinkMessage::DelLink(LinkMessage::default()), 0);
         assert!(none.is_err());
     }

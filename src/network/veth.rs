@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::link::{self, Link, find_link};
 use super::netlink::Socket;
 use super::{DeviceRecord, Journal, address, existing};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::spec::networks::Mac;
 use crate::spec::networks::{Veth, free_name};
+use crate::sys::random::random;
 
 /// A veth pair in the container's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,17 +103,6 @@ pub fn free_host_name(host: &mut Socket) -> Result<String> {
 fn random_mac() -> Result<Mac> {
     let [a, b, c, d, e] = random()?;
     Ok(Mac([0xfe, a, b, c, d, e]))
-}
-
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    loop {
-        // SAFETY: the buffer is valid during the call. getrandom(2) returns so few bytes completely or fails.
-        match Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) }) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(|_| bytes).context(|| "getting random numbers"),
-        }
-    }
 }
 
 pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: BorrowedFd) -> Result<()> {

@@ -9,3 +9,4 @@ pub mod kernfs;
 pub mod mountinfo;
 pub mod pidfd;
 pub mod procfs;
+pub mod random;

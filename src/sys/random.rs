@@ -1,0 +1,17 @@
+//! Random numbers of the kernel.
+
+use nix::errno::Errno;
+
+use crate::error::{Context, Result};
+
+/// Returns a few random bytes.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    loop {
+        // SAFETY: the buffer is valid during the call. getrandom(2) returns so few bytes completely or fails.
+        match Errno::result(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) }) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(|_| bytes).context(|| "getting random numbers"),
+        }
+    }
+}
