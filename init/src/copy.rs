@@ -11,14 +11,16 @@ use linux_raw_sys::general::linux_dirent64;
 
 use super::fields::Device;
 use super::sys::*;
+use super::tree::reopen;
 
 /// The largest depth; each level uses about 3 KB of stack.
 const MAX_DEPTH: u32 = 256;
 
 /// Copies the content of directory `from` into directory `to`; both may be O_PATH descriptors.
-pub fn content(from: i32, to: i32) -> Result<()> {
+/// `proc` is the host's procfs.
+pub fn content(proc: i32, from: i32, to: i32) -> Result<()> {
     let from = openat(from, DOT, O_RDONLY | O_DIRECTORY, 0)?;
-    let result = directory(from, to, 0);
+    let result = directory(proc, from, to, 0);
     close(from);
     result
 }
@@ -30,7 +32,7 @@ pub fn owner(from: i32, to: i32) -> Result<()> {
     chmod_at(to, DOT, found.stx_mode as u32 & 0o7777)
 }
 
-fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
+fn directory(proc: i32, from: i32, to: i32, depth: u32) -> Result<()> {
     if depth == MAX_DEPTH {
         return Err(ELOOP);
     }
@@ -48,7 +50,7 @@ fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
             // name is used.
             let name = unsafe { Str::new(buffer.0[at + offset_of!(linux_dirent64, d_name)..].as_ptr()) };
             if !matches!(name.bytes(), b"." | b"..") {
-                entry(from, to, name, depth)?;
+                entry(proc, from, to, name, depth)?;
             }
             at += length;
         }
@@ -59,11 +61,13 @@ fn directory(from: i32, to: i32, depth: u32) -> Result<()> {
 #[repr(align(8))]
 struct Entries([u8; 2048]);
 
-fn entry(from: i32, to: i32, name: Str, depth: u32) -> Result<()> {
+/// Copies an entry. Its name is looked up once: owner, mode and content are those of one file, even if the name is given
+/// to another file meanwhile.
+fn entry(proc: i32, from: i32, to: i32, name: Str, depth: u32) -> Result<()> {
     let source = openat(from, name, O_PATH | O_NOFOLLOW, 0)?;
     let result = stat(source).and_then(|found| match file_type(&found) {
-        S_IFDIR => subdirectory(from, to, name, &found, depth),
-        S_IFREG => file(from, to, name, &found),
+        S_IFDIR => subdirectory(proc, source, to, name, &found, depth),
+        S_IFREG => file(proc, source, to, name, &found),
         S_IFLNK => symlink(source, to, name, &found),
         S_IFSOCK => Ok(()),
         _ => node(to, name, &found),
@@ -72,12 +76,11 @@ fn entry(from: i32, to: i32, name: Str, depth: u32) -> Result<()> {
     result
 }
 
-fn subdirectory(from: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Result<()> {
+fn subdirectory(proc: i32, source: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Result<()> {
     mkdirat(to, name, 0o700)?;
-    let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-    let inner = openat(to, name, flags, 0)?;
-    let result = openat(from, name, flags, 0).and_then(|source| {
-        let result = directory(source, inner, depth + 1);
+    let inner = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
+    let result = openat(source, DOT, O_RDONLY | O_DIRECTORY, 0).and_then(|source| {
+        let result = directory(proc, source, inner, depth + 1);
         close(source);
         result
     });
@@ -86,14 +89,9 @@ fn subdirectory(from: i32, to: i32, name: Str, found: &Statx, depth: u32) -> Res
     result
 }
 
-fn file(from: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
-    // Do not block if the file has been replaced by a FIFO since the check.
-    let source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0)?;
-    let result = match file_type(&stat(source)?) {
-        S_IFREG => openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
-        _ => Err(ELOOP),
-    };
-    let result = result.and_then(|copy| {
+fn file(proc: i32, source: i32, to: i32, name: Str, found: &Statx) -> Result<()> {
+    let source = reopen(proc, source, O_RDONLY)?;
+    let result = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600).and_then(|copy| {
         let result = bytes(source, copy).and_then(|()| finish(copy, found));
         close(copy);
         result
@@ -169,7 +167,8 @@ mod tests {
             self.0.path().join("to").join(name)
         }
         fn copy(&self) -> Result<()> {
-            content(self.1.as_raw_fd(), self.2.as_raw_fd())
+            let proc = fs::File::open("/proc").unwrap();
+            content(proc.as_raw_fd(), self.1.as_raw_fd(), self.2.as_raw_fd())
         }
     }
 
@@ -199,6 +198,47 @@ mod tests {
         assert!(!pair.to("socket").exists());
         assert_eq!(fs::read_dir(pair.to("a")).unwrap().count(), 302);
         assert!(!pair.0.path().join("outside").exists());
+    }
+
+    #[test]
+    fn owner_mode_and_content_are_of_one_file() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let mut pair = pair();
+        for (name, content, mode, uid) in [("a", "set-uid", 0o4755, 0), ("b", "evil", 0o644, 1000)] {
+            fs::write(pair.from(name), content).unwrap();
+            std::os::unix::fs::chown(pair.from(name), Some(uid), Some(uid)).unwrap();
+            fs::set_permissions(pair.from(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let (a, b, ended) = (pair.from("a"), pair.from("b"), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                while !ended.load(Ordering::Relaxed) {
+                    nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &a, nix::fcntl::AT_FDCWD, &b, flags).unwrap();
+                }
+            });
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(2);
+            let mut mixed = None;
+            while mixed.is_none() && std::time::Instant::now() < end {
+                pair.copy().unwrap();
+                mixed = ["a", "b"].into_iter().find_map(|name| {
+                    let found = fs::metadata(pair.to(name)).unwrap();
+                    let content = fs::read_to_string(pair.to(name)).unwrap();
+                    let whole = match (found.mode() & 0o7777, found.uid()) {
+                        (0o4755, 0) => content == "set-uid",
+                        (0o644, 1000) => content == "evil",
+                        _ => false,
+                    };
+                    (!whole).then(|| format!("{:o} {} {content}", found.mode(), found.uid()))
+                });
+                fs::remove_dir_all(pair.0.path().join("to")).unwrap();
+                fs::create_dir(pair.0.path().join("to")).unwrap();
+                pair.2 = fs::File::open(pair.0.path().join("to")).unwrap();
+            }
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(mixed, None);
+        });
     }
 
     #[test]

@@ -29,17 +29,16 @@ fn look_up(proc: i32, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
     let found = tree::open(Top { fd: root, strict: false }, Str::literal(c"/etc/passwd"), O_PATH);
     close(root);
     let found = found?;
-    let result = if file_type(&stat(found)?) == S_IFREG { reopen(proc, found) } else { Err(EINVAL) };
+    let result = if file_type(&stat(found)?) == S_IFREG {
+        tree::reopen(proc, found, O_RDONLY | O_NONBLOCK)
+    } else {
+        Err(EINVAL)
+    };
     close(found);
     let file = result?;
     let home = search(|buffer| read(file, buffer), uid, into);
     close(file);
     home
-}
-
-fn reopen(proc: i32, fd: i32) -> Result<i32> {
-    let mut buffer = [0; 32];
-    openat(proc, tree::self_fd(fd, &mut buffer), O_RDONLY | O_NONBLOCK, 0)
 }
 
 /// Returns the length of the sixth field of the first line whose third field is `uid`. Reads in chunks, without storing

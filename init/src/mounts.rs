@@ -21,25 +21,27 @@ pub struct Mounter<'a> {
 impl Mounter<'_> {
     /// Mounts a new filesystem on its target. Returns the mount.
     pub fn mount(&mut self, step: &steps::Mount, path: Path, id_map: Option<i32>) -> Result<i32> {
-        let mode = if keeps_mode(step)? { self.covered_mode(path)? } else { None };
+        // Opened once: the mode is that of the directory that is covered.
+        let found = if keeps_mode(step)? { self.covered(path)? } else { None };
+        let mode = found.map(mode_of).transpose()?;
         if options::too_long(step)? {
-            return self.mount_by_path(step, path, mode);
+            return self.mount_by_path(step, path, found, mode);
         }
         let filesystem = self.new_filesystem(step, mode)?;
         if let Some(namespace) = id_map {
             map_owners(filesystem, false, namespace)?;
         }
-        let target = tree::make_directory(self.top, path)?;
+        let target = found.map_or_else(|| tree::make_directory(self.top, path), Ok)?;
         let result = self
             .check_target(target)
-            .and_then(|()| copy_up(target, filesystem, step.copy_up))
+            .and_then(|()| copy_up(self.proc, target, filesystem, step.copy_up))
             .and_then(|()| attach(filesystem, target));
         close(target);
         result.map(|()| filesystem)
     }
 
     /// Mounts a new filesystem with mount(2), which accepts longer options.
-    fn mount_by_path(&mut self, step: &steps::Mount, path: Path, mode: Option<u32>) -> Result<i32> {
+    fn mount_by_path(&mut self, step: &steps::Mount, path: Path, found: Option<i32>, mode: Option<u32>) -> Result<i32> {
         if step.id_map.is_some() || step.copy_up != CopyUp::No {
             return Err(ENAMETOOLONG); // that is done before a filesystem is attached
         }
@@ -47,7 +49,7 @@ impl Mounter<'_> {
         given.collect(step, mode)?;
         let source = step.source.unwrap_or(step.kind);
         let flags = as_mount_flags(step.attributes) | given.flags;
-        let target = tree::make_directory(self.top, path)?;
+        let target = found.map_or_else(|| tree::make_directory(self.top, path), Ok)?;
         let result = self.check_target(target).and_then(|()| {
             at_descriptor(self.proc, target, |at| mount_filesystem(source, at, step.kind, flags, given.text()))
         });
@@ -56,14 +58,9 @@ impl Mounter<'_> {
         tree::find(self.top, path.as_str(), O_PATH)
     }
 
-    /// Returns the mode of the directory that will be covered, if it exists.
-    fn covered_mode(&self, path: Path) -> Result<Option<u32>> {
-        let Some(target) = existing(tree::find(self.top, path.as_str(), O_PATH | O_DIRECTORY))? else {
-            return Ok(None);
-        };
-        let found = stat(target);
-        close(target);
-        found.map(|found| Some(found.stx_mode as u32 & 0o7777))
+    /// Opens the directory that will be covered, if it exists.
+    fn covered(&self, path: Path) -> Result<Option<i32>> {
+        existing(tree::find(self.top, path.as_str(), O_PATH | O_DIRECTORY))
     }
 
     /// Changes the options of the filesystem that is mounted on a path.
@@ -162,6 +159,10 @@ fn keeps_mode(step: &steps::Mount) -> Result<bool> {
     Ok(step.kind.bytes() == b"tmpfs" && step.copy_up != CopyUp::ContentAndOwner)
 }
 
+fn mode_of(directory: i32) -> Result<u32> {
+    Ok(stat(directory)?.stx_mode as u32 & 0o7777)
+}
+
 fn configure(context: i32, step: &steps::Mount, mode: Option<u32>) -> Result<()> {
     if let Some(mode) = mode {
         let digits = options::octal(mode);
@@ -202,14 +203,14 @@ fn target_itself(tree: i32, parent: i32, name: Str) -> Result<i32> {
 }
 
 /// Copies the target's content into the filesystem that will cover it.
-fn copy_up(target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
+fn copy_up(proc: i32, target: i32, filesystem: i32, what: CopyUp) -> Result<()> {
     if what == CopyUp::No {
         return Ok(());
     }
     if what == CopyUp::ContentAndOwner {
         copy::owner(target, filesystem)?;
     }
-    copy::content(target, filesystem)
+    copy::content(proc, target, filesystem)
 }
 
 /// Clones the mounts at a path of the host.

@@ -171,6 +171,12 @@ pub fn self_fd(fd: i32, buffer: &mut [u8; 32]) -> Str {
     unsafe { Str::new(buffer.as_ptr()) }
 }
 
+/// Opens the file that an O_PATH descriptor refers to, whatever its name leads to by now.
+pub fn reopen(proc: i32, fd: i32, flags: u64) -> Result<i32> {
+    let mut buffer = [0; 32];
+    openat(proc, self_fd(fd, &mut buffer), flags, 0)
+}
+
 /// Creates the symlink `name` -> `target` in `parent`, replacing any other file of that name.
 pub fn make_symlink(parent: i32, name: Str, target: Str) -> Result<()> {
     match symlinkat(target, parent, name) {
