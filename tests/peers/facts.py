@@ -11,6 +11,9 @@ def of_program(lines):
             section = READERS.get(line[1:])
         elif section and line:
             section(line, found)
+    # Others use the host at the same time.
+    if found.get("namespace net") == "the host's":
+        found["process links"] = "of the host"
     if found.get("namespace pid") == "the host's":
         for name in ("process pid", "process session", "status NSpid"):
             found[name] = "of the host"
