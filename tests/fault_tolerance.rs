@@ -19,6 +19,7 @@ fn main() {
             ("a_full_disk_refuses_creation_and_lets_delete", || with_caller("full")),
             ("a_read_only_state_root_is_said_to_be_one", || with_caller("readonly")),
             ("a_damaged_record_does_not_keep_anybody_from_deleting", damaged_record),
+            ("a_senseless_record_does_not_keep_a_forced_delete_from_cleaning_up", senseless_record),
             ("one_damaged_container_does_not_hide_the_others", damaged_neighbour),
             ("planted_symlinks_are_not_followed", planted),
             ("an_exec_fifo_that_is_none_is_refused", replaced_fifo),
@@ -189,6 +190,35 @@ fn damaged_record() {
         assert_eq!(container.delete(Force::No).unwrap_err().message, error.message);
         container.delete(Force::Kill).unwrap();
         assert_eq!(test.runtime.load(&id).unwrap_err().code, Code::NotFound);
+        leftovers::no_orphan_stays();
+        leftovers::nothing_stays(&id, test.runtime.root());
+    }
+}
+
+/// The record can be read, but somebody has changed it.
+fn senseless_record() {
+    let changes: [(&str, serde_json::Value); 9] = [
+        ("/id", json!("other")),
+        ("/cgroup/paths", json!({})),
+        ("/cgroup/paths", json!({ "": "/" })),
+        ("/cgroup/paths", json!({ "memory": "relative", "": "/tmp" })),
+        ("/cgroup/made", json!(["/sys/fs/cgroup/../../../tmp/x"])),
+        ("/init/pid", json!(1)),
+        ("/init/pid", json!(-1)),
+        ("/version", json!(2)),
+        ("/phase", json!("deleting")),
+    ];
+    for (path, value) in changes {
+        let test = TestRuntime::new();
+        let id = unique("senseless");
+        let container = Container::run(&test.runtime, &id, &test.config(&shell("sleep 1000")), &quiet()).unwrap();
+        drop(container);
+        let file = test.runtime.root().join(&id).join("state.json");
+        let mut record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        *record.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value.clone();
+        std::fs::write(&file, record.to_string()).unwrap();
+        let deleted = test.runtime.load(&id).unwrap().delete(Force::Kill);
+        deleted.unwrap_or_else(|error| panic!("{path} {value}: {error}"));
         leftovers::no_orphan_stays();
         leftovers::nothing_stays(&id, test.runtime.root());
     }

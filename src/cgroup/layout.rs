@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,32 @@ impl Layout {
             Some(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Fails if a recorded directory cannot be a container's cgroup: delete would kill whoever is in it.
+    pub fn check(&self) -> Result<()> {
+        self.check_with(&mount_table::cgroups()?)
+    }
+
+    fn check_with(&self, mounts: &[Mount]) -> Result<()> {
+        let is_plain = |path: &Path| {
+            let mut components = path.components();
+            components.next() == Some(Component::RootDir) && components.all(|one| matches!(one, Component::Normal(_)))
+        };
+        // Below a hierarchy's root, which all processes are in.
+        let is_below = |path: &Path| mounts.iter().any(|mount| path != mount.point && path.starts_with(&mount.point));
+        let is_root = |path: &Path| mounts.iter().any(|mount| path == mount.point);
+        let all = || self.paths.values().chain(&self.made).chain(&self.kept);
+        if !self.absent && self.paths.is_empty() {
+            return Err(Error::new(Code::System, "the record names no cgroup"));
+        }
+        match all().find(|path| !self.absent && (!is_plain(path) || !is_below(path) || is_root(path))) {
+            Some(path) => {
+                let message = format!("the record names {}, which cannot be a container's cgroup", path.display());
+                Err(Error::new(Code::System, message))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Returns each leaf once.
@@ -360,6 +386,19 @@ mod tests {
         let own = hierarchy::own("2:memory:/mine\n1:cpu,cpuacct:/\n0::/user/scope\n");
         let paths = places(&mounts(v1), || Ok(own), path.map(Path::new), "web")?;
         Ok(paths.into_iter().map(|(name, path)| format!("{name}={}", path.display())).collect())
+    }
+
+    #[test]
+    fn only_what_is_below_a_hierarchy_is_a_containers_cgroup() {
+        let with = |path: &str| Layout { paths: BTreeMap::from([(String::new(), path.into())]), ..Layout::default() };
+        for good in ["/cg/unified/a", "/cg/memory/a/b"] {
+            with(good).check_with(&mounts(true)).unwrap();
+        }
+        for bad in ["", "a", "/", "/cg", "/tmp/a", "/cg/memory", "/cg/memory/", "/cg/memory/a/..", "/cg/memory/../x"] {
+            with(bad).check_with(&mounts(true)).unwrap_err();
+        }
+        Layout::default().check_with(&mounts(true)).unwrap_err();
+        Layout { absent: true, ..Layout::default() }.check_with(&mounts(true)).unwrap();
     }
 
     #[test]

@@ -53,6 +53,12 @@ impl Container {
             }
             Err(error) => return Err(error),
         };
+        if force == Force::Kill
+            && let Err(error) = self.check(&record)
+        {
+            log::warn!("container {:?}: {error}", self.id);
+            return self.tear_down(&self.guess()?).and_then(|()| self.directory.remove());
+        }
         let cgroup = self.cgroup(&record)?;
         let status = self.status_of(&record, cgroup.as_ref())?;
         let permitted = match force {
@@ -69,6 +75,17 @@ impl Container {
         self.run_poststop_hooks(&record);
         fault::point("delete.files");
         self.directory.remove()
+    }
+
+    /// Fails if the record cannot be this container's: whoever changed it may have changed anything.
+    fn check(&self, record: &Record) -> Result<()> {
+        if record.id != self.id {
+            return Err(Error::new(Code::System, format!("the record is container {:?}'s", record.id)));
+        }
+        if record.init.as_ref().is_some_and(|init| init.identity.pid <= 1) {
+            return Err(Error::new(Code::System, "the record's init cannot be a container's process"));
+        }
+        record.inputs.cgroup.check()
     }
 
     /// Returns a record for a container whose record is damaged: with the cgroups and the resctrl groups that its
