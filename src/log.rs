@@ -135,6 +135,7 @@ fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
         // SAFETY: the set and the time are valid, and no information about the signal is requested.
         unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &at_once) };
     }
+    // It fails only for an invalid first argument.
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
 }
 

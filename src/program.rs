@@ -112,6 +112,7 @@ pub fn end_group(child: &spawn::Child) {
     let own = std::process::id() as i32;
     // A caller that waits for all its children may have reaped the program, and the pid may be in use again.
     if matches!(procfs::stat(child.pid), Ok(Some(stat)) if stat.parent == own) {
+        // No process of the group is left.
         let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.pid), nix::sys::signal::Signal::SIGKILL);
     }
 }
@@ -120,7 +121,7 @@ pub fn end_group(child: &spawn::Child) {
 /// they have left the group.
 pub fn kill_group(child: spawn::Child) {
     let group = nix::unistd::Pid::from_raw(child.pid);
-    // The program is alive, so its pid has not been reused.
+    // The program is alive, so its pid has not been reused. If it ends now, there is nothing to kill.
     if Deadline::after_ms(0).readable(child.pidfd.as_fd()) == Ok(false) {
         let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
     }

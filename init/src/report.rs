@@ -30,6 +30,7 @@ impl Report {
     }
 
     pub fn failed(&self, errno: Errno) {
+        // Nobody listens any more, or the exit status is all that the caller learns.
         let _ = self.send(wire::FAILED, errno.0, None);
     }
 

@@ -82,6 +82,7 @@ impl Container {
         children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
         fault::point("create.directory");
+        // The handle is new, so the cell is empty.
         let _ = container.config.set(config.clone());
         // Reserve descriptors until create has succeeded or is undone, so that undoing works in a caller at its limit
         // of descriptors, too.

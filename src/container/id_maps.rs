@@ -73,6 +73,7 @@ fn run_helper(pid: i32, kind: &Kind, list: &[LinuxIdMapping], timeout: Duration)
 }
 
 fn find(helper: &str, places: &[&str]) -> Result<PathBuf> {
+    // A place that cannot be looked at is as good as an empty one: the error below lists all.
     let found = places.iter().map(|place| Path::new(place).join(helper)).find(|path| path.exists());
     found.ok_or_else(|| {
         let message = format!(

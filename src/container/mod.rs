@@ -252,6 +252,7 @@ impl Container {
             && error.errno.is_none()
             && let Ok(init) = self.init_process()
         {
+            // The status that is read below tells whether it has ended.
             let _ = init.wait(200);
         }
         // delete records its phase before it kills any process.

@@ -72,6 +72,7 @@ impl Container {
 
         children::reap_some();
         let (container, lock) = Container::make(runtime, id)?;
+        // The handle is new, so the cell is empty.
         let _ = container.config.set(config.clone());
         let spare = container.directory.spare(super::create::SPARE_DESCRIPTORS);
         let mut work = RestoreInProgress {

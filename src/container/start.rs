@@ -103,6 +103,7 @@ impl Container {
     /// Returns the error of a failed step. The plan is made again to find the step's name, because the process that
     /// calls start may not have created the container.
     fn failure(&self, config: &Config, record: &Record, message: &Message) -> Error {
+        // init exits after its message; the error is that message, whether or not the exit is seen.
         let _ = self.wait(self.runtime.settings.setup_timeout.as_millis() as i64);
         match record.plan(config) {
             Ok(plan) => spawn::failure(&plan, message),

@@ -24,6 +24,7 @@ pub struct CriuLog<'a> {
 impl CriuLog<'_> {
     /// Removes the log of an earlier run. CRIU creates its log anew: it would write through a symbolic link.
     pub fn forget(&self) {
+        // There is none, or CRIU reports that it cannot create its log.
         let _ = unlinkat(self.directory, self.name, UnlinkatFlags::NoRemoveDir);
     }
 
@@ -32,6 +33,7 @@ impl CriuLog<'_> {
         let Ok(fd) = openat(self.directory, self.name, flags, Mode::empty()) else { return String::new() };
         let mut file = File::from(fd);
         let length = file.metadata().map_or(0, |found| found.len());
+        // The log only explains an error: what cannot be read of it is left out.
         let _ = file.seek(SeekFrom::Start(length.saturating_sub(MAX_BYTES)));
         let mut bytes = Vec::new();
         let _ = file.take(MAX_BYTES).read_to_end(&mut bytes);

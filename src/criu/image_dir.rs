@@ -39,9 +39,11 @@ impl ImageDir {
     pub fn make(path: &Path, what: &str) -> Result<ImageDir> {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        let made = !path.exists();
+        let exists = path
+            .try_exists()
+            .map_err(|error| Error::io(&error, format!("looking at the {what} {}", path.display())))?;
         builder.create(path).context(|| format!("creating the {what} {}", path.display()))?;
-        Ok(ImageDir { made, ..ImageDir::open(path, what)? })
+        Ok(ImageDir { made: !exists, ..ImageDir::open(path, what)? })
     }
 
     pub fn open(path: &Path, what: &str) -> Result<ImageDir> {
@@ -153,6 +155,7 @@ impl ImageDir {
             .and_then(|fd| File::from(fd).write_all(&text).context(doing))
             .and_then(|()| renameat(&self.fd, DESCRIPTORS_NEW, &self.fd, DESCRIPTORS).context(doing));
         written.inspect_err(|_| {
+            // Report the first error. The next checkpoint overwrites this file.
             let _ = unlinkat(&self.fd, DESCRIPTORS_NEW, UnlinkatFlags::NoRemoveDir);
         })
     }
@@ -204,6 +207,7 @@ impl ImageDir {
     /// Removes the files of one run, and the directories that a killed CRIU leaves. Nothing is mounted on those, since
     /// CRIU's mounts were in its own namespace.
     pub fn tidy(&self) {
+        // What stays is harmless: CRIU does not read these names.
         for name in self.names().unwrap_or_default() {
             if name.to_bytes().starts_with(REPLACEMENT_PREFIX.as_bytes()) {
                 let _ = unlinkat(&self.fd, name.as_c_str(), UnlinkatFlags::NoRemoveDir);

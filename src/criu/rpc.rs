@@ -208,6 +208,7 @@ impl Swrk {
     fn grow_buffer(&self, length: usize) -> bool {
         let needed = length.saturating_mul(2).saturating_add(4096);
         let had = nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).unwrap_or(0);
+        // Either may be refused: the result below is what counts.
         let _ = setsockopt(&self.socket, sockopt::SndBufForce, &needed);
         let _ = setsockopt(&self.socket, sockopt::SndBuf, &needed);
         nix::sys::socket::getsockopt(&self.socket, sockopt::SndBuf).is_ok_and(|has| has > had)

@@ -89,6 +89,7 @@ impl NewNetwork {
         let Some(helper) = self.helper.take() else { return };
         match deadline.within(LONG).readable(helper.pidfd.as_fd()) {
             Ok(true) => {
+                // Reaps it; somebody else may have.
                 let _ = exit_status::poll_state(&helper.pidfd);
                 // If the helper was killed, init would wait for ever without this message.
                 let _ = sys::send(helper.sender.as_raw_fd(), MESSAGE, None);
@@ -139,6 +140,7 @@ extern "C" fn make(helper_args: *mut u8) -> ! {
             }
         }
     }
+    // If this fails, too, the caller sends the message when it finds that this process has ended.
     let _ = sys::send(helper_args.sender, MESSAGE, None);
     sys::exit(1)
 }

@@ -103,11 +103,15 @@ impl Root {
             Err(Errno::EEXIST) => return Err(in_use(id)),
             other => other.context(|| format!("creating the state directory {}", self.path.join(id).display()))?,
         }
-        self.directory(id).inspect_err(|error| {
-            // NotFound: another process has removed it already.
-            if error.code != Code::NotFound {
-                let _ = unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir);
-            }
+        self.directory(id).map_err(|error| match error.code {
+            // Another process has removed it already.
+            Code::NotFound => error,
+            _ => match unlinkat(&self.fd, id, UnlinkatFlags::RemoveDir) {
+                Ok(()) => error,
+                Err(errno) => {
+                    error.detail("cleanup", format!("removing {}: {}", self.path.join(id).display(), errno.desc()))
+                }
+            },
         })
     }
 

@@ -95,6 +95,7 @@ impl Directory {
 
     fn unlink_after(&self, result: Result<()>, name: &str) -> Result<()> {
         result.inspect_err(|_| {
+            // Report the first error. Delete removes the file, and the next write overwrites it.
             let _ = unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir);
         })
     }

@@ -38,6 +38,7 @@ impl ChildExit {
     }
 
     pub fn kill(&self) {
+        // It has ended already: nobody else's signals can be refused to its parent.
         let _ = pidfd::send_signal(&self.pidfd, libc::SIGKILL);
     }
 

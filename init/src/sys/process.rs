@@ -40,6 +40,7 @@ pub fn new_session_keyring() -> Result<()> {
 pub fn reset_scheduling() {
     const REALTIME: [u32; 3] = [kernel::SCHED_FIFO, kernel::SCHED_RR, kernel::SCHED_DEADLINE];
     let all = [u64::MAX; 128];
+    // Without the right to change them, init keeps what it has inherited, as every other child would.
     let _ = call!(__NR_sched_setaffinity, 0, size_of_val(&all), all.as_ptr());
     if call!(__NR_sched_getscheduler, 0).is_ok_and(|policy| REALTIME.contains(&(policy as u32))) {
         let priority = 0i32;
@@ -110,6 +111,7 @@ pub fn kill(pid: i32, signal: usize) {
 
 /// Sets the file mode creation mask.
 pub fn umask(mask: u64) {
+    // It returns the previous mask, and cannot fail.
     let _ = call!(__NR_umask, mask);
 }
 

@@ -15,13 +15,16 @@ pub fn apply(dir: &Path, rules: &[Rule]) -> Result<()> {
     // Change a list of allowed devices entry by entry, so that a running container never loses access, even briefly, to
     // a device that it keeps.
     let before = present.clone();
-    change(dir, &wanted, present).inspect_err(|_| {
+    change(dir, &wanted, present).map_err(|error| {
         // After an error restore the previous list, since a half-changed list matches neither the old nor the new
         // rules. If the kernel does not show the previous list (all devices except some), keep what is allowed so far,
         // which is less than either.
-        if let Some(before) = before {
-            let _ = write(dir, "devices.deny", &["a".to_owned()])
-                .and_then(|()| write(dir, "devices.allow", &before.lines()));
+        let restored = before.map_or(Ok(()), |before| {
+            write(dir, "devices.deny", &["a".to_owned()]).and_then(|()| write(dir, "devices.allow", &before.lines()))
+        });
+        match restored {
+            Ok(()) => error,
+            Err(second) => error.detail("cleanup", second.message),
         }
     })
 }
