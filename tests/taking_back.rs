@@ -8,26 +8,26 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use berth::{Force, Status};
-use common::{Host, quiet, shell, unique};
+use common::{TestRuntime, quiet, shell, unique};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(25);
 
-fn berth(host: &Host) -> Command {
+fn berth(test: &TestRuntime) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
-    command.arg("--root").arg(host.path("state")).stdin(Stdio::null());
+    command.arg("--root").arg(test.path("state")).stdin(Stdio::null());
     command
 }
 
 /// Runs a command of berth under strace, which injects a fault into all its processes. strace runs beside it (-D), since it
 /// traces the container for as long as that lives.
-fn faulty(host: &Host, inject: &str, arguments: &[&str]) -> Output {
-    let output = host.path("output");
+fn faulty(test: &TestRuntime, inject: &str, arguments: &[&str]) -> Output {
+    let output = test.path("output");
     let mut command = Command::new("strace");
     command
         .args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")])
         .arg(env!("CARGO_BIN_EXE_berth"));
-    command.arg("--root").arg(host.path("state")).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+    command.arg("--root").arg(test.path("state")).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
     // Not a pipe: a created container keeps the streams.
     let status = command.stderr(std::fs::File::create(&output).unwrap()).status().unwrap();
     Output { status, stdout: Vec::new(), stderr: std::fs::read(output).unwrap() }
@@ -54,8 +54,8 @@ fn cgroups(name: &str) -> Vec<PathBuf> {
     below.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(name)).collect()
 }
 
-fn state_directories(host: &Host) -> Vec<PathBuf> {
-    let found = std::fs::read_dir(host.path("state")).into_iter().flatten().flatten();
+fn state_directories(test: &TestRuntime) -> Vec<PathBuf> {
+    let found = std::fs::read_dir(test.path("state")).into_iter().flatten().flatten();
     found.map(|entry| entry.path()).collect()
 }
 
@@ -65,29 +65,29 @@ fn create_with(call: &str, errno: &str, from_then_on: bool, count: u32) {
     if skips() {
         return;
     }
-    let host = Host::new();
+    let test = TestRuntime::new();
     let (mut failed, mut left) = (0, 0);
     for place in 1..=count {
         let id = unique("taking-back");
         let mut config = shell("sleep 1000");
         config["linux"]["cgroupsPath"] = json!(format!("/{id}"));
-        let bundle = host.make_dir(&id);
+        let bundle = test.make_dir(&id);
         config["root"]["path"] = json!(common::rootfs());
-        host.write_config(&bundle, &config);
+        test.write_config(&bundle, &config);
         let inject = format!("{call}:error={errno}:when={place}{}", if from_then_on { "+" } else { "" });
-        let output = faulty(&host, &inject, &["create", "--bundle", bundle.to_str().unwrap(), &id]);
+        let output = faulty(&test, &inject, &["create", "--bundle", bundle.to_str().unwrap(), &id]);
         if !output.status.success() {
             failed += 1;
-            if state_directories(&host).is_empty() {
+            if state_directories(&test).is_empty() {
                 assert_eq!(cgroups(&id), Vec::<PathBuf>::new(), "{inject}: {}", text(&output));
                 continue;
             }
             left += 1;
         }
-        let deleted = berth(&host).args(["delete", "--force", &id]).output().unwrap();
+        let deleted = berth(&test).args(["delete", "--force", &id]).output().unwrap();
         assert!(deleted.status.success(), "{inject}: {} {}", text(&output), text(&deleted));
         assert_eq!(cgroups(&id), Vec::<PathBuf>::new(), "{inject}: {}", text(&output));
-        assert_eq!(state_directories(&host), Vec::<PathBuf>::new(), "{inject}: {}", text(&output));
+        assert_eq!(state_directories(&test), Vec::<PathBuf>::new(), "{inject}: {}", text(&output));
     }
     println!("{call} {errno}: {failed} of {count} creates failed, {left} of them left something to delete");
 }
@@ -118,11 +118,11 @@ fn a_message_of_init_that_is_not_sent_does_not_hold_up_exec() {
     if skips() {
         return;
     }
-    let host = Host::new();
-    let container = host.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for when in ["1", "1+", "2"] {
         let begin = Instant::now();
-        let output = faulty(&host, &format!("sendmsg:error=ENOBUFS:when={when}"), &["exec", container.id(), "true"]);
+        let output = faulty(&test, &format!("sendmsg:error=ENOBUFS:when={when}"), &["exec", container.id(), "true"]);
         assert!(begin.elapsed() < SOON, "{when}: {:?} {}", begin.elapsed(), text(&output));
     }
     assert_eq!(container.pids().unwrap(), [container.init_process().unwrap().pid()], "nothing is left of them");
@@ -135,10 +135,10 @@ fn delete_kills_what_somebody_has_frozen_elsewhere() {
     if !freezer.join("cgroup.procs").exists() {
         return eprintln!("SKIPPED: the host has no v1 freezer");
     }
-    let host = Host::new();
+    let test = TestRuntime::new();
     for by_handle in [true, false] {
         let name = unique("berth-foreign");
-        let container = host.run(&shell("sleep 1000 & wait"), &quiet()).unwrap();
+        let container = test.run(&shell("sleep 1000 & wait"), &quiet()).unwrap();
         let state: Value = serde_json::from_str(&container.state_json().unwrap()).unwrap();
         let foreign = freezer.join(&name);
         std::fs::create_dir(&foreign).unwrap();
@@ -150,7 +150,7 @@ fn delete_kills_what_somebody_has_frozen_elsewhere() {
         let deleted = if by_handle {
             container.delete(Force::Kill).map_err(|error| error.to_string())
         } else {
-            let output = berth(&host).args(["delete", "--force", container.id()]).output().unwrap();
+            let output = berth(&test).args(["delete", "--force", container.id()]).output().unwrap();
             output.status.success().then_some(()).ok_or_else(|| text(&output))
         };
         let took = begin.elapsed();
