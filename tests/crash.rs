@@ -262,7 +262,7 @@ fn killed_dumper() {
 }
 
 fn every_point_is_reached() {
-    let sources = ["cgroup", "container", "network", "spawn", "state"];
+    let sources = ["cgroup", "container", "container/restore", "network", "spawn", "state"];
     let mut named = std::collections::BTreeSet::new();
     for entry in
         sources.iter().flat_map(|dir| leftovers::files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir)))
