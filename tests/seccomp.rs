@@ -368,14 +368,14 @@ fn explain_shows_the_filter_and_when_it_is_loaded() {
 /// Not even exit_group(2) works, and no error can be told.
 #[test]
 fn a_filter_that_refuses_everything_ends_the_container() {
-    let host = TestRuntime::new();
+    let test = TestRuntime::new();
     let mut config = shell("true");
     config["linux"]["seccomp"] = json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [] });
     let began = std::time::Instant::now();
-    if let Ok(container) = host.run(&config, &quiet()) {
+    if let Ok(container) = test.run(&config, &quiet()) {
         container.wait(LONG).unwrap();
         container.delete(Force::No).unwrap();
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(50), "nothing waits for the setup's deadline");
-    assert!(host.runtime.ids().unwrap().is_empty());
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
