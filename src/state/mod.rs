@@ -1,4 +1,4 @@
-//! The state root: `<root>/<id>/` with the lock, the record (`state.json`), the configuration and `exec.fifo`.
+//! The state root: its lock, and `<root>/<id>/` with the container's lock, the record (`state.json`), the configuration and `exec.fifo`.
 //!
 //! The record is written before anything on the host is created, and replaced atomically: so if a process is killed at
 //! any point, the next one finds in the record what may have to be removed.
@@ -237,6 +237,36 @@ mod tests {
         assert_eq!(directory.lock(Deadline::after_ms(0)).unwrap_err().code, Code::Busy);
         drop(lock);
         directory.lock(Deadline::after_ms(0)).unwrap();
+    }
+
+    #[test]
+    fn no_lock_of_others_holds_up_a_call() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+        use crate::sys::flock::{Lock, LockKind};
+
+        let (_dir, root) = root();
+        let (lock, at_once) = (root.path.join(".lock"), Deadline::after_ms(0));
+        std::fs::set_permissions(&root.path, PermissionsExt::from_mode(0o755)).unwrap();
+        let opened = std::fs::File::open(&root.path).unwrap();
+        let _stranger = Lock::of(opened.into(), LockKind::Exclusive, at_once, String::new).unwrap();
+        let shared = root.lock(LockKind::Shared, at_once).unwrap();
+        assert_eq!(root.lock(LockKind::Exclusive, at_once).unwrap_err().code, Code::Busy);
+        drop(shared);
+        drop(root.lock(LockKind::Exclusive, at_once).unwrap());
+        assert_eq!(std::fs::metadata(&lock).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(root.ids().unwrap(), Vec::<String>::new());
+        assert_eq!(root.make("a").unwrap().path().metadata().unwrap().mode() & 0o7777, 0o700);
+
+        let refused = || root.lock(LockKind::Shared, at_once).unwrap_err();
+        std::fs::set_permissions(&lock, PermissionsExt::from_mode(0o644)).unwrap();
+        assert_eq!(refused().errno, Some(Errno::EACCES));
+        std::fs::remove_file(&lock).unwrap();
+        nix::unistd::mkfifo(&lock, Mode::S_IRWXU).unwrap();
+        assert_eq!(refused().errno, Some(Errno::EACCES));
+        std::fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &lock).unwrap();
+        assert_eq!(refused().errno, Some(Errno::ELOOP));
     }
 
     #[test]

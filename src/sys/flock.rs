@@ -1,4 +1,4 @@
-//! flock(2) on a directory: excludes other threads and processes, and waits with a deadline.
+//! flock(2) on a file or a directory: excludes other threads and processes, and waits with a deadline.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock on an open directory. `fd` must be a separate open file description: flock(2) belongs to it,
+    /// Waits for the lock on an open file or directory. `fd` must be a separate open file description: flock(2) belongs to it,
     /// so two threads with the same one would not exclude each other.
     pub fn of(fd: OwnedFd, kind: LockKind, deadline: Deadline, what: impl Fn() -> String) -> Result<Lock> {
         let lock = Lock { fd };
