@@ -92,7 +92,7 @@ fn a_later_failure_leaves_no_link_either() {
             vec![json!({ "destination": "10.5.0.0/24", "interfaceName": "dev0", "gateway": "10.6.0.1" })],
         )
         .unwrap_err();
-    assert!(error.message.starts_with("routes[0]: adding the route to 10.5.0.0/24 by 10.6.0.1 on dev0: "), "{error}");
+    assert!(error.message.starts_with("routes[0]: adding the route to 10.5.0.0/24 via 10.6.0.1 on dev0: "), "{error}");
     clean();
     ip("link delete berthdev");
 }
