@@ -133,9 +133,11 @@ fn check_open(fd: RawFd, what: &str) -> Result<()> {
     let result = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     match Errno::result(result) {
         Ok(_) => Ok(()),
-        Err(errno) => {
-            Err(Error::invalid_argument(format!("{what} is {fd}, which is not an open descriptor")).with_errno(errno))
+        Err(Errno::EBADF) => {
+            let message = format!("{what} is {fd}, which is not an open descriptor");
+            Err(Error::invalid_argument(message).with_errno(Errno::EBADF))
         }
+        Err(errno) => Err(Error::system(errno, format!("examining {what}, descriptor {fd}, with fcntl(F_GETFD)"))),
     }
 }
 

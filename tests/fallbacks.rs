@@ -17,7 +17,9 @@ fn main() {
         &[
             ("mounts_without_mount_setattr", || with_caller("mounts", &["ENOSYS", "EPERM"])),
             ("mounts_of_a_user_namespace_without_mount_setattr", || with_caller("user", &["ENOSYS", "EPERM"])),
-            ("a_recursive_attribute_without_mount_setattr_is_an_error", || with_caller("recursive", &["ENOSYS"])),
+            ("a_recursive_attribute_without_mount_setattr_is_an_error", || {
+                with_caller("recursive", &["ENOSYS", "EPERM"])
+            }),
             ("a_status_that_was_taken_is_not_made_up", || with_caller("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
             ("a_status_that_nobody_kept_is_not_made_up", || with_caller("ignored", &["ENOTTY", "EPERM"])),
             ("a_status_is_left_for_every_handle_of_the_process", || with_caller("shared", &["ENOTTY"])),
@@ -25,6 +27,12 @@ fn main() {
             ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_caller("devices", &["EPERM"])),
             ("a_caller_with_room_for_one_more_process", narrow_caller),
             ("a_network_namespace_that_is_forbidden_is_named", || with_caller("offline", &["EPERM"])),
+            ("a_call_that_init_may_not_make_before_its_steps_is_named", || {
+                ["closing", "duplicating", "dumpable", "examining"].map(|name| with_caller(name, &["EPERM"]));
+            }),
+            ("a_refused_getrandom_is_an_error", || with_caller("random", &["EIO"])),
+            ("the_procfs_of_another_pid_namespace_is_named", || with_caller("foreign", &["EPERM"])),
+            ("standard_streams_that_cannot_be_examined_are_left", || with_caller("streams", &["EPERM"])),
             ("cgroups_without_openat2", || with_caller("openat2", &["ENOSYS", "EPERM"])),
         ],
         &[
@@ -35,6 +43,20 @@ fn main() {
             ("ignored", ignored),
             ("shared", shared),
             ("memory", memory),
+            ("closing", |args| {
+                unprepared(args, libc::SYS_close_range, When::Always, "close_range");
+            }),
+            ("duplicating", |args| unprepared(args, libc::SYS_dup3, When::Always, "dup3")),
+            ("dumpable", |args| {
+                unprepared(args, libc::SYS_prctl, When::Is(0, libc::PR_SET_DUMPABLE as u32), "prctl(PR_SET_DUMPABLE)");
+            }),
+            ("examining", |args| {
+                unprepared(args, libc::SYS_statx, When::Is(3, libc::STATX_BASIC_STATS), "statx of the plan");
+            }),
+            ("random", random),
+            ("foreign", foreign),
+            ("inside", inside),
+            ("streams", streams),
             ("openat2", openat2),
             ("narrow", narrow),
             ("offline", offline),
@@ -74,6 +96,7 @@ enum When {
 fn forbid(call: libc::c_long, when: When, errno: &str) {
     let errno = match errno {
         "EPERM" => libc::EPERM,
+        "EIO" => libc::EIO,
         "EINVAL" => libc::EINVAL,
         "ENOTTY" => libc::ENOTTY,
         _ => libc::ENOSYS,
@@ -179,7 +202,49 @@ fn recursive(args: &[String]) {
     forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
     let error = Container::create(&runtime(args), &args[1], &load(&config), &quiet()).unwrap_err();
     assert!(error.code == Code::System && error.message.contains("/all"), "{error}");
-    assert_eq!(error.errno, Some(nix::errno::Errno::ENOSYS), "{error}");
+    let expected = if args[2] == "EPERM" { nix::errno::Errno::EPERM } else { nix::errno::Errno::ENOSYS };
+    assert_eq!(error.errno, Some(expected), "{error}");
+    assert!(error.message.contains("(mount_setattr)"), "{error}");
+}
+
+/// A call that berth-init makes before the first step fails.
+fn unprepared(args: &[String], call: libc::c_long, when: When, name: &str) {
+    let (runtime, config) = (runtime(args), load(&shell("true")));
+    forbid(call, when, &args[2]);
+    let error = Container::create(&runtime, &args[1], &config, &quiet()).err().unwrap();
+    assert_eq!(error.message, format!("preparing berth-init: {name}: operation not permitted"));
+    assert_eq!((error.errno, error.stage), (Some(nix::errno::Errno::EPERM), berth::Stage::Init));
+}
+
+fn random(args: &[String]) {
+    let config = shell("true").to_string();
+    forbid(libc::SYS_getrandom, When::Always, &args[2]);
+    let error = Config::from_json(&config, Some(rootfs())).unwrap_err();
+    assert_eq!(error.message, "getting random numbers with getrandom: i/O error");
+}
+
+/// Runs a caller in a new pid namespace, with the procfs of the old one.
+fn foreign(args: &[String]) {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).unwrap();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    // Not with `run`, whose threads cannot be in the new namespace.
+    let ended = runner::caller("inside", &args).output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+fn inside(args: &[String]) {
+    let config = load(&shell("true"));
+    let error = Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() })
+        .and_then(|runtime| Container::create(&runtime, &args[1], &config, &quiet()).map(drop))
+        .unwrap_err();
+    assert!(error.message.contains("/proc belongs to another pid namespace"), "{error}");
+}
+
+/// `berth` starts although fcntl(F_GETFD) fails.
+fn streams(args: &[String]) {
+    forbid(libc::SYS_fcntl, When::Is(1, libc::F_GETFD as u32), &args[2]);
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_berth")).arg("--version").output().unwrap();
+    assert!(ended.status.success() && !ended.stdout.is_empty(), "{ended:?}");
 }
 
 const PIDFD_GET_INFO: u32 = 0xc040_ff0b;

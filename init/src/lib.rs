@@ -35,48 +35,69 @@ mod tree;
 pub mod wire;
 
 use plan::Refusal;
-use sys::{EPROTO, Result};
+use report::Report;
+use sys::{EPROTO, Errno};
 use wire::{EXIT_FAILED, EXIT_OTHER_BUILD};
 
 /// The program that containers run first: a static executable.
 #[cfg(not(berth_init))]
 pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/berth-init"));
 
-/// Executes the plan in the file whose descriptor number is the program's only argument.
-pub fn execute(argument: Option<&[u8]>) -> ! {
-    let mapped = argument.and_then(number).map(map_plan);
-    let plan = match mapped {
-        Some(Ok(Ok(plan))) => plan,
-        // The plan names the caller's socket, so without a readable plan only the exit status can be reported.
-        Some(Ok(Err(Refusal::OtherBuild))) => sys::exit(EXIT_OTHER_BUILD),
-        _ => sys::exit(EXIT_FAILED),
+/// What failed before the first step: a system call or another operation, and the reason.
+struct Refused(&'static str, Errno);
+
+/// Adds the operation to an error.
+fn named<T>(operation: &'static str, result: sys::Result<T>) -> Result<T, Refused> {
+    result.map_err(|errno| Refused(operation, errno))
+}
+
+/// Executes a plan. The program's arguments are two descriptor numbers: of the file with the plan, and of the control
+/// socket, which reports failures before the plan, which also names it, can be read.
+pub fn execute(arguments: [Option<&[u8]>; 2]) -> ! {
+    let [plan, control] = arguments.map(|argument| argument.and_then(number));
+    let control = control.unwrap_or(-1);
+    let plan = match map_plan(plan.unwrap_or(-1)) {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(Refusal::OtherBuild)) => sys::exit(EXIT_OTHER_BUILD),
+        Ok(Err(_)) => fail(control, Refused("reading the plan", EPROTO)),
+        Err(refused) => fail(control, refused),
     };
     match prepare(plan) {
         Ok(init) => init.run(),
-        Err(_) => sys::exit(EXIT_FAILED),
+        // The socket may have been moved to another number.
+        Err(refused) => fail(run::control(plan).unwrap_or(control), refused),
     }
 }
 
-fn map_plan(plan_fd: i32) -> Result<core::result::Result<plan::Plan, Refusal>> {
+fn fail(control: i32, Refused(operation, errno): Refused) -> ! {
+    let mut report = Report::new(control);
+    report.step = wire::NO_STEP;
+    report.say(&[operation.as_bytes()]);
+    report.failed(errno);
+    sys::exit(EXIT_FAILED)
+}
+
+fn map_plan(plan_fd: i32) -> Result<Result<plan::Plan, Refusal>, Refused> {
     // Until setup ends, no process in the new namespaces may access this process, and it dies with the caller's thread.
-    sys::prctl(sys::PR_SET_DUMPABLE, 0, 0)?;
-    sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0)?;
-    sys::prctl(sys::PR_SET_NAME, c"berth-init".as_ptr() as usize, 0)?;
-    let len = sys::stat(plan_fd)?.stx_size as usize;
+    named("prctl(PR_SET_DUMPABLE)", sys::prctl(sys::PR_SET_DUMPABLE, 0, 0))?;
+    named("prctl(PR_SET_PDEATHSIG)", sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL, 0))?;
+    named("prctl(PR_SET_NAME)", sys::prctl(sys::PR_SET_NAME, c"berth-init".as_ptr() as usize, 0))?;
+    let len = named("statx of the plan", sys::stat(plan_fd))?.stx_size as usize;
     if len > wire::MAX_PLAN {
-        return Err(EPROTO);
+        return Err(Refused("reading the plan", EPROTO));
     }
+    let plan = named("mmap of the plan", sys::map(plan_fd, len))?;
     // SAFETY: a private, writable mapping that is never unmapped.
-    Ok(unsafe { plan::Plan::new(sys::map(plan_fd, len)?, len) })
+    Ok(unsafe { plan::Plan::new(plan, len) })
 }
 
-fn prepare(plan: plan::Plan) -> Result<run::Init> {
+fn prepare(plan: plan::Plan) -> Result<run::Init, Refused> {
     // All other signals are blocked (spawn::clone).
     sys::ignore_sigpipe(true);
     sys::umask(0);
     sys::reset_scheduling();
     run::arrange_descriptors(plan)?;
-    run::Init::new(plan)
+    named("reading the plan", run::Init::new(plan))
 }
 
 fn number(digits: &[u8]) -> Option<i32> {

@@ -7,8 +7,8 @@
 fn main() {
     use std::os::unix::ffi::OsStrExt;
 
-    let argument = std::env::args_os().nth(1);
-    berth_init::execute(argument.as_ref().map(|argument| argument.as_bytes()))
+    let arguments = [1, 2].map(|index| std::env::args_os().nth(index));
+    berth_init::execute(arguments.each_ref().map(|argument| argument.as_ref().map(|argument| argument.as_bytes())))
 }
 
 /// Runs the program. `_start` calls it with the initial stack of execve(2): argc, argv….
@@ -19,9 +19,10 @@ fn main() {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn berth_init_main(stack: *const usize) -> ! {
     // SAFETY: the kernel puts argc and a NULL-terminated argv at the top of the stack.
-    let argument =
-        unsafe { if *stack < 2 { None } else { Some(berth_init::sys::Str::new(*stack.add(2) as *const u8)) } };
-    berth_init::execute(argument.map(berth_init::sys::Str::bytes))
+    let argument = |index: usize| unsafe {
+        if *stack <= index { None } else { Some(berth_init::sys::Str::new(*stack.add(1 + index) as *const u8).bytes()) }
+    };
+    berth_init::execute([argument(1), argument(2)])
 }
 
 #[cfg(berth_init)]

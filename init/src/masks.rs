@@ -41,9 +41,9 @@ impl Mounter<'_> {
         let copy = open_tree(target, EMPTY, OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH)?;
         let result = match mount_setattr(copy, true, MOUNT_ATTR_RDONLY, 0, 0) {
             Ok(()) => attach(copy, target),
-            Err(ENOSYS | EPERM) => {
+            Err(refused @ (ENOSYS | EPERM)) => {
                 let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
-                attach(copy, target).and_then(|()| attributes.remount(self.proc, copy))
+                attach(copy, target).and_then(|()| attributes.remount(self.proc, copy, refused))
             }
             Err(errno) => Err(errno),
         };
@@ -92,7 +92,7 @@ fn empty_directory() -> Result<i32> {
 pub fn readonly_root(proc: i32, root: i32) -> Result<()> {
     let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
     match attributes.set_on(root) {
-        Err(ENOSYS | EPERM) => attributes.remount(proc, root),
+        Err(refused @ (ENOSYS | EPERM)) => attributes.remount(proc, root, refused),
         other => other,
     }
 }

@@ -98,14 +98,17 @@ impl Mounter<'_> {
     }
 
     /// Attaches a tree that was opened before to its target.
-    pub fn attach(&self, tree: i32, path: Path, nofollow: bool, attributes: Attributes) -> Result<()> {
+    pub fn attach(&mut self, tree: i32, path: Path, nofollow: bool, attributes: Attributes) -> Result<()> {
         let target = if nofollow {
             tree::in_parent(self.top, path, |parent, name| target_itself(tree, parent, name))?
         } else {
             self.target_for(tree, path)?
         };
         let result = match self.check_target(target).and_then(|()| attributes.set_on(tree)) {
-            Err(ENOSYS | EPERM) => attach(tree, target).and_then(|()| attributes.remount(self.proc, tree)),
+            Err(refused @ (ENOSYS | EPERM)) => {
+                self.name_refused(&attributes);
+                attach(tree, target).and_then(|()| attributes.remount(self.proc, tree, refused))
+            }
             Err(errno) => Err(errno),
             Ok(()) => attach(tree, target),
         };
@@ -135,14 +138,24 @@ impl Mounter<'_> {
         result
     }
 
-    pub fn remount(&self, path: Path, attributes: Attributes) -> Result<()> {
+    pub fn remount(&mut self, path: Path, attributes: Attributes) -> Result<()> {
         let target = tree::find(self.top, path.as_str(), O_PATH)?;
         let result = match attributes.set_on(target) {
-            Err(ENOSYS | EPERM) => attributes.remount(self.proc, target),
+            Err(refused @ (ENOSYS | EPERM)) => {
+                self.name_refused(&attributes);
+                attributes.remount(self.proc, target, refused)
+            }
             other => other,
         };
         close(target);
         result
+    }
+
+    /// Names mount_setattr(2), which was refused, in the error of a step that cannot do without it.
+    fn name_refused(&mut self, attributes: &Attributes) {
+        if attributes.are_of_tree() {
+            self.report.say(&[b"mount_setattr"]);
+        }
     }
 }
 
@@ -306,9 +319,14 @@ fn at_descriptor(proc: i32, fd: i32, act: impl FnOnce(Str) -> Result<()>) -> Res
 }
 
 impl Attributes {
+    /// Whether attributes of mounts below this one change, which mount(2) cannot do.
+    fn are_of_tree(&self) -> bool {
+        self.tree_set | self.tree_clear != 0
+    }
+
     /// Sets the attributes with mount_setattr(2).
     pub fn set_on(&self, mount: i32) -> Result<()> {
-        if self.tree_set | self.tree_clear != 0 {
+        if self.are_of_tree() {
             mount_setattr(mount, true, self.tree_set, self.tree_clear, 0)?;
         }
         if self.set | self.clear != 0 {
@@ -318,10 +336,10 @@ impl Attributes {
     }
 
     /// Sets the attributes on kernels before mount_setattr (Linux 5.12): mount(2) changes one mount only and replaces
-    /// all of its flags, so the present flags are read first.
-    pub fn remount(&self, proc: i32, mount: i32) -> Result<()> {
-        if self.tree_set | self.tree_clear != 0 {
-            return Err(ENOSYS);
+    /// all of its flags, so the present flags are read first. `refused` is why mount_setattr failed.
+    pub fn remount(&self, proc: i32, mount: i32, refused: Errno) -> Result<()> {
+        if self.are_of_tree() {
+            return Err(refused);
         }
         // These flags have the same values in statfs(2) and mount(2).
         const KEPT_FLAGS: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;

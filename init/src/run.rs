@@ -14,6 +14,7 @@ use super::steps;
 use super::sys::*;
 use super::tree::Top;
 use super::wire::*;
+use super::{Refused, named};
 
 /// The action of a step.
 pub trait Run {
@@ -98,35 +99,41 @@ impl Init {
     }
 }
 
+/// Returns the control socket, whose number changes while descriptors are arranged.
+pub fn control(plan: Plan) -> Option<i32> {
+    plan.slots().ok()?.get(SLOT_CONTROL).copied()
+}
+
 fn prctl(option: u32, value: usize) -> Result<()> {
     super::sys::prctl(option, value, 0).map(|_| ())
 }
 
 /// Arranges the descriptors: closes those that the caller left open, moves 0, 1, 2 and the extra ones into place, and
 /// moves all slots above them with close-on-exec.
-pub fn arrange_descriptors(plan: Plan) -> Result<()> {
-    let (keep, low, slots) = (plan.keep()?, plan.low()?, plan.slots()?);
+pub fn arrange_descriptors(plan: Plan) -> core::result::Result<(), Refused> {
+    let tables = || Ok((plan.keep()?, plan.low()?, plan.slots()?));
+    let (keep, low, slots) = named("reading the plan", tables())?;
     let mut next = 0;
     for &fd in keep.iter() {
         if fd > next {
-            close_range(next as u32, fd as u32 - 1)?;
+            named("close_range", close_range(next as u32, fd as u32 - 1))?;
         }
         next = fd + 1;
     }
-    close_range(next as u32, u32::MAX)?;
+    named("close_range", close_range(next as u32, u32::MAX))?;
 
     let first_free = low.len() as i32;
     for fd in low.iter_mut() {
-        *fd = dup_from(*fd, first_free)?;
+        *fd = named("fcntl(F_DUPFD_CLOEXEC)", dup_from(*fd, first_free))?;
     }
     for fd in slots.iter_mut().filter(|fd| **fd >= 0) {
-        *fd = dup_from(*fd, first_free)?;
+        *fd = named("fcntl(F_DUPFD_CLOEXEC)", dup_from(*fd, first_free))?;
     }
     for &fd in keep.iter() {
         close(fd);
     }
     for (index, &fd) in low.iter().enumerate() {
-        dup_onto(fd, index as i32)?;
+        named("dup3", dup_onto(fd, index as i32))?;
         close(fd);
     }
     Ok(())

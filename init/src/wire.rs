@@ -115,6 +115,9 @@ wire_constants! {
     LISTENER_FD = 9;
 }
 
+/// The step of a `Failed` before the first step. The text is the operation that failed.
+pub const NO_STEP: u32 = u32::MAX;
+
 /// The caller's answer: one byte.
 pub const GO: u8 = b'g';
 

@@ -35,23 +35,31 @@ struct ChildArgs {
     image: RawFd,
     keep: *const RawFd,
     keep_count: usize,
-    argv: [*const libc::c_char; 3],
+    argv: [*const libc::c_char; 4],
     envp: [*const libc::c_char; 1],
     /// The errno of a failure between clone and exec; 0 without one.
     errno: i32,
 }
 
-/// Starts berth-init with the plan in the file `plan`. The descriptors `inherited` stay open in it.
-pub fn spawn(plan: BorrowedFd, inherited: &[RawFd], flags: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
+/// Starts berth-init with the plan in the file `plan`; it reports failures to `control`, its end of the control socket.
+/// The descriptors `inherited` stay open in it.
+pub fn spawn(
+    plan: BorrowedFd,
+    control: BorrowedFd,
+    inherited: &[RawFd],
+    flags: u64,
+    cgroup: Option<BorrowedFd>,
+) -> Result<Child> {
     let image = image::image()?;
-    let number = CString::new(plan.as_raw_fd().to_string()).unwrap_or_default();
+    let [plan_number, control_number] =
+        [plan, control].map(|fd| CString::new(fd.as_raw_fd().to_string()).unwrap_or_default());
     let keep: Vec<RawFd> = inherited.iter().copied().chain([plan.as_raw_fd()]).collect();
     let stack = Stack::new();
     let mut child_args = ChildArgs {
         image: image.as_raw_fd(),
         keep: keep.as_ptr(),
         keep_count: keep.len(),
-        argv: [c"berth-init".as_ptr(), number.as_ptr(), std::ptr::null()],
+        argv: [c"berth-init".as_ptr(), plan_number.as_ptr(), control_number.as_ptr(), std::ptr::null()],
         envp: [std::ptr::null()],
         errno: 0,
     };

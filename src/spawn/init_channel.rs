@@ -262,6 +262,10 @@ pub fn parse(bytes: &[u8]) -> Result<Message> {
 /// Converts a `FAILED` message to an error that names the step.
 pub fn failure(plan: &Plan, message: &Message) -> Error {
     let errno = Errno::from_raw(message.value);
+    if message.step == wire::NO_STEP {
+        let operation = kernel_words(message).unwrap_or_default();
+        return Error::system(errno, format!("preparing berth-init: {operation}")).with_stage(Stage::Init);
+    }
     let (index, count) = (message.step as usize, plan.steps.len());
     let act = plan.steps.get(index).map_or_else(|| "working".to_owned(), |step| step.describe());
     let place = plan.steps.get(index).and_then(|step| step.json_path());
@@ -315,7 +319,7 @@ pub fn start<'p>(plan: &'p Plan, launch: super::Launch) -> Result<InitChannel<'p
     };
     let encoded = plan.encode(super::fixed_slots(theirs.as_raw_fd(), launch.proc), launch.low, open)?;
     let plan_file = super::plan_file(&encoded.bytes)?;
-    let spawn = || clone::spawn(plan_file.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup);
+    let spawn = || clone::spawn(plan_file.as_fd(), theirs.as_fd(), &encoded.inherited, plan.clone_flags, launch.cgroup);
     let child = match (spawn(), &mut network) {
         // The limit may permit one more process only, and the helper for the network namespace takes it.
         (Err(error), Some(network)) if error.errno == Some(Errno::EAGAIN) => {
@@ -339,7 +343,7 @@ mod tests {
         let mut encoded = plan.encode(fixed, &[], |_| -1).unwrap();
         encoded.bytes[offset] ^= 1;
         let file = super::super::plan_file(&encoded.bytes).unwrap();
-        let child = clone::spawn(file.as_fd(), &encoded.inherited, 0, None).unwrap();
+        let child = clone::spawn(file.as_fd(), theirs.as_fd(), &encoded.inherited, 0, None).unwrap();
         drop(theirs);
         let mut channel = InitChannel { plan: &plan, child: Some(child), control, terminal: None, network: None };
         channel.ready(Deadline::after_ms(30_000)).unwrap_err()
@@ -355,6 +359,6 @@ mod tests {
     #[test]
     fn a_damaged_plan_is_not_taken_for_another_build() {
         let error = error_of_a_changed_plan(std::mem::offset_of!(wire::Header, magic));
-        assert_eq!(error.message, "berth-init exited with status 125 before the end of setup");
+        assert_eq!(error.message, "preparing berth-init: reading the plan: protocol error");
     }
 }

@@ -121,6 +121,7 @@ impl Config {
     }
 
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
+        crate::sys::random::check()?;
         let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
         let Checked { spec, normalized: Normalized { rootfs, mount_options }, notices, unknown_capabilities } = checked;
         let networks = Networks::default();

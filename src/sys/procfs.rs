@@ -46,7 +46,17 @@ fn open_root() -> Result<OwnedFd> {
     if kind != PROC_SUPER_MAGIC || found.st_ino != PROC_ROOT_INO {
         return Err(Error::new(Code::Unsupported, "/proc is not the root of a proc filesystem"));
     }
-    Ok(fd)
+    // ENOENT: the caller has no pid in the namespace of that procfs.
+    let own = std::process::id().to_string();
+    match readlinkat(&fd, "self") {
+        Ok(found) if found == *own => Ok(fd),
+        Ok(_) | Err(Errno::ENOENT) => Err(Error::new(
+            Code::Unsupported,
+            "/proc belongs to another pid namespace than the caller; expected one that was mounted in the caller's \
+             (unshare --mount-proc does)",
+        )),
+        Err(errno) => Err(Error::system(errno, "reading /proc/self")),
+    }
 }
 
 /// Opens a file below /proc, close-on-exec. The last component may be a magic link, which is followed.

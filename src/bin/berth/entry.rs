@@ -16,13 +16,16 @@ extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
     std::process::exit(code)
 }
 
-/// Opens missing standard descriptors, so that no other file gets their numbers.
+/// Opens missing standard descriptors, so that no other file gets their numbers. Only EBADF says that one is missing.
 fn fill_standard_descriptors() {
     for standard in 0..3 {
         // SAFETY: F_GETFD changes nothing; open returns the lowest free number, which is this one.
         unsafe {
-            if libc::fcntl(standard, libc::F_GETFD) < 0 && libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != standard {
-                libc::abort()
+            let missing = libc::fcntl(standard, libc::F_GETFD) < 0 && *libc::__errno_location() == libc::EBADF;
+            if missing && libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) != standard {
+                let text = "berth: a standard stream is missing, and /dev/null cannot be opened in its place\n";
+                libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+                libc::_exit(1)
             }
         }
     }

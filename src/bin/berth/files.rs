@@ -2,7 +2,6 @@
 //! and nothing is waited for (docs/security.md, "Files at paths of the caller").
 
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -48,7 +47,7 @@ pub fn replace(path: &Path, bytes: &[u8], what: &str) -> Result<File, Failure> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         return Err(Failure::new(format!("{}: it exists and is not a regular file", doing())));
     }
-    let new = path.with_file_name(format!(".berth-{:016x}", RandomState::new().hash_one(std::process::id())));
+    let new = path.with_file_name(new_name());
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
         let written = file.write_all(bytes).and_then(|()| std::fs::rename(&new, path));
@@ -59,6 +58,12 @@ pub fn replace(path: &Path, bytes: &[u8], what: &str) -> Result<File, Failure> {
         Ok(file)
     };
     write().map_err(|error: std::io::Error| Failure::io(&error, doing()))
+}
+
+/// Returns a name that no other process and no other call uses. Should somebody guess it, creating the file fails.
+fn new_name() -> String {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!(".berth-{:x}-{:x}", std::process::id(), time.as_nanos())
 }
 
 /// Removes a file that [`replace`] has written, unless the name has become another file's.

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
@@ -32,8 +33,13 @@ impl Descriptors {
         for (index, fd) in self.numbers().into_iter().enumerate() {
             // SAFETY: borrowed for one call, which fails if the number is not an open descriptor.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-            fcntl(borrowed, FcntlArg::F_GETFD).map_err(|_| {
-                let reason = format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it");
+            fcntl(borrowed, FcntlArg::F_GETFD).map_err(|errno| {
+                let reason = match errno {
+                    Errno::EBADF => {
+                        format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it")
+                    }
+                    other => format!("descriptor {fd} cannot be examined: {}", other.desc()),
+                };
                 Failure::new(format!("unable to stat preserved-fd {index} (of {count}): {reason}"))
             })?;
         }
