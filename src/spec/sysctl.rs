@@ -77,7 +77,7 @@ pub fn owners(spec: &oci::Spec) -> Vec<(LinuxNamespaceType, &str)> {
 
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, notices: &mut Vec<String>) -> Result<()> {
     let parameters = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = std::collections::HashMap::new();
     // Sorted, so that of several errors the same one is always reported.
     let sorted: std::collections::BTreeMap<_, _> = parameters.into_iter().flatten().collect();
     for (key, value) in sorted {
@@ -111,8 +111,8 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces, notices: &mut Vec
             },
             Some(_) => {}
         }
-        if !seen.insert(file) {
-            return fault(format!("{key:?} is given twice, with dots and with slashes; expected it once"));
+        if seen.insert(file, value).is_some_and(|other| other != value) {
+            return fault(format!("{key:?} is given twice, with dots and with slashes, and the values differ"));
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ EXPECTED = {
     "device-contradicting": ["linux.devices: twice, different"],
     "env-entries": ["process.env: without equals", "process.env: without a name", "process.env: empty word"],
     "domainname-twice": ["domainname: twice, different"],
-    "sysctl-twice": ["linux.sysctl: two spellings", "linux.sysctl: two spellings, equal"],
+    "sysctl-twice": ["linux.sysctl: two spellings"],
     "cgroup-kept": named("cgroupsPath: made before"),
     "cgroup-shared": named("cgroupsPath: that of another container, stopped"),
     "cgroup-mount-own": ["linux.namespaces: without cgroup"],

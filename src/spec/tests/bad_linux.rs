@@ -144,7 +144,7 @@ fn sysctls() {
             "contradicts the field domainname, \"d\"; expected the same",
         )
         .with("/domainname", "\"d\""),
-        sysctl(r#"{"net.a": "1", "net/a": "1"}"#, r#"linux.sysctl["net/a"]"#, "is given twice"),
+        sysctl(r#"{"net.a": "1", "net/a": "2"}"#, r#"linux.sysctl["net/a"]"#, "the values differ"),
         sysctl(r#"{"net.a": "1"}"#, r#"linux.sysctl["net.a"]"#, "belongs to the network namespace")
             .with("/linux/namespaces", r#"[{"type": "mount"}, {"type": "uts"}]"#),
         sysctl(r#"{"kernel.shmmax": "1"}"#, r#"linux.sysctl["kernel.shmmax"]"#, "belongs to the ipc namespace")

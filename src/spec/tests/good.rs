@@ -136,7 +136,7 @@ fn documents_of_other_programs_are_accepted() {
         ("/process/capabilities/bounding", r#"["CAP_KILL", "CAP_OF_TOMORROW", "KILL", "cap_chown", ""]"#),
         ("/process/capabilities/ambient", r#"["CAP_KILL"]"#),
         ("/domainname", "\"d\""),
-        ("/linux/sysctl", r#"{"kernel.domainname": "d", "net.ipv4.ping_group_range": "0 0"}"#),
+        ("/linux/sysctl", r#"{"kernel.domainname": "d", "net.a": "0 0", "net/a": "0 0"}"#),
         ("/linux/namespaces/1/path", "\"/run/netns/x\""),
         (
             "/linux/devices",
