@@ -201,7 +201,7 @@ fn an_empty_cgroup_that_is_there_is_used_and_left() {
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
     container.wait(LONG).unwrap();
     let error = test.create(&config, &quiet()).unwrap_err();
-    assert!(error.message.contains(&format!("is container {:?}'s", container.id())), "{error}");
+    assert!(error.message.contains(&format!("belongs to container {:?}", container.id())), "{error}");
     container.delete(Force::No).unwrap();
     assert!(leaves.iter().all(|leaf| leaf.is_dir()), "left as it was found");
     test.run(&config, &quiet()).unwrap().delete(Force::Kill).unwrap();
