@@ -15,29 +15,35 @@ use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, idmap};
 
-/// The host's ids of root in a container's user namespace.
+/// Who reads the images of a container with a user namespace: CRIU opens them inside it, first as the caller, before ids
+/// are mapped and capabilities help, then as root of that namespace.
 #[derive(Clone, Copy)]
 pub struct Owner {
+    /// The host's id of root in the user namespace.
     uid: Uid,
+    /// The caller's group.
     gid: Gid,
 }
 
 impl Owner {
-    /// Returns None if the container has no new user namespace. When CRIU restores, it opens images in that namespace:
-    /// first with the host's root, whose capabilities only apply to files with ids that are mapped, then as its root.
+    /// Returns None if the container has no new user namespace.
     pub fn of(config: &Config) -> Option<Owner> {
         let spec = config.spec();
         let linux = spec.linux().as_ref().filter(|_| Namespaces::of(spec).is_new(LinuxNamespaceType::User))?;
         let uid = idmap::to_host(linux.uid_mappings().as_deref()?, 0)?;
-        let gid = idmap::to_host(linux.gid_mappings().as_deref()?, 0)?;
-        Some(Owner { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })
+        Some(Owner { uid: Uid::from_raw(uid), gid: Gid::effective() })
     }
 
-    /// Returns whether the owner has the permissions `bits` (4 read, 1 search).
+    /// Returns whether both the caller and root of the user namespace have the permissions `bits` (4 read, 1 search).
     fn may(self, status: &FileStat, bits: libc::mode_t) -> bool {
-        let owns = (status.st_uid, status.st_gid) == (self.uid.as_raw(), self.gid.as_raw());
-        let shift = if owns { 6 } else { 0 };
-        status.st_mode >> shift & bits == bits
+        let has = |shift: u32| status.st_mode >> shift & bits == bits;
+        let mapped_root = if status.st_uid == self.uid.as_raw() { has(6) } else { has(0) };
+        let caller = match (status.st_uid, status.st_gid) {
+            (uid, _) if uid == Uid::effective().as_raw() => has(6),
+            (_, gid) if gid == self.gid.as_raw() => has(3),
+            _ => has(0),
+        };
+        mapped_root && caller
     }
 }
 
@@ -45,8 +51,12 @@ impl ImageDir {
     /// Makes the images, and their directory if this library has created it, accessible to `owner` alone
     /// (None: the caller). A directory of the caller's keeps its owner and mode.
     pub fn restrict(&self, owner: Option<Owner>) -> Result<()> {
+        let (directory, image) = match owner {
+            None => (Mode::S_IRWXU, Mode::S_IRUSR | Mode::S_IWUSR),
+            Some(_) => (Mode::S_IRWXU | Mode::S_IXGRP, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP),
+        };
         if self.made {
-            restrict(&self.fd, owner, Mode::S_IRWXU).context(|| setting(&self.path))?;
+            restrict(&self.fd, owner, directory).context(|| setting(&self.path))?;
         }
         for name in self.names()?.iter().filter(|name| is_image(name)) {
             let path = || self.path.join(name.to_string_lossy().as_ref());
@@ -57,7 +67,7 @@ impl ImageDir {
                 other => other.context(|| setting(&path()))?,
             };
             if is_regular(&fstat(&file).context(|| setting(&path()))?) {
-                restrict(&file, owner, Mode::S_IRUSR | Mode::S_IWUSR).context(|| setting(&path()))?;
+                restrict(&file, owner, image).context(|| setting(&path()))?;
             }
         }
         Ok(())
@@ -101,7 +111,8 @@ fn setting(path: &Path) -> String {
 
 fn unreadable(path: &Path, Owner { uid, gid }: Owner) -> Error {
     let message = format!(
-        "CRIU cannot read {} as root of the container's user namespace (chown it to {uid}:{gid})",
+        "CRIU cannot read {} as root of the container's user namespace (chown it to {uid}:{gid}, with permissions for \
+         user and group)",
         path.display()
     );
     Error::new(Code::System, message).with_errno(Errno::EACCES)

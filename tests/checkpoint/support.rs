@@ -65,13 +65,15 @@ pub fn from_with(images: &Path, process: ProcessOptions) -> RestoreOptions {
     RestoreOptions { process, ..RestoreOptions::from_directory(images) }
 }
 
-/// Checks that a directory and its images are accessible to their owner alone.
+/// Checks that a directory and its images are accessible to their owner alone, and to this program's group if the owner
+/// is root of a user namespace.
 pub fn assert_only_for(directory: &Path, owner: u32) {
     let image = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "img");
+    let (directories, images) = if owner == 0 { (0o700, 0o600) } else { (0o710, 0o640) };
     for path in leftovers::files(directory).into_iter().filter(image).chain([directory.to_owned()]) {
         let found = path.symlink_metadata().unwrap();
-        let only = if found.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (only, owner, owner), "{}", path.display());
+        let mode = if found.is_dir() { directories } else { images };
+        assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (mode, owner, 0), "{}", path.display());
     }
 }
 
