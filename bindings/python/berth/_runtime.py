@@ -81,7 +81,7 @@ class RuntimeHandle(Handle):
             of staying in the network namespace.
         :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :param hook_env: the environment of hooks that run on the host and have none of their own; none by default.
-            ``os.environ`` gives all that this process has, secrets included, to programs that a configuration names.
+            This process's own environment has secrets, and a configuration names the program that would get them.
         :raises System: with EACCES, the state root belongs to another user or others may write to it.
         """
         loaded = library()
