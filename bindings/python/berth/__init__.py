@@ -1,8 +1,8 @@
 """libberth: a Linux container runtime as a library.
 
-A :class:`Runtime` is a state root with its containers; a :class:`Container` is created from a validated :class:`Config`,
-started and deleted; a :class:`Process` is its init, or an exec'd one. All four are handles and context managers, which
-release only the handle. :func:`deleting` deletes the container at the end of a block. ::
+A :class:`Runtime` is a state root with its containers; a :class:`Container` is created from a validated
+:class:`Config`, started and deleted; a :class:`Process` is its init, or an exec'd process. All four are handles and
+context managers; on exit only the handle is released. :func:`deleting` deletes the container at the end of a block. ::
 
     import berth
 
@@ -13,9 +13,10 @@ release only the handle. :func:`deleting` deletes the container at the end of a 
         with berth.deleting(runtime.run("hello", config, stdout=berth.PIPE)) as container:
             print(container.init.stdout.read(), container.wait())
 
-A failed call raises an :class:`Error`; each code of the C ABI has its own subclass. Times are in seconds. All objects may
-be used from any thread; :mod:`berth.aio` is for asyncio. Every call may raise :class:`InvalidArgument`, :class:`System` (a
-system call failed) and :class:`Internal` (a defect of libberth); other errors are listed at each method.
+A failed call raises an :class:`Error`; each code of the C ABI has its own subclass. Times are in seconds. All objects
+may be used from any thread; :mod:`berth.aio` is for asyncio. Every call may raise :class:`InvalidArgument`,
+:class:`System` (a system call failed) and :class:`Internal` (a defect of libberth); other errors are listed at each
+method.
 
 "OCI" is the Open Container Initiative's runtime specification, https://github.com/opencontainers/runtime-spec.
 """
@@ -58,7 +59,7 @@ from ._stats import ExitStatus, Stats
 from ._streams import DEVNULL, PIPE, ProcessOptions, Stream, Terminal
 from ._version import __version__, abi_version, features, has_feature, strerror, version
 
-# The modules they are written in are nobody's business: they are told of, and pickled, by these names.
+# Set __module__ to the public package, so that repr() and pickle use the public names, not those of private modules.
 for _thing in list(globals().values()):
     if isinstance(_thing, type) and _thing.__module__.startswith("berth._"):
         _thing.__module__ = "berth"

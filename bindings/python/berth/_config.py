@@ -12,9 +12,9 @@ from ._library import StrPath, library
 
 
 def default_spec() -> Dict[str, Any]:
-    """Returns a default configuration as a dictionary: the one that ``runc spec`` writes.
+    """Returns a default configuration, the one that ``runc spec`` writes, as a dictionary.
 
-    A shell on a terminal, in new namespaces, with a read-only root filesystem at "rootfs".
+    It runs a shell on a terminal, in new namespaces, with a read-only root filesystem at "rootfs".
     """
     loaded = library()
     spec: Dict[str, Any] = loaded.json(loaded.functions.berth_config_default_json)
@@ -22,8 +22,8 @@ def default_spec() -> Dict[str, Any]:
 
 
 def default_rootless_spec(uid: int, gid: int) -> Dict[str, Any]:
-    """Returns a default configuration for an unprivileged caller, as ``runc spec --rootless`` writes it: a user namespace
-    whose root is ``uid`` and ``gid`` of the host, with the host's network, and without limits.
+    """Returns a default configuration for an unprivileged caller, as ``runc spec --rootless`` writes it: a user
+    namespace whose root is ``uid`` and ``gid`` of the host, the host's network, and no limits.
     """
     loaded = library()
     high = 2**32 - 1
@@ -61,12 +61,12 @@ class Config(Handle):
     def from_json(cls, spec: Document, rootfs: Optional[StrPath] = None) -> Config:
         """Parses a configuration (OCI "Configuration"), a dictionary or JSON text.
 
-        It is validated completely, without accessing the host: types, bounds, names, contradictions. Without a
-        bundle the paths in it are absolute.
+        It is validated completely, without accessing the host: types, bounds, names, contradictions. Paths in it must
+        be absolute, since there is no bundle.
 
         :param rootfs: a directory to use instead of ``root.path``.
-        :raises ConfigInvalid: it is invalid; the message begins with the JSON path of the field, which is
-            :attr:`Error.json_path`, too.
+        :raises ConfigInvalid: it is invalid; the message begins with the JSON path of the field, which
+            :attr:`Error.json_path` has, too.
         :raises Unsupported: this version does not support it. Nothing is silently ignored.
         """
         loaded = library()
@@ -77,10 +77,11 @@ class Config(Handle):
         return cls(loaded, config)
 
     def with_networks(self, networks: Document) -> Config:
-        """Returns a copy of the configuration with networks and routes, which config.json cannot express.
+        """Returns a copy of the configuration with networks and routes, which config.json cannot express. They replace
+        those that this configuration may have.
 
-        :param networks: a dictionary, or its text, with the lists "networks" (of type "loopback" or "veth") and
-            "routes"; docs/networks.md has their members. They replace those that this configuration may have.
+        :param networks: a dictionary or JSON text with the lists "networks" (of type "loopback" or "veth") and
+            "routes"; docs/networks.md describes the members.
         :raises ConfigInvalid: with the JSON path in ``networks``, like "networks[0].address".
         """
         config = POINTER(raw.berth_config)()
@@ -89,16 +90,18 @@ class Config(Handle):
         return type(self)(self._library, config)
 
     def validate(self) -> None:
-        """Checks what the configuration refers to on the host: root filesystem, namespaces to join, hooks, sources of bind
-        mounts, bridges, devices. Changes nothing. Create makes the same checks first.
+        """Checks what the configuration refers to on the host: the root filesystem, namespaces to join, hooks, sources
+        of bind mounts, bridges, devices to move, names of interfaces. Changes nothing. :meth:`Runtime.create` makes the
+        same checks first.
 
         :raises ConfigInvalid, Unsupported: as :meth:`from_json`.
         """
         self._call(self._c.berth_config_validate)
 
     def explain(self) -> Dict[str, Any]:
-        """What create does on this host: "steps" lists what the container's init does, "outside" what the caller does to
-        it during setup. Creates nothing.
+        """Returns what :meth:`Runtime.create` does on this host: "steps" has the steps of the container's init in
+        order, "user_namespaces" the user namespaces that the caller creates for id-mapped mounts, and "outside" what
+        the caller does to init during setup. Creates nothing.
 
         For people and for comparison: names of steps may change between versions.
 

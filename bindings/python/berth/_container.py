@@ -24,24 +24,24 @@ from ._streams import ProcessOptions, Stream, process_options
 class Status(Constant):
     """The status of a container (OCI "State"; *paused* is libberth's addition)."""
 
-    #: Somebody is at work on creating it.
+    #: The container is being created.
     CREATING = raw.BERTH_STATUS_CREATING
-    #: Set up, its program not started.
+    #: Setup is complete; the program has not been started.
     CREATED = raw.BERTH_STATUS_CREATED
-    #: Its program runs.
+    #: The program is running.
     RUNNING = raw.BERTH_STATUS_RUNNING
-    #: Frozen, by pause or by somebody else.
+    #: The container's processes are frozen, by pause or through the cgroup.
     PAUSED = raw.BERTH_STATUS_PAUSED
-    #: Its init has ended, or its creator was killed at work.
+    #: Init has ended, or the creator was killed.
     STOPPED = raw.BERTH_STATUS_STOPPED
 
 
-#: What is to be executed: an OCI "process" object, a dictionary or its text; or only the arguments.
+#: The process to execute: an OCI "process" object, as a dictionary or JSON text; or only a list of arguments.
 ProcessSpec = Union[Document, Sequence[str]]
 
 
 class ContainerHandle(Handle):
-    """Queries that :class:`berth.Container` and :class:`berth.aio.Container` share and that do not block."""
+    """Base class of :class:`berth.Container` and :class:`berth.aio.Container`, with the calls that do not block."""
 
     _free = "berth_container_free"
 
@@ -70,8 +70,9 @@ class ContainerHandle(Handle):
         return Status(status.value)
 
     def state(self) -> Dict[str, Any]:
-        """Returns the state: OCI "State" (ociVersion, id, status, pid, bundle, annotations) with rootfs, created,
-        initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The status may also be "paused".
+        """Returns the state: OCI "State" (ociVersion, id, status, pid, bundle, annotations) with the additional members
+        rootfs, created, initProcessStartTime, cgroupPaths, namespacePaths and externalDescriptors. The status may also
+        be "paused".
 
         :raises NotFound: the container was deleted.
         """
@@ -79,7 +80,8 @@ class ContainerHandle(Handle):
         return state
 
     def config(self) -> Dict[str, Any]:
-        """Returns the configuration that it was created from, with the limits that :meth:`Container.set` has changed.
+        """Returns the configuration that the container was created from, with the limits that :meth:`Container.set` has
+        changed.
 
         :raises NotFound: the container was deleted.
         """
@@ -87,9 +89,10 @@ class ContainerHandle(Handle):
         return config
 
     def pids(self) -> List[int]:
-        """Returns the ids of all processes in the container's cgroups, in the caller's pid namespace, in ascending order.
+        """Returns the ids of all processes in the container's cgroups, in the caller's pid namespace and in ascending
+        order.
 
-        :raises NotFound, NotRunning: there is no such container; it has no processes any more.
+        :raises NotFound, NotRunning: the container was deleted; it has no processes any more.
         """
         pids, count = POINTER(c_int32)(), c_size_t()
         self._call(self._c.berth_container_pids, byref(pids), byref(count))
@@ -101,18 +104,18 @@ class ContainerHandle(Handle):
     def stats(self) -> Stats:
         """Reads the container's resource usage (cgroups(7)).
 
-        Designed for frequent calls: the first call opens the files that are read (up to 25 descriptors, closed with this
-        handle), and later calls read them again. All handles together keep at most a quarter of RLIMIT_NOFILE; the
-        others open the files each time.
+        Designed for frequent calls: the first call opens the files that are read (up to 25 descriptors, closed with
+        this handle); later calls read them again. All handles together keep at most a quarter of RLIMIT_NOFILE open;
+        further handles open the files on each call.
 
-        :raises NotFound, NotRunning: there is no such container; it has ended.
+        :raises NotFound, NotRunning: the container was deleted; it has ended.
         """
         found = raw.berth_stats(ctypes.sizeof(raw.berth_stats))
         self._call(self._c.berth_container_stats, byref(found))
         return stats(found)
 
     def stats_json(self) -> Dict[str, Any]:
-        """Returns all statistics in the format of "data" in runc's "events --stats".
+        """Returns all statistics of the container, in the format of "data" in runc's "events --stats".
 
         :raises NotFound, NotRunning: as :meth:`stats`.
         """
@@ -120,13 +123,14 @@ class ContainerHandle(Handle):
         return usage
 
     def pidfd(self) -> int:
-        """Returns a new descriptor, which the caller closes, that polls readable when the container's init has ended.
+        """Returns a pidfd of the container's init: for poll(2), it becomes readable when init has ended. The caller
+        closes it.
 
-        The kernel keeps init of a pid namespace from ending as long as a process in it is a zombie, which executed
-        processes are until their status is taken: by :meth:`Process.wait`, or by any call on the container. So whoever
-        only polls this waits for the processes it has executed, too.
+        The init of a pid namespace cannot end while the namespace contains a zombie. Exec'd processes are zombies until
+        their status is read, by :meth:`Process.wait` or by any call on the container. So a caller that only polls this
+        descriptor should wait for the processes that it has executed, too.
 
-        :raises NotRunning: init is gone and this handle has not seen it.
+        :raises NotRunning: init has ended and this handle has not seen it.
         :raises NotFound: the container was deleted.
         """
         fd = c_int32(-1)
@@ -134,11 +138,12 @@ class ContainerHandle(Handle):
         return fd.value
 
     def oom_killed(self) -> bool:
-        """Whether the kernel's OOM killer has ended init. Call it after waiting and before deleting.
+        """Checks whether the kernel's OOM killer has ended the container's init. Call it after :meth:`Container.wait`
+        and before :meth:`Container.delete`.
 
         True if init ended by SIGKILL, processes of the container were OOM-killed, and no SIGKILL was sent through this
-        handle. The kernel counts by cgroup: where another process of the container was OOM-killed before, a SIGKILL from
-        outside of this handle is taken for one more.
+        handle. The kernel counts OOM kills per cgroup, not per process: if another process of the container was
+        OOM-killed before, a SIGKILL from outside this handle is mistaken for an OOM kill of init.
 
         :raises Timeout: init has not ended.
         :raises StatusUnknown: its status is not available.
@@ -207,24 +212,24 @@ class ContainerHandle(Handle):
 
 
 class Container(ContainerHandle):
-    """A handle of one container. Several, also in several processes, may refer to the same container.
+    """A handle of one container. Several handles, also in several processes, may refer to the same container.
 
     As a context manager it is closed at the end; the container is not affected. :func:`berth.deleting` deletes the
     container at the end.
 
-    Calls that start, stop, freeze or change a container hold its lock, across all processes. A call that cannot get it
-    in time (``lock_timeout`` of :class:`Runtime`) raises :class:`Busy`.
+    Calls that start, stop, freeze or change a container hold its lock, which all processes share. A call that cannot
+    acquire it in time (``lock_timeout`` of :class:`Runtime`) raises :class:`Busy`.
     """
 
     _init: Optional[Process] = None
 
     @property
     def init(self) -> Process:
-        """The container's init, for its pipes and terminal, which belong to the handle that created the container.
+        """The container's init. Its pipes and terminal are available only from the handle that created the container.
 
-        Closed with this handle.
+        It is closed with this handle.
 
-        :raises NotRunning: init is gone and this handle has not seen it.
+        :raises NotRunning: init has ended and this handle has not seen it.
         :raises NotFound: the container was deleted.
         """
         with self._init_lock:
@@ -238,10 +243,11 @@ class Container(ContainerHandle):
         super().close()
 
     def start(self) -> None:
-        """Starts a created container (OCI "start") and returns when its program runs. Any process may call it.
+        """Starts a created container (OCI "start"). Returns when its program runs. Any process may call it, not only
+        the creator.
 
-        Blocks for the time of the startContainer and poststart hooks. If its program cannot be executed the container is
-        stopped; if a startContainer or poststart hook fails it is deleted, after its poststop hooks have run.
+        Blocks for the time of the startContainer and poststart hooks. If the program cannot be executed, the container
+        is stopped. If a startContainer or poststart hook fails, the container is deleted, and its poststop hooks run.
 
         :raises AlreadyRunning, Paused: it is running already, or paused.
         :raises NotRunning, NotFound: it is stopped, or was deleted.
@@ -258,13 +264,14 @@ class Container(ContainerHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Process:
-        """Executes another process in the container and returns when its program runs.
+        """Executes another process in the container. Returns when its program runs.
 
-        The container must be running or created. Blocks at most the setup timeout. The process is a child of this
-        program.
+        The container must be running or created. Blocks at most the setup timeout. The process is a child of the
+        caller.
 
-        :param process: an OCI "process" object, a dictionary or its text; capabilities and other security settings
-            that it omits are the container's own. Or a list of arguments: the rest, except a terminal, is as for init.
+        :param process: an OCI "process" object, as a dictionary or JSON text; capabilities and other security settings
+            that it omits are the container's own. Or a list of arguments: then the other settings are those of the
+            container's own process, without a terminal.
         :param stdin, stdout, stderr, options: as :meth:`Runtime.create`.
         :raises NotRunning, Paused, NotFound: the container is in the wrong state.
         :raises ConfigInvalid, Unsupported: with the JSON path in ``process``, like "args[0]".
@@ -278,11 +285,12 @@ class Container(ContainerHandle):
     def signal(self, signal: int, *, all: bool = False) -> None:
         """Sends a signal to the container's init, or to all its processes.
 
-        A paused container takes SIGKILL at once; other signals reach it when it is resumed. Blocks with ``all`` only:
-        SIGKILL until the processes are gone, other signals while it is made sure that none is missed; at most the
-        cgroup timeout.
+        A paused container handles SIGKILL at once and other signals when it is resumed. Blocks only with ``all``: for
+        SIGKILL until the processes are gone, for other signals until every process has received it; at most the cgroup
+        timeout.
 
-        :param signal: its number, as in :mod:`signal`.
+        :param signal: the signal number, as in :mod:`signal`.
+        :param all: signal every process of the container.
         :raises NotRunning, NotFound: init has ended; the container was deleted.
         :raises Timeout, Busy: with ``all``.
         :raises InvalidArgument: unknown signal.
@@ -290,11 +298,12 @@ class Container(ContainerHandle):
         self._signal(signal, all)
 
     def pause(self) -> None:
-        """Freezes all processes of a running or created container and returns when the kernel reports that they are frozen.
+        """Freezes all processes of a running or created container (cgroups(7), freezer). Returns when the kernel
+        reports that they are frozen.
 
         Blocks at most the cgroup timeout; if they cannot be frozen by then, they keep running.
 
-        :raises Paused: it is already.
+        :raises Paused: it is paused already.
         :raises NotRunning, NotFound, Timeout, Busy:
         """
         self._call(self._c.berth_container_pause)
@@ -309,43 +318,46 @@ class Container(ContainerHandle):
     def set(self, resources: Document) -> None:
         """Updates the limits of a running, created or paused container.
 
-        What is given takes the place of what was set, member by member, lists as a whole; what is not given stays. The
-        change is saved: :meth:`config` has it. If anything fails, what was written before is taken back.
+        The members of ``resources`` replace the current ones, one by one and lists as a whole; members that it omits do
+        not change. The result is saved: :meth:`config` returns it. If any step fails, the previous values are written
+        back and nothing is saved.
 
-        :param resources: an OCI "linux.resources" object, a dictionary or its text.
-        :raises ConfigInvalid: with the JSON path, like "linux.resources.memory.limit"; nothing was touched.
+        :param resources: an OCI "linux.resources" object, as a dictionary or JSON text.
+        :raises ConfigInvalid: with the JSON path, like "linux.resources.memory.limit", before anything was changed.
         :raises Unsupported: the host has no such limit.
-        :raises System: the kernel refuses a value; ``detail["restored"]`` is False if it did not let the old ones back.
+        :raises System: the kernel rejects a value; ``detail["restored"]`` is False if previous values could not be
+            restored.
         :raises NotRunning, NotFound, Busy:
         """
         self._set(resources)
 
     def checkpoint(self, images: StrPath, *, options: Optional[CheckpointOptions] = None) -> None:
-        """Dumps the processes of a running or paused container into images, from which :meth:`Runtime.restore` makes them
-        anew, here or on another host. Afterwards the container is stopped, unless ``options`` let it run on.
+        """Dumps the processes of a running or paused container into images, from which :meth:`Runtime.restore`
+        recreates them, here or on another host. Afterwards the container is stopped, unless ``options`` leave it
+        running.
 
-        The images are those of criu(8), with "descriptors.json" beside them, which is written last: a directory without it
-        is no checkpoint. docs/checkpoint.md says what cannot be dumped, and what to do. Blocks until CRIU is done; others
-        that change the container wait meanwhile.
+        The image format is criu(8)'s, with an additional "descriptors.json". It is written last: a directory without it
+        holds no checkpoint. docs/checkpoint.md lists what cannot be dumped, and remedies. Blocks until CRIU is done, at
+        most the timeout of the options; other calls that change the container wait.
 
-        After an error the container goes on as before, or is paused as before.
+        After an error the container continues, or stays paused, as before.
 
-        :param images: the directory for them; made if missing.
-        :raises Criu: with its first errors and a remedy in the message; ``detail["log"]`` is the end of its log,
-            ``detail["log_file"]`` where all of it is.
-        :raises Timeout: CRIU took too long and was killed.
-        :raises Unsupported: there is no CRIU, the kernel lacks what the options need, or the container has something that
-            cannot be dumped.
+        :param images: directory for the images; created if missing.
+        :raises Criu: with CRIU's first errors and a remedy in the message; ``detail["log"]`` is the end of its log,
+            ``detail["log_file"]`` its path.
+        :raises Timeout: CRIU did not finish in time and was killed.
+        :raises Unsupported: there is no CRIU, the kernel lacks what the options need, the configuration has a namespace
+            that cannot be dumped, or the container has a process that does not descend from its init.
         :raises NotRunning, NotFound, Busy:
         """
         self._checkpoint(checkpoint_options(self._library, images, options))
 
     def wait(self, timeout: Optional[float] = None) -> ExitStatus:
-        """Waits until the container's init has ended and returns how. Ctrl-C interrupts it.
+        """Waits until the container's init has ended and returns how. Ctrl-C interrupts the wait.
 
         A handle that has seen init end returns its status also after the container was deleted.
 
-        :param timeout: in seconds; None for ever, 0 not at all.
+        :param timeout: in seconds; None waits for ever, 0 does not wait.
         :raises Timeout: it has not ended yet.
         :raises StatusUnknown: it has ended, and its status is not available.
         :raises NotFound: the container was deleted.
@@ -353,35 +365,37 @@ class Container(ContainerHandle):
         return _waiting.wait(self._wait_ms, timeout)
 
     def delete(self, *, force: bool = False) -> None:
-        """Removes a stopped container (OCI "delete"): what is left of processes and cgroups, and its state; then its
-        poststop hooks run. The id may be used again; this handle stays valid, its calls raise :class:`NotFound`.
+        """Deletes a stopped container (OCI "delete"): removes remaining processes, cgroups and state, then runs its
+        poststop hooks (a failing one is only logged). Afterwards the id can be used again. This handle stays valid; its
+        calls raise :class:`NotFound`.
 
-        Blocks until everything is gone: at most twice the cgroup timeout, and the time of the hooks.
+        Blocks until everything is removed: at most twice the cgroup timeout, plus the time of the hooks. After an error
+        it can be called again.
 
-        :param force: a container in any state is killed first; also what a killed creator left is removed.
+        :param force: kill a container in any state first; this also removes what a killed creator left behind.
         :raises NotStopped: it is not stopped, and ``force`` is False.
         :raises NotFound: it was deleted.
-        :raises Timeout, Busy: a process could not be killed; somebody else is at work. It may be called again.
+        :raises Timeout, Busy: a process could not be killed; another process holds the container's lock.
         """
         self._delete(force)
 
     def interfaces(self, *, inside: bool = False) -> Dict[str, Any]:
-        """What the container's networks have carried: the list "networks" has the veth pairs that
-        :meth:`Config.with_networks` asked for, with counters (receivedBytes, sentPackets, ...; received is what has come
-        into the container).
+        """Returns the container's network interfaces with their counters (receivedBytes, sentPackets, ...): the list
+        "networks" has each veth pair that :meth:`Config.with_networks` has configured and that still exists. Received
+        means received by the container.
 
-        :param inside: also the list "interfaces" of every interface of the container's network namespace. A helper
-            process is started for it, which ends before the call returns.
+        :param inside: include the list "interfaces", with every interface of the container's network namespace. This
+            starts a helper process, which ends before the call returns.
         :raises NotFound: the container was deleted.
         :raises NotRunning: with ``inside``, it is stopped.
         """
         return self._interfaces(inside)
 
     def notify_oom(self) -> Events:
-        """Subscribes to the container's running out of memory; only what happens from now on counts.
+        """Subscribes to out-of-memory events. Only events after this call count.
 
-        On cgroup v2 each process that the OOM killer kills counts; on v1 each time that the limit, or one above it,
-        cannot be kept.
+        On cgroup v2 an event is a process that the OOM killer kills in the container or in cgroups below it. On v1 it
+        is an out-of-memory condition of the container's limit or of one above it, also if the OOM killer is disabled.
 
         :raises Unsupported: there is no memory controller.
         :raises NotRunning, NotFound:
@@ -389,11 +403,12 @@ class Container(ContainerHandle):
         return Events(self._library, self._notify_oom())
 
     def notify_memory_pressure(self, level: Pressure) -> Events:
-        """Subscribes to memory's being hard to get.
+        """Subscribes to memory pressure of ``level``. Levels are independent: subscribe to each that you need.
 
-        On cgroup v2, ``LOW`` is that some process has waited for memory for 30 ms within one second, ``MEDIUM`` for
-        100 ms, ``CRITICAL`` that all processes at once have waited for 100 ms; counted at most once a second. (Without
-        CAP_SYS_RESOURCE: twice these times within two seconds.) On v1, the kernel's own levels.
+        On cgroup v2, by pressure stall information: ``LOW`` when some process has waited for memory for 30 ms within
+        one second, ``MEDIUM`` for 100 ms, and ``CRITICAL`` when all processes at once have waited for 100 ms; counted
+        at most once a second (for callers without CAP_SYS_RESOURCE: twice these times within two seconds). On v1, by
+        the kernel's own levels.
 
         :raises Unsupported: the kernel does not measure pressure, or there is no memory controller.
         :raises NotRunning, NotFound:
@@ -403,7 +418,7 @@ class Container(ContainerHandle):
 
 @contextlib.contextmanager
 def deleting(container: Container) -> Iterator[Container]:
-    """A context manager at whose end the container is killed, deleted and closed, if it is still there::
+    """A context manager that kills, deletes and closes the container at the end of the block, if it still exists::
 
         with berth.deleting(runtime.run("hello", config)) as container:
             print(container.wait())

@@ -19,19 +19,19 @@ from ._streams import ProcessOptions, Stream, process_options
 class CgroupManager(Constant):
     """The manager of containers' cgroups (``BERTH_CGROUP_MANAGER_...``)."""
 
-    #: The library, in the cgroup filesystems. linux.cgroupsPath is a path.
+    #: libberth writes to the cgroup filesystems (cgroupfs). linux.cgroupsPath is a path.
     FILES = raw.BERTH_CGROUP_MANAGER_FILES
-    #: systemd: each container is a transient scope. linux.cgroupsPath is "slice:prefix:name". Needs a host with
-    #: cgroup v2 alone (else :class:`Unsupported` from create).
+    #: systemd: each container is a transient scope (systemd.scope(5)). linux.cgroupsPath is "slice:prefix:name".
+    #: Needs a host with cgroup v2 only (else create raises :class:`Unsupported`).
     SYSTEMD = raw.BERTH_CGROUP_MANAGER_SYSTEMD
-    #: Nobody: containers stay in the caller's cgroups. They need a new pid namespace, and may have no linux.resources,
-    #: device rules included; pausing, listing and signalling all of their processes, statistics and events are
-    #: :class:`Unsupported`.
+    #: No cgroups: containers stay in the caller's cgroups. They need a new pid namespace and may have no
+    #: linux.resources, including device rules. Pausing, listing and signalling all processes, statistics and events
+    #: raise :class:`Unsupported`.
     DISABLED = raw.BERTH_CGROUP_MANAGER_DISABLED
 
 
 class RuntimeHandle(Handle):
-    """What :class:`berth.Runtime` and :class:`berth.aio.Runtime` share."""
+    """Base class of :class:`berth.Runtime` and :class:`berth.aio.Runtime`."""
 
     _free = "berth_runtime_free"
 
@@ -54,32 +54,36 @@ class RuntimeHandle(Handle):
         hook_env: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Opens a runtime. Creates the state root if it is missing and changes nothing else; existing containers can be
-        loaded. Several runtimes, also of several programs, may share one state root.
+        loaded. Several runtimes, also of several processes, may share one state root.
 
-        Times are in seconds; 0 is the default.
+        Times are in seconds; 0 selects the default.
 
-        :param state_root: where the state of the containers is kept, an absolute path of a directory for the caller alone.
-            Default: "/run/berth". It should not outlive a reboot, because the containers do not.
-        :param setup_timeout: how long init may take to set a container up, without the time of hooks. Default: 60 s.
-        :param lock_timeout: how long a call waits for the container's lock before it raises
-            :class:`Busy`. Default: 30 s.
-        :param hook_timeout: how long a hook may run that has no timeout of its own. Default: 60 s.
-        :param cgroup_timeout: how long freezing, killing and removing may take. Default: 30 s.
+        :param state_root: directory for the state of the containers, an absolute path; created with mode 0700 if
+            missing. It must belong to the caller. Default: "/run/berth". It should not survive a reboot, because
+            containers do not.
+        :param setup_timeout: time that init may take for setup, without the time of hooks. Default: 60 s.
+        :param lock_timeout: time that a call waits for the container's lock before it raises :class:`Busy`.
+            Default: 30 s.
+        :param hook_timeout: timeout of hooks that have none of their own. Default: 60 s.
+        :param cgroup_timeout: time that freezing, killing and removing cgroups may take. Default: 30 s.
         :param cgroup_manager: the cgroup manager for new containers.
-        :param systemd_annotations: annotations "org.systemd.property...." of a configuration become properties of its
-            scope. Not for configurations that come from others: properties can reach beyond the container.
-        :param no_pivot: containers that are created get their root by chroot(2), not by pivot_root(2): for hosts whose
-            root is the initial RAM filesystem. Weaker: who may unmount (CAP_SYS_ADMIN) reaches the host's mounts.
-        :param idmapped_root: containers that are created with a new user namespace see the files of their root filesystem
-            with its mappings (Linux 5.12), so that it need not be changed for them.
-        :param rootless: for callers without privileges: containers whose configuration asks for no cgroup have their own only
-            where the caller may make them, and device rules that the caller may not set are left out where no device can
-            be made.
-        :param rootless_auto: the same if the caller, when the first container is created, is not root, or is the root of a
-            user namespace.
-        :param return_devices: the devices of `linux.netDevices` return to the host when their container is deleted, instead
-            of staying in the network namespace.
-        :param criu: CRIU's program, for checkpoint and restore. Default: "criu" in the usual directories of the host.
+        :param systemd_annotations: annotations whose names begin with "org.systemd.property." become properties of the
+            container's scope. Do not set it for untrusted configurations: a scope's properties can affect more than
+            the container.
+        :param no_pivot: change the root of new containers with chroot(2) instead of pivot_root(2), for hosts whose root
+            is the initial RAM filesystem. Less secure: a process that can unmount the root (CAP_SYS_ADMIN) reaches the
+            host's mounts beneath it.
+        :param idmapped_root: mount the root filesystem of new containers with a new user namespace id-mapped
+            (Linux 5.12). Files that belong to the host's root then belong to the container's root without being
+            changed.
+        :param rootless: support unprivileged callers, as runc's --rootless. A container without linux.cgroupsPath gets
+            cgroups only in those hierarchies where the caller may create them. In a user namespace, device rules that
+            the caller may not set are omitted with a warning in the log.
+        :param rootless_auto: as ``rootless`` if the caller is not root, or is root in a user namespace other than the
+            initial one, when the first container is created.
+        :param return_devices: return the devices of `linux.netDevices` to the host when their container is deleted.
+            Without it they stay in the network namespace.
+        :param criu: CRIU program for checkpoint and restore. Default: "criu" in the usual directories of the host.
         :param hook_env: the environment of hooks that run on the host and have none of their own; none by default.
             This process's own environment has secrets, and a configuration names the program that would get them.
         :raises System: with EACCES, the state root belongs to another user or others may write to it.
@@ -113,8 +117,8 @@ class RuntimeHandle(Handle):
     def list(self) -> List[Dict[str, Any]]:
         """Returns the states of all containers of the state root, sorted by id, each as :meth:`Container.state`.
 
-        Omits containers that are deleted in the meantime. One whose record is damaged has the status "unknown", and "error"
-        says why. Takes no locks.
+        Omits containers that are deleted in the meantime. A container whose record is damaged has the status "unknown",
+        and "error" says why. Waits for no lock.
         """
         states: List[Dict[str, Any]] = self._json(self._c.berth_runtime_list_json)
         return states
@@ -173,19 +177,21 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[ProcessOptions] = None,
     ) -> Container:
-        """Creates a container (OCI "create"); its init waits for :meth:`Container.start`.
+        """Creates a container (OCI "create"): sets up namespaces, cgroups, root filesystem and hooks. Init then waits
+        for :meth:`Container.start`.
 
-        Blocks until init is ready: at most the setup timeout, and the time of the hooks. After an error nothing is left.
-        Init is a child of this program. Whether it has a terminal is said by its configuration (process.terminal);
-        then its streams are the terminal's, and none may be given here.
+        Blocks until setup is complete: at most the setup timeout, plus the time of the hooks. After an error nothing is
+        left behind. Init is a child of the caller. If process.terminal is true in the configuration, its streams are
+        the terminal, and ``stdin``, ``stdout`` and ``stderr`` must be None.
 
-        :param id: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique below the state
+        :param id: 1 to 200 letters, digits and any of "_+-.", the first one not "+", "-" or "."; unique in the state
             root.
-        :param stdin, stdout, stderr: where its standard streams lead: None, where this program's do; ``PIPE``, whose
-            other end is a file of :attr:`Container.init`; ``DEVNULL``; a descriptor, or a file object that has one.
-        :param options: what is seldom needed: more descriptors, a console socket, and so on.
+        :param stdin, stdout, stderr: the standard streams. None: the caller's own stream; ``PIPE``: a new pipe, whose
+            other end is a file object of :attr:`Container.init`; ``DEVNULL``: /dev/null; or a descriptor, or a file
+            object that has one.
+        :param options: additional options: extra descriptors, a console socket, and so on.
         :raises IdInvalid, IdInUse:
-        :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`, before anything is made.
+        :raises ConfigInvalid, Unsupported: as :meth:`Config.validate`, before anything is created.
         :raises ConsoleExists: streams are given although the process has a terminal.
         :raises Hook, Timeout:
         :raises System: at ``Stage.INIT`` with the step that failed inside the container.
@@ -205,7 +211,7 @@ class Runtime(RuntimeHandle):
     ) -> Container:
         """Creates and starts a container. After an error nothing is left behind.
 
-        Parameters as :meth:`create`; raises as that and :meth:`Container.start`.
+        Parameters as for :meth:`create`. Raises the errors of :meth:`create` and :meth:`Container.start`.
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
         return Container(self._library, self._make(self._c.berth_container_run, id, config, made))
@@ -223,48 +229,53 @@ class Runtime(RuntimeHandle):
     ) -> Container:
         """Restores a container from the images of a checkpoint. Its processes continue where they were.
 
-        Runs the prestart and createRuntime hooks when the namespaces are there, and no others. Blocks until the processes
-        run. After an error nothing is left.
+        Runs the prestart and createRuntime hooks when the namespaces exist, and no other hooks. Blocks until the
+        processes run, at most the timeout of the options plus the time of the hooks. After an error nothing is left
+        behind.
 
-        CRIU processes images as root: restore only images from sources that you would allow to run the container. Whatever
-        exceeds the configuration is an error before anything runs.
+        CRIU processes images as root: restore only images from sources that you would allow to run the container.
+        Whatever exceeds the configuration is an error before anything runs.
 
-        :param id: must be free: a stopped container of the same id is deleted first.
-        :param config: what the container may be and do: namespaces, mounts, cgroups, limits, networks and hooks are taken
-            from there, not from the images, and must be the dumped container's but for paths of the host.
-        :param images: the directory with the checkpoint.
-        :param stdin, stdout, stderr: where standard streams lead that were pipes, as in :meth:`create`. A stream that was
-            no pipe is as it was, and must be left at None.
+        :param id: must be free: delete a stopped container of the same id first (:meth:`Container.delete`).
+        :param config: the dumped container's configuration, except for host paths. Namespaces, mounts, cgroups, limits,
+            networks and hooks come from it, not from the images.
+        :param images: directory with the images.
+        :param stdin, stdout, stderr: standard streams that replace dumped pipes, as in :meth:`create`. A stream that
+            was not a pipe is restored as it was and must be None here.
         :raises InvalidArgument: a stream that was not a pipe is to be replaced.
         :raises System: with ENOENT, the directory holds no checkpoint.
-        :raises Criu, Timeout, Unsupported: as :meth:`Container.checkpoint`. And all that :meth:`create` raises.
+        :raises Criu, Timeout, Unsupported: as :meth:`Container.checkpoint`; and the errors of :meth:`create`.
         """
         made = restore_options(self._library, images, (stdin, stdout, stderr), options)
         return Container(self._library, self._make(self._c.berth_container_restore, id, config, made))
 
     def criu_check(self) -> Dict[str, Any]:
-        """Returns what CRIU supports on this host: "path", "version", "usable" (whether libberth can work with that version), "kernel"
-        ("supported", and in "says" the lines of CRIU's own check), and "features" ("memoryTracking", "lazyPages",
-        "pidfdStore"). Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
+        """Returns what CRIU supports on this host: "path", "version", "usable" (whether libberth supports that
+        version), "kernel" ("supported", and in "says" the lines of CRIU's own check), and "features" ("memoryTracking",
+        "lazyPages", "pidfdStore"). Starts CRIU and blocks until it has answered, at most a minute. Changes nothing.
 
         :raises Unsupported: with ENOENT, there is no CRIU.
-        :raises Criu, Timeout: it does not answer as CRIU does, or not in time.
+        :raises Criu: the program does not behave as CRIU.
+        :raises Timeout: it did not answer in time.
         """
         return self._criu_check()
 
     def load(self, id: str) -> Container:
-        """Opens a container that this or another process has created.
+        """Opens an existing container, created by this or another process.
 
         :raises NotFound, IdInvalid:
         """
         return Container(self._library, self._load(id))
 
     def recover(self) -> List[str]:
-        """Takes back what programs have left behind that were killed while they created or deleted a container, and
-        returns the ids. Containers that are whole, and those somebody is at work on, stay. For a supervisor's start.
+        """Removes containers whose creating or deleting process was killed: their processes, cgroups and state. Returns
+        the removed ids. Complete containers, and those that another process is creating or deleting, stay. Call it when
+        a supervisor starts.
 
-        Blocks until they are removed, at most the cgroup timeout for each.
+        Blocks until they are removed, at most the cgroup timeout for each. A container whose record is damaged stays,
+        with a warning in the log.
 
-        :raises Timeout: a process could not be killed in time. What was removed before stays removed.
+        :raises Timeout: a process could not be killed in time; the other containers are removed nevertheless, and
+            ``detail["recovered"]`` has their ids.
         """
         return self._recover()
