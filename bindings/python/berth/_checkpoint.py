@@ -19,30 +19,30 @@ class CgroupMode(Constant):
     (``BERTH_CGROUP_MODE_...``). The container's own cgroups and limits are always those of the configuration.
     """
 
-    #: They are made again; values are restored in those that are made.
+    #: Create them; restore values only in those created.
     SOFT = raw.BERTH_CGROUP_MODE_SOFT
-    #: Nothing is dumped or made: all processes are in the container's own cgroups.
+    #: Neither dump nor create them: all processes are in the container's own cgroups.
     IGNORE = raw.BERTH_CGROUP_MODE_IGNORE
-    #: All must be there already.
+    #: All must exist.
     NONE = raw.BERTH_CGROUP_MODE_NONE
-    #: All must be there already, and get their values.
+    #: All must exist; restore their values.
     PROPERTIES = raw.BERTH_CGROUP_MODE_PROPERTIES
-    #: They are made if missing, and all get their values.
+    #: Create missing ones; restore all values.
     FULL = raw.BERTH_CGROUP_MODE_FULL
-    #: None may be there, all are made.
+    #: None may exist; create all. On cgroup v1 CRIU counts the container's own cgroups and refuses a restore.
     STRICT = raw.BERTH_CGROUP_MODE_STRICT
 
 
 class NetworkLock(Constant):
-    """How packets of TCP connections are blocked during a dump (``BERTH_NETWORK_LOCK_...``). A restore ends the block that
-    its images were dumped with.
+    """How packets of TCP connections are blocked during a dump (``BERTH_NETWORK_LOCK_...``). A restore removes the
+    lock that its images were dumped with.
     """
 
-    #: The kernel's nftables, by CRIU itself.
+    #: nftables, which CRIU controls itself.
     NFTABLES = raw.BERTH_NETWORK_LOCK_NFTABLES
-    #: The programs ``iptables-restore`` and ``ip6tables-restore`` of the host. Their rules stay if CRIU is killed.
+    #: The host's programs ``iptables-restore`` and ``ip6tables-restore``. Their rules stay if CRIU is killed.
     IPTABLES = raw.BERTH_NETWORK_LOCK_IPTABLES
-    #: Nothing: what arrives while nobody is there ends the connection.
+    #: Not at all: a packet that arrives during the dump ends its connection.
     SKIP = raw.BERTH_NETWORK_LOCK_SKIP
 
 
@@ -50,15 +50,15 @@ class NetworkLock(Constant):
 class CheckpointOptions:
     """Options of a checkpoint."""
 
-    #: The directory for CRIU's log and the other files of its work; made if missing. None: one in the container's state.
+    #: Directory for CRIU's log and working files; created if missing. None: a directory in the container's state.
     work: Optional[StrPath] = None
-    #: The images of the checkpoint or pre-dump before, absolute or as seen from the directory of the images. Needs a kernel
-    #: with memory tracking (else :class:`Unsupported`).
+    #: Images of the previous checkpoint or pre-dump, absolute or relative to the directory of the images. Needs a
+    #: kernel with memory tracking (else :class:`Unsupported`).
     parent_images: Optional[StrPath] = None
-    #: The IP address and the port at which a ``criu page-server`` takes the memory. With ``lazy_pages``, the address of
-    #: this host and the port at which it is given.
+    #: IP address and TCP port of a ``criu page-server`` that receives the memory instead of the images. With
+    #: ``lazy_pages``, the address and port of this host that serve it.
     page_server: Optional[Tuple[str, int]] = None
-    #: A file of options of CRIU's, which overrule all others (criu(8), "configuration files").
+    #: CRIU configuration file, which overrides all other options (criu(8), "configuration files").
     config_file: Optional[StrPath] = None
     #: How long CRIU may take, in seconds. 0: ten minutes.
     timeout: float = 0
@@ -66,29 +66,29 @@ class CheckpointOptions:
     network_lock: NetworkLock = NetworkLock.NFTABLES
     #: With ``lazy_pages``: a descriptor or file to which a NUL byte is written when pages can be requested.
     status: Union[int, HasFileno, None] = None
-    #: The container runs on afterwards. Otherwise it is stopped.
+    #: Leave the container running after the checkpoint. Otherwise it is stopped.
     leave_running: bool = False
-    #: Only memory is dumped, and the container runs on: the next checkpoint, with these images as ``parent_images``, has
-    #: only what has changed since. May be repeated. Needs a kernel with memory tracking (else :class:`Unsupported`).
+    #: Dump only memory and leave the container running: the next checkpoint, with these images as ``parent_images``,
+    #: saves only what changed since. May be repeated. Needs a kernel with memory tracking (else :class:`Unsupported`).
     pre_dump: bool = False
-    #: The container's terminal, or its session, are the caller's. Also for the restore.
+    #: The container's terminal or session belongs to the caller. The restore needs the same option.
     shell_job: bool = False
-    #: Established TCP connections. Also for the restore.
+    #: Dump established TCP connections. The restore needs the same option.
     tcp_established: bool = False
-    #: TCP connections that are not established yet are left out; otherwise they are an error.
+    #: Skip TCP connections that are not established yet; otherwise they are an error.
     tcp_skip_in_flight: bool = False
-    #: Unix sockets whose other end is outside of the container. Also for the restore.
+    #: Dump unix sockets that are connected to processes outside the container. The restore needs the same option.
     external_unix_sockets: bool = False
-    #: File locks. Also for the restore.
+    #: Dump file locks. The restore needs the same option.
     file_locks: bool = False
-    #: Memory stays here until a restore elsewhere asks for it, at ``page_server``: the checkpoint waits for that. Needs a
-    #: kernel with userfaultfd (else :class:`Unsupported`).
+    #: Keep memory here until a restore elsewhere requests it, at ``page_server``; the checkpoint waits for that. Needs
+    #: a kernel with userfaultfd (else :class:`Unsupported`).
     lazy_pages: bool = False
-    #: What is in the container's network namespace is not dumped. Also for the restore.
+    #: Do not dump the contents of the container's network namespace. The restore needs the same option.
     empty_network: bool = False
-    #: Pages that are in the images of ``parent_images``, too, are removed there.
+    #: Remove pages from ``parent_images`` that this dump contains as well.
     auto_dedup: bool = False
-    #: Open files that have lost their name get one, in their directory, for the time of the checkpoint.
+    #: Link open files that were unlinked, in their directory, for the time of the checkpoint.
     link_remap: bool = False
 
 
@@ -98,39 +98,39 @@ class RestoreOptions:
 
     #: As in :class:`CheckpointOptions`.
     work: Optional[StrPath] = None
-    #: A console socket, and the like. ``extra_fds`` must be empty.
+    #: Further options, such as the recipient of the terminal's master. ``extra_fds`` must be empty.
     process: Optional[ProcessOptions] = None
-    #: Pairs of links that are made beside those of the configuration's networks: the name in the container, and that of
-    #: the other end on the host.
+    #: Veth pairs in addition to those of the configuration's networks: the interface's name in the container, and its
+    #: peer's name on the host.
     veth_pairs: Sequence[Tuple[str, str]] = ()
-    #: Cgroups in which the tree of the images begins, instead of the container's own: a v1 controller, "name=..." for a
-    #: named hierarchy, or "" for the v2 tree; and the path of a cgroup as /proc/<pid>/cgroup spells it, which must be the
+    #: Root cgroups for the cgroup tree of the images, instead of the container's own: a v1 controller, "name=..." for a
+    #: named hierarchy, or "" for the v2 hierarchy; and the path of a cgroup as in /proc/<pid>/cgroup, which must be the
     #: container's own or below it.
     cgroup_roots: Sequence[Tuple[str, str]] = ()
-    #: The security profile instead of the dumped one: "apparmor:NAME" or "selinux:LABEL".
+    #: Security label that replaces the dumped one: "apparmor:NAME" or "selinux:LABEL".
     lsm_profile: Optional[str] = None
-    #: An SELinux label for the restored mounts.
+    #: SELinux label for the restored mounts. None: no label.
     lsm_mount_context: Optional[str] = None
     #: As in :class:`CheckpointOptions`.
     config_file: Optional[StrPath] = None
     #: How long CRIU may take, in seconds. 0: ten minutes.
     timeout: float = 0
     cgroup_mode: CgroupMode = CgroupMode.SOFT
-    #: As in :class:`CheckpointOptions`; the container's standard input is given.
+    #: As in :class:`CheckpointOptions`; ``stdin`` is the container's standard input.
     shell_job: bool = False
     #: As in :class:`CheckpointOptions`.
     tcp_established: bool = False
-    #: Established TCP connections are restored as closed ones.
+    #: Restore established TCP connections as closed ones.
     tcp_close: bool = False
     #: As in :class:`CheckpointOptions`.
     external_unix_sockets: bool = False
     #: As in :class:`CheckpointOptions`.
     file_locks: bool = False
-    #: Memory is asked for when it is used, of a ``criu lazy-pages`` that works in the same work directory.
+    #: Request memory when it is used, from a ``criu lazy-pages`` that runs in the same work directory.
     lazy_pages: bool = False
     #: As in :class:`CheckpointOptions`.
     empty_network: bool = False
-    #: Pages are removed from the images as soon as they are restored.
+    #: Remove pages from the images as soon as they are restored.
     auto_dedup: bool = False
 
 
@@ -211,7 +211,7 @@ def restore_options(
 def _fill(
     made: Any, images: StrPath, wanted: Union[CheckpointOptions, RestoreOptions], flags: Mapping[str, int]
 ) -> None:
-    """Fills the members that both options have."""
+    """Sets the members that both structures have."""
     made.images = _arguments.path(images, "images")
     made.work = _arguments.optional_path(wanted.work, "work")
     made.config_file = _arguments.optional_path(wanted.config_file, "config_file")

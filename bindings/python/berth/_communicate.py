@@ -1,4 +1,4 @@
-"""Writes a process's input and reads its output concurrently, so that no full pipe blocks either side."""
+"""Concurrent writing of a process's input and reading of its output, so that a full pipe blocks neither side."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def _write(fd: int, data: memoryview) -> int:
     except BlockingIOError:
         return 0
     except BrokenPipeError:
-        # Nobody reads the rest.
+        # The process has closed its input: the rest is dropped.
         return len(data)

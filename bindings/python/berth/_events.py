@@ -1,4 +1,4 @@
-"""What happens to a container's memory, as descriptors."""
+"""Memory events of a container."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from ._handle import Handle
 
 
 class Pressure(Constant):
-    """How hard memory is to get (``BERTH_PRESSURE_...``). Levels are independent: who wants all subscribes to each."""
+    """Memory pressure levels (``BERTH_PRESSURE_...``). Levels are independent: subscribe to each that you need."""
 
-    #: Memory is being reclaimed: caches suffer.
+    #: The kernel reclaims memory; caches shrink.
     LOW = raw.BERTH_PRESSURE_LOW
-    #: Processes wait noticeably.
+    #: Processes are stalled noticeably.
     MEDIUM = raw.BERTH_PRESSURE_MEDIUM
-    #: Little work is done for want of memory; the OOM killer may be next.
+    #: Little work gets done for lack of memory; the OOM killer may be next.
     CRITICAL = raw.BERTH_PRESSURE_CRITICAL
 
 
 @dataclasses.dataclass(frozen=True)
 class Occurred:
-    """What has happened since it was asked before."""
+    """The events since the previous read."""
 
-    #: How often.
+    #: Number of events.
     count: int
-    #: The container's init has ended: nothing more will come.
+    #: The container's init has ended: no more events follow.
     ended: bool
 
 
 class EventsHandle(Handle):
-    """What :class:`berth.Events` and :class:`berth.aio.Events` share."""
+    """Base class of :class:`berth.Events` and :class:`berth.aio.Events`."""
 
     _free = "berth_event_free"
 
     def dup(self) -> int:
-        """A new descriptor, the caller's to close, for :mod:`select` and the like: it becomes readable when there may be
-        something to read, and when init has ended. It may be readable without anything being there. Do not read it.
+        """Returns a new descriptor for :mod:`select` or :mod:`selectors`, which the caller closes.
+
+        It becomes readable when a read may return an event, and when the container's init has ended. It may be readable
+        although there is no event. Do not read from it.
         """
         fd = c_int32(-1)
         self._call(self._c.berth_event_fd, byref(fd))
@@ -52,18 +54,18 @@ class EventsHandle(Handle):
 
 
 class Events(EventsHandle):
-    """A subscription to events of one container; closing it ends it.
+    """A subscription to events of one container; closing it ends the subscription.
 
-    Iterating blocks until something happens, and ends when the container's init has ended.
+    Iterating blocks until there is an event, and ends when the container's init has ended.
     """
 
     def read(self, timeout: Optional[float] = None) -> Occurred:
-        """Returns the events since the last call and waits for one. Ctrl-C ends it.
+        """Returns the events since the previous call. Blocks until there is one; Ctrl-C interrupts it.
 
-        With several threads in here each event goes to one of them. When init ends, the last events come with or
-        before ``ended``.
+        If several threads call it, each event goes to one of them. When the container's init ends, the last events are
+        returned with or before ``ended``.
 
-        :param timeout: in seconds; None for ever, 0 not at all.
+        :param timeout: in seconds; None: no limit, 0: do not block.
         :raises Timeout: nothing has happened.
         """
         return _waiting.wait(self._read_ms, timeout)

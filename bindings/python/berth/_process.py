@@ -17,7 +17,7 @@ Files = Tuple[Optional[IO[bytes]], Optional[IO[bytes]], Optional[IO[bytes]]]
 
 
 class ProcessHandle(Handle):
-    """What :class:`berth.Process` and :class:`berth.aio.Process` share."""
+    """Base class of :class:`berth.Process` and :class:`berth.aio.Process`."""
 
     _free = "berth_process_free"
 
@@ -30,29 +30,29 @@ class ProcessHandle(Handle):
     def pid(self) -> int:
         """The process's id in the caller's pid namespace.
 
-        After the process has ended and was waited for, the number may mean another process; :meth:`pidfd` never does.
+        After the process has ended and was waited for, the number may be reused; a :meth:`pidfd` is not affected.
         """
         pid = c_int32()
         self._call(self._c.berth_process_pid, byref(pid))
         return pid.value
 
     def pidfd(self) -> int:
-        """A new descriptor, the caller's to close, that polls readable when the process has ended (pidfd_open(2)).
+        """Returns a pidfd of the process (pidfd_open(2)), which becomes readable when the process has ended.
 
-        Take the status with :meth:`wait`, not with :func:`os.waitid`.
+        The caller closes it. Read the status with :meth:`wait`, not with :func:`os.waitid`.
 
-        :raises System: the program has no descriptor left.
+        :raises System: the limit of open descriptors is reached.
         """
         fd = c_int32(-1)
         self._call(self._c.berth_process_pidfd, byref(fd))
         return fd.value
 
     def signal(self, signal: int) -> None:
-        """Sends a signal to the process (pidfd_send_signal(2)); 0 only asks whether it is there.
+        """Sends a signal to the process (pidfd_send_signal(2)); 0 only checks whether it exists.
 
-        Never reaches another process that has got the same id.
+        Never signals another process that has got the same id.
 
-        :param signal: its number, as in :mod:`signal`.
+        :param signal: the signal number, as in :mod:`signal`.
         :raises NotRunning: the process has ended.
         :raises InvalidArgument: unknown signal.
         """
@@ -60,10 +60,10 @@ class ProcessHandle(Handle):
 
     @property
     def terminal(self) -> Optional[Terminal]:
-        """The master of the process's terminal, a file that is closed with this handle.
+        """The master of the process's terminal (pty(7)), as a file that is closed with this handle.
 
-        None if the process has no terminal, if it was sent to a console socket, or if another handle has started the
-        process.
+        None if the process has no terminal, if the master was sent to a console socket, or if this handle did not start
+        the process.
         """
         with self._streams_lock:
             if self._terminal is None:
@@ -73,10 +73,10 @@ class ProcessHandle(Handle):
             return self._terminal
 
     def resize_terminal(self, rows: int, columns: int) -> None:
-        """Sets the size of the process's terminal, in characters; its foreground processes get SIGWINCH.
+        """Sets the size of the process's terminal, in characters; its foreground processes receive SIGWINCH.
 
-        :raises InvalidArgument: this handle has no :attr:`terminal`. Whoever got it through a console socket resizes it
-            there.
+        :raises InvalidArgument: this handle has no :attr:`terminal`. The receiver of a console socket resizes the
+            terminal itself.
         """
         rows = _arguments.number(rows, "rows", 0, 0xFFFF)
         columns = _arguments.number(columns, "columns", 0, 0xFFFF)
@@ -93,7 +93,7 @@ class ProcessHandle(Handle):
         return exit_status(status)
 
     def _take_stdio(self) -> List[int]:
-        """Our ends of the pipes, -1 for none. They are given once."""
+        """Takes the caller's ends of the pipes, -1 where there is none. Each end is returned once."""
         fds = (c_int32 * 3)(-1, -1, -1)
         self._call(self._c.berth_process_take_stdio, fds)
         return list(fds)
@@ -102,8 +102,8 @@ class ProcessHandle(Handle):
 class Process(ProcessHandle):
     """A process: a container's init (:attr:`Container.init`), or one that :meth:`Container.exec` has started.
 
-    As a context manager it is closed at the end, and its streams with it; the process runs on. One that was not waited
-    for stays a zombie until the container is used again, or the program ends.
+    A context manager that closes the handle and its streams on exit; the process keeps running. A process that was not
+    waited for stays a zombie of the caller until a later call on its container, or the caller's end.
     """
 
     _files: Optional[Files] = None
@@ -129,30 +129,30 @@ class Process(ProcessHandle):
 
     @property
     def stdout(self) -> Optional[IO[bytes]]:
-        """The pipe from its standard output, a buffered file that blocks; None without ``stdout=PIPE``."""
+        """The pipe from its standard output, a buffered, blocking file; None unless started with ``stdout=PIPE``."""
         return self._stdio()[1]
 
     @property
     def stderr(self) -> Optional[IO[bytes]]:
-        """The pipe from its standard error, a buffered file that blocks; None without ``stderr=PIPE``."""
+        """The pipe from its standard error, a buffered, blocking file; None unless started with ``stderr=PIPE``."""
         return self._stdio()[2]
 
     def communicate(self, input: Optional[bytes] = None, timeout: Optional[float] = None) -> Tuple[bytes, bytes]:
-        """Writes ``input``, closes the input, and reads output and error to their ends; returns these.
+        """Writes ``input``, closes standard input, and returns standard output and error, read until end of file.
 
-        For streams that are pipes; of others the result is ``b""``. Does not wait for the process: see :meth:`wait`.
+        Only for streams that are pipes; ``b""`` for others. Does not wait for the process (see :meth:`wait`).
 
-        :param timeout: in seconds; None for ever.
-        :raises Timeout: somebody still has the streams open. What was read is lost.
+        :param timeout: in seconds; None: no limit.
+        :raises Timeout: a process still has the streams open. The data read so far is lost.
         """
         return _communicate.communicate(self._stdio(), input, timeout)
 
     def wait(self, timeout: Optional[float] = None) -> ExitStatus:
-        """Waits until the process has ended, and tells how. May be called again, and by several threads at once.
+        """Waits until the process has ended and returns how. May be called repeatedly, and by several threads at once.
 
-        Only this process is waited for, never another child of the program. Ctrl-C ends it.
+        Waits only for this process, never for another child of the caller. Ctrl-C interrupts it.
 
-        :param timeout: in seconds; None for ever, 0 not at all.
+        :param timeout: in seconds; None: no limit, 0: do not block.
         :raises Timeout: it has not ended yet.
         :raises StatusUnknown: it has ended, and its status is not available.
         """

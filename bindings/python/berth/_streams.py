@@ -15,12 +15,12 @@ from ._arguments import HasFileno
 from ._errors import invalid
 from ._library import Library, StrPath
 
-#: A new pipe, whose other end is a file object of the process's handle.
+#: A new pipe; the process's handle provides the caller's end as a file object.
 PIPE = subprocess.PIPE
 #: /dev/null.
 DEVNULL = subprocess.DEVNULL
 
-#: Where a standard stream leads: None is where the caller's own does; PIPE; DEVNULL; a descriptor or a file object.
+#: A standard stream of a process: None (inherit the caller's), PIPE, DEVNULL, a descriptor or a file object.
 Stream = Union[None, int, HasFileno]
 
 
@@ -39,26 +39,25 @@ def _stream(value: Stream, parameter: str) -> raw.berth_stream:
 class ProcessOptions:
     """Options for starting a process, in addition to its specification and standard streams."""
 
-    #: Descriptors or files that become the process's 3, 4 and so on.
+    #: Descriptors or files of the caller, which become the process's descriptors 3, 4 and so on.
     extra_fds: Sequence[Union[int, HasFileno]] = ()
-    #: A unix socket that gets the master of the process's terminal in a message (SCM_RIGHTS, unix(7)), as runc's
-    #: ``--console-socket``. Without it the master is :attr:`Process.terminal`.
+    #: Path of a unix socket to which the terminal's master is sent (SCM_RIGHTS, unix(7)), as runc's
+    #: ``--console-socket``. None: :attr:`Process.terminal` is the master.
     console_socket: Optional[StrPath] = None
-    #: The signal that the process gets when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0: none.
+    #: Signal that the process receives when the *thread* that started it ends (PR_SET_PDEATHSIG(2const)). 0: none.
     parent_death_signal: int = 0
-    #: When a container is created: its processes keep the session keyring (keyrings(7)) of who starts them, instead of
-    #: getting a new one.
+    #: At create: the container's processes keep the session keyring (keyrings(7)) of the process that starts them,
+    #: instead of a new one.
     inherit_keyring: bool = False
-    #: With exec: in a container that is paused the process begins when that is resumed, and the call returns then, or
-    #: raises :class:`Timeout` after the setup timeout.
+    #: With exec: if the container is paused, wait until it is resumed. Raises :class:`Timeout` after the setup timeout.
     wait_while_paused: bool = False
-    #: When a container is created: that fails (:class:`System` with ENOENT) if the program does not exist. Without it only
-    #: starting does: until then hooks may bring the program.
+    #: At create: fail (:class:`System` with ENOENT) if the program does not exist. Without it only start fails: until
+    #: then hooks may provide the program.
     find_program: bool = False
-    #: With ``process.terminal``: newlines in the output stay as they are (ONLCR is cleared).
+    #: With ``process.terminal``: newlines in the program's output stay as they are (ONLCR, termios(3), is cleared).
     plain_newlines: bool = False
-    #: With exec: cgroups below the container's own that the process is put into, each "path", in all hierarchies, or
-    #: "controller[,controller]:path", in those. They must exist.
+    #: With exec: cgroups below the container's own that the process joins. Each is "path", for all hierarchies, or
+    #: "controller[,controller]:path", for the named ones. They must exist; ".." is refused.
     cgroups: Sequence[str] = ()
 
 
@@ -96,15 +95,15 @@ def close_pipe(file: IO[bytes]) -> None:
     try:
         file.close()
     except BrokenPipeError:
-        # What was still buffered has no reader.
+        # The process has closed its input: the buffered data is dropped.
         pass
 
 
 class Terminal(io.FileIO):
-    """The master of a process's terminal, unbuffered: writing types input, reading returns output.
+    """The master of a process's terminal, unbuffered: writes are the process's input, reads return its output.
 
-    Reading blocks until there is output. When no process has the terminal open any more, it returns b"", as at the end of
-    other files (where the kernel returns EIO).
+    Reading blocks until there is output. When no process has the terminal open any more, the kernel returns EIO;
+    reading then returns b"", as at the end of a file.
     """
 
     def __init__(self, fd: int) -> None:

@@ -1,8 +1,8 @@
 """The classes of :mod:`berth` for :mod:`asyncio`: no call blocks the event loop.
 
-Waiting (for the end of a container or a process, for events, for output) is done by the loop itself, on descriptors.
-Calls that take their time (create, start, exec, delete, ...) run in the loop's default executor; one that is cancelled
-is waited for nevertheless, and what it has made is taken back, so that nothing is left half-done. Questions (status,
+The loop itself waits on descriptors for the end of a container or process, for events and for output. Calls that may
+block (create, start, exec, delete, ...) run in the loop's default executor. Cancelling such a call waits for its
+end; then a container that it has created is deleted, and a process that it has executed is killed. Queries (status,
 stats, ...) are ordinary methods, as in :mod:`berth`. ::
 
     async def main():
@@ -10,7 +10,7 @@ stats, ...) are ordinary methods, as in :mod:`berth`. ::
             async with berth.aio.deleting(await runtime.run("hello", config)) as container:
                 print(await container.wait())
 
-An object belongs to the event loop that it is first waited in.
+An object is bound to the event loop in which it is first awaited.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ async def _blocking(function: Callable[..., T], *arguments: Any, undo: Optional[
 
 
 async def _settled(future: asyncio.Future[Any]) -> None:
-    """Waits for a future whatever happens; the caller is being cancelled already."""
+    """Waits for a future and ignores cancellation; the caller is being cancelled already."""
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
             pass
-    # Looked at: asyncio complains of those that nobody has seen.
+    # Retrieve the exception: asyncio logs exceptions that were never retrieved.
     future.exception()
 
 
@@ -78,7 +78,7 @@ class _Readable:
         self._waiters: Set[asyncio.Future[None]] = set()
 
     async def wait(self, timeout: Optional[float]) -> None:
-        """Waits until it is readable or closed, or the time, in seconds, is over."""
+        """Waits until it is readable or closed, or until the timeout, in seconds, has expired."""
         if self._fd < 0:
             return
         if not self._waiters:
@@ -132,24 +132,24 @@ class _Watched(Handle):
     def close(self) -> None:
         super().close()
         if self._readable is not None:
-            # Those who wait look again, and find the handle closed.
+            # Wakes the waiting tasks, which then find the handle closed.
             self._readable.close()
 
 
 async def _end(handle: Union[Process, Container], look: Optional[float]) -> ExitStatus:
-    """Waits for the end of a process; looks at it also every ``look`` seconds."""
+    """Waits for the end of a process; also polls every ``look`` seconds."""
     while True:
         try:
             return handle._wait_ms(0)
         except Timeout:
             await handle._ready(look)
         except StatusUnknown:
-            # Another program's child. Until that has taken the status, and the kernel can tell it, is a moment.
+            # Another process's child: the kernel returns the status only after the parent has reaped it. Wait for that.
             return await _blocking(handle._wait_ms, 2000)
 
 
-#: Executed processes that have ended and were not waited for keep init from ending. A call on the container takes their
-#: status, as libberth itself does in its own waiting, as often as this.
+#: Executed processes that have ended and were not waited for keep init from ending. A call on the container reaps them;
+#: this is the interval of such calls, as in libberth's own waiting.
 _LOOK_S = 1.0
 
 
@@ -178,11 +178,11 @@ async def _writer(fd: int) -> Tuple[asyncio.StreamWriter, asyncio.BaseTransport]
 class Process(_Watched, ProcessHandle):
     """A process: a container's init (:attr:`Container.init`), or one that :meth:`Container.exec` has started.
 
-    Closing it closes its streams, too; the process keeps running.
+    Closing it also closes its streams; the process keeps running.
 
     :ivar stdin: the pipe to its standard input; None unless it was started with ``stdin=PIPE``.
-    :ivar stdout: the pipe from its standard output; None without ``stdout=PIPE``.
-    :ivar stderr: the pipe from its standard error; None without ``stderr=PIPE``.
+    :ivar stdout: the pipe from its standard output; None unless it was started with ``stdout=PIPE``.
+    :ivar stderr: the pipe from its standard error; None unless it was started with ``stderr=PIPE``.
     """
 
     _look: Optional[float] = None
@@ -212,9 +212,10 @@ class Process(_Watched, ProcessHandle):
         return made[0]
 
     async def open_terminal(self) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Returns the master of the process's terminal, to read and to write, with an end of file at its end.
+        """Returns the master of the process's terminal (pty(7)), as a reader and a writer.
 
-        Closed with this handle. :attr:`terminal` is the same as a file that blocks.
+        The reader returns end of file when no process has the terminal open any more. Both are closed with this handle.
+        :attr:`terminal` is the same terminal as a blocking file.
 
         :raises InvalidArgument: this handle has no terminal (see :attr:`terminal`).
         """
@@ -225,9 +226,9 @@ class Process(_Watched, ProcessHandle):
         return reader, self._keep(await _writer(os.dup(terminal.fileno())))
 
     async def communicate(self, input: Optional[bytes] = None) -> Tuple[bytes, bytes]:
-        """Writes ``input``, closes the input, and reads output and error to their ends; returns these.
+        """Writes ``input``, closes standard input, and returns standard output and error, read until end of file.
 
-        For streams that are pipes; of others the result is ``b""``. Does not wait for the process: see :meth:`wait`.
+        Only for streams that are pipes; ``b""`` for others. Does not wait for the process (see :meth:`wait`).
         """
         stdout, stderr, _ = await asyncio.gather(_all(self.stdout), _all(self.stderr), _feed(self.stdin, input))
         return stdout, stderr
@@ -245,20 +246,20 @@ class Process(_Watched, ProcessHandle):
         super().close()
 
     async def _reap(self) -> None:
-        """Reads the status when it is available."""
+        """Waits for the process, so that it does not stay a zombie."""
         try:
             await self.wait()
         except Error:
-            # Closed before.
+            # The handle was closed, or the status is not available.
             pass
 
     def _discard(self) -> None:
-        """Kills a process whose handle nobody receives; blocks."""
+        """Kills a process whose handle is not returned to the caller; blocks."""
         try:
             self.signal(signals.SIGKILL)
             self._wait_ms(1000)
         except Error:
-            # Ended; or frozen, and then its status is taken by a later call on the container.
+            # It has ended; or it is frozen, and a later call on the container reaps it.
             pass
         self.close()
 
@@ -274,18 +275,18 @@ async def _feed(writer: Optional[asyncio.StreamWriter], input: Optional[bytes]) 
         writer.write(input or b"")
         await writer.drain()
     except (BrokenPipeError, ConnectionResetError):
-        # Nobody reads the rest.
+        # The process has closed its input: the rest is dropped.
         pass
     writer.close()
 
 
 class Events(_Watched, EventsHandle):
-    """A subscription to events of one container; closing it ends it. An asynchronous iterator::
+    """A subscription to events of one container; closing it ends the subscription. An asynchronous iterator::
 
         async for occurred in container.notify_oom():
             print(occurred.count, "processes were killed")
 
-    It ends when the container's init has ended.
+    The iteration ends when the container's init has ended.
     """
 
     _over = False
@@ -294,18 +295,18 @@ class Events(_Watched, EventsHandle):
         return self.dup()
 
     def _free_pointer(self, free: raw.Function, pointer: Any) -> None:
-        """Runs in a thread: the kernel needs tens of milliseconds to end a pressure subscription."""
+        """Frees the handle in a thread: the kernel needs tens of milliseconds to end a pressure subscription."""
         try:
             asyncio.get_running_loop().run_in_executor(None, free, pointer)
         except RuntimeError:
-            # There is no loop any more, or it is ending.
+            # No loop is running, or its executor has been shut down.
             free(pointer)
 
     async def read(self) -> Occurred:
-        """Returns the events since the last call and waits for one.
+        """Returns the events since the previous call. Waits until there is one.
 
-        With several tasks in here each event goes to one of them. When init ends, the last events come with or before
-        ``ended``.
+        If several tasks call it, each event goes to one of them. When the container's init ends, the last events are
+        returned with or before ``ended``.
         """
         while True:
             try:
@@ -343,7 +344,7 @@ class Container(_Watched, ContainerHandle):
 
         Closed with this handle.
 
-        :raises NotRunning: init is gone and this handle has not seen it.
+        :raises NotRunning: init has ended and this handle has not seen it end.
         :raises NotFound: the container was deleted.
         """
         if self._init is None:
@@ -357,7 +358,7 @@ class Container(_Watched, ContainerHandle):
         super().close()
 
     def _discard(self) -> None:
-        """Deletes a container whose handle nobody receives; blocks."""
+        """Deletes a container whose handle is not returned to the caller; blocks."""
         self._delete(force=True)
         self.close()
 
@@ -376,8 +377,9 @@ class Container(_Watched, ContainerHandle):
     ) -> Process:
         """Executes another process in it: see :meth:`berth.Container.exec`.
 
-        Its status is taken when it has ended, also if nobody waits for it. Cancelled, the process is killed. The thread
-        that starts it is one of the loop's executor: mind that with ``options.parent_death_signal``.
+        The process is reaped when it has ended, even without a call of :meth:`Process.wait`. Cancelling the call kills
+        the process. A thread of the loop's executor starts it: ``options.parent_death_signal`` is sent when that thread
+        ends.
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
 
@@ -410,8 +412,8 @@ class Container(_Watched, ContainerHandle):
     async def wait(self) -> ExitStatus:
         """Waits until its init has ended and returns how. May be called repeatedly, and by several tasks at once.
 
-        For a deadline: :func:`asyncio.wait_for`. A handle that has seen init end tells it also after the container was
-        deleted.
+        For a timeout use :func:`asyncio.wait_for`. A handle that has seen init end returns its status also after
+        the container was deleted.
 
         :raises StatusUnknown: it has ended, and its status is not available.
         :raises NotFound: the container was deleted.
@@ -448,7 +450,7 @@ async def _connected(process: Process, owner: T, *, undo: Callable[[T], object])
 
 
 class Runtime(RuntimeHandle):
-    """A state root with its containers; see :class:`berth.Runtime`, also for the parameters. Closing it affects no container."""
+    """A state root and its containers; for the parameters see :class:`berth.Runtime`. Closing affects no container."""
 
     async def create(
         self,
@@ -462,8 +464,8 @@ class Runtime(RuntimeHandle):
     ) -> Container:
         """Creates a container: see :meth:`berth.Runtime.create`.
 
-        Cancelled, it is deleted. The thread that starts it is one of the loop's executor: mind that with
-        ``parent_death_signal``.
+        Cancelling the call deletes the container. A thread of the loop's executor starts its init:
+        ``options.parent_death_signal`` is sent when that thread ends.
         """
         made = process_options(self._library, (stdin, stdout, stderr), options)
         return await self._made(self._c.berth_container_create, id, config, made, made)
@@ -493,7 +495,10 @@ class Runtime(RuntimeHandle):
         stderr: Stream = None,
         options: Optional[RestoreOptions] = None,
     ) -> Container:
-        """Restores a container from the images of a checkpoint: see :meth:`berth.Runtime.restore`. Cancelled, it is deleted."""
+        """Restores a container from the images of a checkpoint: see :meth:`berth.Runtime.restore`.
+
+        Cancelling the call deletes the container.
+        """
         made = restore_options(self._library, images, (stdin, stdout, stderr), options)
         return await self._made(self._c.berth_container_restore, id, config, made, made.process.contents)
 
@@ -517,13 +522,13 @@ class Runtime(RuntimeHandle):
         return Container(self._library, self._load(id))
 
     async def recover(self) -> List[str]:
-        """Removes what killed processes have left behind: see :meth:`berth.Runtime.recover`."""
+        """Removes containers whose creating or deleting process was killed: see :meth:`berth.Runtime.recover`."""
         return await _blocking(self._recover)
 
 
 @contextlib.asynccontextmanager
 async def deleting(container: Container) -> AsyncIterator[Container]:
-    """A context manager at whose end the container is killed, deleted and closed: see :func:`berth.deleting`."""
+    """A context manager that kills, deletes and closes the container on exit: see :func:`berth.deleting`."""
     with container:
         try:
             yield container
