@@ -1,9 +1,9 @@
-"""A small demo: one container is created, watched, and deleted.
+"""A demonstration: creates a container, executes a command in it, prints its state and usage, and deletes it.
 
-    python3 -m berth [--library PATH] [--state-root FOLDER] [ROOTFS]
+    python3 -m berth [--library PATH] [--state-root DIRECTORY] [ROOTFS]
 
-ROOTFS is a folder with a root filesystem that has /bin/sh and the usual commands; without it, one is made of this
-machine's static busybox (Debian: apt-get install busybox-static) and removed at the end. Needs root.
+ROOTFS is the directory of a root filesystem with /bin/sh, ps and hostname. Without it, a temporary one is created from
+the host's static busybox (Debian: apt-get install busybox-static) and removed at the end. Needs root.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ def tell(text: str) -> None:
 
 
 def make_rootfs(folder: Path) -> str:
-    """A root filesystem of a busybox; nothing is downloaded."""
+    """Creates a root filesystem from the host's busybox. Downloads nothing."""
     busybox = shutil.which("busybox")
     if busybox is None:
-        sys.exit("berth: no root filesystem was given and there is no busybox; apt-get install busybox-static")
+        sys.exit("berth: no root filesystem was given and busybox is not installed; apt-get install busybox-static")
     for name in ("bin", "dev", "proc", "sys", "tmp"):
         (folder / name).mkdir(parents=True)
     shutil.copy(busybox, folder / "bin/busybox")
     try:
         applets = subprocess.run([busybox, "--list"], stdout=subprocess.PIPE, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"berth: {busybox} does not run: {error}")
+        sys.exit(f"berth: {busybox} cannot be executed: {error}")
     for applet in applets.stdout.decode().split():
         if applet != "busybox":
             (folder / "bin" / applet).symlink_to("busybox")
@@ -50,18 +50,18 @@ def live(runtime: berth.Runtime, rootfs: str) -> None:
     )
     spec["hostname"] = "berth-demo"
     with berth.Config.from_json(spec, rootfs=rootfs) as config:
-        tell(f"the configuration is good; {len(config.explain()['steps'])} steps will set the container up")
+        tell(f"the configuration is valid; the setup has {len(config.explain()['steps'])} steps")
         container = runtime.create("demo", config, stdin=berth.PIPE, stdout=berth.PIPE)
     with berth.deleting(container):
         tell(f"the container {container.id!r} is {container.status()}")
         container.start()
         init = container.init
         assert init.stdin is not None and init.stdout is not None
-        tell(f"it is {container.status()}, as process {init.pid} of this machine, and says:")
+        tell(f"it is {container.status()}, its init has process id {init.pid} on the host, and its output is:")
         print("   ", init.stdout.readline().decode().rstrip())
 
         with container.exec(["ps", "-o", "pid,user,args"], stdin=berth.DEVNULL, stdout=berth.PIPE) as process:
-            tell("ps, executed in it, says:")
+            tell("the output of ps, executed in the container:")
             for line in process.communicate(timeout=60)[0].decode().splitlines():
                 print("   ", line)
             tell(f"ps {process.wait(60)}")
@@ -73,18 +73,18 @@ def live(runtime: berth.Runtime, rootfs: str) -> None:
 
         used = container.stats()
         tell(
-            f"it has used {amount(used.cpu_usage_ns, 1000)} us of CPU time, "
-            f"and has {amount(used.memory_usage, 1024)} KiB of memory"
+            f"its usage: {amount(used.cpu_usage_ns, 1000)} us of CPU time, "
+            f"{amount(used.memory_usage, 1024)} KiB of memory"
         )
 
         try:
             container.set({"pids": {"limit": "many"}})
         except berth.ConfigInvalid as error:
-            tell(f"a mistake reads like this: {error}")
+            tell(f"the error message of an invalid value: {error}")
 
         init.stdin.write(b"bye\n")
         init.stdin.close()
-        tell(f"its last words are {init.stdout.read().decode().strip()!r}; it {container.wait(60)}")
+        tell(f"its last output is {init.stdout.read().decode().strip()!r}; it {container.wait(60)}")
     tell(f"it is deleted; {len(runtime.list())} containers are left")
 
 
@@ -93,16 +93,16 @@ def amount(number: Optional[int], unit: int) -> str:
 
 
 def main(arguments: Optional[List[str]] = None) -> None:
-    parser = argparse.ArgumentParser(prog="python3 -m berth", description="Watch one container live and die.")
-    parser.add_argument("rootfs", nargs="?", help="a folder with a root filesystem; default: made of busybox")
-    parser.add_argument("--library", help="the file of libberth.so; default: the package's own, or the system's")
-    parser.add_argument("--state-root", help="where the state is kept; default: a temporary folder")
+    parser = argparse.ArgumentParser(prog="python3 -m berth", description="Create, use and delete a container.")
+    parser.add_argument("rootfs", nargs="?", help="directory of a root filesystem; default: temporary, with busybox")
+    parser.add_argument("--library", help="path of libberth.so; default: the package's, or else the system's")
+    parser.add_argument("--state-root", help="directory for the state of the containers; default: a temporary one")
     options = parser.parse_args(arguments)
     try:
         path = berth.load(options.library)
-        tell(f"libberth {berth.version()}, which is {path}")
+        tell(f"libberth {berth.version()}, loaded from {path}")
         if os.geteuid() != 0:
-            sys.exit("berth: containers need root: they make namespaces, cgroups and mounts")
+            sys.exit("berth: root is required to create namespaces, cgroups and mounts")
         with tempfile.TemporaryDirectory(prefix="berth-demo.") as folder:
             rootfs = options.rootfs or make_rootfs(Path(folder, "rootfs"))
             with berth.Runtime(options.state_root or Path(folder, "state")) as runtime:

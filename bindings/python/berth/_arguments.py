@@ -1,4 +1,4 @@
-"""Converts Python values to C. Refuses what ctypes would silently truncate."""
+"""Conversion of arguments to C. Rejects values that ctypes would silently truncate."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Mapping, Optional, Protocol, Union
 from ._errors import invalid
 from ._library import StrPath
 
-#: A JSON document: a mapping, or its text.
+#: A JSON document: a mapping, or JSON text.
 Document = Union[Mapping[str, Any], str]
 
 _FOR_EVER = -1
 
 
 class HasFileno(Protocol):
-    """An object with a descriptor, like a file or a socket."""
+    """An object with a file descriptor, such as a file or a socket."""
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Returns the file descriptor."""
         ...
 
 
@@ -63,7 +63,7 @@ def number(value: int, parameter: str, low: int = -(2**31), high: int = 2**31 - 
 
 
 def milliseconds(seconds: float, parameter: str) -> int:
-    """Rounded up, so that a short time does not become none."""
+    """Converts seconds to milliseconds. Rounds up, so that a short time does not become 0."""
     if not isinstance(seconds, (int, float)):
         raise TypeError(f"{parameter} must be a number of seconds, not {type(seconds).__name__}")
     if not 0 <= seconds < 2**62 / 1000:

@@ -1,4 +1,4 @@
-"""How the library's constants look in Python."""
+"""The base class of the enumerations of the library's constants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Constant(enum.IntEnum):
-    """A constant of the C ABI with a name, as which it prints: "running"."""
+    """A constant of the C ABI. ``str`` returns its name in lower case, such as "running"."""
 
     def __str__(self) -> str:
         return self.name.lower()

@@ -1,4 +1,4 @@
-"""Exceptions: one class for each code of the C ABI, by the same names."""
+"""Exceptions: one class for each error code of the C ABI, with the same name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._constants import Constant
 
 
 class ErrorCode(Constant):
-    """The stable codes of the C ABI (``BERTH_E_...``)."""
+    """The error codes of the C ABI (``BERTH_E_...``). They do not change between versions."""
 
     ID_IN_USE = raw.BERTH_E_ID_IN_USE
     ID_INVALID = raw.BERTH_E_ID_INVALID
@@ -34,7 +34,7 @@ class ErrorCode(Constant):
 
 
 class Stage(Constant):
-    """Who was at work when it failed (``BERTH_STAGE_...``)."""
+    """The stage that failed (``BERTH_STAGE_...``)."""
 
     HOST = raw.BERTH_STAGE_HOST
     INIT = raw.BERTH_STAGE_INIT
@@ -43,13 +43,13 @@ class Stage(Constant):
 
 
 class Error(Exception):
-    """Why a call failed. Each code has a subclass; what a newer library has beside these is an ``Error`` itself.
+    """The error of a call. Each code has a subclass; a code that only a newer library has is an ``Error`` itself.
 
-    :ivar code: the ``BERTH_E_...`` code, a negative number; an :class:`ErrorCode` if it is a known one.
-    :ivar message: one sentence that names the object and the reason. For people: it may change between versions.
-    :ivar errno: the kernel's reason, as in :mod:`errno`; 0 where there was none.
-    :ivar stage: who was at work, a :class:`Stage`.
-    :ivar detail: facts beside the sentence; which there are depends on what failed ("json_path", "step", "hook",
+    :ivar code: the ``BERTH_E_...`` code, a negative number; an :class:`ErrorCode` if this package knows it.
+    :ivar message: one sentence that names the object and the reason. It is for people and may change between versions.
+    :ivar errno: the errno(3) of the failed system call, as in :mod:`errno`; 0 if there was none.
+    :ivar stage: the stage that failed, a :class:`Stage`.
+    :ivar detail: structured details; which members there are depends on the error ("json_path", "step", "hook",
         "output", "status", "parameter", "cleanup", ...).
     """
 
@@ -81,7 +81,7 @@ class Error(Exception):
 
     @property
     def json_path(self) -> Optional[str]:
-        """The field of the configuration that is wrong, like "linux.resources.pids.limit"; None if none is."""
+        """The JSON path of the invalid member, such as "linux.resources.pids.limit"; None if the error has none."""
         path = self.detail.get("json_path")
         return path if isinstance(path, str) else None
 
@@ -106,7 +106,7 @@ class IdInvalid(Error, ValueError):
 
 
 class NotFound(Error, LookupError):
-    """No container of this id is known below the state root."""
+    """The state root has no container with this id."""
 
     code = ErrorCode.NOT_FOUND
 
@@ -124,43 +124,43 @@ class NotStopped(Error):
 
 
 class NotRunning(Error):
-    """The container is not running (or, where that will do, not created)."""
+    """The container is not running (or, where the call allows it, not created)."""
 
     code = ErrorCode.NOT_RUNNING
 
 
 class NotPaused(Error):
-    """Resume was asked of a container that is not paused."""
+    """The container is not paused and the call needs it paused."""
 
     code = ErrorCode.NOT_PAUSED
 
 
 class AlreadyRunning(Error):
-    """Start was asked of a container that runs already."""
+    """The container was already started."""
 
     code = ErrorCode.ALREADY_RUNNING
 
 
 class ConfigInvalid(Error, ValueError):
-    """The configuration is wrong; :attr:`Error.json_path` says where."""
+    """The configuration is invalid; :attr:`Error.json_path` is the JSON path of the invalid member."""
 
     code = ErrorCode.CONFIG_INVALID
 
 
 class ConsoleExists(Error):
-    """The process has a terminal already."""
+    """The process has a terminal, so its streams cannot be chosen."""
 
     code = ErrorCode.CONSOLE_EXISTS
 
 
 class System(Error, OSError):
-    """The kernel refused something; :attr:`Error.errno` says why."""
+    """A system call failed; :attr:`Error.errno` is its error number."""
 
     code = ErrorCode.SYSTEM
 
 
 class Unsupported(Error):
-    """The kernel, the host or this version of libberth cannot do what was asked."""
+    """The kernel, the host or this version of libberth does not support the request."""
 
     code = ErrorCode.UNSUPPORTED
 
@@ -190,7 +190,7 @@ class Hook(Error):
 
 
 class StatusUnknown(Error):
-    """The process has ended, and its exit status was consumed by another wait."""
+    """The process has ended, and its exit status is no longer available."""
 
     code = ErrorCode.STATUS_UNKNOWN
 
@@ -202,7 +202,7 @@ class InvalidArgument(Error, ValueError):
 
 
 class Internal(Error):
-    """A defect of libberth itself, caught at the boundary."""
+    """A defect of libberth, caught at the boundary of the C ABI."""
 
     code = ErrorCode.INTERNAL
 
@@ -215,12 +215,12 @@ def _known(code: int) -> int:
 
 
 def invalid(parameter: str, problem: str) -> InvalidArgument:
-    """What the library would say of a parameter that cannot even be passed to it."""
+    """Returns the exception for an argument that cannot be converted to C, in the form of the library's own errors."""
     return InvalidArgument(f"{parameter} {problem}", detail={"parameter": parameter})
 
 
 def take(functions: raw.Functions, code: int, pointer: Any) -> Error:
-    """The exception for a call that has returned this code and, if it had the memory, this error; that is released."""
+    """Returns the exception for an error code and its ``berth_error``, which may be NULL; releases the latter."""
     if not pointer:
         words = functions.berth_strerror(code).decode()
         return _CLASSES.get(code, Error)(words, code=_known(code))

@@ -1,4 +1,4 @@
-"""What all handles share: they are closed once, and never under a call of another thread."""
+"""The base class of all handles. A handle is released once, and not before the calls on it have returned."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Self = TypeVar("Self", bound="Handle")
 
 
 class Handle:
-    """A handle of the library's. Closing it touches nothing of what it names.
+    """A handle of the library. Closing it does not affect the container or process.
 
-    May be used by any number of threads at once. A handle that is dropped is closed.
+    May be used by any number of threads at the same time. The garbage collector closes unreachable handles.
     """
 
-    #: The function that releases it.
+    #: The name of the C function that releases the handle.
     _free: str
 
     def __init__(self, library: Library, pointer: Any) -> None:
         self._library = library
         self._pointer = pointer
-        #: Taken out by whoever releases it.
+        #: The pointer until it is released. Removing it is atomic, so that only one thread releases it.
         self._owned = [pointer]
-        # A handler of a signal may run in the middle of anything here, and use the same handle.
+        # Reentrant: a signal handler may interrupt any of these methods and use the same handle.
         self._lock = threading.RLock()
         self._calls = 0
         self._closed = False
@@ -41,7 +41,7 @@ class Handle:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[Any]:
-        """The pointer, which is not released before the block has ended."""
+        """Provides the pointer, and prevents its release until the end of the block."""
         with self._lock:
             if self._closed:
                 raise invalid("handle", f"is of a {type(self).__name__} that was closed")
@@ -78,7 +78,7 @@ class Handle:
         return self._closed
 
     def close(self) -> None:
-        """Gives the handle back. Calls that other threads are in go on and end as they would have. May be repeated."""
+        """Closes the handle; may be repeated. Calls in progress end normally, and the last one releases it."""
         with self._lock:
             now = not self._closed and self._calls == 0
             self._closed = True
@@ -97,7 +97,7 @@ class Handle:
         self.close()
 
     def __del__(self) -> None:
-        # In a forked child the library must not be called, nor is there anything to give back.
+        # A forked child must not call the library, and has nothing to release.
         if not getattr(self, "_closed", True) and self._owner == os.getpid():
             self.close()
 

@@ -1,4 +1,4 @@
-"""The shared library: found, loaded once, and called."""
+"""Finds and loads the shared library, once per process, and calls its functions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LoadError(ImportError):
 
 
 class Library:
-    """A loaded library, and how its functions are called: what fails raises."""
+    """A loaded library. Its methods call C functions and raise an exception if they fail."""
 
     def __init__(self, path: str) -> None:
         try:
-            # Not PyDLL: other threads of Python run while a call blocks.
+            # CDLL releases the GIL during a call, PyDLL does not: other Python threads run while a call blocks.
             library = ctypes.CDLL(path)
         except OSError as error:
             raise LoadError(f"{path} cannot be loaded: {error}") from error
@@ -44,14 +44,14 @@ class Library:
         self.path = path
 
     def call(self, function: raw.Function, *arguments: Any) -> None:
-        """Calls a function whose last parameter is the error; raises :class:`berth.Error` if it fails."""
+        """Calls a function whose last parameter is ``berth_error **``; raises :class:`berth.Error` if it fails."""
         error = POINTER(raw.berth_error)()
         code = function(*arguments, byref(error))
         if code != 0:
             raise take(self.functions, code, error)
 
     def text(self, function: raw.Function, *arguments: Any) -> str:
-        """The same where the last parameter before the error takes a string of the library's."""
+        """As :meth:`call`, for a function that returns a string in its last parameter before the error."""
         string = c_char_p()
         self.call(function, *arguments, byref(string))
         try:
@@ -68,18 +68,18 @@ _library: Optional[Library] = None
 
 
 def library() -> Library:
-    """The library; loaded now if it was not yet."""
+    """Returns the library. Loads it at the first call."""
     return _library or _load(None)
 
 
 def load(path: Optional[StrPath] = None) -> str:
-    """Loads libberth, and returns what was loaded: a path, or the name that the system's loader knows it by.
+    """Loads libberth and returns its path, or its soname if the system's loader found it.
 
-    Only needed to say which library it shall be: without it, the first use loads the one inside this package if it
-    was installed from a wheel that carries it, else the one that the system's loader finds (``libberth.so.0``).
+    Only needed to choose the library. Without it, the first call loads the library in this package, if it was
+    installed from a wheel that includes it, or else the one that the system's loader finds (``libberth.so.0``).
 
-    :param path: the library's file. A program has one library: naming another one later is an error.
-    :raises LoadError: there is none, it is too old, or another one is in use already.
+    :param path: the path of the library. A process can load only one: a different path later is an error.
+    :raises LoadError: it was not found, is not libberth or is too old, or another library is already loaded.
     """
     return _load(None if path is None else os.path.realpath(os.fsdecode(path))).path
 

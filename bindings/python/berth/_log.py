@@ -1,4 +1,4 @@
-"""Where the library's log goes: nowhere, until it is told."""
+"""Logging. The library does not log until one of these functions is called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._library import library
 
 
 class LogLevel(Constant):
-    """How much a line of the log matters (``BERTH_LOG_LEVEL_...``)."""
+    """The level of a log line (``BERTH_LOG_LEVEL_...``)."""
 
     ERROR = raw.BERTH_LOG_LEVEL_ERROR
     WARN = raw.BERTH_LOG_LEVEL_WARN
@@ -23,7 +23,7 @@ class LogLevel(Constant):
     TRACE = raw.BERTH_LOG_LEVEL_TRACE
 
 
-#: Gets the level, the part of the library a line comes from ("berth::container::delete"), and a sentence.
+#: Receives a log line: the level, the module that logs ("berth::container::delete"), and a message without a newline.
 LogCallback = Callable[[LogLevel, str, str], None]
 
 _callback: Optional[LogCallback] = None
@@ -40,12 +40,13 @@ _NULL = raw.berth_log_callback(0)
 
 
 def set_log_callback(callback: Optional[LogCallback]) -> None:
-    """Sends the library's log to a function; None ends that, as does :func:`set_log_fd`.
+    """Sends the log to a callback; None disables it. Replaces a file that was set with :func:`set_log_fd`.
 
-    It is called in whichever threads are in calls of the library, and should return soon. What it raises is printed and
-    ignored. When this returns, no thread is in the function set before.
+    The library calls the callback from any thread that is inside one of its calls, at most once at a time per thread.
+    The callback should return soon; an exception that it raises is printed and ignored. Blocks while another thread is
+    in the previous callback; when this function returns, no thread is in it and none will be.
 
-    :raises Busy: called from within a callback.
+    :raises Busy: it was called from inside the callback.
     """
     global _callback
     before, _callback = _callback, callback
@@ -59,20 +60,21 @@ def set_log_callback(callback: Optional[LogCallback]) -> None:
 
 @atexit.register
 def _end() -> None:
-    """Nobody may call into an interpreter that is being taken down."""
+    """Removes the callback before the interpreter is finalized."""
     if _callback is not None:
         set_log_callback(None)
 
 
 def set_log_fd(file: Union[int, HasFileno, None]) -> None:
-    """Sends the library's log to a descriptor or file, which is duplicated; None ends that, as does
-    :func:`set_log_callback`.
+    """Sends the log to a descriptor or file, which is duplicated; None disables it. Replaces a callback that was set
+    with :func:`set_log_callback`, and blocks while another thread is in it.
 
-    Each line is a JSON object with "time" (RFC 3339), "level", "target" and "msg", in one write(2). The log never makes a
-    call wait or fail: a line that a full pipe cannot take at once is lost.
+    Each line is a JSON object with the members "time" (RFC 3339), "level", "target" and "msg", written with one
+    write(2). Logging never blocks a call or makes it fail: a line that a full pipe or socket cannot take at once is
+    dropped, and so is every line once the reader is gone, without SIGPIPE.
 
-    :raises InvalidArgument: it is not an open descriptor.
-    :raises Busy: called from within a callback.
+    :raises InvalidArgument: ``file`` is not an open descriptor.
+    :raises Busy: it was called from inside the callback.
     """
     fd = -1 if file is None else _arguments.descriptor(file, "file")
     loaded = library()
@@ -80,13 +82,14 @@ def set_log_fd(file: Union[int, HasFileno, None]) -> None:
 
 
 def set_log_level(level: LogLevel) -> None:
-    """Says how much goes to the log: lines up to this level. ``DEBUG``, if it is never called.
+    """Sets the most detailed level that is logged. The default is ``DEBUG``.
 
-    ``TRACE`` is for finding out where the time goes: each call says when it passes the stages of its work, in lines of the
-    target "berth::point": the stage's name ("create.cgroups"), a space, and the nanoseconds of CLOCK_MONOTONIC.
+    ``TRACE`` is for profiling: each call logs when it passes a stage. Such a line has the target "berth::point" and
+    consists of the stage's name ("create.cgroups"), a space, and the nanoseconds of CLOCK_MONOTONIC. The names may
+    change between versions.
 
-    :raises InvalidArgument: there is no such level.
-    :raises Busy: called from within a callback.
+    :raises InvalidArgument: the level is not one of the constants.
+    :raises Busy: it was called from inside the callback.
     """
     loaded = library()
     loaded.call(loaded.functions.berth_log_set_level, _arguments.number(level, "level"))
@@ -102,7 +105,7 @@ _LEVELS = {
 
 
 def set_logger(logger: Optional[logging.Logger]) -> None:
-    """Sends the library's log to one of :mod:`logging`'s loggers; None ends that. As :func:`set_log_callback`."""
+    """Sends the log to a logger of :mod:`logging`; None disables it. Otherwise as :func:`set_log_callback`."""
     if logger is None:
         return set_log_callback(None)
     receiver = logger

@@ -8,7 +8,7 @@ from typing import Optional
 
 from . import raw
 
-#: What the library says where there is no number.
+#: UINT64_MAX: the value of a member that is not available.
 _NOTHING = 2**64 - 1
 
 
@@ -16,51 +16,51 @@ _NOTHING = 2**64 - 1
 class Stats:
     """Resource usage of a container (:meth:`Container.stats`).
 
-    A member is None if the host does not provide it, or if there is no limit. Names that end in ``_ns`` are times in
-    nanoseconds; memory, swap and ``io_..._bytes`` are bytes; all others are counts.
+    A member is None if the host does not provide it, or, for a limit, if there is none. Members that end in ``_ns`` are
+    in nanoseconds; memory, swap and ``io_..._bytes`` are in bytes; all others are counts.
     """
 
-    #: CPU time used by all processes, living and dead.
+    #: CPU time of all processes, running and ended.
     cpu_usage_ns: Optional[int]
     cpu_user_ns: Optional[int]
     cpu_system_ns: Optional[int]
-    #: Enforcement periods in which the container had something to run.
+    #: Number of enforcement periods in which the container had runnable tasks.
     cpu_periods: Optional[int]
-    #: Periods in which it was held back by its quota.
+    #: Number of periods in which the container was throttled by its quota.
     cpu_throttled_periods: Optional[int]
     cpu_throttled_ns: Optional[int]
-    #: Memory with the page cache.
+    #: Memory usage, including the page cache.
     memory_usage: Optional[int]
     memory_limit: Optional[int]
-    #: The highest usage so far (cgroup v2: Linux 5.19).
+    #: Maximum memory usage (cgroup v2: Linux 5.19).
     memory_peak: Optional[int]
-    #: Swap without memory.
+    #: Swap usage, excluding memory.
     memory_swap_usage: Optional[int]
     memory_swap_limit: Optional[int]
-    #: Processes of the container that the OOM killer has killed.
+    #: Number of the container's processes that the OOM killer has killed.
     oom_kills: Optional[int]
-    #: Threads, which is what the kernel counts here.
+    #: Number of tasks (threads).
     pids_current: Optional[int]
     pids_limit: Optional[int]
-    #: How often memory was at its limit.
+    #: Number of times that memory usage reached the limit.
     memory_limit_hits: Optional[int]
-    #: Memory of processes that no file is behind.
+    #: Anonymous memory.
     memory_anon: Optional[int]
     #: Page cache.
     memory_file: Optional[int]
-    #: The part of it that was not used lately.
+    #: Page cache on the inactive list. Working set = memory_usage - memory_inactive_file.
     memory_inactive_file: Optional[int]
-    #: Memory of the kernel's own.
+    #: Kernel memory.
     memory_kernel: Optional[int]
     page_faults: Optional[int]
-    #: Those that had to wait for a disk.
+    #: Page faults that needed disk I/O.
     page_faults_major: Optional[int]
-    #: All block devices together.
+    #: Sums over all block devices.
     io_read_bytes: Optional[int]
     io_write_bytes: Optional[int]
     io_reads: Optional[int]
     io_writes: Optional[int]
-    #: Time in which at least one task (some) or every task (full) waited for a resource (PSI).
+    #: Time in which at least one task (some) or all tasks (full) were stalled on a resource (PSI).
     cpu_pressure_some_ns: Optional[int]
     cpu_pressure_full_ns: Optional[int]
     memory_pressure_some_ns: Optional[int]
@@ -79,7 +79,7 @@ def stats(found: raw.berth_stats) -> Stats:
 
 @dataclasses.dataclass(frozen=True)
 class ExitStatus:
-    """How a process has ended: ``code`` is its exit status if it exited, ``signal`` the signal that killed it. The other is None."""
+    """How a process has ended: ``code`` is its exit status, ``signal`` the signal that killed it; one is None."""
 
     code: Optional[int]
     signal: Optional[int] = None

@@ -7,24 +7,24 @@ from typing import Any, Dict
 from . import _arguments
 from ._library import library
 
-#: The package's version; the library's own is :func:`version`.
+#: The version of the package; :func:`version` returns the library's.
 __version__ = "0.1.0"
 
 
 def version() -> str:
-    """The library's version, like "0.1.0"."""
+    """Returns the version of the library, such as "0.1.0"."""
     text: bytes = library().functions.berth_version()
     return text.decode()
 
 
 def abi_version() -> int:
-    """The version of the library's ABI. It grows whenever functions, constants or members are added."""
+    """Returns the version of the library's ABI. It grows by one whenever functions, constants or members are added."""
     number: int = library().functions.berth_abi_version()
     return number
 
 
 def has_feature(name: str) -> bool:
-    """Whether the library has a feature ("exec", "cgroup-v2", "checkpoint", ...; include/berth.h lists the names).
+    """Checks whether the library has a feature ("exec", "cgroup-v2", ...; include/berth.h lists the names).
 
     The host's kernel may still lack what the feature needs; the calls report that.
     """

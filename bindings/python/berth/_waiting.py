@@ -1,4 +1,4 @@
-"""Waits that Ctrl-C interrupts."""
+"""Waits that a signal handler, such as Ctrl-C's, can interrupt."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ._errors import Timeout
 
 T = TypeVar("T")
 
-#: How long the main thread stays in the library at a time. Signals do not cut a wait of the library's short, and Python
-#: runs their handlers in the main thread only, and only between two calls.
+#: The maximum time of one call of the library in the main thread. Signals do not interrupt the library's waits, and
+#: Python runs signal handlers only in the main thread and only after the call has returned.
 _SLICE_MS = 200
 
 
 def wait(call: Callable[[int], T], timeout: Optional[float]) -> T:
-    """Calls a function with a time in milliseconds until it has a result or ``timeout``, in seconds, is over."""
+    """Calls a function with a timeout in milliseconds until it returns a result or ``timeout`` seconds are over."""
     left = _arguments.timeout(timeout)
     if threading.current_thread() is not threading.main_thread():
         return call(left)

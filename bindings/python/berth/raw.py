@@ -1,7 +1,7 @@
-"""The C ABI, one to one: constants, structs, and every function with its types.
+"""ctypes declarations of the C ABI: all constants, structs and functions of include/berth.h, by their own names.
 
-Generated from include/berth.h by bindings/python/generate; change it there. The names, and what each means, are the
-header's. Nobody needs this who uses :mod:`berth`; it is here for what that does not do.
+Generated from include/berth.h by bindings/python/generate; do not edit. The header documents every name. Programs that
+use :mod:`berth` do not need this module, except for direct access to the C functions.
 """
 
 from ctypes import (
@@ -378,7 +378,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
 
 
 class Functions:
-    """The functions of a library that was loaded."""
+    """The functions of a loaded library."""
 
     berth_version: Function
     berth_abi_version: Function
@@ -456,7 +456,7 @@ class Functions:
     berth_container_oom_killed: Function
 
     def __init__(self, library: CDLL) -> None:
-        """Binds all of them. Raises AttributeError if the library, an older one, lacks any."""
+        """Sets the types of all functions. Raises AttributeError if the library lacks one, because it is older."""
         for name, (result, arguments) in SIGNATURES.items():
             function = library[name]
             function.restype = result
