@@ -133,7 +133,7 @@ fn a_paused_container_stays_paused_after_any_signal() {
 fn a_container_never_appears_stopped_before_it_is_started() {
     let test = TestRuntime::new();
     let bundle = test.bundle("b", &shell("sleep 1000"));
-    let ids: Vec<String> = (0..if in_vm() { 20 } else { 80 }).map(|_| unique("seen")).collect();
+    let ids: Vec<String> = (0..if in_vm() { 5 } else { 80 }).map(|_| unique("seen")).collect();
     let (current, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let is_early = |status: &str| matches!(status, "creating" | "created");
     std::thread::scope(|scope| {
