@@ -1,0 +1,11 @@
+//! Mounts and the root filesystem.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod binds;
+mod cgroup;
+mod defaults;
+mod filesystems;
+mod masks;
+mod symlinks;
