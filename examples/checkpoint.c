@@ -99,14 +99,14 @@ static int there_and_back(const berth_runtime *runtime, const berth_config *conf
     options.process = &streams;
     if (check("restore", berth_container_restore(runtime, "counter", config, &options, &container, &error), &error))
         return -1;
-    printf("* it is back\n");
+    printf("* it is restored\n");
     output = output_of(container);
     after = listen_to(output, 3);
     if (output)
         fclose(output);
     check("delete", berth_container_delete(container, BERTH_DELETE_FORCE, &error), &error);
     berth_container_free(container);
-    printf(before > 0 && after > before ? "* it has gone on where it was\n" : "* it has NOT gone on where it was\n");
+    printf(before > 0 && after > before ? "* it continued where it was\n" : "* it did NOT continue where it was\n");
     return before > 0 && after > before ? 0 : -1;
 }
 

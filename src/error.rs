@@ -129,7 +129,7 @@ impl Stage {
     }
 }
 
-/// A failure, with all that is known of it. It is shown as its message.
+/// An error with its details. Displays as its message.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {

@@ -154,7 +154,7 @@ pub(crate) struct Streams {
     /// The descriptors that become 0, 1, 2 and so on.
     pub low: Vec<RawFd>,
     /// The caller's ends of new pipes.
-    pub ours: [Option<OwnedFd>; 3],
+    pub caller_ends: [Option<OwnedFd>; 3],
     /// The process's ends of new pipes, kept open until it has them.
     pipes: Vec<OwnedFd>,
     /// /dev/null, also kept open until the process has it.
@@ -163,7 +163,7 @@ pub(crate) struct Streams {
 
 impl Streams {
     pub fn open(options: &ProcessOptions, terminal: bool) -> Result<Streams> {
-        let mut streams = Streams { low: Vec::new(), ours: [None, None, None], pipes: Vec::new(), null: None };
+        let mut streams = Streams { low: Vec::new(), caller_ends: [None, None, None], pipes: Vec::new(), null: None };
         for (index, stdio) in options.stdio.iter().enumerate() {
             let name = ["stdin", "stdout", "stderr"][index];
             let fd = match stdio {
@@ -198,7 +198,7 @@ impl Streams {
         let (read, write) = pipe2(OFlag::O_CLOEXEC).context(|| "creating a pipe")?;
         let (ours, theirs) = if index == 0 { (write, read) } else { (read, write) };
         let number = theirs.as_raw_fd();
-        self.ours[index] = Some(ours);
+        self.caller_ends[index] = Some(ours);
         self.pipes.push(theirs);
         Ok(number)
     }

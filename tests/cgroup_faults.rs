@@ -148,7 +148,7 @@ fn a_cgroup_that_the_container_has_nested_in_is_paused_and_deleted_whole() {
     let later = container.stats().unwrap().cpu_usage_ns;
     assert!(later < used.map(|ns| ns + 10_000_000), "{used:?} {later:?}");
     container.resume().unwrap();
-    common::eventually("it goes on", || container.stats().unwrap().cpu_usage_ns > used);
+    common::eventually("it continues", || container.stats().unwrap().cpu_usage_ns > used);
     container.pause().unwrap();
     let all = directories(&container);
     container.delete(Force::Kill).unwrap();

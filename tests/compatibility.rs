@@ -135,7 +135,7 @@ fn a_readonly_dev_has_a_terminal_too() {
     assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(7));
 }
 
-/// In a user namespace nobody may make nodes; what was asked for is there all the same.
+/// In a user namespace mknod(2) is not permitted; the requested device is provided anyway.
 #[test]
 fn a_device_in_a_user_namespace_is_the_one_that_was_asked_for() {
     let test = TestRuntime::new();
@@ -175,7 +175,7 @@ fn capabilities_that_cannot_be_had_are_not_granted() {
     assert_eq!(plain(&exec_shell(&container, "grep Cap /proc/self/status")), expected);
 }
 
-/// An orchestrator's, or one that a crash has left.
+/// The cgroup of an orchestrator, or one left by a crash.
 #[test]
 fn an_empty_cgroup_that_is_there_is_used_and_left() {
     let test = TestRuntime::new();

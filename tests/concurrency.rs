@@ -15,13 +15,19 @@ use serde_json::json;
 fn main() {
     runner::main(
         &[
-            ("threads_create_run_and_delete_containers", || with_caller("lives")),
+            ("threads_create_run_and_delete_containers", || with_caller("life_cycles")),
             ("many_are_alive_at_once_and_nothing_grows", || with_caller("alive")),
             ("two_processes_at_one_container", race_of_two),
             ("creators_and_recoverers_do_not_harm_each_other", || with_caller("recoverers")),
             ("an_exec_that_is_frozen_half_way_ends_in_time", || with_caller("frozen")),
         ],
-        &[("lives", lives), ("alive", alive), ("race", race), ("recoverers", recoverers), ("frozen", frozen)],
+        &[
+            ("life_cycles", life_cycles),
+            ("alive", alive),
+            ("race", race),
+            ("recoverers", recoverers),
+            ("frozen", frozen),
+        ],
     );
 }
 
@@ -56,13 +62,13 @@ fn size() -> (usize, usize, usize) {
     (count("/proc/self/fd"), count("/proc/self/task"), resident.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
-fn lives(args: &[String]) {
+fn life_cycles(args: &[String]) {
     let runtime = runtime(args);
     let round = |name: &str| {
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let (runtime, id) = (&runtime, format!("{}-{name}-{thread}", args[1]));
-                scope.spawn(move || (0..25).for_each(|index| live(runtime, &format!("{id}-{index}"))));
+                scope.spawn(move || (0..25).for_each(|index| life_cycle(runtime, &format!("{id}-{index}"))));
             }
         });
         assert_eq!(runtime.ids().unwrap(), Vec::<String>::new());
@@ -79,7 +85,7 @@ fn lives(args: &[String]) {
     assert!(second.2 <= first.2 + 4096, "{} KiB have become {}", first.2, second.2);
 }
 
-fn live(runtime: &Runtime, id: &str) {
+fn life_cycle(runtime: &Runtime, id: &str) {
     let container = Container::create(runtime, id, &config("sleep 1000"), &quiet()).unwrap();
     container.start().unwrap();
     assert_eq!(exec(&container, "exit 5").unwrap().wait(LONG).unwrap(), ExitStatus::Exited(5));
@@ -94,7 +100,7 @@ const MANY: usize = 200;
 
 fn alive(args: &[String]) {
     let runtime = runtime(args);
-    live(&runtime, &format!("{}-first", args[1]));
+    life_cycle(&runtime, &format!("{}-first", args[1]));
     let before = size();
     let round = |name: &str| {
         let make =
@@ -202,7 +208,7 @@ fn recoverers(args: &[String]) {
         let creators: Vec<_> = (0..4)
             .map(|thread| {
                 let (runtime, id) = (&runtime, format!("{}-{thread}", args[1]));
-                scope.spawn(move || (0..20).for_each(|index| live(runtime, &format!("{id}-{index}"))))
+                scope.spawn(move || (0..20).for_each(|index| life_cycle(runtime, &format!("{id}-{index}"))))
             })
             .collect();
         let results: Vec<bool> = creators.into_iter().map(|creator| creator.join().is_ok()).collect();
@@ -243,7 +249,7 @@ fn frozen(args: &[String]) {
     let mut index = 0;
     while !leftovers::children().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", leftovers::children());
-        live(
+        life_cycle(
             &Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap(),
             &format!("{}-{index}", args[1]),
         );

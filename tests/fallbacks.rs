@@ -20,8 +20,8 @@ fn main() {
             ("a_recursive_attribute_without_mount_setattr_is_an_error", || {
                 with_caller("recursive", &["ENOSYS", "EPERM"])
             }),
-            ("a_status_that_was_taken_is_not_made_up", || with_caller("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
-            ("a_status_that_nobody_kept_is_not_made_up", || with_caller("ignored", &["ENOTTY", "EPERM"])),
+            ("a_consumed_status_is_not_invented", || with_caller("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
+            ("a_discarded_status_is_not_invented", || with_caller("ignored", &["ENOTTY", "EPERM"])),
             ("a_status_is_left_for_every_handle_of_the_process", || with_caller("shared", &["ENOTTY"])),
             ("memory_files_without_mfd_exec", || with_caller("memory", &["EINVAL"])),
             ("device_rules_are_left_out_only_where_no_device_can_be_made", || with_caller("devices", &["EPERM"])),

@@ -20,7 +20,7 @@ fn main() {
             ("a_read_only_state_root_is_said_to_be_one", || with_caller("readonly")),
             ("a_damaged_record_does_not_keep_anybody_from_deleting", damaged_record),
             ("a_senseless_record_does_not_keep_a_forced_delete_from_cleaning_up", senseless_record),
-            ("one_damaged_container_does_not_hide_the_others", damaged_neighbour),
+            ("one_damaged_container_does_not_hide_the_others", damaged_container),
             ("planted_symlinks_are_not_followed", planted),
             ("an_exec_fifo_that_is_none_is_refused", replaced_fifo),
             ("a_state_root_of_others_is_refused", wrong_permissions),
@@ -224,7 +224,7 @@ fn senseless_record() {
     }
 }
 
-fn damaged_neighbour() {
+fn damaged_container() {
     let test = TestRuntime::new();
     let good = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     for (name, text) in [("a-damaged", "{"), ("z-damaged", "")] {

@@ -90,7 +90,7 @@ fn check_status(status: berth::Result<ExitStatus>, expected: ExitStatus) {
 }
 
 /// Runs a container from create to delete, with one exec.
-fn live(runtime: &Runtime, id: &str) {
+fn life_cycle(runtime: &Runtime, id: &str) {
     let container = Container::create(runtime, id, &config("read x; exit 7"), &piped_in()).unwrap();
     container.start().unwrap();
     check_status(exec(&container, "exit 9", &quiet()).unwrap().wait(LONG), ExitStatus::Exited(9));
@@ -188,7 +188,7 @@ fn storm(args: &[String]) {
     }
     // From here on the library has opened the descriptors that it keeps until the process exits.
     let cold = descriptors();
-    live(&runtime, &format!("{}-first", args[1]));
+    life_cycle(&runtime, &format!("{}-first", args[1]));
     let new: Vec<String> =
         descriptors().into_iter().filter(|(fd, _)| !cold.contains_key(fd)).map(|new| new.1).collect();
     let mounts = format!("/proc/{}/mountinfo", std::process::id());
@@ -215,7 +215,7 @@ fn storm(args: &[String]) {
                 barrier.wait();
                 let child = (index % 8 == 0).then(|| fork_and_look(&program));
                 let memory: Vec<Vec<u8>> = (0..50).map(|size| vec![1; size * 1000]).collect();
-                live(&runtime, &id);
+                life_cycle(&runtime, &id);
                 drop(memory);
                 assert_eq!(thread_mask(), before);
                 child.filter(|_| caught)
@@ -295,7 +295,7 @@ fn closed(args: &[String]) {
 fn few(args: &[String]) {
     own_mount_namespace();
     let runtime = runtime(args);
-    live(&runtime, &format!("{}-first", args[1]));
+    life_cycle(&runtime, &format!("{}-first", args[1]));
     let before = myself();
     let highest = *before.descriptors.keys().last().unwrap() as u64;
     for fd in 0..=highest {
@@ -468,7 +468,7 @@ fn unheard(args: &[String]) {
         assert_eq!(unsafe { libc::poll(&mut polled, 1, 60_000) }, 1, "it ends");
     }
     for round in 0..ids.len() {
-        live(&runtime, &format!("{}-later-{round}", args[1]));
+        life_cycle(&runtime, &format!("{}-later-{round}", args[1]));
     }
     assert_eq!(leftovers::children(), Vec::<i32>::new());
     for id in &ids {
@@ -476,11 +476,11 @@ fn unheard(args: &[String]) {
     }
 }
 
-/// To keep id mappings the library needs a user namespace, and to make one it needs a process.
+/// For id mappings the library needs a user namespace, which only a process can create.
 fn mapped(args: &[String]) {
     own_mount_namespace();
     let runtime = runtime(args);
-    live(&runtime, &format!("{}-first", args[1]));
+    life_cycle(&runtime, &format!("{}-first", args[1]));
     let before = myself();
     let map = |first: u32| serde_json::json!([{ "containerID": 0, "hostID": first, "size": 10 }]);
     let mut good = shell("true");

@@ -35,7 +35,7 @@ const ATTRIBUTES: [(&str, &str, &str); 6] = [
 ];
 
 #[test]
-fn each_attribute_is_set_and_taken_back_on_new_mounts_and_on_bound_ones() {
+fn each_attribute_is_set_and_cleared_on_new_mounts_and_on_bound_ones() {
     let test = TestRuntime::new();
     let dir = test.make_dir("dir");
     for (option, opposite, expected) in ATTRIBUTES {

@@ -70,7 +70,7 @@ fn pausing_races_with_exec_set_and_signals_and_leaves_nothing_frozen() {
     });
     assert_eq!(container.status().unwrap(), Status::Running);
     let before = container.stats().unwrap().cpu_usage_ns;
-    eventually("it goes on", || container.stats().unwrap().cpu_usage_ns > before);
+    eventually("it continues", || container.stats().unwrap().cpu_usage_ns > before);
     container.delete(Force::Kill).unwrap();
 }
 
@@ -127,8 +127,8 @@ fn a_paused_container_stays_paused_after_any_signal() {
     container.delete(Force::No).unwrap();
 }
 
-/// Until somebody starts it, a container is being created or is created, whoever looks and whenever: while its directory has
-/// no record yet, and when its creator completes the record and ends between two looks of a reader.
+/// Until it is started, every reader sees a container as "creating" or "created": also while its directory has no
+/// record, and if its creator writes the record and exits between two reads.
 #[test]
 fn a_container_never_appears_stopped_before_it_is_started() {
     let test = TestRuntime::new();

@@ -60,8 +60,8 @@ impl User {
         self.dir.path().join(name)
     }
 
-    /// Returns a command that runs as this user, with a login's groups (its own and another), in its own mount namespace, in which /etc/subuid, /etc/subgid and
-    /// /etc/passwd list the user.
+    /// Returns a command that runs as this user, with a login's groups (its own and another), in its own mount
+    /// namespace, in which /etc/subuid, /etc/subgid and /etc/passwd list the user.
     fn command(&self, program: &Path) -> Command {
         let script = "for file in subuid subgid; do mount --bind \"$0/ranges\" /etc/$file; done
             mount --bind \"$0/passwd\" /etc/passwd

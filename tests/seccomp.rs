@@ -365,7 +365,7 @@ fn explain_shows_the_filter_and_when_it_is_loaded() {
     }
 }
 
-/// Not even exit_group(2) works, and no error can be told.
+/// Not even exit_group(2) works, and init cannot report an error.
 #[test]
 fn a_filter_that_refuses_everything_ends_the_container() {
     let test = TestRuntime::new();

@@ -208,7 +208,7 @@ fn a_restored_container_has_its_label_or_does_not_run() {
         }
         Err(error) => {
             let expected = format!("has the SELinux label \"system_u:system_r:kernel_t:s0\" instead of {FIRST:?}");
-            assert!(error.code == Code::Criu && error.message.contains(&expected), "{error}\n{}", told(&error));
+            assert!(error.code == Code::Criu && error.message.contains(&expected), "{error}\n{}", log_tail(&error));
             assert!(test.runtime.ids().unwrap().is_empty());
             assert_eq!(count(&data), before);
         }

@@ -58,7 +58,7 @@ fn a_stopped_container_cannot_be_changed() {
 }
 
 #[test]
-fn a_change_that_cannot_be_saved_is_taken_back() {
+fn a_change_that_cannot_be_saved_is_undone() {
     let test = TestRuntime::new();
     let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     let Some(before) = tasks(&container.state_json().unwrap()) else { return };

@@ -14,12 +14,12 @@ use common::*;
 fn main() {
     runner::main(
         &[
-            ("create_to_delete_makes_no_more_system_calls_than_before", || bounded("lives", 740, 80)),
+            ("create_to_delete_makes_no_more_system_calls_than_before", || bounded("life_cycles", 740, 80)),
             ("an_exec_makes_no_more_system_calls_than_before", || bounded("execs", 320, 16)),
             ("statistics_cost_one_read_a_file", || bounded("statistics", 10, 6)),
             ("pausing_and_resuming_makes_no_more_system_calls_than_before", || bounded("pauses", 160, 20)),
         ],
-        &[("lives", lives), ("execs", execs), ("statistics", statistics), ("pauses", pauses)],
+        &[("life_cycles", life_cycles), ("execs", execs), ("statistics", statistics), ("pauses", pauses)],
     );
 }
 
@@ -66,7 +66,7 @@ fn create(runtime: &Runtime, id: &str, program: &str) -> Container {
     Container::create(runtime, id, &config, &quiet()).unwrap()
 }
 
-fn lives(args: &[String]) {
+fn life_cycles(args: &[String]) {
     let (runtime, id, rounds) = caller(args);
     for round in 0..rounds {
         let container = create(&runtime, &format!("{id}-{round}"), "exit 0");

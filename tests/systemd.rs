@@ -103,7 +103,7 @@ fn a_container_is_a_scope_with_its_limits_until_delete() {
 }
 
 #[test]
-fn a_failed_change_is_taken_back_in_systemd_too() {
+fn a_failed_change_is_undone_in_systemd_too() {
     let Some(test) = manager() else { return };
     let mut config = shell("sleep 1000");
     config["linux"]["resources"]["pids"] = json!({ "limit": 50 });

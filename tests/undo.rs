@@ -1,5 +1,5 @@
-//! What a failed step has done is undone: also if the system call that fails is the one that completes it, and if no
-//! descriptor can be opened from then on. strace makes the calls fail.
+//! A failed step is undone: also if the failing system call is the one that completes it, and if no further descriptor
+//! can be opened. strace makes the calls fail.
 
 mod common;
 
@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use berth::{Force, Status};
+use common::leftovers::cgroups;
 use common::{TestRuntime, quiet, shell, unique};
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ fn berth(test: &TestRuntime) -> Command {
 }
 
 /// Runs a command of berth under strace, which injects a fault into all its processes. strace runs beside it (-D), since it
-/// traces the container for as long as that lives.
+/// traces the container for as long as it runs.
 fn faulty(test: &TestRuntime, inject: &str, arguments: &[&str]) -> Output {
     let output = test.path("output");
     let mut command = Command::new("strace");
@@ -46,14 +47,6 @@ fn skips() -> bool {
     !traces
 }
 
-/// Returns the cgroups whose name contains `name`.
-fn cgroups(name: &str) -> Vec<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let points = mounts.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
-    let below = points.flat_map(|point| std::fs::read_dir(point).into_iter().flatten().flatten());
-    below.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(name)).collect()
-}
-
 fn state_directories(test: &TestRuntime) -> Vec<PathBuf> {
     let found = std::fs::read_dir(test.path("state")).into_iter().flatten().flatten();
     found.map(|entry| entry.path()).collect()
@@ -68,7 +61,7 @@ fn create_with(call: &str, errno: &str, from_then_on: bool, count: u32) {
     let test = TestRuntime::new();
     let (mut failed, mut left) = (0, 0);
     for place in 1..=count {
-        let id = unique("taking-back");
+        let id = unique("undo");
         let mut config = shell("sleep 1000");
         config["linux"]["cgroupsPath"] = json!(format!("/{id}"));
         let bundle = test.make_dir(&id);

@@ -480,7 +480,7 @@ template <class T>
 
 namespace detail {
 
-/* What a call has come to; `make` says it where all went well. */
+/* Converts the result of a call: its error, or what `make` returns. */
 template <class Make>
 auto done(std::int32_t result, berth_error *error, Make make) -> Outcome<decltype(make())> {
     if (result != 0) return failed<decltype(make())>(Error::take(result, error));
@@ -516,7 +516,7 @@ inline std::string text(char *given) {
 
 inline Fd descriptor(std::int32_t fd) { return Fd(fd); }
 
-/* C would take what is before it for the whole. */
+/* C would ignore everything after the NUL. */
 inline std::optional<Error> nul_in(const std::string &given, const char *name) {
     const auto at = given.find('\0');
     if (at == std::string::npos) return std::nullopt;

@@ -57,7 +57,7 @@ func waitFor(ctx context.Context, pidfd func() (*os.File, error), look func(C.in
 		}
 		status, err := look(0)
 		if ended && errors.Is(err, ErrStatusUnknown) {
-			return lookPatiently(ctx, look)
+			return retryStatus(ctx, look)
 		}
 		if !errors.Is(err, ErrTimeout) {
 			return status, err
@@ -65,8 +65,8 @@ func waitFor(ctx context.Context, pidfd func() (*os.File, error), look func(C.in
 	}
 }
 
-// lookPatiently gives another process's child's parent time to reap it.
-func lookPatiently(ctx context.Context, look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
+// retryStatus repeats the query with a timeout, in which the parent of another process's child can reap it.
+func retryStatus(ctx context.Context, look func(C.int64_t) (ExitStatus, error)) (ExitStatus, error) {
 	type answer struct {
 		status ExitStatus
 		err    error

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: a package that carries the library is for one platform, and for every Python 3.
+"""Settings that pyproject.toml cannot express: a package with the library is for one platform and every Python 3.
 
 Without the library (as in the source package) it is for all platforms, and uses the system's. BERTH_WHEEL_PLATFORM names
 the platform; ./package works it out.

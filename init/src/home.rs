@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_entry_is_passed_over() {
+    fn a_broken_entry_is_skipped() {
         for line in [
             "a:x:0",
             "a:x:0:0:x",

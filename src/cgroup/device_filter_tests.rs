@@ -56,7 +56,7 @@ fn run(program: &[Instruction], kind: Kind, major: u32, minor: u32, access: u8) 
     }
 }
 
-/// The meaning: every requested bit is decided by the last rule that speaks of it.
+/// The expected result: the last rule that matches decides about each requested bit.
 fn meaning(rules: &[Rule], kind: Kind, major: u32, minor: u32, access: u8) -> bool {
     let fits = |rule: &&Rule, bit: u8| {
         rule.kind.is_none_or(|wanted| wanted == kind)

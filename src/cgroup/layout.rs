@@ -349,20 +349,20 @@ fn in_use(leaf: &Path) -> Result<Option<Error>> {
     members::collect(leaf, &mut pids)?;
     if !pids.is_empty() {
         let problem = format!("has processes in it: {}", members::describe(&pids));
-        return Ok(Some(taken(leaf, &problem).detail("processes", pids.len())));
+        return Ok(Some(occupied_error(leaf, &problem).detail("processes", pids.len())));
     }
     let frozen = v1::freezer::is_frozen(leaf)? || v2::freezer::is_frozen(leaf)?;
-    Ok(frozen.then(|| taken(leaf, "is frozen").detail("frozen", true)))
+    Ok(frozen.then(|| occupied_error(leaf, "is frozen").detail("frozen", true)))
 }
 
 /// Returns the error for a leaf that exists although it must be new, even if it is empty: another create may have just
 /// created it, and scopes belong to systemd.
 pub(super) fn existing(leaf: &Path) -> Result<Error> {
     let problem = "may be another container's; remove it, or choose another linux.cgroupsPath";
-    Ok(in_use(leaf)?.unwrap_or_else(|| taken(leaf, problem)))
+    Ok(in_use(leaf)?.unwrap_or_else(|| occupied_error(leaf, problem)))
 }
 
-fn taken(leaf: &Path, problem: &str) -> Error {
+fn occupied_error(leaf: &Path, problem: &str) -> Error {
     let error = Error::new(Code::System, format!("cgroup {} exists already and {problem}", leaf.display()));
     error.with_errno(nix::errno::Errno::EEXIST).detail("cgroup", leaf.to_string_lossy())
 }

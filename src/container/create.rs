@@ -194,7 +194,8 @@ impl Container {
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
         streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?, in_user_namespace)?;
         fault::point("create.ready");
-        let init = self.commit(channel, &mut record, options, std::mem::take(&mut streams.ours)).map_err(killed)?;
+        let init =
+            self.commit(channel, &mut record, options, std::mem::take(&mut streams.caller_ends)).map_err(killed)?;
         children::keep(self.directory.path(), init.end());
         *self.lock_init() = Some(init);
         fault::point("create.saved");

@@ -77,7 +77,7 @@ impl Container {
         self.directory.remove()
     }
 
-    /// Fails if the record cannot be this container's: whoever changed it may have changed anything.
+    /// Fails if the record is not this container's: then none of its contents can be relied on.
     fn check(&self, record: &Record) -> Result<()> {
         if record.id != self.id {
             return Err(Error::new(Code::System, format!("the record is container {:?}'s", record.id)));

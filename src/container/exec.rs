@@ -85,7 +85,7 @@ impl Container {
         let Spawned { child, terminal } = joined
             .map_err(|error| oom_kill::explain_oom_kill(error, cgroup.as_ref(), config))
             .map_err(|error| self.unless_ended(error))?;
-        let stdio = std::mem::take(&mut streams.ours);
+        let stdio = std::mem::take(&mut streams.caller_ends);
         let process = Process::new(child.pid, child.pidfd, stdio);
         children::keep(self.directory.path(), process.end());
         match (&options.console_socket, terminal) {

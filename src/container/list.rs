@@ -48,9 +48,9 @@ impl Runtime {
     }
 
     /// Removes containers whose creator or deleter was killed before it finished, and returns their ids. Complete
-    /// containers remain, and so do those that another call is creating, deleting or changing, and, with a warning in the
-    /// log, those whose record is damaged: nobody can tell what they are. After a failure it continues with the other
-    /// containers, and then returns the first error, whose detail "recovered" has the removed ids.
+    /// containers remain, and so do those that another call is creating, deleting or changing, and, with a warning in
+    /// the log, those whose record is damaged, because their state cannot be determined. After a failure it continues
+    /// with the other containers, and then returns the first error, whose detail "recovered" has the removed ids.
     pub fn recover(&self) -> Result<Vec<String>> {
         let mut recovered = Vec::new();
         let mut first_error = None;

@@ -404,7 +404,7 @@ impl RestoreInProgress<'_> {
             (_, master) => master,
         };
         let container = self.container;
-        let stdio = std::mem::take(&mut streams.ours);
+        let stdio = std::mem::take(&mut streams.caller_ends);
         let process = Process::init(Arc::new(ChildExit::new(identity.pid, pidfd)), container.directory.path(), stdio)
             .with_terminal(master);
         children::keep(container.directory.path(), process.end());

@@ -216,11 +216,11 @@ impl Swrk {
 
     fn receive(&mut self) -> Result<(Response, Option<OwnedFd>)> {
         let Some(child) = &self.child else { return Err(failure("CRIU has exited".into())) };
-        let [spoken, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
+        let [readable, ended] = self.output.watch([self.socket.as_fd(), child.pidfd.as_fd()], self.deadline)?;
         // Poll checks the two descriptors one after the other: CRIU may have written and exited in between.
         let final_error = || Deadline::after_ms(0).readable(self.socket.as_fd()).context(|| "waiting for CRIU");
-        let spoken = spoken || ended && final_error()?;
-        match (spoken, ended) {
+        let readable = readable || ended && final_error()?;
+        match (readable, ended) {
             (true, _) => match receive(&self.socket)? {
                 Some((bytes, descriptor)) => {
                     let parsed = Response::decode(bytes.as_slice());

@@ -109,7 +109,7 @@ fn family(address: IpAddr) -> AddressFamily {
 }
 
 /// Adds an address to a link; success if the link has it already. IPv6 addresses are usable at once, without duplicate
-/// address detection: whoever assigned them is responsible for their being unique.
+/// address detection: the caller is responsible for their uniqueness.
 pub fn add(socket: &mut Socket, index: u32, name: &str, address: &Address) -> Result<()> {
     let mut message = AddressMessage::default();
     message.header.family = family(address.local);

@@ -33,12 +33,12 @@ pub fn check(host: &mut Socket, veth: &Veth) -> Result<()> {
         bridge_link(host, veth, bridge)?;
     }
     match &veth.host_name {
-        Some(name) if find_link(host, name)?.is_some() => Err(taken(veth, name)),
+        Some(name) if find_link(host, name)?.is_some() => Err(name_in_use(veth, name)),
         _ => Ok(()),
     }
 }
 
-fn taken(veth: &Veth, name: &str) -> Error {
+fn name_in_use(veth: &Veth, name: &str) -> Error {
     let problem = format!("the host has an interface {name:?} already; expected a free name");
     Error::config(&path(veth, "hostInterfaceName"), problem).with_errno(Errno::EEXIST)
 }
@@ -124,7 +124,7 @@ pub fn make(host: &mut Socket, veth: &Veth, record: &PairRecord, namespace: Borr
     );
     made.map_err(|netlink_error| match netlink_error.errno {
         Errno::EEXIST if veth.host_name.is_some() && matches!(find_link(host, &record.host_name), Ok(Some(_))) => {
-            taken(veth, &record.host_name)
+            name_in_use(veth, &record.host_name)
         }
         _ => netlink_error.into_error(format!(
             "networks[{}]: creating the veth pair {} and {}",

@@ -459,10 +459,10 @@ fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Returns the mounts that must not propagate to the host before `hidden` is unmounted and the root is moved onto "/": an
-/// unmount propagates through the parent mount's peers (mount_namespaces(7)), so these are the parents, and the hidden mounts
-/// with all below them, whose children are unmounted, too. Other mounts may stay shared with the host on purpose. A mount on a
-/// mount of the same path cannot be named; then it is all of them.
+/// Returns the mounts that must not propagate to the host before `hidden` is unmounted and the root is moved onto "/":
+/// an unmount propagates through the parent mount's peers (mount_namespaces(7)), so these are the parents, and the
+/// hidden mounts with all below them, whose children are unmounted, too. Other mounts may stay shared with the host on
+/// purpose. A mount that covers another one at the same path cannot be addressed; then all mounts are returned.
 fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
     let points = mount_points()?;
     if hidden.iter().any(|path| points.iter().filter(|point| *point == path).count() > 1) {

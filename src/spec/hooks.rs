@@ -46,7 +46,7 @@ impl Kind {
 
 pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
-    #[allow(deprecated)] // prestart: deprecated by the specification, and used by everybody.
+    #[allow(deprecated)] // prestart: deprecated by the specification, and still in use
     let list = match kind {
         Kind::Prestart => hooks.prestart(),
         Kind::CreateRuntime => hooks.create_runtime(),
@@ -62,7 +62,7 @@ pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
 pub(super) fn normalize(spec: &mut oci::Spec) -> Result<()> {
     check(spec)?;
     let Some(hooks) = spec.hooks_mut() else { return Ok(()) };
-    #[allow(deprecated)]
+    #[allow(deprecated)] // prestart, as above
     remove_overridden_variables(hooks.prestart_mut());
     remove_overridden_variables(hooks.create_runtime_mut());
     remove_overridden_variables(hooks.create_container_mut());

@@ -249,7 +249,7 @@ mod tests {
         let (lock, at_once) = (root.path.join(".lock"), Deadline::after_ms(0));
         std::fs::set_permissions(&root.path, PermissionsExt::from_mode(0o755)).unwrap();
         let opened = std::fs::File::open(&root.path).unwrap();
-        let _stranger = Lock::of(opened.into(), LockKind::Exclusive, at_once, String::new).unwrap();
+        let _other_holder = Lock::of(opened.into(), LockKind::Exclusive, at_once, String::new).unwrap();
         let shared = root.lock(LockKind::Shared, at_once).unwrap();
         assert_eq!(root.lock(LockKind::Exclusive, at_once).unwrap_err().code, Code::Busy);
         drop(shared);

@@ -38,7 +38,7 @@ impl ChildExit {
     }
 
     pub fn kill(&self) {
-        // It has ended already: nobody else's signals can be refused to its parent.
+        // The child is killed by its own parent, so permission cannot be denied; ESRCH: it has exited.
         let _ = pidfd::send_signal(&self.pidfd, libc::SIGKILL);
     }
 

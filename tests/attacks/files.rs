@@ -199,7 +199,8 @@ fn creates(test: &TestRuntime, config: &Value) -> bool {
     succeeded
 }
 
-/// A dangling symlink is followed by a walk of our own, and what it names is made: while somebody exchanges each part of it.
+/// The library resolves a dangling symlink itself and creates its target, while another process exchanges each
+/// component.
 #[test]
 fn exchanging_what_a_dangling_symlink_names_makes_and_mounts_nothing_outside() {
     let test = TestRuntime::new();

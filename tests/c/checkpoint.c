@@ -63,7 +63,7 @@ static void features_of_criu_are_reported(void) {
     FAILS(BERTH_E_INVALID_ARGUMENT, "json is NULL", berth_criu_check(with_criu, NULL, &error));
 }
 
-static void a_container_goes_on_where_it_was(void) {
+static void a_container_continues_where_it_was(void) {
     berth_process_options pipes = streams(BERTH_STDIO_PIPE, BERTH_STDIO_PIPE, BERTH_STDIO_NULL);
     berth_config *config = new_config("n=0; while read line; do n=$((n+1)); echo $n $line; done", 0);
     berth_checkpoint_options checkpoint;
@@ -177,7 +177,7 @@ int main(int argc, char **argv) {
     snprintf(images, sizeof images, "%s-images", state_root);
     CHECK(berth_has_feature("checkpoint"));
     features_of_criu_are_reported();
-    a_container_goes_on_where_it_was();
+    a_container_continues_where_it_was();
     wrong_options_are_refused();
     berth_runtime_free(with_criu);
     return 0;

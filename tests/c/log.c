@@ -101,7 +101,7 @@ static void to_a_descriptor(void) {
 }
 
 /* A pipe without a reader, and a full one: no call blocks, and SIGPIPE kills nothing. */
-static void to_nobody(void) {
+static void log_without_a_reader(void) {
     int out[2];
     signal(SIGPIPE, SIG_DFL);
     CHECK(pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0);
@@ -121,6 +121,6 @@ int main(int argc, char **argv) {
     to_a_function();
     traces();
     to_a_descriptor();
-    to_nobody();
+    log_without_a_reader();
     return 0;
 }

@@ -34,7 +34,7 @@ static void init_writes_the_size_and_zeros(void) {
     berth_process_options_init(NULL, sizeof(berth_process_options));
 }
 
-static void a_size_that_never_was_is_refused(void) {
+static void an_invalid_size_is_refused(void) {
     const size_t wrong[] = {0, 1, 4, sizeof(void *), offsetof(berth_runtime_options, cgroup_timeout_ms),
                             sizeof(berth_runtime_options) + 1, (size_t)1 << 40, SIZE_MAX};
     size_t i;
@@ -169,7 +169,7 @@ static void values_out_of_range_are_named(void) {
 int main(int argc, char **argv) {
     begin(argc, argv);
     init_writes_the_size_and_zeros();
-    a_size_that_never_was_is_refused();
+    an_invalid_size_is_refused();
     a_newer_caller_may_use_what_this_version_knows();
     the_same_holds_for_processes();
     stats_fill_what_the_caller_has();

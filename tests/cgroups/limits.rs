@@ -130,7 +130,7 @@ fn cpu_time_is_limited_in_any_order() {
 }
 
 #[test]
-fn burst_and_idle_are_set_and_taken_back() {
+fn burst_and_idle_are_set_and_reset() {
     let Some(group) = Group::new() else { return };
     let Some(dir) = group.controller("cpu") else { return };
     if !dir.join("cpu.idle").exists() {

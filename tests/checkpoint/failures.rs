@@ -216,7 +216,7 @@ fn a_full_image_directory_is_an_error_and_the_container_continues() {
     let made = full.join("images").exists();
     assert!(std::process::Command::new("umount").arg("-l").arg(&full).status().unwrap().success());
     assert_eq!(error.code, Code::Criu, "{error}");
-    assert!(error.message.contains("free space in the image directory"), "{error}\n{}", told(&error));
+    assert!(error.message.contains("free space in the image directory"), "{error}\n{}", log_tail(&error));
     assert!(!made, "what was made for the images is gone");
     is_unharmed(&container, &data);
     end(container);

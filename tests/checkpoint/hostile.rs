@@ -150,5 +150,5 @@ fn images_of_another_container_are_refused() {
     let error = good.refused(&images, "of another container");
     assert!(error.message.contains("the configuration lacks a mount that is in the images"), "{error}");
     let back = Container::restore(&good.test.runtime, &unique("r"), &good.test.config(&config), &from(&images));
-    end(back.unwrap_or_else(|error| panic!("{error}\n{}", told(&error))));
+    end(back.unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error))));
 }

@@ -27,7 +27,7 @@ fn a_restored_process_has_its_apparmor_profile_or_the_one_that_is_asked_for() {
     end(restored);
     files.put_back();
     let options = RestoreOptions { lsm_profile: Some(format!("apparmor:{}", second.0)), ..from(&images) };
-    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert_eq!(label(&restored), format!("{} (enforce)\n", second.0));
     counts_on(&data);
     end(restored);

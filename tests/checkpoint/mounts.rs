@@ -62,7 +62,7 @@ fn bind_sources_may_be_on_other_filesystems_at_a_restore() {
     };
     let restore = |config: &berth::spec::Config, images: &Path| {
         berth::Container::restore(&test.runtime, &unique("r"), config, &from(images))
-            .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
+            .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)))
     };
     let container = berth::Container::run(&test.runtime, &unique("c"), &load(&config), &quiet()).unwrap();
     counts_on(&shared);
@@ -195,7 +195,7 @@ fn sources_are_found_however_they_are_written() {
         checkpoint(&container, &into(&images));
         end(container);
         let restored = berth::Container::restore(&test.runtime, &unique("s"), &config, &from(&images))
-            .unwrap_or_else(|error| panic!("{source}: {error}\n{}", told(&error)));
+            .unwrap_or_else(|error| panic!("{source}: {error}\n{}", log_tail(&error)));
         counts_on(&data);
         end(restored);
     }
@@ -230,7 +230,7 @@ fn mounts_on_dangling_symlinks_and_of_earlier_mounts_are_restored() {
     checkpoint(&container, &into(&images));
     end(container);
     let restored = berth::Container::restore(&test.runtime, &unique("r"), &root("second"), &from(&images))
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     counts_on(&data);
     assert_eq!(look(&restored), "filefilepart");
     end(restored);

@@ -87,7 +87,7 @@ fn a_connection_stays_established_when_the_server_is_restored() {
     let id = unique("n");
     let options = established_back(&test.images("images"));
     let restored = Container::restore(&test.runtime, &id, &connection.server_config, &options)
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert!(receives_on(&data) > stood_at);
     // The veth pair belongs to the restored container as if create had made it: it has counters, and is deleted with
     // the container.
@@ -113,7 +113,7 @@ fn a_connection_stays_established_when_the_client_is_restored() {
     let id = unique("n");
     let options = established_back(&test.images("images"));
     let restored = Container::restore(&test.runtime, &id, &connection.client_config, &options)
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert!(receives_on(&data) > stood_at);
     end(restored);
     end(connection.server);
@@ -132,7 +132,7 @@ fn connections_are_restored_as_closed_ones_where_that_is_wanted() {
     connection.server.delete(Force::No).unwrap();
     let options = RestoreOptions { tcp_close: true, ..from(&images) };
     let restored = Container::restore(&test.runtime, &unique("n"), &connection.server_config, &options)
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     // In /proc/net/tcp state 01 is "established", and 1B58 is the port.
     let table = exec_shell(&restored, "cat /proc/net/tcp /proc/net/tcp6");
     assert!(!table.lines().any(|line| line.contains(":1B58 ") && line.contains(" 01 ")), "{table}");
@@ -159,7 +159,7 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     eventually("it listens", || said() == "ready\n");
     let first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
-    assert!(error.message.contains("skip TCP connections in flight"), "{error}\n{}", told(&error));
+    assert!(error.message.contains("skip TCP connections in flight"), "{error}\n{}", log_tail(&error));
     assert_eq!(container.status().unwrap(), berth::Status::Running);
     let options = CheckpointOptions { tcp_skip_in_flight: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
@@ -195,7 +195,7 @@ fn pairs_are_restored_with_their_addresses_under_new_names_on_the_host() {
     checkpoint(&container, &into(&test.images("images")));
     end(container);
     let restored = Container::restore(&test.runtime, &unique("n"), &config, &from(&test.images("images")))
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert_eq!(addresses(&restored), before);
     exec_shell(&restored, "ping -c 1 -W 20 10.77.0.1 > /dev/null");
     end(restored);
@@ -215,7 +215,7 @@ fn further_pairs_are_restored_under_the_names_that_are_asked_for() {
     eventually("the pair has gone with its container", || links() == [BRIDGE, "lo"]);
     let veth_pairs = vec![VethPair { name: "inner".into(), host_name: "mine1".into() }];
     let options = RestoreOptions { veth_pairs, ..from(&test.images("images")) };
-    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert_eq!(links(), [BRIDGE, "lo", "mine1"]);
     assert!(exec_shell(&restored, "ls /sys/class/net").contains("inner"));
     end(restored);
@@ -231,7 +231,7 @@ fn an_empty_network_namespace_has_nothing_of_the_old_one() {
     checkpoint(&container, &options);
     end(container);
     let options = RestoreOptions { empty_network: true, ..from(&test.images("images")) };
-    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&sleeper(), &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert_eq!(exec_shell(&restored, "ls /sys/class/net").split_whitespace().collect::<Vec<_>>(), ["lo"]);
     end(restored);
     assert_eq!(links(), [BRIDGE, "lo"]);

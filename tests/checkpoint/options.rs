@@ -21,7 +21,7 @@ fn a_restore_with_auto_dedup_uses_up_the_images() {
     test.dumped(&config, &data, &into(&images));
     let before = held(&images);
     let options = RestoreOptions { auto_dedup: true, ..from(&images) };
-    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     counts_on(&data);
     assert!(held(&images) < before / 2, "{before} {}", held(&images));
     end(restored);
@@ -40,7 +40,7 @@ fn an_unlinked_file_with_another_link_needs_an_option() {
     let container = test.run(&config, &quiet()).unwrap();
     counts_on(&data);
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
-    assert!(error.message.contains("allow link remaps"), "{error}\n{}", told(&error));
+    assert!(error.message.contains("allow link remaps"), "{error}\n{}", log_tail(&error));
     counts_on(&data);
     let options = CheckpointOptions { link_remap: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
@@ -75,7 +75,7 @@ fn a_container_moves_to_another_state_root_through_a_page_server() {
     end(container);
     let target = runtime(&test.path("target"), &criu());
     let moved = Container::restore(&target, &unique("moved"), &test.config(&config), &from(&arrived))
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     counts_on(&data);
     end(moved);
 }
@@ -164,7 +164,7 @@ fn lazy_pages_are_loaded_on_use() {
         let mut daemon = daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         eventually("the daemon listens", || work.join("lazy-pages.socket").exists());
         let options = RestoreOptions { lazy_pages: true, work: Some(work.clone()), ..from(&images) };
-        let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
         counts_on(&data);
         dump.join().unwrap();
         assert!(daemon.wait().unwrap().success());
@@ -263,12 +263,12 @@ fn an_external_unix_socket_needs_an_option() {
     let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
     eventually("it is connected", || said() == "ready\n");
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
-    assert!(error.message.contains("allow external unix sockets"), "{error}\n{}", told(&error));
+    assert!(error.message.contains("allow external unix sockets"), "{error}\n{}", log_tail(&error));
     let options = CheckpointOptions { external_unix_sockets: true, ..into(&test.images("images")) };
     checkpoint(&container, &options);
     end(container);
     let options = RestoreOptions { external_unix_sockets: true, ..from(&test.images("images")) };
-    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
     let mut word = [0; 8];
     let length = outside.recv(&mut word).unwrap_or_else(|error| panic!("{error} {}", said()));
@@ -304,7 +304,7 @@ fn cgroups_below_the_containers_own_are_restored() {
         files.put_back();
         let options = RestoreOptions { cgroup_mode: mode, ..from(&test.images("images")) };
         let restored =
-            test.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", told(&error)));
+            test.restore(&config, &options).unwrap_or_else(|error| panic!("{mode:?}: {error}\n{}", log_tail(&error)));
         counts_on(&data);
         assert_eq!(place(&restored).contains("/inner"), nested, "{mode:?}: {}", place(&restored));
         end(restored);

@@ -31,7 +31,7 @@ pub fn count(data: &Path) -> u64 {
 /// Waits until the counter advances, and returns its value.
 pub fn counts_on(data: &Path) -> u64 {
     let before = count(data);
-    eventually("the counter goes on", || count(data) > before);
+    eventually("the counter continues", || count(data) > before);
     count(data)
 }
 

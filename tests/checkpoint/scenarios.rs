@@ -28,7 +28,7 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     let error = test.restore(&config, &from(&test.images("images"))).unwrap_err();
     assert!(error.code == Code::InvalidArgument && error.message.contains("allow file locks"), "{error}");
     let options = RestoreOptions { file_locks: true, ..from(&test.images("images")) };
-    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     assert_eq!(said(), "ready\n");
     restored.signal(libc::SIGUSR2, Recipients::Init).unwrap();
     assert_eq!(restored.wait(LONG).unwrap(), ExitStatus::Exited(0), "{}", said());
@@ -51,7 +51,7 @@ fn ten_rounds_of_one_container() {
         container.delete(Force::No).unwrap();
         let stood_at = count(&data);
         container = berth::Container::restore(&test.runtime, &id, &loaded, &from(&images))
-            .unwrap_or_else(|error| panic!("{round}: {error}\n{}", told(&error)));
+            .unwrap_or_else(|error| panic!("{round}: {error}\n{}", log_tail(&error)));
         let now = counts_on(&data);
         assert!(now > stood_at && stood_at >= last, "{round}: {last} {stood_at} {now}");
         last = now;
@@ -178,7 +178,7 @@ fn a_restored_container_is_like_any_other() {
     let loaded = berth::spec::Config::from_bundle(&bundle).unwrap();
     let id = unique("other");
     let restored = berth::Container::restore(&test.runtime, &id, &loaded, &from(&test.images("images")))
-        .unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+        .unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     counts_on(&data);
     let state: serde_json::Value = serde_json::from_str(&restored.state_json().unwrap()).unwrap();
     assert_eq!((state["id"].as_str(), state["bundle"].as_str()), (Some(id.as_str()), bundle.to_str()));
@@ -235,7 +235,7 @@ fn images_that_want_more_than_the_configuration_are_refused() {
     ] {
         let error = test.restore(config, &from(&test.images("images"))).unwrap_err();
         assert_eq!(error.code, Code::Criu, "{error}");
-        assert!(error.message.contains(expected) || told(&error).contains(expected), "{error}");
+        assert!(error.message.contains(expected) || log_tail(&error).contains(expected), "{error}");
         assert_eq!(test.runtime.ids().unwrap(), Vec::<String>::new(), "{expected}");
     }
     assert_eq!(count(&data), stood_at, "none of them has run");

@@ -172,7 +172,7 @@ fn a_container_with_its_own_session_is_dumped_as_a_shell_job_too() {
     let images = test.images("images");
     test.dumped(&config, &data, &berth::criu::CheckpointOptions { shell_job: true, ..into(&images) });
     let options = berth::criu::RestoreOptions { shell_job: true, ..from(&images) };
-    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     counts_on(&data);
     end(restored);
 }

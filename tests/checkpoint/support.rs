@@ -49,7 +49,7 @@ impl TestRuntime {
 
     /// Restores with default options; this must work.
     pub fn restored(&self, config: &Value, images: &Path) -> Container {
-        self.restore(config, &from(images)).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)))
+        self.restore(config, &from(images)).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)))
     }
 }
 
@@ -79,11 +79,11 @@ pub fn assert_only_for(directory: &Path, owner: u32) {
 
 /// Makes a checkpoint, which must work.
 pub fn checkpoint(container: &Container, options: &CheckpointOptions) {
-    container.checkpoint(options).unwrap_or_else(|error| panic!("{error}\n{}", told(&error)));
+    container.checkpoint(options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
 }
 
 /// Returns the end of CRIU's log, for the message of a failing test.
-pub fn told(error: &berth::Error) -> String {
+pub fn log_tail(error: &berth::Error) -> String {
     error.detail.get("log").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 

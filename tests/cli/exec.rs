@@ -32,7 +32,7 @@ fn options_change_what_the_containers_own_process_has() {
     let status = "grep -E 'CapEff|CapBnd' /proc/self/status";
     let net_admin = sh(&["--cap", "CAP_NET_ADMIN"], status);
     assert_eq!(net_admin, "CapEff:\t0000000020001420\nCapBnd:\t0000000020001420\n");
-    // One that nobody knows is told and not granted, as with runc.
+    // An unknown capability causes a warning and is not granted, as with runc.
     let said = cli.berth(&["exec", "--cap", "NET_ADMIN", &id, "grep", "CapEff", "/proc/self/status"]);
     assert_eq!((said.code, said.out.as_str()), (0, "CapEff:\t0000000020000420\n"));
     assert!(said.err.contains("level=warning") && said.err.contains("NET_ADMIN"), "{}", said.err);
@@ -98,7 +98,7 @@ fn detached_with_a_pid_file() {
     let pids: Vec<i32> = serde_json::from_str(&cli.ok(&["ps", "--format", "json", &id])).unwrap();
     assert!(pids.contains(&pid.parse().unwrap()));
     cli.fails(255, "/nonexistent/pid", &["exec", "-d", "--pid-file", "/nonexistent/pid", &id, "sleep", "1002"]);
-    eventually("nobody sleeps that nobody knows of", || !cli.ok(&["ps", &id]).contains("sleep 1002"));
+    eventually("no process is left of the failed exec", || !cli.ok(&["ps", &id]).contains("sleep 1002"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_container_may_run_on_and_be_restored_in_the_foreground() {
     let count = || std::fs::read_link(place.data.join("link")).ok()?.to_str()?.parse::<u64>().ok();
     let counts_on = || {
         let before = count();
-        eventually("the counter goes on", || count() > before);
+        eventually("the counter continues", || count() > before);
     };
     counts_on();
     place.checkpoint("images", &["--leave-running"]);

@@ -62,7 +62,7 @@ static std::ostream &operator<<(std::ostream &out, const Belongings &b) {
                << (b.allocated >> 10) << " KiB allocated";
 }
 
-static void a_life(const berth::Runtime &runtime, const berth::Config &config, const std::string &id) {
+static void life_cycle(const berth::Runtime &runtime, const berth::Config &config, const std::string &id) {
     auto options = quiet();
     options.stdio[0] = options.stdio[1] = berth::Stream::pipe();
     const auto container = runtime.create(id, config, options);
@@ -92,7 +92,7 @@ static void a_round(const berth::Runtime &runtime, const berth::Config &config) 
         threads.emplace_back([&] {
             for (int number; (number = next++) < containers_per_round;) {
                 try {
-                    a_life(runtime, config, id_of("host-" + std::to_string(number)));
+                    life_cycle(runtime, config, id_of("host-" + std::to_string(number)));
                 } catch (const berth::Error &error) {
                     fail(__FILE__, __LINE__, error.what());
                 }

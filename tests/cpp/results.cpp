@@ -12,7 +12,7 @@ berth::Code code_without_exceptions(const std::string &state_root) {
 }
 
 #ifdef RESULTS_MAIN
-static void a_life(const berth::Runtime &runtime) {
+static void life_cycle(const berth::Runtime &runtime) {
     const auto config = berth::Config::from_json(config_json("read line; exit 7"), rootfs());
     CHECK(config);
     auto options = quiet();
@@ -52,7 +52,7 @@ int main() {
     options.state_root = state_root();
     const auto runtime = berth::Runtime::open(options);
     CHECK(runtime);
-    a_life(runtime.value());
+    life_cycle(runtime.value());
     errors_are_values(runtime.value());
     CHECK(code_without_exceptions(options.state_root) == berth::Code::not_found);
 }

@@ -14,7 +14,7 @@ from support import berth  # noqa: E402
 
 def main():
     berth.load(support.library_path())
-    # Exceptions in __del__ and in callbacks, which nobody can catch, fail the run, too.
+    # Exceptions in __del__ and callbacks cannot be caught; they fail the run, too.
     unraisable = []
     sys.unraisablehook = unraisable.append
     loader = unittest.TestLoader()
@@ -22,7 +22,7 @@ def main():
     suite = loader.loadTestsFromNames(names) if names else loader.discover(str(support.TOP / "bindings/python/tests"))
     result = unittest.TextTestRunner(verbosity=2, warnings="error").run(suite)
     for one in unraisable:
-        print(f"raised where nobody could catch it: {one.exc_value!r} in {one.object!r}")
+        print(f"unraisable exception: {one.exc_value!r} in {one.object!r}")
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses) + len(unraisable)
     skipped = len(result.skipped)
     print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")

@@ -43,7 +43,7 @@ class Loop(WithContainers, unittest.IsolatedAsyncioTestCase):
 
 
 class Waiting(Loop):
-    async def test_a_life(self):
+    async def test_life_cycle(self):
         with config_of("exit 3") as config:
             container = await self.aio.create(self.world.new_id(), config, **QUIET)
         async with aio.deleting(container):
@@ -55,7 +55,7 @@ class Waiting(Loop):
             self.assertEqual(await container.wait(), berth.ExitStatus(3))
             self.assertEqual(await self.aio.recover(), [])
 
-    async def test_waiting_starts_no_thread_and_holds_nobody_up(self):
+    async def test_waiting_starts_no_thread_and_does_not_block(self):
         async with aio.deleting(await self.run_script("sleep 1000")) as container:
             before = threading.enumerate()
             waiters = [asyncio.create_task(container.wait()) for _ in range(10)]
@@ -75,7 +75,7 @@ class Waiting(Loop):
             await container.signal(signal.SIGKILL)
             self.assertEqual((await container.wait()).signal, 9)
 
-    async def test_an_executed_process_is_reaped_though_nobody_waits_for_it(self):
+    async def test_an_executed_process_is_reaped_without_a_wait(self):
         async with aio.deleting(await self.run_script("sleep 1000")) as container:
             process = await container.exec(["true"], **QUIET)
             pid, reapers = process.pid, list(container._reapers)
@@ -92,7 +92,7 @@ class Waiting(Loop):
             os.kill(container.init.pid, signal.SIGKILL)
             self.assertEqual((await asyncio.wait_for(container.wait(), LONG)).signal, 9)
 
-    async def test_the_end_of_another_programs_child_is_told_or_unknown(self):
+    async def test_the_exit_of_another_programs_child_is_reported_or_unknown(self):
         """The kernel reports the status (PIDFD_INFO_EXIT, Linux 6.15) once the parent has reaped the process."""
         parent = await asyncio.create_subprocess_exec(
             sys.executable, "-c", PARENT, self.world.state_root, stdout=asyncio.subprocess.PIPE
@@ -279,7 +279,7 @@ class Cancelled(Loop):
             with self.assertRaises(asyncio.CancelledError):
                 await task
 
-    async def test_a_container_that_nobody_gets_is_deleted(self):
+    async def test_a_container_of_a_cancelled_create_is_deleted(self):
         self.name = "_make"
         with config_of("sleep 1000") as config:
             for function in (self.aio.run, self.aio.create):
@@ -291,14 +291,14 @@ class Cancelled(Loop):
                     pass
         self.assertEqual(children(), [])
 
-    async def test_a_process_that_nobody_gets_is_killed_and_reaped(self):
+    async def test_a_process_of_a_cancelled_exec_is_killed_and_reaped(self):
         self.name = "_exec"
         async with aio.deleting(await self.run_script("sleep 1000")) as container:
             before = (children(), container.pids())
             await self.cancel(container.exec(["sleep", "1000"], **QUIET), berth._container.ContainerHandle)
             self.assertEqual((children(), container.pids()), before)
 
-    async def test_what_fails_in_its_thread_is_not_told_twice(self):
+    async def test_an_error_in_its_thread_is_reported_once(self):
         complaints = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
         self.name = "_exec"

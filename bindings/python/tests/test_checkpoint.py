@@ -123,7 +123,7 @@ class ThereAndBack(WithContainers):
         eventually("counting", lambda: self.count() > before)
         return self.count()
 
-    def test_a_container_goes_on_where_it_was(self):
+    def test_a_container_continues_where_it_was(self):
         with berth.Runtime(self.world.state_root, **self.options) as runtime:
             self.assertTrue(runtime.criu_check()["usable"])
             with berth.deleting(runtime.run("counting", self.config, **QUIET)) as container:

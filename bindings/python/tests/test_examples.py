@@ -52,7 +52,7 @@ class Readme(WithContainers):
 
 
 class Demo(WithContainers):
-    def test_it_shows_one_life(self):
+    def test_it_shows_one_life_cycle(self):
         status, said, complaint = python("-m", "berth", "--library", support.library_path(), self.world.rootfs)
         self.assertEqual((complaint, status), ("", 0))
         for part in (

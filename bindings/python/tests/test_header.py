@@ -102,7 +102,7 @@ class Header(unittest.TestCase):
         self.assertIsNone(compile_c([check], "-Dconst="))
 
     @needs_compiler
-    def test_the_compiler_would_tell(self):
+    def test_the_compiler_detects_a_difference(self):
         self.assertIn("berth_version", compile_c(["int32_t berth_version(void);"], "-Dconst="))
         self.assertIn("BERTH_E_BUSY", compile_c(['_Static_assert(BERTH_E_BUSY == -3, "BERTH_E_BUSY");']))
 

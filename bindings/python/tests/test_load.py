@@ -94,7 +94,7 @@ class Load(unittest.TestCase):
         self.assertIn("berth.load(path)", complaint)
 
     @needs_compiler
-    def test_a_file_that_is_not_libberth_is_told_by_its_name(self):
+    def test_a_file_that_is_not_libberth_is_named(self):
         site = self.installed()
         _, complaint = self.python("import berth; berth.load('/nothing/here.so')", site)
         self.assertIn("LoadError: /nothing/here.so cannot be loaded", complaint)

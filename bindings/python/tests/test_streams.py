@@ -17,7 +17,7 @@ class Streams(WithContainers):
             file.seek(0)
             self.assertEqual(file.read(), b"written\n")
 
-    def test_communicating_with_who_does_not_listen(self):
+    def test_communicating_with_a_program_that_does_not_read(self):
         with berth.deleting(self.world.run("exec <&-; echo deaf; echo blind >&2", **PIPES)) as container:
             much = b"x" * 10000000
             self.assertEqual(container.init.communicate(much, timeout=LONG), (b"deaf\n", b"blind\n"))

@@ -39,8 +39,8 @@ impl Run for Fork {
             pid => {
                 // Without a descriptor the caller opens one itself. A child that it never learns of must not remain: the
                 // child holds the socket open, so the caller would wait for its whole deadline.
-                let told = init.report.send(CHILD, pid, Some(pidfd)).or_else(|_| init.report.send(CHILD, pid, None));
-                told.inspect_err(|_| kill(pid, SIGKILL))?;
+                let sent = init.report.send(CHILD, pid, Some(pidfd)).or_else(|_| init.report.send(CHILD, pid, None));
+                sent.inspect_err(|_| kill(pid, SIGKILL))?;
                 exit(0)
             }
         }

@@ -243,7 +243,7 @@ pub fn parse() -> Result<Arguments, u8> {
         }
         match in_words_of_runc(&error) {
             Some(words) => output::tell(format!("error: {words}\n\nFor more information, try '--help'.\n")),
-            // Nobody can be told that standard error cannot be written.
+            // A failure to write to standard error cannot be reported.
             None => error.print().unwrap_or(()),
         }
         if let Some(global) = global_options(&arguments).filter(|global| global.log.is_some())

@@ -18,7 +18,7 @@ pub struct Failure {
     error: Option<Box<Error>>,
     /// Whether output could not be written.
     pub lost_output: bool,
-    /// Whether nobody reads the output any more, which ends a command without a word.
+    /// Whether the output's reader has closed its end: the command then exits without a message.
     pub closed_pipe: bool,
 }
 

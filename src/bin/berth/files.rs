@@ -52,7 +52,7 @@ pub fn replace(path: &Path, bytes: &[u8], what: &str) -> Result<File, Failure> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
         let written = file.write_all(bytes).and_then(|()| std::fs::rename(&new, path));
         written.inspect_err(|_| {
-            // This one is ours: it was created just now.
+            // This call has just created the file.
             let _ = std::fs::remove_file(&new);
         })?;
         Ok(file)
@@ -60,7 +60,7 @@ pub fn replace(path: &Path, bytes: &[u8], what: &str) -> Result<File, Failure> {
     write().map_err(|error: std::io::Error| Failure::io(&error, doing()))
 }
 
-/// Returns a name that no other process and no other call uses. Should somebody guess it, creating the file fails.
+/// Returns an unused name. If another process has created a file of that name, creating it fails.
 fn new_name() -> String {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!(".berth-{:x}-{:x}", std::process::id(), time.as_nanos())

@@ -73,7 +73,7 @@ impl log::Log for Logger {
 }
 
 impl Logger {
-    /// Writes a line. If that fails, only says so: that is no reason to leave the work half done.
+    /// Writes a line. A failure is reported on standard error and does not stop the command.
     fn line(&self, level: Level, message: &str, beside: &[(&str, &str)]) {
         let written = self.write(&self.text(level, message, beside));
         written.unwrap_or_else(|failure| output::tell(format!("{}\n", failure.message)));

@@ -1,4 +1,4 @@
-//! Standard output: what is printed there has been written when the command goes on, or is an error.
+//! Standard output: every print is flushed, so that a command learns of write errors.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ pub fn print_line(text: impl std::fmt::Display) -> Result<(), Failure> {
     print(format!("{text}\n"))
 }
 
-/// Writes to standard error. Nobody can be told if that fails.
+/// Writes to standard error. Ignores failures, which cannot be reported.
 pub fn tell(text: impl std::fmt::Display) {
     let _ = write!(std::io::stderr(), "{text}");
 }
@@ -28,7 +28,7 @@ pub fn end_by_closed_pipe() -> u8 {
     let default = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let mut set = SigSet::empty();
     set.add(Signal::SIGPIPE);
-    // Nothing of this can fail, but if it did, the status would be the same to a shell.
+    // If one of these calls fails, the returned status is what a shell reports for SIGPIPE.
     let _ = default.and_then(|_| set.thread_unblock()).and_then(|()| raise(Signal::SIGPIPE));
     128 + Signal::SIGPIPE as u8
 }

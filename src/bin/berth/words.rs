@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cgroups_and_files_are_told_in_runcs_words() {
+    fn cgroup_and_file_errors_have_runcs_text() {
         let system = |errno: Errno| Error::system(errno, "doing").detail("cgroup", "/cg");
         for (error, words) in [
             (Error::invalid_argument("..").detail("cgroup", ".."), "bad sub cgroup path"),

@@ -168,7 +168,7 @@ impl Hierarchies {
             log::debug!("killing without freezing: {error}");
             // Without freezing, at least prevent further forks.
             if let Some(pids) = self.group("pids") {
-                // The loop of the caller goes on without it.
+                // A failure is ignored: the caller kills in rounds.
                 let _ = kernfs::write(pids, "pids.max", "0");
             }
         }

@@ -166,7 +166,7 @@ fn a_joined_namespace_is_of_its_type() {
 }
 
 #[test]
-fn a_namespace_path_that_is_a_fifo_does_not_hold_us_up() {
+fn a_namespace_path_that_is_a_fifo_does_not_block() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -88,12 +88,12 @@ fn changed(changes: &[(&str, &str)]) -> String {
 
 fn refused(case: &Case) -> Result<(), String> {
     let changes: Vec<_> = case.changes.iter().map(|(place, json)| (*place, json.as_str())).collect();
-    let told = format!("{:?}", case.changes).chars().take(300).collect::<String>();
+    let description = format!("{:?}", case.changes).chars().take(300).collect::<String>();
     let error = match Config::from_json(&changed(&changes), None) {
-        Ok(_) => return Err(format!("{told}: accepted")),
+        Ok(_) => return Err(format!("{description}: accepted")),
         Err(error) => error,
     };
-    explains(&error, case.code, case.path, case.words).map_err(|problem| format!("{told}: {problem}"))
+    explains(&error, case.code, case.path, case.words).map_err(|problem| format!("{description}: {problem}"))
 }
 
 fn explains(error: &Error, code: Code, path: &str, words: &str) -> Result<(), String> {

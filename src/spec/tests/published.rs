@@ -254,14 +254,14 @@ fn a_later_change_knows_the_same_members() {
 }
 
 #[test]
-fn the_schemas_are_those_of_the_newest_version_that_is_taken() {
+fn the_schemas_are_those_of_the_newest_supported_version() {
     let readme = include_str!("../../../tests/oci-schema/README.md");
     let title = readme.lines().next().unwrap();
     assert!(title.ends_with(&format!(" {}", spec::VERSIONS.1)), "{title}");
 }
 
 #[test]
-fn the_configuration_to_begin_with_fits_the_schema() {
+fn the_base_configuration_fits_the_schema() {
     let schemas = Schemas::published();
     let mut document = base();
     let schema = schemas.file("config-schema.json");

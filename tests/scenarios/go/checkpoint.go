@@ -17,7 +17,7 @@ func counts(container *berth.Container, expected string) (stdin, stdout *os.File
 	stdin, stdout, _, err := value(container.InitProcess()).TakeStdio()
 	must(err)
 	write(stdin, "line\n")
-	comes(stdout, expected+"\n")
+	readUntil(stdout, expected+"\n")
 	return
 }
 

@@ -16,7 +16,7 @@ func main() {
 	failed := false
 	for _, part := range [][]scenario{lifeScenarios, streamScenarios, runningScenarios, factScenarios, checkpointScenarios, errorScenarios} {
 		for _, scenario := range part {
-			if !told(scenario) {
+			if !runScenario(scenario) {
 				failed = true
 			}
 		}
@@ -26,8 +26,8 @@ func main() {
 	}
 }
 
-// told runs a scenario with a state root of its own and prints the result.
-func told(s scenario) (good bool) {
+// runScenario runs a scenario with a state root of its own and prints the result.
+func runScenario(s scenario) (good bool) {
 	p := newPlace(s.name)
 	defer func() {
 		why := recover()

@@ -177,14 +177,14 @@ func readAll(file *os.File) string {
 	return string(value(io.ReadAll(file)))
 }
 
-// comes reads until the text appears.
-func comes(file *os.File, text string) {
+// readUntil reads until the text appears.
+func readUntil(file *os.File, text string) {
 	must(file.SetReadDeadline(time.Now().Add(longTime)))
 	var seen []byte
 	part := make([]byte, 512)
 	for !bytes.Contains(seen, []byte(text)) {
 		count, err := file.Read(part)
-		check(err == nil, "%q comes: seen %q, then %v", text, seen, err)
+		check(err == nil, "%q is expected: read %q, then %v", text, seen, err)
 		seen = append(seen, part[:count]...)
 	}
 }

@@ -70,9 +70,9 @@ func terminal(p *place) {
 	master := value(value(container.InitProcess()).Terminal())
 	defer master.Close()
 	check(isCloexec(master), "close-on-exec")
-	comes(master, "/dev/pts/0")
+	readUntil(master, "/dev/pts/0")
 	write(master, "word\n")
-	comes(master, "got word")
+	readUntil(master, "got word")
 	exits(container, 6)
 }
 
@@ -81,7 +81,7 @@ func terminalNewlines(p *place) {
 		options := &berth.ProcessOptions{PlainNewlines: plain}
 		container := value(p.Run(p.newID(), onTerminal("echo one; echo two; read line"), options))
 		master := value(value(container.InitProcess()).Terminal())
-		comes(master, shown)
+		readUntil(master, shown)
 		must(master.Close())
 	}
 }
@@ -107,7 +107,7 @@ func consoleSocket(p *place) {
 	container := value(p.Run(p.newID(), onTerminal("echo ready; sleep 1000"), &berth.ProcessOptions{ConsoleSocket: path}))
 	master := receiveDescriptor(listener)
 	defer master.Close()
-	comes(master, "ready")
+	readUntil(master, "ready")
 	check(value(value(container.InitProcess()).Terminal()) == nil, "only there")
 }
 
@@ -116,8 +116,8 @@ func consoleResize(p *place) {
 	init := value(container.InitProcess())
 	master := value(init.Terminal())
 	defer master.Close()
-	comes(master, "ready")
+	readUntil(master, "ready")
 	must(init.ResizeTerminal(24, 80))
 	write(master, "\n")
-	comes(master, "24 80")
+	readUntil(master, "24 80")
 }

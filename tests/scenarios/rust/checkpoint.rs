@@ -12,7 +12,7 @@ pub const ALL: &[Scenario] = &[("checkpoint-restore", checkpoint_restore)];
 fn counts(container: &Container, expected: &str) -> [Option<File>; 3] {
     let stdio = container.init_process().unwrap().take_stdio().map(|end| end.map(File::from));
     write(stdio[0].as_ref().unwrap(), "line\n");
-    comes(stdio[1].as_ref().unwrap(), &format!("{expected}\n"));
+    read_until(stdio[1].as_ref().unwrap(), &format!("{expected}\n"));
     stdio
 }
 

@@ -76,12 +76,12 @@ fn long() -> PollTimeout {
 }
 
 /// Reads until the text appears.
-fn comes(mut master: &File, text: &str) {
+fn read_until(mut master: &File, text: &str) {
     let mut seen = Vec::new();
     while !String::from_utf8_lossy(&seen).contains(text) {
         let mut part = [0; 512];
         let count = if is_readable(master, long()) { master.read(&mut part).unwrap() } else { 0 };
-        assert!(count > 0, "{text:?} has not come: {:?}", String::from_utf8_lossy(&seen));
+        assert!(count > 0, "{text:?} is not in {:?}", String::from_utf8_lossy(&seen));
         seen.extend(&part[..count]);
     }
 }

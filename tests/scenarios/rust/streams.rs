@@ -70,9 +70,9 @@ fn terminal(test: &TestRuntime) {
     let container = test.run(&config, &ProcessOptions::default()).unwrap();
     let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
     assert!(is_cloexec(&master));
-    comes(&master, "/dev/pts/0");
+    read_until(&master, "/dev/pts/0");
     write(&master, "word\n");
-    comes(&master, "got word");
+    read_until(&master, "got word");
     assert_eq!(container.end(), ExitStatus::Exited(6));
 }
 
@@ -81,7 +81,7 @@ fn terminal_newlines(test: &TestRuntime) {
         let options = ProcessOptions { plain_newlines, ..ProcessOptions::default() };
         let container = test.run(&on_terminal("echo one; echo two; read line"), &options).unwrap();
         let master = File::from(container.init_process().unwrap().terminal().unwrap().unwrap());
-        comes(&master, shown);
+        read_until(&master, shown);
     }
 }
 
@@ -105,7 +105,7 @@ fn console_socket(test: &TestRuntime) {
     let listener = UnixListener::bind(&path).unwrap();
     let options = ProcessOptions { console_socket: Some(path), ..ProcessOptions::default() };
     let container = test.run(&on_terminal("echo ready; sleep 1000"), &options).unwrap();
-    comes(&receive_descriptor(&listener), "ready");
+    read_until(&receive_descriptor(&listener), "ready");
     assert!(container.init_process().unwrap().terminal().unwrap().is_none());
 }
 
@@ -114,8 +114,8 @@ fn console_resize(test: &TestRuntime) {
     let container = test.run(&config, &ProcessOptions::default()).unwrap();
     let init = container.init_process().unwrap();
     let master = File::from(init.terminal().unwrap().unwrap());
-    comes(&master, "ready");
+    read_until(&master, "ready");
     init.resize_terminal(24, 80).unwrap();
     write(&master, "\n");
-    comes(&master, "24 80");
+    read_until(&master, "24 80");
 }
