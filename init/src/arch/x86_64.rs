@@ -61,6 +61,12 @@ core::arch::global_asm!(
     "ud2",
 );
 
+/// Executes an invalid instruction, for which the kernel kills the process.
+pub fn trap() -> ! {
+    // SAFETY: the instruction does not return.
+    unsafe { asm!("ud2", options(noreturn)) }
+}
+
 /// memcpy(3), without a libc.
 ///
 /// # Safety
