@@ -5,11 +5,13 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use berth::{Code, ExitStatus, ProcessOptions, Stdio};
 use common::*;
+use nix::sys::stat::{Mode, SFlag};
 use serde_json::{Value, json};
 
 fn options(stdio: [Stdio; 3]) -> ProcessOptions {
@@ -167,6 +169,15 @@ fn streams_that_the_caller_passes_belong_to_the_user() {
         let changed = if base == 0 { 1000 } else { 0 };
         assert_eq!([owner(&file), owner(&socket)], [(changed, 0); 2]);
         assert_eq!([owner(&terminal), owner(&File::open("/dev/null").unwrap())], devices, "devices keep their owner");
+
+        let directory = File::open(test.dir.path()).unwrap();
+        let block = test.path(&format!("block{base}"));
+        // Device 0:0 has no driver: it opens as a path only.
+        nix::sys::stat::mknod(&block, SFlag::S_IFBLK, Mode::S_IRUSR, 0).unwrap();
+        let block = File::options().read(true).custom_flags(libc::O_PATH).open(&block).unwrap();
+        let stdio = [Stdio::Fd(directory.as_raw_fd()), Stdio::Fd(block.as_raw_fd()), Stdio::Null];
+        test.run(&config, &options(stdio)).unwrap();
+        assert_eq!([owner(&directory), owner(&block)], [(0, 0); 2], "so do block devices and directories");
 
         let (read, write) = pipe();
         let stdio = [Stdio::Null, Stdio::Fd(write.as_raw_fd()), Stdio::Fd(write.as_raw_fd())];

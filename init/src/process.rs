@@ -35,19 +35,15 @@ fn replace_nulls(proc: i32, null: i32) -> Result<()> {
     Ok(())
 }
 
-/// Makes `uid` the owner of the standard streams, except devices: the caller's terminal stays the caller's. The group
-/// stays, as with runc.
+/// Makes `uid` the owner of the standard streams that are files, pipes or sockets. Devices and directories stay the
+/// caller's, as its terminal does. The group stays, as with runc.
 pub fn own_streams(uid: u32) -> Result<()> {
     for standard in 0..3 {
         let found = stat(standard)?;
-        if file_type(&found) == S_IFCHR || found.stx_uid == uid {
-            continue;
-        }
-        match chown(standard, uid, u32::MAX) {
-            // The owner is not mapped in this user namespace, the caller may not change it, or the filesystem is
-            // read-only. The program can use the stream anyway.
-            Ok(()) | Err(EPERM | EINVAL | EROFS) => {}
-            Err(errno) => return Err(errno),
+        if matches!(file_type(&found), S_IFREG | S_IFIFO | S_IFSOCK) && found.stx_uid != uid {
+            // Whatever the reason of a failure is (an owner that is not mapped, a read-only filesystem, a quota), the
+            // program can use the stream.
+            let _ = chown(standard, uid, u32::MAX);
         }
     }
     Ok(())
