@@ -206,10 +206,9 @@ impl Streams {
     /// Changes the owner of the new pipes to the process's user, as an id of the host, so that the process can open
     /// them again through /proc/self/fd. init does the same for the streams that the caller has passed, except pipes
     /// whose owner is not mapped in the container's user namespace: their owner is changed here, if that is permitted.
-    pub(crate) fn give(&self, Owner { uid, gid }: Owner, in_user_namespace: bool) -> Result<()> {
-        if uid == 0 && gid == 0 {
-            return Ok(());
-        }
+    /// Without an owner nothing changes: the process cannot be started with an id that is not mapped.
+    pub(crate) fn give(&self, owner: Option<Owner>, in_user_namespace: bool) -> Result<()> {
+        let Some(Owner { uid, gid }) = owner.filter(|owner| (owner.uid, owner.gid) != (0, 0)) else { return Ok(()) };
         for pipe in self.low.iter().take(3).filter(|fd| in_user_namespace && is_anonymous_pipe(**fd)) {
             // SAFETY: the descriptor is open, and borrowed for this call only.
             let given = fchown(unsafe { BorrowedFd::borrow_raw(*pipe) }, Some(Uid::from_raw(uid)), None);

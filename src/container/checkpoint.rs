@@ -127,7 +127,7 @@ impl Container {
         let deadline = Deadline::after(TRACER_EXIT_TIMEOUT);
         loop {
             let status = procfs::read_optional(&format!("{}/status", init.identity.pid))?.unwrap_or_default();
-            let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
+            let tracer = procfs::status_field(&status, "TracerPid");
             if matches!(tracer, None | Some("0")) {
                 return Ok(());
             }

@@ -270,8 +270,10 @@ impl Container {
             return Ok(());
         }
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        let Owner { uid, .. } = prepare::owner(pid, in_user_namespace, process_of(config)?)?;
-        if uid == nix::unistd::geteuid().as_raw() { Ok(()) } else { cgroup.delegate_to(uid) }
+        match prepare::owner(pid, in_user_namespace, process_of(config)?)? {
+            Some(Owner { uid, .. }) if uid != nix::unistd::geteuid().as_raw() => cgroup.delegate_to(uid),
+            _ => Ok(()),
+        }
     }
 
     /// Performs the caller's part of setup, from the spawned init until init reports that it is ready.

@@ -141,15 +141,9 @@ fn maps_of(namespace: &File, timeout: Duration) -> Result<[Vec<[u32; 3]>; 2]> {
     inside.reached(Deadline::after(timeout))?;
     let read = |file: &str| -> Result<Vec<[u32; 3]>> {
         let text = procfs::read_optional(&format!("{}/{file}", inside.pid()))?.unwrap_or_default();
-        Ok(sorted(text.lines().filter_map(map_of).collect()))
+        Ok(sorted(procfs::id_mappings(&text).collect()))
     };
     Ok([read("uid_map")?, read("gid_map")?])
-}
-
-/// Parses a line of /proc/<pid>/uid_map (user_namespaces(7)).
-fn map_of(line: &str) -> Option<[u32; 3]> {
-    let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    numbers.try_into().ok()
 }
 
 /// Sorts mappings by the inner ids and merges adjacent ones: the kernel gives their order no meaning, and the merged
@@ -182,10 +176,8 @@ mod tests {
 
     #[test]
     fn maps_are_equal_however_they_are_written() {
-        let lines = ["     65536    1065536      65536", "0 1000000 65536", "200000 0 1"];
-        let read: Vec<_> = lines.into_iter().filter_map(map_of).collect();
-        assert_eq!(sorted(read), [[0, 1_000_000, 131_072], [200_000, 0, 1]]);
-        assert_eq!(map_of("0 1"), None);
+        let map = "     65536    1065536      65536\n0 1000000 65536\n200000 0 1\n0 1\n";
+        assert_eq!(sorted(procfs::id_mappings(map).collect()), [[0, 1_000_000, 131_072], [200_000, 0, 1]]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn for_hooks(config: &Config, record: &Record, status: Status, inside: bool)
 /// Returns the pid of a process in its own pid namespace, or `None` if the process no longer exists.
 fn innermost_pid(pid: i32) -> Result<Option<i32>> {
     let status = procfs::read_optional(&format!("{pid}/status"))?.unwrap_or_default();
-    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let pids = procfs::status_field(&status, "NSpid");
     Ok(pids.and_then(|pids| pids.split_whitespace().last()?.parse().ok()))
 }
 

@@ -1,6 +1,6 @@
 //! Checks that the host has what a configuration requires, before anything is created. The checks only open and read.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use crate::security::{labels, seccomp};
 use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::{Config, hooks, paths, shape, sysctl};
-use crate::sys::procfs;
+use crate::sys::{nsfs, procfs};
 use crate::{network, rdt};
 
 impl Config {
@@ -144,14 +144,8 @@ fn check_namespace(joined: &namespaces::Joined) -> Result<OwnedFd> {
         Some(errno) => failed(errno),
         None => error,
     })?;
-    if namespace_type(&file).map_err(failed)? != namespaces::flag(joined.kind) {
+    if nsfs::flag(&file).map_err(failed)? != namespaces::flag(joined.kind) {
         return Err(wrong());
     }
     Ok(file)
-}
-
-fn namespace_type(namespace: &OwnedFd) -> nix::Result<u64> {
-    // SAFETY: the descriptor is open for the call, and NS_GET_NSTYPE takes no argument.
-    let answer = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_NSTYPE) };
-    Errno::result(answer).map(|kind| kind as u32 as u64)
 }

@@ -104,25 +104,23 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
 }
 
 /// Returns the uid and gid of a process's user as ids of the host. In a user namespace, whose mappings may be those of
-/// another container, they are read from the mappings of process `pid`, which is in it; unmapped ids are returned
-/// unchanged.
-pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Owner> {
+/// another container, they are read from the mappings of process `pid`, which is in it. Returns `None` if an id is not
+/// mapped, or if that process has ended.
+pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Option<Owner>> {
     let (uid, gid) = (process.user().uid(), process.user().gid());
     if !in_user_namespace {
-        return Ok(Owner { uid, gid });
+        return Ok(Some(Owner { uid, gid }));
     }
-    let host = |file: &str, id: u32| -> Result<u32> {
+    let host = |file: &str, id: u32| -> Result<Option<u32>> {
         let map = procfs::read_optional(&format!("{pid}/{file}"))?.unwrap_or_default();
-        Ok(map.lines().find_map(|line| in_range(line, id)).unwrap_or(id))
+        Ok(procfs::id_mappings(&map).find_map(|range| in_range(range, id)))
     };
-    Ok(Owner { uid: host("uid_map", uid)?, gid: host("gid_map", gid)? })
+    Ok(host("uid_map", uid)?.zip(host("gid_map", gid)?).map(|(uid, gid)| Owner { uid, gid }))
 }
 
-/// Maps an id by a line of /proc/<pid>/uid_map: the first inner id, the first outer id, and the count
-/// (user_namespaces(7)). Returns `None` if the line does not contain the id.
-fn in_range(line: &str, id: u32) -> Option<u32> {
-    let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    let [inside, outside, count] = numbers[..] else { return None };
+/// Maps an id by the first inner id, the first outer id, and the count. Returns `None` if the range does not contain the
+/// id.
+fn in_range([inside, outside, count]: [u32; 3], id: u32) -> Option<u32> {
     let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
     outside.checked_add(offset)
 }
@@ -133,10 +131,11 @@ mod tests {
 
     #[test]
     fn a_line_of_a_map_gives_the_hosts_id() {
-        assert_eq!(in_range("         0     100000      65536", 5), Some(100_005));
-        assert_eq!(in_range("10 100000 5", 14), Some(100_004));
-        assert_eq!(in_range("10 100000 5", 15), None);
-        assert_eq!(in_range("10 100000 5", 9), None);
-        assert_eq!(in_range("", 0), None);
+        let host = |map: &str, id: u32| procfs::id_mappings(map).find_map(|range| in_range(range, id));
+        assert_eq!(host("         0     100000      65536\n", 5), Some(100_005));
+        assert_eq!(host("0 7 10\n10 100000 5\n", 14), Some(100_004));
+        assert_eq!(host("10 100000 5", 15), None);
+        assert_eq!(host("10 100000 5", 9), None);
+        assert_eq!(host("", 0), None);
     }
 }

@@ -17,10 +17,10 @@ use crate::spec::Config;
 use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
 use crate::spec::mount_options::{self, Extent, FilesystemOption, MountOptions};
 use crate::spec::mounts::{self, MountEntry};
-use crate::spec::namespaces::{self, Namespaces};
+use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 use crate::spec::paths;
-use crate::sys::{mountinfo, procfs};
+use crate::sys::{mountinfo, nsfs, procfs};
 
 /// The devices that the specification requires in every container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -210,7 +210,7 @@ impl Root<'_> {
         let path = |kind| namespaces.joined.iter().find(|joined| joined.kind == kind).map(|joined| &joined.path);
         match (path(User), path(Network)) {
             _ if !namespaces.has(User) || namespaces.is_new(Network) => false,
-            (Some(user), Some(network)) => !namespaces::is_owned_by(network, user),
+            (Some(user), Some(network)) => !nsfs::is_owned_by(network, user),
             _ => true,
         }
     }

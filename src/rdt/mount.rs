@@ -25,7 +25,7 @@ fn mounts(table: &[u8]) -> Vec<PathBuf> {
 
 /// The kernel registers the filesystem only if the processor supports it.
 fn reason(filesystems: &str) -> &'static str {
-    if filesystems.lines().any(|line| line.split_whitespace().last() == Some("resctrl")) {
+    if procfs::has_filesystem(filesystems, "resctrl") {
         "no resctrl filesystem is mounted; expected one: mount -t resctrl resctrl /sys/fs/resctrl"
     } else {
         "no resctrl filesystem is mounted, and this processor or this kernel has none; leave the field out, or use a \

@@ -30,7 +30,7 @@ impl Module {
             Module::Selinux => procfs::read_optional("filesystems")
                 .ok()
                 .flatten()
-                .is_some_and(|list| list.lines().any(|line| line.split_whitespace().last() == Some("selinuxfs"))),
+                .is_some_and(|list| procfs::has_filesystem(&list, "selinuxfs")),
         }
     }
 

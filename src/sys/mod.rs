@@ -7,6 +7,7 @@ pub mod flock;
 pub mod identity;
 pub mod kernfs;
 pub mod mountinfo;
+pub mod nsfs;
 pub mod pidfd;
 pub mod procfs;
 pub mod random;

@@ -181,6 +181,24 @@ pub fn in_user_namespace() -> Result<bool> {
     Ok(map.split_whitespace().ne(["0", "0", "4294967295"]))
 }
 
+/// Returns the value of a field in the text of /proc/<pid>/status (proc_pid_status(5)).
+pub fn status_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Returns the lines of /proc/<pid>/uid_map or gid_map: first inner id, first outer id, count (user_namespaces(7)).
+pub fn id_mappings(map: &str) -> impl Iterator<Item = [u32; 3]> {
+    map.lines().filter_map(|line| {
+        let numbers: Vec<u32> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        numbers.try_into().ok()
+    })
+}
+
+/// Returns whether the kernel has registered a filesystem, by the text of /proc/filesystems (filesystems(5)).
+pub fn has_filesystem(filesystems: &str, name: &str) -> bool {
+    filesystems.lines().any(|line| line.split_whitespace().last() == Some(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

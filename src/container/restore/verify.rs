@@ -33,8 +33,8 @@ impl RestoreInProgress<'_> {
         self.verify_labels(pid, &family)?;
         for pid in family {
             let status = procfs::read_optional(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
-            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-            let has = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
+            let field = |name: &str| procfs::status_field(&status, name);
+            let has = field("CapBnd").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
             if has & !bounding != 0 {
                 let more = has & !bounding;
                 return Err(mismatch(format!(
@@ -42,7 +42,7 @@ impl RestoreInProgress<'_> {
                      ({more:#x})"
                 )));
             }
-            if process.no_new_privileges() == Some(true) && field("NoNewPrivs:") != Some("1") {
+            if process.no_new_privileges() == Some(true) && field("NoNewPrivs") != Some("1") {
                 return Err(mismatch(format!("process {pid} does not have no_new_privs set")));
             }
         }
