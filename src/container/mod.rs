@@ -220,8 +220,9 @@ impl Container {
 
     /// Runs the hooks of a kind on the host: in the bundle, if there is one, as runc and crun have it.
     fn run_host_hooks(&self, kind: spec_hooks::Kind, config: &Config, record: &Record, status: Status) -> Result<()> {
-        // The bundle may be gone at delete.
-        let directory = record.bundle.as_deref().filter(|bundle| bundle.is_dir());
+        // The bundle may be gone at delete. init, which enters it, follows no magic links like those in /proc/self/fd.
+        let bundle = record.bundle.as_deref().and_then(|bundle| bundle.canonicalize().ok());
+        let directory = bundle.as_deref().filter(|bundle| bundle.is_dir());
         let place = hooks::Place::Host { directory, env: &self.runtime.settings.hook_env };
         self.run_hooks(kind, config, record, status, &place)
     }

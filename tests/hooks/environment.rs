@@ -134,7 +134,10 @@ fn hooks_run_in_the_bundle_and_create_container_hooks_in_the_root_filesystem() {
         assert!(copied.unwrap().success());
         config["root"]["path"] = json!(root);
         let bundle = test.bundle(&format!("b-{user_namespace}"), &config);
-        let config = Config::from_bundle(&bundle).unwrap();
+        // A magic link names the bundle, too.
+        let opened = std::fs::File::open(&bundle).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&opened);
+        let config = Config::from_bundle(Path::new(&format!("/proc/self/fd/{number}"))).unwrap();
         let container = Container::run(&test.runtime, &unique("h"), &config, &quiet()).unwrap();
         container.delete(Force::Kill).unwrap();
         for kind in ["prestart", "createRuntime", "poststart", "poststop"] {
