@@ -180,7 +180,6 @@ fn push_inside(
     if let Some(process) = spec.process() {
         process::push_terminal(plan, process, root.owns_dev(), create.plain_newlines);
     }
-    root.push_readonly(plan);
     push_kernel_settings(plan, spec);
 
     if has_hooks_before_pivot(spec) {

@@ -215,20 +215,18 @@ impl Root<'_> {
         }
     }
 
-    /// Whether a new filesystem becomes read-only later: /dev must be populated first, and the mount points of later
-    /// entries must be made in a tmpfs.
+    /// Whether a new filesystem becomes read-only after the hooks, as with runc and crun: devices, mount points of later
+    /// entries, the working directory, and what hooks create must be made in it first.
     fn made_readonly_later(&self, MountEntry { index, mount, options }: MountEntry) -> bool {
         if options.bind.is_some() || options.attr_set & MOUNT_ATTR_RDONLY == 0 {
             return false;
         }
         let target = mount.destination();
-        let later = || self.config.mounts().skip(index + 1).map(|entry| entry.mount.destination());
-        let devices = self.listed_devices().iter().map(|device| device.path());
+        let mut later = self.config.mounts().skip(index + 1).map(|entry| entry.mount.destination());
         target == Path::new("/dev")
             || mount.typ().as_deref() == Some("tmpfs")
                 && !options.remount
-                && later().chain(devices).any(|path| path != target && path.starts_with(target))
-                && !later().any(|path| target.starts_with(path))
+                && !later.any(|path| target.starts_with(path))
     }
 
     /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.
@@ -274,7 +272,7 @@ impl Root<'_> {
     }
 
     /// Makes filesystems read-only after all that is in them is made.
-    pub fn push_readonly(&self, plan: &mut Plan) {
+    fn push_readonly(&self, plan: &mut Plan) {
         for entry in self.config.mounts().filter(|entry| self.made_readonly_later(*entry)) {
             let attributes = Attributes { set: MOUNT_ATTR_RDONLY, ..Attributes::default() };
             let target = entry.mount.destination().clone();
@@ -335,11 +333,12 @@ impl Root<'_> {
         }
     }
 
-    /// Adds the steps that create the working directory and move into the root filesystem.
+    /// Adds the steps that create the working directory, make mounts read-only, and move into the root filesystem.
     pub fn push_bottom(&self, plan: &mut Plan) -> Result<()> {
         if let Some(process) = self.spec().process() {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
         }
+        self.push_readonly(plan);
         let readonly = self.spec().root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
         if !self.has_own_mounts() {
             plan.push(Step::Chroot);

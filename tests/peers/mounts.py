@@ -187,6 +187,15 @@ entry(
     "the outer one last",
     lambda place: [mount("/mnt/in", "tmpfs", "tmpfs"), mount("/mnt", "bind", a_directory(place), ["bind"])],
 )
+
+
+def readonly_with_cwd(config, place):
+    config["mounts"] += [mount("/mnt", "tmpfs", "tmpfs", ["ro"])]
+    config["process"]["cwd"] = "/mnt/work"
+    watch(config, "/mnt")
+
+
+case("mount: tmpfs read-only, with the working directory in it", readonly_with_cwd)
 entry("read-only, with one in it", lambda place: [mount("/mnt", "tmpfs", "tmpfs", ["ro"]), mount("/mnt/in", "tmpfs", "tmpfs")])
 entry(
     "a source that an earlier one makes",
