@@ -175,7 +175,9 @@ fn damaged_record() {
         let mut config = shell("sleep 1000");
         let id = unique("torn");
         if index % 2 == 0 {
-            config["linux"]["cgroupsPath"] = json!(format!("/berth-other-{id}"));
+            // An empty path counts as none.
+            let path = if index == 2 { String::new() } else { format!("/berth-other-{id}") };
+            config["linux"]["cgroupsPath"] = json!(path);
         }
         let container = Container::run(&test.runtime, &id, &test.config(&config), &quiet()).unwrap();
         let directory = test.runtime.root().join(&id);

@@ -26,6 +26,7 @@ fn main() {
             ),
             ("rootless_false_makes_calls_that_only_root_may_make", rootless_false_makes_calls_that_only_root_may_make),
             ("a_delegated_cgroup_is_used", a_delegated_cgroup_is_used),
+            ("a_delegated_cgroup_is_found_without_its_record", a_delegated_cgroup_is_found_without_its_record),
             ("the_same_through_the_library", the_same_through_the_library),
         ],
         &[("library", library)],
@@ -272,6 +273,29 @@ fn a_delegated_cgroup_is_used() {
             .chain(&leftovers::files(&delegated.mine()))
             .all(|path| !path.ends_with("berth-c1"))
     );
+}
+
+fn a_delegated_cgroup_is_found_without_its_record() {
+    let Some(delegated) = Delegated::new() else {
+        eprintln!("SKIPPED: the host mounts no cgroup v2");
+        return;
+    };
+    let user = User::new();
+    user.bundle("exec sleep 1000", |_| {});
+    let berth = |args: &[&str]| {
+        let mut command = user.berth(args);
+        command.env("CGROUP", delegated.mine()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().unwrap().success(), "{args:?}");
+    };
+    berth(&["run", "-d", "c1"]);
+    // Beside the caller's cgroup on a host with cgroup v2 alone, otherwise below it.
+    let places = [delegated.0.join("berth-c1"), delegated.mine().join("berth-c1")];
+    let place = places.iter().find(|place| place.exists()).unwrap();
+    assert_ne!(fs::read_to_string(place.join("cgroup.procs")).unwrap(), "");
+    fs::write(user.path("home/state/c1/state.json"), "{").unwrap();
+    berth(&["delete", "--force", "c1"]);
+    user.nothing_is_left();
+    assert!(!place.exists(), "its processes are killed and its cgroup is removed");
 }
 
 fn the_same_through_the_library() {

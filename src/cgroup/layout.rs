@@ -188,6 +188,22 @@ pub fn plan_with(
 /// As [`plan`] without a path, for an unprivileged caller: in the hierarchies where it may create a cgroup and move its
 /// processes there, at the top or relative to its own. If there is none, the container has no cgroup of its own.
 pub fn plan_permitted(id: &str) -> Result<Layout> {
+    let mut layout = locate_permitted(id)?;
+    if layout.absent {
+        return Ok(layout);
+    }
+    for leaf in layout.leaves() {
+        if kernfs::exists(&leaf)? {
+            layout.keep(leaf)?;
+        } else {
+            layout.made.push(leaf);
+        }
+    }
+    Ok(layout)
+}
+
+/// As [`locate`], for the paths of [`plan_permitted`].
+pub fn locate_permitted(id: &str) -> Result<Layout> {
     let mounts = mount_table::cgroups()?;
     let own = hierarchy::own(&procfs::read("self/cgroup")?);
     let chosen = hierarchy::choose(&mounts);
@@ -203,17 +219,7 @@ pub fn plan_permitted(id: &str) -> Result<Layout> {
             layout.paths.insert(name, base.join(&leaf));
         }
     }
-    if layout.paths.is_empty() {
-        return of_caller();
-    }
-    for leaf in layout.leaves() {
-        if kernfs::exists(&leaf)? {
-            layout.keep(leaf)?;
-        } else {
-            layout.made.push(leaf);
-        }
-    }
-    Ok(layout)
+    if layout.paths.is_empty() { of_caller() } else { Ok(layout) }
 }
 
 fn may_make(base: &Path) -> bool {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Container, Status, status};
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::{self, Cgroup, Manager};
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
 use crate::fault;
@@ -94,10 +94,13 @@ impl Container {
     fn guess(&self) -> Result<Record> {
         let config = self.directory.read_config().ok();
         let config: serde_json::Value = config.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
-        let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str()).map(Path::new);
-        let manager = self.runtime.settings.cgroup_manager;
-        let resctrl = rdt::locate(&config, &self.id);
-        Ok(Record::placeholder(&self.id, cgroup::locate_with(manager, cgroups_path, &self.id)?, resctrl))
+        let cgroups_path = config.pointer("/linux/cgroupsPath").and_then(|path| path.as_str());
+        let cgroups_path = cgroups_path.filter(|path| !path.is_empty()).map(Path::new);
+        let layout = match (self.runtime.settings.cgroup_manager, cgroups_path) {
+            (Manager::Files, None) if self.runtime.is_rootless()? => cgroup::locate_permitted(&self.id)?,
+            (manager, path) => cgroup::locate_with(manager, path, &self.id)?,
+        };
+        Ok(Record::placeholder(&self.id, layout, rdt::locate(&config, &self.id)))
     }
 
     /// Records that the container is being deleted. Continues without the record if the disk is full: the phase only
