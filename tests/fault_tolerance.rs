@@ -20,6 +20,7 @@ fn main() {
             ("a_read_only_state_root_is_said_to_be_one", || with_caller("readonly")),
             ("a_damaged_record_does_not_keep_anybody_from_deleting", damaged_record),
             ("a_senseless_record_does_not_keep_a_forced_delete_from_cleaning_up", senseless_record),
+            ("a_senseless_record_does_not_let_delete_kill_others", senseless_record_of_a_stopped_container),
             ("one_damaged_container_does_not_hide_the_others", damaged_container),
             ("planted_symlinks_are_not_followed", planted),
             ("an_exec_fifo_that_is_none_is_refused", replaced_fifo),
@@ -224,6 +225,33 @@ fn senseless_record() {
         leftovers::no_orphan_stays();
         leftovers::nothing_stays(&id, test.runtime.root());
     }
+}
+
+/// The record of a stopped container names the cgroup of another process.
+fn senseless_record_of_a_stopped_container() {
+    let test = TestRuntime::new();
+    let other = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let paths = leftovers::cgroups(other.id());
+    let container = test.run(&shell("exit 0"), &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    let file = test.runtime.root().join(container.id()).join("state.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    record["id"] = json!(other.id());
+    for path in record["cgroup"]["paths"].as_object_mut().unwrap().values_mut() {
+        *path = json!(path.as_str().unwrap().replace(container.id(), other.id()));
+        assert!(paths.iter().any(|known| Some(known.as_path()) == path.as_str().map(Path::new)), "{path} {paths:?}");
+    }
+    std::fs::write(&file, record.to_string()).unwrap();
+    let container = test.runtime.load(container.id()).unwrap();
+    for force in [Force::No, Force::Created] {
+        let error = container.delete(force).unwrap_err();
+        assert!(error.message.contains("the record is container"), "{error}");
+    }
+    assert_eq!(other.status().unwrap(), Status::Running);
+    container.delete(Force::Kill).unwrap();
+    assert_eq!(other.status().unwrap(), Status::Running);
+    other.delete(Force::Kill).unwrap();
 }
 
 fn damaged_container() {

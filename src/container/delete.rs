@@ -53,9 +53,11 @@ impl Container {
             }
             Err(error) => return Err(error),
         };
-        if force == Force::Kill
-            && let Err(error) = self.check(&record)
-        {
+        if let Err(error) = self.check(&record) {
+            // A stopped container's cgroups are emptied as well, and these may be of others.
+            if force != Force::Kill {
+                return Err(error);
+            }
             log::warn!("container {:?}: {error}", self.id);
             return self.tear_down(&self.guess()?).and_then(|()| self.directory.remove());
         }
