@@ -22,6 +22,7 @@ fn main() {
             ("a_senseless_record_does_not_keep_a_forced_delete_from_cleaning_up", senseless_record),
             ("a_senseless_record_does_not_let_delete_kill_others", senseless_record_of_a_stopped_container),
             ("one_damaged_container_does_not_hide_the_others", damaged_container),
+            ("a_file_of_others_does_not_lose_the_container", file_of_others),
             ("planted_symlinks_are_not_followed", planted),
             ("an_exec_fifo_that_is_none_is_refused", replaced_fifo),
             ("a_state_root_of_others_is_refused", wrong_permissions),
@@ -288,6 +289,23 @@ fn damaged_container() {
     assert_eq!(good.status().unwrap(), Status::Running);
     assert_eq!(test.runtime.load("m-foreign").unwrap_err().code, Code::NotFound);
     assert_eq!(std::fs::read_to_string(foreign.join("file")).unwrap(), "mine");
+}
+
+fn file_of_others() {
+    let test = TestRuntime::new();
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let (id, directory) = (container.id().to_owned(), test.runtime.root().join(container.id()));
+    std::fs::write(directory.join("notes"), "mine").unwrap();
+    for _ in 0..2 {
+        let error = test.runtime.load(&id).unwrap().delete(Force::Kill).unwrap_err();
+        assert_eq!((error.code, error.errno), (Code::System, Some(Errno::ENOTEMPTY)), "{error}");
+        assert!(error.message.contains(directory.join("notes").to_str().unwrap()), "{error}");
+        assert_eq!(test.runtime.ids().unwrap(), [id.as_str()]);
+    }
+    assert_eq!(std::fs::read_to_string(directory.join("notes")).unwrap(), "mine");
+    std::fs::remove_file(directory.join("notes")).unwrap();
+    test.runtime.load(&id).unwrap().delete(Force::No).unwrap();
+    assert!(!directory.exists());
 }
 
 fn planted() {

@@ -1,9 +1,10 @@
 //! The state directory of a container: its configuration, and what reads, writes and removes its files.
 
-use std::ffi::{CStr, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,21 +56,33 @@ impl Directory {
 
     /// Whether the directory was made by others: it has no record, and not what a creator writes before the record.
     pub fn is_foreign(&self) -> Result<bool> {
-        let doing = || format!("listing {}", self.path.display());
+        let names = self.names().context(|| format!("listing {}", self.path.display()))?;
+        Ok(!names.iter().any(|name| name.to_bytes() == STATE.as_bytes()) && names.iter().any(|name| is_unknown(name)))
+    }
+
+    /// Returns the names in the directory; none if it has been removed.
+    fn names(&self) -> nix::Result<Vec<CString>> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY;
         let mut listing = match Dir::openat(&self.fd, ".", flags, Mode::empty()) {
-            Err(Errno::ENOENT) => return Ok(false),
-            other => other.context(doing)?,
+            Err(Errno::ENOENT) => return Ok(Vec::new()),
+            other => other?,
         };
-        let mut foreign = false;
-        for entry in listing.iter() {
-            match entry.context(doing)?.file_name().to_bytes() {
-                b"." | b".." => {}
-                name if name == STATE.as_bytes() => return Ok(false),
-                name => foreign |= ![CONFIG, CONFIG_NEW, STATE_NEW].map(str::as_bytes).contains(&name),
-            }
-        }
-        Ok(foreign)
+        let names = listing.iter().map(|entry| entry.map(|entry| entry.file_name().to_owned()));
+        names.filter(|name| !matches!(name, Ok(name) if name.as_c_str() == c"." || name.as_c_str() == c"..")).collect()
+    }
+
+    /// Fails if the directory has files of others. It could not be removed, and without its record it would no longer be
+    /// a container's, so that no later delete would find it.
+    fn check_emptied(&self) -> Result<()> {
+        let names = match self.names() {
+            // A caller without a free descriptor can delete, too.
+            Err(Errno::EMFILE | Errno::ENFILE) => return Ok(()),
+            other => other.context(|| format!("listing {}", self.path.display()))?,
+        };
+        let Some(name) = names.iter().find(|name| is_unknown(name)) else { return Ok(()) };
+        let file = self.path.join(OsStr::from_bytes(name.to_bytes()));
+        let message = format!("{} is not the container's: remove it, and delete the container again", file.display());
+        Err(Error::new(Code::System, message).with_errno(Errno::ENOTEMPTY))
     }
 
     pub fn write_config(&self, json: &str) -> Result<()> {
@@ -128,7 +141,11 @@ impl Directory {
         let doing = || format!("removing {}", self.path.join(criu::CRIU_WORK_DIR).display());
         criu::remove_tree(&self.fd, CRIU_WORK).context(doing)?;
         criu::remove_tree(&self.fd, c"devices").context(|| format!("removing {}", self.devices().display()))?;
-        for name in [FIFO, NETWORK_NAMESPACE, CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
+        for name in [FIFO, NETWORK_NAMESPACE] {
+            self.unlink(OsStr::new(name))?;
+        }
+        self.check_emptied()?;
+        for name in [CONFIG, CONFIG_NEW, STATE_NEW, STATE] {
             self.unlink(OsStr::new(name))?;
         }
         fault::point("delete.emptied");
@@ -142,4 +159,9 @@ impl Directory {
             Err(errno) => Err(Error::system(errno, doing())),
         }
     }
+}
+
+/// Whether no creator writes a file of this name before the record, nor is it the record.
+fn is_unknown(name: &CStr) -> bool {
+    ![CONFIG, CONFIG_NEW, STATE_NEW, STATE].iter().any(|known| known.as_bytes() == name.to_bytes())
 }
