@@ -1,9 +1,10 @@
 //! The directories of a checkpoint: images, and CRIU's work directory.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
@@ -37,13 +38,8 @@ pub struct ImageDir {
 impl ImageDir {
     /// Opens the directory, and creates it first if it does not exist, for its owner alone.
     pub fn make(path: &Path, what: &str) -> Result<ImageDir> {
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        let exists = path
-            .try_exists()
-            .map_err(|error| Error::io(&error, format!("looking at the {what} {}", path.display())))?;
-        builder.create(path).context(|| format!("creating the {what} {}", path.display()))?;
-        Ok(ImageDir { made: !exists, ..ImageDir::open(path, what)? })
+        let made = make_dir(path).context(|| format!("creating the {what} {}", path.display()))?;
+        Ok(ImageDir { made, ..ImageDir::open(path, what)? })
     }
 
     pub fn open(path: &Path, what: &str) -> Result<ImageDir> {
@@ -219,6 +215,26 @@ impl ImageDir {
     }
 }
 
+/// Creates a directory and its missing parents. Returns whether this call has created it, and not another process.
+fn make_dir(path: &Path) -> std::io::Result<bool> {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    let create = |builder: &DirBuilder| match builder.create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    };
+    match (create(&builder), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
+            builder.recursive(true).create(parent)?;
+            create(builder.recursive(false))
+        }
+        // Opening an empty path fails, with a better message.
+        (Err(_), None) if path.as_os_str().is_empty() => Ok(false),
+        (created, _) => created,
+    }
+}
+
 fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut found = Vec::new();
@@ -277,6 +293,25 @@ mod tests {
         assert_eq!(images.read_descriptors().unwrap(), written);
         std::fs::write(images.path.join(DESCRIPTORS), "[1]").unwrap();
         assert!(images.read_descriptors().unwrap_err().message.contains("is damaged"));
+    }
+
+    #[test]
+    fn only_one_caller_has_made_a_directory() {
+        let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+        let at_once = std::sync::Barrier::new(4);
+        for round in 0..200 {
+            let path = dir.path().join(format!("{round}/images"));
+            let make = || {
+                at_once.wait();
+                usize::from(ImageDir::make(&path, "image directory").unwrap().made)
+            };
+            let made: usize = std::thread::scope(|scope| {
+                let callers: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                callers.into_iter().map(|caller| caller.join().unwrap()).sum()
+            });
+            assert_eq!(made, 1);
+            assert!(!ImageDir::make(&path, "image directory").unwrap().made);
+        }
     }
 
     #[test]
