@@ -49,7 +49,8 @@ impl Owner {
 
 impl ImageDir {
     /// Makes the images, and their directory if this library has created it, accessible to `owner` alone
-    /// (None: the caller). A directory of the caller's keeps its owner and mode.
+    /// (None: the caller). A directory of the caller's keeps its owner and mode, and so do files in it that CRIU cannot
+    /// have written: with other names elsewhere, or of other users.
     pub fn restrict(&self, owner: Option<Owner>) -> Result<()> {
         let (directory, image) = match owner {
             None => (Mode::S_IRWXU, Mode::S_IRUSR | Mode::S_IWUSR),
@@ -66,7 +67,7 @@ impl ImageDir {
                 Err(Errno::ENOENT | Errno::ELOOP) => continue,
                 other => other.context(|| setting(&path()))?,
             };
-            if is_regular(&fstat(&file).context(|| setting(&path()))?) {
+            if may_be_written(&fstat(&file).context(|| setting(&path()))?, owner) {
                 restrict(&file, owner, image).context(|| setting(&path()))?;
             }
         }
@@ -89,12 +90,19 @@ impl ImageDir {
     }
 }
 
-fn is_image(name: &CStr) -> bool {
+pub(super) fn is_image(name: &CStr) -> bool {
     name.to_bytes().ends_with(b".img")
 }
 
 fn is_regular(status: &FileStat) -> bool {
     status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+}
+
+/// Whether a file can be one of CRIU's, which the caller has started, or of an earlier dump for the same owner.
+fn may_be_written(status: &FileStat, owner: Option<Owner>) -> bool {
+    let is_own = status.st_uid == Uid::effective().as_raw();
+    let is_owners = owner.is_some_and(|owner| status.st_uid == owner.uid.as_raw());
+    is_regular(status) && status.st_nlink == 1 && (is_own || is_owners)
 }
 
 /// Changes the owner before the mode, which a change of the owner may reset.
@@ -116,4 +124,34 @@ fn unreadable(path: &Path, Owner { uid, gid }: Owner) -> Error {
         path.display()
     );
     Error::new(Code::System, message).with_errno(Errno::EACCES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn only_files_that_can_be_crius_are_restricted() {
+        let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
+        let images = ImageDir::open(dir.path(), "image directory").unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["core-1.img", "linked.img", "of-others.img", "notes"] {
+            std::fs::write(path(name), "").unwrap();
+            std::fs::set_permissions(path(name), PermissionsExt::from_mode(0o644)).unwrap();
+        }
+        std::fs::hard_link(path("linked.img"), path("elsewhere")).unwrap();
+        let mut kept = vec!["linked.img", "notes"];
+        if Uid::effective().is_root() {
+            std::os::unix::fs::chown(path("of-others.img"), Some(61234), None).unwrap();
+            kept.push("of-others.img");
+        }
+        images.restrict(None).unwrap();
+        let mode = |name: &str| std::fs::metadata(path(name)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode("core-1.img"), 0o600);
+        for name in kept {
+            assert_eq!(mode(name), 0o644, "{name}");
+        }
+    }
 }

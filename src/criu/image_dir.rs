@@ -13,6 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, re
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::image_access::is_image;
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::procfs;
 
@@ -115,8 +116,9 @@ impl ImageDir {
         }
     }
 
-    /// Checks that the directory has no images that CRIU would write through: symbolic links, devices, FIFOs. Only the
-    /// link to the images of the previous dump may be there.
+    /// Checks that the directory has nothing through which a checkpoint would write elsewhere: symbolic links, devices,
+    /// FIFOs, and files with other names that it would overwrite. Only the link to the images of the previous dump may be
+    /// there. Sockets, which `criu lazy-pages` leaves, cannot be opened.
     pub fn check_plain(&self) -> Result<()> {
         const PARENT: &CStr = c"parent";
         for name in self.names()?.iter().filter(|name| name.as_c_str() != PARENT) {
@@ -125,10 +127,13 @@ impl ImageDir {
                 Err(Errno::ENOENT) => continue,
                 other => other.context(|| format!("looking at {}", path().display()))?,
             };
-            if !matches!(found.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR) {
-                let message = format!("{} is not a regular file: images are not written there", path().display());
-                return Err(Error::new(Code::System, message).with_errno(Errno::EEXIST));
-            }
+            let problem = match found.st_mode & libc::S_IFMT {
+                libc::S_IFREG if found.st_nlink > 1 && is_overwritten(name) => "has other hard links",
+                libc::S_IFREG | libc::S_IFDIR | libc::S_IFSOCK => continue,
+                _ => "is not a regular file",
+            };
+            let message = format!("{} {problem}: images are not written there", path().display());
+            return Err(Error::new(Code::System, message).with_errno(Errno::EEXIST));
         }
         Ok(())
     }
@@ -235,6 +240,12 @@ fn make_dir(path: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// Whether a checkpoint writes a file of this name: CRIU its images, logs and statistics, this library the descriptors.
+fn is_overwritten(name: &CStr) -> bool {
+    let bytes = name.to_bytes();
+    is_image(name) || bytes.ends_with(b".log") || bytes.starts_with(b"stats-") || bytes == DESCRIPTORS_NEW.as_bytes()
+}
+
 fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut found = Vec::new();
@@ -323,6 +334,20 @@ mod tests {
         link("pages-1.img");
         let error = images.check_plain().unwrap_err();
         assert!(error.message.contains("pages-1.img is not a regular file"), "{error}");
+        std::fs::remove_file(images.path.join("pages-1.img")).unwrap();
+
+        // Nor into files that have another name; sockets and files that are not overwritten do not matter.
+        std::fs::write(dir.path().join("kept"), "").unwrap();
+        let hard_link = |name: &str| std::fs::hard_link(dir.path().join("kept"), images.path.join(name)).unwrap();
+        hard_link("notes");
+        std::os::unix::net::UnixListener::bind(images.path.join("lazy-pages.socket")).unwrap();
+        images.check_plain().unwrap();
+        for name in ["core-1.img", "dump.log", "descriptors.json.new"] {
+            hard_link(name);
+            let error = images.check_plain().unwrap_err();
+            assert!(error.message.contains(&format!("{name} has other hard links")), "{error}");
+            std::fs::remove_file(images.path.join(name)).unwrap();
+        }
     }
 
     #[test]
