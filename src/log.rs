@@ -117,26 +117,27 @@ fn line(level: Level, target: &str, message: &str) -> String {
 fn write(fd: &OwnedFd, line: &str) {
     let mut ready = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut ready, PollTimeout::ZERO) == Ok(1) {
-        without_sigpipe(|| nix::unistd::write(fd, line.as_bytes()).map(drop));
+        // The line is lost.
+        let _ = write_without_sigpipe(fd, line.as_bytes());
     }
 }
 
-/// Calls `write`, and keeps a SIGPIPE that it causes from the program. The kernel sends the signal to the writing
-/// thread, which therefore blocks it meanwhile, and consumes it if this write has caused it.
-fn without_sigpipe(write: impl FnOnce() -> Result<(), Errno>) {
+/// Writes to a descriptor of the caller's, and keeps a SIGPIPE that this causes from the program. The kernel sends the
+/// signal to the writing thread, which therefore blocks it meanwhile, and consumes it if this write has caused it.
+pub fn write_without_sigpipe(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     let pipe = SigSet::from(Signal::SIGPIPE);
     let mut before = SigSet::empty();
     let pending = is_pending(Signal::SIGPIPE);
-    if pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before)).is_err() {
-        return;
-    }
-    if write() == Err(Errno::EPIPE) && !pending {
+    pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&pipe), Some(&mut before))?;
+    let written = nix::unistd::write(fd, bytes);
+    if written == Err(Errno::EPIPE) && !pending {
         let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the set and the time are valid, and no information about the signal is requested.
         unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &at_once) };
     }
     // It fails only for an invalid first argument.
     let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    written
 }
 
 fn is_pending(signal: Signal) -> bool {

@@ -1,9 +1,11 @@
 //! Checkpoint: dumps the processes of a container into images; the container is then stopped or continues.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
+
+use nix::poll::PollFlags;
 
 use super::{Container, Record, Status, status};
 use crate::cgroup::Cgroup;
@@ -334,7 +336,8 @@ impl Dump<'_> {
         if let Some(options) = request.options.as_mut() {
             options.work_dir_fd = Some(work_dir.as_raw_fd());
         }
-        criu.ask(&request, Some(&log), |notice| self.notified(&notice, &mut status_fd)).map_err(context)?;
+        let notified = |notice: Notice| self.notified(&notice, &mut status_fd, deadline);
+        criu.ask(&request, Some(&log), notified).map_err(context)?;
         let ended = criu.finish().map_err(context)?;
         // After a pre-dump CRIU expects a dump, and exits with an error if none follows.
         match ended {
@@ -348,7 +351,7 @@ impl Dump<'_> {
     }
 
     /// Handles a notification of CRIU, which waits for the result. After an error CRIU undoes the dump.
-    fn notified(&self, notice: &Notice, status_fd: &mut Option<OwnedFd>) -> Result<()> {
+    fn notified(&self, notice: &Notice, status_fd: &mut Option<OwnedFd>, deadline: Deadline) -> Result<()> {
         match (notice.script, &self.record.network) {
             ("network-lock", journal) => {
                 journal.as_ref().map_or(Ok(()), network::detach)?;
@@ -361,15 +364,20 @@ impl Dump<'_> {
                 self.images.restrict(criu::Owner::of(self.config))?;
                 self.images.write_descriptors(&self.record.external_descriptors)
             }
-            ("status-ready", _) => match status_fd.take() {
-                Some(fd) => {
-                    nix::unistd::write(&fd, &[0]).map(drop).context(|| "reporting that lazy pages can be requested")
-                }
-                None => Ok(()),
-            },
+            ("status-ready", _) => status_fd.take().map_or(Ok(()), |fd| report_ready(&fd, deadline)),
             _ => Ok(()),
         }
     }
+}
+
+/// Writes the byte which tells that lazy pages can be requested. The reader may be gone or not read.
+fn report_ready(fd: &OwnedFd, deadline: Deadline) -> Result<()> {
+    let doing = || "reporting that lazy pages can be requested";
+    if deadline.poll([(fd.as_fd(), PollFlags::POLLOUT)]).context(doing)?[0].is_empty() {
+        let message = format!("{}: nobody reads from the status descriptor", doing());
+        return Err(Error::new(Code::Timeout, message));
+    }
+    crate::log::write_without_sigpipe(fd, &[0]).map(drop).context(doing)
 }
 
 pub(super) fn path_text(path: Option<&Path>, name: &str) -> Result<Option<String>> {

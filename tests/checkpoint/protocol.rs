@@ -1,10 +1,12 @@
 //! Failures of the CRIU program: missing, too old, answering wrongly, silent or dead. Each one is a single error, and
 //! the container keeps running.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use berth::criu::CheckpointOptions;
+use berth::criu::{CheckpointOptions, PageServer};
 use berth::{Code, Stage, Status};
 use serde_json::Value;
 
@@ -171,4 +173,68 @@ fn a_request_of_any_size_arrives() {
     checkpoint(&container, &options);
     counts_on(&data);
     end(container);
+}
+
+/// Returns the error of a checkpoint with lazy pages that reports to this descriptor, with a fake CRIU that can dump them.
+fn failed_with_lazy_pages(status: &OwnedFd, timeout: Duration) -> berth::Error {
+    let mut test = test_runtime();
+    // A response of type FEATURE_CHECK (9) with lazy pages, or the notification "status-ready".
+    let conversation = r#"set -- $(dd bs=65536 count=1 <&3 2>/dev/null | od -An -tu1 -N2)
+        if [ "$2" = 9 ]; then printf '\010\011\020\001\102\002\020\001' >&3; exec sleep 1000; fi
+        printf '\010\006\020\001\052\016\012\014status-ready' >&3
+        dd bs=65536 count=1 <&3 >/dev/null 2>&1; exit 1"#;
+    test.runtime = runtime(&test.path("state"), &false_criu(&test, conversation));
+    let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let options = CheckpointOptions {
+        lazy_pages: true,
+        page_server: Some(PageServer { address: "127.0.0.1".parse().unwrap(), port: 1 }),
+        status_fd: Some(status.as_raw_fd()),
+        timeout: Some(timeout),
+        ..into(&test.images("images"))
+    };
+    let error = container.checkpoint(&options).unwrap_err();
+    assert!(error.message.contains("reporting that lazy pages can be requested"), "{error}");
+    assert_eq!(container.status().unwrap(), Status::Running);
+    assert!(!test.images("images").exists());
+    end(container);
+    error
+}
+
+/// The thread whose SIGPIPE is noticed, and 0 once it has got one.
+static EXPECTED: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn notice(_: libc::c_int) {
+    // SAFETY: gettid has no requirements, and may be called in a signal handler.
+    let thread = unsafe { libc::gettid() };
+    let _ = EXPECTED.compare_exchange(thread, 0, Ordering::SeqCst, Ordering::SeqCst);
+}
+
+#[test]
+fn a_status_descriptor_without_a_reader_is_an_error_and_no_signal() {
+    let (read, status) = std::io::pipe().unwrap();
+    drop(read);
+    // SAFETY: the handler only calls functions that may be called in one; no other test depends on the disposition.
+    let thread = unsafe {
+        libc::signal(libc::SIGPIPE, notice as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        libc::gettid()
+    };
+    EXPECTED.store(thread, Ordering::SeqCst);
+    let error = failed_with_lazy_pages(&status.into(), Duration::from_secs(60));
+    let seen = EXPECTED.swap(-1, Ordering::SeqCst);
+    // SAFETY: as the Rust runtime had it.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    assert_eq!(error.errno, Some(nix::errno::Errno::EPIPE), "{error}");
+    assert_eq!(seen, thread, "the caller gets no signal");
+}
+
+#[test]
+fn a_status_descriptor_that_nobody_reads_is_waited_for_until_the_deadline() {
+    let (_read, status) = std::io::pipe().unwrap();
+    let status = OwnedFd::from(status);
+    // A pipe holds sixteen pages.
+    for _ in 0..16 {
+        nix::unistd::write(&status, &[0; 4096]).unwrap();
+    }
+    let error = failed_with_lazy_pages(&status, Duration::from_secs(5));
+    assert_eq!(error.code, Code::Timeout, "{error}");
 }
