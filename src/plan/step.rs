@@ -110,6 +110,17 @@ macro_rules! planned {
 
 berth_init::steps!(planned);
 
+#[cfg(test)]
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident $(($($only:tt)*))? $({ $($field:tt)* } { $($note:tt)* })? [$($shows:tt)*] [$($words:tt)*];)*) => {
+        /// The name of each step.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+#[cfg(test)]
+berth_init::steps!(names);
+
 impl Step {
     /// Returns the step and its fields, for `berth_config_explain_json`.
     pub fn explain(&self) -> Value {

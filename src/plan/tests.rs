@@ -1,13 +1,15 @@
 //! Compares plans as text: the steps of the default configuration, and the changes that fields cause.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use berth_init::fields::Words;
+use berth_init::fields::{Slot, Words};
 use berth_init::steps::read_next;
 use serde_json::json;
 
-use super::{Create, Plan, Program, ProgramPlace, Step, create, netlink_socket, program};
+use super::{Create, Plan, Program, ProgramPlace, Step, create, netlink_socket, program, step};
 use crate::cgroup::Layout;
+use crate::security::labels::Module;
 use crate::spec::Config;
 
 fn plan_of(json: &str) -> Plan {
@@ -330,10 +332,38 @@ fn init_reads_each_step_as_it_was_packed() {
     let args = ["x".to_owned()];
     let place = ProgramPlace::Container { namespaces: libc::CLONE_NEWNS as u64 };
     let program = program(&Program { file: "/bin/x", args: &args, env: &[], place });
-    let affinity = Plan { steps: vec![Step::CpuAffinity("0,65".into()), Step::MoveRoot], ..Plan::default() };
-    for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), affinity] {
+    // What only some hosts, or joining a container, needs.
+    let (tree, path, entry) = (Slot(2), PathBuf::from("/a"), Some(1));
+    let others = Plan {
+        steps: vec![
+            Step::CpuAffinity("0,65".into()),
+            Step::OpenRoot("/".into()),
+            Step::OpenInnerTree {
+                rootfs: "/rootfs".into(),
+                path: path.clone(),
+                recursive: true,
+                own_propagation: true,
+                slot: tree,
+                mounted: true,
+                entry,
+            },
+            Step::CheckProcfs { tree, path: path.clone(), entry },
+            Step::IdMap { recursive: true, tree, namespace: Slot(3), path: path.clone(), entry },
+            Step::HideHost(vec![path, "/b".into()]),
+            Step::MoveRoot,
+            Step::Chroot,
+            Step::OwnStreams(1000),
+            Step::Label { module: Module::AppArmor, label: "unconfined".into() },
+            Step::FindProgram { name: "sh".into(), search: "/bin:/usr/bin".into() },
+        ],
+        ..Plan::default()
+    };
+    let mut missing: BTreeSet<&str> = step::NAMES.iter().copied().collect();
+    for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), others] {
         let planned: Vec<String> =
             plan.steps.iter().map(|step| step.explain()["op"].as_str().unwrap().to_owned()).collect();
         assert_eq!(read_by_init(&plan), planned);
+        missing.retain(|name| !planned.iter().any(|planned| planned == name));
     }
+    assert!(missing.is_empty(), "steps without a test: {missing:?}");
 }
