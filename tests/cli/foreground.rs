@@ -136,6 +136,66 @@ fn exec_has_a_terminal_too() {
     assert!(terminal.echoes());
 }
 
+/// Starts a program at a terminal whose output does not fit into this pipe, of which nothing is read. Returns when some
+/// of the output is in the pipe, with berth, the pipe, and the program's pid on the host.
+fn unread(cli: &Cli, id: &str, script: &str) -> (std::process::Child, std::fs::File, i32) {
+    use std::os::fd::AsRawFd;
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    // SAFETY: the calls change nothing but the pipe and fill an integer.
+    let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
+    assert_eq!(size, 4096);
+    let pid_file = cli.path(&crate::common::unique("pid"));
+    let mut command = cli.command();
+    command.args(["exec", "-t", "--pid-file", text(&pid_file), id, "sh", "-c", script]);
+    let child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    let pending = || {
+        let mut count = 0;
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::ioctl(reader.as_raw_fd(), libc::FIONREAD, &mut count) }, 0);
+        count
+    };
+    eventually("there is output", || pending() > 0);
+    let pid = crate::common::eventually_read(&pid_file).trim().parse().unwrap();
+    (child, reader.into(), pid)
+}
+
+fn has_ended(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+const UNREAD: &str = "head -c 10000 /dev/zero | tr '\\0' x";
+
+#[test]
+fn a_slow_reader_gets_all_output_of_a_program_that_has_ended() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let (mut child, mut reader, pid) = unread(&cli, &id, &format!("{UNREAD}; exit 9"));
+    eventually("the program has ended", || has_ended(pid));
+    // This is how slow the reader is: much slower than a stream of which no more comes.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mut output = String::new();
+    reader.read_to_string(&mut output).unwrap();
+    assert_eq!((output.len(), wait(&mut child)), (10_000, 9));
+}
+
+#[test]
+fn a_reader_that_never_reads_does_not_keep_berth_from_ending() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+        let (mut child, _reader, pid) = unread(&cli, &id, UNREAD);
+        eventually("the program has ended", || has_ended(pid));
+        send(child.id(), signal);
+        assert_eq!(wait(&mut child), 128 + signal, "the output is lost");
+    }
+    // The signal has ended the program itself, whose exit status does not hide that its output is lost.
+    let (mut child, _reader, _) =
+        unread(&cli, &id, &format!("trap 'exit 7' TERM; {UNREAD}; while :; do sleep 0.01; done"));
+    send(child.id(), libc::SIGTERM);
+    assert_eq!(wait(&mut child), 128 + libc::SIGTERM);
+}
+
 #[test]
 fn a_container_without_a_terminal_never_gets_the_callers() {
     let cli = Cli::new();

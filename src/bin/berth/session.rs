@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,9 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use crate::failure::Failure;
 use crate::terminal::HostTerminal;
 
-/// The time to wait for the remaining output of a process that has ended.
+/// The time to wait for more output of a process that has ended: another process may keep a pipe open.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(200);
-/// The time that a process has to end after a hangup.
+/// The time that a process has to end after a hangup, and its output's reader after a signal that ended the process.
 const HANGUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A session before its process exists.
@@ -36,11 +37,28 @@ pub struct Session {
 pub struct Attached {
     signals: SignalFd,
     host: Option<HostTerminal>,
-    /// Each output reports when all of it was copied, or that it could not be written.
+    outputs: Outputs,
+}
+
+/// The outputs of a process, each of which a thread copies to the caller's stream.
+struct Outputs {
+    /// Those that are not yet copied to their end.
+    open: usize,
+    /// Each reports when all of it was copied, or that it could not be written.
     copied: Receiver<io::Result<()>>,
-    outputs: usize,
-    /// Readable when an output could not be written.
-    lost: Arc<EventFd>,
+    report: Sender<io::Result<()>>,
+    /// Readable after each report.
+    reported: Arc<EventFd>,
+    progress: Arc<Progress>,
+}
+
+/// What the copying threads are doing.
+#[derive(Default)]
+struct Progress {
+    /// The number of threads that have input which is not yet written.
+    writing: AtomicUsize,
+    /// The number of bytes written.
+    bytes: AtomicU64,
 }
 
 /// Returns the exit status as a shell computes it.
@@ -79,28 +97,12 @@ impl Session {
 
     /// Connects the process's terminal or pipes with the caller's streams. The process need not be started yet.
     pub fn attach(self, process: &Process) -> Result<Attached, Failure> {
-        let (done, copied) = channel();
-        let lost = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
-        let lost = Arc::new(lost.map_err(|errno| Failure::io(&errno.into(), "making an eventfd"))?);
-        let mut attached = Attached { signals: self.signals, host: None, copied, outputs: 0, lost: lost.clone() };
-        let mut output = |from: OwnedFd, to: OwnedFd| {
-            let (done, lost) = (done.clone(), lost.clone());
-            attached.outputs += 1;
-            thread::spawn(move || {
-                let written = copy(from.into(), to.into());
-                let is_lost = written.is_err();
-                // After that, nobody waits for this thread.
-                let _ = done.send(written);
-                if is_lost {
-                    let _ = lost.write(1);
-                }
-            });
-        };
+        let mut attached = Attached { signals: self.signals, host: None, outputs: Outputs::new()? };
         if self.terminal {
             if let Some(master) = process.terminal()? {
                 let host = HostTerminal::take()?;
                 input(ours(&std::io::stdin())?, duplicate(&master)?);
-                output(master, ours(&std::io::stdout())?);
+                attached.outputs.copy(master, ours(&std::io::stdout())?);
                 attached.host = host;
                 attached.resize(process);
             }
@@ -111,29 +113,62 @@ impl Session {
             input(ours(&std::io::stdin())?, to);
         }
         if let Some(from) = from {
-            output(from, ours(&std::io::stdout())?);
+            attached.outputs.copy(from, ours(&std::io::stdout())?);
         }
         if let Some(errors) = errors {
-            output(errors, ours(&std::io::stderr())?);
+            attached.outputs.copy(errors, ours(&std::io::stderr())?);
         }
         Ok(attached)
     }
 }
 
+impl Outputs {
+    fn new() -> Result<Outputs, Failure> {
+        let (report, copied) = channel();
+        let reported = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let reported = Arc::new(reported.map_err(|errno| Failure::io(&errno.into(), "making an eventfd"))?);
+        Ok(Outputs { open: 0, copied, report, reported, progress: Arc::default() })
+    }
+
+    fn copy(&mut self, from: OwnedFd, to: OwnedFd) {
+        let (report, reported, progress) = (self.report.clone(), self.reported.clone(), self.progress.clone());
+        self.open += 1;
+        thread::spawn(move || {
+            // After the end of the session, nobody waits for this thread.
+            let _ = report.send(copy(from.into(), to.into(), &progress));
+            let _ = reported.write(1);
+        });
+    }
+
+    /// Takes what the threads have reported. Returns the first error.
+    fn take_reports(&mut self) -> io::Result<()> {
+        let _ = self.reported.read();
+        let reports: Vec<_> = self.copied.try_iter().collect();
+        self.open -= reports.len();
+        reports.into_iter().collect()
+    }
+}
+
 fn input(from: OwnedFd, to: OwnedFd) {
     // A process that reads no input is no error.
-    thread::spawn(move || drop(copy(from.into(), to.into())));
+    thread::spawn(move || drop(copy(from.into(), to.into(), &Progress::default())));
 }
 
 /// Copies until the end of the input. Returns an error of writing.
-fn copy(mut from: File, mut to: File) -> io::Result<()> {
+fn copy(mut from: File, mut to: File, progress: &Progress) -> io::Result<()> {
     let mut bytes = [0u8; 32 << 10];
     loop {
         match from.read(&mut bytes) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             // EIO: the last process has closed its end of a terminal (pty(7)).
             Ok(0) | Err(_) => return Ok(()),
-            Ok(count) => to.write_all(&bytes[..count])?,
+            Ok(count) => {
+                progress.writing.fetch_add(1, Ordering::SeqCst);
+                let written = to.write_all(&bytes[..count]);
+                progress.bytes.fetch_add(count as u64, Ordering::SeqCst);
+                progress.writing.fetch_sub(1, Ordering::SeqCst);
+                written?;
+            }
         }
     }
 }
@@ -185,6 +220,11 @@ impl Ending {
     }
 }
 
+/// Returns whether a signal asks a program to end.
+fn ends(signal: i32) -> bool {
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].contains(&signal)
+}
+
 fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::new(fd, PollFlags::POLLIN)
 }
@@ -192,32 +232,67 @@ fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
 impl Attached {
     /// Forwards signals until the process has ended, then copies its remaining output. A process whose output cannot be
     /// written is ended: first by a hangup, as by the end of its terminal, then by SIGKILL.
-    pub fn wait(self, process: &Process) -> Result<ExitStatus, Failure> {
+    pub fn wait(mut self, process: &Process) -> Result<ExitStatus, Failure> {
         let mut ending = Ending::No;
+        let mut written = Ok(());
+        let mut told_to_end = None;
         loop {
-            let mut fds = [process.pidfd(), self.signals.as_fd(), self.lost.as_fd()].map(readable);
-            let watched = if ending == Ending::No { &mut fds[..] } else { &mut fds[..2] };
-            match poll(watched, ending.timeout()) {
+            let mut fds = [process.pidfd(), self.signals.as_fd(), self.outputs.reported.as_fd()].map(readable);
+            match poll(&mut fds, ending.timeout()) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Failure::io(&errno.into(), "waiting for the process")),
             }
-            let [ended, _, lost] = fds.map(|fd| fd.any().unwrap_or(true));
+            let ended = fds[0].any().unwrap_or(true);
             while let Ok(Some(signal)) = self.signals.read_signal() {
-                self.take(signal.ssi_signo as i32, process);
+                let signal = signal.ssi_signo as i32;
+                told_to_end = Some(signal).filter(|signal| ends(*signal)).or(told_to_end);
+                self.take(signal, process);
             }
+            written = written.and(self.outputs.take_reports());
             if ended {
                 break;
             }
-            ending = ending.next(lost, process);
+            ending = ending.next(written.is_err(), process);
         }
         let status = process.wait(-1)?;
-        for _ in 0..self.outputs {
-            match self.copied.recv_timeout(DRAIN_TIMEOUT) {
-                Ok(written) => written.map_err(|error| Failure::output(&error))?,
-                Err(_) => break,
+        written.map_err(|error| Failure::output(&error))?;
+        let interrupted = self.drain(process, told_to_end)?;
+        Ok(interrupted.map_or(status, |signal| ExitStatus::Signaled { signal, core_dumped: false }))
+    }
+
+    /// Waits until the output of a process that has ended is copied, however slowly it is read, or until no more of it
+    /// comes. Returns the signal that has interrupted this. If a signal has told the process itself to end
+    /// (`told_to_end`), a reader that reads nothing is not waited for, and the signal is returned, too.
+    fn drain(&mut self, process: &Process, told_to_end: Option<i32>) -> Result<Option<i32>, Failure> {
+        let mut bytes = self.outputs.progress.bytes.load(Ordering::SeqCst);
+        let mut since = Instant::now();
+        while self.outputs.open > 0 {
+            let mut fds = [self.signals.as_fd(), self.outputs.reported.as_fd()].map(readable);
+            match poll(&mut fds, PollTimeout::try_from(DRAIN_TIMEOUT).unwrap_or(PollTimeout::MAX)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::io(&errno.into(), "waiting for the output")),
+            }
+            while let Ok(Some(signal)) = self.signals.read_signal() {
+                match signal.ssi_signo as i32 {
+                    signal if ends(signal) => return Ok(Some(signal)),
+                    libc::SIGCHLD => reap_others(process),
+                    _ => {}
+                }
+            }
+            self.outputs.take_reports().map_err(|error| Failure::output(&error))?;
+            // In this order: a thread counts its bytes first.
+            let is_writing = self.outputs.progress.writing.load(Ordering::SeqCst) > 0;
+            let before = std::mem::replace(&mut bytes, self.outputs.progress.bytes.load(Ordering::SeqCst));
+            if bytes != before {
+                since = Instant::now();
+            }
+            match told_to_end {
+                _ if !is_writing && since.elapsed() >= DRAIN_TIMEOUT => break,
+                Some(signal) if is_writing && since.elapsed() >= HANGUP_TIMEOUT => return Ok(Some(signal)),
+                _ => {}
             }
         }
-        Ok(status)
+        Ok(None)
     }
 
     fn take(&self, signal: i32, process: &Process) {
