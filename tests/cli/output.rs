@@ -164,3 +164,29 @@ fn streams_belong_to_the_containers_user() {
         assert_eq!((ran.stdout.as_slice(), ran.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
     }
 }
+
+/// In a user namespace that does not map the host's root, nobody owns /dev/stderr, a link of the system.
+#[test]
+fn a_log_can_be_the_standard_error_in_a_user_namespace() {
+    let cli = Cli::new();
+    let mut holder = std::process::Command::new("unshare");
+    holder.args(["-U", "sh", "-c", "echo; read _"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    holder.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("/proc/{}/{map}", holder.id()), "0 100000 1\n").unwrap();
+    }
+    let path = cli.path("errors");
+    let errors = File::create(&path).unwrap();
+    errors.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    // The program is opened before: other users have no access to its directory.
+    let script = format!("exec 9<\"$0\"; exec nsenter -t {} -U -S 0 -G 0 /proc/self/fd/9 \"$@\"", holder.id());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_berth"), "--log", "/dev/stderr", "--log-format", "json", "state"]);
+    let code = wait(&mut command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().unwrap());
+    drop(holder.stdin.take());
+    wait(&mut holder);
+    let said = std::fs::read_to_string(&path).unwrap();
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains("\"level\":\"error\"") && !said.contains("symbolic link"), "{said}");
+}

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 const PATIENCE_SECONDS: i64 = 10;
 
 /// Opens a file to append to, and creates it if it is missing. A symbolic link is followed only if the caller or root
-/// has made it, like /dev/stderr; a FIFO without a reader is an error.
+/// has made it, or the system, like /dev/stderr; a FIFO without a reader is an error.
 pub fn append(path: &Path, what: &str) -> Result<File, Failure> {
     let doing = || format!("opening {what} {}", path.display());
     let open = |more: i32| {
@@ -29,7 +29,8 @@ pub fn append(path: &Path, what: &str) -> Result<File, Failure> {
     let opened = match open(libc::O_NOFOLLOW) {
         Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
             let link = path.symlink_metadata().map_err(|error| Failure::io(&error, doing()))?;
-            if link.is_symlink() && link.uid() != 0 && link.uid() != Uid::effective().as_raw() {
+            let own = link.uid() == 0 || link.uid() == Uid::effective().as_raw();
+            if link.is_symlink() && !own && !is_of_the_system(path) {
                 let reason = format!("it is a symbolic link of uid {}", link.uid());
                 return Err(Failure::new(format!("{}: {reason}", doing())).remedy("name the file itself"));
             }
@@ -38,6 +39,13 @@ pub fn append(path: &Path, what: &str) -> Result<File, Failure> {
         other => other,
     };
     opened.map_err(|error| Failure::io(&error, doing()))
+}
+
+/// Returns whether only the system can have put something at this path: directly in /dev, to which no others can write.
+/// In a user namespace that does not map the host's root, links there have another owner than root.
+fn is_of_the_system(path: &Path) -> bool {
+    let dev = Path::new("/dev");
+    path.parent() == Some(dev) && dev.symlink_metadata().is_ok_and(|dev| dev.is_dir() && dev.mode() & 0o022 == 0)
 }
 
 /// Writes a file whose name appears when all of it is written: under a new name in the same directory, then renamed.
