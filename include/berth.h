@@ -1272,8 +1272,8 @@ int32_t berth_config_with_networks(const struct berth_config *config,
                                    struct berth_error **error);
 
 /**
- * Check what the configuration refers to on the host: the root filesystem, namespaces to join, hooks, sources of bind
- * mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create makes the same checks
+ * Check what the configuration refers to on the host: the root filesystem, namespaces to join, the first hook, sources of
+ * bind mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create makes the same checks
  * first.
  *
  * Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.

@@ -120,8 +120,8 @@ pub unsafe extern "C" fn berth_config_with_networks(
     })
 }
 
-/// Check what the configuration refers to on the host: the root filesystem, namespaces to join, hooks, sources of bind
-/// mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create makes the same checks
+/// Check what the configuration refers to on the host: the root filesystem, namespaces to join, the first hook, sources of
+/// bind mounts, bridges, devices to move, names of interfaces. Changes nothing. berth_container_create makes the same checks
 /// first.
 ///
 /// Errors: BERTH_E_CONFIG_INVALID, BERTH_E_UNSUPPORTED, with the JSON path as berth_config_from_json.

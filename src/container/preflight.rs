@@ -37,11 +37,7 @@ fn check(config: &Config, restoring: bool) -> Result<()> {
             refuse_own(&namespace, &joined, name)?;
         }
     }
-    for kind in hooks::Kind::ALL.into_iter().filter(|kind| kind.path_is_on_host()) {
-        for (index, hook) in hooks::list(config.spec(), kind).iter().enumerate() {
-            check_hook(hook.path(), &format!("hooks.{}[{index}].path", kind.name()))?;
-        }
-    }
+    check_first_hook(config)?;
     // Compile the filter now: an error is reported before anything is created, and the result is cached for the plan.
     seccomp::filter(config.spec())?;
     seccomp::check_host(config.spec())?;
@@ -104,6 +100,14 @@ fn check_procfs(source: &Path, json_path: &str) -> Result<()> {
     }
     let problem = format!("{source:?} is not the root of a procfs; expected one, because it is bound on /proc");
     Err(Error::config(json_path, problem))
+}
+
+/// Checks the program of the hook that runs first. Those of the others may not exist yet, because an earlier hook
+/// installs them, or because they are needed only when the container ends: they are looked up when they run.
+fn check_first_hook(config: &Config) -> Result<()> {
+    let kinds = [hooks::Kind::Prestart, hooks::Kind::CreateRuntime];
+    let first = kinds.into_iter().find_map(|kind| Some((kind, hooks::list(config.spec(), kind).first()?)));
+    first.map_or(Ok(()), |(kind, hook)| check_hook(hook.path(), &format!("hooks.{}[0].path", kind.name())))
 }
 
 fn check_hook(path: &Path, json_path: &str) -> Result<()> {

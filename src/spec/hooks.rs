@@ -36,12 +36,6 @@ impl Kind {
             Kind::Poststop => "poststop",
         }
     }
-
-    /// Returns whether `path` refers to the host's filesystem: true for all but startContainer, whose path is the
-    /// container's.
-    pub fn path_is_on_host(self) -> bool {
-        self != Kind::StartContainer
-    }
 }
 
 pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {

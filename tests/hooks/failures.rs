@@ -91,14 +91,88 @@ fn a_failing_poststop_hook_does_not_keep_the_container() {
 #[test]
 fn a_missing_or_unusable_program_is_refused_before_anything_is_made() {
     let test = TestRuntime::new();
-    for path in ["/nothing/here", "/etc/passwd", "/tmp"] {
-        let mut config = shell("true");
-        add(&mut config, "poststop", json!({ "path": path }));
-        let error = test.create(&config, &quiet()).unwrap_err();
-        assert_eq!(error.code, Code::ConfigInvalid);
-        assert!(error.message.contains("hooks.poststop[0].path") && error.message.contains(path), "{error}");
+    let (program, log) = recorder(&test);
+    for kind in ["prestart", "createRuntime"] {
+        for path in UNUSABLE {
+            let mut config = shell("true");
+            add(&mut config, kind, json!({ "path": path }));
+            add(&mut config, "createRuntime", hook(&program, &["recorder", "later"]));
+            add(&mut config, "poststop", hook(&program, &["recorder", "poststop"]));
+            let error = test.create(&config, &quiet()).unwrap_err();
+            assert_eq!(error.code, Code::ConfigInvalid);
+            assert!(error.message.contains(&format!("hooks.{kind}[0].path")), "{error}");
+            assert!(error.message.contains(path), "{error}");
+        }
     }
     assert!(test.runtime.ids().unwrap().is_empty());
+    assert!(entries(&log).is_empty(), "no hook has run");
+}
+
+const UNUSABLE: [&str; 3] = ["/nothing/here", "/etc/passwd", "/tmp"];
+
+/// An earlier hook may install it, so it is looked up when it runs.
+#[test]
+fn a_missing_or_unusable_program_of_a_later_hook_is_an_error_when_it_runs() {
+    let test = TestRuntime::new();
+    let (program, log) = recorder(&test);
+    let kinds = ["prestart", "createRuntime", "createContainer", "poststart"];
+    for (kind, path) in kinds.into_iter().flat_map(|kind| UNUSABLE.map(|path| (kind, path))) {
+        let before = entries(&log).len();
+        let cgroup = unique("hook");
+        let mut config = shell("sleep 1000");
+        config["linux"]["cgroupsPath"] = json!(format!("/{cgroup}"));
+        add(&mut config, "prestart", hook(&program, &["recorder", "first"]));
+        add(&mut config, kind, json!({ "path": path }));
+        add(&mut config, "poststop", hook(&program, &["recorder", "poststop"]));
+        let created = test.create(&config, &quiet());
+        let error = if kind == "poststart" { created.unwrap().start().unwrap_err() } else { created.unwrap_err() };
+        assert_eq!((error.code, error.stage), (Code::Hook, Stage::Hook), "{kind}: {error}");
+        let index = u8::from(kind == "prestart");
+        assert!(error.message.contains(&format!("{kind} hook {index} ({path})")), "{error}");
+        let reason = if path.starts_with("/nothing") { "no such file or directory" } else { "permission denied" };
+        assert!(error.message.contains(reason), "{error}");
+        assert_nothing_left(&test, &cgroup);
+        let kinds: Vec<String> = entries(&log).drain(before..).map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, ["first", "poststop"], "{kind}");
+    }
+}
+
+#[test]
+fn a_missing_or_unusable_program_of_a_poststop_hook_keeps_no_container() {
+    let test = TestRuntime::new();
+    for path in UNUSABLE {
+        let (program, log) = (test.path("later"), test.path("log"));
+        let mut config = shell("true");
+        add(&mut config, "poststop", json!({ "path": path }));
+        add(&mut config, "poststop", hook(&program, &["later"]));
+        let container = test.run(&config, &quiet()).unwrap();
+        container.wait(LONG).unwrap();
+        script(&program, &format!("echo ran >{}", log.display()));
+        container.delete(Force::No).unwrap();
+        assert!(test.runtime.ids().unwrap().is_empty());
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "ran\n", "made after create");
+        std::fs::remove_file(&log).unwrap();
+        std::fs::remove_file(&program).unwrap();
+    }
+}
+
+#[test]
+fn a_hook_may_install_the_programs_of_the_hooks_after_it() {
+    let test = TestRuntime::new();
+    let (source, log) = recorder(&test);
+    let (installer, program) = (test.path("installer"), test.path("installed"));
+    script(&installer, &format!("cp {} {}", source.display(), program.display()));
+    let kinds = ["createRuntime", "createContainer", "poststart", "poststop"];
+    let mut config = shell("true");
+    add(&mut config, "prestart", json!({ "path": installer, "env": ["PATH=/bin:/usr/bin"] }));
+    for kind in kinds {
+        add(&mut config, kind, hook(&program, &["installed", kind]));
+    }
+    let container = test.run(&config, &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    container.delete(Force::No).unwrap();
+    let ran: Vec<String> = entries(&log).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(ran, kinds);
 }
 
 #[test]

@@ -228,3 +228,24 @@ def with_empty_environment(config, place):
 
 
 case("hooks.startContainer: empty environment", with_empty_environment)
+
+
+def of_path(kind, path, before=None):
+    """A hook that has this path, which may be a file beside the bundle, and one of another kind that runs before it."""
+
+    def change(config, place):
+        config["hooks"] = {kind: [{"path": str(place.outside / path) if path.startswith("late") else path}]}
+        if before:
+            hook = place.file("outside/first", f"#!/bin/sh\ncp {place.outside}/source {place.outside}/{path}\n", 0o755)
+            place.file("outside/source", "#!/bin/sh\necho ran >>${0%/*}/said\n", 0o755)
+            config["hooks"][before] = [{"path": hook}]
+
+    return change
+
+
+for kind in ("prestart", "createRuntime", "createContainer", "poststart", "poststop"):
+    case(f"hooks.{kind}: missing", of_path(kind, "/nothing/here"))
+    case(f"hooks.{kind}: not executable", of_path(kind, "/etc/passwd"))
+    case(f"hooks.{kind}: relative", of_path(kind, "bin/true"))
+for kind in ("createRuntime", "createContainer", "poststart", "poststop"):
+    case(f"hooks.{kind}: made by an earlier hook", of_path(kind, "late", "prestart"))

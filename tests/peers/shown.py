@@ -25,6 +25,7 @@ EXPECTED = {
         "linux.maskedPaths: relative",
         "linux.readonlyPaths: relative",
         "linux.readonlyPaths: empty word",
+        "hooks.poststop: relative",
     ],
     "other-platforms": [
         "platform: windows",
@@ -71,6 +72,9 @@ EXPECTED = {
     "hook-env-empty": ["hooks.startContainer: empty environment"],
     "hook-directory": ["hooks.createContainer: directory"],
     "poststop-directory": ["command: delete with a poststop hook, stopped"],
+    "poststart-time": ["command: create, start with a poststart hook, absent"],
+    "poststart-fails": ["command: create, start with a failing poststart hook, absent"],
+    "poststop-fails": ["command: delete with a failing poststop hook, stopped"],
     "dev-core": ["mounts: empty"],
     "path-unset": ["process.args: searched without PATH"],
     "capability-not-permitted": ["process.capabilities: effective without permitted"],

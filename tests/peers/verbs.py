@@ -261,9 +261,33 @@ def failing_hook(config, place):
 verb("start with a failing hook", plain("start", "ID"), states=("created",), change=failing_hook)
 
 
+def with_hook(kind, script):
+    """A hook of the host that reads the state and then runs this script beside the bundle."""
+
+    def change(config, place):
+        sleeper(config, place)
+        text = f"#!/bin/sh\ncat >/dev/null\ncd {place.outside}\n{script}\n"
+        config["hooks"] = {kind: [{"path": place.file("outside/hook", text, 0o755)}]}
+
+    return change
+
+
+def create_and_start(steps, id):
+    said = steps.place.outside / "said"
+    steps.create()
+    steps.facts["said before start"] = str(said.exists())
+    steps.call("start", id)
+    steps.facts["said after start"] = str(said.exists())
+
+
+verb("create, start with a poststart hook", create_and_start, states=("absent",), change=with_hook("poststart", ">said"))
+verb("create, start with a failing poststart hook", create_and_start, states=("absent",), change=with_hook("poststart", "exit 3"))
+verb("delete with a failing poststop hook", plain("delete", "ID"), states=("stopped",), change=with_hook("poststop", "exit 3"))
+
+
 def poststop_hook(config, place):
     sleeper(config, place)
-    path = place.file("outside/hook", f"#!/bin/sh\npwd >{place.outside}/said\n", 0o755)
+    path = place.file("outside/hook", f"#!/bin/sh\ncat >/dev/null\npwd >{place.outside}/said\n", 0o755)
     config["hooks"] = {"poststop": [{"path": path}]}
 
 

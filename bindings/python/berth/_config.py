@@ -90,9 +90,9 @@ class Config(Handle):
         return type(self)(self._library, config)
 
     def validate(self) -> None:
-        """Checks what the configuration refers to on the host: the root filesystem, namespaces to join, hooks, sources
-        of bind mounts, bridges, devices to move, names of interfaces. Changes nothing. :meth:`Runtime.create` makes the
-        same checks first.
+        """Checks what the configuration refers to on the host: the root filesystem, namespaces to join, the first hook,
+        sources of bind mounts, bridges, devices to move, names of interfaces. Changes nothing. :meth:`Runtime.create`
+        makes the same checks first.
 
         :raises ConfigInvalid, Unsupported: as :meth:`from_json`.
         """
