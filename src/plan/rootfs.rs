@@ -386,7 +386,8 @@ fn real_path_beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
 
 fn push_remount(plan: &mut Plan, options: &MountOptions, target: &Path, entry: Entry) {
     let given = filesystem_options(options);
-    if !given.is_empty() {
+    // The superblock of a bind mount is the source's.
+    if !given.is_empty() && options.bind.is_none() {
         plan.push(Step::Reconfigure { target: target.to_owned(), options: given, entry });
     }
     plan.push(Step::Remount { target: target.to_owned(), attributes: attributes(options), entry });

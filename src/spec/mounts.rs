@@ -99,7 +99,7 @@ pub(super) fn normalize(
     check_copy_up(&kind, index, &parsed)?;
     check_cgroup(&kind, index, &parsed, namespaces)?;
 
-    if parsed.versions && parsed.remount {
+    if parsed.versions && parsed.remount && parsed.bind.is_none() {
         return Err(Error::config(
             &at("options"),
             "\"iversion\" is for a new filesystem; expected it with the mount itself, without remount",
@@ -158,9 +158,9 @@ fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, lin
 
 fn normalize_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
-    // A bind mount shares its superblock with the source, so the kernel ignores superblock flags, as other runtimes do.
-    let data = parsed.data.first().map(|option| option.name.as_str());
-    if let Some(name) = if parsed.remount { parsed.of_the_filesystem() } else { data } {
+    // A bind mount shares its superblock with the source, so the kernel ignores superblock flags, also in a remount, as
+    // other runtimes do.
+    if let Some(name) = parsed.data.first().map(|option| option.name.as_str()) {
         return Err(Error::config(
             &format!("mounts[{index}].options"),
             format!("{name:?} is not an option of a bind mount; expected attributes like \"ro\" and propagation"),

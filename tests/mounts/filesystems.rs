@@ -112,3 +112,23 @@ fn a_remount_changes_the_options_of_a_mount() {
     push_mount(&mut config, bind(&dir, "/mnt", &["bind", "remount", "ro"]));
     assert_eq!(test.stdout_of(&config), "Read-only file system\n");
 }
+
+/// They belong to the filesystem of the source. The kernel ignores them in a remount of a bind mount, too.
+#[test]
+fn a_remount_of_a_bind_mount_ignores_options_of_the_filesystem() {
+    let test = TestRuntime::new();
+    let dir = test.make_dir("dir");
+    let of_the_host = || {
+        let found = std::process::Command::new("findmnt").args(["-n", "-o", "FS-OPTIONS", "-T"]).arg(&dir).output();
+        String::from_utf8(found.unwrap().stdout).unwrap()
+    };
+    let before = of_the_host();
+    assert!(!before.is_empty());
+    for option in ["sync", "dirsync", "mand", "lazytime", "silent", "iversion"] {
+        let mut config = shell("touch /mnt/x 2>&1 | grep -o 'Read-only file system'");
+        push_mount(&mut config, bind(&dir, "/mnt", &["bind"]));
+        push_mount(&mut config, bind(&dir, "/mnt", &["bind", "remount", "ro", option]));
+        assert_eq!(test.stdout_of(&config), "Read-only file system\n", "{option}");
+        assert_eq!(of_the_host(), before, "{option}");
+    }
+}

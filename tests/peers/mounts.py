@@ -127,6 +127,22 @@ for word in (
     "",
 ):
     options(word and f"bind,{word}" or "an empty option", "bind", word)
+
+
+def remounted(*words, who="root"):
+    """A bind mount that a second entry changes."""
+
+    def make(place):
+        source = a_directory(place)
+        return [mount("/mnt", "bind", source, ["bind"]), mount("/mnt", "bind", source, ["bind", "remount", *words])]
+
+    entry(f"a bind mount, then bind,remount,{','.join(words)}" + (" in a user namespace" if who != "root" else ""), make, who)
+
+
+for word in ("ro", "nosuid", "sync", "dirsync", "mand", "lazytime", "silent", "iversion", "size=1m"):
+    remounted(word)
+remounted("ro", "sync")
+remounted("sync", who="userns")
 for word in ("rro", "rrw", "rnosuid", "rnodev", "rnoexec", "rnoatime", "rrelatime", "rnosymfollow"):
     options(f"rbind,{word}", "rbind", word)
 for word in (
