@@ -75,9 +75,10 @@ class Runtime:
             more = {"user": USER, "group": USER, "extra_groups": [], "env": home, **more}
         return subprocess.Popen([self.program, "--root", str(place.state), *arguments], cwd=place.folder, **more)
 
-    def call(self, place, *arguments, given="", seconds=SECONDS):
+    def call(self, place, *arguments, given="", seconds=SECONDS, **more):
         """The exit status and both outputs of a command that ends by itself."""
-        with self.start(place, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with self.start(place, *arguments, **streams, **more) as process:
             with deadline(process, place, seconds):
                 output, errors = process.communicate(given.encode())
         return process.returncode, output.decode(errors="replace"), errors.decode(errors="replace")

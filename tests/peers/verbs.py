@@ -1,6 +1,7 @@
 """Each command in each state of a container."""
 
 import json
+import signal
 import subprocess
 import time
 
@@ -19,8 +20,8 @@ class Commands:
         self.facts = {}
         self.steps = 0
 
-    def call(self, *arguments, given="", fact=True, shown=False):
-        status, output, errors = self.runtime.call(self.place, *arguments, given=given)
+    def call(self, *arguments, given="", fact=True, shown=False, **more):
+        status, output, errors = self.runtime.call(self.place, *arguments, given=given, **more)
         if fact:
             self.steps += 1
             name = f"step {self.steps} ({' '.join(arguments)})".replace(str(self.place.folder), "")
@@ -297,3 +298,18 @@ def delete_with_hook(steps, id):
 
 
 verb("delete with a poststop hook", delete_with_hook, states=("stopped",), change=poststop_hook)
+
+
+def ignored_signal(runtime, place):
+    """The caller ignores a signal, as nohup(1) and programs in Python do."""
+    steps = Commands(runtime, place)
+    given = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    steps.call("run", "--bundle", str(place.bundle), place.id, shown=True, **given)
+    return steps.end()
+
+
+case(
+    "run: a signal that the caller ignores",
+    lambda config, place: put(config, "process.args", ["/bin/grep", "^SigIgn", "/proc/self/status"]),
+    commands=ignored_signal,
+)
