@@ -60,10 +60,10 @@ demo: ## run one container from a C program, step by step (as root; installs wha
 check: ## install what testing needs, run all tests (as root)
 	tools/check
 
-vm-check: ## run most tests in a virtual machine with systemd and all cgroup v2 controllers (as root)
-	tools/setup build vm
+vm-check: ## run most tests in virtual machines, on Linux 6.1, 6.12 and 7, with SELinux, with Intel RDT (as root; an hour)
+	tools/setup build vm emulator
 	$(MAKE) --silent all
-	tools/vm-suite
+	tools/vm-check
 
 peers: all ## run generated configurations beside runc and crun, and compare (as root; minutes; installs what is missing)
 	tools/setup build peers
