@@ -52,6 +52,24 @@ fn every_kind_may_be_new_at_once() {
     }
 }
 
+/// As with crun. The record of the container has the mappings, because another caller who loads it may have other ids.
+#[test]
+fn a_user_namespace_without_mappings_maps_root_to_the_caller() {
+    let test = TestRuntime::new();
+    for mappings in [Value::Null, json!([])] {
+        let mut config = shell("sleep 1000");
+        with_namespace(&mut config, "user");
+        mount_on(&mut config, "/dev/pts")["options"] = json!(["newinstance", "ptmxmode=0666"]);
+        config["linux"]["uidMappings"] = mappings.clone();
+        config["linux"]["gidMappings"] = mappings;
+        let container = test.run(&config, &quiet()).unwrap();
+        let said = exec_shell(&container, "id -u; tr -s ' ' </proc/self/uid_map; tr -s ' ' </proc/self/gid_map");
+        assert_eq!(said, "0\n 0 0 1\n 0 0 1\n");
+        let record: Value = serde_json::from_str(&container.config_json().unwrap()).unwrap();
+        assert_eq!(record["linux"]["uidMappings"], json!([{ "containerID": 0, "hostID": 0, "size": 1 }]));
+    }
+}
+
 #[test]
 fn namespaces_that_are_not_listed_are_the_hosts() {
     let test = TestRuntime::new();

@@ -18,6 +18,7 @@ fn main() {
     runner::main(
         &[
             ("the_default_rootless_configuration_runs", the_default_rootless_configuration_runs),
+            ("without_mappings_the_caller_is_root", without_mappings_the_caller_is_root),
             ("a_container_is_created_started_stopped_and_deleted", a_container_is_created_started_stopped_and_deleted),
             ("ranges_of_ids_are_mapped_by_the_helpers", ranges_of_ids_are_mapped_by_the_helpers),
             (
@@ -139,6 +140,16 @@ fn the_default_rootless_configuration_runs() {
         assert_eq!(said, (Some(7), format!("0\n 0 {USER} 1\nhere\n")), "{given:?}");
         user.nothing_is_left();
     }
+}
+
+fn without_mappings_the_caller_is_root() {
+    let user = User::new();
+    user.bundle("id -u; tr -s ' ' </proc/self/uid_map; tr -s ' ' </proc/self/gid_map", |config| {
+        config["linux"]["uidMappings"] = json!([]);
+        config["linux"]["gidMappings"] = Value::Null;
+    });
+    assert_eq!(user.says(&["run", "c1"]), (Some(0), format!("0\n 0 {USER} 1\n 0 {USER} 1\n")));
+    user.nothing_is_left();
 }
 
 fn a_container_is_created_started_stopped_and_deleted() {

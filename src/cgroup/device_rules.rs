@@ -1,13 +1,12 @@
 //! The device rules of OCI `linux.resources.devices`, checked, completed, and folded for cgroup v1.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 
 use crate::error::{Error, Result};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// The kinds of device nodes that a rule tells apart.
 pub enum Kind {
     /// Block devices.
@@ -134,17 +133,18 @@ type Key = (Kind, Option<u32>, Option<u32>);
 pub struct Exceptions {
     /// What holds for devices that no entry names.
     pub allow_others: bool,
-    entries: BTreeMap<Key, u8>,
+    /// The accesses by device, in the order of the rules, which devices.list keeps.
+    entries: Vec<(Key, u8)>,
 }
 
 impl Exceptions {
     /// Converts an ordered list to the v1 form. v1 cannot express "all of these except that one" in the direction of
     /// its exceptions and would silently allow the device, so such lists are refused.
     pub fn fold(rules: &[Rule]) -> Result<Exceptions> {
-        let mut folded = Exceptions { allow_others: false, entries: BTreeMap::new() };
+        let mut folded = Exceptions { allow_others: false, entries: Vec::new() };
         for rule in rules {
             if rule.is_total() {
-                folded = Exceptions { allow_others: rule.allow, entries: BTreeMap::new() };
+                folded = Exceptions { allow_others: rule.allow, entries: Vec::new() };
                 continue;
             }
             let kinds = match rule.kind {
@@ -155,13 +155,16 @@ impl Exceptions {
                 folded.take((kind, rule.major, rule.minor), rule.allow, rule.access.0)?;
             }
         }
-        folded.entries.retain(|_, access| *access != 0);
+        folded.entries.retain(|(_, access)| *access != 0);
         Ok(folded)
     }
 
     fn take(&mut self, key: Key, allow: bool, access: u8) -> Result<()> {
         if allow != self.allow_others {
-            *self.entries.entry(key).or_default() |= access;
+            match self.entries.iter_mut().find(|(entry, _)| *entry == key) {
+                Some((_, present)) => *present |= access,
+                None => self.entries.push((key, access)),
+            }
             return Ok(());
         }
         for (entry, present) in &mut self.entries {
@@ -183,8 +186,9 @@ impl Exceptions {
 
     /// Returns the lines of the exceptions that `other` does not have.
     pub fn lines_not_in(&self, other: &Exceptions) -> Vec<String> {
-        let rest = |(key, access): (&Key, &u8)| {
-            let rest = access & !other.entries.get(key).copied().unwrap_or(0);
+        let rest = |(key, access): &(Key, u8)| {
+            let present = other.entries.iter().find(|(entry, _)| entry == key).map_or(0, |(_, access)| *access);
+            let rest = access & !present;
             (rest != 0).then(|| line(*key, rest))
         };
         self.entries.iter().filter_map(rest).collect()
@@ -192,7 +196,7 @@ impl Exceptions {
 
     /// Parses `devices.list`. Returns `None` if everything is allowed: the kernel does not show the exceptions then.
     pub fn parse(list: &str) -> Option<Exceptions> {
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         for text in list.lines() {
             let mut fields = text.split([' ', ':']);
             let kind = match fields.next()? {
@@ -204,7 +208,7 @@ impl Exceptions {
             let letters = fields.next()?;
             let bit = |letter: char, bit: Access| if letters.contains(letter) { bit.0 } else { 0 };
             let access = bit('r', Access::READ) | bit('w', Access::WRITE) | bit('m', Access::MKNOD);
-            entries.insert((kind, major, minor), access);
+            entries.push(((kind, major, minor), access));
         }
         Some(Exceptions { allow_others: false, entries })
     }
@@ -264,6 +268,16 @@ mod tests {
         for line in ["b *:* m", "c *:* m", "c 1:3 rwm", "c 136:* rwm", "c 10:200 rwm"] {
             assert!(lines.iter().any(|present| present == line), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn rules_keep_their_order_before_the_needed_devices() {
+        let folded = fold(
+            r#"[{"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"},
+                {"allow": true, "type": "b", "major": 8, "minor": 20, "access": "r"},
+                {"allow": true, "type": "b", "major": 8, "minor": 20, "access": "w"}]"#,
+        );
+        assert_eq!(folded.unwrap().lines()[..3], ["c 10:229 rwm", "b 8:20 rw", "c *:* m"]);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! Checks and applies the id mappings of a user namespace.
+//! Completes, checks and applies the id mappings of a user namespace.
+
+use nix::unistd::{getegid, geteuid};
+use serde_json::{Value, json};
 
 use super::namespaces::Namespaces;
 use super::oci::{self, LinuxIdMapping, LinuxNamespaceType};
@@ -8,6 +11,25 @@ use crate::error::{Error, Result};
 const MAX_MAPPINGS: usize = 340;
 /// The kernel takes a map in one write of less than a page (user_namespaces(7)).
 const MAX_BYTES: usize = 4096;
+
+/// Maps root to the caller, as crun does, where a new user namespace has no mappings at all. Returns whether it did. The
+/// document has been fitted to the table of fields.
+pub(super) fn complete(config: &mut Value) -> bool {
+    let Some(linux) = config.get_mut("linux") else { return false };
+    let is_new = |namespace: &Value| {
+        let path = namespace.get("path").and_then(Value::as_str).unwrap_or_default();
+        namespace.get("type").and_then(Value::as_str) == Some("user") && path.is_empty()
+    };
+    let is_empty = |name| linux.get(name).and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let namespaces = linux.get("namespaces").and_then(Value::as_array);
+    let unmapped =
+        namespaces.is_some_and(|list| list.iter().any(is_new)) && is_empty("uidMappings") && is_empty("gidMappings");
+    if unmapped {
+        linux["uidMappings"] = json!([{ "containerID": 0, "hostID": geteuid().as_raw(), "size": 1 }]);
+        linux["gidMappings"] = json!([{ "containerID": 0, "hostID": getegid().as_raw(), "size": 1 }]);
+    }
+    unmapped
+}
 
 pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
     let linux = spec.linux().as_ref();

@@ -123,9 +123,10 @@ impl Config {
     fn new(json: &str, name: &str, bundle: Option<PathBuf>, rootfs: Option<PathBuf>) -> Result<Config> {
         crate::sys::random::check()?;
         let checked = checked(json, name, bundle.as_deref(), rootfs).map_err(concise)?;
-        let Checked { spec, normalized: Normalized { rootfs, mount_options }, notices, unknown_capabilities } = checked;
+        let Checked { spec, normalized: Normalized { rootfs, mount_options }, notices, unknown_capabilities, mapped } =
+            checked;
         let networks = Networks::default();
-        let json = json.to_owned();
+        let json = if mapped { with_default_mappings(json)? } else { json.to_owned() };
         Ok(Config { spec, json, bundle, rootfs, mount_options, networks, notices, unknown_capabilities })
     }
 
@@ -178,7 +179,7 @@ impl Config {
         &self.networks
     }
 
-    /// Returns the unchanged JSON text.
+    /// Returns the JSON text: the unchanged one, or with the mappings of a user namespace if it had none.
     pub fn json(&self) -> &str {
         &self.json
     }
@@ -199,6 +200,8 @@ struct Checked {
     normalized: Normalized,
     notices: Vec<String>,
     unknown_capabilities: Vec<String>,
+    /// Whether the document had no mappings for its user namespace.
+    mapped: bool,
 }
 
 fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf>) -> Result<Checked> {
@@ -217,9 +220,20 @@ fn checked(json: &str, name: &str, bundle: Option<&Path>, rootfs: Option<PathBuf
         resources::adapt_to_types(limits, version);
     }
     intel_rdt::adapt_to_types(&mut value);
+    let mapped = idmap::complete(&mut value);
+    if mapped {
+        notices.push("linux.uidMappings: is missing; the user namespace maps its root alone, to the caller".to_owned());
+    }
     let mut spec: oci::Spec = document::typed(&value)?;
     let normalized = validate::normalize(&mut spec, bundle, rootfs, &mut notices)?;
-    Ok(Checked { spec, normalized, notices, unknown_capabilities })
+    Ok(Checked { spec, normalized, notices, unknown_capabilities, mapped })
+}
+
+/// Returns the text with the default mappings, for the record: another caller who loads the container has other ids.
+fn with_default_mappings(json: &str) -> Result<String> {
+    let mut value = serde_json::from_str(json).map_err(|error| Error::new(Code::ConfigInvalid, error.to_string()))?;
+    idmap::complete(&mut value);
+    Ok(value.to_string())
 }
 
 /// Returns whether this version implements a field of the specification. `path` has no indices: `mounts.uidMappings`.

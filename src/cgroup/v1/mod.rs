@@ -148,7 +148,7 @@ impl Hierarchies {
         let Some(own) = self.group("freezer") else { return Ok(()) };
         for pid in self.members()? {
             if let Some(place) = super::frozen_elsewhere(pid)?.filter(|place| !place.starts_with(own)) {
-                log::warn!("process {pid} is taken out of the frozen cgroup {} to be killed", place.display());
+                log::info!("process {pid} is taken out of the frozen cgroup {} to be killed", place.display());
                 match kernfs::write(own, "cgroup.procs", &pid.to_string()) {
                     // It was thawed meanwhile, and has died.
                     Err(error) if error.errno == Some(Errno::ESRCH) => {}

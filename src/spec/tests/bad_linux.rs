@@ -66,6 +66,9 @@ fn id_mappings() {
     all_refused(&[
         uids("", "linux.uidMappings", "is missing; expected at least one mapping"),
         uids("[]", "linux.uidMappings", "is missing"),
+        // Without any mappings, only root is mapped.
+        bad("/process/user/uid", "10", "process.user.uid", "10 is not mapped")
+            .with("/linux/namespaces/-", r#"{"type": "user"}"#),
         uids("{}", "linux.uidMappings", "expected an array of objects"),
         uids(r#"[{"hostID": 0, "size": 1}]"#, "linux.uidMappings[0].containerID", "is required and missing"),
         uids(r#"[{"containerID": 0, "size": 1}]"#, "linux.uidMappings[0].hostID", "is required and missing"),
