@@ -83,8 +83,7 @@ fn a_policy_of_real_time_is_set_or_explained() {
 #[test]
 fn a_deadline_is_set_or_explained() {
     let test = TestRuntime::new();
-    let times =
-        json!({ "policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 5_000_000, "period": 10_000_000 });
+    let times = json!({ "policy": "SCHED_DEADLINE", "nice": 19, "runtime": 1_000_000, "deadline": 5_000_000, "period": 10_000_000 });
     match test.run(&idle("scheduler", times), &quiet()) {
         Ok(container) => {
             let pid = container.init_process().unwrap().pid();

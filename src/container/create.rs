@@ -323,6 +323,7 @@ impl Container {
         // A new deadline: the time that hooks take does not count as init's.
         init.ready(self.runtime.setup_deadline())?;
         prepare::apply_caller_actions(init.pid(), &late)?;
+        log::debug!("init: closing the pipe to signal completion: the setup is complete");
         Ok(init)
     }
 

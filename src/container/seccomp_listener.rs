@@ -26,7 +26,8 @@ impl Container {
         let path = profile.and_then(|profile| profile.listener_path().as_deref()).unwrap_or(Path::new(""));
         let state = oci_state::for_supervisor(config, record, status, init.pid())?;
         let doing = || format!("sending the seccomp listener to {} (linux.seccomp.listenerPath)", path.display());
-        fd_passing::send(path, state.as_bytes(), &listener, deadline, doing)?;
+        fd_passing::send(path, state.as_bytes(), &listener, deadline, doing)
+            .map_err(|error| error.detail("seccomp_listener", path.to_string_lossy()))?;
         init.go()
     }
 }

@@ -173,13 +173,16 @@ pub fn report(unknown: &[String], process: &oci::Process) {
     for (set, given, held, lacking) in [
         ("effective", given.effective, held.effective, "permitted"),
         ("inheritable", given.inheritable, held.inheritable, "bounding"),
-        ("ambient", given.ambient, held.ambient, "permitted and inheritable"),
     ] {
         let dropped: Vec<&str> = names(given & !held).collect();
         if !dropped.is_empty() {
             let dropped = dropped.join(", ");
             log::warn!("capabilities.{set}: {dropped} is not granted, because it is not {lacking}");
         }
+    }
+    for ambient in names(given.ambient & !held.ambient) {
+        // runc's words.
+        log::warn!("can't raise ambient capability {ambient}: it is not both permitted and inheritable");
     }
 }
 

@@ -161,14 +161,8 @@ fn check_priorities(scheduler: &oci::Scheduler, policy: Policy, at: &dyn Fn(&str
             return Err(Error::config(&at("priority"), message));
         }
     }
-    let fair = matches!(policy, Policy::SchedOther | Policy::SchedBatch | Policy::SchedIdle);
-    match scheduler.nice().unwrap_or(0) {
-        nice if nice != 0 && !fair => Err(Error::config(
-            &at("nice"),
-            format!("{nice} has no meaning for {policy}; expected it with SCHED_OTHER, SCHED_BATCH or SCHED_IDLE"),
-        )),
-        _ => Ok(()),
-    }
+    // A nice value may be given with each policy: the kernel ignores it where it has no meaning.
+    Ok(())
 }
 
 /// sched(7), "SCHED_DEADLINE".

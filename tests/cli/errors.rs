@@ -54,7 +54,7 @@ fn errors_of_starting_a_process_have_runcs_text() {
     let cli = Cli::new();
     let id = cli.sleeping();
     cli.fails(255, "error adding pid of the process to cgroups: ", &["exec", "--cgroup", "nope", &id, "true"]);
-    cli.fails(255, "bad sub cgroup path", &["exec", "--cgroup", "..", &id, "true"]);
+    cli.fails(255, ": .. is not a sub cgroup path", &["exec", "--cgroup", "..", &id, "true"]);
     cli.fails(255, "unknown controller \\\"nope\\\"", &["exec", "--cgroup", "nope:/", &id, "true"]);
     let directory = "chdir to cwd (\\\"/nonexistent\\\") set in config.json failed: no such file or directory";
     cli.fails(255, directory, &["exec", "--cwd", "/nonexistent", &id, "true"]);
@@ -62,11 +62,7 @@ fn errors_of_starting_a_process_have_runcs_text() {
     cli.fails(1, "container's cgroup is not empty", &["run", "-b", text(&bundle_of(&cli, &id)), "c1"]);
     let mut config = shell("true");
     config["hooks"]["prestart"] = json!([{ "path": "/bin/true" }, { "path": "/bin/false" }]);
-    cli.fails(
-        1,
-        "error running prestart hook #1: exited with status 1",
-        &["run", "-b", text(&cli.bundle(&config)), "c1"],
-    );
+    cli.fails(1, "error running prestart hook #1: exit status 1", &["run", "-b", text(&cli.bundle(&config)), "c1"]);
     let mut config = shell("true");
     crate::common::push_mount(&mut config, json!({ "destination": "/tmp", "type": "nofs", "source": "x" }));
     cli.fails(
@@ -74,6 +70,30 @@ fn errors_of_starting_a_process_have_runcs_text() {
         "error mounting \\\"x\\\" to rootfs at \\\"/tmp\\\": no such device",
         &["run", "-b", text(&cli.bundle(&config)), "c1"],
     );
+    let linked = cli.path("linked");
+    std::fs::create_dir_all(linked.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", linked.join("proc")).unwrap();
+    let bundle = cli.bundle(&shell("true"));
+    let mut config: Value =
+        serde_json::from_str(&std::fs::read_to_string(bundle.join("config.json")).unwrap()).unwrap();
+    config["root"]["path"] = json!(linked);
+    std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let ordinary = "filesystem \\\"proc\\\" must be mounted on ordinary directory";
+    cli.fails(1, ordinary, &["run", "-b", text(&bundle), "c1"]);
+    let mut config = shell("true");
+    config["linux"]["seccomp"] = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": "/nonexistent/agent",
+        "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }],
+    });
+    let agent = "failed to connect with seccomp agent specified in the seccomp profile: no such file or directory";
+    cli.fails(1, agent, &["run", "-b", text(&cli.bundle(&config)), "c1"]);
+    if !std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let mut config = shell("true");
+        config["linux"]["resources"] = json!({ "unified": { "memory.min": "131072" } });
+        let unified = "invalid configuration: cannot use unified on cgroup v1";
+        cli.fails(1, unified, &["run", "-b", text(&cli.bundle(&config)), "c1"]);
+    }
     cli.fails(1, "Container cannot be checkpointed in stopped state", &["checkpoint", &stopped(&cli)]);
 }
 

@@ -36,6 +36,10 @@ fn options_change_what_the_containers_own_process_has() {
     let said = cli.berth(&["exec", "--cap", "NET_ADMIN", &id, "grep", "CapEff", "/proc/self/status"]);
     assert_eq!((said.code, said.out.as_str()), (0, "CapEff:\t0000000020000420\n"));
     assert!(said.err.contains("level=warning") && said.err.contains("NET_ADMIN"), "{}", said.err);
+    let mut unheld = shell("true");
+    unheld["process"]["capabilities"]["ambient"] = json!(["CAP_CHOWN"]);
+    let said = cli.berth(&["run", "-b", text(&cli.bundle(&unheld)), "c1"]);
+    assert!(said.code == 0 && said.err.contains("can't raise ambient capability CAP_CHOWN: "), "{said:?}");
     // The last of two values is the one that the program, and the search for it, sees.
     let twice = ["-e", "TERM=dumb", "-e", "TERM=vt100"];
     assert_eq!(sh(&twice, "env | grep -c '^TERM='; echo $TERM"), "1\nvt100\n");
@@ -200,7 +204,8 @@ fn the_debug_log_has_the_cpu_affinity_and_the_scheduler() {
     let bundle = cli.bundle(&config);
     let created = cli.berth(&["--debug", "create", "-b", text(&bundle), "c1"]);
     let stages = ["nsexec container setup", "child process in init()", "setns_init: about to exec"];
-    assert!(stages[..2].iter().all(|stage| created.err.contains(stage)), "{}", created.err);
+    let of_create = [stages[0], stages[1], "init: closing the pipe to signal completion"];
+    assert!(of_create.iter().all(|stage| created.err.contains(stage)), "{}", created.err);
     assert!(created.code == 0 && created.err.contains("setting the scheduler SCHED_BATCH"), "{created:?}");
     cli.ok(&["start", "c1"]);
     let said = cli.berth(&["--debug", "exec", "c1", "grep", "Cpus_allowed_list", "/proc/self/status"]);

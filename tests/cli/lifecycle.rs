@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::os::unix::net::UnixListener;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::common::{eventually_read, shell, unique};
+use crate::common::{eventually, eventually_read, shell, unique, without_namespace};
 use crate::support::*;
 
 #[test]
@@ -119,6 +121,29 @@ fn a_forced_delete_kills_and_accepts_a_missing_container() {
     cli.ok(&["delete", "--force", &id]);
     cli.ok(&["delete", "--force", &id]);
     cli.fails(1, "container does not exist", &["state", &id]);
+}
+
+/// As with runc: without a pid namespace of their own the other processes outlive init.
+#[test]
+fn kill_reaches_all_processes_of_a_container_in_the_pid_namespace_of_the_host() {
+    let cli = Cli::new();
+    for init_is_there in [true, false] {
+        let mut config = shell("sleep 1000 & exec sleep 1000");
+        without_namespace(&mut config, "pid");
+        let id = cli.running(&config);
+        let pids = || serde_json::from_str::<Vec<i32>>(&cli.ok(&["ps", "-f", "json", &id])).unwrap();
+        eventually("both processes are there", || pids().len() == 2);
+        let (pids, init) = (pids(), cli.state(&id)["pid"].as_i64().unwrap() as i32);
+        if !init_is_there {
+            kill(Pid::from_raw(init), Signal::SIGKILL).unwrap();
+            cli.wait_for_status(&id, "stopped");
+        }
+        cli.ok(&["kill", &id, "KILL"]);
+        // A zombie has no command line.
+        let runs = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+        eventually("both processes ended", || !pids.iter().any(runs));
+        cli.ok(&["delete", &id]);
+    }
 }
 
 #[test]

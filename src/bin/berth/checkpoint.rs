@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use berth::criu::{CheckpointOptions, NetworkLock, PageServer};
 use berth::{Force, Settings, Status};
@@ -63,6 +63,7 @@ impl Checkpoint {
             return Err(Failure::new(format!("Container cannot be checkpointed in {} state", status.name())));
         }
         let images = &self.images;
+        self.check_parent()?;
         let config: Value = serde_json::from_str(&container.config_json()?).unwrap_or_default();
         // As runc does: hooks or the network's creator set it up again. libberth's own links are in the images.
         let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();
@@ -101,5 +102,26 @@ impl Checkpoint {
             log::warn!("removing the container: {error}");
         }
         Ok(0)
+    }
+
+    /// As runc does: the path is the target of a symlink in the image directory, which may be copied elsewhere.
+    fn check_parent(&self) -> Result<(), Failure> {
+        let Some(parent) = &self.parent_path else { return Ok(()) };
+        if parent.is_absolute() {
+            return Err(Failure::new("--parent-path must be relative"));
+        }
+        // The image directory may not be there yet.
+        let images = self.images.dir()?;
+        let mut seen = images.canonicalize().unwrap_or(images);
+        for component in parent.components() {
+            match component {
+                Component::ParentDir => drop(seen.pop()),
+                other => seen.push(other),
+            }
+        }
+        if !seen.is_dir() {
+            return Err(Failure::new(format!("invalid --parent-path: there is no directory {}", seen.display())));
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use berth::{Container, Recipients};
 use clap::Args;
+use serde_json::Value;
 
 use crate::args::Global;
 use crate::{Outcome, host, signals};
@@ -40,5 +41,16 @@ impl Kill {
 }
 
 fn kill(container: &Container, signal: i32, to: Recipients) -> berth::Result<u8> {
+    // As runc does: without a pid namespace of their own the other processes outlive init.
+    let to = if signal == libc::SIGKILL && !has_own_pids(container) { Recipients::All } else { to };
     container.signal(signal, to).map(|()| 0)
+}
+
+fn has_own_pids(container: &Container) -> bool {
+    // Sending the signal reports a container that cannot be read.
+    let Ok(json) = container.config_json() else { return true };
+    let config: Value = serde_json::from_str(&json).unwrap_or_default();
+    let namespaces = config["linux"]["namespaces"].as_array();
+    let is_own = |namespace: &Value| namespace["type"] == "pid" && namespace["path"].as_str().unwrap_or("").is_empty();
+    namespaces.is_some_and(|namespaces| namespaces.iter().any(is_own))
 }

@@ -36,6 +36,14 @@ fn of_setup(error: &Error) -> Option<String> {
     if error.detail.contains_key("oom_kills") {
         return Some(starting("container init was OOM-killed (memory limit too low?)"));
     }
+    if error.code == Code::Unsupported && error.detail.contains_key("cgroup_version") {
+        return Some("invalid configuration: cannot use unified on cgroup v1".to_owned());
+    }
+    if error.detail.contains_key("seccomp_listener") {
+        let reason = error.errno.map_or_else(|| error.message.clone(), berth::error::reason);
+        let problem = "failed to connect with seccomp agent specified in the seccomp profile";
+        return Some(starting(&format!("{problem}: {reason}")));
+    }
     if error.stage == Stage::Host {
         return of_host(error);
     }
@@ -55,7 +63,32 @@ fn of_hook(error: &Error) -> Option<String> {
     let index = error.detail.get("hook_index")?;
     // After the name of the hook and its program.
     let problem = error.message.split_once("): ").map_or(error.message.as_str(), |(_, problem)| problem);
-    Some(format!("error running {hook} hook #{index}: {problem}"))
+    Some(format!("error running {hook} hook #{index}: {}", end_as_go_says_it(problem)))
+}
+
+/// Returns how a process ended as Go's os/exec says it, and anything else as it is.
+fn end_as_go_says_it(problem: &str) -> String {
+    if let Some(status) = problem.strip_prefix("exited with status ") {
+        return format!("exit status {status}");
+    }
+    let Some(killed) = problem.strip_prefix("was killed by ") else { return problem.to_owned() };
+    let name = match killed {
+        "SIGHUP" => "hangup",
+        "SIGINT" => "interrupt",
+        "SIGQUIT" => "quit",
+        "SIGILL" => "illegal instruction",
+        "SIGABRT" => "aborted",
+        "SIGBUS" => "bus error",
+        "SIGFPE" => "floating point exception",
+        "SIGKILL" => "killed",
+        "SIGSEGV" => "segmentation fault",
+        "SIGPIPE" => "broken pipe",
+        "SIGALRM" => "alarm clock",
+        "SIGTERM" => "terminated",
+        "SIGSYS" => "bad system call",
+        other => other,
+    };
+    format!("signal: {name}")
 }
 
 fn of_host(error: &Error) -> Option<String> {
@@ -66,7 +99,10 @@ fn of_host(error: &Error) -> Option<String> {
     }
     if let Some(cgroup) = fact("cgroup") {
         return match error.errno {
-            _ if is_argument => Some("bad sub cgroup path".to_owned()),
+            _ if is_argument => {
+                let path = cgroup.split_once(':').map_or(cgroup, |(_, path)| path);
+                Some(format!("{path} is not a sub cgroup path"))
+            }
             Some(Errno::ENOENT) => Some(not_attached(&format!("{cgroup}/cgroup.procs: no such file or directory"))),
             _ if error.detail.contains_key("frozen") => Some("container's cgroup unexpectedly frozen".to_owned()),
             _ => {
@@ -113,7 +149,15 @@ fn of_step(error: &Error) -> Option<String> {
         }
         "Mount" | "Attach" => {
             let (source, target) = (text("source"), text("target"));
-            Some(starting(&format!("error mounting {source:?} to rootfs at {target:?}: {reason}")))
+            let reason = match error.errno {
+                // A link of the image is not followed there.
+                Some(Errno::ELOOP | Errno::ENOTDIR) if matches!(target, "/proc" | "/sys") => {
+                    format!("filesystem {source:?} must be mounted on ordinary directory")
+                }
+                _ => reason,
+            };
+            let problem = format!("error mounting {source:?} to rootfs at {target:?}: {reason}");
+            Some(starting(&format!("error during container init: {problem}")))
         }
         _ => None,
     }
@@ -127,7 +171,7 @@ mod tests {
     fn cgroup_and_file_errors_have_runcs_text() {
         let system = |errno: Errno| Error::system(errno, "doing").detail("cgroup", "/cg");
         for (error, words) in [
-            (Error::invalid_argument("..").detail("cgroup", ".."), "bad sub cgroup path"),
+            (Error::invalid_argument("..").detail("cgroup", "cpu:.."), ".. is not a sub cgroup path"),
             (Error::invalid_argument("x").detail("controller", "x"), "unknown controller \"x\""),
             (system(Errno::ENOENT), "error adding pid of the process to cgroups: /cg/cgroup.procs: no such file"),
             (system(Errno::EEXIST).detail("processes", 2), "container's cgroup is not empty: 2 process(es) found"),
@@ -140,6 +184,8 @@ mod tests {
             assert!(of(&error, "create").is_some_and(|told| told.contains(words)), "{error}: {words}");
         }
         assert_eq!(of(&system(Errno::EEXIST), "create"), None);
+        let unified = Error::unsupported_field("linux.resources.unified", "x").detail("cgroup_version", 1);
+        assert!(of(&unified, "run").is_some_and(|told| told.starts_with("invalid configuration: ")));
         let other = Error::system(Errno::ENOENT, "x").detail("file", "/sys/fs/cgroup/pids.max");
         assert_eq!(of(&other, "update"), None);
     }
@@ -149,6 +195,10 @@ mod tests {
         let error = Error::new(Code::Hook, "prestart hook 1 (/bin/x): exited with status 1")
             .detail("hook", "prestart")
             .detail("hook_index", 1);
-        assert_eq!(of(&error, "run").unwrap(), "error running prestart hook #1: exited with status 1");
+        assert_eq!(of(&error, "run").unwrap(), "error running prestart hook #1: exit status 1");
+        let error = Error::new(Code::Hook, "startContainer hook 0 (/bin/x): was killed by SIGSYS")
+            .detail("hook", "startContainer")
+            .detail("hook_index", 0);
+        assert_eq!(of(&error, "start").unwrap(), "error running startContainer hook #0: signal: bad system call");
     }
 }

@@ -126,7 +126,9 @@ impl Hierarchies {
         match resources.unified().as_ref().filter(|files| !files.is_empty()) {
             Some(files) => {
                 let missing = || Error::unsupported_field(spec::unified::FIELD, "the host mounts no cgroup v2");
-                self.unified.as_ref().ok_or_else(missing)?.write_unified(files, journal)
+                let tree = self.unified.as_ref().ok_or_else(missing);
+                tree.and_then(|tree| tree.write_unified(files, journal))
+                    .map_err(|error| error.detail("cgroup_version", 1))
             }
             None => Ok(()),
         }

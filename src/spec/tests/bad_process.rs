@@ -165,7 +165,7 @@ fn schedulers() {
         scheduler(r#"{"policy": 1}"#, "policy", "1 is not valid here"),
         scheduler(r#"{"policy": "SCHED_OTHER", "nice": 20}"#, "nice", "from -20 to 19"),
         scheduler(r#"{"policy": "SCHED_OTHER", "nice": -21}"#, "nice", "from -20 to 19"),
-        scheduler(r#"{"policy": "SCHED_FIFO", "priority": 1, "nice": 1}"#, "nice", "has no meaning for SCHED_FIFO"),
+        scheduler(r#"{"policy": "SCHED_FIFO", "priority": 1, "nice": 20}"#, "nice", "from -20 to 19"),
         scheduler(r#"{"policy": "SCHED_FIFO"}"#, "priority", "0 is not a priority of SCHED_FIFO"),
         scheduler(r#"{"policy": "SCHED_RR", "priority": 0}"#, "priority", "expected from 1 to 99"),
         scheduler(r#"{"policy": "SCHED_RR", "priority": 100}"#, "priority", "from 0 to 99"),
