@@ -45,6 +45,7 @@ pub struct Create<'a> {
 /// creation, and a time namespace needs its offsets before it has processes.
 const UNSHARED_BY_INIT: u64 = (libc::CLONE_NEWCGROUP | libc::CLONE_NEWTIME) as u64;
 const CLONE_NEWNET: u64 = libc::CLONE_NEWNET as u64;
+const CLONE_NEWIPC: u64 = libc::CLONE_NEWIPC as u64;
 
 /// Whether the spawned process forks, and its child becomes init.
 fn is_staged(namespaces: &Namespaces) -> bool {
@@ -73,7 +74,8 @@ pub fn create(create: &Create) -> Result<Plan> {
         push_joins(&mut plan, &namespaces, false, privileged);
         let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
         let open = namespaces.is_new(Kind::User) && !privileged;
-        plan.push(Step::Fork { flags: namespaces.new_flags & !UNSHARED_BY_INIT, cgroup, open });
+        let later = if in_user_namespace { UNSHARED_BY_INIT | CLONE_NEWIPC } else { UNSHARED_BY_INIT };
+        plan.push(Step::Fork { flags: namespaces.new_flags & !later, cgroup, open });
         plan.steps.extend(inside);
     } else {
         let later =
@@ -147,6 +149,10 @@ fn push_inside(
     }
     if in_user_namespace {
         plan.push(Step::BecomeRoot);
+        if namespaces.is_new(Kind::Ipc) {
+            // Only now: the kernel makes the directory that is mounted at /dev/mqueue for the user of this moment.
+            plan.push(Step::Unshare(CLONE_NEWIPC));
+        }
     }
     let mut network =
         NewNetwork { pending: namespaces.is_new(Kind::Network), prepared: prepares_network(spec, create.networks) };
