@@ -32,12 +32,15 @@ const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
     ("/dev/tty", 5, 0),
 ];
 
-const DEFAULT_LINKS: [(&str, &str); 5] = [
+/// Those of the specification (config-linux.md, "Default Devices"), and that to the kernel's memory, which is masked by
+/// default.
+const DEFAULT_LINKS: [(&str, &str); 6] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
 ];
 
 /// Options of the root filesystem that the runtime sets, not the configuration.
