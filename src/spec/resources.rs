@@ -64,7 +64,7 @@ pub(super) fn check(resources: &oci::LinuxResources) -> Result<()> {
         }
     }
     if let Some(files) = resources.unified() {
-        unified::check(files.keys().map(String::as_str), &format!("{prefix}unified"))?;
+        unified::check(files, &format!("{prefix}unified"))?;
     }
     for (index, rule) in resources.devices().iter().flatten().enumerate() {
         check_device_rule(rule, &format!("{prefix}devices[{index}]"))?;

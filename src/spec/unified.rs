@@ -1,5 +1,7 @@
 //! Checks the file names of OCI `linux.resources.unified`, which are those of cgroup v2.
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::error::{Error, Result};
 
 pub const FIELD: &str = "linux.resources.unified";
@@ -9,15 +11,17 @@ pub const FIELD: &str = "linux.resources.unified";
 const CORE: [&str; 3] = ["cgroup.max.depth", "cgroup.max.descendants", "cgroup.pressure"];
 
 /// Checks the names without looking at the host.
-pub fn check<'a>(names: impl Iterator<Item = &'a str>, field: &str) -> Result<()> {
-    for name in names {
+pub fn check(files: &HashMap<String, String>, field: &str) -> Result<()> {
+    for (name, value) in files.iter().collect::<BTreeMap<_, _>>() {
         let path = format!("{field}[{name:?}]");
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         let file = name.split_once('.').is_some_and(|(first, rest)| !first.is_empty() && !rest.is_empty());
         if !file || !name.chars().all(plain) || name.contains("..") || name.len() > 255 {
             return Err(Error::config(&path, "is not the name of a cgroup file; expected one like \"memory.high\""));
         }
-        if name.starts_with("cgroup.") && !CORE.contains(&name) {
+        // What every container has when it starts.
+        let is_thawed = name == "cgroup.freeze" && value.trim() == "0";
+        if name.starts_with("cgroup.") && !CORE.contains(&name.as_str()) && !is_thawed {
             return Err(Error::config(
                 &path,
                 format!("is no limit; of cgroup's own files expected {}", CORE.join(", ")),
@@ -30,6 +34,10 @@ pub fn check<'a>(names: impl Iterator<Item = &'a str>, field: &str) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn checked(name: &str, value: &str) -> Result<()> {
+        check(&HashMap::from([(name.to_owned(), value.to_owned())]), FIELD)
+    }
 
     #[test]
     fn names_that_leave_the_directory_or_steer_processes_are_refused() {
@@ -52,9 +60,12 @@ mod tests {
             "cgroup.type",
             "cgroup.threads",
         ] {
-            assert!(check([bad].into_iter(), FIELD).is_err(), "{bad:?}");
+            assert!(checked(bad, "1").is_err(), "{bad:?}");
         }
         let good = ["memory.high", "cpu.weight.nice", "hugetlb.2MB.rsvd.max", "cgroup.max.depth", "io.bfq.weight"];
-        check(good.into_iter(), FIELD).unwrap();
+        for name in good {
+            checked(name, "1").unwrap();
+        }
+        checked("cgroup.freeze", "0\n").unwrap();
     }
 }

@@ -15,7 +15,7 @@ pub fn controllers(files: &HashMap<String, String>) -> Vec<&str> {
 }
 
 pub fn apply(place: LimitTarget, files: &HashMap<String, String>) -> Result<()> {
-    check(files.keys().map(String::as_str), FIELD)?;
+    check(files, FIELD)?;
     // Sorted, so that the order of writes is deterministic.
     for (name, value) in files.iter().collect::<BTreeMap<_, _>>() {
         let field = format!("{FIELD}[{name:?}]");
