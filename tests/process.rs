@@ -35,7 +35,9 @@ fn user_group_and_additional_groups_are_exact() {
 
 #[test]
 fn the_umask_is_the_given_one_or_022() {
-    for (umask, expected) in [(json!(null), "0022"), (json!(0), "0000"), (json!(0o077), "0077")] {
+    for (umask, expected) in
+        [(json!(null), "0022"), (json!(0), "0000"), (json!(0o077), "0077"), (json!(0o1022), "0022")]
+    {
         let mut config = shell(READ_STATUS);
         config["process"]["user"]["umask"] = umask;
         assert_eq!(status_line(&run_status(&config), "Umask"), expected);

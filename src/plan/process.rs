@@ -82,7 +82,8 @@ pub fn push_identity(plan: &mut Plan, confined: Confined) {
     let user = process.user();
     let groups = user.additional_gids().clone().unwrap_or_default();
     plan.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
-    plan.push(Step::Umask(user.umask().unwrap_or(DEFAULT_UMASK)));
+    // As umask(2) does.
+    plan.push(Step::Umask(user.umask().unwrap_or(DEFAULT_UMASK) & 0o777));
     let as_user = Step::WorkingDirectory { path: cwd, attempt: false };
     let capabilities = Step::Capabilities {
         effective: sets.effective,

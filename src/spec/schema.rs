@@ -75,7 +75,7 @@ const ID: Kind = Kind::Int(0, u32::MAX as i128 - 1);
 const USER: Kind = Kind::Object(&[
     optional("uid", ID),
     optional("gid", ID),
-    optional("umask", Kind::Int(0, 0o777)),
+    optional("umask", U32),
     optional("additionalGids", Kind::List(&ID)),
     never("username", "is for Windows; on Linux the user is given by process.user.uid and gid"),
 ]);
@@ -164,10 +164,8 @@ const MEMORY_POLICY: Kind = Kind::Object(&[
     optional("flags", Kind::List(&Kind::OneOf("a flag of set_mempolicy(2)", &super::memory_policy::FLAGS))),
 ]);
 
-const PERSONALITY: Kind = Kind::Object(&[
-    required("domain", Kind::OneOf("a domain", &["LINUX", "LINUX32"])),
-    never("flags", "must be empty: the specification defines no flag; leave it out"),
-]);
+const PERSONALITY: Kind =
+    Kind::Object(&[required("domain", Kind::OneOf("a domain", &["LINUX", "LINUX32"])), optional("flags", TEXTS)]);
 
 const SECCOMP: Kind = Kind::Object(&[
     required("defaultAction", SECCOMP_ACTION),

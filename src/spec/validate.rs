@@ -50,6 +50,10 @@ pub(super) fn normalize(
         }
         devices::normalize(linux, notices)?;
         memory_policy::check(linux)?;
+        let flags = linux.personality().iter().find_map(|personality| personality.flags().as_ref());
+        if flags.is_some_and(|flags| !flags.is_empty()) {
+            notices.push("linux.personality.flags are ignored: the specification supports none".to_owned());
+        }
         intel_rdt::check(linux)?;
         if let Some(path) = linux.cgroups_path() {
             resources::check_cgroups_path(path)?;

@@ -411,6 +411,6 @@ fn memory_policies_and_personalities() {
         persona("{}", "linux.personality.domain", "is required and missing"),
         persona(r#"{"domain": "linux"}"#, "linux.personality.domain", "LINUX, LINUX32"),
         persona(r#"{"domain": "PER_LINUX32"}"#, "linux.personality.domain", "is not valid here"),
-        unsupported("/linux/personality", r#"{"domain": "LINUX", "flags": ["X"]}"#, "linux.personality.flags"),
+        persona(r#"{"domain": "LINUX", "flags": "X"}"#, "linux.personality.flags", "expected an array of strings"),
     ]);
 }

@@ -73,9 +73,8 @@ const EXPLAINED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "bounds of the kernel: umask(2), proc_pid_oom_score_adj(5), ioprio_set(2), sched_setattr(2)",
+        "bounds of the kernel: proc_pid_oom_score_adj(5), ioprio_set(2), sched_setattr(2)",
         &[
-            "process.user.umask: 0 to 511 here, 0 to 4294967295 in the schema",
             "process.oomScoreAdj: -1000 to 1000 here, any to any in the schema",
             "process.ioPriority.priority: 0 to 7 here, -2147483648 to 2147483647 in the schema",
             "process.scheduler.nice: -20 to 19 here, -2147483648 to 2147483647 in the schema",
