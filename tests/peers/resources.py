@@ -119,7 +119,13 @@ for name, value in {
     "unified": {"unified": {"hugetlb.2MB.max": "4194304"}},
     "unified, unknown file": {"unified": {"nothing.here": "1"}},
     "unified, cgroup.freeze": {"unified": {"cgroup.freeze": "0"}},
+    "unified, cgroup.kill": {"unified": {"cgroup.kill": "0"}},
+    "unified, cgroup.type": {"unified": {"cgroup.type": "threaded"}},
+    "unified, cgroup.subtree_control": {"unified": {"cgroup.subtree_control": "+hugetlb"}},
+    "unified, cgroup.max.depth": {"unified": {"cgroup.max.depth": "3"}},
     "unified, a path": {"unified": {"../cgroup.procs": "1"}},
+    # A process that does not exist would be an error of all; 0 is the one that writes.
+    "unified, cgroup.procs": {"unified": {"cgroup.procs": "0"}},
     "memory that the host lacks": {"memory": {"limit": 64 * M}},
     "pids that the host lacks": {"pids": {"limit": 10}},
 }.items():
