@@ -27,7 +27,7 @@ pub enum Place<'a> {
     Host { directory: Option<&'a Path>, env: &'a [String] },
     /// In the namespaces of a container's init, given as CLONE_NEW… flags; in its root filesystem as working directory,
     /// so that relative paths do not lead to the host; without an environment.
-    Container { namespaces: u64, init: &'a InitHandles },
+    Container { namespaces: u64, foreign_cgroup_namespace: bool, init: &'a InitHandles },
     /// With the restrictions of the container's process. `plan` returns the plan for a hook.
     AsProcess { plan: &'a dyn Fn(&Hook) -> Result<Plan>, run: &'a ProcessRunner<'a> },
 }
@@ -93,7 +93,9 @@ fn run_one(hook: &Hook, state: &str, place: &Place, default_timeout: Duration) -
 fn start(hook: &Hook, place: &Place, low: &[RawFd], deadline: Deadline) -> Result<spawn::Child> {
     let (place, default_env, init) = match *place {
         Place::Host { directory, env } => (ProgramPlace::Host { directory }, env, None),
-        Place::Container { namespaces, init } => (ProgramPlace::Container { namespaces }, [].as_slice(), Some(init)),
+        Place::Container { namespaces, foreign_cgroup_namespace, init } => {
+            (ProgramPlace::Container { namespaces, foreign_cgroup_namespace }, [].as_slice(), Some(init))
+        }
         Place::AsProcess { plan, run } => return run(&plan(hook)?, low),
     };
     let file = hook.path().to_string_lossy();

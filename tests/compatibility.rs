@@ -38,6 +38,30 @@ fn a_kernel_parameter_is_set_in_a_namespace_that_is_joined() {
     assert_eq!(plain(&exec_shell(&first, "cat /proc/sys/net/ipv4/ping_group_range")), "0 7");
 }
 
+/// No process in the user namespace has the right to join it, and no mount of cgroups in it is possible there.
+#[test]
+fn a_cgroup_namespace_of_the_host_is_joined_with_a_new_user_namespace() {
+    let test = TestRuntime::new();
+    let first = test.run(&shell("sleep 1000"), &quiet()).unwrap();
+    let theirs = namespace_of(&first, "cgroup");
+    let inside = fs::read_link(&theirs).unwrap().display().to_string();
+    let script = "readlink /proc/self/ns/cgroup; cat /proc/self/cgroup";
+    let mut config = shell(&format!("{{ {script}; }} >/tmp/seen; exec sleep 1000"));
+    with_user_namespace(&mut config);
+    join_namespace(&mut config, "cgroup", &theirs);
+    push_mount(&mut config, json!({ "destination": "/tmp", "type": "tmpfs", "source": "tmpfs" }));
+    config["hooks"] = json!({ "createContainer": [{ "path": "/bin/true" }] });
+    let container = test.run(&config, &quiet()).unwrap();
+    eventually("the program has looked", || !exec_shell(&container, "cat /tmp/seen 2>/dev/null").is_empty());
+    let seen = exec_shell(&container, "cat /tmp/seen");
+    assert_eq!(seen.lines().next(), Some(inside.as_str()));
+    // An executed process is in the same namespaces and cgroups.
+    assert_eq!(exec_shell(&container, script), seen);
+    assert_eq!(container.pids().unwrap().len(), 1, "the container's cgroup has its process");
+    // The container's own cgroup, read-only.
+    assert_eq!(exec_shell(&container, "mkdir /sys/fs/cgroup/x 2>&1 | grep -c 'Read-only file system'"), "1\n");
+}
+
 #[test]
 fn mappings_beside_a_joined_user_namespace_are_those_that_it_has() {
     let test = TestRuntime::new();

@@ -295,7 +295,7 @@ impl Container {
         // Read while setup runs, so that it does not delay create. If init has exited already, its next message gives
         // the reason.
         record.init = identify(init.pid()).ok();
-        if cgroup.attach_needed() {
+        if cgroup.attach_needed() || (cgroup.has_spawn_dir() && plan.forks_outside_cgroup()) {
             cgroup.attach(init.pid())?;
         }
         let (late, early): (Vec<_>, Vec<_>) = plan.caller_actions.iter().cloned().partition(CallerAction::comes_last);
@@ -359,7 +359,11 @@ impl Container {
         else {
             return Ok(()); // gone: the next word to it says why
         };
-        let inside = Place::Container { namespaces: record.namespaces, init: &opened };
+        let inside = Place::Container {
+            namespaces: record.namespaces,
+            foreign_cgroup_namespace: Namespaces::of(config.spec()).has_foreign_cgroup(),
+            init: &opened,
+        };
         self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
     }
 

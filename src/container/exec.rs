@@ -150,7 +150,7 @@ impl Container {
         child.adopt(deadline)?;
         log::debug!("child process in init(): process {} is in the container's namespaces", child.pid());
         fault::point("exec.adopted");
-        if cgroup.attach_needed() {
+        if cgroup.attach_needed() || (cgroup.has_spawn_dir() && plan.forks_outside_cgroup()) {
             cgroup.attach(child.pid())?;
         }
         prepare::apply_caller_actions(child.pid(), &plan.caller_actions)?;

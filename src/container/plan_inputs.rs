@@ -83,6 +83,7 @@ impl PlanInputs {
             linux: config.spec().linux().as_ref(),
             filter: filter.as_ref(),
             namespaces: joining.namespaces,
+            foreign_cgroup_namespace: Namespaces::of(config.spec()).has_foreign_cgroup(),
             into_cgroup: cgroup::open(&self.cgroup)?.has_spawn_dir(),
             resctrl: self.resctrl.as_ref(),
             parent_death_signal: joining.parent_death_signal,

@@ -72,7 +72,9 @@ pub fn create(create: &Create) -> Result<Plan> {
     if staged {
         let inside = std::mem::replace(&mut plan.steps, trees.early);
         push_joins(&mut plan, &namespaces, false, privileged);
-        let cgroup = create.into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
+        // From inside a cgroup namespace, no process may be spawned into a cgroup outside.
+        let cgroup = create.into_cgroup && !namespaces.has_foreign_cgroup();
+        let cgroup = cgroup.then(|| plan.slot(Descriptor::Cgroup));
         let open = namespaces.is_new(Kind::User) && !privileged;
         let later = if in_user_namespace { UNSHARED_BY_INIT | CLONE_NEWIPC } else { UNSHARED_BY_INIT };
         plan.push(Step::Fork { flags: namespaces.new_flags & !later, cgroup, open });
@@ -102,7 +104,7 @@ fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool, privil
     joined.sort_by_key(|(_, joined)| privileged && joined.kind == Kind::User);
     for (index, joined) in joined {
         let flags = namespaces::flag(joined.kind);
-        if (flags & AFTER_FORK != 0) == after_fork {
+        if (flags & AFTER_FORK != 0 && !namespaces.has_foreign_cgroup()) == after_fork {
             let slot = plan.slot(Descriptor::Joined(index));
             let what = format!("the {} namespace {}", namespaces::name(joined.kind), joined.path.display());
             plan.push(Step::SetNs { slot, flags, what });
@@ -172,7 +174,9 @@ fn push_inside(
     for entry in create.config.mounts() {
         if cgroup_mount::is_cgroup(entry.mount) {
             attach.push(plan);
-            cgroup_mount::push(plan, trees, create.layout, entry, namespaces.has(Kind::Cgroup))?;
+            // Only the user namespace that owns a cgroup namespace can mount it.
+            let in_namespace = namespaces.has(Kind::Cgroup) && !namespaces.has_foreign_cgroup();
+            cgroup_mount::push(plan, trees, create.layout, entry, in_namespace)?;
         } else {
             if !is_without_network(entry) {
                 network.push(plan);

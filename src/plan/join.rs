@@ -16,6 +16,8 @@ pub struct Join<'a> {
     pub filter: Option<&'a Arc<Filter>>,
     /// CLONE_NEW… flags of the namespaces that differ from the host's.
     pub namespaces: u64,
+    /// Whether the container's cgroup namespace belongs to another user namespace than the container's.
+    pub foreign_cgroup_namespace: bool,
     /// Whether the process is spawned into a cgroup of the v2 hierarchy (CLONE_INTO_CGROUP).
     pub into_cgroup: bool,
     pub resctrl: Option<&'a Group>,
@@ -40,7 +42,7 @@ pub fn join(join: &Join) -> Plan {
     if let Some(initial) = list(affinity.map(|affinity| affinity.initial())) {
         plan.push(Step::CpuAffinity(initial));
     }
-    enter(&mut plan, join.namespaces, join.into_cgroup);
+    enter(&mut plan, join.namespaces, join.foreign_cgroup_namespace, join.into_cgroup);
     // The process is in its cgroup by now, and only that cgroup's CPUs are allowed.
     if let Some(last) = list(affinity.map(|affinity| affinity.cpu_affinity_final())) {
         plan.push(Step::CpuAffinity(last));
@@ -68,16 +70,22 @@ pub fn join(join: &Join) -> Plan {
     plan
 }
 
-fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
-    let slot = plan.slot(Descriptor::ContainerInit);
+fn enter(plan: &mut Plan, namespaces: u64, foreign_cgroup_namespace: bool, into_cgroup: bool) {
     let (before, after) = (namespaces & !AFTER_FORK, namespaces & AFTER_FORK);
-    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
-    let cgroup = into_cgroup.then(|| plan.slot(Descriptor::Cgroup));
-    plan.push(Step::Fork { flags: 0, cgroup, open: false });
-    if after != 0 {
+    let enter_cgroup_namespace = |plan: &mut Plan| {
         // Not through init's pidfd: while init is not dumpable, no process in its user namespace may access it.
         let slot = plan.slot(Descriptor::ContainerCgroupNamespace);
         plan.push(Step::SetNs { slot, flags: after, what: "the container's cgroup namespace".into() });
+    };
+    if foreign_cgroup_namespace {
+        enter_cgroup_namespace(plan);
+    }
+    let slot = plan.slot(Descriptor::ContainerInit);
+    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
+    let cgroup = (into_cgroup && !foreign_cgroup_namespace).then(|| plan.slot(Descriptor::Cgroup));
+    plan.push(Step::Fork { flags: 0, cgroup, open: false });
+    if after != 0 && !foreign_cgroup_namespace {
+        enter_cgroup_namespace(plan);
     }
     if namespaces & libc::CLONE_NEWUSER as u64 != 0 {
         plan.push(Step::BecomeRoot);
@@ -86,7 +94,8 @@ fn enter(plan: &mut Plan, namespaces: u64, into_cgroup: bool) {
 
 /// Namespaces that are joined after the fork. If cgroup namespaces are delegation boundaries (mount option nsdelegate,
 /// which systemd sets), no process inside one can move a process in from a cgroup outside. So the process joins after
-/// it is in its cgroup.
+/// it is in its cgroup. A cgroup namespace of another user namespace is joined before, and the caller then moves the
+/// process into its cgroup.
 pub(super) const AFTER_FORK: u64 = libc::CLONE_NEWCGROUP as u64;
 
 /// Plans a helper that sends the caller a netlink socket of the network namespace in slot `Joined(0)`, and exits.
@@ -126,7 +135,7 @@ pub enum ProgramPlace<'a> {
     /// In the caller's namespaces, and in this working directory. `None`: the caller's own.
     Host { directory: Option<&'a Path> },
     /// In namespaces of a container's init, given as CLONE_NEW… flags, and in its root filesystem as working directory.
-    Container { namespaces: u64 },
+    Container { namespaces: u64, foreign_cgroup_namespace: bool },
 }
 
 pub fn program(program: &Program) -> Plan {
@@ -136,8 +145,8 @@ pub fn program(program: &Program) -> Plan {
         ProgramPlace::Host { directory: Some(path) } => {
             plan.push(Step::WorkingDirectory { path: path.to_owned(), attempt: false });
         }
-        ProgramPlace::Container { namespaces } => {
-            enter(&mut plan, namespaces, false);
+        ProgramPlace::Container { namespaces, foreign_cgroup_namespace } => {
+            enter(&mut plan, namespaces, foreign_cgroup_namespace, false);
             let root = plan.slot(Descriptor::ContainerRoot);
             plan.push(Step::TakeRoot(root));
             plan.push(Step::EnterRoot);

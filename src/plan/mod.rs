@@ -106,6 +106,11 @@ impl Plan {
         self.steps.iter().any(|step| matches!(step, Step::Fork { .. }))
     }
 
+    /// Whether the process that the spawned one forks is not in the container's cgroup of the v2 hierarchy.
+    pub fn forks_outside_cgroup(&self) -> bool {
+        self.forks() && !self.descriptors.contains(&Descriptor::Cgroup)
+    }
+
     /// Encodes the plan as bytes. `fixed` holds the descriptors of the fixed slots; `open` finds the others.
     pub fn encode(
         &self,

@@ -330,7 +330,7 @@ fn init_reads_each_step_as_it_was_packed() {
         ("/linux/timeOffsets", json!({ "boottime": { "secs": 1 } })),
     ]);
     let args = ["x".to_owned()];
-    let place = ProgramPlace::Container { namespaces: libc::CLONE_NEWNS as u64 };
+    let place = ProgramPlace::Container { namespaces: libc::CLONE_NEWNS as u64, foreign_cgroup_namespace: false };
     let program = program(&Program { file: "/bin/x", args: &args, env: &[], place });
     // What only some hosts, or joining a container, needs.
     let (tree, path, entry) = (Slot(2), PathBuf::from("/a"), Some(1));

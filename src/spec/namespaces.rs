@@ -61,6 +61,12 @@ impl Namespaces {
         self.joined.iter().any(|joined| joined.kind == kind)
     }
 
+    /// Returns whether the joined cgroup namespace belongs to another user namespace than the container's new one, whose
+    /// processes have no right to join it.
+    pub fn has_foreign_cgroup(&self) -> bool {
+        self.is_new(LinuxNamespaceType::User) && self.is_joined(LinuxNamespaceType::Cgroup)
+    }
+
     /// Returns whether the container has a namespace of this type that is not the caller's: new or joined.
     pub fn has(&self, kind: LinuxNamespaceType) -> bool {
         self.is_new(kind) || self.is_joined(kind)

@@ -86,6 +86,8 @@ joined("cgroup", "--cgroup")
 joined("mount", "--mount")
 joined("network", "--net", lambda config: put(config, "linux.sysctl", {"net.ipv4.ip_forward": "1"}), " with a sysctl")
 joined("ipc", "--ipc", lambda config: put(config, "linux.sysctl", {"kernel.shmmax": "1000000"}), " with a sysctl")
+for view in ("v1", "v2"):
+    joined("cgroup", "--cgroup", name=f" in a user namespace in {view}", who="userns", view=view)
 
 
 def wrong_namespace(config, place):

@@ -83,6 +83,7 @@ EXPECTED = {
     ],
     "bind-remount": ["mount: bind with bind,remount"],
     "bind-type-alone": ["mount: bind with neither bind nor rbind"],
+    "cgroup-mount-foreign": ["linux.namespaces: joined cgroup in a user namespace in v1"],
     "root-runbindable": ["linux.rootfsPropagation: runbindable"],
     "device-by-numbers": named("rootless: linux.devices: [{'path': '/dev/a'"),
     "source-nofollow": ["mount: a link with src-nofollow"],
