@@ -33,7 +33,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header demo check vm-check peers bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header demo check vm-check peers fuzz bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -68,6 +68,9 @@ vm-check: ## run most tests in virtual machines, on Linux 6.1, 6.12 and 7, with 
 peers: all ## run generated configurations beside runc and crun, and compare (as root; minutes; installs what is missing)
 	tools/setup build peers
 	tests/peers/run
+
+fuzz: ## run the fuzzing targets, BERTH_FUZZ_SECONDS=60 each; TARGETS="config netlink": some of them
+	fuzz/run $(TARGETS)
 
 bench: all ## compare with other runtimes and the kernel baseline (as root; minutes; installs what is missing)
 	tools/setup build demo bench

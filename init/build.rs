@@ -79,7 +79,7 @@ impl Rustc {
         let mut command = Command::new(var("RUSTC"));
         command.current_dir(var("CARGO_MANIFEST_DIR"));
         command.args(["--edition", edition, "--crate-name", name, "--crate-type", kind, "--target", &var("TARGET")]);
-        command.args(["--cfg", "berth_init", "--check-cfg", "cfg(berth_init,test)"]);
+        command.args(["--cfg", "berth_init", "--check-cfg", "cfg(berth_init,fuzzing,test)"]);
         command.args(["-C", "panic=abort", "-C", "opt-level=3", "-C", "codegen-units=1", "-C", "embed-bitcode=no"]);
         command.args(["-C", "relocation-model=static", "-C", "target-feature=+crt-static"]);
         Rustc { name, command }

@@ -18,6 +18,8 @@ pub mod fault;
 #[cfg(not(feature = "fault-points"))]
 mod fault;
 mod features;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod hooks;
 mod log;
 pub mod network;

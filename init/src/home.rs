@@ -43,7 +43,7 @@ fn look_up(proc: i32, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
 
 /// Returns the length of the sixth field of the first line whose third field is `uid`. Reads in chunks, without storing
 /// lines.
-fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
+pub fn search(mut read: impl FnMut(&mut [u8]) -> Result<usize>, uid: u32, into: &mut [u8]) -> Result<Option<usize>> {
     let mut buffer = [0u8; 4096];
     let mut line = Line::default();
     let mut total = 0;

@@ -5,11 +5,13 @@
 //! calls that are also needed between clone and exec (`arch`, `sys`), and the program as bytes ([`PROGRAM`]); tests and
 //! lints see all of it. build.rs compiles it as that program, with `cfg(berth_init)` and without std.
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, fuzzing)), no_std)]
 
 pub mod arch;
 mod copy;
 pub mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod home;
 mod label;
 mod layout;

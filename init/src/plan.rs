@@ -37,7 +37,12 @@ impl Plan {
         if header.layout != LAYOUT {
             return Err(Refusal::OtherBuild);
         }
-        if header.len as usize > len {
+        if header.len as usize > len || (header.len as usize) < size_of::<Header>() {
+            return Err(Refusal::Damaged);
+        }
+        // The last text ends within the block.
+        // SAFETY: within the block, as was just checked.
+        if unsafe { *base.add(header.len as usize - 1) } != 0 {
             return Err(Refusal::Damaged);
         }
         Ok(Plan { base, header })
@@ -94,20 +99,20 @@ impl Plan {
         if offset == 0 || offset >= self.header.len {
             return Err(EPROTO);
         }
-        // SAFETY: within the block, which the caller ends with a NUL byte.
+        // SAFETY: within the block, which ends with a NUL byte.
         Ok(unsafe { Path::new(self.base.add(offset as usize)) })
     }
 
     /// Returns `len` bytes of the block for writing.
     pub fn bytes_mut(&self, offset: u32, len: usize) -> Result<&'static mut [u8]> {
-        let start = self.table::<u8>(offset, len as u32)?;
+        let start = self.table::<u8>(offset, counted(len)?)?;
         // SAFETY: within the block; init has one thread, and no other reference to these bytes is held.
         Ok(unsafe { core::slice::from_raw_parts_mut(start, len) })
     }
 
     /// Returns the address of `count` 32-bit numbers.
     pub fn u32_array(&self, offset: u32, count: usize) -> Result<*const u32> {
-        self.table::<u32>(offset, count as u32).map(|start| start as *const u32)
+        self.table::<u32>(offset, counted(count)?).map(|start| start as *const u32)
     }
 
     /// Returns string `index` of an array of offsets, or `None` if the offset is 0.
@@ -135,6 +140,11 @@ impl Plan {
             count += 1;
         }
     }
+}
+
+/// Returns the count as the plan would have it; a larger one lies beyond every end.
+fn counted(count: usize) -> Result<u32> {
+    u32::try_from(count).map_err(|_| EPROTO)
 }
 
 /// A path in the plan that can be cut temporarily, to walk its components without allocation.
@@ -227,6 +237,8 @@ mod tests {
         assert!(plan.u32_array(248, 2).is_ok());
         assert_eq!(plan.u32_array(248, 3).err(), Some(EPROTO));
         assert_eq!(plan.bytes_mut(200, 57).err(), Some(EPROTO));
+        assert_eq!(plan.u32_array(248, (1 << 32) + 1).err(), Some(EPROTO), "as many instructions of two numbers");
+        assert_eq!(plan.bytes_mut(200, 1 << 32).err(), Some(EPROTO));
         assert!(plan.slots().unwrap().is_empty());
     }
 
@@ -250,6 +262,16 @@ mod tests {
         let path = plan(&[], |_| ()).unwrap().text_mut(200).unwrap();
         assert_eq!(path.cut(1, |path| path.as_str().bytes().to_vec()), b"a");
         assert_eq!((path.as_str().bytes(), path.from(2).bytes()), (&b"a/b"[..], &b"b"[..]));
+    }
+
+    #[test]
+    fn the_last_text_of_a_plan_ends_in_it() {
+        let ends_with = |byte: u64| plan(&[byte << 56; 26], |_| ()).err();
+        assert_eq!(ends_with(0), None);
+        assert_eq!(ends_with(b'x'.into()), Some(Refusal::Damaged));
+        for len in [0, 47] {
+            assert_eq!(plan(&[], |header| header.len = len).err(), Some(Refusal::Damaged));
+        }
     }
 
     #[test]

@@ -7,19 +7,19 @@
 mod bpf;
 pub mod device_filter;
 pub mod device_rules;
-mod hierarchy;
+pub(crate) mod hierarchy;
 mod hugetlb;
 pub(crate) mod journal;
 mod layout;
-mod limit;
+pub(crate) mod limit;
 mod members;
 mod mount_table;
 mod no_cgroup;
 mod rdma;
-mod systemd;
+pub(crate) mod systemd;
 mod tree;
-mod v1;
-mod v2;
+pub(crate) mod v1;
+pub(crate) mod v2;
 mod wait;
 
 use std::collections::BTreeSet;

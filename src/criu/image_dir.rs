@@ -175,10 +175,7 @@ impl ImageDir {
         };
         let mut text = Vec::new();
         File::from(fd).take(MAX_BYTES).read_to_end(&mut text).context(doing)?;
-        serde_json::from_slice(&text).map_err(|error| {
-            let message = format!("{} is damaged: {error}", name.display());
-            Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
-        })
+        descriptors_of(&text, &name)
     }
 
     pub fn names(&self) -> Result<Vec<CString>> {
@@ -256,6 +253,14 @@ fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
         }
     }
     Ok(found)
+}
+
+/// Parses the content of the descriptors file `name`.
+pub fn descriptors_of(text: &[u8], name: &Path) -> Result<Vec<String>> {
+    serde_json::from_slice(text).map_err(|error| {
+        let message = format!("{} is damaged: {error}", name.display());
+        Error::new(Code::System, message).with_errno(Errno::EUCLEAN)
+    })
 }
 
 /// Removes a directory and its content, without following symlinks and without leaving its filesystem. Success if it

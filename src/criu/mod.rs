@@ -6,15 +6,15 @@
 
 mod check;
 mod command;
-mod criu_log;
+pub(crate) mod criu_log;
 mod externals;
-mod hints;
+pub(crate) mod hints;
 mod image_access;
-mod image_dir;
+pub(crate) mod image_dir;
 mod options;
-mod propagation;
+pub(crate) mod propagation;
 mod root;
-mod rpc;
+pub(crate) mod rpc;
 mod version;
 
 use std::path::{Path, PathBuf};

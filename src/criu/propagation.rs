@@ -25,7 +25,7 @@ use crate::error::{Context, Result};
 use crate::sys::{mountinfo, procfs};
 
 /// Magic numbers of CRIU's images and of the table of mounts.
-const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
+pub const MAGIC: [u8; 8] = [0x19, 0x43, 0x56, 0x54, 0x28, 0x39, 0x56, 0x55];
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The field numbers of CRIU's mnt_entry that are needed here.
@@ -39,15 +39,15 @@ mod field {
 
 /// An entry of a table of mounts.
 #[derive(Debug, Default)]
-struct Entry {
+pub struct Entry {
     device: u64,
-    point: Vec<u8>,
+    pub point: Vec<u8>,
     shared: u64,
     master: u64,
     /// The position of the master's number in the table.
-    master_at: Range<usize>,
+    pub master_at: Range<usize>,
     /// The name of an external mount.
-    name: Vec<u8>,
+    pub name: Vec<u8>,
 }
 
 /// The changes to the images' tables of mounts.
@@ -144,7 +144,7 @@ fn read(images: &ImageDir, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Parses a table: the magic numbers, then entries, each after its length.
-fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
+pub fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
     let mut found = Vec::new();
     let mut at = MAGIC.len();
     if bytes.get(..at)? != MAGIC {

@@ -127,7 +127,7 @@ impl Swrk {
             }
             return match refused {
                 Some(first) => Err(first),
-                None => self.check_response(response, request).map_err(said),
+                None => Swrk::check_response(response, request).map_err(said),
             };
         }
     }
@@ -144,7 +144,7 @@ impl Swrk {
         notified(Notice { script, pid: notice.pid, descriptor })
     }
 
-    fn check_response(&self, response: Response, request: &Request) -> Result<Response> {
+    pub fn check_response(response: Response, request: &Request) -> Result<Response> {
         if !response.success {
             let mut error = failure("CRIU failed".into());
             if let Some(number) = response.errno.filter(|number| *number > 0) {

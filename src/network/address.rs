@@ -71,7 +71,7 @@ pub fn addresses(socket: &mut Socket, index: u32) -> Result<Vec<Address>> {
     Ok(mine.filter_map(|message| parse(message)).collect())
 }
 
-fn parse(message: &[u8]) -> Option<Address> {
+pub fn parse(message: &[u8]) -> Option<Address> {
     let (mut flags, mut address, mut local, mut broadcast) = (u32::from(*message.get(2)?), None, None, None);
     for (kind, value) in each(message.get(HEADER..)?) {
         match kind {

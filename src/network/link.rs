@@ -62,7 +62,7 @@ const IFLA_INFO_KIND: u16 = 1;
 const HEADER: usize = 16;
 
 impl Link {
-    fn parse(message: &[u8]) -> Link {
+    pub fn parse(message: &[u8]) -> Link {
         let flags = u32_at(message, 8);
         let mut link = Link {
             index: u32_at(message, 4),

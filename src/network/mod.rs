@@ -8,13 +8,13 @@
 //! host's end of a pair is the container's if it has the hardware address that was chosen for it. So a link that has
 //! the same name by chance, or took the name after a crash, is left alone.
 
-mod address;
+pub(crate) mod address;
 mod counters;
 mod device;
 mod filter;
-mod link;
+pub(crate) mod link;
 mod namespace;
-mod netlink;
+pub(crate) mod netlink;
 mod veth;
 
 use std::fs::File;

@@ -203,21 +203,21 @@ fn retried<T>(mut call: impl FnMut() -> std::io::Result<T>) -> nix::Result<T> {
 }
 
 /// The messages received for one request.
-struct Answers {
+pub struct Answers {
     sequence: u32,
-    payloads: Vec<Vec<u8>>,
+    pub payloads: Vec<Vec<u8>>,
     /// How many bytes of payload may follow.
     room: usize,
     interrupted: bool,
 }
 
 impl Answers {
-    fn to(sequence: u32) -> Answers {
+    pub fn to(sequence: u32) -> Answers {
         Answers { sequence, payloads: Vec::new(), room: MAX_ANSWER, interrupted: false }
     }
 
     /// Adds the messages of a datagram. Returns true when the answer is complete.
-    fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, NetlinkError> {
+    pub fn take(&mut self, datagram: &[u8]) -> std::result::Result<bool, NetlinkError> {
         let mut rest = datagram;
         while rest.len() >= HEADER {
             let len = u32_at(rest, 0) as usize;
@@ -252,7 +252,7 @@ impl Answers {
             // After the errno, an error has the header of the request, then attributes.
             let attributes = if kind == TYPE_ERROR { 4 + HEADER } else { 4 };
             let words = message.get(attributes..).and_then(|bytes| find(bytes, 1)).map(text);
-            return Err(NetlinkError { errno: Errno::from_raw(-code), words });
+            return Err(NetlinkError { errno: Errno::from_raw(code.wrapping_neg()), words });
         }
         if self.interrupted { Err(Errno::EINTR.into()) } else { Ok(true) }
     }
@@ -348,6 +348,7 @@ mod tests {
         assert_eq!(answers().take(&[255; 16]).unwrap_err().errno, Errno::EPROTO);
         assert_eq!(answers().take(&[0; 16]).unwrap_err().errno, Errno::EPROTO);
         assert_eq!(answers().take(&[0; 3]), Ok(false));
+        assert!(answers().take(&message(TYPE_ERROR, 0, 7, &i32::MIN.to_ne_bytes())).is_err(), "no errno");
         assert_eq!(find(&[200, 0, 1, 0, 5], 1), None);
         assert_eq!(text(b"lo\0x"), "lo");
     }

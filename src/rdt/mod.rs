@@ -5,8 +5,8 @@
 //! [`plan`] decides which, and the caller records that before [`Group::make`] creates anything.
 
 mod group;
-mod mount;
-mod schemata;
+pub(crate) mod mount;
+pub(crate) mod schemata;
 mod stats;
 
 use std::path::PathBuf;

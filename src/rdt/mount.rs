@@ -18,7 +18,7 @@ pub fn find() -> Result<PathBuf> {
     }
 }
 
-fn mounts(table: &[u8]) -> Vec<PathBuf> {
+pub fn mounts(table: &[u8]) -> Vec<PathBuf> {
     let whole = mountinfo::parse(table).filter(|mount| mount.kind == "resctrl" && mount.shows_all());
     whole.map(|mount| mount.point.into_owned()).collect()
 }

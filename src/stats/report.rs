@@ -115,7 +115,8 @@ pub fn list(text: &str) -> Vec<u16> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         Some(first.trim().parse::<u16>().ok()?..=last.trim().parse::<u16>().ok()?)
     };
-    text.split(',').filter_map(range).flatten().collect()
+    // No more than there are numbers.
+    text.split(',').filter_map(range).flatten().take(1 << 16).collect()
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

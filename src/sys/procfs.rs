@@ -161,7 +161,7 @@ pub fn stat(pid: i32) -> Result<Option<ProcStat>> {
     found.map(Some).ok_or_else(|| Error::system(Errno::EPROTO, format!("reading /proc/{pid}/stat")))
 }
 
-fn parse_stat(text: &str) -> Option<ProcStat> {
+pub fn parse_stat(text: &str) -> Option<ProcStat> {
     // The name in parentheses may contain anything, including parentheses.
     let (before, after) = text.rsplit_once(") ")?;
     let name = before.split_once('(').map_or("", |(_, name)| name).to_owned();

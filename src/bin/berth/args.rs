@@ -1,5 +1,6 @@
 //! The command line: global options and commands.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -225,9 +226,7 @@ impl Verb {
 pub fn parse() -> Result<Arguments, u8> {
     let arguments = go_flags::translated(std::env::args_os(), Arguments::command);
     let mut command = Arguments::command();
-    let parsed = command
-        .try_get_matches_from_mut(&arguments)
-        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    let parsed = parsed(&mut command, &arguments);
     // Dropping it would take longer than parsing.
     std::mem::forget(command);
     parsed.map_err(|error| {
@@ -259,8 +258,14 @@ pub fn parse() -> Result<Arguments, u8> {
     })
 }
 
+/// Parses arguments, the first of which is the program's name.
+pub fn parsed(command: &mut clap::Command, arguments: &[OsString]) -> clap::error::Result<Arguments> {
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches_mut(&mut matches)
+}
+
 /// Parses the global options alone, for usage errors in a command: an engine reads the file that --log names, not standard error.
-fn global_options(arguments: &[std::ffi::OsString]) -> Option<Global> {
+fn global_options(arguments: &[OsString]) -> Option<Global> {
     let found = Arguments::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
     Global::from_arg_matches(&found).ok()
 }
@@ -283,7 +288,7 @@ fn in_words_of_runc(error: &clap::Error) -> Option<String> {
 }
 
 /// Returns the first paragraph of a usage error as one line.
-fn sentence(error: &clap::Error) -> String {
+pub fn sentence(error: &clap::Error) -> String {
     if let Some(sentence) = in_words_of_runc(error) {
         return sentence;
     }

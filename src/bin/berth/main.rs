@@ -9,7 +9,7 @@ mod checkpoint;
 mod completions;
 mod create;
 mod delete;
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 mod entry;
 mod events;
 mod exec;
@@ -17,6 +17,8 @@ mod explain;
 mod failure;
 mod features;
 mod files;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod go_flags;
 mod host;
 mod images;
@@ -47,7 +49,7 @@ use failure::Failure;
 /// The result of a command: the program's exit status.
 type Outcome = Result<u8, Failure>;
 
-#[cfg_attr(test, allow(dead_code))] // the tests have a main of their own
+#[cfg_attr(any(test, fuzzing), allow(dead_code))] // the tests and the fuzzer have a main of their own
 fn run() -> u8 {
     let arguments = match args::parse() {
         Ok(arguments) => arguments,

@@ -86,7 +86,13 @@ impl Update {
         Ok(0)
     }
 
-    fn change(&self) -> Result<Value, Failure> {
+    /// Whether all limits are in the arguments.
+    #[cfg(any(test, fuzzing))]
+    pub fn is_without_file(&self) -> bool {
+        self.resources.is_none()
+    }
+
+    pub fn change(&self) -> Result<Value, Failure> {
         let mut change = match &self.resources {
             Some(file) => read(file)?,
             None => json!({}),

@@ -5,8 +5,8 @@
 //! limits are written to the cgroup, which systemd delegates to libberth.
 
 mod bus;
-mod message;
-mod properties;
+pub mod message;
+pub mod properties;
 mod unit;
 
 use std::os::fd::OwnedFd;

@@ -46,7 +46,7 @@ pub(super) fn at_start(unit: &Unit, pid: i32) -> Result<Properties> {
 }
 
 /// Parses a value in GVariant text format: true, 'text', 12, uint64 12, ['a', 'b'].
-pub(super) fn parse(name: &str, text: &str) -> Result<Value> {
+pub fn parse(name: &str, text: &str) -> Result<Value> {
     let path = format!("annotations[\"{ANNOTATION}{name}\"]");
     let refuse = |problem: &str| Error::config(&path, format!("{text:?} {problem}"));
     // PIDs would add unrelated processes; libberth itself sets Slice and Delegate.

@@ -89,8 +89,9 @@ fn entries(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], u64)> {
 }
 
 fn sums(text: &[u8]) -> (Option<u64>, Option<u64>) {
-    let sum = |wanted: &[u8]| entries(text).filter(|(_, op, _)| *op == wanted).map(|(_, _, value)| value).sum();
-    (Some(sum(b"Read")), Some(sum(b"Write")))
+    let values = |wanted| entries(text).filter(move |(_, op, _)| *op == wanted).map(|(_, _, value)| value);
+    let sum = |wanted: &'static [u8]| Some(values(wanted).fold(0, u64::saturating_add));
+    (sum(b"Read"), sum(b"Write"))
 }
 
 fn io_bytes(text: &[u8], stats: &mut Stats) {
@@ -231,6 +232,7 @@ mod tests {
     fn block_io_is_added_up_and_listed() {
         let text = "8:0 Read 10\n8:0 Write 20\n8:0 Total 30\n8:16 Read 1\nTotal 31\n";
         assert_eq!(sums(text.as_bytes()), (Some(11), Some(20)));
+        assert_eq!(sums(b"8:0 Read 18446744073709551615\n8:16 Read 1\n").0, Some(u64::MAX), "not beyond the end");
         assert_eq!(block_io(text).len(), 4);
         assert_eq!(block_io("8:16 77\n")[0], BlockIoEntry { major: 8, minor: 16, op: String::new(), value: 77 });
     }
