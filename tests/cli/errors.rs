@@ -86,6 +86,13 @@ fn errors_of_starting_a_process_have_runcs_text() {
         "listenerPath": "/nonexistent/agent",
         "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }],
     });
+    let mut policy = shell("true");
+    for (member, value) in [("mode", json!("INTERLEAVE")), ("flags", json!(["x"])), ("nodes", json!("0-9876543210"))] {
+        policy["linux"]["memoryPolicy"] = json!({ "mode": "MPOL_BIND", "nodes": "0", "flags": [] });
+        policy["linux"]["memoryPolicy"][member] = value;
+        let words = format!("invalid memory policy {}: ", member.trim_end_matches('s'));
+        cli.fails(1, &words, &["run", "-b", text(&cli.bundle(&policy)), "c1"]);
+    }
     let agent = "failed to connect with seccomp agent specified in the seccomp profile: no such file or directory";
     cli.fails(1, agent, &["run", "-b", text(&cli.bundle(&config)), "c1"]);
     if !std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {

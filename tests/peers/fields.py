@@ -119,6 +119,7 @@ field(
     batch={"policy": "SCHED_BATCH", "nice": 5},
     idle={"policy": "SCHED_IDLE"},
     other={"policy": "SCHED_OTHER", "nice": 3},
+    nice_without_meaning={"policy": "SCHED_RR", "priority": 1, "nice": 3},
     unknown={"policy": "SCHED_NOTHING"},
     empty={},
     reset={"policy": "SCHED_BATCH", "flags": ["SCHED_FLAG_RESET_ON_FORK"]},

@@ -220,6 +220,11 @@ entry(
         mount("/mnt", "bind", str(place.rootfs / "opt"), ["bind"]),
     ],
 )
+entry(
+    "a target with the path of the root filesystem",
+    lambda place: mount(f"{place.rootfs}/at", "bind", a_directory(place), ["bind"]),
+    at="/at",
+)
 entry("a file bound on two targets", lambda place: [mount(at, "bind", a_file(place), ["bind"]) for at in ("/mnt/a", "/mnt/b")])
 entry("a device of the host", lambda place: mount("/mnt/null", "bind", "/dev/null", ["bind"]), at="/mnt/null")
 entry("on /dev/shm", lambda place: mount("/dev/shm", "tmpfs", "tmpfs", ["size=10k"]), at="/dev/shm")

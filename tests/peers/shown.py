@@ -55,6 +55,8 @@ EXPECTED = {
     "seccomp-names": ["linux.seccomp: empty names"],
     "device-access": ["resources: devices: unknown access in v2"],
     "device-mode-userns": [f"linux.devices: {name} in a user namespace" for name in ("mode and owner", "null", "another path")],
+    "member-case": ["text: names in another case"],
+    "destination-with-root": ["mount: a target with the path of the root filesystem"],
     "bind-atime": ["mount: bind of a filesystem with relatime: noatime,atime"],
     "cgroups-path-dots": named("cgroupsPath: dots beyond the root"),
     "capability-spelling": ["process.capabilities: lower case"],

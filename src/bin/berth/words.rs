@@ -39,6 +39,9 @@ fn of_setup(error: &Error) -> Option<String> {
     if error.code == Code::Unsupported && error.detail.contains_key("cgroup_version") {
         return Some("invalid configuration: cannot use unified on cgroup v1".to_owned());
     }
+    if let Some(words) = of_memory_policy(error) {
+        return Some(words);
+    }
     if error.detail.contains_key("seccomp_listener") {
         let reason = error.errno.map_or_else(|| error.message.clone(), berth::error::reason);
         let problem = "failed to connect with seccomp agent specified in the seccomp profile";
@@ -89,6 +92,12 @@ fn end_as_go_says_it(problem: &str) -> String {
         other => other,
     };
     format!("signal: {name}")
+}
+
+fn of_memory_policy(error: &Error) -> Option<String> {
+    let field = error.detail.get("json_path")?.as_str()?.strip_prefix("linux.memoryPolicy.")?;
+    let name = ["mode", "flag", "node"].into_iter().find(|name| field.starts_with(name))?;
+    Some(format!("invalid memory policy {name}: {}", error.message))
 }
 
 fn of_host(error: &Error) -> Option<String> {
