@@ -40,6 +40,7 @@ pub struct ProcessOptions {
     /// default.
     pub stdio: [Stdio; 3],
     /// Descriptors of the caller that become descriptors 3, 4 and so on of the process. They remain open in the caller.
+    /// -1 leaves a number closed.
     pub extra_fds: Vec<RawFd>,
     /// The path of a unix socket that receives the terminal's master, like runc's `--console-socket`. Without it,
     /// [`Process::terminal`] returns the master.
@@ -110,7 +111,7 @@ impl ProcessOptions {
         for cgroup in &self.cgroups {
             check_cgroup(cgroup)?;
         }
-        for (index, fd) in self.extra_fds.iter().enumerate() {
+        for (index, fd) in self.extra_fds.iter().enumerate().filter(|(_, fd)| **fd != -1) {
             check_open(*fd, &format!("extra_fds[{index}]"))?;
         }
         Ok(())

@@ -155,11 +155,19 @@ fn a_pids_limit_of_zero_is_a_limit() {
     // An absent limit is no limit.
     with_resources(&mut config, "pids", json!({}));
     assert_eq!(test.output(&config).1, ExitStatus::Exited(3));
-    // Before 1.3 those wrote 0 who wanted no limit.
+}
+
+/// Before 1.3 those wrote 0 who wanted no limit, for which runc and crun need no controller.
+#[test]
+fn a_pids_limit_of_zero_was_none_before_1_3() {
+    let test = TestRuntime::new();
+    let mut config = shell("sleep 0 || echo; exit 3");
     config["ociVersion"] = "1.0.2".into();
     with_resources(&mut config, "pids", json!({ "limit": 0 }));
     let container = test.run(&config, &quiet()).unwrap();
-    assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "max");
+    if has("pids") {
+        assert_eq!(read(&container, "pids", "pids.max", "pids.max").unwrap(), "max");
+    }
     assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(3));
     container.delete(Force::No).unwrap();
 }

@@ -123,7 +123,7 @@ pub fn arrange_descriptors(plan: Plan) -> core::result::Result<(), Refused> {
     named("close_range", close_range(next as u32, u32::MAX))?;
 
     let first_free = low.len() as i32;
-    for fd in low.iter_mut() {
+    for fd in low.iter_mut().filter(|fd| **fd >= 0) {
         *fd = named("fcntl(F_DUPFD_CLOEXEC)", dup_from(*fd, first_free))?;
     }
     for fd in slots.iter_mut().filter(|fd| **fd >= 0) {
@@ -132,7 +132,7 @@ pub fn arrange_descriptors(plan: Plan) -> core::result::Result<(), Refused> {
     for &fd in keep.iter() {
         close(fd);
     }
-    for (index, &fd) in low.iter().enumerate() {
+    for (index, &fd) in low.iter().enumerate().filter(|(_, fd)| **fd >= 0) {
         named("dup3", dup_onto(fd, index as i32))?;
         close(fd);
     }

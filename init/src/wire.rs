@@ -32,7 +32,7 @@ wire_struct! {
         pub slots: u32,
         /// The number of slots.
         pub slot_count: u32,
-        /// `[i32; low_count]`: the descriptors that become 0, 1, 2 and, after them, the extra descriptors.
+        /// `[i32; low_count]`: the descriptors that become 0, 1, 2 and, after them, the extra descriptors; -1 for none.
         pub low: u32,
         /// The number of descriptors in `low`.
         pub low_count: u32,

@@ -106,7 +106,12 @@ pub unsafe fn read(options: *const berth_process_options) -> Result<ProcessOptio
     // SAFETY: the same contract.
     let options = unsafe { sized::read(options) }?;
     // SAFETY: an array of `extra_fd_count` numbers by the contract.
-    let extra_fds = unsafe { args::elements(options.extra_fds, options.extra_fd_count, "extra_fds") }?;
+    let extra_fds: Vec<i32> = unsafe { args::elements(options.extra_fds, options.extra_fd_count, "extra_fds") }?;
+    // Most likely the result of an open(2) that has failed.
+    if let Some(index) = extra_fds.iter().position(|fd| *fd == -1) {
+        return Err(Error::invalid_argument(format!("extra_fds[{index}] is -1, which is not an open descriptor"))
+            .with_errno(nix::errno::Errno::EBADF));
+    }
     // SAFETY: NULL or a string by the contract.
     let console_socket = unsafe { args::optional_path(options.console_socket, "console_socket") }?;
     // SAFETY: an array of `cgroup_count` strings by the contract.

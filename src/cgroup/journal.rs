@@ -126,6 +126,6 @@ fn missing(dir: &Path, file: &str, field: &str) -> Error {
         }
         _ => "this kernel does not have it".to_owned(),
     };
-    Error::new(Code::Unsupported, format!("{field}: {} does not exist: {reason}", path.display()))
+    Error::new(Code::Unsupported, format!("{field}: {}: no such file or directory: {reason}", path.display()))
         .with_errno(Errno::ENOENT)
 }

@@ -21,7 +21,7 @@ pub struct Encoded {
 }
 
 /// Encodes `steps`. `slots` holds the descriptor of each slot, or -1 for slots that init fills; `low` holds the
-/// descriptors that become 0, 1, 2 and so on.
+/// descriptors that become 0, 1, 2 and so on, or -1 for numbers that stay closed.
 pub fn encode(steps: &[Step], slots: &[RawFd], low: &[RawFd]) -> Result<Encoded> {
     let mut inherited: Vec<RawFd> = slots.iter().chain(low).copied().filter(|fd| *fd >= 0).collect();
     inherited.sort_unstable();

@@ -331,9 +331,15 @@ impl Root<'_> {
         for path in linux.masked_paths().iter().flatten() {
             plan.push(Step::Mask(path.into()));
         }
-        for path in linux.readonly_paths().iter().flatten() {
+        for path in linux.readonly_paths().iter().flatten().filter(|path| *path != "/") {
             plan.push(Step::ReadonlyPath(path.into()));
         }
+    }
+
+    /// Whether the root filesystem's own mount becomes read-only; "/" among the read-only paths asks for it, too.
+    fn is_readonly(&self) -> bool {
+        let mut paths = self.spec().linux().iter().filter_map(|linux| linux.readonly_paths().as_ref()).flatten();
+        self.spec().root().as_ref().and_then(|root| root.readonly()).unwrap_or(false) || paths.any(|path| path == "/")
     }
 
     /// Adds the steps that create the working directory, make mounts read-only, and move into the root filesystem.
@@ -342,12 +348,11 @@ impl Root<'_> {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
         }
         self.push_readonly(plan);
-        let readonly = self.spec().root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
         if !self.has_own_mounts() {
             plan.push(Step::Chroot);
             return Ok(());
         }
-        if readonly {
+        if self.is_readonly() {
             plan.push(Step::RootReadonly);
         }
         let shared = self.propagation().filter(|flags| flags & libc::MS_SHARED != 0);

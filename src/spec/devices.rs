@@ -31,10 +31,14 @@ pub(super) fn normalize(linux: &mut oci::Linux, notices: &mut Vec<String>) -> Re
         }
     }
     linux.set_devices(linux.devices().as_ref().map(|_| kept));
-    let masked = masks(linux.masked_paths(), "linux.maskedPaths")?;
-    linux.set_masked_paths(masked);
-    let readonly = masks(linux.readonly_paths(), "linux.readonlyPaths")?;
-    linux.set_readonly_paths(readonly);
+    let masked = plain_paths(linux.masked_paths(), |path, index| {
+        paths::inside(path, format_args!("linux.maskedPaths[{index}]"))
+    });
+    linux.set_masked_paths(masked?);
+    let readonly = plain_paths(linux.readonly_paths(), |path, index| {
+        paths::root_or_inside(path, format_args!("linux.readonlyPaths[{index}]"))
+    });
+    linux.set_readonly_paths(readonly?);
     Ok(())
 }
 
@@ -97,12 +101,14 @@ fn check_mode(device: &oci::LinuxDevice, path: &str) -> Result<()> {
     Ok(())
 }
 
-fn masks(list: &Option<Vec<String>>, path: &str) -> Result<Option<Vec<String>>> {
+fn plain_paths(
+    list: &Option<Vec<String>>,
+    check: impl Fn(&Path, usize) -> Result<PathBuf>,
+) -> Result<Option<Vec<String>>> {
     let Some(list) = list else { return Ok(None) };
-    let plain = list.iter().enumerate().map(|(index, masked)| {
-        let plain = paths::inside(Path::new(masked), format_args!("{path}[{index}]"))?;
+    let plain = list.iter().enumerate().map(|(index, path)| {
         // The path came from a string, so the conversion loses nothing.
-        Ok(plain.to_string_lossy().into_owned())
+        check(Path::new(path), index).map(|plain| plain.to_string_lossy().into_owned())
     });
     plain.collect::<Result<_>>().map(Some)
 }

@@ -54,15 +54,20 @@ pub fn lexical(path: &Path) -> PathBuf {
 
 /// Checks a path inside the container, which must not be its root, and returns its shortest spelling.
 pub(super) fn inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
-    if is_plain(path) {
-        return Ok(path.to_owned());
-    }
-    absolute(path, at)?;
-    let plain = lexical(path);
+    let plain = root_or_inside(path, at)?;
     if plain == Path::new("/") {
         return Err(Error::config(&at.to_string(), format!("{path:?} is the root itself; expected a path below it")));
     }
     Ok(plain)
+}
+
+/// Checks a path inside the container, and returns its shortest spelling.
+pub(super) fn root_or_inside(path: &Path, at: impl Display + Copy) -> Result<PathBuf> {
+    if is_plain(path) {
+        return Ok(path.to_owned());
+    }
+    absolute(path, at)?;
+    Ok(lexical(path))
 }
 
 /// Returns the path within the directory `rootfs` of `path`, a path of the host, if it lies there; symlinks before
@@ -90,7 +95,7 @@ pub fn beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Returns whether [`inside`] would return the path unchanged, as for almost all paths.
+/// Returns whether [`root_or_inside`] would return the path unchanged, as for almost all paths.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let is_name = |name: &[u8]| !matches!(name, b"" | b"." | b"..") && name.len() <= NAME_MAX;

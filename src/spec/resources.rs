@@ -19,14 +19,14 @@ const ZERO_PIDS_IS_A_LIMIT: Version = (1, 3);
 /// limit as Go writes it), and those whose meaning depends on the version of the configuration. `resources` has been
 /// fitted to the table of fields.
 pub(super) fn adapt_to_types(resources: &mut Value, version: Version) {
-    if let Some(limit) = resources.pointer_mut("/pids/limit").filter(|limit| limit.is_i64()) {
-        let given = limit.as_i64().unwrap_or_default();
-        if given < 0 || given == 0 && version < ZERO_PIDS_IS_A_LIMIT {
-            *limit = (-1).into();
-        }
+    if let Some(limit) = resources.pointer_mut("/pids/limit").filter(|limit| limit.as_i64() < Some(0)) {
+        *limit = (-1).into();
     }
+    let is_none =
+        |limit: Option<&Value>| limit.is_none_or(|limit| limit.as_i64() == Some(0) && version < ZERO_PIDS_IS_A_LIMIT);
+    // Nothing is written for no limit: the controller may be missing.
     if let Some(members) = resources.as_object_mut()
-        && members.get("pids").is_some_and(|pids| pids.get("limit").is_none())
+        && members.get("pids").is_some_and(|pids| is_none(pids.get("limit")))
     {
         members.shift_remove("pids");
     }

@@ -251,14 +251,15 @@ fn a_failed_pid_file_or_pidfd_socket_leaves_no_container() {
 }
 
 #[test]
-fn descriptors_to_preserve_must_be_open() {
+fn sockets_of_a_service_manager_must_be_open() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("true"));
-    cli.fails(
-        1,
-        "is not open, but --preserve-fds",
-        &["run", "--preserve-fds", "900", "-b", text(&bundle), &unique("c")],
-    );
+    let shell = "exec 3<&-; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root())]);
+    let said = said(command.args(["run", "-b", text(&bundle), &unique("c")]));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("descriptor 3 is not open, but $LISTEN_FDS includes it"), "{said:?}");
 }
 
 #[test]

@@ -155,6 +155,26 @@ fn preserved_descriptors_are_passed_in_order() {
     }
 }
 
+/// As with crun; for exec also with runc.
+#[test]
+fn descriptors_to_preserve_may_be_closed() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    let script = "for fd in 3 4 5 6; do if test -e /proc/$$/fd/$fd; then echo $fd; fi; done";
+    let bundle = cli.bundle(&shell(script));
+    // The log's descriptor gets the number 4, and is not passed.
+    let log = cli.path("log");
+    let shell = "exec 3</dev/null 4<&- 5</dev/null 6<&-; exec \"$0\" \"$@\"";
+    let run = ["run", "--preserve-fds", "100", "-b", text(&bundle), "c1"];
+    let exec = ["exec", "--preserve-fds=100", &id, "sh", "-c", script];
+    for args in [&run[..], &exec] {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root()), "--log", text(&log)]);
+        let said = said(command.args(args));
+        assert_eq!((said.code, said.out.as_str()), (0, "3\n5\n"), "{said:?}");
+    }
+}
+
 #[test]
 fn sockets_of_a_service_manager_are_announced() {
     let cli = Cli::new();

@@ -56,6 +56,12 @@ fn a_read_only_root_is_read_only_and_a_writable_one_is_not() {
     assert_eq!(in_bundle(&test, &bundle).unwrap(), "shm\n");
     assert!(bundle.join("rootfs/x").exists());
     fs::write(bundle.join("rootfs/host"), "the host's is writable as before").unwrap();
+    // As with runc and crun: without the mounts below it.
+    for path in ["/", "/opt/.."] {
+        config["linux"]["readonlyPaths"] = json!(["/opt", path]);
+        test.write_config(&bundle, &config);
+        assert_eq!(in_bundle(&test, &bundle).unwrap(), "Read-only file system\nshm\n", "{path}");
+    }
 }
 
 #[test]

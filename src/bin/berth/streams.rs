@@ -18,26 +18,30 @@ const FIRST: RawFd = 3;
 
 #[derive(Args)]
 pub struct Descriptors {
-    /// Pass N additional descriptors to the container, after those of $LISTEN_FDS
+    /// Pass up to N additional descriptors to the container, after those of $LISTEN_FDS
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     preserve_fds: u16,
 }
 
 impl Descriptors {
+    /// Returns the sockets of the service manager, and the descriptors to preserve, with -1 for those that are not open.
+    /// As with crun, N may be larger than what the caller has.
     pub fn numbers(&self) -> Vec<RawFd> {
-        (FIRST..FIRST + listening() + RawFd::from(self.preserve_fds)).collect()
+        let sockets = FIRST..FIRST + listening();
+        let preserved = sockets.end..sockets.end + RawFd::from(self.preserve_fds);
+        let last = preserved.clone().rev().find(|fd| is_inherited(*fd));
+        let preserved = preserved.take_while(|fd| Some(*fd) <= last).map(|fd| if is_inherited(fd) { fd } else { -1 });
+        sockets.chain(preserved).collect()
     }
 
     pub fn check(&self) -> Result<(), Failure> {
-        let count = self.numbers().len();
-        for (index, fd) in self.numbers().into_iter().enumerate() {
+        let count = listening();
+        for (index, fd) in (FIRST..FIRST + count).enumerate() {
             // SAFETY: borrowed for one call, which fails if the number is not an open descriptor.
             let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
             fcntl(borrowed, FcntlArg::F_GETFD).map_err(|errno| {
                 let reason = match errno {
-                    Errno::EBADF => {
-                        format!("descriptor {fd} is not open, but --preserve-fds or $LISTEN_FDS includes it")
-                    }
+                    Errno::EBADF => format!("descriptor {fd} is not open, but $LISTEN_FDS includes it"),
                     other => format!("descriptor {fd} cannot be examined: {}", other.desc()),
                 };
                 Failure::new(format!("unable to stat preserved-fd {index} (of {count}): {reason}"))
@@ -57,6 +61,13 @@ impl Descriptors {
             }
         }
     }
+}
+
+/// Returns whether the caller has passed this descriptor. Those that berth has opened are close-on-exec.
+fn is_inherited(fd: RawFd) -> bool {
+    // SAFETY: borrowed for one call, which fails if the number is not an open descriptor.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    fcntl(borrowed, FcntlArg::F_GETFD).is_ok_and(|flags| flags & libc::FD_CLOEXEC == 0)
 }
 
 /// Returns the number of sockets that the service manager has passed to this process.
