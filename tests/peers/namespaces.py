@@ -33,6 +33,16 @@ without("cgroup")
 without("mount")
 
 
+def a_writable_cgroup_mount(config, place):
+    config["linux"]["namespaces"] = [entry for entry in config["linux"]["namespaces"] if entry["type"] != "cgroup"]
+    for entry in config["mounts"]:
+        if entry["type"] == "cgroup":
+            entry["options"] = [option for option in entry["options"] if option != "ro"]
+
+
+case("linux.namespaces: without cgroup, with a writable mount of cgroups", a_writable_cgroup_mount, view="v1")
+
+
 def entries(name, make, **more):
     def change(config, place):
         make(config["linux"]["namespaces"], place)

@@ -48,6 +48,7 @@ EXPECTED = {
     "cgroup-kept": named("cgroupsPath: made before"),
     "cgroup-shared": named("cgroupsPath: that of another container, stopped"),
     "cgroup-mount-own": ["linux.namespaces: without cgroup"],
+    "cgroup-mount-writable": ["linux.namespaces: without cgroup, with a writable mount of cgroups"],
     "cgroup-v1-top": ["usual in v1", "usual on a hybrid host"],
     "cgroup-unified": ["usual on a hybrid host"],
     "unified-own-files": ["resources: unified, cgroup.procs in v2"],
