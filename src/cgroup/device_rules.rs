@@ -33,6 +33,17 @@ impl Access {
     pub const ALL: Access = Access(7);
 }
 
+/// Whether rules grant an access to a device: the last one that is about it decides.
+pub fn allows(rules: &[Rule], kind: Kind, major: u32, minor: u32, access: Access) -> bool {
+    let concerns = |rule: &&Rule| {
+        rule.kind.is_none_or(|other| other == kind)
+            && rule.major.is_none_or(|other| other == major)
+            && rule.minor.is_none_or(|other| other == minor)
+            && rule.access.0 & access.0 == access.0
+    };
+    rules.iter().rev().find(concerns).is_some_and(|rule| rule.allow)
+}
+
 /// Devices of a kind; `None` stands for every kind, major or minor number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {

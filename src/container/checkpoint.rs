@@ -209,6 +209,27 @@ impl Dump<'_> {
         Externals::of(&self.record.plan(self.config)?)
     }
 
+    /// Refuses images that a restore would refuse: the container has mounted a filesystem that CRIU would restore as
+    /// something else, such as an overlay, whose directories CRIU looks up on the host; or it has a set-id file open that
+    /// has no name any more.
+    fn check_restorable(&self) -> Result<()> {
+        let plan = self.record.plan(self.config)?;
+        let explained = criu::Explained {
+            plan: &plan,
+            externals: &Externals::of(&plan)?,
+            may_mount: super::restore::may_mount(self.config)?,
+        };
+        let checked = explained.check(self.images).and_then(|()| criu::check_ghosts(self.images, self.config));
+        checked.map_err(|error| {
+            let message = error.message.replacen(
+                "the images do not fit the configuration",
+                "the container would not come back as it is",
+                1,
+            );
+            Error { code: Code::Unsupported, message, ..error }
+        })
+    }
+
     /// Returns the path of the parent images in the form that CRIU needs: the target of a symlink in the image
     /// directory.
     fn parent(&self) -> Result<Option<String>> {
@@ -361,6 +382,7 @@ impl Dump<'_> {
             ("network-unlock", Some(journal)) => network::attach(journal),
             // This file makes the images a checkpoint: restore requires it.
             ("post-dump", _) if !self.options.pre_dump => {
+                self.check_restorable()?;
                 self.images.restrict(criu::Owner::of(self.config))?;
                 self.images.write_descriptors(&self.record.external_descriptors)
             }

@@ -19,7 +19,8 @@ use crate::cgroup;
 use crate::console_socket::send_terminal;
 use crate::criu::message::{self, InheritFd, JoinNamespace, Kind, Options, Request};
 use crate::criu::{
-    self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, ImageDir, Propagation, RestoreOptions, Start, Swrk,
+    self, CriuLog, ExternalSource, Externals, FIRST_INHERITED, GhostPlaces, ImageDir, Propagation, RestoreOptions,
+    Start, Swrk,
 };
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
@@ -27,6 +28,7 @@ use crate::fault;
 use crate::network;
 use crate::process::{Process, ProcessOptions, Stdio, Streams};
 use crate::runtime::Runtime;
+use crate::spec::capabilities::{self, Sets};
 use crate::spec::namespaces::Namespaces;
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, oci};
@@ -54,7 +56,9 @@ impl Container {
         options.check_labels()?;
         let images = ImageDir::open(&options.images, "image directory")?;
         let descriptors = images.read_descriptors()?;
+        images.check_regular()?;
         check_locks(&images, options)?;
+        criu::check_ghosts(&images, config)?;
         if let Some(owner) = criu::Owner::of(config) {
             images.check_readable(owner)?;
         }
@@ -140,6 +144,11 @@ fn is_pipe(descriptor: &str) -> bool {
     descriptor.starts_with("pipe:[")
 }
 
+/// Whether processes of the container may mount filesystems.
+pub(super) fn may_mount(config: &Config) -> Result<bool> {
+    Ok(Sets::of(process_of(config)?).bounding & capabilities::bit("CAP_SYS_ADMIN") != 0)
+}
+
 /// A restore in progress.
 struct RestoreInProgress<'a> {
     container: &'a Container,
@@ -190,7 +199,11 @@ impl RestoreInProgress<'_> {
         let mut streams = Streams::open(&self.options.process, self.terminal)?;
         let inherited = self.inherited(&streams)?;
         let numbers: Vec<RawFd> = inherited.iter().map(|(_, fd)| *fd).collect();
-        let sources = Externals::of(&plan)?.of_host()?;
+        let externals = Externals::of(&plan)?;
+        criu::Explained { plan: &plan, externals: &externals, may_mount: may_mount(self.config)? }
+            .check(self.images)?;
+        let sources = externals.of_host()?;
+        let ghosts = GhostPlaces::of(self.images, &plan, &record.inputs.rootfs)?;
         let propagation = Propagation::of(self.images, &sources, &record.inputs.rootfs)?;
         let mut root = criu::Root::of(&plan, &record.inputs.rootfs)?;
         let images = self.images.plain_path()?;
@@ -250,7 +263,10 @@ impl RestoreInProgress<'_> {
             }
         });
         work.tidy();
-        ended.map_err(context).inspect_err(|_| keep_orphans(container, pid, &found))?;
+        ended.map_err(context).inspect_err(|_| {
+            keep_orphans(container, pid, &found);
+            ghosts.clear();
+        })?;
         fault::point("restore.restored");
         self.commit(record, found, &mut streams)
     }

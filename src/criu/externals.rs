@@ -86,6 +86,12 @@ impl Externals {
         Ok(found)
     }
 
+    /// Returns whether an external mount of this name comes from the configuration: it is one of its mounts, or below
+    /// a recursive bind mount.
+    pub fn has(&self, name: &Path) -> bool {
+        self.bound.iter().any(|bound| bound.target == name || bound.recursive && name.starts_with(&bound.target))
+    }
+
     /// Returns the mounts of the running container that are external, in CRIU's notation for a dump.
     pub fn of_running(&self, init: &Identity) -> Result<Vec<String>> {
         let table = mountinfo::read(&init.pid.to_string())?;

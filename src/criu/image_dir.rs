@@ -243,7 +243,7 @@ fn is_overwritten(name: &CStr) -> bool {
     is_image(name) || bytes.ends_with(b".log") || bytes.starts_with(b"stats-") || bytes == DESCRIPTORS_NEW.as_bytes()
 }
 
-fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
+pub(super) fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut found = Vec::new();
     for entry in Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?.iter() {

@@ -64,6 +64,11 @@ pub struct Sets {
     pub ambient: u64,
 }
 
+/// Returns the bit of a capability.
+pub fn bit(name: &str) -> u64 {
+    NAMES.iter().position(|known| *known == name).map_or(0, |number| 1 << number)
+}
+
 impl Sets {
     /// Returns the given sets without capabilities that contradict another set, because the kernel would refuse all of
     /// them. A set that is not given is empty, and so are all five of a process without `capabilities`.

@@ -1,10 +1,12 @@
 /* A workload with all kinds of state that a checkpoint must preserve. It writes "ready" to /data/result, waits for SIGUSR2,
  * checks its state, and writes "survived", or what it has lost. With one argument it only has a socket whose other end is
- * outside the container; with "listen" and a port it only listens there, and accepts no connection before SIGUSR2. */
+ * outside the container; with "listen" and a port it only listens there, and accepts no connection before SIGUSR2. With
+ * "threads" it only has a second thread and an open file that is unlinked, and waits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -95,6 +97,20 @@ static int listener(const char *port) {
     return 0;
 }
 
+static void *sleeper(void *unused) {
+    for (;;) pause();
+    return unused;
+}
+
+static int threads(void) {
+    pthread_t thread;
+    int deleted = open("/data/deleted", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    MUST(deleted >= 0 && write(deleted, "still here", 10) == 10 && unlink("/data/deleted") == 0);
+    MUST(pthread_create(&thread, NULL, sleeper, NULL) == 0);
+    say("ready");
+    for (;;) pause();
+}
+
 int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = on_signal};
     struct itimerval interval = {{0, 20000}, {0, 20000}};
@@ -110,6 +126,7 @@ int main(int argc, char **argv) {
     pid_t child;
 
     if (argc > 2) return listener(argv[2]);
+    if (argc > 1 && strcmp(argv[1], "threads") == 0) return threads();
     if (argc > 1) return outsider(argv[1]);
     sigemptyset(&none);
     MUST(sigaction(SIGALRM, &action, NULL) == 0 && sigaction(SIGRTMIN, &action, NULL) == 0);

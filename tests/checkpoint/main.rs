@@ -8,6 +8,7 @@ mod common;
 mod links;
 
 mod basics;
+mod edit_images;
 mod failures;
 mod hostile;
 mod labels;
@@ -20,3 +21,5 @@ mod protocol;
 mod scenarios;
 mod streams;
 mod support;
+mod trust_files;
+mod trust_mounts;

@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use super::RestoreInProgress;
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
-use crate::error::{Code, Context, Error, Result, Stage};
+use crate::criu::mismatch;
+use crate::error::{Context, Error, Result, Stage};
 use crate::security::labels;
 use crate::spec::capabilities::Sets;
 use crate::spec::namespaces;
@@ -101,10 +102,6 @@ impl RestoreInProgress<'_> {
         }
         Ok(found)
     }
-}
-
-fn mismatch(what: String) -> Error {
-    Error::new(Code::Criu, format!("the images do not fit the configuration: {what}"))
 }
 
 pub(super) fn gone(pid: i32) -> Error {
