@@ -30,11 +30,21 @@ pub fn apply_caller_actions(pid: i32, acts: &[CallerAction]) -> Result<()> {
     Ok(())
 }
 
+/// Returns a hard limit of a process.
+pub fn hard_limit(pid: i32, resource: u32, name: &str) -> Result<u64> {
+    Ok(limits(pid, resource, name)?.rlim_max)
+}
+
+fn limits(pid: i32, resource: u32, name: &str) -> Result<libc::rlimit64> {
+    let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    prlimit(pid, resource, None, Some(&mut current)).context(|| format!("reading {name} of process {pid}"))?;
+    Ok(current)
+}
+
 /// Raises a hard limit if it is above the one that init has inherited. The caller does this, because no process in a
 /// user namespace may raise a hard limit.
 fn raise_hard_limit(pid: i32, resource: u32, name: &str, hard: u64) -> Result<()> {
-    let mut current = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    prlimit(pid, resource, None, Some(&mut current)).context(|| format!("reading {name} of process {pid}"))?;
+    let current = limits(pid, resource, name)?;
     if hard <= current.rlim_max {
         return Ok(());
     }

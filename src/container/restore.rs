@@ -3,7 +3,10 @@
 //! The caller's configuration defines the container and its privileges. The images are not trusted: before the first of
 //! the restored processes runs, libberth verifies that they conform to the configuration.
 
+mod mounts;
 mod notifications;
+mod planned_mounts;
+mod privileges;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -26,6 +29,7 @@ use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result, Stage};
 use crate::fault;
 use crate::network;
+use crate::plan::Plan;
 use crate::process::{Process, ProcessOptions, Stdio, Streams};
 use crate::runtime::Runtime;
 use crate::spec::capabilities::{self, Sets};
@@ -206,10 +210,7 @@ impl RestoreInProgress<'_> {
         let ghosts = GhostPlaces::of(self.images, &plan, &record.inputs.rootfs)?;
         let propagation = Propagation::of(self.images, &sources, &record.inputs.rootfs)?;
         let mut root = criu::Root::of(&plan, &record.inputs.rootfs)?;
-        let images = self.images.plain_path()?;
-        for (name, table) in &propagation.tables {
-            root.mount_over(work.write_instead(name, table)?, images.join(name));
-        }
+        self.replace_images(&mut root, &work, &plan, &propagation)?;
         let start = Start {
             root: Some(root),
             inherited: &numbers,
@@ -247,7 +248,7 @@ impl RestoreInProgress<'_> {
             if let ("post-restore", Some(init)) = (notice.script, notice.pid) {
                 propagation.follow(pid, init)?;
             }
-            self.notified(notice, &mut record, cgroup.as_ref(), &mut streams, &mut found)?;
+            self.notified(notice, &plan, &mut record, cgroup.as_ref(), &mut streams, &mut found)?;
             if let (Some(_), Some(pids)) = (&found.init, pids.as_ref().filter(|_| record.init.is_some())) {
                 let mut late = oci::LinuxResources::default();
                 late.set_pids(Some(*pids));
@@ -269,6 +270,24 @@ impl RestoreInProgress<'_> {
         })?;
         fault::point("restore.restored");
         self.commit(record, found, &mut streams)
+    }
+
+    /// Has CRIU read other images than the directory has: changed tables of mounts, and the configuration's system call
+    /// filter.
+    fn replace_images(
+        &self,
+        root: &mut criu::Root,
+        work: &ImageDir,
+        plan: &Plan,
+        propagation: &Propagation,
+    ) -> Result<()> {
+        let images = self.images.plain_path()?;
+        let filters = criu::replaced_filters(self.images, plan.filter().map(|(_, filter)| filter))?;
+        for (name, image) in propagation.tables.iter().chain(&filters) {
+            let instead = work.write_instead(name, image, criu::Owner::of(self.config))?;
+            root.mount_over(instead, images.join(name));
+        }
+        Ok(())
     }
 
     /// Returns the descriptors that replace objects in the images, each with the object's name there.

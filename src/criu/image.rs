@@ -67,6 +67,10 @@ impl<'a> Fields<'a> {
         values.find_map(|(_, value)| if let Value::Number(found) = value { Some(*found) } else { None }).unwrap_or(0)
     }
 
+    pub fn has(&self, wanted: u32) -> bool {
+        self.0.iter().any(|(number, _)| *number == wanted)
+    }
+
     /// Returns the last value of a text; empty if there is none.
     pub fn bytes(&self, wanted: u32) -> &'a [u8] {
         self.all_bytes(wanted).last().unwrap_or_default()

@@ -52,10 +52,7 @@ impl ImageDir {
     /// (None: the caller). A directory of the caller's keeps its owner and mode, and so do files in it that CRIU cannot
     /// have written: with other names elsewhere, or of other users.
     pub fn restrict(&self, owner: Option<Owner>) -> Result<()> {
-        let (directory, image) = match owner {
-            None => (Mode::S_IRWXU, Mode::S_IRUSR | Mode::S_IWUSR),
-            Some(_) => (Mode::S_IRWXU | Mode::S_IXGRP, Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP),
-        };
+        let directory = if owner.is_some() { Mode::S_IRWXU | Mode::S_IXGRP } else { Mode::S_IRWXU };
         if self.made {
             restrict(&self.fd, owner, directory).context(|| setting(&self.path))?;
         }
@@ -68,7 +65,7 @@ impl ImageDir {
                 other => other.context(|| setting(&path()))?,
             };
             if may_be_written(&fstat(&file).context(|| setting(&path()))?, owner) {
-                restrict(&file, owner, image).context(|| setting(&path()))?;
+                restrict_image(&file, owner).context(|| setting(&path()))?;
             }
         }
         Ok(())
@@ -103,6 +100,12 @@ fn may_be_written(status: &FileStat, owner: Option<Owner>) -> bool {
     let is_own = status.st_uid == Uid::effective().as_raw();
     let is_owners = owner.is_some_and(|owner| status.st_uid == owner.uid.as_raw());
     is_regular(status) && status.st_nlink == 1 && (is_own || is_owners)
+}
+
+/// Makes an image readable for those who read images.
+pub(super) fn restrict_image(file: &OwnedFd, owner: Option<Owner>) -> nix::Result<()> {
+    let group = if owner.is_some() { Mode::S_IRGRP } else { Mode::empty() };
+    restrict(file, owner, Mode::S_IRUSR | Mode::S_IWUSR | group)
 }
 
 /// Changes the owner before the mode, which a change of the owner may reset.

@@ -13,7 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2, re
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::image_access::is_image;
+use super::image_access::{Owner, is_image, restrict_image};
 use crate::error::{Code, Context, Error, Result};
 use crate::sys::procfs;
 
@@ -182,8 +182,8 @@ impl ImageDir {
         names(&self.fd).context(|| format!("listing {}", self.path.display()))
     }
 
-    /// Writes the replacement for an image, and returns its path.
-    pub fn write_instead(&self, image: &str, bytes: &[u8]) -> Result<PathBuf> {
+    /// Writes the replacement for an image, for those who read images, and returns its path.
+    pub fn write_instead(&self, image: &str, bytes: &[u8], owner: Option<Owner>) -> Result<PathBuf> {
         let name = format!("{REPLACEMENT_PREFIX}{image}");
         let path = self.path.join(&name);
         let doing = || format!("writing {}", path.display());
@@ -193,6 +193,7 @@ impl ImageDir {
         }
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).context(doing)?;
+        restrict_image(&fd, owner).context(doing)?;
         File::from(fd).write_all(bytes).context(doing)?;
         Ok(path)
     }

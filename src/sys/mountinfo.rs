@@ -38,6 +38,20 @@ impl<'a> Mount<'a> {
         self.tags.split(|byte| *byte == b' ').any(|tag| tag.starts_with(b"shared:") || tag.starts_with(b"master:"))
     }
 
+    /// Returns the peer group with which the mount shares what is mounted below it.
+    pub fn peer_group(&self) -> Option<u64> {
+        self.tag(b"shared:")
+    }
+
+    /// Returns the peer group from which the mount receives what is mounted below it.
+    pub fn master(&self) -> Option<u64> {
+        self.tag(b"master:")
+    }
+
+    fn tag(&self, prefix: &[u8]) -> Option<u64> {
+        self.tags.split(|byte| *byte == b' ').find_map(|tag| number(tag.strip_prefix(prefix)?))
+    }
+
     pub fn shows_all(&self) -> bool {
         self.root == Path::new("/")
     }
@@ -173,6 +187,7 @@ mod tests {
             let line = with(tags);
             let mount = only(line.as_bytes()).unwrap();
             assert_eq!((mount.propagates(), mount.kind.as_ref()), (propagates, "ext4"), "{tags:?}");
+            assert_eq!(mount.peer_group().or(mount.master()).is_some(), propagates, "{tags:?}");
         }
     }
 

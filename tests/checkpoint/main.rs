@@ -23,3 +23,4 @@ mod streams;
 mod support;
 mod trust_files;
 mod trust_mounts;
+mod trust_privileges;

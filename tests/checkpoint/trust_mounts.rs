@@ -23,11 +23,14 @@ const EXTERNAL: u32 = 13;
 const KIND_NAME: u32 = 14;
 const SUPER_FLAGS: u32 = 17;
 const NAME: u32 = 18;
+const PROC: u64 = 1;
 const TMPFS: u64 = 5;
 const FUSE: u64 = 15;
 const AUTO: u64 = 16;
 const OVERLAY: u64 = 17;
 const AUTOFS: u64 = 18;
+
+const READ_ONLY: u64 = 1;
 
 fn edit_mounts(images: &Path, change: impl FnOnce(&mut Vec<Message>)) {
     edit_images::edit(&image(images, "mountpoints"), change);
@@ -150,4 +153,62 @@ fn a_container_with_an_overlay_of_its_own_is_not_taken_down() {
     counts_on(&data);
     assert!(!test.images("images").join("descriptors.json").exists());
     end(container);
+}
+
+/// What CRIU restores is compared with the configuration before it runs.
+#[test]
+fn mounts_with_fewer_restrictions_than_the_configuration_are_refused() {
+    let test = test_runtime();
+    let data = test.data();
+    let volume = test.make_dir("volume");
+    let mut config = counter(&data);
+    push_mount(&mut config, bind(&volume, "/opt", &["bind", "ro", "nosuid", "nodev", "noexec"]));
+    push_mount(&mut config, json!({ "destination": "/home", "type": "tmpfs", "source": "own", "options": ["ro"] }));
+    config["linux"]["maskedPaths"] = json!(["/proc/keys", "/sys/firmware", "/etc"]);
+    config["linux"]["readonlyPaths"] = json!(["/proc/sys"]);
+    let images = test.images("images");
+    test.dumped(&config, &data, &into(&images));
+    let good = Good { test, data, config, images };
+    type Edit<'a> = &'a dyn Fn(&mut Vec<Message>);
+    let remove = |mounts: &mut Vec<Message>, point: &str| mounts.retain(|mount| mount.text(POINT) != point);
+    let cases: [(&str, &str, Edit); 9] = [
+        ("writable", "/opt", &|mounts| {
+            let mount = on(mounts, "/opt");
+            let flags = mount.number(FLAGS);
+            assert_eq!(flags & 0xf, 0xf);
+            mount.set_number(FLAGS, flags & !READ_ONLY);
+        }),
+        ("suid", "/opt", &|mounts| {
+            let mount = on(mounts, "/opt");
+            let flags = mount.number(FLAGS);
+            mount.set_number(FLAGS, flags & !2);
+        }),
+        ("writable-tmpfs", "/home", &|mounts| {
+            let mount = on(mounts, "/home");
+            let flags = mount.number(FLAGS);
+            mount.set_number(FLAGS, flags & !READ_ONLY).set_number(SUPER_FLAGS, 0);
+        }),
+        ("no-mask-of-a-file", "/proc/keys", &|mounts| remove(mounts, "/proc/keys")),
+        ("no-mask-of-a-directory", "/etc", &|mounts| remove(mounts, "/etc")),
+        ("writable-sys", "/proc/sys", &|mounts| remove(mounts, "/proc/sys")),
+        ("no-volume", "/opt", &|mounts| remove(mounts, "/opt")),
+        ("another-source", "/opt", &|mounts| {
+            let name = on(mounts, "/data").text(NAME);
+            on(mounts, "/opt").set_text(NAME, &name);
+        }),
+        ("more", "/mnt", &|mounts| {
+            let mount = new_mount(mounts, PROC, "proc", "");
+            mounts.push(mount);
+        }),
+    ];
+    for (what, place, change) in cases {
+        let images = good.copy(what);
+        edit_mounts(&images, |mounts| change(mounts));
+        let error = good.refused(&images, what);
+        assert!(error.message.contains("do not fit the configuration"), "{what}: {error}");
+        assert!(error.message.contains(place), "{what}: {error}");
+    }
+    let restored = good.test.restored(&good.config, &good.images);
+    counts_on(&good.data);
+    end(restored);
 }

@@ -3,12 +3,13 @@
 use super::verify::gone;
 use super::{RestoreInProgress, RestoredInit, restored_init};
 use crate::cgroup::Cgroup;
-use crate::container::create::process_of;
+use crate::container::create::{process_of, resources};
 use crate::container::{Status, prepare};
 use crate::criu::Notice;
 use crate::error::Result;
 use crate::fault;
 use crate::network;
+use crate::plan::Plan;
 use crate::process::Streams;
 use crate::spec::hooks::Kind as Hook;
 use crate::state::Record;
@@ -18,6 +19,7 @@ impl RestoreInProgress<'_> {
     pub(super) fn notified(
         &mut self,
         notice: Notice,
+        plan: &Plan,
         record: &mut Record,
         cgroup: &dyn Cgroup,
         streams: &mut Streams,
@@ -49,6 +51,9 @@ impl RestoreInProgress<'_> {
                 let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
                 record.namespaces = self.verify_namespaces(pid)?;
                 self.verify_cgroups(pid, cgroup)?;
+                self.verify_mounts(pid, plan, record)?;
+                // CRIU has written those of the images.
+                cgroup.set_device_rules(resources(self.config.spec()).devices().as_deref())?;
                 self.container.delegate(self.config, cgroup, pid)?;
                 let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
                 let owner = prepare::owner(pid, in_user_namespace, process_of(self.config)?)?;
@@ -64,7 +69,7 @@ impl RestoreInProgress<'_> {
             ("pre-resume", _) => {
                 let Some((init, _)) = &found.init else { return Ok(()) };
                 // CRIU ignores an error at this point, so kill the processes: they must not run.
-                self.verify_privileges(init.pid).inspect_err(|_| {
+                self.verify_privileges(init.pid, plan).inspect_err(|_| {
                     if let Err(error) = cgroup.kill_all(self.container.runtime.cgroup_deadline()) {
                         log::warn!("container {:?}: {error}", self.container.id);
                     }

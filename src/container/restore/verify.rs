@@ -5,15 +5,20 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::RestoreInProgress;
+use super::mounts::Comparison;
+use super::planned_mounts::HostMounts;
+use super::privileges::Allowed;
 use crate::cgroup::Cgroup;
 use crate::container::create::process_of;
 use crate::criu::mismatch;
 use crate::error::{Context, Error, Result, Stage};
+use crate::plan::Plan;
 use crate::security::labels;
 use crate::spec::capabilities::Sets;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType;
-use crate::sys::procfs;
+use crate::state::Record;
+use crate::sys::{mountinfo, procfs};
 
 impl RestoreInProgress<'_> {
     /// Verifies that all restored processes are in the container's cgroups.
@@ -25,29 +30,21 @@ impl RestoreInProgress<'_> {
         }
     }
 
+    /// Verifies that the restored processes have the mounts of the configuration.
+    pub(super) fn verify_mounts(&self, init: i32, plan: &Plan, record: &Record) -> Result<()> {
+        let table = mountinfo::read("self")?;
+        let host = HostMounts::of(&table);
+        let own = record.inputs.cgroup.paths.values();
+        Comparison::new(plan, &host, own, Sets::of(process_of(self.config)?).bounding)?.check(&family(init)?)
+    }
+
     /// Verifies that the restored processes have no more privileges than the configuration grants. CRIU sets the
     /// privileges last, so this is called right before the processes run.
-    pub(super) fn verify_privileges(&self, pid: i32) -> Result<()> {
-        let process = process_of(self.config)?;
-        let bounding = Sets::of(process).bounding;
+    pub(super) fn verify_privileges(&self, pid: i32, plan: &Plan) -> Result<()> {
         let family = family(pid)?;
         self.verify_labels(pid, &family)?;
-        for pid in family {
-            let status = procfs::read_optional(&format!("{pid}/status"))?.ok_or_else(|| gone(pid))?;
-            let field = |name: &str| procfs::status_field(&status, name);
-            let has = field("CapBnd").and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(u64::MAX);
-            if has & !bounding != 0 {
-                let more = has & !bounding;
-                return Err(mismatch(format!(
-                    "process {pid} has capabilities in its bounding set that the configuration does not grant \
-                     ({more:#x})"
-                )));
-            }
-            if process.no_new_privileges() == Some(true) && field("NoNewPrivs") != Some("1") {
-                return Err(mismatch(format!("process {pid} does not have no_new_privs set")));
-            }
-        }
-        Ok(())
+        let allowed = Allowed::of(self.config, plan)?;
+        family.into_iter().try_for_each(|pid| allowed.excess(pid)?.map_or(Ok(()), |excess| Err(mismatch(excess))))
     }
 
     /// Verifies the labels. A CRIU that was built without support for a security module silently ignores its labels
@@ -58,15 +55,17 @@ impl RestoreInProgress<'_> {
         for (module, wanted) in self.options.labels_for(process_of(self.config)?) {
             let callers = labels::current(own, module)?.unwrap_or_default();
             for &pid in family {
-                let found = labels::current(pid, module)?.ok_or_else(|| gone(pid))?;
-                let fits = found == wanted
-                    || found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with("//"))
-                    || (pid != init && found != callers);
-                if !fits {
-                    let name = module.name();
-                    return Err(mismatch(format!(
-                        "process {pid} has the {name} label {found:?} instead of {wanted:?}"
-                    )));
+                for thread in threads(pid)? {
+                    let found = labels::current(thread, module)?.ok_or_else(|| gone(thread))?;
+                    let fits = found == wanted
+                        || found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with("//"))
+                        || (pid != init && found != callers);
+                    if !fits {
+                        let name = module.name();
+                        return Err(mismatch(format!(
+                            "process {thread} has the {name} label {found:?} instead of {wanted:?}"
+                        )));
+                    }
                 }
             }
         }
@@ -122,6 +121,10 @@ fn family(pid: i32) -> Result<Vec<i32>> {
     };
     found.retain(lives);
     Ok(found)
+}
+
+fn threads(pid: i32) -> Result<Vec<i32>> {
+    Ok(procfs::list(&format!("{pid}/task"))?.iter().filter_map(|thread| thread.parse().ok()).collect())
 }
 
 pub(super) fn children_of(pid: i32) -> Result<Vec<i32>> {
