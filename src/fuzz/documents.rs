@@ -149,6 +149,7 @@ pub fn process(data: &[u8]) {
             linux: None,
             filter: None,
             namespaces,
+            foreign_cgroup_namespace: false,
             into_cgroup: true,
             resctrl: None,
             parent_death_signal: 9,
