@@ -14,20 +14,15 @@ const LIST: &str = "stat -c '%n %F %t:%T %a %u:%g' ";
 fn the_default_nodes_and_links_are_there() {
     let test = TestRuntime::new();
     let names = "/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty";
-    let links = "for l in fd stdin stdout stderr ptmx; do echo $l $(readlink /dev/$l); done";
+    let links = "for l in fd stdin stdout stderr ptmx core; do echo $l $(readlink /dev/$l); done";
     let text = test.stdout_of(&shell(&format!("{LIST} {names}; {links}; stat -L -c %t:%T /dev/ptmx; ls /dev | wc -l")));
     let node = |name: &str, number: &str| format!("/dev/{name} character special file {number} 666 0:0\n");
-    let expected = [
-        ("null", "1:3"),
-        ("zero", "1:5"),
-        ("full", "1:7"),
-        ("random", "1:8"),
-        ("urandom", "1:9"),
-        ("tty", "5:0"),
-    ]
-    .map(|(name, number)| node(name, number))
-    .concat()
-        + "fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx\n5:2\n14\n";
+    let expected =
+        [("null", "1:3"), ("zero", "1:5"), ("full", "1:7"), ("random", "1:8"), ("urandom", "1:9"), ("tty", "5:0")]
+            .map(|(name, number)| node(name, number))
+            .concat()
+            + "fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx\n\
+           core /proc/kcore\n5:2\n15\n";
     assert_eq!(text, expected);
 }
 

@@ -45,15 +45,6 @@ fn the_default_mounts_are_there_with_their_options() {
 }
 
 #[test]
-fn the_default_links_are_those_of_the_specification_and_to_the_kernels_memory() {
-    let test = TestRuntime::new();
-    let script = "for link in /dev/*; do [ ! -L $link ] || echo $link $(readlink $link); done";
-    let expected = "/dev/core /proc/kcore\n/dev/fd /proc/self/fd\n/dev/ptmx pts/ptmx\n/dev/stderr /proc/self/fd/2\n\
-                    /dev/stdin /proc/self/fd/0\n/dev/stdout /proc/self/fd/1\n";
-    assert_eq!(test.stdout_of(&shell(script)), expected);
-}
-
-#[test]
 fn message_queues_of_a_user_namespace_belong_to_its_root() {
     let test = TestRuntime::new();
     let mut config = shell("stat -c %u:%g:%a /dev/mqueue");
