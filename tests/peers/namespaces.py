@@ -203,7 +203,6 @@ for name, value in {
     "empty word": [""],
     "link": ["/usr/bin"],
     "the program": ["/etc/passwd"],
-    "the root": ["/"],
 }.items():
     linux(f"maskedPaths: {name}", value, "/etc", "/proc/filesystems", "/etc/passwd")
     linux(f"readonlyPaths: {name}", value, "/etc", "/proc/filesystems", "/etc/passwd")
