@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use berth::spec::Config;
-use berth::{Code, Container, ExitStatus, Force, Process, Recipients, Runtime, Settings};
+use berth::{Code, Container, ExitStatus, Force, Recipients, Runtime, Settings};
 use common::*;
-use serde_json::json;
 
 fn main() {
     runner::main(
@@ -32,26 +30,7 @@ fn main() {
 }
 
 fn with_caller(name: &str) {
-    rootfs();
-    let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-    let (root, id) = (dir.path().join("state"), unique(name));
-    print!("{}", runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id])));
-    leftovers::no_orphan_stays();
-    leftovers::nothing_stays(&id, &root);
-}
-
-fn runtime(args: &[String]) -> Runtime {
-    Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap()
-}
-
-fn config(script: &str) -> Config {
-    Config::from_json(&shell(script).to_string(), Some(rootfs())).unwrap()
-}
-
-fn exec(container: &Container, script: &str) -> berth::Result<Process> {
-    let process =
-        json!({ "cwd": "/", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
-    container.exec(&serde_json::from_value(process).unwrap(), &quiet())
+    print!("{}", run_caller(name, &[]));
 }
 
 /// Counts the descriptors, the threads and the resident KiB of this process.
@@ -63,7 +42,7 @@ fn size() -> (usize, usize, usize) {
 }
 
 fn life_cycles(args: &[String]) {
-    let runtime = runtime(args);
+    let runtime = runtime_of(args);
     let round = |name: &str| {
         std::thread::scope(|scope| {
             for thread in 0..8 {
@@ -86,9 +65,9 @@ fn life_cycles(args: &[String]) {
 }
 
 fn life_cycle(runtime: &Runtime, id: &str) {
-    let container = Container::create(runtime, id, &config("sleep 1000"), &quiet()).unwrap();
+    let container = Container::create(runtime, id, &shell_config("sleep 1000"), &quiet()).unwrap();
     container.start().unwrap();
-    assert_eq!(exec(&container, "exit 5").unwrap().wait(LONG).unwrap(), ExitStatus::Exited(5));
+    assert_eq!(exec_script(&container, "exit 5", &quiet()).unwrap().wait(LONG).unwrap(), ExitStatus::Exited(5));
     container.pause().unwrap();
     container.resume().unwrap();
     container.signal(libc::SIGKILL, Recipients::Init).unwrap();
@@ -99,12 +78,13 @@ fn life_cycle(runtime: &Runtime, id: &str) {
 const MANY: usize = 200;
 
 fn alive(args: &[String]) {
-    let runtime = runtime(args);
+    let runtime = runtime_of(args);
     life_cycle(&runtime, &format!("{}-first", args[1]));
     let before = size();
     let round = |name: &str| {
-        let make =
-            |index| Container::run(&runtime, &format!("{}-{name}-{index}", args[1]), &config("sleep 1000"), &quiet());
+        let make = |index| {
+            Container::run(&runtime, &format!("{}-{name}-{index}", args[1]), &shell_config("sleep 1000"), &quiet())
+        };
         let containers: Vec<Container> = (0..MANY).map(|index| make(index).unwrap()).collect();
         let full = size();
         assert_eq!(runtime.list().unwrap().len(), MANY);
@@ -149,7 +129,7 @@ fn race_of_two() {
         let mut first = runner::start(runner::caller("race", &[]).args(args(&format!("{round}1"))));
         let mut second = runner::start(runner::caller("race", &[]).args(args(&format!("{round}2"))));
         let ended = (first.end().success(), second.end().success());
-        match runtime(&args("")).load(&id) {
+        match runtime_of(&args("")).load(&id) {
             Ok(container) => container.delete(Force::Kill).unwrap(),
             Err(error) => assert_eq!(error.code, Code::NotFound),
         }
@@ -160,19 +140,21 @@ fn race_of_two() {
 }
 
 fn race(args: &[String]) {
-    let runtime = runtime(args);
+    let runtime = runtime_of(args);
     let mut random: u64 = args[2].parse().unwrap();
     let mut heard: BTreeMap<(u64, String), usize> = BTreeMap::new();
     for _ in 0..300 {
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         let choice = (random >> 33) % 24;
         let result = match (choice, runtime.load(&args[1])) {
-            (0..4, _) => Container::create(&runtime, &args[1], &config("sleep 1000"), &quiet()).map(drop),
+            (0..4, _) => Container::create(&runtime, &args[1], &shell_config("sleep 1000"), &quiet()).map(drop),
             (_, Err(error)) => Err(error),
             (4..8, Ok(container)) => container.start(),
             (8..11, Ok(container)) => container.pause(),
             (11..15, Ok(container)) => container.resume(),
-            (15..18, Ok(container)) => exec(&container, "exit 0").map(|process| drop(process.wait(LONG))),
+            (15..18, Ok(container)) => {
+                exec_script(&container, "exit 0", &quiet()).map(|process| drop(process.wait(LONG)))
+            }
             (18, Ok(container)) => container.signal(libc::SIGUSR1, Recipients::All),
             (19, Ok(container)) => container.signal(libc::SIGKILL, Recipients::Init),
             (20, Ok(container)) => container.status().map(drop),
@@ -194,7 +176,7 @@ fn race(args: &[String]) {
 }
 
 fn recoverers(args: &[String]) {
-    let runtime = runtime(args);
+    let runtime = runtime_of(args);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let recoverer = scope.spawn(|| {
@@ -223,11 +205,11 @@ fn frozen(args: &[String]) {
     let settings =
         Settings { root: args[0].as_str().into(), setup_timeout: Duration::from_millis(300), ..Settings::default() };
     let runtime = Runtime::new(settings).unwrap();
-    let container = Container::run(&runtime, &args[1], &config("sleep 1000"), &quiet()).unwrap();
+    let container = Container::run(&runtime, &args[1], &shell_config("sleep 1000"), &quiet()).unwrap();
     let mut held = 0;
     for round in 0..12u64 {
         let result = std::thread::scope(|scope| {
-            let executing = scope.spawn(|| exec(&container, "exit 0"));
+            let executing = scope.spawn(|| exec_script(&container, "exit 0", &quiet()));
             std::thread::sleep(Duration::from_micros(round * 500));
             container.pause().unwrap();
             let result = executing.join().unwrap();
@@ -249,10 +231,7 @@ fn frozen(args: &[String]) {
     let mut index = 0;
     while !leftovers::children().is_empty() {
         assert!(Instant::now() < deadline, "{:?}", leftovers::children());
-        life_cycle(
-            &Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap(),
-            &format!("{}-{index}", args[1]),
-        );
+        life_cycle(&runtime_of(args), &format!("{}-{index}", args[1]));
         index += 1;
     }
 }

@@ -68,22 +68,9 @@ fn main() {
 }
 
 fn with_caller(name: &str, errnos: &[&str]) {
-    rootfs();
     for errno in errnos {
-        let dir = tempfile::Builder::new().prefix("berth-test-").tempdir().unwrap();
-        let (root, id) = (dir.path().join("state"), unique(name));
-        print!("{}", runner::run(&mut runner::caller(name, &[root.to_str().unwrap(), &id, errno])));
-        leftovers::no_orphan_stays();
-        leftovers::nothing_stays(&id, &root);
+        print!("{}", run_caller(name, &[errno]));
     }
-}
-
-fn runtime(args: &[String]) -> Runtime {
-    Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() }).unwrap()
-}
-
-fn load(config: &Value) -> Config {
-    Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
 }
 
 enum When {
@@ -128,8 +115,8 @@ fn forbid(call: libc::c_long, when: When, errno: &str) {
 
 /// Runs a container until it stops, and returns its output.
 fn output(args: &[String], config: &Value) -> String {
-    let runtime = runtime(args);
-    let container = Container::run(&runtime, &args[1], &load(config), &piped())
+    let runtime = runtime_of(args);
+    let container = Container::run(&runtime, &args[1], &load_config(config), &piped())
         .unwrap_or_else(|error| panic!("{error} {:?}", error.detail));
     let text = read_all(&container.init_process().unwrap());
     container.wait(LONG).unwrap();
@@ -202,7 +189,7 @@ fn recursive(args: &[String]) {
         "destination": "/all", "type": "bind", "source": "/proc/sys", "options": ["rbind", "rro"]
     }));
     forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
-    let error = Container::create(&runtime(args), &args[1], &load(&config), &quiet()).unwrap_err();
+    let error = Container::create(&runtime_of(args), &args[1], &load_config(&config), &quiet()).unwrap_err();
     assert!(error.code == Code::System && error.message.contains("/all"), "{error}");
     let expected = if args[2] == "EPERM" { nix::errno::Errno::EPERM } else { nix::errno::Errno::ENOSYS };
     assert_eq!(error.errno, Some(expected), "{error}");
@@ -211,7 +198,7 @@ fn recursive(args: &[String]) {
 
 /// A call that berth-init makes before the first step fails.
 fn unprepared(args: &[String], call: libc::c_long, when: When, name: &str) {
-    let (runtime, config) = (runtime(args), load(&shell("true")));
+    let (runtime, config) = (runtime_of(args), shell_config("true"));
     forbid(call, when, &args[2]);
     let error = Container::create(&runtime, &args[1], &config, &quiet()).err().unwrap();
     assert_eq!(error.message, format!("preparing berth-init: {name}: operation not permitted"));
@@ -241,7 +228,7 @@ fn foreign(args: &[String]) {
 }
 
 fn inside(args: &[String]) {
-    let config = load(&shell("true"));
+    let config = shell_config("true");
     let error = Runtime::new(Settings { root: args[0].as_str().into(), ..Settings::default() })
         .and_then(|runtime| Container::create(&runtime, &args[1], &config, &quiet()).map(drop))
         .unwrap_err();
@@ -272,7 +259,7 @@ extern "C" fn take_all(_: i32) {
 /// Runs many processes, some of which the caller's SIGCHLD handler reaps first: wait returns the true status or
 /// `StatusUnknown`.
 fn ends(args: &[String]) -> (usize, usize) {
-    let runtime = runtime(args);
+    let runtime = runtime_of(args);
     let (mut known, mut unknown) = (0, 0);
     let mut count = |result: berth::Result<ExitStatus>, expected| match result {
         Ok(status) => {
@@ -287,11 +274,9 @@ fn ends(args: &[String]) -> (usize, usize) {
     for round in 0..15 {
         let options = ProcessOptions { stdio: [berth::Stdio::Pipe, berth::Stdio::Null, berth::Stdio::Null], ..quiet() };
         let container =
-            Container::run(&runtime, &format!("{}-{round}", args[1]), &load(&shell("read x; exit 7")), &options)
+            Container::run(&runtime, &format!("{}-{round}", args[1]), &shell_config("read x; exit 7"), &options)
                 .unwrap();
-        let process =
-            json!({ "cwd": "/", "args": ["sh", "-c", "exit 9"], "env": ["PATH=/bin"], "user": { "uid": 0, "gid": 0 } });
-        let process = container.exec(&serde_json::from_value(process).unwrap(), &quiet()).unwrap();
+        let process = exec_script(&container, "exit 9", &quiet()).unwrap();
         count(process.wait(LONG), 9);
         drop(container.init_process().unwrap().take_stdio());
         count(container.wait(LONG), 7);
@@ -324,8 +309,8 @@ fn ignored(args: &[String]) {
 /// One handle reaps the process, in any call; then another handle asks for its status.
 fn shared(args: &[String]) {
     forbid(libc::SYS_ioctl, When::Is(1, PIDFD_GET_INFO), &args[2]);
-    let made = Container::run(&runtime(args), &args[1], &load(&shell("sleep 1000")), &quiet()).unwrap();
-    let loaded = runtime(args).load(&args[1]).unwrap();
+    let made = Container::run(&runtime_of(args), &args[1], &shell_config("sleep 1000"), &quiet()).unwrap();
+    let loaded = runtime_of(args).load(&args[1]).unwrap();
     let init = loaded.init_process().unwrap();
     loaded.signal(libc::SIGKILL, Recipients::Init).unwrap();
     let mut end = [PollFd::new(init.pidfd(), PollFlags::POLLIN)];
@@ -362,10 +347,10 @@ fn devices(args: &[String]) {
     forbid(libc::SYS_bpf, When::Always, "EPERM");
     let mut config = shell("echo ran");
     config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
-    let error = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap_err();
+    let error = Container::run(&runtime, &args[1], &load_config(&config), &piped()).unwrap_err();
     assert_eq!((error.code, error.errno), (Code::System, Some(nix::errno::Errno::EPERM)), "{error}");
     with_user_namespace(&mut config);
-    let container = Container::run(&runtime, &args[1], &load(&config), &piped()).unwrap();
+    let container = Container::run(&runtime, &args[1], &load_config(&config), &piped()).unwrap();
     assert_eq!(read_all(&container.init_process().unwrap()), "ran\n");
     container.wait(LONG).unwrap();
     container.delete(Force::No).unwrap();
@@ -391,9 +376,9 @@ fn narrow_caller() {
 /// With room for one more process only, the helper that creates the network namespace must exit before init is spawned.
 fn narrow(args: &[String]) {
     std::fs::write(Path::new(&args[2]).join("cgroup.procs"), "0").unwrap();
-    let config = load(&shell("test \"$(ls /sys/class/net) $(cat /sys/class/net/lo/flags)\" = 'lo 0x9'"));
+    let config = shell_config("test \"$(ls /sys/class/net) $(cat /sys/class/net/lo/flags)\" = 'lo 0x9'");
     for _ in 0..8 {
-        let container = Container::run(&runtime(args), &args[1], &config, &quiet()).unwrap();
+        let container = Container::run(&runtime_of(args), &args[1], &config, &quiet()).unwrap();
         assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
         container.delete(Force::No).unwrap();
     }
@@ -402,7 +387,7 @@ fn narrow(args: &[String]) {
 /// CLONE_NEWNET fails both in the parallel helper and in init.
 fn offline(args: &[String]) {
     forbid(libc::SYS_unshare, When::Is(0, libc::CLONE_NEWNET as u32), &args[2]);
-    let error = Container::create(&runtime(args), &args[1], &load(&shell("true")), &quiet()).err().unwrap();
+    let error = Container::create(&runtime_of(args), &args[1], &shell_config("true"), &quiet()).err().unwrap();
     assert_eq!(error.errno, Some(nix::errno::Errno::EPERM), "{error}");
     assert!(error.message.starts_with("creating a network namespace: operation not permitted"), "{error}");
 }

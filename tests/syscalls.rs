@@ -7,8 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use berth::spec::Config;
-use berth::{Container, Force, Runtime, Settings};
+use berth::{Container, Force, Runtime};
 use common::*;
 
 fn main() {
@@ -53,17 +52,13 @@ fn counted(caller: &str, rounds: usize, dir: &Path) -> usize {
 }
 
 fn caller(args: &[String]) -> (Runtime, String, usize) {
-    let runtime = Runtime::new(Settings { root: args[0].clone().into(), ..Settings::default() }).unwrap();
+    let runtime = runtime_of(args);
     (runtime, args[1].clone(), args[2].parse().unwrap())
 }
 
 /// Creates a container with the default configuration, for which init performs all usual steps.
 fn create(runtime: &Runtime, id: &str, program: &str) -> Container {
-    let mut config: serde_json::Value = serde_json::from_str(&Config::default_json()).unwrap();
-    config["process"]["terminal"] = false.into();
-    config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", program]);
-    let config = Config::from_json(&config.to_string(), Some(rootfs())).unwrap();
-    Container::create(runtime, id, &config, &quiet()).unwrap()
+    Container::create(runtime, id, &shell_config(program), &quiet()).unwrap()
 }
 
 fn life_cycles(args: &[String]) {

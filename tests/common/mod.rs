@@ -4,12 +4,14 @@
 #![allow(unused_imports)] // as above
 
 mod apparmor;
+mod caller;
 mod edit;
 mod logged;
 mod table;
 mod wait;
 
 pub use apparmor::*;
+pub use caller::*;
 pub use edit::*;
 pub use logged::*;
 pub use table::*;
@@ -108,7 +110,7 @@ impl TestRuntime {
     }
 
     pub fn config(&self, config: &Value) -> Config {
-        Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
+        load_config(config)
     }
 
     pub fn create(&self, config: &Value, options: &ProcessOptions) -> berth::Result<Container> {
