@@ -106,7 +106,8 @@
 
 /**
  * For berth_process_options.flags, at create: fail (BERTH_E_SYSTEM with ENOENT) if the program does not exist, as runc
- * does. Without it only berth_container_start fails: until then hooks may provide the program.
+ * does, or with EISDIR if it is a directory. Without it only berth_container_start fails: until then hooks may provide
+ * the program.
  */
 #define BERTH_PROCESS_FIND_PROGRAM 4
 

@@ -129,10 +129,16 @@ fn a_missing_program_may_be_an_error_of_create() {
         let container = test.run(&with(json!([there.0]), there.1), &options).unwrap();
         assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(0));
     }
+    let error = test.create(&with(json!(["/etc"]), "/"), &options).unwrap_err();
+    assert!(error.message.starts_with("finding \"/etc\": is a directory"), "{error}");
+    // A directory in PATH is no program.
+    let mut config = with(json!(["etc"]), "/");
+    config["process"]["env"] = json!(["PATH=/"]);
+    assert_eq!(test.create(&config, &options).unwrap_err().errno, Some(nix::errno::Errno::ENOENT));
     // create only checks that the program exists; start reports that it cannot be executed, and names the step.
-    let container = test.create(&with(json!(["/etc"]), "/"), &options).unwrap();
+    let container = test.create(&with(json!(["/etc/passwd"]), "/"), &options).unwrap();
     let error = container.start().unwrap_err();
-    assert!(error.message.starts_with("executing \"/etc\": permission denied"), "{error}");
+    assert!(error.message.starts_with("executing \"/etc/passwd\": permission denied"), "{error}");
 }
 
 #[test]

@@ -110,11 +110,12 @@ fn the_error_gives_the_reason_why_a_program_cannot_be_executed() {
         ("/bin/nothing-like-this", nix::errno::Errno::ENOENT, "no such file"),
         ("/etc/passwd", nix::errno::Errno::EACCES, "permission denied"),
         ("passwd", nix::errno::Errno::EACCES, "permission denied"),
-        ("/etc", nix::errno::Errno::EACCES, "permission denied"),
+        ("/etc", nix::errno::Errno::EISDIR, "is a directory"),
+        ("bin", nix::errno::Errno::ENOENT, "no such file"),
     ] {
         let mut config = shell("");
         config["process"]["args"] = json!([program]);
-        config["process"]["env"] = json!(["PATH=/nowhere:/etc"]);
+        config["process"]["env"] = json!(["PATH=/nowhere:/etc:/"]);
         let error = test.run(&config, &quiet()).unwrap_err();
         assert_eq!((error.stage, error.errno), (Stage::Init, Some(errno)), "{error}");
         assert!(error.message.contains(&format!("executing \"{program}\": {reason}")), "{error}");

@@ -141,7 +141,8 @@ pub fn enter(path: Str) -> Result<()> {
     }
 }
 
-/// Executes the program, searching PATH as execvp(3) does. Returns only if that fails, with the reason.
+/// Executes the program, searching PATH as execvp(3) does; a directory there is no candidate. Returns only if that fails,
+/// with the reason.
 pub fn exec(step: &steps::Exec) -> Errno {
     let (argv, envp) = (step.args, step.env);
     if let Some(file) = step.file {
@@ -150,11 +151,15 @@ pub fn exec(step: &steps::Exec) -> Errno {
     // SAFETY: validated by the caller: argv has at least one entry.
     let name = unsafe { Str::new(*argv) };
     if name.bytes().contains(&b'/') {
-        return execve(name.as_ptr(), argv, envp);
+        return match execve(name.as_ptr(), argv, envp) {
+            EACCES if is_directory(name.as_ptr()) => EISDIR,
+            errno => errno,
+        };
     }
     let mut denied = false;
     let ended = each_candidate(step.search.bytes(), name.bytes(), |candidate| match execve(candidate, argv, envp) {
         ENOENT | ENOTDIR | ENAMETOOLONG => None,
+        EACCES if is_directory(candidate) => None,
         EACCES => {
             denied = true;
             None
@@ -166,13 +171,24 @@ pub fn exec(step: &steps::Exec) -> Errno {
 
 /// Checks that `exec` will find a file, but not that it can be executed.
 pub fn find(name: Str, search: Str) -> Result<()> {
-    let is_missing = |path: *const u8| matches!(exists(path), Err(ENOENT | ENOTDIR | ENAMETOOLONG));
-    let found = if name.bytes().contains(&b'/') {
-        !is_missing(name.as_ptr())
-    } else {
-        each_candidate(search.bytes(), name.bytes(), |candidate| (!is_missing(candidate)).then_some(())).is_some()
+    let check = |path: *const u8| {
+        // What else prevents a look may not prevent execve.
+        if matches!(exists(path), Err(ENOENT | ENOTDIR | ENAMETOOLONG)) {
+            return Err(ENOENT);
+        }
+        if is_directory(path) { Err(EISDIR) } else { Ok(()) }
     };
-    if found { Ok(()) } else { Err(ENOENT) }
+    if name.bytes().contains(&b'/') {
+        return check(name.as_ptr());
+    }
+    each_candidate(search.bytes(), name.bytes(), |candidate| check(candidate).ok()).ok_or(ENOENT)
+}
+
+/// Whether a path names a directory, for which execve(2) fails with EACCES.
+fn is_directory(path: *const u8) -> bool {
+    // SAFETY: `exec` and `find` pass NUL-terminated paths, which outlive this call.
+    let path = unsafe { Str::new(path) };
+    openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0).map(close).is_ok()
 }
 
 /// Calls `attempt` with each path that execvp(3) would try, until one succeeds.

@@ -72,7 +72,8 @@ pub const BERTH_PROCESS_INHERIT_KEYRING: u32 = 1;
 pub const BERTH_PROCESS_WAIT_WHILE_PAUSED: u32 = 2;
 
 /// For berth_process_options.flags, at create: fail (BERTH_E_SYSTEM with ENOENT) if the program does not exist, as runc
-/// does. Without it only berth_container_start fails: until then hooks may provide the program.
+/// does, or with EISDIR if it is a directory. Without it only berth_container_start fails: until then hooks may provide
+/// the program.
 pub const BERTH_PROCESS_FIND_PROGRAM: u32 = 4;
 
 /// For berth_process_options.flags, with process.terminal: newlines in the program's output stay as they are, because

@@ -135,7 +135,11 @@ fn a_program_that_is_missing() {
     assert_eq!(cli.ok(&["list", "-q"]), "", "nothing is left");
     let id = cli.sleeping();
     cli.fails(255, message, &["exec", &id, "no-such-program"]);
-    cli.fails(255, "exec: \\\"/etc\\\": permission denied", &["exec", &id, "/etc"]);
+    cli.fails(255, "exec: \\\"/etc\\\": is a directory", &["exec", &id, "/etc"]);
+    cli.fails(255, "exec: \\\"/etc/passwd\\\": permission denied", &["exec", &id, "/etc/passwd"]);
+    config["process"]["args"] = json!(["/etc"]);
+    let bundle = cli.bundle(&config);
+    cli.fails(1, "exec: \\\"/etc\\\": is a directory", &["create", "-b", text(&bundle), "c1"]);
     config["process"]["args"] = json!(["/no/such"]);
     let bundle = cli.bundle(&config);
     cli.fails(

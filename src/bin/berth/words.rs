@@ -139,7 +139,7 @@ pub fn unexecutable(error: &Error) -> Option<String> {
             format!("exec: {program:?}: executable file not found in $PATH")
         }
         ("FindProgram", Errno::ENOENT) => format!("exec: {program:?}: stat {program}: {reason}"),
-        (_, Errno::EACCES | Errno::EPERM) => format!("exec: {program:?}: {reason}"),
+        (_, Errno::EACCES | Errno::EPERM | Errno::EISDIR) => format!("exec: {program:?}: {reason}"),
         // The file is there, but the kernel does not execute it.
         _ => format!("exec {program}: {reason}"),
     };
