@@ -32,6 +32,7 @@ fn main() {
                     with_caller(name, &["EPERM"]);
                 }
             }),
+            ("an_exec_fifo_that_init_may_not_open_is_named", || with_caller("fifo", &["EPERM"])),
             ("a_refused_getrandom_is_an_error", || with_caller("random", &["EIO"])),
             ("the_procfs_of_another_pid_namespace_is_named", || with_caller("foreign", &["EPERM"])),
             ("standard_streams_that_cannot_be_examined_are_left", || with_caller("streams", &["EPERM"])),
@@ -55,6 +56,7 @@ fn main() {
             ("examining", |args| {
                 unprepared(args, libc::SYS_statx, When::Is(3, libc::STATX_BASIC_STATS), "statx of the plan");
             }),
+            ("fifo", fifo),
             ("random", random),
             ("foreign", foreign),
             ("inside", inside),
@@ -202,6 +204,16 @@ fn unprepared(args: &[String], call: libc::c_long, when: When, name: &str) {
     forbid(call, when, &args[2]);
     let error = Container::create(&runtime, &args[1], &config, &quiet()).err().unwrap();
     assert_eq!(error.message, format!("preparing berth-init: {name}: operation not permitted"));
+    assert_eq!((error.errno, error.stage), (Some(nix::errno::Errno::EPERM), berth::Stage::Init));
+}
+
+/// Init reports this before the container is created: afterwards it could only exit.
+fn fifo(args: &[String]) {
+    let (runtime, config) = (runtime_of(args), shell_config("true"));
+    let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    forbid(libc::SYS_openat, When::Is(2, flags as u32), &args[2]);
+    let error = Container::create(&runtime, &args[1], &config, &quiet()).err().unwrap();
+    assert!(error.message.contains(": operation not permitted (openat of exec.fifo)"), "{error}");
     assert_eq!((error.errno, error.stage), (Some(nix::errno::Errno::EPERM), berth::Stage::Init));
 }
 

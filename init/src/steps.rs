@@ -32,8 +32,9 @@ macro_rules! steps {
         /// arrived.
         WaitHost(barrier: Barrier)
             => "waiting for the caller to {barrier}";
-        /// Sends `Ready`, waits for the caller to commit, and closes the control socket.
-        Ready
+        /// Checks that exec.fifo can be opened, sends `Ready`, waits for the caller to commit, and closes the control
+        /// socket.
+        Ready(fifo: Slot)
             => "reporting to the caller that the container is created";
         /// Opens exec.fifo for writing, which blocks until a process starts the container, tells that process so, and
         /// reports to it from here on.

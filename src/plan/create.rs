@@ -215,8 +215,8 @@ fn push_inside(
         process::push_surroundings(plan, confined);
         process::push_identity(plan, confined);
     }
-    plan.push(Step::Ready);
     let fifo = plan.slot(Descriptor::ExecFifo);
+    plan.push(Step::Ready(fifo));
     plan.push(Step::ExecFifo(fifo));
     match (early, confined) {
         (Some(Confined { process, .. }), _) => {
