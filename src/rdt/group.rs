@@ -6,16 +6,14 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 
+use super::lock;
 use super::mount::FIELD;
 use super::schemata::Schemata;
 use crate::cgroup::journal::Journal;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::spec::intel_rdt::Write;
-use crate::sys::{
-    flock::{Lock, LockKind},
-    kernfs,
-};
+use crate::sys::kernfs;
 
 pub const SCHEMATA: &str = "schemata";
 const TASKS: &str = "tasks";
@@ -60,10 +58,12 @@ impl Group {
     /// Fails if a group that is to be the container's own exists.
     pub(super) fn refuse_others(&self) -> Result<()> {
         let own = (self.removal == Removal::Always).then_some(&self.path);
-        match own.into_iter().chain(&self.monitor).find(|path| kernfs::exists(path).unwrap_or(false)) {
-            Some(path) => Err(existing(path)),
-            None => Ok(()),
+        for path in own.into_iter().chain(&self.monitor) {
+            if kernfs::exists(path)? {
+                return Err(existing(path));
+            }
         }
+        Ok(())
     }
 
     /// Creates what is missing. An existing group must have the wanted shares. After an error, delete removes the
@@ -74,7 +74,7 @@ impl Group {
     pub(crate) fn make(&mut self, writes: &[Write], deadline: Deadline) -> Result<()> {
         // The container owns no group until it is created.
         let (removal, monitor) = (std::mem::replace(&mut self.removal, Removal::Never), self.monitor.take());
-        let _lock = lock(&self.root, deadline)?;
+        let _lock = lock::take(&self.root, deadline)?;
         if removal != Removal::Never && make_dir(&self.root, &self.path)? {
             self.removal = removal;
             write(&self.root, &self.path, writes)?;
@@ -114,7 +114,7 @@ impl Group {
         if writes.is_empty() {
             return Ok(());
         }
-        let _lock = lock(&self.root, deadline)?;
+        let _lock = lock::take(&self.root, deadline)?;
         let before = kernfs::read(&self.path, SCHEMATA).map_err(|error| error.context(FIELD))?;
         journal.note(&self.path, SCHEMATA, before);
         write(&self.root, &self.path, writes)
@@ -132,7 +132,7 @@ impl Group {
                 if !kernfs::exists(&self.path)? {
                     return Ok(());
                 }
-                let _lock = lock(&self.root, deadline)?;
+                let _lock = lock::take(&self.root, deadline)?;
                 let tasks = kernfs::read_optional(&self.path, TASKS)?.unwrap_or_default();
                 let unused = tasks.is_empty() && kernfs::list(&self.path.join(MON_GROUPS))?.iter().all(is_dots);
                 if unused { remove_dir(&self.path) } else { Ok(()) }
@@ -226,12 +226,9 @@ fn is_dots(name: &String) -> bool {
     name == "." || name == ".."
 }
 
-fn lock(root: &Path, deadline: Deadline) -> Result<Lock> {
-    Lock::of(kernfs::open_dir(root)?, LockKind::Exclusive, deadline, || root.display().to_string())
-}
-
 /// Adds the kernel's message about its latest refusal to the error.
 fn explained(root: &Path, error: Error, field: &str) -> Error {
+    // It only explains the error.
     let said = kernfs::read(&root.join("info"), "last_cmd_status").unwrap_or_default();
     let error = error.context(field).detail("json_path", field);
     match said.trim() {

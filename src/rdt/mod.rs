@@ -5,6 +5,7 @@
 //! [`plan`] decides which, and the caller records that before [`Group::make`] creates anything.
 
 mod group;
+mod lock;
 pub(crate) mod mount;
 pub(crate) mod schemata;
 mod stats;
@@ -60,6 +61,7 @@ pub(crate) fn locate(config: &Value, id: &str) -> Option<Group> {
     let is_name = |name: &&str| !matches!(*name, "" | "." | "..") && !name.contains('/');
     let name = rdt["closID"].as_str().filter(is_name);
     let named = rdt["closID"].as_str().is_some_and(|name| !name.is_empty());
+    // Without resctrl there is no group. The cgroups are located by the same table of mounts, and fail if it cannot be read.
     let root: PathBuf = mount::find().ok()?;
     let mut group = Group::new(root, name.or(named.then_some("/")), rdt["enableMonitoring"] == true, id);
     if named {

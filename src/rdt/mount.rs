@@ -11,7 +11,7 @@ pub const FIELD: &str = "linux.intelRdt";
 /// Returns the mount point of the whole filesystem. Without one, the error says what would help.
 pub fn find() -> Result<PathBuf> {
     let table = mountinfo::read("self")?;
-    // A mount hidden below another one is listed but not reachable.
+    // A mount hidden below another one is listed but not reachable: whatever the error, it is of no use.
     match mounts(&table).into_iter().find(|point| kernfs::exists(&point.join("schemata")).unwrap_or(false)) {
         Some(point) => Ok(point),
         None => Err(Error::unsupported_field(FIELD, reason(&procfs::read("filesystems")?))),
