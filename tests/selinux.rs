@@ -4,11 +4,11 @@
 mod common;
 
 #[path = "checkpoint/programs.rs"]
-#[allow(dead_code)] // as below
+#[expect(dead_code)] // as below
 mod programs;
 
 #[path = "checkpoint/support.rs"]
-#[allow(dead_code)] // what the tests of checkpoints need besides
+#[expect(dead_code)] // what the tests of checkpoints need besides
 mod support;
 
 use std::path::{Path, PathBuf};

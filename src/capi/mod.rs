@@ -12,7 +12,7 @@
 //! is a defect to be fixed.
 
 // The names are C's.
-#![allow(non_camel_case_types)]
+#![expect(non_camel_case_types)]
 
 mod args;
 mod boundary;

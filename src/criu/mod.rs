@@ -46,7 +46,6 @@ use crate::error::{Code, Error, Result};
 
 /// CRIU's messages, compiled from proto/criu.proto.
 pub(crate) mod message {
-    #![allow(clippy::doc_markdown)]
     include!(concat!(env!("OUT_DIR"), "/criu.rs"));
 }
 

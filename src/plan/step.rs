@@ -50,7 +50,7 @@ macro_rules! planned {
                 })?,
         )* }
 
-        #[allow(unused_variables)] // a step has fields that its words do not name
+        #[expect(unused_variables)] // a step has fields that its words do not name
         impl Step {
             /// Returns the action and its object, as the beginning of a sentence: "mounting tmpfs on /dev/shm".
             pub fn describe(&self) -> String {

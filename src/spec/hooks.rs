@@ -40,7 +40,6 @@ impl Kind {
 
 pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
     let Some(hooks) = spec.hooks() else { return &[] };
-    #[allow(deprecated)] // prestart: deprecated by the specification, and still in use
     let list = match kind {
         Kind::Prestart => hooks.prestart(),
         Kind::CreateRuntime => hooks.create_runtime(),
@@ -56,7 +55,6 @@ pub fn list(spec: &oci::Spec, kind: Kind) -> &[Hook] {
 pub(super) fn normalize(spec: &mut oci::Spec) -> Result<()> {
     check(spec)?;
     let Some(hooks) = spec.hooks_mut() else { return Ok(()) };
-    #[allow(deprecated)] // prestart, as above
     remove_overridden_variables(hooks.prestart_mut());
     remove_overridden_variables(hooks.create_runtime_mut());
     remove_overridden_variables(hooks.create_container_mut());

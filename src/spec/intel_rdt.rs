@@ -24,7 +24,6 @@ pub fn clos_id(rdt: &LinuxIntelRdt) -> Option<&str> {
 /// Returns whether memory bandwidth and whether cache occupancy are to be monitored.
 pub fn measured(rdt: &LinuxIntelRdt) -> (bool, bool) {
     let group = has_group(rdt);
-    #[allow(deprecated)] // configurations of specification 1.2 use these members
     let (bandwidth, occupancy) = (rdt.enable_mbm(), rdt.enable_cmt());
     (group || bandwidth == &Some(true), group || occupancy == &Some(true))
 }

@@ -4,7 +4,7 @@
 mod common;
 
 #[path = "../network/support.rs"]
-#[allow(dead_code)] // what the tests of networks need besides
+#[expect(dead_code)] // what the tests of networks need besides
 mod links;
 
 mod basics;
@@ -15,7 +15,6 @@ mod labels;
 mod mounts;
 mod networks;
 mod options;
-#[allow(dead_code)] // what the tests of the command line need besides
 mod programs;
 mod protocol;
 mod scenarios;

@@ -4,15 +4,15 @@
 mod common;
 
 #[path = "../cli/support.rs"]
-#[allow(dead_code)] // what the other tests of the command line need besides
+#[expect(dead_code)] // what the other tests of the command line need besides
 mod support;
 
 #[path = "../network/support.rs"]
-#[allow(dead_code)] // what the tests of networks need besides
+#[expect(dead_code)] // what the tests of networks need besides
 mod links;
 
 #[path = "../checkpoint/programs.rs"]
-#[allow(dead_code)] // what the tests of the library need besides
+#[expect(dead_code)] // what the tests of the library need besides
 mod programs;
 
 mod cgroups;

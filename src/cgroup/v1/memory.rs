@@ -62,7 +62,6 @@ pub fn apply(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
 /// Sets the separate limits of kernel memory. Newer kernels no longer implement them: they refuse or silently ignore
 /// them.
 fn kernel_memory(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
-    #[allow(deprecated)] // kernel memory: deprecated by the specification, and still accepted
     let kernel = memory.kernel();
     if let Some(limit) = kernel.filter(|limit| *limit != 0) {
         place.set("memory.kmem.limit_in_bytes", limit, "linux.resources.memory.kernel")?;

@@ -22,7 +22,6 @@ pub fn apply(place: LimitTarget, memory: &LinuxMemory) -> Result<()> {
             "cgroup v2 is always hierarchical",
         ));
     }
-    #[allow(deprecated)] // kernel memory: deprecated by the specification, and still accepted
     let parts = [("kernel", memory.kernel()), ("kernelTCP", memory.kernel_tcp())];
     if let Some((name, _)) = parts.iter().find(|(_, limit)| limit.is_some_and(|limit| limit > 0)) {
         let field = format!("linux.resources.memory.{name}");
