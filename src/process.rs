@@ -296,6 +296,7 @@ impl Process {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
+        // poll(2) of one descriptor fails only for want of memory.
         Deadline::after_ms(0).readable(self.pidfd()).unwrap_or(false)
     }
 

@@ -121,6 +121,7 @@ pub fn exists(path: *const u8) -> Result<()> {
 
 /// Closes a descriptor.
 pub fn close(fd: i32) {
+    // The descriptor is free in any case, and what was written to it has been reported by the writes.
     let _ = call!(__NR_close, fd);
 }
 
@@ -297,6 +298,7 @@ pub fn ioctl(fd: i32, request: u64, argument: usize) -> Result<usize> {
 pub fn ignore_sigpipe(on: bool) {
     let handler = if on { linux_raw_sys::signal_macros::sig_ign() } else { linux_raw_sys::signal_macros::SIG_DFL };
     let action = kernel::kernel_sigaction { sa_handler_kernel: handler, ..default_action() };
+    // It fails only for invalid arguments.
     let _ = call!(__NR_rt_sigaction, kernel::SIGPIPE, &raw const action, 0, size_of::<kernel::kernel_sigset_t>());
 }
 
@@ -309,10 +311,11 @@ fn default_action() -> kernel::kernel_sigaction {
 pub fn reset_signals() {
     let default = default_action();
     for signal in 1..=64 {
-        // SIGKILL and SIGSTOP return EINVAL, which is harmless.
+        // It fails only for invalid arguments: SIGKILL and SIGSTOP, which cannot be changed by anybody.
         let _ = call!(__NR_rt_sigaction, signal, &raw const default, 0, size_of::<kernel::kernel_sigset_t>());
     }
     let none = 0u64;
+    // As above.
     let _ = call!(__NR_rt_sigprocmask, kernel::SIG_SETMASK, &raw const none, 0, size_of_val(&none));
 }
 
@@ -332,6 +335,7 @@ pub fn map(fd: i32, len: usize) -> Result<*mut u8> {
 
 /// Ends the process.
 pub fn exit(status: i32) -> ! {
+    // If it returns at all:
     let _ = call!(__NR_exit_group, status);
     // The configuration's filter of system calls refuses even this one. The kernel kills for an invalid instruction, too,
     // and does not spare the first process of a namespace.

@@ -118,6 +118,7 @@ impl LimitTarget<'_> {
 fn missing(dir: &Path, file: &str, field: &str) -> Error {
     let path = dir.join(file);
     let controller = file.split('.').next().unwrap_or(file);
+    // It only explains the error.
     let enabled = kernfs::read_optional(dir, "cgroup.controllers").ok().flatten();
     let reason = match enabled {
         Some(list) if !list.split_whitespace().any(|name| name == controller) => {

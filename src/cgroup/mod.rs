@@ -223,7 +223,7 @@ fn unmake(error: Error, leaves: &[&Path], count: usize, made: &[PathBuf], kept: 
 /// Creates a leaf and its missing parents. The removal of another container may delete a shared parent between two
 /// steps, so this starts again if a parent has vanished.
 fn make(leaf: &Path) -> Result<()> {
-    // Usually the parents exist.
+    // Usually the parents exist. What else fails here fails in the loop again.
     if kernfs::make_dir(leaf).is_ok_and(|new| new) {
         return Ok(());
     }

@@ -49,6 +49,7 @@ pub fn cgroups() -> Result<Arc<[Mount]>> {
 fn has_changed(table: &File) -> bool {
     let mut watched = [PollFd::new(table.as_fd(), PollFlags::POLLPRI)];
     let polled = poll(&mut watched, PollTimeout::ZERO);
+    // If in doubt, the table is read again.
     polled.is_err() || watched[0].revents().is_none_or(|events| events.contains(PollFlags::POLLPRI))
 }
 

@@ -244,6 +244,7 @@ impl Container {
         let leaves = record.inputs.cgroup.leaves();
         for id in self.runtime.root.ids()?.into_iter().filter(|id| *id != self.id) {
             let other = self.runtime.directory(&id).and_then(|directory| directory.read());
+            // A damaged record, or one deleted meanwhile, does not prevent others from being created.
             let Some(other) = other.ok().flatten().filter(|other| !other.inputs.cgroup.absent) else { continue };
             if let Some(leaf) = other.inputs.cgroup.leaves().into_iter().find(|leaf| leaves.contains(leaf)) {
                 let problem = format!("cgroup {} exists already and belongs to container {id:?}", leaf.display());

@@ -15,6 +15,7 @@ pub fn explain_oom_kill(error: Error, cgroup: &dyn Cgroup, config: &Config) -> E
     if error.detail.get(SIGNAL) != Some(&libc::SIGKILL.into()) {
         return error;
     }
+    // It only explains the error.
     let kills = cgroup.stats().ok().and_then(|stats| stats.oom_kills).unwrap_or(0);
     if kills == 0 {
         return error;

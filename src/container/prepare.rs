@@ -93,6 +93,7 @@ fn scheduler_error(errno: Errno, pid: i32, doing: String) -> Error {
     Error::system(errno, doing)
 }
 
+/// It only explains an error.
 fn may_use_all_processors(pid: i32) -> Option<bool> {
     let allowed = sched_getaffinity(Pid::from_raw(pid)).ok()?;
     let count = (0..CpuSet::count()).filter(|index| allowed.is_set(*index) == Ok(true)).count();

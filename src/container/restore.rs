@@ -461,6 +461,7 @@ fn restored_init(pid: i32) -> Result<Init> {
 /// from the beginning, and nobody else takes their status. Before CRIU has reported init, the processes are found by
 /// CRIU's session, in which they were created.
 fn keep_orphans(container: &Container, criu: i32, found: &RestoredInit) {
+    // Best effort after an error: what cannot be read names no process. The cgroup is emptied besides.
     let known_init = container.directory.read().ok().flatten().and_then(|record| record.init);
     let known_init = known_init.map(|init| init.identity.pid).or(found.init.as_ref().map(|(identity, _)| identity.pid));
     let ours = children_of(std::process::id() as i32).unwrap_or_default();

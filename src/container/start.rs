@@ -82,6 +82,7 @@ impl Container {
         let word = if status::waits_for_start(record)? {
             read_message(&fifo, Some(init.pidfd()), self.runtime.setup_deadline())?
         } else {
+            // An error: there is no message.
             read_message(&fifo, None, Deadline::after_ms(0)).unwrap_or(None)
         };
         match word {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 
@@ -166,8 +167,11 @@ fn open_root(init: &Identity) -> Result<OwnedFd> {
 fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Result<Option<PathBuf>> {
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-    let Ok(opened) = openat2(root, &bound.target, how) else { return Ok(None) };
     let doing = || format!("examining the mount on {}", bound.target.display());
+    let opened = match openat2(root, &bound.target, how) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+        other => other.context(doing)?,
+    };
     if bound.mask && !is_null(&opened).context(doing)? {
         return Ok(None);
     }

@@ -92,11 +92,16 @@ impl ImageDir {
     /// directory stays with the file `log` if that is in it, since it tells why the checkpoint has failed. Images in a
     /// directory of the caller's stay, but are no checkpoint.
     pub fn discard(&self, log: &str) {
-        let _ = self.forget_descriptors();
+        if let Err(error) = self.forget_descriptors() {
+            log::warn!("the images of a failed checkpoint look complete: {error}");
+        }
         if !self.made {
             return;
         }
-        let names = self.names().unwrap_or_default();
+        let names = match self.names() {
+            Ok(names) => names,
+            Err(error) => return log::warn!("removing {}: {error}", self.path.display()),
+        };
         if names.iter().any(|name| name.to_bytes() == log.as_bytes()) {
             for name in names.iter().filter(|name| name.to_bytes() != log.as_bytes()) {
                 if let Err(errno) = remove_tree(&self.fd, name) {

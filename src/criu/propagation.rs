@@ -135,6 +135,7 @@ fn text(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
+/// Reads a table. None if it cannot be read, which CRIU reports.
 fn read(images: &ImageDir, name: &str) -> Option<Vec<u8>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = File::from(openat(&images.fd, name, flags, Mode::empty()).ok()?);

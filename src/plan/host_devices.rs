@@ -55,6 +55,7 @@ pub fn host_owner(spec: &Spec, uid: u32, gid: u32) -> Option<(u32, u32)> {
 
 /// Finds the host's node of a device: at the same path, or at the name that the kernel gives the device.
 pub fn find(path: &Path, kind: u32, device: Device) -> Option<PathBuf> {
+    // What cannot be examined is not found.
     let is_it = |path: &PathBuf| {
         path.metadata().is_ok_and(|found| {
             let number = found.rdev();

@@ -143,6 +143,7 @@ impl Root<'_> {
             options.bind = Some(Extent::Recursive);
             options.rec_attr_set |= options.attr_set;
         }
+        // What is no link, or cannot be read, is bind mounted; init reports what prevents that.
         if options.copy_symlink
             && options.bind.is_some()
             && let Some(link) = source.as_deref().and_then(|source| source.read_link().ok())
@@ -311,7 +312,9 @@ impl Root<'_> {
         let Node { path, mode, device, uid, gid, index } = *node;
         let Some(index) = index else { return Ok((path.to_owned(), false)) };
         let owner = host_devices::host_owner(self.spec(), uid, gid);
-        if let Some((uid, gid)) = owner.filter(|_| host_devices::can_make().unwrap_or(false)) {
+        if let Some((uid, gid)) = owner
+            && host_devices::can_make()?
+        {
             let path = self.device_dir.join(index.to_string());
             plan.caller_nodes.push(CallerNode { path: path.clone(), mode, device, uid, gid });
             return Ok((path, true));
@@ -382,7 +385,8 @@ fn on_dev(mount: &Mount) -> bool {
     mount.destination() == Path::new("/dev")
 }
 
-/// Resolves the symlinks of a path in the root filesystem. Returns `None` if the path does not exist.
+/// Resolves the symlinks of a path in the root filesystem. Returns `None` if that fails: if the path does not exist, or
+/// for a reason that init meets again when it mounts there, and reports.
 fn real_path_beneath(rootfs: &Path, path: &Path) -> Option<PathBuf> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);

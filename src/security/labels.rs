@@ -21,6 +21,7 @@ impl Module {
         }
     }
 
+    /// An unreadable file counts as no: without the module the file does not exist, and the error names the module.
     fn is_enabled(self) -> bool {
         match self {
             Module::AppArmor => {

@@ -58,6 +58,7 @@ impl Root {
             );
             return Err(Error::new(Code::System, message).with_errno(Errno::EACCES));
         }
+        // If in doubt, files are synchronized.
         let volatile = fstatfs(&fd).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC);
         Ok(Root { fd, path: path.to_owned(), volatile })
     }
@@ -86,6 +87,7 @@ impl Root {
             return Ok(false);
         }
         let record = Path::new(name).join(STATE);
+        // If there is none, or it cannot be examined, the directory tells.
         if fstatat(&self.fd, &record, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
             return Ok(true);
         }

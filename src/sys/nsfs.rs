@@ -27,5 +27,6 @@ pub fn is_owned_by(namespace: &Path, user: &Path) -> bool {
         // SAFETY: ioctl has just returned this descriptor, which nobody else owns.
         identity(File::from(unsafe { OwnedFd::from_raw_fd(answer) }))
     };
+    // A namespace that cannot be examined is not known to be owned.
     owner().is_ok_and(|owner| File::open(user).and_then(identity).is_ok_and(|user| user == owner))
 }

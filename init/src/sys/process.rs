@@ -44,6 +44,7 @@ pub fn reset_scheduling() {
     let _ = call!(__NR_sched_setaffinity, 0, size_of_val(&all), all.as_ptr());
     if call!(__NR_sched_getscheduler, 0).is_ok_and(|policy| REALTIME.contains(&(policy as u32))) {
         let priority = 0i32;
+        // As above.
         let _ = call!(__NR_sched_setscheduler, 0, kernel::SCHED_NORMAL, &raw const priority);
     }
 }

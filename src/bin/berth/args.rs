@@ -246,6 +246,7 @@ pub fn parse() -> Result<Arguments, u8> {
             None => error.print().unwrap_or(()),
         }
         if let Some(global) = global_options(&arguments).filter(|global| global.log.is_some())
+            // If the log cannot be opened, standard error has the words already.
             && logging::open(&global).is_ok()
         {
             log::error!("{}", sentence(&error));

@@ -64,6 +64,7 @@ impl Checkpoint {
         }
         let images = &self.images;
         self.check_parent()?;
+        // It is JSON that libberth has printed.
         let config: Value = serde_json::from_str(&container.config_json()?).unwrap_or_default();
         // As runc does: hooks or the network's creator set it up again. libberth's own links are in the images.
         let empty_network = images.empty_network() || container.veth_pairs()?.is_empty();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use berth::{Code, Container, Events, Status};
 use clap::Args;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::args::Global;
@@ -41,8 +42,18 @@ impl Watch {
         if self.stats {
             return statistics(&container).map(|()| 0);
         }
-        // Without a memory controller only the end of the container is reported.
-        let kills = container.notify_oom().inspect_err(|error| log::debug!("no events: {error}")).ok();
+        let kills = match container.notify_oom() {
+            // The container has ended since.
+            Err(error) if matches!(error.code, Code::NotRunning | Code::NotFound) => return Ok(0),
+            // Without a memory controller, or the right to use it, only the end of the container is reported.
+            Err(error)
+                if error.code == Code::Unsupported || matches!(error.errno, Some(Errno::EACCES | Errno::EPERM)) =>
+            {
+                log::debug!("no events: {error}");
+                None
+            }
+            other => Some(other?),
+        };
         let mut next = Instant::now() + self.interval;
         loop {
             let left = next.saturating_duration_since(Instant::now());

@@ -130,6 +130,7 @@ impl Exec {
             PidFile::write(self.pid_file.as_deref(), process.pid())
         };
         report().inspect_err(|_| {
+            // It has ended already.
             let _ = process.signal(libc::SIGKILL);
         })
     }

@@ -52,6 +52,7 @@ fn is_of_the_system(path: &Path) -> bool {
 /// What has that name is replaced and never opened; it must be a file or a symbolic link.
 pub fn replace(path: &Path, bytes: &[u8], what: &str) -> Result<File, Failure> {
     let doing = || format!("writing {what} {}", path.display());
+    // If it cannot be examined, renaming reports that.
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         return Err(Failure::new(format!("{}: it exists and is not a regular file", doing())));
     }
@@ -79,6 +80,7 @@ pub fn remove(path: &Path, file: &File) {
     let same = |found: &std::fs::Metadata| {
         file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
     };
+    // A name that cannot be examined or removed stays: the command has failed for another reason, which is reported.
     if path.symlink_metadata().is_ok_and(|found| same(&found)) {
         let _ = std::fs::remove_file(path);
     }

@@ -1,5 +1,6 @@
 //! Options that checkpoint and restore share: the image directory, and what CRIU may do.
 
+use std::fs::DirEntry;
 use std::path::PathBuf;
 
 use berth::criu::CgroupMode;
@@ -88,9 +89,14 @@ impl Images {
         // CRIU's two magic numbers.
         const HEADER: u64 = 8;
         let dir = self.dir()?;
-        let Ok(entries) = std::fs::read_dir(dir) else { return Ok(false) };
-        let tables = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("netdev-"));
-        Ok(tables.map(|table| table.metadata().map_or(0, |found| found.len())).all(|length| length <= HEADER))
+        // What cannot be read counts as a network: CRIU reports it.
+        let Ok(mut entries) = std::fs::read_dir(dir) else { return Ok(false) };
+        let is_empty = |entry: std::io::Result<DirEntry>| -> std::io::Result<bool> {
+            let entry = entry?;
+            let is_table = entry.file_name().to_string_lossy().starts_with("netdev-");
+            Ok(!is_table || entry.metadata()?.len() <= HEADER)
+        };
+        Ok(entries.all(|entry| is_empty(entry).unwrap_or(false)))
     }
 
     pub fn cgroup_mode(&self) -> CgroupMode {

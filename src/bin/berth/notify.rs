@@ -100,6 +100,7 @@ impl NotifyDir {
     pub fn bind(self) -> Result<Socket, Failure> {
         let place = self.dir.join(NAME);
         let bind = || {
+            // If an earlier socket stays, bind says so.
             let _ = std::fs::remove_file(&place);
             // Through /proc/self/fd, because the path may be longer than the address of a socket (unix(7)).
             let dir = File::open(&self.dir)?;
@@ -137,6 +138,7 @@ impl Socket {
                 Err(Errno::EINTR) => continue,
                 other => other?,
             };
+            // Unknown events: errors, which end the wait, too.
             let ended = fds[0].any().unwrap_or(true);
             let mut bytes = [0u8; 4096];
             while let Ok(count) = self.socket.recv(&mut bytes) {
@@ -191,7 +193,14 @@ pub fn forget(root: &Path, id: &str) {
     }
 }
 
+/// Removes a directory with its socket. Most containers have none.
 fn remove(dir: &Path) {
-    let _ = std::fs::remove_file(dir.join(NAME));
-    let _ = std::fs::remove_dir(dir);
+    for removed in [std::fs::remove_file(dir.join(NAME)), std::fs::remove_dir(dir)] {
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                log::warn!("removing {}: {error}", dir.display());
+            }
+            _ => {}
+        }
+    }
 }

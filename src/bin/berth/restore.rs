@@ -129,6 +129,7 @@ impl Restore {
 
 /// Replaces only streams that were pipes, according to the images' descriptors.json.
 fn streams(images: &Path, wanted: [Stdio; 3]) -> [Stdio; 3] {
+    // If it cannot be read, the restore says why.
     let text = std::fs::read_to_string(images.join("descriptors.json")).unwrap_or_default();
     let were: Vec<String> = serde_json::from_str(&text).unwrap_or_default();
     let mut streams = wanted;

@@ -136,12 +136,14 @@ impl Outputs {
         thread::spawn(move || {
             // After the end of the session, nobody waits for this thread.
             let _ = report.send(copy(from.into(), to.into(), &progress));
+            // It fails only if the count overflows.
             let _ = reported.write(1);
         });
     }
 
     /// Takes what the threads have reported. Returns the first error.
     fn take_reports(&mut self) -> io::Result<()> {
+        // EAGAIN: nobody has reported anything since.
         let _ = self.reported.read();
         let reports: Vec<_> = self.copied.try_iter().collect();
         self.open -= reports.len();
@@ -323,6 +325,7 @@ fn reap_others(process: &Process) {
     while let Ok(status) = waitid(Id::All, look) {
         match status.pid() {
             Some(pid) if pid.as_raw() != process.pid() => {
+                // It has ended. If somebody else has reaped it, the next round finds another.
                 let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
             }
             _ => return,

@@ -44,6 +44,7 @@ impl Spec {
             _ => Failure::io(&error, format!("writing {}", path.display())),
         })?;
         file.write_all(json.as_bytes()).map_err(|error| {
+            // This call has just created the file; the first error is reported.
             let _ = std::fs::remove_file(&path);
             Failure::io(&error, format!("writing {}", path.display()))
         })?;

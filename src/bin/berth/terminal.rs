@@ -37,6 +37,7 @@ impl HostTerminal {
 
 impl Drop for HostTerminal {
     fn drop(&mut self) {
+        // The terminal is gone (hung up).
         let _ = termios::tcsetattr(&self.fd, SetArg::TCSANOW, &self.before);
     }
 }
@@ -75,6 +76,7 @@ impl AsFd for Keys {
 /// Returns the first standard stream that is a terminal, or the controlling terminal.
 pub fn find() -> Option<OwnedFd> {
     let streams = [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()]
+        // A closed stream is no terminal.
         .map(|stream| stream.try_clone_to_owned().ok());
     let terminal = streams.into_iter().flatten().find(|stream| stream.is_terminal());
     terminal.or_else(|| File::open("/dev/tty").ok().map(OwnedFd::from))

@@ -93,6 +93,7 @@ fn sample(runtime: &Runtime, mut before: BTreeMap<String, Sample>) -> Result<BTr
     let mut now = BTreeMap::new();
     for id in runtime.ids()? {
         let known = before.remove(&id).map(|sample| sample.container).filter(|container| container.status().is_ok());
+        // A damaged one is left out, which `berth list` names, and one that has been deleted meanwhile.
         let Some(container) = known.or_else(|| runtime.load(&id).ok()) else { continue };
         let Ok(status) = container.status() else { continue };
         let stats = container.stats().ok();

@@ -68,8 +68,9 @@ impl Scope {
             [Argument::Text(name), Argument::Text("fail"), Argument::Properties(&properties), Argument::NoUnits];
         let doing = |error: Error| error.context(format!("starting {name}"));
         let reply = bus.call(method("StartTransientUnit"), &arguments).map_err(doing)?;
-        let job = reply.first().cloned().unwrap_or_default();
-        match bus.finished(&job).map_err(doing)?.as_str() {
+        let no_job = || doing(Error::new(Code::System, "systemd has named no job"));
+        let job = reply.first().ok_or_else(no_job)?;
+        match bus.finished(job).map_err(doing)?.as_str() {
             "done" => Ok(()),
             other => Err(doing(Error::new(Code::System, format!("the job ended with the result {other:?}")))),
         }
@@ -96,7 +97,8 @@ impl Scope {
     fn stop(&self, deadline: Instant) -> Result<()> {
         let mut bus = Bus::connect(deadline)?;
         match bus.call(method("StopUnit"), &[Argument::Text(&self.unit.name), Argument::Text("replace")]) {
-            Ok(reply) => bus.finished(reply.first().map_or("", String::as_str)).map(drop),
+            // Whatever the job's result is, the caller removes the cgroup.
+            Ok(reply) => reply.first().map_or(Ok(()), |job| bus.finished(job).map(drop)),
             // A scope ends by itself when its last process ends.
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == NO_SUCH_UNIT) => Ok(()),
             Err(error) => Err(error.context(format!("stopping {}", self.unit.name))),
@@ -148,15 +150,15 @@ impl Cgroup for Scope {
             Err(error) if error.detail.get("dbus_error").is_some_and(|name| name == UNIT_EXISTS) => Err(error),
             // Stop the scope in any state: nobody else knows that it was started.
             Err(error) => Err(self.stop_after(error, deadline)),
-            Ok(()) => {
-                if self.tree.has(pid)? {
-                    Ok(())
-                } else {
+            Ok(()) => match self.tree.has(pid) {
+                Ok(true) => Ok(()),
+                Ok(false) => {
                     let place = self.path.display();
                     let problem = format!("systemd started {}, but not in the cgroup {place}", self.unit.name);
                     Err(self.stop_after(Error::new(Code::System, problem), deadline))
                 }
-            }
+                Err(error) => Err(self.stop_after(error, deadline)),
+            },
         }
     }
 

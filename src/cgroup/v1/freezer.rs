@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use nix::errno::Errno;
+
 use crate::cgroup::wait::Backoff;
 use crate::cgroup::{limit, tree};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::sys::kernfs::{self, optional};
 
 const STATE: &str = "freezer.state";
@@ -78,11 +80,11 @@ pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
 /// Thaws a cgroup and every cgroup below it, without waiting. On v1 a frozen task cannot even be killed.
 pub fn thaw_tree(dir: &Path) -> Result<()> {
     tree::each(dir, |below| match tree::file(below, STATE, nix::fcntl::OFlag::O_WRONLY)? {
-        Some(file) => {
-            // ENODEV: the cgroup was removed meanwhile.
-            let _ = kernfs::write_all(file, "THAWED");
-            Ok(())
-        }
+        Some(file) => match kernfs::write_all(file, "THAWED") {
+            // The cgroup was removed meanwhile.
+            Err(Errno::ENODEV) => Ok(()),
+            other => other.context(|| format!("thawing a cgroup below {}", dir.display())),
+        },
         None => Ok(()),
     })
 }
