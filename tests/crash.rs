@@ -367,15 +367,15 @@ fn killed_while_hooks_run() {
     let place = place();
     let dir = place.root.parent().unwrap();
     for kind in ["prestart", "createRuntime", "createContainer"] {
-        let told = dir.join(format!("told-{kind}"));
-        nix::unistd::mkfifo(&told, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let started = dir.join(format!("started-{kind}"));
+        nix::unistd::mkfifo(&started, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let mut config = shell("sleep 1000");
-        let script = format!("echo here > {}; exec sleep 1000", told.display());
+        let script = format!("echo here > {}; exec sleep 1000", started.display());
         config["hooks"] = json!({ kind: [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
         let id = unique("crash");
         let mut caller = ready_with("create", &place.root, &id, "-", 0, &config);
         caller.go();
-        assert_eq!(std::fs::read_to_string(&told).unwrap(), "here\n");
+        assert_eq!(std::fs::read_to_string(&started).unwrap(), "here\n");
         caller.running.kill();
         delete_leaves_nothing(&place.root, &id);
     }

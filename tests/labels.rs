@@ -208,11 +208,11 @@ fn unknown_capabilities_are_logged_and_not_granted() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert_eq!(status_line(&status, set), "0000000000000020", "{set}");
     }
-    let told = |name: &str| {
+    let count_of = |name: &str| {
         let logged = logged();
         logged.iter().filter(|line| line.starts_with("WARN ") && line.ends_with(name)).count()
     };
-    assert_eq!(told("capabilities: [CAP_FLY CAP_OF_LINUX_9]"), 1);
+    assert_eq!(count_of("capabilities: [CAP_FLY CAP_OF_LINUX_9]"), 1);
     config["process"]["args"][2] = json!("exec sleep 1000");
     let container = test.run(&config, &quiet()).unwrap();
     let mut process = shell_process("exec cat /proc/self/status");
@@ -220,5 +220,5 @@ fn unknown_capabilities_are_logged_and_not_granted() {
     let (status, end) = exec_output(&container, &process);
     assert_eq!(end, ExitStatus::Exited(0));
     assert_eq!(status_line(&status, "CapBnd"), "0000000000000001");
-    assert_eq!(told("[CAP_SWIM]"), 1);
+    assert_eq!(count_of("[CAP_SWIM]"), 1);
 }

@@ -435,8 +435,8 @@ fn without_pivot_root_a_host_with_shared_mounts_keeps_them() {
     command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
     let output =
         command.arg(folder.path().join("before")).arg(std::env::current_exe().unwrap()).arg(TEST).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]

@@ -86,15 +86,15 @@ impl User {
         command
     }
 
-    fn says(&self, args: &[&str]) -> (Option<i32>, String) {
+    fn outcome(&self, args: &[&str]) -> (Option<i32>, String) {
         let Output { status, stdout, stderr } = self.berth(args).output().unwrap();
         (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
     }
 
     fn ok(&self, args: &[&str]) -> String {
-        let (code, said) = self.says(args);
-        assert_eq!(code, Some(0), "{args:?}: {said}");
-        said
+        let (code, output) = self.outcome(args);
+        assert_eq!(code, Some(0), "{args:?}: {output}");
+        output
     }
 
     /// Writes the configuration of `berth spec --rootless`, with changes.
@@ -123,9 +123,9 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        let (_, ids) = self.says(&["list", "-q"]);
+        let (_, ids) = self.outcome(&["list", "-q"]);
         for id in ids.lines() {
-            self.says(&["delete", "--force", id]);
+            self.outcome(&["delete", "--force", id]);
         }
     }
 }
@@ -136,8 +136,8 @@ fn the_default_rootless_configuration_runs() {
         config["root"]["readonly"] = json!(false);
     });
     for given in [&["--rootless", "true"][..], &["--rootless=auto"], &[]] {
-        let said = user.says(&[given, &["run", "c1"]].concat());
-        assert_eq!(said, (Some(7), format!("0\n 0 {USER} 1\nhere\n")), "{given:?}");
+        let output = user.outcome(&[given, &["run", "c1"]].concat());
+        assert_eq!(output, (Some(7), format!("0\n 0 {USER} 1\nhere\n")), "{given:?}");
         user.nothing_is_left();
     }
 }
@@ -148,7 +148,7 @@ fn without_mappings_the_caller_is_root() {
         config["linux"]["uidMappings"] = json!([]);
         config["linux"]["gidMappings"] = Value::Null;
     });
-    assert_eq!(user.says(&["run", "c1"]), (Some(0), format!("0\n 0 {USER} 1\n 0 {USER} 1\n")));
+    assert_eq!(user.outcome(&["run", "c1"]), (Some(0), format!("0\n 0 {USER} 1\n 0 {USER} 1\n")));
     user.nothing_is_left();
 }
 
@@ -160,8 +160,8 @@ fn a_container_is_created_started_stopped_and_deleted() {
     user.ok(&["start", "c1"]);
     assert!(user.ok(&["state", "c1"]).contains("\"status\": \"running\""));
     assert_eq!(user.ok(&["exec", "c1", "sh", "-c", "id -u; ps | grep -c 'sleep [1]000'"]), "0\n1\n");
-    let (code, said) = user.says(&["pause", "c1"]);
-    assert!(code == Some(1) && said.contains("pausing needs a cgroup"), "{said}");
+    let (code, output) = user.outcome(&["pause", "c1"]);
+    assert!(code == Some(1) && output.contains("pausing needs a cgroup"), "{output}");
     user.ok(&["kill", "c1", "KILL"]);
     eventually("it is stopped", || user.ok(&["state", "c1"]).contains("\"status\": \"stopped\""));
     user.ok(&["delete", "c1"]);
@@ -181,45 +181,45 @@ fn ranges_of_ids_are_mapped_by_the_helpers() {
         config["process"]["user"] = json!({ "uid": 1000, "gid": 1000, "additionalGids": [7] });
     });
     let expected = format!(" 0 {USER} 1\n 1 700000 65536\n1000\n1000 7\n");
-    assert_eq!(user.says(&["--rootless", "true", "run", "c1"]), (Some(0), expected));
+    assert_eq!(user.outcome(&["--rootless", "true", "run", "c1"]), (Some(0), expected));
     user.nothing_is_left();
     user.bundle("true", |config| {
         config["linux"]["uidMappings"] = json!([{ "containerID": 0, "hostID": 800_000, "size": 10 }]);
     });
-    let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(1) && said.contains("newuidmap for process "), "{said}");
+    let (code, output) = user.outcome(&["run", "c1"]);
+    assert!(code == Some(1) && output.contains("newuidmap for process "), "{output}");
     user.nothing_is_left();
 }
 
 fn options_that_need_a_cgroup_are_refused_and_nothing_is_left() {
     let user = User::new();
     user.bundle("true", |config| config["linux"]["resources"] = json!({ "pids": { "limit": 5 } }));
-    let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(1) && said.contains("linux.resources.pids: needs a cgroup"), "{said}");
+    let (code, output) = user.outcome(&["run", "c1"]);
+    assert!(code == Some(1) && output.contains("linux.resources.pids: needs a cgroup"), "{output}");
     user.nothing_is_left();
     user.bundle("true", |config| config["linux"]["cgroupsPath"] = json!("/berth-rootless"));
-    let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(1) && said.contains("permission denied") && said.contains("berth-rootless"), "{said}");
+    let (code, output) = user.outcome(&["run", "c1"]);
+    assert!(code == Some(1) && output.contains("permission denied") && output.contains("berth-rootless"), "{output}");
     user.nothing_is_left();
     user.bundle("true", |config| without_namespace(config, "pid"));
-    let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(1) && said.contains("without cgroups the container needs a new pid namespace"), "{said}");
+    let (code, output) = user.outcome(&["run", "c1"]);
+    assert!(code == Some(1) && output.contains("without cgroups the container needs a new pid namespace"), "{output}");
     user.nothing_is_left();
     // In a user namespace no device node can be created. Like runc, the library leaves device rules out there, and logs
     // that.
     user.bundle("echo ran", |config| {
         config["linux"]["resources"] = json!({ "devices": [{ "allow": false, "access": "rwm" }] });
     });
-    let (code, said) = user.says(&["run", "c1"]);
-    assert!(code == Some(0) && said.starts_with("ran\n"), "{said}");
-    assert!(said.contains("level=warning") && said.contains("linux.resources.devices is left out"), "{said}");
+    let (code, output) = user.outcome(&["run", "c1"]);
+    assert!(code == Some(0) && output.starts_with("ran\n"), "{output}");
+    assert!(output.contains("level=warning") && output.contains("linux.resources.devices is left out"), "{output}");
 }
 
 fn rootless_false_makes_calls_that_only_root_may_make() {
     let user = User::new();
     user.bundle("true", |_| {});
-    let (code, said) = user.says(&["--rootless", "false", "run", "c1"]);
-    assert!(code == Some(1) && said.contains("permission denied") && said.contains("berth-c1"), "{said}");
+    let (code, output) = user.outcome(&["--rootless", "false", "run", "c1"]);
+    assert!(code == Some(1) && output.contains("permission denied") && output.contains("berth-c1"), "{output}");
     user.nothing_is_left();
 }
 

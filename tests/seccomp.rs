@@ -342,8 +342,8 @@ fn unknown_names_are_logged_at_every_create() {
     for round in 1..=2 {
         TestRuntime::new().stdout_of(&config);
         let logged = logged();
-        let told = logged.iter().filter(|line| line.ends_with(": frobnicate, call_of_2031")).count();
-        assert_eq!(told, round, "{logged:?}");
+        let count = logged.iter().filter(|line| line.ends_with(": frobnicate, call_of_2031")).count();
+        assert_eq!(count, round, "{logged:?}");
     }
 }
 

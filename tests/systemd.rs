@@ -175,20 +175,20 @@ fn the_command_line_has_options_for_systemd_cgroups() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
         command.arg("--root").arg(dir.path().join("state")).args(args).current_dir(dir.path());
         // A file, because a background process would keep a pipe open.
-        let told = std::fs::File::create(dir.path().join("told")).unwrap();
-        let status = command.stdin(std::process::Stdio::null()).stdout(told.try_clone().unwrap()).stderr(told);
-        (status.status().unwrap().code(), std::fs::read_to_string(dir.path().join("told")).unwrap())
+        let file = std::fs::File::create(dir.path().join("output")).unwrap();
+        let status = command.stdin(std::process::Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        (status.status().unwrap().code(), std::fs::read_to_string(dir.path().join("output")).unwrap())
     };
     for manager in ["--systemd-cgroup", "--cgroup-manager=systemd"] {
         let id = unique("cli");
-        let (code, said) = berth(&[manager, "run", "-d", &id]);
+        let (code, output) = berth(&[manager, "run", "-d", &id]);
         let unit = format!("berth-{id}.scope");
         if there {
-            assert_eq!((code, property(&unit, "ActiveState")), (Some(0), "active".into()), "{said}");
+            assert_eq!((code, property(&unit, "ActiveState")), (Some(0), "active".into()), "{output}");
             assert_eq!(berth(&["delete", "--force", &id]).0, Some(0));
             assert_eq!(property(&unit, "LoadState"), "not-found");
         } else {
-            assert!(code == Some(1) && said.contains("systemd"), "{said}");
+            assert!(code == Some(1) && output.contains("systemd"), "{output}");
         }
     }
 }

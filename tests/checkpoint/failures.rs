@@ -17,10 +17,10 @@ fn criu_killed_at(test: &TestRuntime, script: &str) -> PathBuf {
     let relay = test.path("relay.py");
     std::fs::write(&relay, RELAY).unwrap();
     let text = format!(
-        "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script} {told}",
+        "if [ \"$1\" != swrk ]; then exec {criu} \"$@\"; fi\nexec python3 {relay} {criu} {script} {log}",
         criu = criu().display(),
         relay = relay.display(),
-        told = test.path("notifications").display()
+        log = test.path("notifications").display()
     );
     crate::common::script(&path, &text);
     path
@@ -41,7 +41,7 @@ fn notifications(test: &TestRuntime) -> Vec<String> {
 /// CRIU.
 const RELAY: &str = r#"
 import os, re, signal, socket, subprocess, sys
-criu, script, told = sys.argv[1], sys.argv[2].encode(), open(sys.argv[3], "ab", 0)
+criu, script, log = sys.argv[1], sys.argv[2].encode(), open(sys.argv[3], "ab", 0)
 host = socket.socket(fileno=os.dup(3))
 # CRIU resolves directory descriptors in the process at the other end of its socket, which is the relay, so the relay
 # opens the directories again.
@@ -91,7 +91,7 @@ while True:
     answer = ours.recv(1 << 20)
     # A notification has type 6; its name is the first member of its payload, and the only string.
     name = b"".join(re.findall(rb"\x0a[\x01-\x40]([a-z-]{4,})", answer)) if answer[:2] == b"\x08\x06" else b""
-    if name: told.write(name + b"\n")
+    if name: log.write(name + b"\n")
     if name == script:
         child.send_signal(signal.SIGKILL)
         child.wait()

@@ -155,8 +155,8 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     config["process"]["args"] = json!(["/data/checkpoint_workload", "listen", port.to_string()]);
     with_data(&mut config, &data);
     let container = test.run(&config, &quiet()).unwrap();
-    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
-    eventually("it listens", || said() == "ready\n");
+    let result = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("it listens", || result() == "ready\n");
     let first = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("skip TCP connections in flight"), "{error}\n{}", log_tail(&error));
@@ -168,8 +168,8 @@ fn connections_that_were_not_accepted_need_an_option_to_be_left_out() {
     let restored = test.restored(&config, &test.images("images"));
     restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
     let _second = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    assert_eq!(restored.wait(LONG).unwrap(), berth::ExitStatus::Exited(0), "{}", said());
-    assert_eq!(said(), "survived\n");
+    assert_eq!(restored.wait(LONG).unwrap(), berth::ExitStatus::Exited(0), "{}", result());
+    assert_eq!(result(), "survived\n");
     end(restored);
 }
 

@@ -260,8 +260,8 @@ fn an_external_unix_socket_needs_an_option() {
     let outside = std::os::unix::net::UnixDatagram::bind_addr(&address).unwrap();
     outside.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let container = test.run(&config, &quiet()).unwrap();
-    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
-    eventually("it is connected", || said() == "ready\n");
+    let result = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("it is connected", || result() == "ready\n");
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow external unix sockets"), "{error}\n{}", log_tail(&error));
     let options = CheckpointOptions { external_unix_sockets: true, ..into(&test.images("images")) };
@@ -271,7 +271,7 @@ fn an_external_unix_socket_needs_an_option() {
     let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
     restored.signal(libc::SIGUSR2, berth::Recipients::Init).unwrap();
     let mut word = [0; 8];
-    let length = outside.recv(&mut word).unwrap_or_else(|error| panic!("{error} {}", said()));
+    let length = outside.recv(&mut word).unwrap_or_else(|error| panic!("{error} {}", result()));
     assert_eq!(&word[..length], b"hello");
     end(restored);
 }
@@ -355,15 +355,15 @@ fn hooks_run_when_the_namespaces_are_there() {
     let data = test.data();
     let mut config = counter(&data);
     test.dumped(&config, &data, &into(&test.images("images")));
-    let told = test.path("told");
+    let log = test.path("log");
     let hook = |name: &str| {
-        let script = format!("(echo {name}; cat; echo) >> {}", told.display());
+        let script = format!("(echo {name}; cat; echo) >> {}", log.display());
         json!([{ "path": "/bin/sh", "args": ["sh", "-c", script] }])
     };
     config["hooks"] =
         json!({ "prestart": hook("prestart"), "createRuntime": hook("createRuntime"), "poststart": hook("poststart") });
     let restored = test.restored(&config, &test.images("images"));
-    let text = std::fs::read_to_string(&told).unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines[0], lines[2], lines.len()), ("prestart", "createRuntime", 4), "{text}");
     let state: Value = serde_json::from_str(lines[1]).unwrap();

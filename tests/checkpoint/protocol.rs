@@ -77,12 +77,12 @@ fn a_criu_that_exits_is_an_error_with_its_output() {
 #[test]
 fn the_children_of_a_criu_that_exits_are_killed() {
     let mut test = test_runtime();
-    let told = test.path("child");
-    let conversation = format!("sleep 1000 & echo $! > {}; kill -9 $$", told.display());
+    let pid_file = test.path("child");
+    let conversation = format!("sleep 1000 & echo $! > {}; kill -9 $$", pid_file.display());
     test.runtime = runtime(&test.path("state"), &false_criu(&test, &conversation));
     let container = test.run(&shell("sleep 1000"), &quiet()).unwrap();
     container.checkpoint(&into(&test.images("images"))).unwrap_err();
-    let child = std::fs::read_to_string(&told).unwrap();
+    let child = std::fs::read_to_string(&pid_file).unwrap();
     let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     eventually("its child is gone", || state().is_empty() || state().contains(") Z "));
     end(container);

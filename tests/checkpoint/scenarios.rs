@@ -16,8 +16,8 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     config["process"]["args"] = json!(["/data/checkpoint_workload"]);
     with_data(&mut config, &data);
     let container = test.run(&config, &quiet()).unwrap();
-    let said = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
-    eventually("the workload is ready", || said() == "ready\n");
+    let result = || std::fs::read_to_string(data.join("result")).unwrap_or_default();
+    eventually("the workload is ready", || result() == "ready\n");
     // Without the option for file locks the checkpoint is refused, and the error names the option.
     let error = container.checkpoint(&into(&test.images("refused"))).unwrap_err();
     assert!(error.message.contains("allow file locks"), "{error}");
@@ -29,10 +29,10 @@ fn a_process_tree_with_pipes_signals_timers_a_deleted_file_and_locks() {
     assert!(error.code == Code::InvalidArgument && error.message.contains("allow file locks"), "{error}");
     let options = RestoreOptions { file_locks: true, ..from(&test.images("images")) };
     let restored = test.restore(&config, &options).unwrap_or_else(|error| panic!("{error}\n{}", log_tail(&error)));
-    assert_eq!(said(), "ready\n");
+    assert_eq!(result(), "ready\n");
     restored.signal(libc::SIGUSR2, Recipients::Init).unwrap();
-    assert_eq!(restored.wait(LONG).unwrap(), ExitStatus::Exited(0), "{}", said());
-    assert_eq!(said(), "survived\n");
+    assert_eq!(restored.wait(LONG).unwrap(), ExitStatus::Exited(0), "{}", result());
+    assert_eq!(result(), "survived\n");
     end(restored);
 }
 

@@ -40,8 +40,8 @@ fn the_configuration_that_spec_writes_runs() {
             serde_json::from_str(&std::fs::read_to_string(bundle.join("config.json")).unwrap()).unwrap();
         config["process"]["terminal"] = json!(false);
         config["process"]["args"] = json!(["sh", "-c", "id -u; exit 3"]);
-        let said = cli.berth(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
-        assert_eq!((said.code, said.out.as_str()), (3, "0\n"), "{said:?}");
+        let outcome = cli.berth(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
+        assert_eq!((outcome.code, outcome.out.as_str()), (3, "0\n"), "{outcome:?}");
     }
 }
 
@@ -92,8 +92,8 @@ fn completions_for_each_shell_know_the_verbs_and_options() {
         ". {}; COMP_WORDS=(berth kill --a); COMP_CWORD=2; _berth berth --a kill; echo ${{COMPREPLY[@]}}",
         script.display()
     );
-    let said = said(std::process::Command::new("bash").args(["-c", &ask]));
-    assert_eq!(said.out, "--all\n", "{said:?}");
+    let outcome = outcome_of(std::process::Command::new("bash").args(["-c", &ask]));
+    assert_eq!(outcome.out, "--all\n", "{outcome:?}");
     cli.fails(1, "<SHELL>", &["completions"]);
 }
 

@@ -164,7 +164,7 @@ fn a_state_root_that_cannot_be_written() {
     let bundle = cli.bundle(&shell("true"));
     std::fs::write(cli.path("file"), "").unwrap();
     let root = cli.path("file/state");
-    let said = said(std::process::Command::new(env!("CARGO_BIN_EXE_berth")).args([
+    let outcome = outcome_of(std::process::Command::new(env!("CARGO_BIN_EXE_berth")).args([
         "--root",
         text(&root),
         "create",
@@ -172,8 +172,8 @@ fn a_state_root_that_cannot_be_written() {
         text(&bundle),
         "c1",
     ]));
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("creating the state root") && said.err.contains("not a directory"), "{said:?}");
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.err.contains("creating the state root") && outcome.err.contains("not a directory"), "{outcome:?}");
 }
 
 #[test]
@@ -192,9 +192,9 @@ fn without_permission_the_error_names_the_remedy() {
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = std::process::Command::new(&copy);
     command.uid(65534).gid(65534).args(["--root", text(&cli.root()), "create", "-b", text(&bundle), "c1"]);
-    let said = said(&mut command);
-    assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.err.contains("permission denied") && said.err.contains("run it as root"), "{said:?}");
+    let outcome = outcome_of(&mut command);
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(outcome.err.contains("permission denied") && outcome.err.contains("run it as root"), "{outcome:?}");
 }
 
 #[test]
@@ -261,17 +261,17 @@ fn sockets_of_a_service_manager_must_be_open() {
     let shell = "exec 3<&-; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"";
     let mut command = std::process::Command::new("sh");
     command.args(["-c", shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root())]);
-    let said = said(command.args(["run", "-b", text(&bundle), &unique("c")]));
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("descriptor 3 is not open, but $LISTEN_FDS includes it"), "{said:?}");
+    let outcome = outcome_of(command.args(["run", "-b", text(&bundle), &unique("c")]));
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.err.contains("descriptor 3 is not open, but $LISTEN_FDS includes it"), "{outcome:?}");
 }
 
 #[test]
 fn the_log_is_json_or_text_as_engines_parse_it() {
     let cli = Cli::new();
     let log = cli.path("log");
-    let said = cli.berth(&["--log", text(&log), "--log-format", "json", "state", "nope"]);
-    assert_eq!((said.code, said.err.as_str()), (1, "container does not exist\n"));
+    let outcome = cli.berth(&["--log", text(&log), "--log-format", "json", "state", "nope"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (1, "container does not exist\n"));
     let line: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&log).unwrap()).unwrap();
     assert_eq!((&line["level"], &line["msg"]), (&json!("error"), &json!("container does not exist")));
     assert!(line["time"].as_str().unwrap().ends_with('Z'));
@@ -293,14 +293,14 @@ fn at_the_level_trace_the_log_has_the_stages_of_the_work() {
     let (bundle, log, id) = (cli.bundle(&shell("true")), cli.path("log"), unique("c"));
     for (level, traced) in [("debug", false), ("trace", true)] {
         cli.ok(&["--log", text(&log), "--log-level", level, "run", "-b", text(&bundle), &id]);
-        let told = std::fs::read_to_string(&log).unwrap();
+        let logged = std::fs::read_to_string(&log).unwrap();
         let moment = |stage: &str| {
-            let line = told.lines().find(|line| line.contains(&format!("msg=\"{stage} ")))?;
+            let line = logged.lines().find(|line| line.contains(&format!("msg=\"{stage} ")))?;
             line.trim_end_matches('"').rsplit(' ').next()?.parse::<u64>().ok()
         };
         let moments = ["create.spawned", "create.ready", "start.running", "delete.cgroups"].map(moment);
-        assert_eq!(moments.iter().all(Option::is_some), traced, "{level}: {told}");
-        assert!(moments.is_sorted(), "{told}");
+        assert_eq!(moments.iter().all(Option::is_some), traced, "{level}: {logged}");
+        assert!(moments.is_sorted(), "{logged}");
     }
 }
 
@@ -310,9 +310,9 @@ fn the_least_level_that_is_logged_can_be_chosen() {
     let mut config = shell("true");
     config["hooks"]["poststop"] = json!([{ "path": "/bin/false" }]);
     let lines = |options: &[&str], level: &str| {
-        let said = cli.berth(&[options, &["run", "-b", text(&cli.bundle(&config)), "c1"]].concat());
-        assert_eq!(said.code, 0, "{said:?}");
-        said.err.lines().filter(|line| line.contains(&format!("level={level}"))).count()
+        let outcome = cli.berth(&[options, &["run", "-b", text(&cli.bundle(&config)), "c1"]].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        outcome.err.lines().filter(|line| line.contains(&format!("level={level}"))).count()
     };
     assert_eq!((lines(&[], "warning"), lines(&[], "debug")), (1, 0));
     assert_eq!(lines(&["--log-level", "error"], "warning"), 0);
@@ -338,8 +338,8 @@ fn on_a_terminal_the_error_is_for_people() {
     let mut coloured = on_terminal(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
     coloured.end();
     coloured.wait_for("\u{1b}[1;31mberth:");
-    let said = said(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
-    assert!(!said.err.contains('\u{1b}'), "only on a terminal");
+    let outcome = outcome_of(cli.command().env_remove("NO_COLOR").env("TERM", "xterm").args(["state", "nope"]));
+    assert!(!outcome.err.contains('\u{1b}'), "only on a terminal");
 }
 
 /// podman finds out in this way whether the runtime has the option.

@@ -14,8 +14,8 @@ fn its_exit_status_is_the_programs() {
     let id = cli.sleeping();
     assert_eq!(cli.berth(&["exec", &id, "sh", "-c", "exit 7"]).code, 7);
     assert_eq!(cli.berth(&["exec", &id, "sh", "-c", "kill -TERM $$"]).code, 128 + libc::SIGTERM);
-    let said = cli.berth(&["exec", &id, "sh", "-c", "echo out; echo err >&2"]);
-    assert_eq!((said.out.as_str(), said.err.as_str()), ("out\n", "err\n"));
+    let outcome = cli.berth(&["exec", &id, "sh", "-c", "echo out; echo err >&2"]);
+    assert_eq!((outcome.out.as_str(), outcome.err.as_str()), ("out\n", "err\n"));
 }
 
 #[test]
@@ -33,13 +33,13 @@ fn options_change_what_the_containers_own_process_has() {
     let net_admin = sh(&["--cap", "CAP_NET_ADMIN"], status);
     assert_eq!(net_admin, "CapEff:\t0000000020001420\nCapBnd:\t0000000020001420\n");
     // An unknown capability causes a warning and is not granted, as with runc.
-    let said = cli.berth(&["exec", "--cap", "NET_ADMIN", &id, "grep", "CapEff", "/proc/self/status"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "CapEff:\t0000000020000420\n"));
-    assert!(said.err.contains("level=warning") && said.err.contains("NET_ADMIN"), "{}", said.err);
+    let outcome = cli.berth(&["exec", "--cap", "NET_ADMIN", &id, "grep", "CapEff", "/proc/self/status"]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, "CapEff:\t0000000020000420\n"));
+    assert!(outcome.err.contains("level=warning") && outcome.err.contains("NET_ADMIN"), "{}", outcome.err);
     let mut unheld = shell("true");
     unheld["process"]["capabilities"]["ambient"] = json!(["CAP_CHOWN"]);
-    let said = cli.berth(&["run", "-b", text(&cli.bundle(&unheld)), "c1"]);
-    assert!(said.code == 0 && said.err.contains("can't raise ambient capability CAP_CHOWN: "), "{said:?}");
+    let outcome = cli.berth(&["run", "-b", text(&cli.bundle(&unheld)), "c1"]);
+    assert!(outcome.code == 0 && outcome.err.contains("can't raise ambient capability CAP_CHOWN: "), "{outcome:?}");
     // The last of two values is the one that the program, and the search for it, sees.
     let twice = ["-e", "TERM=dumb", "-e", "TERM=vt100"];
     assert_eq!(sh(&twice, "env | grep -c '^TERM='; echo $TERM"), "1\nvt100\n");
@@ -149,9 +149,9 @@ fn preserved_descriptors_are_passed_in_order() {
         std::fs::write(cli.path("four"), "four\n").unwrap();
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root())]);
-        let said = said(command.args(&args).args(["sh", "-c", script]));
+        let outcome = outcome_of(command.args(&args).args(["sh", "-c", script]));
         // Descriptors 0 to 4, and the one that lists the directory.
-        assert_eq!((said.code, said.out.as_str()), (0, "three\nfour\n6\n"), "{said:?}");
+        assert_eq!((outcome.code, outcome.out.as_str()), (0, "three\nfour\n6\n"), "{outcome:?}");
     }
 }
 
@@ -170,8 +170,8 @@ fn descriptors_to_preserve_may_be_closed() {
     for args in [&run[..], &exec] {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root()), "--log", text(&log)]);
-        let said = said(command.args(args));
-        assert_eq!((said.code, said.out.as_str()), (0, "3\n5\n"), "{said:?}");
+        let outcome = outcome_of(command.args(args));
+        assert_eq!((outcome.code, outcome.out.as_str()), (0, "3\n5\n"), "{outcome:?}");
     }
 }
 
@@ -185,8 +185,8 @@ fn sockets_of_a_service_manager_are_announced() {
         format!("exec 3<{}/three; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" \"$@\"", cli.dir.path().display());
     let mut command = std::process::Command::new("sh");
     command.args(["-c", &shell, env!("CARGO_BIN_EXE_berth"), "--root", text(&cli.root()), "exec", &id]);
-    let said = said(command.args(["sh", "-c", "cat <&3; echo $LISTEN_FDS $LISTEN_PID"]));
-    assert_eq!((said.code, said.out.as_str()), (0, "three\n1 1\n"), "{said:?}");
+    let outcome = outcome_of(command.args(["sh", "-c", "cat <&3; echo $LISTEN_FDS $LISTEN_PID"]));
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, "three\n1 1\n"), "{outcome:?}");
 }
 
 #[test]
@@ -228,9 +228,9 @@ fn the_debug_log_has_the_cpu_affinity_and_the_scheduler() {
     assert!(of_create.iter().all(|stage| created.err.contains(stage)), "{}", created.err);
     assert!(created.code == 0 && created.err.contains("setting the scheduler SCHED_BATCH"), "{created:?}");
     cli.ok(&["start", "c1"]);
-    let said = cli.berth(&["--debug", "exec", "c1", "grep", "Cpus_allowed_list", "/proc/self/status"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "Cpus_allowed_list:\t0\n"));
-    assert!(stages.iter().all(|stage| said.err.contains(stage)), "{}", said.err);
-    assert_eq!(said.err.matches("nsexec: affinity: 0x1\"").count(), 2, "{}", said.err);
-    assert!(said.err.contains("setting the scheduler SCHED_BATCH"), "{}", said.err);
+    let outcome = cli.berth(&["--debug", "exec", "c1", "grep", "Cpus_allowed_list", "/proc/self/status"]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, "Cpus_allowed_list:\t0\n"));
+    assert!(stages.iter().all(|stage| outcome.err.contains(stage)), "{}", outcome.err);
+    assert_eq!(outcome.err.matches("nsexec: affinity: 0x1\"").count(), 2, "{}", outcome.err);
+    assert!(outcome.err.contains("setting the scheduler SCHED_BATCH"), "{}", outcome.err);
 }

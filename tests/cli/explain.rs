@@ -31,12 +31,12 @@ fn compare(config: &Value, options: &Options) {
     let steps = plan["steps"].as_array().unwrap();
     let id = unique("explain");
     let run = [options.global, &["run", "--bundle", text(&bundle)], options.verb, &[&id]].concat();
-    let said = cli.berth(&run);
-    let place = said.err.rsplit_once("(step ").and_then(|(_, rest)| rest.split_once(')')).map(|(place, _)| place);
-    let (failed, all) = place.and_then(|place| place.split_once(" of ")).expect(&said.err);
-    assert_eq!(all.parse::<usize>().unwrap(), steps.len(), "{:?} {:?}: {}", options.global, options.verb, said.err);
+    let outcome = cli.berth(&run);
+    let place = outcome.err.rsplit_once("(step ").and_then(|(_, rest)| rest.split_once(')')).map(|(place, _)| place);
+    let (failed, all) = place.and_then(|place| place.split_once(" of ")).expect(&outcome.err);
+    assert_eq!(all.parse::<usize>().unwrap(), steps.len(), "{:?} {:?}: {}", options.global, options.verb, outcome.err);
     let step = steps[failed.parse::<usize>().unwrap() - 1]["text"].as_str().unwrap();
-    assert!(said.err.contains(&step.replace('"', "\\\"")) || said.err.contains(step), "{step}: {}", said.err);
+    assert!(outcome.err.contains(&step.replace('"', "\\\"")) || outcome.err.contains(step), "{step}: {}", outcome.err);
     assert_eq!(step, "finding \"/nothing\"");
 }
 

@@ -34,7 +34,7 @@ fn closed_standard_streams_are_the_null_device() {
     let program = cli.command();
     let mut closing = Command::new("sh");
     closing.args(["-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"]).arg(program.get_program()).args(program.get_args());
-    assert_eq!(said(closing.args(["run", "-b", text(&bundle), "c1"])).code, 5);
+    assert_eq!(outcome_of(closing.args(["run", "-b", text(&bundle), "c1"])).code, 5);
     assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 
@@ -235,14 +235,14 @@ fn orphans_of_the_container_are_reaped() {
 
 /// Creates a container in the caller's pid namespace, whose init leaves an orphan once the file "go" exists.
 fn leaving_an_orphan(cli: &Cli) -> (PathBuf, PathBuf) {
-    let folder = cli.path(&crate::common::unique("told"));
+    let folder = cli.path(&crate::common::unique("shared"));
     std::fs::create_dir(&folder).unwrap();
-    let script = "until test -e /told/go; do sleep 0.01; done
-        (sh -c 'echo $PPID >/told/by'; sleep 1001 & echo $! >/told/new; mv /told/new /told/orphan)
+    let script = "until test -e /shared/go; do sleep 0.01; done
+        (sh -c 'echo $PPID >/shared/by'; sleep 1001 & echo $! >/shared/new; mv /shared/new /shared/orphan)
         exec sleep 1000";
     let mut config = shell(script);
     crate::common::without_namespace(&mut config, "pid");
-    let mount = json!({ "destination": "/told", "type": "bind", "source": folder, "options": ["bind", "rw"] });
+    let mount = json!({ "destination": "/shared", "type": "bind", "source": folder, "options": ["bind", "rw"] });
     crate::common::push_mount(&mut config, mount);
     (cli.bundle(&config), folder)
 }

@@ -16,7 +16,8 @@ fn created_started_killed_and_deleted() {
     let output = cli.path("out");
     let bundle = cli.bundle(&shell("echo started; exec sleep 1000"));
     let pid_file = cli.path("pid");
-    let created = said(cli.command().args(["create", "--bundle", text(&bundle), "--pid-file", text(&pid_file), "c1"]));
+    let created =
+        outcome_of(cli.command().args(["create", "--bundle", text(&bundle), "--pid-file", text(&pid_file), "c1"]));
     assert_eq!(created.code, 0, "{created:?}");
     let state = cli.state("c1");
     assert_eq!(state["status"], "created");
@@ -56,21 +57,21 @@ fn long_options_may_have_a_single_dash_as_in_go() {
     let cli = Cli::new();
     let bundle = cli.bundle(&shell("exec sleep 1000"));
     let pid_file = cli.path("pid");
-    let said = said(
+    let outcome = outcome_of(
         std::process::Command::new(env!("CARGO_BIN_EXE_berth"))
             .args(["-root", text(&cli.root()), "run", "-detach", "-bundle", text(&bundle)])
             .args([&format!("-pid-file={}", text(&pid_file)), "c1"]),
     );
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{outcome:?}");
     assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), cli.state("c1")["pid"].to_string());
-    let said = cli.ok(&["exec", "-env", "A=1", "-cwd", "/tmp", "c1", "sh", "-c", "echo $A $PWD $*", "-env", "-cwd"]);
-    assert_eq!(said, "1 /tmp -cwd\n", "the program's own are left to it");
+    let output = cli.ok(&["exec", "-env", "A=1", "-cwd", "/tmp", "c1", "sh", "-c", "echo $A $PWD $*", "-env", "-cwd"]);
+    assert_eq!(output, "1 /tmp -cwd\n", "the program's own are left to it");
     let twice = ["exec", "--cwd", "/", "-e", "A=1", "--cwd", "/tmp", "-e", "B=2", "c1", "sh", "-c", "echo $PWD $A $B"];
-    let said = cli.berth(&[&["--root", "/nonexistent", "--root", text(&cli.root())], &twice[..]].concat());
+    let outcome = cli.berth(&[&["--root", "/nonexistent", "--root", text(&cli.root())], &twice[..]].concat());
     assert_eq!(
-        (said.code, said.out.as_str()),
+        (outcome.code, outcome.out.as_str()),
         (0, "/tmp 1 2\n"),
-        "of one that is given twice the last one counts: {said:?}"
+        "of one that is given twice the last one counts: {outcome:?}"
     );
     cli.fails(1, "unexpected argument '-n'", &["run", "-nonsense", "c2"]);
 }
@@ -154,17 +155,17 @@ fn signals_have_names_and_numbers_and_go_to_init_or_to_all() {
         cli.ok(&["kill", &id, signal]);
         cli.wait_for_status(&id, "stopped");
     }
-    let told = |id: &str| cli.dir.path().join(format!("told-{id}"));
+    let shared = |id: &str| cli.dir.path().join(format!("shared-{id}"));
     // init waits for the child's message, because the kernel kills the other processes when init exits.
-    let script = "trap 'until test -s /told/child; do sleep 0.01; done; echo init >/told/init; exit 0' TERM
-        (trap 'echo child >/told/child; exit 0' TERM; echo up >/told/up; while :; do sleep 0.01; done) &
+    let script = "trap 'until test -s /shared/child; do sleep 0.01; done; echo init >/shared/init; exit 0' TERM
+        (trap 'echo child >/shared/child; exit 0' TERM; echo up >/shared/up; while :; do sleep 0.01; done) &
         while :; do sleep 0.01; done";
     let mut config = shell(script);
-    let folder = told("x");
+    let folder = shared("x");
     std::fs::create_dir(&folder).unwrap();
     crate::common::push_mount(
         &mut config,
-        json!({ "destination": "/told", "type": "bind", "source": folder, "options": ["bind", "rw"] }),
+        json!({ "destination": "/shared", "type": "bind", "source": folder, "options": ["bind", "rw"] }),
     );
     let id = cli.running(&config);
     eventually_read(&folder.join("up"));
@@ -213,8 +214,8 @@ fn another_file_than_config_json_with_the_current_folder_as_bundle() {
     let mut config = shell("exit 5");
     config["root"]["path"] = json!(crate::common::rootfs());
     std::fs::write(bundle.join("other.json"), config.to_string()).unwrap();
-    let said = said(cli.command().args(["run", "--config", "other.json", "c1"]).current_dir(&bundle));
-    assert_eq!(said.code, 5, "{said:?}");
+    let outcome = outcome_of(cli.command().args(["run", "--config", "other.json", "c1"]).current_dir(&bundle));
+    assert_eq!(outcome.code, 5, "{outcome:?}");
 }
 
 #[test]
@@ -263,8 +264,8 @@ fn without_cgroups_a_container_stays_in_the_callers() {
     let cli = Cli::new();
     let without = |args: &[&str]| cli.berth(&[&["--cgroup-manager=disabled"], args].concat());
     let limited = cli.bundle(&shell("true"));
-    let said = without(&["run", "-b", text(&limited), "c1"]);
-    assert!(said.code == 1 && said.err.contains("linux.resources.devices"), "not silently without: {said:?}");
+    let outcome = without(&["run", "-b", text(&limited), "c1"]);
+    assert!(outcome.code == 1 && outcome.err.contains("linux.resources.devices"), "not silently without: {outcome:?}");
     let mut config = shell("exec sleep 1000");
     config["linux"].as_object_mut().unwrap().remove("resources");
     let bundle = cli.bundle(&config);
@@ -280,8 +281,11 @@ fn without_cgroups_a_container_stays_in_the_callers() {
     cli.wait_for_status("c1", "stopped");
     cli.ok(&["delete", "c1"]);
     crate::common::without_namespace(&mut config, "pid");
-    let said = without(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
-    assert!(said.code == 1 && said.err.contains("linux.namespaces: without cgroups the container needs"), "{said:?}");
+    let outcome = without(&["run", "-b", text(&cli.bundle(&config)), "c1"]);
+    assert!(
+        outcome.code == 1 && outcome.err.contains("linux.namespaces: without cgroups the container needs"),
+        "{outcome:?}"
+    );
     assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 
@@ -309,7 +313,7 @@ fn a_configuration_of_a_later_minor_version_runs_with_a_warning() {
     assert_eq!(cli.ok(&["run", "-b", text(&bundle), "c1"]), "hi\n");
     let log = cli.path("log");
     assert_eq!(cli.ok(&["--log", text(&log), "run", "-b", text(&bundle), "c2"]), "hi\n");
-    let told = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(told.matches("level=warning").count(), 2, "{told}");
-    assert_eq!(told.matches("is newer than 1.3.0").count(), 1, "{told}");
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(logged.matches("level=warning").count(), 2, "{logged}");
+    assert_eq!(logged.matches("is newer than 1.3.0").count(), 1, "{logged}");
 }

@@ -131,8 +131,8 @@ fn an_abstract_socket_is_notified_and_a_program_that_exits_silently_is_not_waite
     assert_eq!(wait(&mut run), 0);
     let silent = manager.bundle("exit 3");
     assert_eq!(wait(&mut manager.command(&["run", "-d", "-b", text(&silent), "c2"]).spawn().unwrap()), 0);
-    let said = said(&mut manager.command(&["run", "-b", "/nonexistent", "c3"]));
-    assert_eq!(said.code, 1);
+    let outcome = outcome_of(&mut manager.command(&["run", "-b", "/nonexistent", "c3"]));
+    assert_eq!(outcome.code, 1);
     assert!(!manager.folder("c2").exists() && !manager.folder("c3").exists());
 }
 
@@ -144,10 +144,10 @@ fn a_failed_creation_leaves_no_socket() {
     push_mount(&mut config, json!({ "destination": "/run", "type": "tmpfs", "source": "tmpfs" }));
     let bundle = manager.cli.bundle(&config);
     for args in [["run", "-d"], ["create", "--no-pivot"], ["run", "--keep"]] {
-        let said = said(&mut manager.command(&[&args[..], &["-b", text(&bundle), "c1"]].concat()));
-        assert!(said.code == 1 && said.err.contains("no-such-program"), "{said:?}");
+        let outcome = outcome_of(&mut manager.command(&[&args[..], &["-b", text(&bundle), "c1"]].concat()));
+        assert!(outcome.code == 1 && outcome.err.contains("no-such-program"), "{outcome:?}");
         assert_eq!(crate::common::leftovers::files(&manager.cli.root()), Vec::<PathBuf>::new());
     }
-    let said = said(manager.command(&["run", "-b", text(&bundle), "../c1"]).current_dir("/"));
-    assert!(said.code == 1 && said.err.contains("invalid container ID format"), "{said:?}");
+    let outcome = outcome_of(manager.command(&["run", "-b", text(&bundle), "../c1"]).current_dir("/"));
+    assert!(outcome.code == 1 && outcome.err.contains("invalid container ID format"), "{outcome:?}");
 }

@@ -23,9 +23,9 @@ fn closed() -> OwnedFd {
 /// Runs `berth` with this standard output; returns the exit status and what it says on standard error.
 fn into(cli: &Cli, out: impl Into<Stdio>, args: &[&str]) -> (i32, String) {
     let mut child = cli.command().args(args).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (wait(&mut child), said)
+    let mut output = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut output).unwrap();
+    (wait(&mut child), output)
 }
 
 #[test]
@@ -53,8 +53,11 @@ fn every_command_ends_quietly_without_a_reader_and_fails_without_room() {
         &["--version"],
     ] {
         assert_eq!(into(&cli, closed(), args), (SIGPIPE, String::new()), "{args:?}");
-        let (code, said) = into(&cli, full(), args);
-        assert!(code == 1 && said.contains("no space left on device") && said.lines().count() == 1, "{args:?}: {said}");
+        let (code, output) = into(&cli, full(), args);
+        assert!(
+            code == 1 && output.contains("no space left on device") && output.lines().count() == 1,
+            "{args:?}: {output}"
+        );
     }
 }
 
@@ -81,9 +84,9 @@ fn a_log_without_room_is_an_error_before_anything_is_done() {
         &["--log", "/dev/full", "--debug", "run", "-b", text(&bundle), "c1"],
     );
     assert!(!cli.root().exists());
-    let said = cli.berth(&["--log", "/dev/full", "state", "nope"]);
-    assert_eq!(said.code, 1);
-    assert_eq!(said.err, "writing the log: no space left on device\ncontainer does not exist\n");
+    let output = cli.berth(&["--log", "/dev/full", "state", "nope"]);
+    assert_eq!(output.code, 1);
+    assert_eq!(output.err, "writing the log: no space left on device\ncontainer does not exist\n");
     assert_eq!(cli.ok(&["--log", "/dev/full", "list", "-q"]), "", "nothing to log");
 }
 
@@ -125,8 +128,8 @@ fn a_session_on_a_terminal_ends_with_its_reader() {
 fn a_session_on_a_terminal_whose_output_has_no_room_fails() {
     let cli = Cli::new();
     let bundle = cli.bundle(&with_terminal("yes"));
-    let (code, said) = into(&cli, full(), &["run", "-b", text(&bundle), "c1"]);
-    assert!(code == 1 && said.contains("writing the output: no space left on device"), "{said}");
+    let (code, output) = into(&cli, full(), &["run", "-b", text(&bundle), "c1"]);
+    assert!(code == 1 && output.contains("writing the output: no space left on device"), "{output}");
     assert_eq!(cli.ok(&["list", "-q"]), "");
 }
 
@@ -186,7 +189,7 @@ fn a_log_can_be_the_standard_error_in_a_user_namespace() {
     let code = wait(&mut command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().unwrap());
     drop(holder.stdin.take());
     wait(&mut holder);
-    let said = std::fs::read_to_string(&path).unwrap();
-    assert_ne!(code, 0, "{said}");
-    assert!(said.contains("\"level\":\"error\"") && !said.contains("symbolic link"), "{said}");
+    let logged = std::fs::read_to_string(&path).unwrap();
+    assert_ne!(code, 0, "{logged}");
+    assert!(logged.contains("\"level\":\"error\"") && !logged.contains("symbolic link"), "{logged}");
 }

@@ -22,7 +22,7 @@ pub struct Cli {
 
 /// The exit status and output of a command.
 #[derive(Debug)]
-pub struct Said {
+pub struct Outcome {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -62,22 +62,22 @@ impl Cli {
         command
     }
 
-    pub fn berth(&self, args: &[&str]) -> Said {
-        said(self.command().args(args))
+    pub fn berth(&self, args: &[&str]) -> Outcome {
+        outcome_of(self.command().args(args))
     }
 
     /// Runs `berth`, which must succeed; returns its output.
     pub fn ok(&self, args: &[&str]) -> String {
-        let said = self.berth(args);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "berth {args:?}: {}", said.out);
-        said.out
+        let outcome = self.berth(args);
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "berth {args:?}: {}", outcome.out);
+        outcome.out
     }
 
     /// Runs `berth`, which must fail with this exit status and this message.
     pub fn fails(&self, code: i32, message: &str, args: &[&str]) {
-        let said = self.berth(args);
-        assert_eq!(said.code, code, "berth {args:?}: {said:?}");
-        assert!(said.err.contains(message), "berth {args:?} says {:?}, not {message:?}", said.err);
+        let outcome = self.berth(args);
+        assert_eq!(outcome.code, code, "berth {args:?}: {outcome:?}");
+        assert!(outcome.err.contains(message), "berth {args:?} says {:?}, not {message:?}", outcome.err);
     }
 
     /// Starts a container in the background; returns its id.
@@ -116,7 +116,7 @@ impl Drop for Cli {
 }
 
 /// Runs a command with files for its output: its background processes could keep a pipe open.
-pub fn said(command: &mut Command) -> Said {
+pub fn outcome_of(command: &mut Command) -> Outcome {
     let mut files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let [out, err] = [files[0].try_clone().unwrap(), files[1].try_clone().unwrap()];
     let mut child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
@@ -128,7 +128,7 @@ pub fn said(command: &mut Command) -> Said {
         files[index].read_to_end(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    Said { code, out, err }
+    Outcome { code, out, err }
 }
 
 /// Waits with a timeout. Returns the exit status, or 128 plus the signal number, as a shell does.

@@ -178,8 +178,8 @@ fn limits_that_make_no_sense_are_refused_and_nothing_changes() {
     let cli = Cli::new();
     let id = cli.sleeping();
     for option in ["--kernel-memory", "--kernel-memory-tcp"] {
-        let said = cli.berth(&["update", option, "64M", &id]);
-        assert!(said.code == 0 && said.err.contains("Kernel memory settings are ignored"), "{said:?}");
+        let outcome = cli.berth(&["update", option, "64M", &id]);
+        assert!(outcome.code == 0 && outcome.err.contains("Kernel memory settings are ignored"), "{outcome:?}");
     }
     cli.fails(1, "invalid value for memory: invalid size: 'x'", &["update", "--memory", "x", &id]);
     cli.fails(1, "--cpu-period", &["update", "--cpu-period", "x", &id]);

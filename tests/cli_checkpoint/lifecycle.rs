@@ -29,7 +29,7 @@ fn a_container_is_dumped_and_restored() {
 #[test]
 fn directories_default_to_the_current_one() {
     let place = Place::counting();
-    let here = |args: &[&str]| said(place.command(args).current_dir(&place.bundle));
+    let here = |args: &[&str]| outcome_of(place.command(args).current_dir(&place.bundle));
     let dumped = here(&["checkpoint", "c1"]);
     assert_eq!((dumped.code, dumped.err.as_str()), (0, ""), "{dumped:?}");
     assert!(place.bundle.join("checkpoint/inventory.img").exists());
@@ -77,7 +77,7 @@ fn impossible_requests_are_errors_and_change_nothing() {
     cli.fails(1, "container does not exist", &["checkpoint", "--image-path", text(&images), "nope"]);
     let bundle = cli.bundle(&shell("true"));
     let none = ["restore", "-b", text(&bundle), "--image-path", "/nonexistent", "c2"];
-    let none = said(cli.command().arg("--criu").arg(crate::common::criu()).args(none));
+    let none = outcome_of(cli.command().arg("--criu").arg(crate::common::criu()).args(none));
     assert!(none.code == 1 && none.err.contains("/nonexistent"), "{none:?}");
     assert_eq!(cli.ok(&["list", "-q"]), format!("{id}\n"));
 }

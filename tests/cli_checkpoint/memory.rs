@@ -132,8 +132,8 @@ fn lazy_pages_are_loaded_on_use_and_status_fd_reports_the_server() {
     // The other container still exists, and so do its cgroups.
     let elsewhere = place.cli.bundle(&heavy(&place.data));
     let restore = ["restore", "-d", "--lazy-pages", "-b", text(&elsewhere), "--image-path", text(&images)];
-    let said = place.berth(&[&restore[..], &["--work-path", text(&work), "c2"]].concat());
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let outcome = place.berth(&[&restore[..], &["--work-path", text(&work), "c2"]].concat());
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{outcome:?}");
     place.counts_on();
     assert_eq!((dump.end(), daemon.end()), (0, 0));
     place.counts_on();

@@ -70,19 +70,19 @@ impl Place {
             change(&mut config);
             config
         });
-        eventually("the workload is ready", || place.said() == "ready\n");
+        eventually("the workload is ready", || place.result() == "ready\n");
         place
     }
 
     /// Returns what the workload has written.
-    pub fn said(&self) -> String {
+    pub fn result(&self) -> String {
         std::fs::read_to_string(self.data.join("result")).unwrap_or_default()
     }
 
     pub fn survives(&self) {
         self.cli.ok(&["kill", "c1", "USR2"]);
-        eventually("it has looked at itself", || self.said() != "ready\n");
-        assert_eq!(self.said(), "survived\n");
+        eventually("it has looked at itself", || self.result() != "ready\n");
+        assert_eq!(self.result(), "survived\n");
     }
 
     pub fn counts_on(&self) {
@@ -103,8 +103,8 @@ impl Place {
         command
     }
 
-    pub fn berth(&self, args: &[&str]) -> Said {
-        said(&mut self.command(args))
+    pub fn berth(&self, args: &[&str]) -> Outcome {
+        outcome_of(&mut self.command(args))
     }
 
     pub fn spawn(&self, args: &[&str]) -> Running {
@@ -114,15 +114,15 @@ impl Place {
     /// Makes a checkpoint into the directory `images`, which must work.
     pub fn checkpoint(&self, images: &str, switches: &[&str]) {
         let images = self.images(images);
-        let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{switches:?}: {said:?}");
+        let outcome = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{switches:?}: {outcome:?}");
     }
 
     /// Tries a checkpoint that must fail with this message and leave the container running.
     pub fn no_checkpoint(&self, words: &str, switches: &[&str]) {
         let images = self.images("refused");
-        let said = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
-        assert!(said.code == 1 && said.err.contains(words), "{switches:?}: {said:?}");
+        let outcome = self.berth(&[&["checkpoint", "--image-path", text(&images)], switches, &["c1"]].concat());
+        assert!(outcome.code == 1 && outcome.err.contains(words), "{switches:?}: {outcome:?}");
         // Only CRIU's log may be left, which tells why.
         if images.exists() {
             let left = std::fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().file_name());
@@ -132,20 +132,20 @@ impl Place {
         assert_eq!(self.cli.status("c1"), "running");
     }
 
-    fn try_restore(&self, images: &str, switches: &[&str]) -> Said {
+    fn try_restore(&self, images: &str, switches: &[&str]) -> Outcome {
         let images = self.images(images);
         let restore = ["restore", "-d", "-b", text(&self.bundle), "--image-path", text(&images)];
         self.berth(&[&restore, switches, &["c1"]].concat())
     }
 
     pub fn restore(&self, images: &str, switches: &[&str]) {
-        let said = self.try_restore(images, switches);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{switches:?}: {said:?}");
+        let outcome = self.try_restore(images, switches);
+        assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{switches:?}: {outcome:?}");
     }
 
     pub fn no_restore(&self, words: &str, images: &str, switches: &[&str]) {
-        let said = self.try_restore(images, switches);
-        assert!(said.code == 1 && said.err.contains(words), "{switches:?}: {said:?}");
+        let outcome = self.try_restore(images, switches);
+        assert!(outcome.code == 1 && outcome.err.contains(words), "{switches:?}: {outcome:?}");
         assert_eq!(self.cli.ok(&["list", "-q"]), "", "nothing is left");
     }
 

@@ -37,20 +37,20 @@ fn a_restored_container_is_kept_and_configured_as_the_switches_say() {
 #[test]
 fn the_master_of_a_restored_terminal_goes_to_the_console_socket() {
     let cli = Cli::new();
-    let with_criu = |args: &[&str]| said(cli.command().arg("--criu").arg(criu()).args(args));
+    let with_criu = |args: &[&str]| outcome_of(cli.command().arg("--criu").arg(criu()).args(args));
     let socket = |name: &str| (cli.path(name), UnixListener::bind(cli.path(name)).unwrap());
     let bundle = cli.bundle(&with_terminal("exec sleep 1000"));
     let (first, listener) = socket("first");
     cli.ok(&["run", "-d", "--console-socket", text(&first), "-b", text(&bundle), "c1"]);
     let master = received(listener);
     let images = cli.path("images");
-    let said = with_criu(&["checkpoint", "--image-path", text(&images), "c1"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let outcome = with_criu(&["checkpoint", "--image-path", text(&images), "c1"]);
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{outcome:?}");
     drop(master);
     let (second, listener) = socket("second");
     let restore = ["restore", "-d", "--image-path", text(&images), "-b", text(&bundle), "--console-socket"];
-    let said = with_criu(&[&restore[..], &[text(&second), "c1"]].concat());
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let outcome = with_criu(&[&restore[..], &[text(&second), "c1"]].concat());
+    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{outcome:?}");
     let master = std::fs::File::from(received(listener));
     assert!(std::io::IsTerminal::is_terminal(&master));
 }

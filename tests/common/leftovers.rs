@@ -33,12 +33,12 @@ pub fn no_orphan_stays() {
             return;
         }
         if Instant::now() > deadline {
-            let told: Vec<String> = left.iter().map(|pid| describe(*pid)).collect();
+            let described: Vec<String> = left.iter().map(|pid| describe(*pid)).collect();
             for pid in &left {
                 // SAFETY: no memory is involved.
                 unsafe { libc::kill(*pid, libc::SIGKILL) };
             }
-            panic!("processes are left: {told:?}");
+            panic!("processes are left: {described:?}");
         }
         std::thread::sleep(Duration::from_millis(1));
     }

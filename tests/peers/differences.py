@@ -29,9 +29,9 @@ def compare(found, usual):
     apart = differing(peers, usual)
     same = {name: facts for name, facts in peers.items() if facts["outcome"] == own["outcome"]}
     if not same:
-        told = ", ".join(f"{name} {facts['outcome']}" for name, facts in found.items())
-        said = "; ".join(f"{name}: {facts['#said']}" for name, facts in found.items() if facts.get("#said"))
-        return [f"outcome: {told} ({said})"], apart
+        outcomes = ", ".join(f"{name} {facts['outcome']}" for name, facts in found.items())
+        errors = "; ".join(f"{name}: {facts['#errors']}" for name, facts in found.items() if facts.get("#errors"))
+        return [f"outcome: {outcomes} ({errors})"], apart
     wrong = []
     for name in sorted(set().union(own, *same.values())):
         values = {peer: facts.get(name, "nothing") for peer, facts in same.items()}
@@ -42,9 +42,9 @@ def compare(found, usual):
         if name.startswith("left ") and name not in own:
             continue
         if not name.startswith("#") and own.get(name, "nothing") not in values.values():
-            told = ", ".join(f"{peer} {value!r}" for peer, value in values.items())
-            said = f" ({own['#' + name]})" if own.get(f"#{name}") else ""
-            wrong.append(f"{name}: berth {own.get(name, 'nothing')!r}, {told}{said}")
+            others = ", ".join(f"{peer} {value!r}" for peer, value in values.items())
+            error = f" ({own['#' + name]})" if own.get(f"#{name}") else ""
+            wrong.append(f"{name}: berth {own.get(name, 'nothing')!r}, {others}{error}")
     return wrong, apart
 
 
@@ -60,7 +60,7 @@ def differing(peers, usual):
 def judge(case, found, usual, table):
     """What is wrong with a case, as sentences; nothing if all is as the document says."""
     wrong, apart = compare(found, usual)
-    told = [f"docs/differences.md has no {name}" for name in case.shows if name not in table.ids()]
+    problems = [f"docs/differences.md has no {name}" for name in case.shows if name not in table.ids()]
     if case.shows and not wrong and not apart:
-        told.append(f"does not show {', '.join(case.shows)}: all runtimes agree")
-    return told + ([] if case.shows else wrong)
+        problems.append(f"does not show {', '.join(case.shows)}: all runtimes agree")
+    return problems + ([] if case.shows else wrong)

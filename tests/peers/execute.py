@@ -152,7 +152,7 @@ def run(runtime, place):
         found = seen_by_the_host(place) if lines and lines[-1] == "@ready" else {}
         rest, errors = process.communicate(b"go\n")
     if "@ready" not in lines:
-        return {"outcome": "exit 0" if process.returncode == 0 else "refused", "#said": errors.decode(errors="replace").strip()}
+        return {"outcome": "exit 0" if process.returncode == 0 else "refused", "#errors": errors.decode(errors="replace").strip()}
     found.update(facts.of_program(lines))
     found["outcome"] = "ran"
     found["exit status"] = str(process.returncode)

@@ -41,20 +41,20 @@ class Readme(WithContainers):
                 code = code.replace("/srv/busybox", self.world.rootfs).replace("/run/supervisor", folder + "/state")
                 path = Path(folder, "example.py")
                 path.write_text(f"import berth\nberth.load({support.library_path()!r})\n" + code)
-                status, said, complaint = python(str(path))
-                if "Unsupported" in complaint:
-                    self.skipTest(complaint.splitlines()[-1])
-                self.assertEqual((complaint, status), ("", 0))
+                status, stdout, stderr = python(str(path))
+                if "Unsupported" in stderr:
+                    self.skipTest(stderr.splitlines()[-1])
+                self.assertEqual((stderr, status), ("", 0))
                 # The container closes its pipe when it exits, so the order of these two lines is undefined.
                 self.assertEqual(
-                    sorted(said.splitlines()), sorted(re.sub("^    ", "", output, flags=re.M).splitlines())
+                    sorted(stdout.splitlines()), sorted(re.sub("^    ", "", output, flags=re.M).splitlines())
                 )
 
 
 class Demo(WithContainers):
     def test_it_shows_one_life_cycle(self):
-        status, said, complaint = python("-m", "berth", "--library", support.library_path(), self.world.rootfs)
-        self.assertEqual((complaint, status), ("", 0))
+        status, stdout, stderr = python("-m", "berth", "--library", support.library_path(), self.world.rootfs)
+        self.assertEqual((stderr, status), ("", 0))
         for part in (
             "'demo' is created",
             "hello from berth-demo: I am process 1",
@@ -63,20 +63,20 @@ class Demo(WithContainers):
             "pids.limit",
             "0 containers are left",
         ):
-            self.assertIn(part, said)
+            self.assertIn(part, stdout)
 
     def test_it_makes_a_root_filesystem_of_busybox(self):
-        status, said, complaint = python("-m", "berth", "--library", support.library_path())
-        self.assertEqual((complaint, status), ("", 0))
-        self.assertIn("hello from berth-demo", said)
+        status, stdout, stderr = python("-m", "berth", "--library", support.library_path())
+        self.assertEqual((stderr, status), ("", 0))
+        self.assertIn("hello from berth-demo", stdout)
 
     def test_what_fails_is_one_line(self):
-        status, _, complaint = python("-m", "berth", "--library", support.library_path(), "/nothing/here")
+        status, _, stderr = python("-m", "berth", "--library", support.library_path(), "/nothing/here")
         self.assertEqual(status, 1)
-        self.assertRegex(complaint, r"^berth: root\.path: \"/nothing/here\": .*\n$")
-        status, _, complaint = python("-m", "berth", "--library", "/nothing/here.so")
+        self.assertRegex(stderr, r"^berth: root\.path: \"/nothing/here\": .*\n$")
+        status, _, stderr = python("-m", "berth", "--library", "/nothing/here.so")
         self.assertEqual(status, 1)
-        self.assertRegex(complaint, r"^berth: /nothing/here\.so cannot be loaded: .*\n$")
+        self.assertRegex(stderr, r"^berth: /nothing/here\.so cannot be loaded: .*\n$")
 
 
 if __name__ == "__main__":

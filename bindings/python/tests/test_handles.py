@@ -90,8 +90,8 @@ class Handles(WithContainers):
             os._exit(0)
         os.waitpid(child, 0)
         os.close(writer)
-        with os.fdopen(reader, "rb") as told:
-            self.assertEqual(told.read(), b"left")
+        with os.fdopen(reader, "rb") as stream:
+            self.assertEqual(stream.read(), b"left")
         self.assertEqual(container.status(), berth.Status.RUNNING)
         container.close()
 

@@ -98,7 +98,7 @@ class Header(unittest.TestCase):
     def test_the_callback_has_the_types_of_c(self):
         callback = raw.berth_log_callback
         arguments = ", ".join(map(in_c, callback._argtypes_))
-        check = f"void told({arguments}); berth_log_callback told_too = told;"
+        check = f"void logged({arguments}); berth_log_callback logged_too = logged;"
         self.assertIsNone(compile_c([check], "-Dconst="))
 
     @needs_compiler

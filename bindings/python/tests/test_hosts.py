@@ -133,16 +133,16 @@ class Host(WithContainers):
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         _, first, second = json.loads(done.stdout)
-        told = f"after the first round: {first}, after the second: {second}"
+        message = f"after the first round: {first}, after the second: {second}"
         for found in (first, second):
-            self.assertEqual((found["children"], found["threads"], found["tasks"]), (0, 1, 1), told)
-        self.assertEqual(first["descriptors"], second["descriptors"], told)
-        self.assertLess(second["descriptors"], 12, told)
+            self.assertEqual((found["children"], found["threads"], found["tasks"]), (0, 1, 1), message)
+        self.assertEqual(first["descriptors"], second["descriptors"], message)
+        self.assertLess(second["descriptors"], 12, message)
         # A leak of a third of a kilobyte, or of two Python objects, for each container would exceed this.
         containers = IN_THREADS + IN_LOOP
-        self.assertLess(second["heap"] - first["heap"], 330 * containers, told)
-        self.assertLess(second["blocks"] - first["blocks"], 2 * containers, told)
-        self.assertLess(second["resident"] - first["resident"], 2 << 20, told)
+        self.assertLess(second["heap"] - first["heap"], 330 * containers, message)
+        self.assertLess(second["blocks"] - first["blocks"], 2 * containers, message)
+        self.assertLess(second["resident"] - first["resident"], 2 << 20, message)
 
 
 class Repeated(WithContainers):

@@ -55,22 +55,22 @@ class Load(unittest.TestCase):
         return str(folder)
 
     def test_importing_alone_loads_nothing(self):
-        said, complaint = self.python("import berth, berth.aio; print('fine')", self.installed())
-        self.assertEqual((said, complaint), (["fine"], ""))
+        stdout, stderr = self.python("import berth, berth.aio; print('fine')", self.installed())
+        self.assertEqual((stdout, stderr), (["fine"], ""))
 
     def test_the_one_that_is_named_comes_first(self):
         code = f"import berth; berth.load({self.library!r}); " + TELL
-        said, _ = self.python(code, self.installed(with_library=True), self.system())
-        self.assertEqual(said[0], self.library)
+        stdout, _ = self.python(code, self.installed(with_library=True), self.system())
+        self.assertEqual(stdout[0], self.library)
 
     def test_the_one_in_the_package_comes_before_the_systems(self):
         site = self.installed(with_library=True)
-        said, _ = self.python(TELL, site, self.system())
-        self.assertEqual(said[0], str(site / "berth/libberth.so.0"))
+        stdout, _ = self.python(TELL, site, self.system())
+        self.assertEqual(stdout[0], str(site / "berth/libberth.so.0"))
 
     def test_the_systems_comes_last(self):
-        said, _ = self.python(TELL, self.installed(), self.system())
-        self.assertEqual(said[0], "libberth.so.0")
+        stdout, _ = self.python(TELL, self.installed(), self.system())
+        self.assertEqual(stdout[0], "libberth.so.0")
 
     def test_an_environment_variable_of_its_own_decides_nothing(self):
         text = "".join(path.read_text() for path in (TOP / "bindings/python/berth").glob("*.py"))
@@ -83,28 +83,28 @@ class Load(unittest.TestCase):
         link.symlink_to(self.library)
         same = f"berth.load({self.library!r}); berth.load({str(link)!r}); berth.load()"
         code = f"import berth; {same}; berth.load({str(other)!r})"
-        _, complaint = self.python(code, self.installed())
-        self.assertIn("LoadError", complaint)
-        self.assertIn(f"{self.library} is in use already", complaint)
+        _, stderr = self.python(code, self.installed())
+        self.assertIn("LoadError", stderr)
+        self.assertIn(f"{self.library} is in use already", stderr)
 
     @unittest.skipIf(ctypes.util.find_library("berth"), "this machine has libberth installed")
     def test_without_any_the_error_says_what_to_do(self):
-        _, complaint = self.python("import berth; berth.version()", self.installed())
-        self.assertIn("libberth was not found", complaint)
-        self.assertIn("berth.load(path)", complaint)
+        _, stderr = self.python("import berth; berth.version()", self.installed())
+        self.assertIn("libberth was not found", stderr)
+        self.assertIn("berth.load(path)", stderr)
 
     @needs_compiler
     def test_a_file_that_is_not_libberth_is_named(self):
         site = self.installed()
-        _, complaint = self.python("import berth; berth.load('/nothing/here.so')", site)
-        self.assertIn("LoadError: /nothing/here.so cannot be loaded", complaint)
+        _, stderr = self.python("import berth; berth.load('/nothing/here.so')", site)
+        self.assertIn("LoadError: /nothing/here.so cannot be loaded", stderr)
         source = self.folder / "old.c"
         source.write_text("int berth_version(void) { return 0; }\n")
         old = self.folder / "old.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", str(old), str(source)], check=True)
-        _, complaint = self.python(f"import berth; berth.load({str(old)!r})", site)
-        self.assertIn("is not libberth, or is older than this package", complaint)
-        self.assertIn("berth_abi_version", complaint)
+        _, stderr = self.python(f"import berth; berth.load({str(old)!r})", site)
+        self.assertIn("is not libberth, or is older than this package", stderr)
+        self.assertIn("berth_abi_version", stderr)
 
     def test_after_a_failure_another_one_may_be_loaded(self):
         code = f"""
@@ -114,9 +114,9 @@ try:
 except ImportError:
     berth.load({self.library!r})
 print(berth.version())"""
-        said, complaint = self.python(code, self.installed())
-        self.assertEqual(complaint, "")
-        self.assertTrue(said)
+        stdout, stderr = self.python(code, self.installed())
+        self.assertEqual(stderr, "")
+        self.assertTrue(stdout)
 
 
 if __name__ == "__main__":

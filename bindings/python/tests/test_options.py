@@ -89,9 +89,9 @@ class OnContainers(WithContainers):
                 script = ["sh", "-c", "echo three >&3; echo four >&4"]
                 with container.exec(script, **QUIET, options=options) as process:
                     self.assertEqual(process.wait(LONG).code, 0)
-                for file, said in ((one, b"three\n"), (two, b"four\n")):
+                for file, content in ((one, b"three\n"), (two, b"four\n")):
                     file.seek(0)
-                    self.assertEqual(file.read(), said)
+                    self.assertEqual(file.read(), content)
 
 
 class Runtimes(WithContainers):
@@ -152,10 +152,10 @@ class Runtimes(WithContainers):
         """A failing hook's output is in the error."""
         hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo $ONE $TWO; exit 1"]}
         spec = spec_of("true", hooks={"createRuntime": [hook]})
-        for env, said in (({"ONE": "first", "TWO": "second=2"}, ": first second=2"), ({}, "status 1"), (None, "status 1")):
+        for env, reason in (({"ONE": "first", "TWO": "second=2"}, ": first second=2"), ({}, "status 1"), (None, "status 1")):
             with berth.Runtime(self.world.state_root, hook_env=env) as runtime:
                 with berth.Config.from_json(spec, rootfs=self.world.rootfs) as config:
-                    with self.assertRaisesRegex(berth.Hook, said + "$"):
+                    with self.assertRaisesRegex(berth.Hook, reason + "$"):
                         runtime.create(self.world.new_id(), config, **QUIET)
         for wrong in ({"": "x"}, {"NUL": "\0"}):
             with self.assertRaises(berth.InvalidArgument):

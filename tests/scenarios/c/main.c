@@ -113,12 +113,12 @@ int main(int argc, char **argv) {
     size_t i;
     int failed = 0;
     for (i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        FILE *told = tmpfile();
+        FILE *output = tmpfile();
         int raw;
         pid_t child = fork();
-        CHECK(told && child >= 0);
+        CHECK(output && child >= 0);
         if (child == 0) {
-            CHECK(dup2(fileno(told), 2) == 2);
+            CHECK(dup2(fileno(output), 2) == 2);
             begin(argc, argv);
             scenarios[i].scenario();
             exit(0);
@@ -127,13 +127,13 @@ int main(int argc, char **argv) {
         if (WIFEXITED(raw) && WEXITSTATUS(raw) == 0) {
             printf("ok %s\n", scenarios[i].name);
         } else if (WIFEXITED(raw) && WEXITSTATUS(raw) == 77) {
-            printf("skip %s: %s\n", scenarios[i].name, last_line(told));
+            printf("skip %s: %s\n", scenarios[i].name, last_line(output));
         } else {
             failed = 1;
-            printf("not ok %s: %s%s\n", scenarios[i].name, WIFSIGNALED(raw) ? strsignal(WTERMSIG(raw)) : "", last_line(told));
+            printf("not ok %s: %s%s\n", scenarios[i].name, WIFSIGNALED(raw) ? strsignal(WTERMSIG(raw)) : "", last_line(output));
         }
         fflush(stdout);
-        fclose(told);
+        fclose(output);
     }
     return failed;
 }

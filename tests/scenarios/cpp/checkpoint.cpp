@@ -7,7 +7,7 @@ using berth::Stream;
 static std::array<berth::Fd, 3> counts(const berth::Container &container, const std::string &expected) {
     auto stdio = container.init_process().take_stdio();
     write_all(stdio[0].get(), "line\n");
-    CHECK(comes(stdio[1].get(), expected + "\n"));
+    CHECK(expect(stdio[1].get(), expected + "\n"));
     return stdio;
 }
 

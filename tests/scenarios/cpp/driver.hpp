@@ -78,7 +78,7 @@ berth::ProcessOptions quiet();
 /// Reads to end of file.
 std::string read_all(berth::Fd fd);
 /// Reads until the text appears.
-bool comes(int fd, const std::string &text);
+bool expect(int fd, const std::string &text);
 void write_all(int fd, const std::string &text);
 std::pair<berth::Fd, berth::Fd> new_pipe();
 bool is_readable(int fd, std::chrono::milliseconds time);

@@ -53,9 +53,9 @@ static void bad_argument(Place &place) {
     fails<berth::InvalidArgumentError>("json has a NUL", [&] { Config::from_json(nul); });
     fails<berth::InvalidArgumentError>("999", [&] { container.signal(999); });
     auto moved = place.runtime.load(container.id());
-    const auto there = std::move(moved);
+    const auto target = std::move(moved);
     fails<berth::InvalidArgumentError>("container is NULL", [&] { moved.status(); });
-    CHECK(there.status() == berth::Status::running);
+    CHECK(target.status() == berth::Status::running);
 }
 
 static void id_in_use(Place &place) {

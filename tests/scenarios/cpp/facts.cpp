@@ -82,12 +82,12 @@ static void list(Place &place) {
     CHECK(place.runtime.list_json() == "[]");
     const auto config = ::config("sleep 1000");
     const auto first = place.new_id(), second = place.new_id();
-    const auto b = place.runtime.create(second, config, quiet());
-    const auto a = place.runtime.run(first, config, quiet());
+    const auto created = place.runtime.create(second, config, quiet());
+    const auto running = place.runtime.run(first, config, quiet());
     const std::string json = place.runtime.list_json();
     CHECK(contains(json, first) && contains(json, second) && json.find(first) < json.find(second));
-    a.remove(berth::Force::kill);
-    b.remove(berth::Force::kill);
+    running.remove(berth::Force::kill);
+    created.remove(berth::Force::kill);
     CHECK(place.runtime.list_json() == "[]");
 }
 

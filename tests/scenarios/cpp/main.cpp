@@ -93,20 +93,20 @@ berth::ProcessOptions quiet() { return streams(berth::Stream::null(), berth::Str
 std::string read_all(berth::Fd fd) {
     std::string text;
     char part[4096];
-    for (ssize_t got; (got = read(fd.get(), part, sizeof part)) > 0;) text.append(part, static_cast<size_t>(got));
+    for (ssize_t count; (count = read(fd.get(), part, sizeof part)) > 0;) text.append(part, static_cast<size_t>(count));
     return text;
 }
 
-bool comes(int fd, const std::string &text) {
+bool expect(int fd, const std::string &text) {
     std::string seen;
     while (!contains(seen, text)) {
         char part[512];
-        const ssize_t got = is_readable(fd, long_time) ? read(fd, part, sizeof part) : 0;
-        if (got <= 0) {
+        const ssize_t count = is_readable(fd, long_time) ? read(fd, part, sizeof part) : 0;
+        if (count <= 0) {
             std::cerr << "seen: " << seen << "\n";
             return false;
         }
-        seen.append(part, static_cast<size_t>(got));
+        seen.append(part, static_cast<size_t>(count));
     }
     return true;
 }

@@ -46,9 +46,9 @@ static void terminal(Place &place) {
     const auto container = place.runtime.run(place.new_id(), config("tty; read line; echo got $line; exit 6", true));
     const auto master = container.init_process().terminal();
     CHECK(is_cloexec(master.get()));
-    CHECK(comes(master.get(), "/dev/pts/0"));
+    CHECK(expect(master.get(), "/dev/pts/0"));
     write_all(master.get(), "word\n");
-    CHECK(comes(master.get(), "got word"));
+    CHECK(expect(master.get(), "got word"));
     CHECK(container.wait(long_time).code == 6);
 }
 
@@ -59,7 +59,7 @@ static void terminal_newlines(Place &place) {
         const auto container =
             place.runtime.run(place.new_id(), config("echo one; echo two; read line", true), options);
         const auto master = container.init_process().terminal();
-        CHECK(comes(master.get(), plain ? "one\ntwo\n" : "one\r\ntwo\r\n"));
+        CHECK(expect(master.get(), plain ? "one\ntwo\n" : "one\r\ntwo\r\n"));
     }
 }
 
@@ -92,7 +92,7 @@ static void console_socket(Place &place) {
     CHECK(listen(listener.get(), 1) == 0);
     const auto container = place.runtime.run(place.new_id(), config("echo ready; sleep 1000", true), options);
     const auto master = receive_descriptor(listener.get());
-    CHECK(isatty(master.get()) && comes(master.get(), "ready"));
+    CHECK(isatty(master.get()) && expect(master.get(), "ready"));
     CHECK(!container.init_process().terminal());
 }
 
@@ -100,10 +100,10 @@ static void console_resize(Place &place) {
     const auto container = place.runtime.run(place.new_id(), config("echo ready; read line; stty size", true));
     const auto init = container.init_process();
     const auto master = init.terminal();
-    CHECK(comes(master.get(), "ready"));
+    CHECK(expect(master.get(), "ready"));
     init.resize_terminal(24, 80);
     write_all(master.get(), "\n");
-    CHECK(comes(master.get(), "24 80"));
+    CHECK(expect(master.get(), "24 80"));
 }
 
 const Scenarios stream_scenarios{

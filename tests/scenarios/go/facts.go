@@ -98,11 +98,11 @@ func oomEvent(p *place) {
 		count += occurred.Count
 		check(!occurred.Ended || count > 0, "counted")
 	}
-	var told uint64
+	var total uint64
 	for occurred := range channel {
-		told += occurred.Count
+		total += occurred.Count
 	}
-	check(told > 0, "the channel counts, too")
+	check(total > 0, "the channel counts, too")
 	isKilled(container)
 	check(value(container.OOMKilled()), "OOM-killed")
 }
