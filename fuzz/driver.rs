@@ -19,7 +19,8 @@ pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 const INPUTS: u64 = if cfg!(miri) { 10 } else { 300 };
 /// No input may take longer, on a busy machine either.
 const SLOW: Duration = Duration::from_secs(if cfg!(miri) { 600 } else { 10 });
-const LARGEST: usize = 64 << 10;
+const LARGEST: usize = if cfg!(miri) { 512 } else { 64 << 10 };
+const MOST_WORDS: usize = if cfg!(miri) { 20 } else { 100_000 };
 const SEED: u64 = 0x6265_7274_6820_6f6b;
 
 /// Runs a target as a test.
@@ -162,7 +163,8 @@ struct Mutator {
 
 impl Mutator {
     fn new(start: u64, seeds: Vec<Vec<u8>>) -> Mutator {
-        let mut words: Vec<Vec<u8>> = seeds.iter().flat_map(|seed| tokens(seed).map(<[u8]>::to_vec)).collect();
+        let words = seeds.iter().flat_map(|seed| tokens(seed).map(<[u8]>::to_vec));
+        let mut words: Vec<Vec<u8>> = words.take(MOST_WORDS).collect();
         words.sort();
         words.dedup();
         Mutator { random: Random(start | 1), seeds, words }

@@ -17,7 +17,7 @@ mod label;
 mod layout;
 pub mod loopback;
 mod masks;
-#[cfg(any(berth_init, test))]
+#[cfg(any(berth_init, all(test, not(miri))))] // Miri has its own, and no assembly
 mod mem;
 mod mounts;
 mod network;
