@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Group, eventually, json, soon};
+use crate::support::{Group, eventually, json, read, soon};
 
 #[test]
 fn all_processes_of_a_running_container_are_killed() {
@@ -70,6 +70,26 @@ fn a_fork_bomb_is_killed() {
     eventually("it has grown", || group.pids().len() > 60);
     group.cgroup.kill_all(soon()).unwrap();
     assert!(group.pids().is_empty());
+}
+
+/// A cgroup that the container was given is used again after it.
+#[test]
+fn killing_without_freezing_leaves_the_limit_of_processes() {
+    let Some(mut group) = Group::new() else { return };
+    let Some(pids) = group.controller("pids").filter(|_| group.is_v1("pids")) else { return };
+    group.cgroup.apply(&json(r#"{"pids": {"limit": 150}}"#)).unwrap();
+    let tree = group.layout.paths.get("").cloned();
+    for _ in 0..10 {
+        let pid = group.run("while :; do :; done");
+        // Else they are killed through the v2 hierarchy.
+        if let Some(tree) = &tree {
+            std::fs::write(tree.with_file_name("cgroup.procs"), pid.to_string()).unwrap();
+        }
+    }
+    // Without time to freeze them, forks are prevented until they are killed.
+    let _ = group.cgroup.kill_all(Instant::now());
+    group.cgroup.kill_all(soon()).unwrap();
+    assert_eq!(read(&pids, "pids.max").trim(), "150");
 }
 
 #[test]

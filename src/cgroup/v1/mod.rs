@@ -166,17 +166,28 @@ impl Hierarchies {
         let members = self.members()?;
         members::refuse_own(&members, Path::new(&self.name()))?;
         let freeze_deadline = deadline.min(Instant::now() + Duration::from_millis(200));
+        let mut limit = None;
         if let Err(error) = self.freeze(freeze_deadline) {
             log::debug!("killing without freezing: {error}");
             // Without freezing, at least prevent further forks.
-            if let Some(pids) = self.group("pids") {
-                // A failure is ignored: the caller kills in rounds.
-                let _ = kernfs::write(pids, "pids.max", "0");
-            }
+            limit = self.stop_forks();
         }
         let sent = members::signal(|| self.members(), libc::SIGKILL, &mut BTreeSet::new());
-        self.thaw_all()?;
+        let thawed = self.thaw_all();
+        // A cgroup that is not removed afterwards is used again.
+        let restored = limit.map_or(Ok(()), |(pids, limit)| kernfs::write(pids, "pids.max", &limit));
+        let restored = restored.or_else(|error| if kernfs::is_gone(&error) { Ok(()) } else { Err(error) });
+        thawed.and(restored)?;
         sent.map(drop)
+    }
+
+    /// Prevents forks by the limit of processes, and returns the limit that was there. A failure is ignored: the caller
+    /// kills in rounds.
+    fn stop_forks(&self) -> Option<(&Path, String)> {
+        let pids = self.group("pids")?;
+        let limit = kernfs::read(pids, "pids.max").ok()?.trim().to_owned();
+        kernfs::write(pids, "pids.max", "0").ok()?;
+        Some((pids, limit))
     }
 }
 
