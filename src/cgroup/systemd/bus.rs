@@ -36,19 +36,19 @@ pub struct Bus {
 
 impl Bus {
     pub fn connect(deadline: Instant) -> Result<Bus> {
-        let mut first_error = None;
+        let is_absent = |error: &Error| matches!(error.errno, Some(Errno::ENOENT | Errno::ECONNREFUSED));
+        let mut reported = None;
         for (path, is_bus) in SOCKETS {
             match Bus::open(path, is_bus, deadline) {
                 Ok(bus) => return Ok(bus),
-                Err(error) => first_error.get_or_insert(error),
-            };
+                // The error of a socket that is there says more than that of one that is not.
+                Err(error) if reported.as_ref().is_none_or(is_absent) => reported = Some(error),
+                Err(_) => {}
+            }
         }
-        let error = first_error.unwrap_or_else(|| Error::new(Code::Internal, "no socket of systemd"));
-        Err(match error.errno {
-            Some(Errno::ENOENT | Errno::ECONNREFUSED) => Error { code: Code::Unsupported, ..error },
-            _ => error,
-        }
-        .context("the systemd cgroup manager needs systemd"))
+        let error = reported.unwrap_or_else(|| Error::new(Code::Internal, "no socket of systemd"));
+        let code = if is_absent(&error) { Code::Unsupported } else { error.code };
+        Err(Error { code, ..error }.context("the systemd cgroup manager needs systemd"))
     }
 
     fn open(path: &'static str, is_bus: bool, end: Instant) -> Result<Bus> {
@@ -97,10 +97,14 @@ impl Bus {
     fn wait(&self, events: PollFlags) -> Result<()> {
         let doing = || format!("waiting for {}", self.path);
         if self.deadline.poll([(self.socket.as_fd(), events)]).context(doing)?[0].is_empty() {
-            Err(Error::new(Code::Timeout, format!("systemd did not answer in time ({})", self.path)))
+            Err(self.late())
         } else {
             Ok(())
         }
+    }
+
+    fn late(&self) -> Error {
+        Error::new(Code::Timeout, format!("systemd did not answer in time ({})", self.path))
     }
 
     fn send(&self, mut bytes: &[u8]) -> Result<()> {
@@ -131,6 +135,10 @@ impl Bus {
 
     fn message(&self) -> Result<Message> {
         let nonsense = || Error::new(Code::System, format!("{} sent an invalid D-Bus message", self.path));
+        if self.deadline.passed() {
+            // Also if others' signals arrive without end.
+            return Err(self.late());
+        }
         let mut start = [0; 16];
         self.receive(&mut start)?;
         let mut bytes = vec![0; length(&start).ok_or_else(nonsense)?];
