@@ -1,12 +1,13 @@
 //! The device rules of OCI `linux.resources.devices`, checked, completed, and folded for cgroup v1.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 
 use crate::error::{Error, Result};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 /// The kinds of device nodes that a rule tells apart.
 pub enum Kind {
     /// Block devices.
@@ -137,6 +138,9 @@ fn checked(device: &LinuxDeviceCgroup, index: usize) -> Result<Rule> {
     Ok(Rule { allow: device.allow(), kind, major, minor, access: Access(access) })
 }
 
+/// How many exceptions may be compared with rules for several devices, in all: usual lists have a few of both.
+const MAX_COMPARED: usize = 10_000_000;
+
 type Key = (Kind, Option<u32>, Option<u32>);
 
 /// The cgroup v1 form: one default for all devices, and exceptions from it.
@@ -152,10 +156,10 @@ impl Exceptions {
     /// Converts an ordered list to the v1 form. v1 cannot express "all of these except that one" in the direction of
     /// its exceptions and would silently allow the device, so such lists are refused.
     pub fn fold(rules: &[Rule]) -> Result<Exceptions> {
-        let mut folded = Exceptions { allow_others: false, entries: Vec::new() };
+        let mut folding = Folding::from(false);
         for rule in rules {
             if rule.is_total() {
-                folded = Exceptions { allow_others: rule.allow, entries: Vec::new() };
+                folding = Folding::from(rule.allow);
                 continue;
             }
             let kinds = match rule.kind {
@@ -163,31 +167,12 @@ impl Exceptions {
                 None => vec![Kind::Block, Kind::Char],
             };
             for kind in kinds {
-                folded.take((kind, rule.major, rule.minor), rule.allow, rule.access.0)?;
+                folding.take((kind, rule.major, rule.minor), rule.allow, rule.access.0)?;
             }
         }
+        let mut folded = folding.folded;
         folded.entries.retain(|(_, access)| *access != 0);
         Ok(folded)
-    }
-
-    fn take(&mut self, key: Key, allow: bool, access: u8) -> Result<()> {
-        if allow != self.allow_others {
-            match self.entries.iter_mut().find(|(entry, _)| *entry == key) {
-                Some((_, present)) => *present |= access,
-                None => self.entries.push((key, access)),
-            }
-            return Ok(());
-        }
-        for (entry, present) in &mut self.entries {
-            if covers(key, *entry) {
-                *present &= !access;
-            } else if overlaps(key, *entry) && *present & access != 0 {
-                let (rule, entry) = (line(key, access), line(*entry, *present));
-                let what = format!("\"{rule}\" is an exception from \"{entry}\", which cgroup v1 cannot express");
-                return Err(Error::unsupported_field("linux.resources.devices", what));
-            }
-        }
-        Ok(())
     }
 
     /// The entries as lines of devices.allow or devices.deny.
@@ -197,9 +182,9 @@ impl Exceptions {
 
     /// Returns the lines of the exceptions that `other` does not have.
     pub fn lines_not_in(&self, other: &Exceptions) -> Vec<String> {
+        let present: HashMap<Key, u8> = other.entries.iter().copied().collect();
         let rest = |(key, access): &(Key, u8)| {
-            let present = other.entries.iter().find(|(entry, _)| entry == key).map_or(0, |(_, access)| *access);
-            let rest = access & !present;
+            let rest = access & !present.get(key).copied().unwrap_or(0);
             (rest != 0).then(|| line(*key, rest))
         };
         self.entries.iter().filter_map(rest).collect()
@@ -223,6 +208,57 @@ impl Exceptions {
         }
         Some(Exceptions { allow_others: false, entries })
     }
+}
+
+/// Exceptions that further rules change.
+struct Folding {
+    folded: Exceptions,
+    /// The positions of the entries.
+    places: HashMap<Key, usize>,
+    /// The number of comparisons so far.
+    compared: usize,
+}
+
+impl Folding {
+    fn from(allow_others: bool) -> Folding {
+        Folding { folded: Exceptions { allow_others, entries: Vec::new() }, places: HashMap::new(), compared: 0 }
+    }
+
+    fn take(&mut self, key: Key, allow: bool, access: u8) -> Result<()> {
+        let entries = &mut self.folded.entries;
+        if allow != self.folded.allow_others {
+            let place = *self.places.entry(key).or_insert(entries.len());
+            if place == entries.len() {
+                entries.push((key, 0));
+            }
+            entries[place].1 |= access;
+            return Ok(());
+        }
+        if let (kind, Some(_), Some(_)) = key {
+            // One device: only its own entry and those of many devices concern it.
+            let wider = [key, (kind, key.1, None), (kind, None, key.2), (kind, None, None)];
+            let places = wider.iter().filter_map(|wider| self.places.get(wider));
+            return places.copied().try_for_each(|place| change(key, access, &mut entries[place]));
+        }
+        self.compared += entries.len();
+        if self.compared > MAX_COMPARED {
+            let what = "too many rules for several devices each, after rules for many others";
+            return Err(Error::unsupported_field("linux.resources.devices", what));
+        }
+        entries.iter_mut().try_for_each(|entry| change(key, access, entry))
+    }
+}
+
+/// Takes the access of a rule from an exception. An exception from the exception cannot be expressed.
+fn change(key: Key, access: u8, (entry, present): &mut (Key, u8)) -> Result<()> {
+    if covers(key, *entry) {
+        *present &= !access;
+    } else if overlaps(key, *entry) && *present & access != 0 {
+        let (rule, entry) = (line(key, access), line(*entry, *present));
+        let what = format!("\"{rule}\" is an exception from \"{entry}\", which cgroup v1 cannot express");
+        return Err(Error::unsupported_field("linux.resources.devices", what));
+    }
+    Ok(())
 }
 
 /// Parses a device number. The inner `None` is `*`; the outer one means "not a number".
@@ -324,6 +360,20 @@ mod tests {
                 {"allow": false, "type": "b", "major": 8, "minor": 0, "access": "rw"}]"#,
         );
         assert_eq!(folded.unwrap_err().code, Code::Unsupported);
+    }
+
+    #[test]
+    fn comparisons_are_bounded() {
+        let rules = |allow: bool, count: u32, minor: fn(u32) -> Option<u32>| -> Vec<Rule> {
+            let rule =
+                |number| Rule { minor: minor(number), ..Rule::allow(Kind::Block, Some(number), None, Access::READ) };
+            (0..count).map(|number| Rule { allow, ..rule(number) }).collect()
+        };
+        // Each denial of one device meets the exception of that device only.
+        let one_by_one = [rules(true, 20_000, Some), rules(false, 20_000, Some)].concat();
+        assert!(Exceptions::fold(&one_by_one).unwrap().lines().is_empty());
+        let many = [rules(true, 4000, Some), rules(false, 4000, |_| None)].concat();
+        assert_eq!(Exceptions::fold(&many).unwrap_err().code, Code::Unsupported);
     }
 
     #[test]

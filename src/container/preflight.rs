@@ -1,5 +1,6 @@
 //! Checks that the host has what a configuration requires, before anything is created. The checks only open and read.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -54,7 +55,7 @@ fn check(config: &Config, restoring: bool) -> Result<()> {
 /// directory that an earlier entry may share with the container, may not exist yet: init looks it up when it mounts the
 /// entry.
 fn check_bind_sources(config: &Config) -> Result<()> {
-    let mut earlier: Vec<&Path> = Vec::new();
+    let mut earlier: HashSet<&Path> = HashSet::new();
     for entry in config.mounts().filter(MountEntry::is_bind) {
         let Some(source) = entry.mount.source() else { continue };
         let nofollow = entry.options.copy_symlink || entry.options.source_nofollow;
@@ -64,12 +65,12 @@ fn check_bind_sources(config: &Config) -> Result<()> {
             check_procfs(source, &path)?;
         }
         if let Err(error) = found
-            && !earlier.iter().any(|shared| source.starts_with(shared))
+            && !source.ancestors().any(|above| earlier.contains(above))
             && paths::beneath(config.rootfs(), source).is_none()
         {
             return Err(fault(&path, source, &error, "a file or directory to bind"));
         }
-        earlier.push(source);
+        earlier.insert(source);
     }
     Ok(())
 }

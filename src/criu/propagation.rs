@@ -82,12 +82,21 @@ impl Propagation {
         let host = Mounts::of("self")?;
         let all: Vec<&Entry> = tables.iter().flat_map(|(_, _, entries)| entries).collect();
         let inside: BTreeSet<u64> = all.iter().map(|entry| entry.shared).collect();
-        let fits = |group: &Entry| {
-            let of_group = |entry: &Entry| (entry.shared, entry.master) == (group.shared, group.master);
-            let concerned =
-                |entry: &&&Entry| entry.device == group.device && (!entry.name.is_empty() || of_group(entry));
+        // The host's mounts that hold the external mounts of a filesystem, and those of each group of mounts.
+        let (mut named, mut grouped) = (BTreeMap::new(), BTreeMap::new());
+        for entry in &all {
+            if let Some(place) = source(entry).and_then(|source| host.holding(source)) {
+                if !entry.name.is_empty() {
+                    named.entry(entry.device).or_insert_with(BTreeSet::new).insert(place);
+                }
+                let group = (entry.device, entry.shared, entry.master);
+                grouped.entry(group).or_insert_with(BTreeSet::new).insert(place);
+            }
+        }
+        let fits = |entry: &Entry| {
+            let of_group = grouped.get(&(entry.device, entry.shared, entry.master));
             let places: BTreeSet<(u64, bool)> =
-                all.iter().filter(concerned).filter_map(|entry| host.holding(source(entry)?)).collect();
+                named.get(&entry.device).into_iter().chain(of_group).flatten().copied().collect();
             places.is_empty() || places.len() == 1 && places.iter().all(|(_, propagates)| *propagates)
         };
         let unfit: BTreeSet<(u64, u64)> = all

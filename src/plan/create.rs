@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::join::AFTER_FORK;
+use super::mount_order::MountOrder;
 use super::process::{self, Confined};
 use super::rootfs::RootOptions;
 use super::{Barrier, CallerAction, Descriptor, Plan, Step, TreeOpener, cgroup_mount, mount_labels, rootfs};
@@ -169,6 +170,7 @@ fn push_inside(
         rootfs: create.rootfs,
         bind_devices: in_user_namespace,
         device_dir: create.device_dir,
+        order: MountOrder::of(create.config),
     };
     root.push_top(plan, trees)?;
     for entry in create.config.mounts() {

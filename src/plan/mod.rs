@@ -9,12 +9,14 @@ mod field;
 mod host_devices;
 mod join;
 mod mount_labels;
+mod mount_order;
 mod process;
 mod rootfs;
 mod step;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -51,6 +53,8 @@ pub struct Plan {
     pub caller_nodes: Vec<CallerNode>,
     /// The user namespaces that the caller creates to map the owners of files; see [`Descriptor::UserNamespace`].
     pub user_namespaces: Vec<IdMaps>,
+    /// The slots of `user_namespaces`, by [`IdMaps::numbers`].
+    pub slots_of_maps: HashMap<(usize, Vec<[u32; 3]>), Slot>,
 }
 
 /// The id mappings of a user namespace.
@@ -58,6 +62,15 @@ pub struct Plan {
 pub struct IdMaps {
     pub uids: Vec<LinuxIdMapping>,
     pub gids: Vec<LinuxIdMapping>,
+}
+
+impl IdMaps {
+    /// Returns what identifies the mappings: the number of those of users, and the ids and sizes of all.
+    fn numbers(&self) -> (usize, Vec<[u32; 3]>) {
+        let all = self.uids.iter().chain(&self.gids);
+        let numbers = all.map(|map| [map.container_id(), map.host_id(), map.size()]).collect();
+        (self.uids.len(), numbers)
+    }
 }
 
 impl Plan {
@@ -68,15 +81,14 @@ impl Plan {
 
     /// Returns the slot of a user namespace with these mappings.
     fn user_namespace(&mut self, maps: IdMaps) -> Slot {
-        let index = self.user_namespaces.iter().position(|other| *other == maps).unwrap_or_else(|| {
-            self.user_namespaces.push(maps);
-            self.user_namespaces.len() - 1
-        });
-        let descriptor = Descriptor::UserNamespace(index);
-        match self.descriptors.iter().position(|other| *other == descriptor) {
-            Some(place) => Slot(SLOT_FREE + place),
-            None => self.slot(descriptor),
+        let numbers = maps.numbers();
+        if let Some(slot) = self.slots_of_maps.get(&numbers) {
+            return *slot;
         }
+        self.user_namespaces.push(maps);
+        let slot = self.slot(Descriptor::UserNamespace(self.user_namespaces.len() - 1));
+        self.slots_of_maps.insert(numbers, slot);
+        slot
     }
 
     fn push(&mut self, step: Step) {

@@ -8,6 +8,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
+use super::mount_order::MountOrder;
 use super::{
     Attributes, BeneathRootfs, BindSource, BoundDevice, CallerNode, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot,
     Step, TreeIdMap, TreeOpener, host_devices,
@@ -62,6 +63,7 @@ pub struct Root<'a> {
     pub bind_devices: bool,
     /// The directory in which the caller creates the nodes to bind-mount.
     pub device_dir: &'a Path,
+    pub order: MountOrder,
 }
 
 /// A device node or a FIFO in the container's /dev.
@@ -198,10 +200,8 @@ impl Root<'_> {
         let real = real_path_beneath(self.rootfs, &path);
         // A missing path may lead through a symlink to an earlier mount.
         let mounted = real.is_none_or(|real| {
-            self.config.mounts().take(index).map(|entry| entry.mount.destination()).any(|destination| {
-                let covered = real_path_beneath(self.rootfs, destination);
-                real.starts_with(covered.as_deref().unwrap_or(destination))
-            })
+            let resolve = |destination: &Path| real_path_beneath(self.rootfs, destination);
+            self.order.is_on_earlier(&real, index, resolve)
         });
         Some(BeneathRootfs { rootfs: self.rootfs.to_owned(), path, mounted })
     }
@@ -226,11 +226,10 @@ impl Root<'_> {
             return false;
         }
         let target = mount.destination();
-        let mut later = self.config.mounts().skip(index + 1).map(|entry| entry.mount.destination());
         target == Path::new("/dev")
             || mount.typ().as_deref() == Some("tmpfs")
                 && !options.remount
-                && !later.any(|path| target.starts_with(path))
+                && !self.order.is_covered_later(target, index)
     }
 
     /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.

@@ -150,13 +150,14 @@ fn last_of_this_kernel() -> u8 {
 /// and spellings that capabilities(7) does not have (`NET_ADMIN`, `cap_net_admin`), which runc ignores as well.
 pub(super) fn take_unknown(process: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
+    let mut seen = std::collections::HashSet::new();
     let sets = process.get_mut("capabilities").and_then(Value::as_object_mut);
     for set in sets.into_iter().flat_map(|sets| sets.values_mut()) {
         let Value::Array(names) = set else { continue };
         names.retain(|name| {
             let name = name.as_str().unwrap_or_default();
             let known = NAMES.contains(&name);
-            if !known && !unknown.iter().any(|seen| seen == name) {
+            if !known && seen.insert(name.to_owned()) {
                 unknown.push(name.to_owned());
             }
             known

@@ -1,5 +1,6 @@
 //! Checks device nodes, and the paths to be masked or made read-only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::oci::{self, LinuxDevice, LinuxDeviceType};
@@ -13,14 +14,18 @@ pub(super) const MAX_MINOR: i64 = 1_048_575;
 /// Checks devices and paths, and normalizes paths to their shortest spelling and modes to permission bits.
 pub(super) fn normalize(linux: &mut oci::Linux, notices: &mut Vec<String>) -> Result<()> {
     let mut kept: Vec<LinuxDevice> = Vec::new();
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for (index, device) in linux.devices_mut().iter_mut().flatten().enumerate() {
         let at = |name: &str| format!("linux.devices[{index}].{name}");
         device.set_path(place(device.path(), &at("path"))?);
         check_mode(device, &at("fileMode"))?;
         device.set_file_mode(device.file_mode().map(|mode| mode & 0o7777));
         // `docker run --device` of a directory and of a device in that directory lists the device twice.
-        match kept.iter().find(|other| other.path() == device.path()) {
-            None => kept.push(device.clone()),
+        match places.get(device.path()).map(|place| &kept[*place]) {
+            None => {
+                places.insert(device.path().clone(), kept.len());
+                kept.push(device.clone());
+            }
             Some(other) if other == device => notices.push(format!("{} is listed twice", at("path"))),
             Some(_) => {
                 let plain = device.path();

@@ -55,7 +55,8 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
             "has no network namespace to move devices to; expected an entry of type \"network\" in linux.namespaces",
         ));
     }
-    for (place, device) in devices.iter().enumerate() {
+    let mut named = std::collections::HashMap::new();
+    for device in &devices {
         let path = device.path();
         interface_name(&device.host_name, &path)?;
         let name_path = format!("{path}.name");
@@ -70,8 +71,9 @@ pub(super) fn check(spec: &oci::Spec, namespaces: &Namespaces) -> Result<()> {
                 "the loopback interface cannot be moved or replaced; expected another one",
             ));
         }
-        let same = |other: &&NetDevice| other.name == device.name && device.template().is_none();
-        if let Some(other) = devices[..place].iter().find(same) {
+        if device.template().is_none()
+            && let Some(other) = named.insert(&device.name, device)
+        {
             let problem = format!("{:?} is the name of {}; expected another one", device.name, other.path());
             return Err(Error::config(&name_path, problem));
         }

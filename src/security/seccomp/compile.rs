@@ -1,5 +1,6 @@
 //! Compiles a profile with libseccomp.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek};
 
@@ -7,6 +8,7 @@ use libseccomp::error::{SeccompErrno, SeccompError};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::added::Added;
 use super::{Filter, Instruction, MAX_INSTRUCTIONS, flag_bit, newer};
 use crate::error::{Code, Context, Error, Result};
 use crate::spec::oci::{
@@ -36,9 +38,10 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
     let mut unknown = Vec::new();
     let mut used = vec![seccomp.default_action()];
     let mut errnos: Vec<i32> = errno_of(default).into_iter().collect();
+    let mut added = Added::of(rules);
     for (index, rule) in rules.iter().enumerate() {
         let rule_action = action(rule.action(), rule.errno_ret());
-        let mut known = false;
+        let (mut known, mut seen) = (false, HashSet::new());
         for (place, name) in rule.names().iter().enumerate() {
             let Ok(syscall) = ScmpSyscall::from_name(name) else {
                 unknown.push(name.clone());
@@ -46,10 +49,15 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
             };
             known = true;
             // libseccomp refuses rules whose action is the default action.
-            if rule_action != default {
-                add(&mut context, rule_action, syscall, rule).map_err(|error| {
-                    failed(&format!("{AT}.syscalls[{index}].names[{place}]"), &format!("{name:?}"), &error)
-                })?;
+            if rule_action != default && seen.insert(syscall) {
+                for conditions in alternatives(rule) {
+                    if added.is_new(syscall, rule_action, &conditions) {
+                        context.add_rule_conditional(rule_action, syscall, &conditions).map_err(|error| {
+                            failed(&format!("{AT}.syscalls[{index}].names[{place}]"), &format!("{name:?}"), &error)
+                        })?;
+                        added.check_length(&context)?;
+                    }
+                }
             }
         }
         if known {
@@ -63,13 +71,7 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
         errnos.push(libc::ENOSYS);
     }
     program.extend(export(&context)?);
-    if program.len() > MAX_INSTRUCTIONS {
-        let problem = format!(
-            "compiles to a filter of {} instructions; expected at most {MAX_INSTRUCTIONS}, the kernel's limit",
-            program.len()
-        );
-        return Err(Error::config(AT, problem));
-    }
+    check_length(program.len())?;
     errnos.sort_unstable();
     errnos.dedup();
     let notifies = used.contains(&Action::ScmpActNotify);
@@ -77,7 +79,7 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Filter> {
 }
 
 /// Converts an action; without an errno in the profile, EPERM.
-fn action(action: Action, value: Option<u32>) -> ScmpAction {
+pub(super) fn action(action: Action, value: Option<u32>) -> ScmpAction {
     let value = value.unwrap_or(libc::EPERM as u32) as u16;
     match action {
         Action::ScmpActKill | Action::ScmpActKillThread => ScmpAction::KillThread,
@@ -132,26 +134,13 @@ fn usable_here(arch: Arch) -> Option<ScmpArch> {
     }
 }
 
-fn add(
-    context: &mut ScmpFilterContext,
-    action: ScmpAction,
-    syscall: ScmpSyscall,
-    rule: &LinuxSyscall,
-) -> Result<(), SeccompError> {
+/// Returns the conditions of a rule, as libseccomp adds them: all must hold. The specification does not define several
+/// conditions on one argument. Every runtime treats them as alternatives, and then all conditions of the rule.
+fn alternatives(rule: &LinuxSyscall) -> Vec<Vec<ScmpArgCompare>> {
     let conditions = rule.args().as_deref().unwrap_or_default();
     let compare: Vec<ScmpArgCompare> = conditions.iter().map(comparison).collect();
-    let repeated = conditions
-        .iter()
-        .enumerate()
-        .any(|(place, one)| conditions[..place].iter().any(|other| other.index() == one.index()));
-    if repeated {
-        // The specification does not define this. Every runtime treats several conditions on one argument as
-        // alternatives, and then all conditions of the rule.
-        return compare
-            .iter()
-            .try_for_each(|one| context.add_rule_conditional(action, syscall, std::slice::from_ref(one)).map(|_| ()));
-    }
-    context.add_rule_conditional(action, syscall, &compare).map(|_| ())
+    let arguments: HashSet<usize> = conditions.iter().map(LinuxSeccompArg::index).collect();
+    if arguments.len() < conditions.len() { compare.into_iter().map(|one| vec![one]).collect() } else { vec![compare] }
 }
 
 fn comparison(condition: &LinuxSeccompArg) -> ScmpArgCompare {
@@ -187,7 +176,7 @@ fn flags(seccomp: &LinuxSeccomp, notifies: bool) -> u32 {
 }
 
 /// Returns the compiled program. It passes through a memfd: libseccomp before 2.6 can only write to a descriptor.
-fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>> {
+pub(super) fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>> {
     let doing = || "reading the compiled seccomp filter";
     let memory = memfd_create(c"berth-seccomp", MFdFlags::MFD_CLOEXEC).context(doing)?;
     context.export_bpf(&memory).map_err(|error| failed(AT, "compiling the filter", &error))?;
@@ -202,6 +191,16 @@ fn export(context: &ScmpFilterContext) -> Result<Vec<Instruction>> {
         value: u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
     };
     Ok(bytes.chunks_exact(8).map(one).collect())
+}
+
+pub(super) fn check_length(instructions: usize) -> Result<()> {
+    if instructions <= MAX_INSTRUCTIONS {
+        return Ok(());
+    }
+    let problem = format!(
+        "compiles to a filter of {instructions} instructions; expected at most {MAX_INSTRUCTIONS}, the kernel's limit"
+    );
+    Err(Error::config(AT, problem))
 }
 
 fn failed(path: &str, doing: &str, error: &SeccompError) -> Error {

@@ -3,6 +3,7 @@
 //! libseccomp compiles; that takes milliseconds for a usual profile, so filters are cached. `newer` prepends the
 //! treatment of newer system calls, which libseccomp does not offer.
 
+mod added;
 mod cache;
 mod compile;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod routes;
 mod text;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use super::oci::LinuxNamespaceType as Kind;
 use super::shape::{Kind as Shape, optional, required};
 use crate::error::{Error, Result};
 
-pub(super) use text::interface_name;
+pub(crate) use text::interface_name;
 pub use text::{Mac, Prefix};
 
 pub const TYPES: [&str; 2] = ["loopback", "veth"];
@@ -24,6 +25,8 @@ pub const TYPES: [&str; 2] = ["loopback", "veth"];
 // The kernel's bounds of a veth's MTU (ETH_MIN_MTU, ETH_MAX_MTU); the queue length is an int.
 const MTU: Shape = Shape::Int(68, 65_535);
 const QUEUE: Shape = Shape::Int(1, i32::MAX as i128);
+/// The most entries of a list: each is compared with the others.
+const MAX_ENTRIES: usize = 1024;
 
 const NETWORK: Shape = Shape::Object(&[
     required("type", Shape::OneOf("a network type", &TYPES)),
@@ -150,6 +153,11 @@ pub(super) fn read(json: &str, spec: &oci::Spec) -> Result<Networks> {
             first,
             "would change the host's network; expected an entry of type \"network\" in linux.namespaces",
         ));
+    }
+    for (name, count) in [("networks", raw.networks.len()), ("routes", raw.routes.len())] {
+        if count > MAX_ENTRIES {
+            return Err(Error::config(name, format!("has {count} entries; expected at most {MAX_ENTRIES}")));
+        }
     }
     let mut found = Networks::default();
     for (index, network) in raw.networks.iter().enumerate() {
@@ -292,13 +300,12 @@ fn check_names(veths: &[Veth], devices: &[String]) -> Result<()> {
 }
 
 /// Chooses names for the veths that have none.
-fn name_unnamed(veths: &mut [Veth], taken: &[String]) {
-    for place in 0..veths.len() {
-        if veths[place].name.is_none() {
-            let mine = |name: &str| veths.iter().any(|veth| veth.name.as_deref() == Some(name));
-            let name = free_name(|name| mine(name) || taken.iter().any(|other| other == name));
-            veths[place].name = Some(name);
-        }
+fn name_unnamed(veths: &mut [Veth], devices: &[String]) {
+    let given = veths.iter().filter_map(|veth| veth.name.as_ref()).chain(devices);
+    let taken: HashSet<String> = given.cloned().collect();
+    let mut free = (0u32..).map(|number| format!("eth{number}")).filter(|name| !taken.contains(name));
+    for veth in veths.iter_mut().filter(|veth| veth.name.is_none()) {
+        veth.name = free.next();
     }
 }
 
