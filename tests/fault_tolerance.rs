@@ -201,7 +201,10 @@ fn damaged_record() {
 
 /// The record can be read, but somebody has changed it.
 fn senseless_record() {
-    let changes: [(&str, serde_json::Value); 9] = [
+    let pair =
+        json!({ "name": "eth0", "host_name": "x".repeat(70_000), "host_mac": [2, 0, 0, 0, 0, 1], "hairpin": false });
+    let group = |path: &str| json!({ "root": "/tmp", "path": path, "removal": "always" });
+    let changes: [(&str, serde_json::Value); 12] = [
         ("/id", json!("other")),
         ("/cgroup/paths", json!({})),
         ("/cgroup/paths", json!({ "": "/" })),
@@ -211,6 +214,9 @@ fn senseless_record() {
         ("/init/pid", json!(-1)),
         ("/version", json!(2)),
         ("/phase", json!("deleting")),
+        ("/network", json!({ "pairs": [pair], "devices": [] })),
+        ("/resctrl", group("/tmp")),
+        ("/resctrl", group("/tmp/../tmp")),
     ];
     for (path, value) in changes {
         let test = TestRuntime::new();
@@ -219,7 +225,10 @@ fn senseless_record() {
         drop(container);
         let file = test.runtime.root().join(&id).join("state.json");
         let mut record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        *record.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value.clone();
+        match record.pointer_mut(path) {
+            Some(place) => *place = value.clone(),
+            None => record[&path[1..]] = value.clone(), // an optional member
+        }
         std::fs::write(&file, record.to_string()).unwrap();
         let deleted = test.runtime.load(&id).unwrap().delete(Force::Kill);
         deleted.unwrap_or_else(|error| panic!("{path} {value}: {error}"));

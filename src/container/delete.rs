@@ -10,9 +10,9 @@ use crate::cgroup::{self, Cgroup, Manager};
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
 use crate::fault;
-use crate::network;
+use crate::network::{self, Journal};
 use crate::process::Process;
-use crate::rdt;
+use crate::rdt::{self, Group};
 use crate::spec::hooks::Kind;
 use crate::state::{self, Init, Phase, Record};
 use crate::sys::{children, exit_status, flock::LockKind, identity::Identity, kernfs, pidfd};
@@ -87,6 +87,8 @@ impl Container {
         if record.init.as_ref().is_some_and(|init| init.identity.pid <= 1) {
             return Err(Error::new(Code::System, "the record's init cannot be a container's process"));
         }
+        record.network.iter().try_for_each(Journal::check)?;
+        record.inputs.resctrl.iter().try_for_each(Group::check)?;
         record.inputs.cgroup.check()
     }
 

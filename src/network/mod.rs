@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::spec::namespaces::Namespaces;
 pub use crate::spec::networks::Mac;
-use crate::spec::networks::{Networks, Prefix, Via};
+use crate::spec::networks::{Networks, Prefix, Via, interface_name};
 use crate::spec::oci::LinuxNamespaceType;
 use crate::spec::{Config, net_devices};
 use address::Route;
@@ -46,6 +46,15 @@ pub(crate) use veth::{PairRecord, adopt, attach, detach};
 pub(crate) struct Journal {
     pub pairs: Vec<PairRecord>,
     pub devices: Vec<DeviceRecord>,
+}
+
+impl Journal {
+    /// Fails if one of the names cannot be an interface's: then somebody has changed the record.
+    pub(crate) fn check(&self) -> Result<()> {
+        let pairs = self.pairs.iter().flat_map(|pair| [&pair.name, &pair.host_name]);
+        let mut names = pairs.chain(self.devices.iter().flat_map(|device| [&device.name, &device.host_name]));
+        names.try_for_each(|name| interface_name(name, "the record").map(drop))
+    }
 }
 
 /// Checks that the host has the bridges and devices that a configuration names, and that names are free. Changes

@@ -7,11 +7,11 @@ use nix::sys::stat::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 
 use super::lock;
-use super::mount::FIELD;
+use super::mount::{FIELD, is_mounted};
 use super::schemata::Schemata;
 use crate::cgroup::journal::Journal;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::spec::intel_rdt::Write;
 use crate::sys::kernfs;
 
@@ -97,6 +97,17 @@ impl Group {
         if self.removal == Removal::IfUnused {
             self.removal = Removal::Never;
         }
+    }
+
+    /// Fails if the paths are not those of a group: then somebody has changed the record.
+    pub(crate) fn check(&self) -> Result<()> {
+        let is_below = |path: &Path, above: &Path| path.file_name().is_some() && path.parent() == Some(above);
+        let named = self.path == self.root || is_below(&self.path, &self.root);
+        let monitored = self.monitor.as_ref().is_none_or(|path| is_below(path, &self.path.join(MON_GROUPS)));
+        if named && monitored && (is_mounted(&self.root)? || !kernfs::exists(&self.path)?) {
+            return Ok(());
+        }
+        Err(Error::new(Code::System, format!("the record's resctrl group, {}, cannot be one", self.path.display())))
     }
 
     /// Moves a single-threaded process into the group; its children follow.

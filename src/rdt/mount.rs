@@ -1,6 +1,6 @@
 //! Finds the host's resctrl filesystem.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::sys::{kernfs, mountinfo, procfs};
@@ -16,6 +16,11 @@ pub fn find() -> Result<PathBuf> {
         Some(point) => Ok(point),
         None => Err(Error::unsupported_field(FIELD, reason(&procfs::read("filesystems")?))),
     }
+}
+
+/// Whether the whole filesystem is mounted there.
+pub fn is_mounted(point: &Path) -> Result<bool> {
+    Ok(mounts(&mountinfo::read("self")?).iter().any(|found| found == point))
 }
 
 pub fn mounts(table: &[u8]) -> Vec<PathBuf> {
