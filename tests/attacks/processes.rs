@@ -190,3 +190,40 @@ fn caller_with_a_terminal() {
     unsafe { libc::ioctl(0, libc::FIONREAD, &mut waiting) };
     assert_eq!(waiting, 0, "somebody has typed");
 }
+
+/// CVE-2020-15257: abstract sockets are not files, and every process in the same network namespace can connect to them.
+#[test]
+fn no_socket_of_the_runtime_is_reached_from_the_hosts_network_namespace() {
+    let test = TestRuntime::new();
+    let bundle = test.make_dir("bundle");
+    let mut config = shell("sleep 1000");
+    config["root"]["path"] = json!(rootfs());
+    config["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "network");
+    config["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/sys");
+    std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let id = unique("sockets");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_berth"));
+    let root = test.path("state");
+    command.arg("--root").arg(&root).args(["run", "--bundle", bundle.to_str().unwrap(), &id]);
+    let null = std::process::Stdio::null;
+    let mut berth = command.stdin(null()).stdout(null()).stderr(null()).spawn().unwrap();
+    let running =
+        || test.runtime.load(&id).is_ok_and(|found| found.status().is_ok_and(|s| s == berth::Status::Running));
+    eventually("the container runs", running);
+    let container = test.runtime.load(&id).unwrap();
+    let sockets = exec_shell(&container, "exec cat /proc/net/unix");
+    let abstract_ones: Vec<&str> = sockets
+        .lines()
+        .filter(|line| line.rsplit(' ').next().is_some_and(|path| path.starts_with('@')))
+        .filter_map(|line| line.split_whitespace().nth(6))
+        .collect();
+    for process in [berth.id(), std::process::id(), container.init_process().unwrap().pid() as u32] {
+        for entry in std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten() {
+            let target = std::fs::read_link(entry.path()).unwrap_or_default().to_string_lossy().into_owned();
+            let number = target.trim_start_matches("socket:[").trim_end_matches(']');
+            assert!(!abstract_ones.contains(&number), "{target} of process {process} has an abstract address");
+        }
+    }
+    container.delete(Force::Kill).unwrap();
+    berth.wait().unwrap();
+}
