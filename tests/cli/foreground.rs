@@ -140,7 +140,8 @@ fn exec_has_a_terminal_too() {
 /// of the output is in the pipe, with berth, the pipe, and the program's pid on the host.
 fn unread(cli: &Cli, id: &str, script: &str) -> (std::process::Child, std::fs::File, i32) {
     use std::os::fd::AsRawFd;
-    let (reader, writer) = nix::unistd::pipe().unwrap();
+    // The program must not inherit the reader.
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     // SAFETY: the calls change nothing but the pipe and fill an integer.
     let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
     assert_eq!(size, 4096);
