@@ -209,9 +209,9 @@ impl Dump<'_> {
         Externals::of(&self.record.plan(self.config)?)
     }
 
-    /// Refuses images that a restore would refuse: the container has mounted a filesystem that CRIU would restore as
-    /// something else, such as an overlay, whose directories CRIU looks up on the host; or it has a set-id file open that
-    /// has no name any more.
+    /// Refuses a container that a restore would refuse, while its processes are stopped: it has mounted a filesystem that
+    /// CRIU would restore as something else, such as an overlay, whose directories CRIU looks up on the host; it has a
+    /// set-id file open that has no name any more; or a process that exec has started has more privileges.
     fn check_restorable(&self) -> Result<()> {
         let plan = self.record.plan(self.config)?;
         let explained = criu::Explained {
@@ -219,8 +219,14 @@ impl Dump<'_> {
             externals: &Externals::of(&plan)?,
             may_mount: super::restore::may_mount(self.config)?,
         };
-        let checked = explained.check(self.images).and_then(|()| criu::check_ghosts(self.images, self.config));
+        let checked = explained
+            .check(self.images)
+            .and_then(|()| criu::check_ghosts(self.images, self.config))
+            .and_then(|()| super::restore::verify_stopped(self.config, &plan, self.record, self.init()?.pid));
         checked.map_err(|error| {
+            if error.code != Code::Criu {
+                return error;
+            }
             let message = error.message.replacen(
                 "the images do not fit the configuration",
                 "the container would not come back as it is",

@@ -43,6 +43,8 @@ use crate::sys::{
     identity::Identity,
     pidfd, procfs,
 };
+pub(super) use verify::verify_stopped;
+
 use verify::children_of;
 
 impl Container {

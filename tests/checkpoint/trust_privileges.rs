@@ -143,6 +143,25 @@ fn no_thread_has_more_than_the_configuration_grants() {
     assert!(error.message.contains("thread") && error.message.contains("permitted set"), "{error}");
 }
 
+/// A process that exec has started with more privileges, and that descends from init since its parent has ended: no
+/// restore would accept it.
+#[test]
+fn a_container_with_a_process_of_more_privileges_is_not_taken_down() {
+    let test = test_runtime();
+    let data = test.data();
+    let config = counter(&data);
+    let container = test.run(&config, &quiet()).unwrap();
+    counts_on(&data);
+    let mut process = shell_process("sleep 1000 </dev/null >/dev/null 2>&1 &");
+    process["user"] = json!({ "uid": 0, "gid": 0, "additionalGids": [42] });
+    process["noNewPrivileges"] = json!(true);
+    exec_output(&container, &process);
+    let error = container.checkpoint(&into(&test.images("images"))).unwrap_err();
+    assert!(error.message.contains("would not come back as it is") && error.message.contains("groups"), "{error}");
+    counts_on(&data);
+    end(container);
+}
+
 /// A filter that allows everything, in place of the configuration's.
 #[test]
 fn the_system_call_filter_is_the_configurations() {

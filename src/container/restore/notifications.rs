@@ -1,6 +1,6 @@
 //! The notifications that CRIU sends during a restore.
 
-use super::verify::gone;
+use super::verify::{family, gone, verify_mounts};
 use super::{RestoreInProgress, RestoredInit, restored_init};
 use crate::cgroup::Cgroup;
 use crate::container::create::{process_of, resources};
@@ -51,7 +51,7 @@ impl RestoreInProgress<'_> {
                 let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
                 record.namespaces = self.verify_namespaces(pid)?;
                 self.verify_cgroups(pid, cgroup)?;
-                self.verify_mounts(pid, plan, record)?;
+                verify_mounts(self.config, plan, record, &family(pid)?)?;
                 // CRIU has written those of the images.
                 cgroup.set_device_rules(resources(self.config.spec()).devices().as_deref())?;
                 self.container.delegate(self.config, cgroup, pid)?;

@@ -14,6 +14,7 @@ use crate::criu::mismatch;
 use crate::error::{Context, Error, Result, Stage};
 use crate::plan::Plan;
 use crate::security::labels;
+use crate::spec::Config;
 use crate::spec::capabilities::Sets;
 use crate::spec::namespaces;
 use crate::spec::oci::LinuxNamespaceType;
@@ -30,21 +31,12 @@ impl RestoreInProgress<'_> {
         }
     }
 
-    /// Verifies that the restored processes have the mounts of the configuration.
-    pub(super) fn verify_mounts(&self, init: i32, plan: &Plan, record: &Record) -> Result<()> {
-        let table = mountinfo::read("self")?;
-        let host = HostMounts::of(&table);
-        let own = record.inputs.cgroup.paths.values();
-        Comparison::new(plan, &host, own, Sets::of(process_of(self.config)?).bounding)?.check(&family(init)?)
-    }
-
     /// Verifies that the restored processes have no more privileges than the configuration grants. CRIU sets the
     /// privileges last, so this is called right before the processes run.
     pub(super) fn verify_privileges(&self, pid: i32, plan: &Plan) -> Result<()> {
         let family = family(pid)?;
         self.verify_labels(pid, &family)?;
-        let allowed = Allowed::of(self.config, plan)?;
-        family.into_iter().try_for_each(|pid| allowed.excess(pid)?.map_or(Ok(()), |excess| Err(mismatch(excess))))
+        verify_privileges(self.config, plan, &family)
     }
 
     /// Verifies the labels. A CRIU that was built without support for a security module silently ignores its labels
@@ -103,12 +95,32 @@ impl RestoreInProgress<'_> {
     }
 }
 
+/// Verifies that a container's processes have the mounts of the configuration.
+pub(super) fn verify_mounts(config: &Config, plan: &Plan, record: &Record, family: &[i32]) -> Result<()> {
+    let table = mountinfo::read("self")?;
+    let host = HostMounts::of(&table);
+    let own = record.inputs.cgroup.paths.values();
+    Comparison::new(plan, &host, own, Sets::of(process_of(config)?).bounding)?.check(family)
+}
+
+fn verify_privileges(config: &Config, plan: &Plan, family: &[i32]) -> Result<()> {
+    let allowed = Allowed::of(config, plan)?;
+    family.iter().try_for_each(|pid| allowed.excess(*pid)?.map_or(Ok(()), |excess| Err(mismatch(excess))))
+}
+
+/// Verifies that the processes of a container, which are stopped, would be restored as they are.
+pub(in crate::container) fn verify_stopped(config: &Config, plan: &Plan, record: &Record, init: i32) -> Result<()> {
+    let family = family(init)?;
+    verify_mounts(config, plan, record, &family)?;
+    verify_privileges(config, plan, &family)
+}
+
 pub(super) fn gone(pid: i32) -> Error {
     Error::system(Errno::ESRCH, format!("examining the restored process {pid}")).with_stage(Stage::Criu)
 }
 
 /// Returns a process and its living descendants. Zombies are left out: those that were dumped are restored as zombies.
-fn family(pid: i32) -> Result<Vec<i32>> {
+pub(super) fn family(pid: i32) -> Result<Vec<i32>> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
