@@ -113,6 +113,17 @@ fn push_joins(plan: &mut Plan, namespaces: &Namespaces, after_fork: bool, privil
     }
 }
 
+fn root_of<'a>(create: &Create<'a>, bind_devices: bool) -> rootfs::Root<'a> {
+    rootfs::Root {
+        options: create.root,
+        config: create.config,
+        rootfs: create.rootfs,
+        bind_devices,
+        device_dir: create.device_dir,
+        order: MountOrder::of(create.config),
+    }
+}
+
 /// Adds the steps of the process that becomes the container's init.
 fn push_inside(
     plan: &mut Plan,
@@ -164,14 +175,7 @@ fn push_inside(
     }
     plan.push(Step::Session);
 
-    let root = rootfs::Root {
-        options: create.root,
-        config: create.config,
-        rootfs: create.rootfs,
-        bind_devices: in_user_namespace,
-        device_dir: create.device_dir,
-        order: MountOrder::of(create.config),
-    };
+    let root = root_of(create, in_user_namespace);
     root.push_top(plan, trees)?;
     for entry in create.config.mounts() {
         if cgroup_mount::is_cgroup(entry.mount) {
