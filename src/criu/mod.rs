@@ -10,7 +10,7 @@ pub(crate) mod criu_log;
 mod externals;
 mod ghosts;
 pub(crate) mod hints;
-mod image;
+pub(crate) mod image;
 mod image_access;
 pub(crate) mod image_dir;
 mod image_filters;

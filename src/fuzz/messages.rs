@@ -8,7 +8,7 @@ use crate::cgroup::systemd::{Unit, properties};
 use crate::criu::image_dir::descriptors_of;
 use crate::criu::message::{Kind, Request, Response};
 use crate::criu::rpc::Swrk;
-use crate::criu::{Version, criu_log, hints, propagation};
+use crate::criu::{Version, criu_log, hints, image, propagation};
 use crate::network::netlink::Answers;
 use crate::network::{address, link};
 use crate::spawn;
@@ -128,11 +128,21 @@ pub fn init_messages() -> Vec<Vec<u8>> {
     ]
 }
 
-/// CRIU's table of mounts.
+/// CRIU's table of mounts, and any other image.
 pub fn criu_mounts(data: &[u8]) {
     for entry in propagation::entries(data).unwrap_or_default() {
         assert!(data.get(entry.master_at.clone()).is_some());
         assert!(entry.point.len() + entry.name.len() <= data.len());
+    }
+    const MOST: usize = 1000;
+    let messages = image::messages("mountpoints-1.img", data, MOST);
+    assert!(messages.as_ref().is_ok_and(|messages| messages.len() <= MOST) || messages.is_err());
+    let first = image::first("core-1.img", data).ok();
+    for fields in messages.unwrap_or_default().iter().chain(&first) {
+        for number in 1..20 {
+            let _ = (fields.number(number), fields.has(number), fields.message(number).is_some());
+            assert!(fields.bytes(number).len() <= data.len());
+        }
     }
 }
 
