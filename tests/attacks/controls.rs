@@ -46,17 +46,14 @@ impl Attack {
         let state = self.test.path(&unique("state"));
         let words: Vec<&Path> = view.into_iter().chain([runtime, "--root".as_ref(), &state, "run".as_ref()]).collect();
         let words: Vec<&str> = words.into_iter().map(|word| word.to_str().unwrap()).collect();
-        let mut command = match self.terminal {
-            true => {
-                let mut command = Command::new("script");
-                command.args(["-qec", &format!("{} {id}", words.join(" ")), "/dev/null"]);
-                command
-            }
-            false => {
-                let mut command = Command::new(words[0]);
-                command.args(&words[1..]).arg(&id);
-                command
-            }
+        let mut command = if self.terminal {
+            let mut command = Command::new("script");
+            command.args(["-qec", &format!("{} {id}", words.join(" ")), "/dev/null"]);
+            command
+        } else {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]).arg(&id);
+            command
         };
         // It may fail: that is an answer to an attack, too.
         command.current_dir(&self.bundle).stdin(Stdio::null()).output().unwrap();
