@@ -39,3 +39,16 @@ fn a_program_that_is_missing_is_named_when_it_is_started() {
     let error = test.run(&config, &quiet()).unwrap_err();
     assert!(error.message.contains("\"/bin/nothing-here\": no such file"), "{error}");
 }
+
+/// config.md: `process` is REQUIRED only when start is called.
+#[test]
+fn without_a_process_a_container_is_created_and_not_started() {
+    let test = TestRuntime::new();
+    let mut config = shell("");
+    config.as_object_mut().unwrap().remove("process");
+    let container = test.create(&config, &quiet()).unwrap();
+    let error = container.start().unwrap_err();
+    assert_eq!((error.code, container.status().unwrap()), (Code::ConfigInvalid, Status::Created), "{error}");
+    container.delete(Force::Kill).unwrap();
+    assert_eq!(test.run(&config, &quiet()).unwrap_err().code, Code::ConfigInvalid);
+}

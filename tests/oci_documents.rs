@@ -33,13 +33,13 @@ fn the_state_from_create_to_delete() {
     let test = TestRuntime::new();
     let mut config = shell("sleep 1000");
     config["annotations"] = json!({ "com.example.key": "value" });
-    let log = test.dir.path().join("creating");
+    let log = test.dir.path().join("state-of-hook");
     let program = format!("cat >{}", log.display());
     config["hooks"]["createRuntime"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", program] }]);
 
     let container = test.create(&config, &quiet()).unwrap();
     let status = |document: &str| assert_fits(document, "state-schema.json")["status"].clone();
-    assert_eq!(status(&std::fs::read_to_string(log).unwrap()), "creating");
+    assert_eq!(status(&std::fs::read_to_string(log).unwrap()), "created");
     assert_eq!(status(&container.state_json().unwrap()), "created");
     container.start().unwrap();
     assert_eq!(status(&container.state_json().unwrap()), "running");

@@ -71,8 +71,7 @@ impl Container {
             filter.report();
         }
         config.report();
-        let process = process_of(config)?;
-        options.check(process.terminal().unwrap_or(false))?;
+        options.check(wants_terminal(config))?;
         refuse_exec_options(options)?;
         let network = begin_network(config);
         let joined = open_joined(config)?;
@@ -170,9 +169,7 @@ impl Container {
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(config)?;
         self.directory.make_devices(&plan.caller_nodes)?;
-        let process = process_of(config)?;
-        let terminal = process.terminal().unwrap_or(false);
-        let mut streams = Streams::open(options, terminal)?;
+        let mut streams = Streams::open(options, wants_terminal(config))?;
         if !plan.user_namespaces.is_empty() {
             // User namespaces are created by processes, too, and a limit may leave room for only one process at a time.
             network.iter_mut().for_each(|network| network.finish(self.runtime.setup_deadline()));
@@ -192,7 +189,8 @@ impl Container {
         let setup = Setup { plan: &plan, config, cgroup: cgroup.as_ref(), record: &mut record, made };
         let channel = self.drive_setup(channel, setup).map_err(killed)?;
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        streams.give(prepare::owner(channel.pid(), in_user_namespace, process)?, in_user_namespace)?;
+        let owner = prepare::owner(channel.pid(), in_user_namespace, config.spec().process().as_ref())?;
+        streams.give(owner, in_user_namespace)?;
         fault::point("create.ready");
         let init =
             self.commit(channel, &mut record, options, std::mem::take(&mut streams.caller_ends)).map_err(killed)?;
@@ -271,7 +269,7 @@ impl Container {
             return Ok(());
         }
         let in_user_namespace = Namespaces::of(config.spec()).has(LinuxNamespaceType::User);
-        match prepare::owner(pid, in_user_namespace, process_of(config)?)? {
+        match prepare::owner(pid, in_user_namespace, config.spec().process().as_ref())? {
             Some(Owner { uid, .. }) if uid != nix::unistd::geteuid().as_raw() => cgroup.delegate_to(uid),
             _ => Ok(()),
         }
@@ -345,9 +343,10 @@ impl Container {
     }
 
     fn run_creation_hooks(&self, config: &Config, record: &Record) -> Result<()> {
-        let creating = Status::Creating;
-        self.run_host_hooks(Kind::Prestart, config, record, creating)?;
-        self.run_host_hooks(Kind::CreateRuntime, config, record, creating)?;
+        // "creating" is step 2 of the lifecycle in the OCI runtime specification (runtime.md), and these are steps 3 to 5.
+        let created = Status::Created;
+        self.run_host_hooks(Kind::Prestart, config, record, created)?;
+        self.run_host_hooks(Kind::CreateRuntime, config, record, created)?;
         if hooks::list(config.spec(), Kind::CreateContainer).is_empty() {
             return Ok(());
         }
@@ -365,7 +364,7 @@ impl Container {
             foreign_cgroup_namespace: Namespaces::of(config.spec()).has_foreign_cgroup(),
             init: &opened,
         };
-        self.run_hooks(Kind::CreateContainer, config, record, creating, &inside)
+        self.run_hooks(Kind::CreateContainer, config, record, created, &inside)
     }
 
     /// Writes the final record to a temporary file, which `commit` renames.
@@ -412,6 +411,12 @@ fn refuse_exec_options(options: &ProcessOptions) -> Result<()> {
         return Err(Error::invalid_argument("waiting for a resume and sub-cgroups are supported by exec only"));
     }
     Ok(())
+}
+
+/// Whether the container's process has a terminal. Without a process in the configuration, a container can be created
+/// but not started.
+pub fn wants_terminal(config: &Config) -> bool {
+    config.spec().process().as_ref().and_then(oci::Process::terminal).unwrap_or(false)
 }
 
 pub fn process_of(config: &Config) -> Result<&oci::Process> {

@@ -72,7 +72,7 @@ impl Container {
         let mut streams = Streams::open(options, terminal)?;
         let leader = record.init.as_ref().map_or(0, |init| init.identity.pid);
         let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
-        streams.give(prepare::owner(leader, in_user_namespace, process)?, in_user_namespace)?;
+        streams.give(prepare::owner(leader, in_user_namespace, Some(process))?, in_user_namespace)?;
         if !in_user_namespace {
             capabilities::report_withheld(process);
         }

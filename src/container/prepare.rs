@@ -114,11 +114,11 @@ fn prlimit(pid: i32, resource: u32, new: Option<&libc::rlimit64>, old: Option<&m
     Errno::result(unsafe { libc::prlimit64(pid, resource as _, new, old) }).map(|_| ())
 }
 
-/// Returns the uid and gid of a process's user as ids of the host. In a user namespace, whose mappings may be those of
-/// another container, they are read from the mappings of process `pid`, which is in it. Returns `None` if an id is not
-/// mapped, or if that process has ended.
-pub fn owner(pid: i32, in_user_namespace: bool, process: &Process) -> Result<Option<Owner>> {
-    let (uid, gid) = (process.user().uid(), process.user().gid());
+/// Returns the uid and gid of a process's user, without a process those of root, as ids of the host. In a user
+/// namespace, whose mappings may be those of another container, they are read from the mappings of process `pid`, which is
+/// in it. Returns `None` if an id is not mapped, or if that process has ended.
+pub fn owner(pid: i32, in_user_namespace: bool, process: Option<&Process>) -> Result<Option<Owner>> {
+    let (uid, gid) = process.map_or((0, 0), |process| (process.user().uid(), process.user().gid()));
     if !in_user_namespace {
         return Ok(Some(Owner { uid, gid }));
     }

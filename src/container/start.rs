@@ -6,6 +6,7 @@ use berth_init::wire::{self, MESSAGE_LEN, Message};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 
+use super::create::process_of;
 use super::delete::Force;
 use super::exec::JoinTarget;
 use super::{Container, Status, status};
@@ -38,6 +39,7 @@ impl Container {
             status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
         }
         let config = self.config(&record)?;
+        process_of(config)?;
         // The OCI runtime specification, lifecycle steps 7 and 9: if a hook fails, the runtime MUST stop the container
         // and continue with step 12, which destroys it, and step 13, the poststop hooks.
         self.run_start_hooks(config, &record, cgroup.as_ref())
@@ -53,6 +55,7 @@ impl Container {
 
     /// Creates and starts a container. After an error nothing is left.
     pub fn run(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
+        process_of(config)?;
         let container = Container::create(runtime, id, config, options)?;
         match container.start() {
             Ok(()) => Ok(container),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::mount_attributes::MOUNT_ATTR_RDONLY;
-use super::mount_options::{self, Extent, MountOptions};
+use super::mount_options::{self, Extent, FilesystemOption, MountOptions};
 use super::namespaces::Namespaces;
 use super::{idmap, oci, paths};
 use crate::error::{Error, Result};
@@ -156,11 +156,20 @@ fn take_id_maps(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, lin
     Ok(())
 }
 
+/// Of tmpfs(5).
+const TMPFS_OPTIONS: [&str; 6] = ["mode", "size", "uid", "gid", "nr_blocks", "nr_inodes"];
+
 fn normalize_bind(mount: &mut oci::Mount, index: usize, parsed: &MountOptions, bundle: Option<&Path>) -> Result<()> {
     let path = format!("mounts[{index}].source");
     // A bind mount shares its superblock with the source, so the kernel ignores superblock flags, also in a remount, as
     // other runtimes do.
-    if let Some(name) = parsed.data.first().map(|option| option.name.as_str()) {
+    for FilesystemOption { name, value } in &parsed.data {
+        // Those of a tmpfs, which a mount had before it was changed into a bind mount. Of anything else, a misspelt
+        // attribute for example, it is not known that it does no harm to leave it out.
+        if value.is_some() && TMPFS_OPTIONS.contains(&name.as_str()) {
+            log::warn!("mounts[{index}].options: {name:?} has no effect on a bind mount");
+            continue;
+        }
         return Err(Error::config(
             &format!("mounts[{index}].options"),
             format!("{name:?} is not an option of a bind mount; expected attributes like \"ro\" and propagation"),

@@ -10,7 +10,7 @@ pub(super) const CONFIG: Kind = Kind::Object(&[
     required("ociVersion", Kind::Text),
     optional("root", Kind::Object(&[required("path", Kind::Text), optional("readonly", Kind::Bool)])),
     optional("mounts", Kind::List(&MOUNT)),
-    required("process", PROCESS),
+    optional("process", PROCESS),
     optional("hostname", Kind::Text),
     optional("domainname", Kind::Text),
     optional("hooks", HOOKS),

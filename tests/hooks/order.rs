@@ -35,10 +35,8 @@ fn all_kinds_run_in_order_and_get_the_state() {
     container.delete(Force::Kill).unwrap();
     assert_eq!(names(8), ["poststop", "poststop-2"]);
 
-    let states = [
-        "creating", "creating", "creating", "creating", "creating", "creating", "running", "running", "stopped",
-        "stopped",
-    ];
+    let states =
+        ["created", "created", "created", "created", "created", "created", "running", "running", "stopped", "stopped"];
     for ((name, state), status) in entries(&log).iter().zip(states) {
         assert_eq!(state["status"], status, "{name}");
         let expected = match name.as_str() {

@@ -223,6 +223,19 @@ for kind in ("prestart", "createRuntime", "createContainer", "poststart", "posts
     case(f"hooks.{kind}: directory", says_its_directory(kind))
 
 
+def says_the_status(kind):
+    def change(config, place):
+        status = "tr -d ' \n' | grep -o '\"status\":\"[a-z]*\"'"
+        path = place.file(f"outside/{kind}", f"#!/bin/sh\n{status} >{place.outside}/said\n", 0o755)
+        config["hooks"] = {kind: [{"path": path}]}
+
+    return change
+
+
+for kind in ("prestart", "createRuntime", "createContainer", "poststart", "poststop"):
+    case(f"hooks.{kind}: status", says_the_status(kind))
+
+
 def with_empty_environment(config, place):
     inside_hook("env >/tmp/said")(config, place)
     config["hooks"]["startContainer"][0]["env"] = []

@@ -139,6 +139,7 @@ def remounted(*words, who="root"):
     entry(f"a bind mount, then bind,remount,{','.join(words)}" + (" in a user namespace" if who != "root" else ""), make, who)
 
 
+options("bind,mode=755,size=1k", "bind", "mode=755", "size=1k")
 for word in ("ro", "nosuid", "sync", "dirsync", "mand", "lazytime", "silent", "iversion", "size=1m"):
     remounted(word)
 remounted("ro", "sync")

@@ -254,6 +254,14 @@ for view in ("v1", "v2"):
         shared(state, view)
 
 
+def without_a_process(config, place):
+    put(config, "process", ABSENT)
+
+
+verb("create without a process", lambda steps, id: steps.create(), states=("absent",), change=without_a_process)
+verb("start without a process", plain("start", "ID"), states=("created",), change=without_a_process)
+
+
 def failing_hook(config, place):
     sleeper(config, place)
     config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "exit 3"]}]}

@@ -34,7 +34,7 @@ impl RestoreInProgress<'_> {
                 self.set_up_network(pid, record)?;
                 self.made.by_hooks = true;
                 for kind in [Hook::Prestart, Hook::CreateRuntime] {
-                    self.container.run_host_hooks(kind, self.config, record, Status::Creating)?;
+                    self.container.run_host_hooks(kind, self.config, record, Status::Created)?;
                 }
                 Ok(())
             }
@@ -56,7 +56,7 @@ impl RestoreInProgress<'_> {
                 cgroup.set_device_rules(resources(self.config.spec()).devices().as_deref())?;
                 self.container.delegate(self.config, cgroup, pid)?;
                 let in_user_namespace = record.namespaces & libc::CLONE_NEWUSER as u64 != 0;
-                let owner = prepare::owner(pid, in_user_namespace, process_of(self.config)?)?;
+                let owner = prepare::owner(pid, in_user_namespace, Some(process_of(self.config)?))?;
                 // As with runc, streams that the caller has passed keep their owner.
                 streams.give(owner, false)?;
                 record.external_descriptors = self.streams_now(streams);

@@ -69,7 +69,6 @@ fn the_top_level() {
         bad("/annotations", "{\"com.example/x\": {}}", "annotations[\"com.example/x\"]", "expected a string"),
         bad("/annotations", "{\"\": \"x\"}", "annotations[\"\"]", "has an empty name"),
         bad("/annotations", "{\"a\\u0000b\": \"x\"}", "annotations[\"a\\0b\"]", "contains a NUL character"),
-        bad("/process", "", "process", "is required and missing"),
         bad("/linux", "", "linux", "is required and missing"),
         bad("/linux", "\"x\"", "linux", "expected an object"),
     ]);

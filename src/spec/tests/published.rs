@@ -15,8 +15,8 @@ use crate::spec::{self, schema};
 /// The reasons for which the table differs, and where.
 const EXPLAINED: &[(&str, &[&str])] = &[
     (
-        "create needs them: the plan of init is made at once (docs/specification.md)",
-        &[r#"(top): required only here: "linux", "process""#],
+        "create needs it: the plan of init is made at once (docs/specification.md)",
+        &[r#"(top): required only here: "linux""#],
     ),
     ("config.md: REQUIRED on Linux; the schema is for all platforms", &[r#"process: required only here: "args""#]),
     (
