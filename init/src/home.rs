@@ -165,6 +165,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "reads a MiB, for minutes")]
     fn a_file_without_an_end_is_not_read_for_ever() {
         let mut into = [0u8; 64];
         let endless = |buffer: &mut [u8]| {
