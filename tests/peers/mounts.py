@@ -243,6 +243,19 @@ entry(
         "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
     },
 )
+for who in ("root", "userns"):
+    entry(
+        "id-mapped, of a source that an earlier one makes" + (" in a user namespace" if who != "root" else ""),
+        lambda place: [
+            mount("/opt", "bind", a_directory(place), ["bind"]),
+            {
+                **mount("/mnt", "bind", str(place.rootfs / "opt"), ["bind", "idmap"]),
+                "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
+                "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
+            },
+        ],
+        who,
+    )
 entry("a link with copy-symlink", lambda place: mount("/mnt/x", "bind", a_link(place), ["bind", "copy-symlink"]), at="/mnt/x")
 entry("a link with src-nofollow", lambda place: mount("/mnt/x", "bind", a_link(place), ["bind", "src-nofollow"]), at="/mnt/x")
 
