@@ -106,11 +106,27 @@ fn there_is_a_man_page_for_each_verb() {
     cli.ok(&["man", text(&folder)]);
     let page = std::fs::read_to_string(folder.join("berth-run.1")).unwrap();
     assert!(page.contains("\\-\\-pid\\-file") && page.contains("berth\\-run"), "{page}");
+    for (verb, purpose) in verbs(&cli) {
+        let page = std::fs::read_to_string(folder.join(format!("berth-{verb}.1"))).unwrap();
+        assert!(page.contains(&format!("berth\\-{verb} \\- {}", &purpose[..10])), "{verb}: {page}");
+    }
+}
+
+#[test]
+fn the_help_of_each_verb_begins_with_its_purpose() {
+    let cli = Cli::new();
+    for (verb, purpose) in verbs(&cli) {
+        let help = cli.ok(&[&verb, "--help"]);
+        assert_eq!(help.lines().next(), Some(&*purpose), "{verb}");
+    }
+}
+
+/// The verbs and what they do, as `berth --help` lists them.
+fn verbs(cli: &Cli) -> Vec<(String, String)> {
     let help = cli.ok(&["--help"]);
     let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    for verb in verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
-        assert!(folder.join(format!("berth-{verb}.1")).exists(), "{verb}");
-    }
+    let words = |line: &str| line.trim().split_once(' ').map(|(verb, purpose)| (verb.into(), purpose.trim().into()));
+    verbs.filter_map(words).filter(|(verb, _): &(String, String)| verb != "help").collect()
 }
 
 #[test]

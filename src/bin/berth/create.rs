@@ -44,7 +44,7 @@ pub struct Creation {
     pid_file: Option<PathBuf>,
 }
 
-/// The options that affect the plan of a container; `berth explain` has them, too.
+// The options that affect the plan of a container; `berth explain` has them, too.
 #[derive(Args)]
 pub struct Setup {
     /// Use this file instead of the bundle's config.json
