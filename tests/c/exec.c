@@ -70,7 +70,7 @@ static void what_cannot_be_executed_is_said(berth_container *container) {
         berth_error *error;
         CHECK(berth_container_exec(container, "{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/etc\"],\"cwd\":\"/\"}", NULL,
                                    &process, &error) == BERTH_E_SYSTEM);
-        CHECK(berth_error_errno(error) == EACCES && berth_error_stage(error) == BERTH_STAGE_INIT);
+        CHECK(berth_error_errno(error) == EISDIR && berth_error_stage(error) == BERTH_STAGE_INIT);
         CHECK(strstr(berth_error_detail_json(error), "\"step\""));
         berth_error_free(error);
     }

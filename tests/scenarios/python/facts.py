@@ -219,16 +219,16 @@ def log(world):
     warn(world)
     berth.set_log_level(berth.LogLevel.DEBUG)
     reader, writer = os.pipe()
-    with os.fdopen(reader) as file:
+    with os.fdopen(reader) as log_file:
         with os.fdopen(writer, "w") as file:
             berth.set_log_fd(file)
         warn(world)
         berth.set_log_fd(None)
         warn(world)
-        lines = [json.loads(line) for line in file]
+        logged = [json.loads(line) for line in log_file]
     # The library may also report what it meets on the machine, such as a busy cgroup.
     lines = [line for line in lines if "sorry" in line[2]]
-    lines = [line for line in lines if "sorry" in line["msg"]]
+    logged = [line for line in logged if "sorry" in line["msg"]]
     check.assertEqual([(level, target) for level, target, _ in lines], [(berth.LogLevel.WARN, "berth::hooks")])
-    check.assertEqual([(line["level"], line["target"]) for line in lines], [("warn", "berth::hooks")])
-    check.assertIn("time", lines[0])
+    check.assertEqual([(line["level"], line["target"]) for line in logged], [("warn", "berth::hooks")])
+    check.assertIn("time", logged[0])
