@@ -7,6 +7,7 @@ mod mounts;
 mod notifications;
 mod planned_mounts;
 mod privileges;
+mod read_only_root;
 mod verify;
 
 use std::collections::BTreeMap;

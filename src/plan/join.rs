@@ -116,6 +116,17 @@ pub fn in_user_namespace() -> Plan {
     plan
 }
 
+/// Plans a process that makes the root of the mount namespace in slot `Joined(0)` read-only, and reports when it is done.
+pub fn root_readonly() -> Plan {
+    let mut plan = Plan::default();
+    let slot = plan.slot(Descriptor::Joined(0));
+    plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNS as u64, what: "the container's mount namespace".into() });
+    plan.push(Step::OpenRoot("/".into()));
+    plan.push(Step::RootReadonly);
+    plan.push(Step::WaitHost(Barrier::Hooks));
+    plan
+}
+
 /// Plans a process that waits until it is killed, in new namespaces (CLONE_NEW… flags), which are its only purpose.
 pub fn waiting(namespaces: u64) -> Plan {
     Plan { steps: vec![Step::WaitHost(Barrier::Attached)], clone_flags: namespaces, ..Plan::default() }

@@ -30,7 +30,7 @@ pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
 pub use host_devices::CallerNode;
-pub use join::{Join, Program, ProgramPlace, in_user_namespace, join, netlink_socket, program, waiting};
+pub use join::{Join, Program, ProgramPlace, in_user_namespace, join, netlink_socket, program, root_readonly, waiting};
 pub use rootfs::RootOptions;
 pub use step::{Descriptor, Entry, Step};
 

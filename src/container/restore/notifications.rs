@@ -1,7 +1,7 @@
 //! The notifications that CRIU sends during a restore.
 
 use super::verify::{family, gone, verify_mounts};
-use super::{RestoreInProgress, RestoredInit, restored_init};
+use super::{RestoreInProgress, RestoredInit, read_only_root, restored_init};
 use crate::cgroup::Cgroup;
 use crate::container::create::{process_of, resources};
 use crate::container::{Status, prepare};
@@ -51,6 +51,7 @@ impl RestoreInProgress<'_> {
                 let pidfd = init.identity.open()?.ok_or_else(|| gone(pid))?;
                 record.namespaces = self.verify_namespaces(pid)?;
                 self.verify_cgroups(pid, cgroup)?;
+                read_only_root::restore(plan, pid, self.container.runtime.setup_deadline())?;
                 verify_mounts(self.config, plan, record, &family(pid)?)?;
                 // CRIU has written those of the images.
                 cgroup.set_device_rules(resources(self.config.spec()).devices().as_deref())?;
