@@ -254,19 +254,27 @@ impl Drop for Delegated {
     }
 }
 
-fn a_delegated_cgroup_is_used() {
+/// Runs a container of a user in a delegated cgroup. None on a host without cgroup v2.
+fn run_delegated() -> Option<(Delegated, User)> {
     let Some(delegated) = Delegated::new() else {
         eprintln!("SKIPPED: the host mounts no cgroup v2");
-        return;
+        return None;
     };
     let user = User::new();
     user.bundle("exec sleep 1000", |_| {});
-    let berth = |args: &[&str]| {
-        let mut command = user.berth(args);
-        command.env("CGROUP", delegated.mine()).stdout(Stdio::null()).stderr(Stdio::null());
-        assert!(command.status().unwrap().success(), "{args:?}");
-    };
-    berth(&["run", "-d", "c1"]);
+    berth_in(&user, &delegated, &["run", "-d", "c1"]);
+    Some((delegated, user))
+}
+
+fn berth_in(user: &User, delegated: &Delegated, args: &[&str]) {
+    let mut command = user.berth(args);
+    command.env("CGROUP", delegated.mine()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().unwrap().success(), "{args:?}");
+}
+
+fn a_delegated_cgroup_is_used() {
+    let Some((delegated, user)) = run_delegated() else { return };
+    let berth = |args: &[&str]| berth_in(&user, &delegated, args);
     let state: Value = serde_json::from_str(&user.ok(&["state", "c1"])).unwrap();
     let place = fs::read_to_string(format!("/proc/{}/cgroup", state["pid"])).unwrap();
     let top = delegated.0.file_name().unwrap().to_str().unwrap();
@@ -287,18 +295,8 @@ fn a_delegated_cgroup_is_used() {
 }
 
 fn a_delegated_cgroup_is_found_without_its_record() {
-    let Some(delegated) = Delegated::new() else {
-        eprintln!("SKIPPED: the host mounts no cgroup v2");
-        return;
-    };
-    let user = User::new();
-    user.bundle("exec sleep 1000", |_| {});
-    let berth = |args: &[&str]| {
-        let mut command = user.berth(args);
-        command.env("CGROUP", delegated.mine()).stdout(Stdio::null()).stderr(Stdio::null());
-        assert!(command.status().unwrap().success(), "{args:?}");
-    };
-    berth(&["run", "-d", "c1"]);
+    let Some((delegated, user)) = run_delegated() else { return };
+    let berth = |args: &[&str]| berth_in(&user, &delegated, args);
     // Beside the caller's cgroup on a host with cgroup v2 alone, otherwise below it.
     let places = [delegated.0.join("berth-c1"), delegated.mine().join("berth-c1")];
     let place = places.iter().find(|place| place.exists()).unwrap();

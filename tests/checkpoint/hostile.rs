@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use berth::criu::RestoreOptions;
 use berth::{Code, Container};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::*;
 use crate::support::*;
@@ -20,6 +20,21 @@ pub struct Good {
 }
 
 impl Good {
+    /// Of a program with several threads, and with an open file in /data that is unlinked.
+    pub fn with_threads() -> Good {
+        let test = test_runtime();
+        let data = test.data();
+        checkpoint_workload(&data);
+        let mut config = counter(&data);
+        config["process"]["args"] = json!(["/data/checkpoint_workload", "threads"]);
+        let container = test.run(&config, &quiet()).unwrap();
+        eventually("the threads are there, and the file is unlinked", || data.join("result").exists());
+        let images = test.images("images");
+        checkpoint(&container, &into(&images));
+        end(container);
+        Good { test, data, config, images }
+    }
+
     pub fn new() -> Good {
         let test = test_runtime();
         let data = test.data();

@@ -3,30 +3,12 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::common::*;
 use crate::edit_images;
 use crate::hostile::{Good, image};
 use crate::support::*;
 
 /// CRIU's number of the type of regular files in file_entry.
 const REGULAR: u64 = 1;
-
-/// A container with an open file in /data that is unlinked.
-fn container() -> Good {
-    let test = test_runtime();
-    let data = test.data();
-    checkpoint_workload(&data);
-    let mut config = counter(&data);
-    config["process"]["args"] = json!(["/data/checkpoint_workload", "threads"]);
-    let container = test.run(&config, &quiet()).unwrap();
-    eventually("the file is unlinked", || data.join("result").exists());
-    let images = test.images("images");
-    checkpoint(&container, &into(&images));
-    end(container);
-    Good { test, data, config, images }
-}
 
 fn names(data: &Path) -> Vec<String> {
     let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().to_string_lossy().into_owned();
@@ -37,7 +19,7 @@ fn names(data: &Path) -> Vec<String> {
 
 #[test]
 fn devices_and_set_id_files_are_refused_before_criu_makes_them() {
-    let good = container();
+    let good = Good::with_threads();
     let before = names(&good.data);
     let cases = [
         ("block", 0o060_666, "the device 254:0"),
@@ -64,7 +46,7 @@ fn devices_and_set_id_files_are_refused_before_criu_makes_them() {
 /// A restore that fails when CRIU has created the file: nothing stays, and the next restore works.
 #[test]
 fn a_failed_restore_leaves_no_file_in_a_volume() {
-    let good = container();
+    let good = Good::with_threads();
     let before = names(&good.data);
     let images = good.copy("late");
     // The uids of init: noticed when everything else is restored.

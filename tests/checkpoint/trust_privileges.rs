@@ -123,17 +123,7 @@ fn no_process_has_more_than_the_configuration_grants() {
 /// A thread that is not the main one.
 #[test]
 fn no_thread_has_more_than_the_configuration_grants() {
-    let test = test_runtime();
-    let data = test.data();
-    checkpoint_workload(&data);
-    let mut config = counter(&data);
-    config["process"]["args"] = json!(["/data/checkpoint_workload", "threads"]);
-    let container = test.run(&config, &quiet()).unwrap();
-    eventually("there are threads", || data.join("result").exists());
-    let images = test.images("images");
-    checkpoint(&container, &into(&images));
-    end(container);
-    let good = Good { test, data, config, images };
+    let good = Good::with_threads();
     let images = good.copy("thread");
     let is_thread = |core: &&PathBuf| edit_images::read(core)[0].0.iter().all(|(number, _)| *number != TASK);
     let cores = cores(&images);
