@@ -32,9 +32,11 @@ macro_rules! steps {
         /// arrived.
         WaitHost(barrier: Barrier)
             => "waiting for the caller to {barrier}";
-        /// Checks that exec.fifo can be opened, sends `Ready`, waits for the caller to commit, and closes the control
-        /// socket.
-        Ready(fifo: Slot)
+        /// Checks that exec.fifo can be opened: once the container is created, the caller does not learn why it cannot.
+        TryExecFifo(fifo: Slot)
+            => "opening exec.fifo";
+        /// Sends `Ready`, waits for the caller to commit, and closes the control socket.
+        Ready
             => "reporting to the caller that the container is created";
         /// Opens exec.fifo for writing, which blocks until a process starts the container, tells that process so, and
         /// reports to it from here on.

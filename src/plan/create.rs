@@ -217,12 +217,14 @@ fn push_inside(
     if let Some(process) = spec.process().as_ref().filter(|_| create.find_program) {
         process::push_find(plan, process);
     }
+    let fifo = plan.slot(Descriptor::ExecFifo);
+    // Before a filter that notifies: the supervisor may answer only when the container is created.
+    plan.push(Step::TryExecFifo(fifo));
     if let Some(confined) = early {
         process::push_surroundings(plan, confined);
         process::push_identity(plan, confined);
     }
-    let fifo = plan.slot(Descriptor::ExecFifo);
-    plan.push(Step::Ready(fifo));
+    plan.push(Step::Ready);
     plan.push(Step::ExecFifo(fifo));
     match (early, confined) {
         (Some(Confined { process, .. }), _) => {

@@ -14,21 +14,28 @@ impl Run for WaitHost {
     }
 }
 
+impl Run for TryExecFifo {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let mut buffer = [0; 32];
+        match openat(init.proc(), tree::self_fd(init.slot(self.fifo)?, &mut buffer), O_WRONLY | O_NONBLOCK, 0) {
+            // Nobody has opened it for reading yet.
+            Err(ENXIO) => Ok(()),
+            Ok(end) => {
+                close(end);
+                Ok(())
+            }
+            Err(errno) => {
+                init.report.say(&[b"openat of exec.fifo"]);
+                Err(errno)
+            }
+        }
+    }
+}
+
 /// Until this step, init dies with the caller's thread. From here on the container has a state file and is independent
 /// of the caller.
 impl Run for Ready {
     fn run(self, init: &mut Init) -> Result<()> {
-        // After this step the caller does not learn why exec.fifo cannot be opened.
-        let mut buffer = [0; 32];
-        match openat(init.proc(), tree::self_fd(init.slot(self.fifo)?, &mut buffer), O_WRONLY | O_NONBLOCK, 0) {
-            // Nobody has opened it for reading yet.
-            Err(ENXIO) => {}
-            Ok(end) => close(end),
-            Err(errno) => {
-                init.report.say(&[b"openat of exec.fifo"]);
-                return Err(errno);
-            }
-        }
         // Set the signal before the message: the caller's thread may exit as soon as it has let init continue. If it is
         // killed before that, the socket closes, and init exits too.
         prctl(PR_SET_PDEATHSIG, init.parent_death_signal)?;
