@@ -104,7 +104,8 @@ impl Group {
         let is_below = |path: &Path, above: &Path| path.file_name().is_some() && path.parent() == Some(above);
         let named = self.path == self.root || is_below(&self.path, &self.root);
         let monitored = self.monitor.as_ref().is_none_or(|path| is_below(path, &self.path.join(MON_GROUPS)));
-        if named && monitored && (is_mounted(&self.root)? || !kernfs::exists(&self.path)?) {
+        let stays = self.removal == Removal::Never && self.monitor.is_none();
+        if named && monitored && (stays || is_mounted(&self.root)? || !kernfs::exists(&self.path)?) {
             return Ok(());
         }
         Err(Error::new(Code::System, format!("the record's resctrl group, {}, cannot be one", self.path.display())))

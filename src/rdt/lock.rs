@@ -37,22 +37,26 @@ fn take_on(open: impl Fn() -> Result<OwnedFd>, name: &str, deadline: Deadline) -
     }
 }
 
-/// Whether no process of root or of the caller's user holds a lock on this directory. The process that has locked it may
-/// have ended, and others have its descriptor; so the descriptors are looked at.
+/// Whether processes hold a lock on this directory, and none of them is of root or of the caller's user. The process that
+/// has locked it may have ended, and others have its descriptor; so the descriptors are looked at.
 fn held_by_others(directory: &OwnedFd, name: &str) -> Result<bool> {
     let found = fstat(directory).context(|| format!("examining {name}"))?;
     // As in /proc/locks (proc(5)).
     let inode = format!(" {:02x}:{:02x}:{} ", major(found.st_dev), minor(found.st_dev), found.st_ino);
+    let mut others = false;
     for pid in procfs::list(".")?.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) {
         let Some(status) = procfs::read_optional(&format!("{pid}/status"))? else { continue };
         // The real uid: a program with the set-uid bit is run by anybody.
         let uid = procfs::status_field(&status, "Uid").and_then(|uids| uids.split_whitespace().next()?.parse().ok());
         let is_trusted = uid.is_some_and(|uid: u32| uid == 0 || uid == geteuid().as_raw());
-        if is_trusted && holds_lock(pid, &inode) {
-            return Ok(false);
+        if holds_lock(pid, &inode) {
+            if is_trusted {
+                return Ok(false);
+            }
+            others = true;
         }
     }
-    Ok(true)
+    Ok(others)
 }
 
 /// Whether a descriptor of the process has a lock on the inode. A process that ends, or may not be examined, holds none.
