@@ -18,10 +18,11 @@ use super::ImageDir;
 use super::image::{first, messages, mismatch};
 use super::image_dir::names;
 use crate::cgroup::device_rules::{self, Access, Kind};
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::plan::{Plan, Step};
 use crate::spec::Config;
 use crate::spec::capabilities::{self, Sets};
+use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
 
 const MAX_GHOSTS: usize = 100_000;
 const MAX_FILES: usize = 2_000_000;
@@ -75,8 +76,8 @@ pub struct GhostPlaces(BTreeMap<(PathBuf, PathBuf), Place>);
 struct Place {
     /// The names of the files before they were removed.
     files: BTreeSet<Vec<u8>>,
-    /// What was in the directory before the restore.
-    before: BTreeSet<CString>,
+    /// What was in the directory before the restore. None: it could not be opened, and nothing in it is removed.
+    before: Option<BTreeSet<CString>>,
 }
 
 impl GhostPlaces {
@@ -91,7 +92,8 @@ impl GhostPlaces {
         }
         for ((base, rest), place) in &mut places.0 {
             if let Some(directory) = open_beneath(base, rest) {
-                place.before = names(&directory).unwrap_or_default().into_iter().collect();
+                let list = || format!("listing {}", base.join(&*rest).display());
+                place.before = Some(names(&directory).context(list)?.into_iter().collect());
             }
         }
         Ok(places)
@@ -101,9 +103,10 @@ impl GhostPlaces {
     /// "x.cr_link"). Others are not CRIU's.
     pub fn clear(&self) {
         for ((base, rest), place) in &self.0 {
+            let Some(before) = &place.before else { continue };
             let Some(directory) = open_beneath(base, rest) else { continue };
             for name in names(&directory).unwrap_or_default() {
-                if place.before.contains(&name) || !place.made_by_criu(name.to_bytes()) {
+                if before.contains(&name) || !place.made_by_criu(name.to_bytes()) {
                     continue;
                 }
                 for flag in [UnlinkatFlags::NoRemoveDir, UnlinkatFlags::RemoveDir] {
@@ -153,7 +156,11 @@ fn ghost_paths(images: &ImageDir) -> Result<BTreeSet<Vec<u8>>> {
 fn on_host(plan: &Plan, rootfs: &Path, path: &Path) -> Option<(PathBuf, PathBuf)> {
     let place = |step: &Step| match step {
         Step::Mount { target, .. } => Some((path.strip_prefix(target).ok()?.to_owned(), None)),
-        Step::Attach { target, source, .. } => Some((path.strip_prefix(target).ok()?.to_owned(), Some(source.clone()))),
+        Step::Attach { target, source, attributes, .. } => {
+            // CRIU can make nothing in what is read-only.
+            let writable = (attributes.set | attributes.tree_set) & MOUNT_ATTR_RDONLY == 0;
+            Some((path.strip_prefix(target).ok()?.to_owned(), writable.then(|| source.clone())))
+        }
         _ => None,
     };
     match plan.steps.iter().rev().find_map(place) {

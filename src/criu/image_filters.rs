@@ -15,6 +15,8 @@ use crate::security::seccomp::Filter;
 const IMAGE: &str = "seccomp.img";
 /// The magic numbers, before the only message.
 const HEADER: usize = 8;
+/// Far more than the kernel's limit of instructions lets a process have.
+const MAX_LENGTH: usize = 64 << 20;
 
 /// Fields of seccomp_entry and seccomp_filter.
 const FILTERS: u32 = 1;
@@ -42,6 +44,9 @@ pub fn replaced_filters(images: &ImageDir, filter: Option<&Filter>) -> Result<Op
     }
     let mut message = Vec::new();
     for (bytes, fields) in &filters {
+        if message.len() > MAX_LENGTH {
+            return Err(mismatch(format!("{IMAGE} has {} filters, which are too many", filters.len())));
+        }
         let bytes = match previous(fields) {
             Some(_) => bytes.to_vec(),
             None => configured(filter, fields.number(FLAGS) as u32),

@@ -19,6 +19,8 @@ use crate::spec::mount_options::FilesystemOption;
 /// The kernel's limit of mounts in a namespace (/proc/sys/fs/mount-max).
 const MAX_MOUNTS: usize = 100_000;
 const MAX_TABLES: usize = 1000;
+/// Of all tables together, in bytes.
+const MAX_LENGTH: usize = 64 << 20;
 
 /// The field numbers of CRIU's mnt_entry.
 mod field {
@@ -32,6 +34,7 @@ mod field {
     pub const EXTERNAL: u32 = 13;
     pub const KIND_NAME: u32 = 14;
     pub const NAME: u32 = 18;
+    pub const PATHS: [u32; 3] = [ROOT, POINT, NAME];
     /// The fields that CRIU reads as 32 bits.
     pub const NUMBERS: [u32; 10] = [1, 2, 3, 4, 5, 10, 11, 12, 13, 15];
 }
@@ -103,8 +106,10 @@ impl Explained<'_> {
             return Err(mismatch(format!("there are {} tables of mounts", names.len())));
         }
         let mut tables = Vec::new();
+        let mut left = MAX_LENGTH;
         for name in names {
             let bytes = images.read_image(&name)?;
+            left = left.checked_sub(bytes.len()).ok_or_else(|| mismatch("the tables of mounts are too long"))?;
             tables.push((name, bytes));
         }
         let main = match &tables[..] {
@@ -216,6 +221,9 @@ fn same_content(entry: &Entry, source: Option<&str>, options: &[FilesystemOption
 fn entry<'a>(fields: &Fields<'a>) -> std::result::Result<Entry<'a>, String> {
     if let Some(number) = field::NUMBERS.into_iter().find(|number| fields.number(*number) > u32::MAX.into()) {
         return Err(format!("its field {number} is too large"));
+    }
+    if let Some(long) = field::PATHS.into_iter().find(|path| fields.bytes(*path).len() >= libc::PATH_MAX as usize) {
+        return Err(format!("its field {long} is too long for a path"));
     }
     let number = fields.number(field::KIND);
     let kind = match KINDS.iter().find(|(kind, _)| *kind == number) {
