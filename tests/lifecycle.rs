@@ -49,6 +49,8 @@ fn without_a_process_a_container_is_created_and_not_started() {
     let container = test.create(&config, &quiet()).unwrap();
     let error = container.start().unwrap_err();
     assert_eq!((error.code, container.status().unwrap()), (Code::ConfigInvalid, Status::Created), "{error}");
+    let process = serde_json::from_value(shell_process("exit 4")).unwrap();
+    assert_eq!(container.exec(&process, &quiet()).unwrap().wait(LONG).unwrap(), ExitStatus::Exited(4));
     container.delete(Force::Kill).unwrap();
     assert_eq!(test.run(&config, &quiet()).unwrap_err().code, Code::ConfigInvalid);
 }

@@ -55,7 +55,9 @@ impl Container {
         }
         let config = self.config(&record)?;
         labels::check_host(process, "")?;
-        let process = &completed(process, process_of(config)?);
+        // Without a process in the configuration there is nothing to complete it with.
+        let own = config.spec().process().clone().unwrap_or_default();
+        let process = &completed(process, &own);
         let cgroup = if options.cgroups.is_empty() {
             cgroup
         } else {

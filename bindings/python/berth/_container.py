@@ -180,7 +180,7 @@ class ContainerHandle(Handle):
 
     def _process_with(self, args: Sequence[str]) -> Dict[str, Any]:
         """Returns the container's own process with other arguments and without a terminal."""
-        process: Dict[str, Any] = self.config()["process"]
+        process: Dict[str, Any] = self.config().get("process") or {"cwd": "/"}
         process.pop("consoleSize", None)
         process.update(args=list(args), terminal=False)
         return process

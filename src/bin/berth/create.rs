@@ -131,9 +131,12 @@ impl Setup {
             return Ok(config);
         }
         let mut json: Value = serde_json::from_str(config.json()).map_err(|error| Failure::new(error.to_string()))?;
-        match &mut json["process"]["env"] {
-            Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
-            env => *env = more.into(),
+        // Without a process, the container can only be created.
+        if let Some(process) = json.get_mut("process").filter(|process| process.is_object()) {
+            match &mut process["env"] {
+                Value::Array(env) => env.extend(more.into_iter().map(Value::from)),
+                env => *env = more.into(),
+            }
         }
         if let Some(notify_dir) = notify_dir {
             notify_dir.add_to(&mut json);

@@ -66,7 +66,8 @@ impl NotifyDir {
             Value::Array(mounts) => mounts.push(mount),
             mounts => *mounts = json!([mount]),
         }
-        match &mut config["process"]["env"] {
+        let Some(process) = config.get_mut("process").filter(|process| process.is_object()) else { return };
+        match &mut process["env"] {
             Value::Array(env) => {
                 env.retain(|entry| !entry.as_str().is_some_and(|text| text.starts_with("NOTIFY_SOCKET=")));
                 env.push(variable);
