@@ -122,7 +122,7 @@ func (c *Config) WithNetworks(networks any) (*Config, error) {
 	return newConfig(config), nil
 }
 
-// Validate checks what the configuration refers to on the host: files, namespaces, hooks, bridges. It changes nothing.
+// Validate checks what the configuration refers to on the host: files, namespaces, the first hook, bridges. It changes nothing.
 func (c *Config) Validate() error {
 	pointer, err := c.handle.acquire("config")
 	if err != nil {

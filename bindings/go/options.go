@@ -98,8 +98,8 @@ type ProcessOptions struct {
 	// WaitWhilePaused, with [Container.Exec]: if the container is paused, wait until it is resumed; ErrTimeout after the
 	// setup timeout.
 	WaitWhilePaused bool
-	// FindProgram, at create: ErrSystem with ENOENT if the program does not exist. Without it only [Container.Start]
-	// fails.
+	// FindProgram, at create: ErrSystem with ENOENT if the program does not exist, with EISDIR if it is a directory. Without it
+	// only [Container.Start] fails.
 	FindProgram bool
 	// PlainNewlines, with process.terminal: newlines in the output stay as they are (ONLCR is cleared).
 	PlainNewlines bool
