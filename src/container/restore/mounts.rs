@@ -5,7 +5,7 @@
 //! that processes with CAP_SYS_ADMIN may have mounted filesystems that show nothing of the host, and parts of their
 //! own mounts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -149,10 +149,9 @@ impl<'a> View<'a> {
         if with.may_mount {
             self.explain_own(with);
         }
-        for index in 0..self.mounts.len() {
-            if !self.explained[index] {
-                self.check_other(index, with)?;
-            }
+        let roots = explained_roots(&self.mounts, &self.explained);
+        for (mount, _) in self.mounts.iter().zip(&self.explained).filter(|(_, explained)| !**explained) {
+            self.check_other(mount, &roots, with)?;
         }
         self.mounts.iter().try_for_each(|mount| check_propagation(mount, with))
     }
@@ -181,7 +180,10 @@ impl<'a> View<'a> {
                 return Err(format!("{} lacks the option {name:?} of the configuration", target.display()));
             }
             // Inner mounts are checked like the container's own, but they are in the plan.
-            self.explained[index] = !matches!(planned.content, Content::Inner) || self.is_part_of_another(index);
+            self.explained[index] = match planned.content {
+                Content::Inner => is_part(mount, &explained_roots(&self.mounts, &self.explained)),
+                _ => true,
+            };
         }
         Ok(())
     }
@@ -217,14 +219,15 @@ impl<'a> View<'a> {
             Some(index) if self.mounts[index].is_read_only() => {}
             _ => return writable(path),
         }
-        for index in 0..self.mounts.len() {
-            if !self.mounts[index].point.starts_with(&place) || self.explained[index] {
+        let roots = explained_roots(&self.mounts, &self.explained);
+        for (mount, explained) in self.mounts.iter().zip(&mut self.explained) {
+            if !mount.point.starts_with(&place) || *explained {
                 continue;
             }
-            if self.mounts[index].is_read_only() {
-                self.explained[index] = self.is_part_of_another(index);
+            if mount.is_read_only() {
+                *explained = is_part(mount, &roots);
             } else if !may_mount {
-                return writable(&self.mounts[index].point);
+                return writable(&mount.point);
             }
         }
         Ok(())
@@ -240,8 +243,7 @@ impl<'a> View<'a> {
     }
 
     /// Checks a mount that is not in the plan.
-    fn check_other(&self, index: usize, with: &Comparison) -> Checked<()> {
-        let mount = &self.mounts[index];
+    fn check_other(&self, mount: &Mount, roots: &Roots, with: &Comparison) -> Checked<()> {
         if with.plan.console.as_deref() == Some(&mount.point) && self.is_terminal(mount) {
             return Ok(());
         }
@@ -249,7 +251,7 @@ impl<'a> View<'a> {
         if with.is_of_source(mount).is_some_and(restricted) {
             return Ok(());
         }
-        if with.may_mount && self.is_part_of_another(index) {
+        if with.may_mount && is_part(mount, roots) {
             return Ok(());
         }
         Err(format!(
@@ -265,13 +267,6 @@ impl<'a> View<'a> {
         mount.kind == "devpts" && self.mounts.iter().any(same)
     }
 
-    /// Whether a mount shows a part of what another, explained mount shows.
-    fn is_part_of_another(&self, index: usize) -> bool {
-        let location = Location::of(&self.mounts[index]);
-        let mut others = self.mounts.iter().enumerate();
-        others.any(|(other, mount)| self.explained[other] && other != index && Location::of(mount).contains(&location))
-    }
-
     /// Opens a path as the process would, and returns it without symlinks.
     fn resolve(&self, path: &Path) -> Option<(OwnedFd, PathBuf)> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
@@ -285,6 +280,22 @@ impl<'a> View<'a> {
         let id = mount_id(opened).ok()?;
         self.mounts.iter().position(|mount| mount.id == id)
     }
+}
+
+/// What explained mounts show, by filesystem. A container may have very many mounts.
+type Roots<'m> = BTreeMap<u64, BTreeSet<&'m Path>>;
+
+fn explained_roots<'m>(mounts: &'m [Mount], explained: &[bool]) -> Roots<'m> {
+    let mut roots = Roots::new();
+    for (mount, _) in mounts.iter().zip(explained).filter(|(_, explained)| **explained) {
+        roots.entry(mount.device).or_default().insert(&mount.root);
+    }
+    roots
+}
+
+/// Whether a mount that is not explained shows a part of what an explained one shows.
+fn is_part(mount: &Mount, roots: &Roots) -> bool {
+    roots.get(&mount.device).is_some_and(|roots| mount.root.ancestors().any(|above| roots.contains(above)))
 }
 
 /// Checks that a mount propagates to the host, or receives mounts of the host, only if the configuration says so.
