@@ -18,6 +18,20 @@ fn its_exit_status_is_the_programs() {
     assert_eq!((outcome.out.as_str(), outcome.err.as_str()), ("out\n", "err\n"));
 }
 
+/// CVE-2026-30892: crun took the user 1 for root. As with runc, a user without a group has the group 0.
+#[test]
+fn the_user_1_is_not_root() {
+    let cli = Cli::new();
+    let id = cli.sleeping();
+    for option in [&["-u", "1"][..], &["--user", "1"], &["--user=1"]] {
+        let ids = cli.ok(&[&["exec"], option, &[id.as_str(), "sh", "-c", "id -u; id -g; id -G"]].concat());
+        assert_eq!(ids, "1\n0\n0\n", "{option:?}");
+    }
+    let ids = |user: &str| cli.ok(&["exec", "-u", user, &id, "sh", "-c", "id -u; id -g"]);
+    assert_eq!(ids("1:1"), "1\n1\n");
+    assert_eq!(ids("0:1"), "0\n1\n");
+}
+
 #[test]
 fn options_change_what_the_containers_own_process_has() {
     let cli = Cli::new();
