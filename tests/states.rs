@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use berth::{Code, Container, ExitStatus, Force, Recipients, Runtime, Settings, Status};
 use common::*;
+use nix::errno::Errno;
 use serde_json::{Value, json};
 
 /// Returns the result of each operation on a container.
@@ -79,6 +82,28 @@ fn a_stopped_container_refuses_all_but_delete() {
     );
     assert!(container.pids().unwrap().is_empty());
     container.delete(Force::No).unwrap();
+}
+
+/// The freezer interrupts the system call with which init waits, and the kernel repeats it afterwards. Then it is refused.
+#[test]
+fn a_start_says_why_init_could_not_open_the_fifo() {
+    let test = TestRuntime::new();
+    let mut config = shell("true");
+    with_user_namespace(&mut config);
+    let container = test.create(&config, &quiet()).unwrap();
+    let fifo = test.runtime.root().join(container.id()).join("exec.fifo");
+    container.pause().unwrap();
+    fs::set_permissions(fifo, Permissions::from_mode(0o600)).unwrap();
+    container.resume().unwrap();
+    assert_eq!(container.wait(LONG).unwrap(), ExitStatus::Exited(libc::EACCES));
+    let error = container.start().unwrap_err();
+    assert_eq!((error.code, error.errno), (Code::NotRunning, Some(Errno::EACCES)));
+    assert!(error.message.contains("openat of exec.fifo: permission denied"), "{error}");
+    container.delete(Force::No).unwrap();
+    // The status of a program is none of init's.
+    let container = test.run(&shell("exit 13"), &quiet()).unwrap();
+    container.wait(LONG).unwrap();
+    assert_eq!(container.start().unwrap_err().errno, None);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::exec::JoinTarget;
 use super::{Container, Status, status};
 use crate::cgroup::Cgroup;
 use crate::deadline::Deadline;
-use crate::error::{Code, Context, Error, Result, Stage};
+use crate::error::{Code, Context, Error, Result, Stage, reason as reason_of};
 use crate::fault;
 use crate::hooks::Place;
 use crate::plan;
@@ -23,6 +23,7 @@ use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
 use crate::state::Record;
+use crate::sys::exit_status::ExitStatus;
 
 impl Container {
     /// Starts a created container and returns when its program runs. If the program cannot be executed, the error gives
@@ -36,7 +37,7 @@ impl Container {
             Status::Created => {}
             status @ Status::Running => return Err(self.wrong_state(Code::AlreadyRunning, status, "created")),
             status @ Status::Paused => return Err(self.wrong_state(Code::Paused, status, "created")),
-            status => return Err(self.wrong_state(Code::NotRunning, status, "created")),
+            status => return Err(self.explain_end(self.wrong_state(Code::NotRunning, status, "created"))),
         }
         let config = self.config(&record)?;
         process_of(config)?;
@@ -61,6 +62,26 @@ impl Container {
             Ok(()) => Ok(container),
             Err(error) => Err(after_removal(error, container.delete(Force::Kill))),
         }
+    }
+
+    /// Adds to an error why init has ended by itself before any start, if that is known: it exits with the errno if it
+    /// cannot open exec.fifo, to which it reports from then on.
+    fn explain_end(&self, error: Error) -> Error {
+        if !self.directory.is_fifo_unused() {
+            return error;
+        }
+        // It has ended: its status says so.
+        let (reason, errno) = match self.wait(200) {
+            Ok(ExitStatus::Exited(wire::EXIT_FAILED)) => ("the process that created it ended".to_owned(), None),
+            Ok(ExitStatus::Exited(number)) if number > 0 => {
+                let errno = Errno::from_raw(number);
+                (format!("openat of exec.fifo: {}", reason_of(errno)), Some(errno))
+            }
+            _ => return error,
+        };
+        let message = format!("{}; its init exited before that: {reason}", error.message);
+        let explained = Error { message, errno, ..error }.with_stage(Stage::Init);
+        explained.detail("cause", reason)
     }
 
     fn run_start_hooks(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {

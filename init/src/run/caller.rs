@@ -48,7 +48,8 @@ impl Run for Ready {
 }
 
 /// Blocks until a process opens the fifo to start the container. If that process exits before it has read the message,
-/// it has not started anything, and init waits for the next one.
+/// it has not started anything, and init waits for the next one. If the fifo cannot be opened, nobody listens: the exit
+/// status is the errno, from which start makes its error.
 impl Run for ExecFifo {
     fn run(self, init: &mut Init) -> Result<()> {
         let mut buffer = [0; 32];
@@ -63,7 +64,10 @@ impl Run for ExecFifo {
         }
         init.take_signals();
         loop {
-            let end = openat(init.proc(), tree::self_fd(fifo, &mut buffer), O_WRONLY, 0)?;
+            let end = match openat(init.proc(), tree::self_fd(fifo, &mut buffer), O_WRONLY, 0) {
+                Ok(end) => end,
+                Err(errno) => exit(errno.0),
+            };
             init.report.fd = end;
             init.report.is_fifo = true;
             match init.report.send(RELEASED, 0, None) {
