@@ -25,7 +25,7 @@ mod armed {
     use std::sync::Mutex;
 
     /// All points, in the order in which a container's life cycle passes them.
-    pub const POINTS: [&str; 47] = [
+    pub const POINTS: [&str; 48] = [
         "create.directory",
         "record.written",
         "create.recorded",
@@ -67,6 +67,7 @@ mod armed {
         "delete.locked",
         "delete.recorded",
         "delete.killed",
+        "delete.root",
         "delete.returned",
         "delete.networks",
         "delete.cgroups",

@@ -23,6 +23,7 @@ fn main() {
             ("a_caller_killed_at_any_moment_leaves_what_a_delete_removes", killed_at_random_moments),
             ("a_container_whose_starter_was_killed_can_be_started", killed_starter),
             ("a_deleter_that_was_killed_is_followed_by_the_next", killed_deleter),
+            ("a_killed_creator_leaves_mounts_that_a_delete_removes", killed_with_mounts_on_the_host),
             ("a_hook_dies_with_its_caller", killed_while_hooks_run),
             ("a_pauser_that_was_killed_leaves_a_container_that_can_be_killed", killed_pauser),
             ("a_container_whose_dumper_was_killed_goes_on", killed_dumper),
@@ -54,7 +55,8 @@ fn config() -> Value {
 }
 
 fn loaded(config: &Value) -> Config {
-    Config::from_json(&config.to_string(), Some(rootfs())).unwrap()
+    let own = config["root"]["path"].as_str().map(Path::new).filter(|path| path.is_absolute());
+    Config::from_json(&config.to_string(), Some(own.unwrap_or(rootfs()))).unwrap()
 }
 
 /// Runs a container from create to delete. Arguments: `[root, id, point, pass]`. Prints "r", then waits for a byte on
@@ -361,6 +363,26 @@ fn killed_deleter() {
         drop(container);
         delete_leaves_nothing(&place.root, &id);
     }
+}
+
+fn killed_with_mounts_on_the_host() {
+    let place = place();
+    let dir = place.root.parent().unwrap().join("rootfs");
+    assert!(std::process::Command::new("cp").arg("-a").arg(rootfs()).arg(&dir).status().unwrap().success());
+    let mut config = config();
+    without_namespace(&mut config, "mount");
+    config["root"]["path"] = json!(dir);
+    let mut mounted = 0;
+    for point in fault::POINTS.iter().filter(|point| point.starts_with("create.")) {
+        let id = unique("crash");
+        let mut caller = ready_with("create", &place.root, &id, point, 1, &config);
+        caller.go();
+        caller.killed();
+        mounted += usize::from(!leftovers::mounts(dir.to_str().unwrap()).is_empty());
+        delete_leaves_nothing(&place.root, &id);
+        assert_eq!(leftovers::mounts(dir.to_str().unwrap()), Vec::<String>::new(), "{point}");
+    }
+    assert!(mounted > 0, "no creator was killed after it had mounted");
 }
 
 fn killed_while_hooks_run() {

@@ -260,6 +260,6 @@ fn in_a_joined_mount_namespace_it_is_below_the_containers_root() {
     // The same path exists on the host and, with other contents, in the mount namespace.
     let config = berth::spec::Config::from_json(&config.to_string(), Some("/mnt".as_ref())).unwrap();
     let container = berth::Container::run(&test.runtime, &unique("joined"), &config, &quiet()).unwrap();
-    let (text, status) = exec_output(&container, &shell_process("ls /"));
-    assert_eq!((text.as_str(), status), ("bin\n", ExitStatus::Exited(0)));
+    let (text, status) = exec_output(&container, &shell_process("ls -d /bin /sbin"));
+    assert_eq!((text.as_str(), status), ("/bin\nls: /sbin: No such file or directory\n", ExitStatus::Exited(1)));
 }

@@ -302,6 +302,25 @@ pub fn cut_off_mounted(proc: i32, tree: i32) -> Result<()> {
     at_descriptor(proc, tree, |path| mount_flags(path, MS_SLAVE | MS_REC))
 }
 
+/// Makes a mounted tree private: mounts neither propagate to it nor from it.
+pub fn make_private(proc: i32, tree: i32) -> Result<()> {
+    at_descriptor(proc, tree, |path| mount_flags(path, MS_PRIVATE | MS_REC))
+}
+
+/// Unmounts the mount at a path, with all mounts on it, if it has this id. A missing path is no error.
+pub fn detach(path: Str, id: u64) -> Result<()> {
+    let Some(top) = existing(openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0))? else { return Ok(()) };
+    let result = mount_id(top).and_then(|found| {
+        if found != id {
+            return Ok(());
+        }
+        fchdir(top)?;
+        umount(DOT, MNT_DETACH)
+    });
+    close(top);
+    result
+}
+
 /// Turns a missing path, into `None`.
 pub fn existing(opened: Result<i32>) -> Result<Option<i32>> {
     match opened {

@@ -17,7 +17,7 @@ pub fn enter_namespace(prepared: Option<i32>) -> Result<()> {
 /// uses it.
 pub fn send_netlink_socket(report: &Report, protocol: i32) -> Result<()> {
     let socket = socket(AF_NETLINK, SOCK_RAW, protocol)?;
-    let result = report.send(wire::SOCKET, 0, Some(socket));
+    let result = report.send(wire::OPENED, 0, Some(socket));
     close(socket);
     result
 }

@@ -103,6 +103,16 @@ macro_rules! steps {
         /// Attaches a tree at its own path (a host path) and makes it the root filesystem.
         AttachRoot { slot: Slot, path: HostPath }
             => "mounting the root filesystem {path}";
+        /// Attaches a tree at its own path in a mount namespace that other processes use, and makes it the root
+        /// filesystem. Nothing that is mounted in it propagates.
+        AttachSharedRoot { slot: Slot, path: HostPath }
+            => "mounting the root filesystem {path} in a mount namespace of other processes";
+        /// Sends the caller the tree in a slot.
+        SendTree(tree: Slot)
+            => "sending the mounts to the caller";
+        /// Unmounts the mount at a path, with all mounts on it, if it has this id (`mnt_id` in proc_pid_fdinfo(5)).
+        DetachMount { path: HostPath, id: u64 }
+            => "unmounting {path}";
         /// Opens a directory as the root filesystem without mounting it.
         OpenRoot(path: HostPath)
             => "opening the root filesystem {path}";

@@ -178,6 +178,14 @@ pub fn stat(fd: i32) -> Result<Statx> {
     Ok(out)
 }
 
+/// Returns the id of the mount that a descriptor refers to (Linux 5.8).
+pub fn mount_id(fd: i32) -> Result<u64> {
+    // SAFETY: all-zero is a valid statx, and the kernel fills it.
+    let mut out: Statx = unsafe { core::mem::zeroed() };
+    call!(__NR_statx, fd, EMPTY.as_ptr(), AT_EMPTY_PATH, kernel::STATX_MNT_ID, &raw mut out)?;
+    if out.stx_mask & kernel::STATX_MNT_ID == 0 { Err(ENOSYS) } else { Ok(out.stx_mnt_id) }
+}
+
 /// Returns the file type: S_IFDIR and so on.
 pub fn file_type(found: &Statx) -> u32 {
     found.stx_mode as u32 & S_IFMT

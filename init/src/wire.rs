@@ -109,8 +109,8 @@ wire_constants! {
     FAILED = 6;
     /// On exec.fifo only: a process has started the container.
     RELEASED = 7;
-    /// A socket that init has opened is attached.
-    SOCKET = 8;
+    /// A socket or mounts that init has opened for the caller are attached.
+    OPENED = 8;
     /// The listener of a seccomp filter is attached.
     LISTENER_FD = 9;
 }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::plan_inputs;
 use super::status::Status;
-use super::{Container, id_maps, oom_kill, prepare};
+use super::{Container, id_maps, oom_kill, prepare, shared_root};
 use crate::cgroup::{self, Cgroup};
 use crate::console_socket::send_terminal;
 use crate::error::{Code, Context, Error, Result};
@@ -71,7 +71,7 @@ impl Container {
             filter.report();
         }
         config.report();
-        options.check(wants_terminal(config))?;
+        options.check(config.has_terminal())?;
         refuse_exec_options(options)?;
         let network = begin_network(config);
         let joined = open_joined(config)?;
@@ -138,6 +138,7 @@ impl Container {
             }),
             // The record stays, so that delete finds what it names.
             Err(error) if made.cgroups => Err(error),
+            Ok(Some(record)) => self.unmount_root(&record).and_then(|()| self.directory.remove()),
             _ => self.directory.remove(),
         };
         match removed {
@@ -154,6 +155,8 @@ impl Container {
         made: &mut CreatedParts,
     ) -> Result<()> {
         let mut record = self.first_record(config, options, &joined, rootfs, false)?;
+        let root = shared_root::clone(config, &joined, &record.inputs.rootfs, self.runtime.setup_deadline())?;
+        record.root_mount = root.as_ref().map(|root| root.mount.clone());
         self.directory.write_config(config.json())?;
         self.directory.write(&record)?;
         self.refuse_shared_cgroup(&record)?;
@@ -169,14 +172,15 @@ impl Container {
         let cgroup_dir = cgroup.spawn_dir()?;
         let plan = record.plan(config)?;
         self.directory.make_devices(&plan.caller_nodes)?;
-        let mut streams = Streams::open(options, wants_terminal(config))?;
+        let mut streams = Streams::open(options, config.has_terminal())?;
         if !plan.user_namespaces.is_empty() {
             // User namespaces are created by processes, too, and a limit may leave room for only one process at a time.
             network.iter_mut().for_each(|network| network.finish(self.runtime.setup_deadline()));
         }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
-        let sources = SlotDescriptors { fifo: &fifo, cgroup: cgroup_dir.as_ref(), joined: &joined, user_namespaces };
+        let (cgroup_dir, root) = (cgroup_dir.as_ref(), root.as_ref().map(|root| &root.tree));
+        let sources = SlotDescriptors { fifo: &fifo, cgroup: cgroup_dir, joined: &joined, root, user_namespaces };
         let channel = launch(&plan, &sources, &streams.low, network)?;
         // In the words of runc's debug log, which scripts look for.
         log::debug!("nsexec container setup: berth-init is started");
@@ -228,6 +232,7 @@ impl Container {
             namespaces: namespaces.new_flags | joined,
             external_descriptors: Vec::new(),
             checkpoint: None,
+            root_mount: None,
             network: network::plan(config, network, restoring, self.runtime.setup_deadline())?,
         })
     }
@@ -413,12 +418,6 @@ fn refuse_exec_options(options: &ProcessOptions) -> Result<()> {
     Ok(())
 }
 
-/// Whether the container's process has a terminal. Without a process in the configuration, a container can be created
-/// but not started.
-pub fn wants_terminal(config: &Config) -> bool {
-    config.spec().process().as_ref().and_then(oci::Process::terminal).unwrap_or(false)
-}
-
 pub fn process_of(config: &Config) -> Result<&oci::Process> {
     let missing = || Error::config("process", "is missing; expected the container's process");
     config.spec().process().as_ref().ok_or_else(missing)
@@ -460,6 +459,7 @@ struct SlotDescriptors<'a> {
     fifo: &'a OwnedFd,
     cgroup: Option<&'a OwnedFd>,
     joined: &'a [File],
+    root: Option<&'a OwnedFd>,
     user_namespaces: &'a [OwnedFd],
 }
 
@@ -473,6 +473,7 @@ fn launch<'p>(
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
+        Descriptor::RootMounts => sources.root.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::UserNamespace(index) => sources.user_namespaces.get(*index).map_or(-1, |fd| fd.as_raw_fd()),
         _ => -1,
     };

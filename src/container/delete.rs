@@ -124,6 +124,8 @@ impl Container {
         let cgroup = self.cgroup(record)?;
         self.kill(record, cgroup.as_ref())?;
         fault::point("delete.killed");
+        self.unmount_root(record)?;
+        fault::point("delete.root");
         network::take_down(record.network.as_ref(), &self.network_pin(), self.runtime.setup_deadline())?;
         cgroup.remove(self.runtime.cgroup_deadline())?;
         fault::point("delete.cgroups");

@@ -1,6 +1,5 @@
 //! Explain: returns the plan that create would execute, and changes nothing.
 
-use super::create::wants_terminal;
 use super::plan_inputs;
 use crate::error::Result;
 use crate::network;
@@ -34,7 +33,7 @@ impl Runtime {
 
 fn explained(settings: &Settings, rootless: bool, config: &Config, options: &ProcessOptions) -> Result<String> {
     config.validate()?;
-    options.check(wants_terminal(config))?;
+    options.check(config.has_terminal())?;
     let inputs = PlanInputs::decide(settings, rootless, ID, config, plan_inputs::rootfs(config)?, options)?;
     Ok(inputs.plan(config, network::plan_needed(config))?.explain().to_string())
 }

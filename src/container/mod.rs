@@ -18,6 +18,7 @@ mod prepare;
 mod restore;
 mod seccomp_listener;
 mod set;
+mod shared_root;
 pub(crate) mod signal;
 mod start;
 mod stats;

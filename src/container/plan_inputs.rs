@@ -89,7 +89,7 @@ impl PlanInputs {
             parent_death_signal: joining.parent_death_signal,
             keyring: !self.inherits_keyring,
             plain_newlines: joining.plain_newlines,
-            own_root: Namespaces::of(config.spec()).is_joined(LinuxNamespaceType::Mount),
+            own_root: !Namespaces::of(config.spec()).is_new(LinuxNamespaceType::Mount),
         }))
     }
 }

@@ -22,7 +22,7 @@ use crate::security::seccomp;
 use crate::spawn;
 use crate::spec::Config;
 use crate::spec::hooks::Kind;
-use crate::state::Record;
+use crate::state::{Init, Record};
 use crate::sys::exit_status::ExitStatus;
 
 impl Container {
@@ -117,10 +117,12 @@ impl Container {
         fault::point("start.released");
         let deadline = self.runtime.setup_deadline();
         match read_message(&fifo, None, deadline)? {
-            None if seccomp::profile(config.spec()).is_some() => {
-                spawn::check_executed(init.pid(), init.pidfd(), deadline)
-            }
-            None => Ok(()),
+            None => match &record.init {
+                Some(Init { image, .. }) if seccomp::profile(config.spec()).is_some() => {
+                    spawn::check_executed(init.pid(), *image, init.pidfd(), deadline)
+                }
+                _ => Ok(()),
+            },
             Some(message) => Err(self.failure(config, record, &message)),
         }
     }

@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 
-use super::propagation::mount_id;
 use crate::error::{Code, Context, Error, Result};
 use crate::plan::{Plan, Step};
 use crate::spec::namespaces::{self, Joined, Namespaces};
@@ -176,7 +175,7 @@ fn mounted(root: &OwnedFd, bound: &Bound, points: &BTreeMap<u64, PathBuf>) -> Re
         return Ok(None);
     }
     let place = procfs::target_of(&opened)?;
-    let point = points.get(&mount_id(&opened)?);
+    let point = points.get(&mountinfo::id_of(&opened)?);
     // The path may lie below the mount point of another mount: then it is no mount point itself.
     Ok(point.filter(|point| **point == place).cloned())
 }

@@ -36,7 +36,7 @@ pub(crate) use image_dir::{CRIU_WORK_DIR, ImageDir, remove_tree};
 pub(crate) use image_filters::replaced_filters;
 pub(crate) use image_mounts::{Explained, HARMLESS};
 pub use options::{CgroupMode, CgroupRoot, CheckpointOptions, NetworkLock, PageServer, RestoreOptions, VethPair};
-pub(crate) use propagation::{Propagation, mount_id};
+pub(crate) use propagation::Propagation;
 pub(crate) use root::Root;
 pub(crate) use rpc::{FIRST_INHERITED, Notice, Start, Swrk};
 pub(crate) use version::Version;

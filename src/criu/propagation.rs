@@ -132,7 +132,7 @@ impl Propagation {
         for (target, source) in &self.follow {
             let doing = || format!("setting the propagation of {} to that of {}", target.display(), source.display());
             let opened = beneath(&here, source).context(doing)?;
-            let Some((point, true)) = mounts.0.get(&mount_id(&opened)?) else { continue };
+            let Some((point, true)) = mounts.0.get(&mountinfo::id_of(&opened)?) else { continue };
             let (from, to) = (beneath(&here, point).context(doing)?, beneath(&there, target).context(doing)?);
             set_group(&from, &to).context(doing)?;
         }
@@ -225,16 +225,9 @@ impl Mounts {
     /// does not exist, which CRIU reports.
     fn holding(&self, path: &Path) -> Option<(u64, bool)> {
         let opened = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-        let id = mount_id(&opened).ok()?;
+        let id = mountinfo::id_of(&opened).ok()?;
         Some((id, self.0.get(&id)?.1))
     }
-}
-
-/// Returns the id of the mount that an open file lies on, in the file's mount namespace.
-pub fn mount_id(opened: &OwnedFd) -> Result<u64> {
-    let info = procfs::read_optional(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
-    id.ok_or(Errno::EPROTO).context(|| "looking for the id of a mount")
 }
 
 fn root_of(pid: i32) -> Result<OwnedFd> {

@@ -50,7 +50,7 @@ pub fn socket_of(namespace: BorrowedFd, protocol: isize, deadline: Deadline) -> 
     let low = [null.as_raw_fd(); 3];
     let mut helper =
         spawn::start(&plan, Launch { low: &low, open: &open, cgroup: None, proc: procfs::root()?, network: None })?;
-    Socket::of(helper.socket(deadline)?)
+    Socket::of(helper.opened(deadline)?)
 }
 
 /// A bind mount of a network namespace on a file in the container's state directory. Without it the kernel destroys the

@@ -67,7 +67,9 @@ pub fn create(create: &Create) -> Result<Plan> {
     let in_user_namespace = namespaces.has(Kind::User);
     let staged = is_staged(&namespaces);
     let privileged = !in_user_namespace || is_privileged()?;
-    let mut trees = TreeOpener { open_early: in_user_namespace && privileged, ..TreeOpener::default() };
+    let among_shared = namespaces::mounts_in_shared_namespace(spec);
+    let open_early = in_user_namespace && privileged;
+    let mut trees = TreeOpener { open_early, among_shared, ..TreeOpener::default() };
     let mut plan = Plan::default();
     push_inside(&mut plan, create, &namespaces, &mut trees, staged)?;
     if staged {

@@ -26,7 +26,7 @@ pub struct Join<'a> {
     pub keyring: bool,
     /// Whether the process's terminal leaves newlines as they are.
     pub plain_newlines: bool,
-    /// Whether the container's root differs from the root of its mount namespace, which was joined.
+    /// Whether the container's root differs from the root of its mount namespace, which other processes use.
     pub own_root: bool,
 }
 
@@ -80,8 +80,11 @@ fn enter(plan: &mut Plan, namespaces: u64, foreign_cgroup_namespace: bool, into_
     if foreign_cgroup_namespace {
         enter_cgroup_namespace(plan);
     }
-    let slot = plan.slot(Descriptor::ContainerInit);
-    plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
+    // No flags are an error for setns(2): all namespaces may be the host's.
+    if before != 0 {
+        let slot = plan.slot(Descriptor::ContainerInit);
+        plan.push(Step::SetNs { slot, flags: before, what: "the container's namespaces".into() });
+    }
     let cgroup = (into_cgroup && !foreign_cgroup_namespace).then(|| plan.slot(Descriptor::Cgroup));
     plan.push(Step::Fork { flags: 0, cgroup, open: false });
     if after != 0 && !foreign_cgroup_namespace {
@@ -119,10 +122,41 @@ pub fn in_user_namespace() -> Plan {
 /// Plans a process that makes the root of the mount namespace in slot `Joined(0)` read-only, and reports when it is done.
 pub fn root_readonly() -> Plan {
     let mut plan = Plan::default();
-    let slot = plan.slot(Descriptor::Joined(0));
-    plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNS as u64, what: "the container's mount namespace".into() });
+    enter_mount_namespace(&mut plan);
     plan.push(Step::OpenRoot("/".into()));
     plan.push(Step::RootReadonly);
+    plan.push(Step::WaitHost(Barrier::Hooks));
+    plan
+}
+
+/// Adds the step that enters the mount namespace in slot `Joined(0)`.
+fn enter_mount_namespace(plan: &mut Plan) {
+    let slot = plan.slot(Descriptor::Joined(0));
+    plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNS as u64, what: "the container's mount namespace".into() });
+}
+
+/// Plans a process that sends the caller the mounts at a path, cloned. `joined`: of the mount namespace in slot
+/// `Joined(0)` instead of the caller's.
+pub fn clone_mounts(path: &Path, joined: bool) -> Plan {
+    let mut plan = Plan::default();
+    if joined {
+        enter_mount_namespace(&mut plan);
+    }
+    let slot = plan.slot(Descriptor::ByInit);
+    let (recursive, nofollow, own_propagation) = (true, false, false);
+    plan.push(Step::OpenTree { path: path.to_owned(), recursive, nofollow, own_propagation, slot, entry: None });
+    plan.push(Step::SendTree(slot));
+    plan
+}
+
+/// Plans a process that unmounts the mount with this id at a path, and reports when it is done. `joined`: in the mount
+/// namespace in slot `Joined(0)` instead of the caller's.
+pub fn detach_mount(path: &Path, id: u64, joined: bool) -> Plan {
+    let mut plan = Plan::default();
+    if joined {
+        enter_mount_namespace(&mut plan);
+    }
+    plan.push(Step::DetachMount { path: path.to_owned(), id });
     plan.push(Step::WaitHost(Barrier::Hooks));
     plan
 }

@@ -7,6 +7,7 @@ mod create;
 mod encode;
 mod field;
 mod host_devices;
+mod host_mounts;
 mod join;
 mod mount_labels;
 mod mount_order;
@@ -30,7 +31,10 @@ pub use cgroup_mount::is_delegated as delegates_cgroup;
 pub use create::{Create, create, prepares_network};
 pub use encode::{Encoded, encode};
 pub use host_devices::CallerNode;
-pub use join::{Join, Program, ProgramPlace, in_user_namespace, join, netlink_socket, program, root_readonly, waiting};
+pub use join::{
+    Join, Program, ProgramPlace, clone_mounts, detach_mount, in_user_namespace, join, netlink_socket, program,
+    root_readonly, waiting,
+};
 pub use rootfs::RootOptions;
 pub use step::{Descriptor, Entry, Step};
 
@@ -236,6 +240,8 @@ impl BindSource {
 struct TreeOpener {
     early: Vec<Step>,
     open_early: bool,
+    /// Whether the mounts of the namespace in which the trees are attached propagate.
+    among_shared: bool,
 }
 
 impl TreeOpener {
@@ -243,14 +249,12 @@ impl TreeOpener {
         let BindSource { path, inside, recursive, nofollow, id_map, device, entry } = wanted;
         let slot = plan.slot(Descriptor::ByInit);
         let early = self.open_early && !inside.as_ref().is_some_and(|inside| inside.mounted);
+        let own_propagation = early || self.among_shared;
         let steps = if early { &mut self.early } else { &mut plan.steps };
         steps.push(match inside {
-            None => {
-                let own_propagation = early;
-                Step::OpenTree { path: path.clone(), recursive, nofollow, own_propagation, slot, entry }
-            }
+            None => Step::OpenTree { path: path.clone(), recursive, nofollow, own_propagation, slot, entry },
             Some(BeneathRootfs { rootfs, path, mounted }) => {
-                Step::OpenInnerTree { rootfs, path, recursive, own_propagation: early, slot, mounted, entry }
+                Step::OpenInnerTree { rootfs, path, recursive, own_propagation, slot, mounted, entry }
             }
         });
         if let Some(BoundDevice { kind, device, own }) = device {

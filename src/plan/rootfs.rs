@@ -1,6 +1,5 @@
 //! Plans the root filesystem: mounts, devices, masks, and the move into it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use berth_init::fields::Device;
@@ -8,6 +7,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
+use super::host_mounts::{cut_for_hiding, mount_point_of, revealing_mounts};
 use super::mount_order::MountOrder;
 use super::{
     Attributes, BeneathRootfs, BindSource, BoundDevice, CallerNode, CopyUp, Descriptor, Entry, IdMaps, Plan, Slot,
@@ -18,10 +18,10 @@ use crate::spec::Config;
 use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
 use crate::spec::mount_options::{self, Extent, FilesystemOption, MountOptions};
 use crate::spec::mounts::{self, MountEntry};
-use crate::spec::namespaces::Namespaces;
+use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::{LinuxDevice, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, Mount, Spec};
 use crate::spec::paths;
-use crate::sys::{mountinfo, nsfs, procfs};
+use crate::sys::{nsfs, procfs};
 
 /// The devices that the specification requires in every container (config-linux.md, "Default Devices").
 const DEFAULT_DEVICES: [(&str, u32, u32); 6] = [
@@ -85,6 +85,11 @@ impl Root<'_> {
 
     /// Stops propagation between the namespace's mounts and the host's, and mounts the root filesystem.
     pub fn push_top(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
+        if self.mounts_in_shared_namespace() {
+            let slot = plan.slot(Descriptor::RootMounts);
+            plan.push(Step::AttachSharedRoot { slot, path: self.rootfs.to_owned() });
+            return Ok(());
+        }
         if !self.has_own_mounts() {
             plan.push(Step::OpenRoot(self.rootfs.to_owned()));
             return Ok(());
@@ -126,6 +131,10 @@ impl Root<'_> {
 
     fn has_own_mounts(&self) -> bool {
         Namespaces::of(self.spec()).is_new(LinuxNamespaceType::Mount)
+    }
+
+    fn mounts_in_shared_namespace(&self) -> bool {
+        namespaces::mounts_in_shared_namespace(self.spec())
     }
 
     fn propagation(&self) -> Option<u64> {
@@ -234,7 +243,7 @@ impl Root<'_> {
 
     /// Whether /dev is a new filesystem of the container, to be populated, and not a bind mount of an existing one.
     pub fn owns_dev(&self) -> bool {
-        if !self.has_own_mounts() {
+        if !self.has_own_mounts() && !self.mounts_in_shared_namespace() {
             return false;
         }
         !self.config.mounts().rfind(|entry| on_dev(entry.mount)).is_some_and(|entry| entry.is_bind())
@@ -350,12 +359,12 @@ impl Root<'_> {
             plan.push(Step::MakeDirectory(process.cwd().clone()));
         }
         self.push_readonly(plan);
+        if self.is_readonly() {
+            plan.push(Step::RootReadonly);
+        }
         if !self.has_own_mounts() {
             plan.push(Step::Chroot);
             return Ok(());
-        }
-        if self.is_readonly() {
-            plan.push(Step::RootReadonly);
         }
         let shared = self.propagation().filter(|flags| flags & libc::MS_SHARED != 0);
         let cut_propagation = if shared.is_some() { libc::MS_SLAVE | libc::MS_REC } else { 0 };
@@ -455,49 +464,4 @@ pub(super) fn push_bind(
 ) {
     let slot = trees.open(plan, BindSource { entry, ..BindSource::single(source) });
     plan.push(Step::Attach { slot, source: source.to_owned(), target, nofollow: false, attributes, entry });
-}
-
-/// Returns the mounts of the caller's namespace that would let a process bypass masks if it escaped from its root:
-/// complete procfs and sysfs mounts, the latest first. Those beneath the root filesystem belong to the container.
-fn revealing_mounts(rootfs: &Path) -> Result<Vec<PathBuf>> {
-    let table = mountinfo::read("self")?;
-    let reveals = |mount: &mountinfo::Mount| mount.shows_all() && ["proc", "sysfs"].contains(&mount.kind.as_ref());
-    let mut found: Vec<PathBuf> = mountinfo::parse(&table)
-        .filter(|mount| reveals(mount) && !mount.point.starts_with(rootfs))
-        .map(|mount| mount.point.into_owned())
-        .collect();
-    found.reverse();
-    Ok(found)
-}
-
-/// Returns the mounts that must not propagate to the host before `hidden` is unmounted and the root is moved onto "/":
-/// an unmount propagates through the parent mount's peers (mount_namespaces(7)), so these are the parents, and the
-/// hidden mounts with all below them, whose children are unmounted, too. Other mounts may stay shared with the host on
-/// purpose. A mount that covers another one at the same path cannot be addressed; then all mounts are returned.
-fn cut_for_hiding(hidden: &[PathBuf]) -> Result<Vec<(PathBuf, u64)>> {
-    let points = mount_points()?;
-    if hidden.iter().any(|path| points.iter().filter(|point| *point == path).count() > 1) {
-        return Ok(vec![("/".into(), libc::MS_SLAVE | libc::MS_REC)]);
-    }
-    let parents = hidden.iter().map(|path| longest(&points, path.parent().unwrap_or(path)));
-    let mut cut: BTreeMap<PathBuf, u64> =
-        parents.chain([PathBuf::from("/")]).map(|path| (path, libc::MS_SLAVE)).collect();
-    cut.extend(hidden.iter().map(|path| (path.clone(), libc::MS_SLAVE | libc::MS_REC)));
-    Ok(cut.into_iter().collect())
-}
-
-/// Returns the mount point, in the caller's namespace, of the mount that contains a path.
-fn mount_point_of(path: &Path) -> Result<PathBuf> {
-    Ok(longest(&mount_points()?, path))
-}
-
-fn mount_points() -> Result<Vec<PathBuf>> {
-    let table = mountinfo::read("self")?;
-    Ok(mountinfo::parse(&table).map(|mount| mount.point.into_owned()).collect())
-}
-
-/// Returns the mount point that contains a path: the longest prefix.
-fn longest(points: &[PathBuf], path: &Path) -> PathBuf {
-    let holding = points.iter().filter(|point| path.starts_with(point));
-    holding.max_by_key(|point| point.as_os_str().len()).cloned().unwrap_or_else(|| "/".into())
 }

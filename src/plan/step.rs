@@ -26,6 +26,8 @@ pub enum Descriptor {
     ContainerCgroupNamespace,
     /// The root directory of the container's init.
     ContainerRoot,
+    /// The mounts of a root filesystem that is attached in a mount namespace of other processes.
+    RootMounts,
     /// A user namespace whose mappings apply to a mount: its index in `Plan::user_namespaces`.
     UserNamespace(usize),
 }

@@ -7,7 +7,9 @@ use berth_init::fields::{Slot, Words};
 use berth_init::steps::read_next;
 use serde_json::json;
 
-use super::{Create, Plan, Program, ProgramPlace, Step, create, netlink_socket, program, step};
+use super::{
+    Create, Plan, Program, ProgramPlace, Step, clone_mounts, create, detach_mount, netlink_socket, program, step,
+};
 use crate::cgroup::Layout;
 use crate::security::labels::Module;
 use crate::spec::Config;
@@ -338,6 +340,7 @@ fn init_reads_each_step_as_it_was_packed() {
         steps: vec![
             Step::CpuAffinity("0,65".into()),
             Step::OpenRoot("/".into()),
+            Step::AttachSharedRoot { slot: tree, path: path.clone() },
             Step::OpenInnerTree {
                 rootfs: "/rootfs".into(),
                 path: path.clone(),
@@ -358,8 +361,9 @@ fn init_reads_each_step_as_it_was_packed() {
         ],
         ..Plan::default()
     };
+    let (clone, detach) = (clone_mounts("/rootfs".as_ref(), true), detach_mount("/rootfs".as_ref(), 7, true));
     let mut missing: BTreeSet<&str> = step::NAMES.iter().copied().collect();
-    for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), others] {
+    for plan in [plan_of(&Config::default_json()), full, user, program, netlink_socket(0), clone, detach, others] {
         let planned: Vec<String> =
             plan.steps.iter().map(|step| step.explain()["op"].as_str().unwrap().to_owned()).collect();
         assert_eq!(read_by_init(&plan), planned);

@@ -12,7 +12,7 @@ use nix::sys::socket::{
 use serde_json::json;
 
 use super::clone::{self, Child};
-use super::{NewNetwork, seccomp_diagnosis};
+use super::{NewNetwork, image, seccomp_diagnosis};
 use crate::deadline::Deadline;
 use crate::error::{Code, Context, Error, Result, Stage, reason};
 use crate::plan::{Descriptor, Plan, Step};
@@ -101,10 +101,10 @@ impl<'p> InitChannel<'p> {
         self.expect(wire::READY, deadline).map(|_| ())
     }
 
-    /// Receives the socket that a `NetlinkSocket` step opens.
-    pub fn socket(&mut self, deadline: Deadline) -> Result<OwnedFd> {
-        let (_, fd) = self.expect(wire::SOCKET, deadline)?;
-        fd.ok_or_else(|| self.protocol_error("no socket"))
+    /// Receives the socket of a `NetlinkSocket` step or the mounts of a `SendTree` step.
+    pub fn opened(&mut self, deadline: Deadline) -> Result<OwnedFd> {
+        let (_, fd) = self.expect(wire::OPENED, deadline)?;
+        fd.ok_or_else(|| Error::system(Errno::EMFILE, "receiving a descriptor of berth-init"))
     }
 
     /// Receives the listener of the filter that a `Seccomp` step has loaded. init then waits for [`InitChannel::go`].
@@ -134,7 +134,10 @@ impl<'p> InitChannel<'p> {
 
     fn not_killed_by_its_filter(&self, deadline: Deadline) -> Result<()> {
         match self.plan.filter() {
-            Some(_) => seccomp_diagnosis::check_executed(self.pid(), self.pidfd().as_fd(), deadline),
+            Some(_) => {
+                let image = image::identity()?;
+                seccomp_diagnosis::check_executed(self.pid(), image, self.pidfd().as_fd(), deadline)
+            }
             None => Ok(()),
         }
     }

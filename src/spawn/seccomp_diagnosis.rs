@@ -1,7 +1,6 @@
 //! Explains failures caused by a seccomp filter that forbids system calls init still needs.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -37,14 +36,14 @@ fn not_executed() -> Error {
 
 /// Checks, after init's end of the pipe or fifo has closed without a message, that init has executed the program. The
 /// filter may instead have killed init, or forbidden both execve and the report of its failure; then a zombie remains
-/// that still has init's name.
-pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result<()> {
-    // The container's program may have the same name, so limit the wait.
-    let deadline = deadline.within(EXEC_TIMEOUT);
+/// that still has init's name. `image`: device and inode of berth-init.
+pub fn check_executed(pid: i32, image: (u64, u64), pidfd: BorrowedFd, deadline: Deadline) -> Result<()> {
     loop {
         match procfs::stat(pid)? {
             Some(stat) if stat.name != INIT_NAME => return Ok(()),
             Some(stat) if matches!(stat.state, 'Z' | 'X') => return Err(not_executed()),
+            // The container's program may have the same name.
+            Some(_) if procfs::identity_of(&format!("{pid}/exe")).is_ok_and(|found| found != image) => return Ok(()),
             // init is still about to execute or to exit.
             Some(_) if !deadline.passed() => {
                 let moment = Deadline::after_ms(1);
@@ -54,8 +53,6 @@ pub fn check_executed(pid: i32, pidfd: BorrowedFd, deadline: Deadline) -> Result
         }
     }
 }
-
-const EXEC_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// init's process name; execve replaces it with the program's name.
 const INIT_NAME: &str = "berth-init";

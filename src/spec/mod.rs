@@ -189,6 +189,11 @@ impl Config {
         self.bundle.as_deref()
     }
 
+    /// Whether the container's process has a terminal.
+    pub fn has_terminal(&self) -> bool {
+        self.spec.process().as_ref().and_then(oci::Process::terminal).unwrap_or(false)
+    }
+
     /// Returns the absolute path of the root filesystem; symlinks in it are not resolved.
     pub fn rootfs(&self) -> &Path {
         &self.rootfs

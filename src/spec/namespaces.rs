@@ -142,14 +142,8 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
         super::paths::absolute(path, &json_path)?;
     }
     let namespaces = Namespaces::of(spec);
-    if namespaces.is_joined(LinuxNamespaceType::Mount) {
-        check_joined_mounts(spec)?;
-    }
-    if !namespaces.has(LinuxNamespaceType::Mount) {
-        return Err(Error::config(
-            "linux.namespaces",
-            "has no entry of type \"mount\"; expected one, because the container's mounts would be the host's",
-        ));
+    if namespaces.has(LinuxNamespaceType::User) && !namespaces.is_new(LinuxNamespaceType::Mount) {
+        check_foreign_mounts(spec)?;
     }
     let needs_uts = [("hostname", spec.hostname()), ("domainname", spec.domainname())];
     for (path, value) in needs_uts {
@@ -165,9 +159,17 @@ pub(super) fn check(spec: &oci::Spec) -> Result<()> {
     check_time_offsets(spec, &namespaces)
 }
 
-/// Checks a container that joins a mount namespace. The namespace belongs to others, and mounts made there would
-/// outlive the container. So the container gets it unchanged, and its root by chroot(2).
-fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
+/// Whether the root filesystem and the mounts of a container are mounted in a mount namespace that other processes use:
+/// in the host's or in a joined one. The container's root is then set by chroot(2), and delete unmounts everything.
+pub fn mounts_in_shared_namespace(spec: &oci::Spec) -> bool {
+    let namespaces = Namespaces::of(spec);
+    !namespaces.is_new(LinuxNamespaceType::Mount) && !namespaces.has(LinuxNamespaceType::User)
+}
+
+/// Checks a container in a user namespace that has no new mount namespace: processes in a user namespace may not mount
+/// in a mount namespace that another user namespace owns. So the container uses the mounts that are there, and gets its
+/// root by chroot(2).
+fn check_foreign_mounts(spec: &oci::Spec) -> Result<()> {
     let linux = spec.linux().as_ref();
     let listed = |paths: Option<&Option<Vec<String>>>| {
         paths.and_then(|paths| paths.as_ref()).is_some_and(|list| !list.is_empty())
@@ -183,8 +185,8 @@ fn check_joined_mounts(spec: &oci::Spec) -> Result<()> {
     match wrong.iter().find(|(_, given)| *given) {
         Some((path, _)) => Err(Error::config(
             path,
-            "is not possible in a joined mount namespace, whose mounts are shared with other processes; expected it \
-             to be left out, or a new mount namespace",
+            "needs a new mount namespace, because the processes in a user namespace may not mount in one that they do \
+             not own; expected an entry of type \"mount\" without path in linux.namespaces",
         )),
         None => Ok(()),
     }

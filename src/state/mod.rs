@@ -25,7 +25,7 @@ use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 pub use device_nodes::DEVICES;
 pub use directory::Directory;
 pub(crate) use record::PlanInputs;
-pub use record::{CheckpointInProgress, Init, Phase, RECORD_VERSION, Record};
+pub use record::{CheckpointInProgress, Init, Phase, RECORD_VERSION, Record, RootMount};
 use state_json::STATE;
 pub use state_json::is_damaged;
 

@@ -45,6 +45,9 @@ pub struct Record {
     /// The container's network interfaces, if it has any that libberth must remove.
     #[serde(default)]
     pub(crate) network: Option<Journal>,
+    /// The mount of the root filesystem, if it is in a mount namespace that other processes use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_mount: Option<RootMount>,
     /// The checkpoint in progress, if any.
     #[serde(default)]
     pub checkpoint: Option<CheckpointInProgress>,
@@ -65,6 +68,7 @@ impl Record {
             namespaces: 0,
             external_descriptors: Vec::new(),
             network: None,
+            root_mount: None,
             checkpoint: None,
         }
     }
@@ -91,6 +95,15 @@ pub struct Init {
     pub identity: Identity,
     /// Device and inode of berth-init. As long as the process executes this file, the container's status is *created*.
     pub image: (u64, u64),
+}
+
+/// A mount of the root filesystem that delete must unmount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootMount {
+    pub id: u64,
+    /// The joined mount namespace that it is in; None for the caller's.
+    #[serde(default, with = "any_path::optional")]
+    pub namespace: Option<PathBuf>,
 }
 
 /// The inputs of a container's plans, beside its configuration.

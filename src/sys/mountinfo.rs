@@ -5,11 +5,14 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::procfs;
-use crate::error::Result;
+use crate::error::{Context, Result};
 
 /// The usual size of the table on a busy host, in bytes.
 pub const TYPICAL_SIZE: usize = 16 << 10;
@@ -92,6 +95,13 @@ pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount<'_>> {
 /// Reads the table of a process, given by its pid or "self". Returns an empty table if the process no longer exists.
 pub fn read(process: &str) -> Result<Vec<u8>> {
     Ok(procfs::read_bytes(&format!("{process}/mountinfo"), TYPICAL_SIZE)?.unwrap_or_default())
+}
+
+/// Returns the id of the mount that an open file lies on, in the file's mount namespace.
+pub fn id_of(opened: &OwnedFd) -> Result<u64> {
+    let info = procfs::read_optional(&format!("self/fdinfo/{}", opened.as_raw_fd()))?.unwrap_or_default();
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|id| id.trim().parse().ok());
+    id.ok_or(Errno::EPROTO).context(|| "looking for the id of a mount")
 }
 
 /// Fields separated by single spaces; the rest can be taken as a whole.

@@ -57,6 +57,9 @@ fn container() -> Good {
     let test = test_runtime();
     let data = test.data();
     let mut config = counter(&data);
+    // A child that is always there.
+    let script = format!("sleep 1000 & {}", config["process"]["args"][2].as_str().unwrap());
+    config["process"]["args"][2] = json!(script);
     config["linux"]["seccomp"] = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{ "names": ["acct"], "action": "SCMP_ACT_ERRNO" }],

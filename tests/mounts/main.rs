@@ -8,4 +8,5 @@ mod cgroup;
 mod defaults;
 mod filesystems;
 mod masks;
+mod shared_namespace;
 mod symlinks;

@@ -84,6 +84,13 @@ impl Run for NetlinkSocket {
     }
 }
 
+impl Run for SendTree {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let tree = init.slot(self.tree)?;
+        init.report.send(OPENED, 0, Some(tree))
+    }
+}
+
 impl Run for Terminal {
     fn run(self, init: &mut Init) -> Result<()> {
         let (multiplexer, dev) = (init.top(&self.multiplexer)?, init.top(&self.dev)?);

@@ -86,6 +86,22 @@ impl Run for AttachRoot {
     }
 }
 
+impl Run for AttachSharedRoot {
+    fn run(self, init: &mut Init) -> Result<()> {
+        let tree = init.slot(self.slot)?;
+        attach_at(tree, self.path.as_str())?;
+        init.fill(self.slot, -1)?;
+        init.fill(Slot(SLOT_ROOT), tree)?;
+        mounts::make_private(init.proc(), tree)
+    }
+}
+
+impl Run for DetachMount {
+    fn run(self, _: &mut Init) -> Result<()> {
+        mounts::detach(self.path.as_str(), self.id)
+    }
+}
+
 impl Run for OpenRoot {
     fn run(self, init: &mut Init) -> Result<()> {
         let root = openat(AT_FDCWD, self.path.as_str(), O_PATH | O_DIRECTORY, 0)?;

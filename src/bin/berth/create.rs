@@ -83,7 +83,7 @@ impl Creation {
 
     /// Checks that a terminal has a recipient.
     pub fn check_terminal(&self, config: &Config, detached: bool) -> Result<(), Failure> {
-        check_terminal(has_terminal(config), detached, self.console_socket.is_some())
+        check_terminal(config.has_terminal(), detached, self.console_socket.is_some())
     }
 
     /// Creates the container and reports its pid. After an error no container is left.
@@ -169,10 +169,6 @@ pub fn delete_after(container: &Container, failure: Failure) -> Failure {
         log::warn!("removing the container: {error}");
     }
     failure
-}
-
-pub fn has_terminal(config: &Config) -> bool {
-    config.spec().process().as_ref().and_then(|process| process.terminal()).unwrap_or(false)
 }
 
 pub fn check_terminal(terminal: bool, detached: bool, socket: bool) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use berth::{Container, Force, ProcessOptions, Runtime, Settings, Stdio};
 use clap::Args;
 
 use crate::args::Global;
-use crate::create::{check_terminal, delete_after, has_terminal};
+use crate::create::{check_terminal, delete_after};
 use crate::failure::Failure;
 use crate::images::{CRIU_CONFIG, Images, criu_config};
 use crate::session::{self, Session};
@@ -63,7 +63,7 @@ impl Restore {
             Some(file) => Config::from_file(&self.bundle, &self.bundle.join(file))?,
             None => Config::from_bundle(&self.bundle)?,
         };
-        let terminal = has_terminal(&config);
+        let terminal = config.has_terminal();
         check_terminal(terminal, self.detach, self.console_socket.is_some())?;
         if self.detach {
             self.restore(global, &config, Default::default())?.1.keep();

@@ -47,7 +47,7 @@ impl Run {
         if !self.no_subreaper {
             session::become_subreaper()?;
         }
-        let session = Session::begin(create::has_terminal(&config))?;
+        let session = Session::begin(config.has_terminal())?;
         let (container, pid_file) = self.create.create(global, &config, session.stdio(), notify_dir.as_ref())?;
         let followed = container.init_process().map_err(Into::into).and_then(|init| {
             let attached = session.attach(&init)?;

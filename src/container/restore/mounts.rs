@@ -14,7 +14,7 @@ use nix::sys::stat::{SFlag, fstat, major, minor};
 
 use super::planned_mounts::{Content, HostMounts, Location, PlannedMounts, RESTRICTIONS, restrictions};
 use super::verify::gone;
-use crate::criu::{HARMLESS, mismatch, mount_id};
+use crate::criu::{HARMLESS, mismatch};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::spec::capabilities;
@@ -277,7 +277,7 @@ impl<'a> View<'a> {
     }
 
     fn mount_of(&self, opened: &OwnedFd) -> Option<usize> {
-        let id = mount_id(opened).ok()?;
+        let id = mountinfo::id_of(opened).ok()?;
         self.mounts.iter().position(|mount| mount.id == id)
     }
 }

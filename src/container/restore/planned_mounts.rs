@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
-use crate::criu::mount_id;
 use crate::error::{Context, Result};
 use crate::plan::{Attributes, Plan, Step};
 use crate::spec::mount_attributes::{
@@ -69,7 +68,7 @@ impl<'a> HostMounts<'a> {
     }
 
     fn location_of(&self, opened: &OwnedFd) -> Result<Option<(Location, u64)>> {
-        let Some(mount) = self.0.get(&mount_id(opened)?) else { return Ok(None) };
+        let Some(mount) = self.0.get(&mountinfo::id_of(opened)?) else { return Ok(None) };
         let place = procfs::target_of(opened)?;
         let Ok(rest) = place.strip_prefix(&mount.point) else { return Ok(None) };
         Ok(Some((Location { device: mount.device, root: mount.root.join(rest) }, restrictions(mount))))
