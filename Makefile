@@ -70,6 +70,7 @@ peers: all ## run generated configurations beside runc and crun, and compare (as
 	tests/peers/run
 
 fuzz: ## run the fuzzing targets, BERTH_FUZZ_SECONDS=60 each; TARGETS="config netlink": some of them
+	tools/setup build fuzz
 	fuzz/run $(TARGETS)
 
 bench: all ## compare with other runtimes and the kernel baseline (as root; minutes; installs what is missing)
