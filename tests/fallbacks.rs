@@ -20,6 +20,7 @@ fn main() {
             ("a_recursive_attribute_without_mount_setattr_is_an_error", || {
                 with_caller("recursive", &["ENOSYS", "EPERM"])
             }),
+            ("id_mappings_of_mounts_without_mount_setattr_are_unsupported", || with_caller("id_mapped", &["ENOSYS"])),
             ("a_consumed_status_is_not_invented", || with_caller("taken", &["ENOTTY", "ENOSYS", "EPERM"])),
             ("a_discarded_status_is_not_invented", || with_caller("ignored", &["ENOTTY", "EPERM"])),
             ("a_status_is_left_for_every_handle_of_the_process", || with_caller("shared", &["ENOTTY"])),
@@ -42,6 +43,7 @@ fn main() {
             ("mounts", mounts),
             ("user", mounts_in_user_namespace),
             ("recursive", recursive),
+            ("id_mapped", id_mapped),
             ("taken", taken),
             ("ignored", ignored),
             ("shared", shared),
@@ -185,6 +187,7 @@ fn mounts_in_user_namespace(args: &[String]) {
     check_read_only(&output(args, &config));
 }
 
+/// Without the call it is refused before anything is created; a filter's refusal is init's to report.
 fn recursive(args: &[String]) {
     let mut config = read_only(args);
     config["mounts"].as_array_mut().unwrap().push(json!({
@@ -192,10 +195,51 @@ fn recursive(args: &[String]) {
     }));
     forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
     let error = Container::create(&runtime_of(args), &args[1], &load_config(&config), &quiet()).unwrap_err();
+    if args[2] == "ENOSYS" {
+        return check_unsupported(&error, &format!("{}.options", last_mount(&config)), "recursive attributes");
+    }
     assert!(error.code == Code::System && error.message.contains("/all"), "{error}");
-    let expected = if args[2] == "EPERM" { nix::errno::Errno::EPERM } else { nix::errno::Errno::ENOSYS };
-    assert_eq!(error.errno, Some(expected), "{error}");
+    assert_eq!(error.errno, Some(nix::errno::Errno::EPERM), "{error}");
     assert!(error.message.contains("(mount_setattr)"), "{error}");
+}
+
+fn id_mapped(args: &[String]) {
+    let mut config = read_only(args);
+    let map = json!([{ "containerID": 0, "hostID": 1000, "size": 10 }]);
+    config["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/mnt", "type": "bind", "source": "/proc/sys", "options": ["bind", "idmap"], "uidMappings": map,
+        "gidMappings": map
+    }));
+    forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
+    let error = Container::create(&runtime_of(args), &args[1], &load_config(&config), &quiet()).unwrap_err();
+    check_unsupported(&error, &last_mount(&config), "id mappings of mounts");
+
+    config["mounts"].as_array_mut().unwrap().pop();
+    config["linux"]["namespaces"].as_array_mut().unwrap().push(json!({ "type": "user" }));
+    config["linux"]["uidMappings"] = json!([{ "containerID": 0, "hostID": 0, "size": 65536 }]);
+    config["linux"]["gidMappings"] = config["linux"]["uidMappings"].clone();
+    let mut settings = Settings { root: args[0].clone().into(), ..Settings::default() };
+    settings.root_options.id_mapped = true;
+    let runtime = Runtime::new(settings).unwrap();
+    let error = Container::create(&runtime, &args[1], &load_config(&config), &quiet()).unwrap_err();
+    check_unsupported(&error, "root", "id-mapped root filesystems");
+    assert!(runtime.ids().unwrap().is_empty());
+}
+
+fn last_mount(config: &Value) -> String {
+    format!("mounts[{}]", config["mounts"].as_array().unwrap().len() - 1)
+}
+
+/// The error names the field, what it needs and since when Linux has that, and the running kernel.
+fn check_unsupported(error: &berth::Error, path: &str, what: &str) {
+    assert_eq!((error.code, error.errno), (Code::Unsupported, Some(nix::errno::Errno::ENOSYS)), "{error}");
+    assert_eq!(error.detail["json_path"], path);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let expected = format!(
+        "{path}: {what} need mount_setattr(2), which Linux has since 5.12 and this kernel, {}, does not have",
+        kernel.trim()
+    );
+    assert_eq!(error.message, expected);
 }
 
 /// A call that berth-init makes before the first step fails.

@@ -35,6 +35,9 @@ const OWNERS: &str = "stat -c %u:%g /mnt/root /mnt/other";
 
 #[test]
 fn a_mount_has_mappings_of_its_own() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     let volume = volume(&test);
     for options in [vec!["bind", "idmap"], vec!["rbind", "ridmap"], vec!["bind"]] {
@@ -50,6 +53,9 @@ fn a_mount_has_mappings_of_its_own() {
 
 #[test]
 fn a_mount_has_the_mappings_of_the_user_namespace() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     let volume = volume(&test);
     for (option, expected) in [("idmap", "0:0\n5:6\n"), ("nosuid", "65534:65534\n65534:65534\n")] {
@@ -62,6 +68,9 @@ fn a_mount_has_the_mappings_of_the_user_namespace() {
 
 #[test]
 fn a_mount_in_a_user_namespace_may_have_other_mappings() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     let volume = volume(&test);
     let mut config = shell(OWNERS);
@@ -72,6 +81,9 @@ fn a_mount_in_a_user_namespace_may_have_other_mappings() {
 
 #[test]
 fn a_mount_has_the_mappings_of_a_joined_user_namespace() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     let volume = volume(&test);
     let mut first = shell("sleep 1000");
@@ -85,6 +97,9 @@ fn a_mount_has_the_mappings_of_a_joined_user_namespace() {
 
 #[test]
 fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     for (option, expected) in [("ridmap", "1000\n1000\n"), ("idmap", "1000\n0\n")] {
         let tree = test.make_dir(option);
@@ -121,6 +136,9 @@ fn mappings_reach_the_mounts_below_only_if_that_is_asked() {
 
 #[test]
 fn a_filesystem_that_cannot_be_mapped_is_named() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = TestRuntime::new();
     let mut config = shell("true");
     push_mount(&mut config, mapped(Path::new("/sys/kernel"), &["bind", "idmap"], maps(0, 1, 1), maps(0, 1, 1)));
@@ -138,6 +156,9 @@ fn mapping_roots() -> TestRuntime {
 
 #[test]
 fn a_root_filesystem_of_the_hosts_root_belongs_to_the_containers() {
+    if lacks(IDMAPPED_MOUNTS) {
+        return;
+    }
     let test = mapping_roots();
     let script = "stat -c %u /bin; touch /made && stat -c %u:%g /made; stat -c %u /dev/null";
     let mut config = shell(script);

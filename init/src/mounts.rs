@@ -363,10 +363,14 @@ impl Attributes {
         // These flags have the same values in statfs(2) and mount(2).
         const KEPT_FLAGS: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
         const STATFS_RELATIME: u64 = 4096;
+        const STATFS_NOSYMFOLLOW: u64 = 8192;
         let found = filesystem(mount)?.flags;
         let mut flags = found & KEPT_FLAGS;
         if found & STATFS_RELATIME != 0 {
             flags |= MS_RELATIME;
+        }
+        if found & STATFS_NOSYMFOLLOW != 0 {
+            flags |= MS_NOSYMFOLLOW;
         }
         flags = (flags & !as_mount_flags(self.clear)) | as_mount_flags(self.set);
         at_descriptor(proc, mount, |path| mount_flags(path, MS_REMOUNT | MS_BIND | flags))

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::plan_inputs;
 use super::status::Status;
-use super::{Container, id_maps, oom_kill, prepare, shared_root};
+use super::{Container, id_maps, oom_kill, preflight, prepare, shared_root};
 use crate::cgroup::{self, Cgroup};
 use crate::console_socket::send_terminal;
 use crate::error::{Code, Context, Error, Result};
@@ -67,6 +67,7 @@ impl Container {
     pub fn create(runtime: &Runtime, id: &str, config: &Config, options: &ProcessOptions) -> Result<Container> {
         check_id(id)?;
         config.validate()?;
+        preflight::check_root(config, runtime.inner.settings.root_options)?;
         if let Some(filter) = seccomp::filter(config.spec())? {
             filter.report();
         }

@@ -10,11 +10,12 @@ use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use crate::error::{Context, Error, Result, reason};
+use crate::plan::{IdMaps, RootOptions};
 use crate::security::{labels, seccomp};
 use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::{Config, hooks, paths, shape, sysctl};
-use crate::sys::{nsfs, procfs};
+use crate::sys::{kernel, nsfs, procfs};
 use crate::{network, rdt};
 
 impl Config {
@@ -48,7 +49,30 @@ fn check(config: &Config, restoring: bool) -> Result<()> {
     labels::check_host_mounts(config.spec())?;
     network::check(config, restoring)?;
     rdt::check(config.spec())?;
+    check_attributes(config)?;
     check_bind_sources(config)
+}
+
+/// Checks that the kernel can set the attributes of mounts that mount(2) cannot.
+fn check_attributes(config: &Config) -> Result<()> {
+    for MountEntry { index, options, .. } in config.mounts() {
+        // A new filesystem has no mounts below it: its recursive attributes are its own.
+        let has_tree = options.bind.is_some() || options.remount;
+        if options.idmap.is_some() {
+            kernel::need_mount_setattr(&format!("mounts[{index}]"), "id mappings of mounts")?;
+        } else if has_tree && options.rec_attr_set | options.rec_attr_clear != 0 {
+            kernel::need_mount_setattr(&format!("mounts[{index}].options"), "recursive attributes")?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the kernel can map the owners in the root filesystem, if the runtime is to.
+pub(super) fn check_root(config: &Config, options: RootOptions) -> Result<()> {
+    if options.id_mapped && IdMaps::of(config.spec()).is_some() {
+        kernel::need_mount_setattr("root", "id-mapped root filesystems")?;
+    }
+    Ok(())
 }
 
 /// Checks the sources of bind mounts. Entries are mounted in order, so a source beneath the root filesystem, or in a

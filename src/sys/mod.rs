@@ -5,6 +5,7 @@ pub mod exit_status;
 pub mod fd_passing;
 pub mod flock;
 pub mod identity;
+pub mod kernel;
 pub mod kernfs;
 pub mod mountinfo;
 pub mod nsfs;

@@ -6,6 +6,7 @@
 mod apparmor;
 mod caller;
 mod edit;
+mod kernel;
 mod logged;
 mod table;
 mod wait;
@@ -13,6 +14,7 @@ mod wait;
 pub use apparmor::*;
 pub use caller::*;
 pub use edit::*;
+pub use kernel::*;
 pub use logged::*;
 pub use table::*;
 pub use wait::*;

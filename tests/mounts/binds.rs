@@ -67,6 +67,9 @@ fn rbind_takes_the_mounts_below_and_bind_does_not() {
 
 #[test]
 fn recursive_attributes_reach_the_mounts_below() {
+    if lacks(MOUNT_SETATTR) {
+        return;
+    }
     let test = TestRuntime::new();
     let mut config = shell(TABLE);
     push_mount(&mut config, bind(Path::new("/dev"), "/mnt", &["rbind", "rro", "rnoexec"]));
