@@ -41,11 +41,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Marks a declaration that a later soname will not have. Define it as empty before this header to silence the warnings.
+ */
+#ifndef BERTH_DEPRECATED
+#if defined(__GNUC__)
+#define BERTH_DEPRECATED(instead) __attribute__((deprecated(instead)))
+#else
+#define BERTH_DEPRECATED(instead)
+#endif
+#endif
+
+
 /**
  * The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
  * added; nothing is removed or changed under the same soname. Compare with berth_abi_version().
  */
-#define BERTH_ABI_VERSION 1
+#define BERTH_ABI_VERSION 2
+
+/**
+ * The major version of this header, for the preprocessor. Compare with berth_version().
+ */
+#define BERTH_VERSION_MAJOR 0
+
+/**
+ * The minor version of this header.
+ */
+#define BERTH_VERSION_MINOR 1
+
+/**
+ * The patch version of this header.
+ */
+#define BERTH_VERSION_PATCH 0
 
 /**
  * For berth_runtime_options.flags, with BERTH_CGROUP_MANAGER_SYSTEMD: annotations whose names begin with

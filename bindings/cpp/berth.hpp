@@ -997,6 +997,9 @@ inline std::string version() { return berth_version(); }
 /** The ABI version of the header that the program was compiled with. */
 inline constexpr std::uint32_t header_abi_version = BERTH_ABI_VERSION;
 inline std::uint32_t abi_version() noexcept { return berth_abi_version(); }
+/** The version of that header. */
+inline const std::string header_version = std::to_string(BERTH_VERSION_MAJOR) + "." + std::to_string(BERTH_VERSION_MINOR) + "." +
+                                          std::to_string(BERTH_VERSION_PATCH);
 /** Whether the library has a feature; see berth_has_feature. */
 inline bool has_feature(const std::string &name) noexcept { return berth_has_feature(name.c_str()) == 1; }
 

@@ -53,8 +53,15 @@ func ABIVersion() uint32 {
 	return uint32(C.berth_abi_version())
 }
 
-// HeaderABIVersion is the version of the header that this package was compiled with.
+// HeaderABIVersion is the ABI version of the header that this package was compiled with.
 const HeaderABIVersion uint32 = C.BERTH_ABI_VERSION
+
+// The version of that header.
+const (
+	HeaderVersionMajor uint32 = C.BERTH_VERSION_MAJOR
+	HeaderVersionMinor uint32 = C.BERTH_VERSION_MINOR
+	HeaderVersionPatch uint32 = C.BERTH_VERSION_PATCH
+)
 
 // HasFeature reports whether the library has a feature; see berth_has_feature.
 func HasFeature(name string) bool {

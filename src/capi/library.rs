@@ -11,7 +11,14 @@ use crate::log;
 
 /// The version of the ABI that this header describes. It grows by one whenever functions, constants or members are
 /// added; nothing is removed or changed under the same soname. Compare with berth_abi_version().
-pub const BERTH_ABI_VERSION: u32 = 1;
+pub const BERTH_ABI_VERSION: u32 = 2;
+
+/// The major version of this header, for the preprocessor. Compare with berth_version().
+pub const BERTH_VERSION_MAJOR: u32 = 0;
+/// The minor version of this header.
+pub const BERTH_VERSION_MINOR: u32 = 1;
+/// The patch version of this header.
+pub const BERTH_VERSION_PATCH: u32 = 0;
 
 /// The severity of a log line.
 #[repr(i32)]
@@ -165,4 +172,15 @@ pub extern "C" fn berth_log_set_level(level: i32, error: Option<&mut MaybeUninit
 pub unsafe extern "C" fn berth_string_free(string: *mut c_char) {
     // SAFETY: berth.h requires NULL or a string that this library gave out, once.
     unsafe { memory::release(string) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_version_is_the_crates() {
+        let header = format!("{BERTH_VERSION_MAJOR}.{BERTH_VERSION_MINOR}.{BERTH_VERSION_PATCH}");
+        assert_eq!(header, env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -57,7 +57,7 @@ from ._process import Process
 from ._runtime import CgroupManager, Runtime
 from ._stats import ExitStatus, Stats
 from ._streams import DEVNULL, PIPE, ProcessOptions, Stream, Terminal
-from ._version import __version__, abi_version, features, has_feature, strerror, version
+from ._version import HEADER_VERSION, __version__, abi_version, features, has_feature, strerror, version
 
 # Set __module__ to the public package, so that repr() and pickle use the public names, not those of private modules.
 for _thing in list(globals().values()):
@@ -115,6 +115,7 @@ __all__ = [
     "Timeout",
     "Unsupported",
     "__version__",
+    "HEADER_VERSION",
     "abi_version",
     "default_rootless_spec",
     "default_spec",

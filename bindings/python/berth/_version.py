@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from . import _arguments
+from . import _arguments, raw
 from ._library import library
 
 #: The version of the package; :func:`version` returns the library's.
 __version__ = "0.1.0"
+#: The version of the header that the package was made from, as three numbers.
+HEADER_VERSION = (raw.BERTH_VERSION_MAJOR, raw.BERTH_VERSION_MINOR, raw.BERTH_VERSION_PATCH)
 
 
 def version() -> str:
