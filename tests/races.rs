@@ -208,3 +208,55 @@ fn deleting_a_created_container_never_kills_a_started_one() {
     }
     println!("{started} of the containers were started");
 }
+
+/// Init may be killed when it has opened exec.fifo and not written to it yet: nobody has started the container then.
+#[test]
+fn a_container_that_is_killed_at_its_start_is_not_called_running() {
+    let test = TestRuntime::new();
+    for round in 0..if in_vm() { 10 } else { 100 } {
+        let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
+        let killer = test.runtime.load(container.id()).unwrap();
+        let barrier = Barrier::new(2);
+        let start = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                barrier.wait();
+                // At different moments of the start.
+                (0..round % 8).for_each(|_| std::thread::yield_now());
+                killer.signal(libc::SIGKILL, Recipients::Init).unwrap();
+            });
+            barrier.wait();
+            container.start()
+        });
+        if let Err(error) = start {
+            assert_eq!(error.code, Code::NotRunning, "{error}");
+        }
+        container.delete(Force::Kill).unwrap();
+    }
+}
+
+/// A delete may remove the directory of a create that has only just made it.
+#[test]
+fn a_create_beside_forced_deletes_of_its_id_succeeds() {
+    let test = TestRuntime::new();
+    let id = unique("deleted");
+    let (config, done) = (test.config(&shell("sleep 1000")), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    match test.runtime.load(&id).and_then(|container| container.delete(Force::Kill)) {
+                        Err(error) if error.code != Code::NotFound => panic!("{error}"),
+                        _ => {}
+                    }
+                }
+            });
+        }
+        let create = || Container::create(&test.runtime, &id, &config, &quiet()).map(drop);
+        let results: Vec<_> = (0..if in_vm() { 20 } else { 300 }).map(|_| create()).collect();
+        done.store(true, Ordering::Relaxed);
+        for result in results {
+            // The container of the round before may be there still.
+            assert!(result.as_ref().map_or_else(|error| error.code == Code::IdInUse, |()| true), "{result:?}");
+        }
+    });
+}

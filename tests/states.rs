@@ -106,6 +106,21 @@ fn a_start_says_why_init_could_not_open_the_fifo() {
     assert_eq!(container.start().unwrap_err().errno, None);
 }
 
+/// A creator that was killed releases the lock before its process has disappeared.
+#[test]
+fn a_container_whose_creator_is_exiting_can_be_deleted() {
+    let test = TestRuntime::new();
+    let container = test.create(&shell("sleep 1000"), &quiet()).unwrap();
+    let path = test.runtime.root().join(container.id()).join("state.json");
+    let mut record: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    record["phase"] = json!("creating");
+    fs::write(&path, record.to_string()).unwrap();
+    // The record's owner is this process, which holds no lock.
+    assert_eq!(container.status().unwrap(), Status::Creating);
+    container.delete(Force::No).unwrap();
+    assert!(test.runtime.ids().unwrap().is_empty());
+}
+
 #[test]
 fn a_deleted_container_is_not_found() {
     let test = TestRuntime::new();

@@ -102,7 +102,12 @@ impl Container {
         let deadline = runtime.inner.lock_deadline();
         let _creating = runtime.inner.root.lock(LockKind::Shared, deadline)?;
         loop {
-            let container = Container::new(id, &runtime.inner, runtime.inner.root.make(id)?);
+            let directory = match runtime.inner.root.make(id) {
+                // As below, before it was opened.
+                Err(error) if error.code == Code::NotFound => continue,
+                other => other?,
+            };
+            let container = Container::new(id, &runtime.inner, directory);
             match container.directory.lock(deadline) {
                 // Between mkdir and open, another process may have removed the directory and created it again. The
                 // directory belongs to the process that has locked it while it is empty.

@@ -62,7 +62,11 @@ impl Container {
             return self.tear_down(&self.guess()?).and_then(|()| self.directory.remove());
         }
         let cgroup = self.cgroup(&record)?;
-        let status = self.status_of(&record, cgroup.as_ref())?;
+        let status = match self.status_of(&record, cgroup.as_ref())? {
+            // A creator holds the lock until it is done: it was killed, and its process is still exiting.
+            Status::Creating => Status::Stopped,
+            status => status,
+        };
         let permitted = match force {
             Force::No => status == Status::Stopped,
             Force::Created => matches!(status, Status::Stopped | Status::Created),

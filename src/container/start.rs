@@ -46,7 +46,7 @@ impl Container {
         self.run_start_hooks(config, &record, cgroup.as_ref())
             .map_err(|error| after_removal(error, self.delete_locked(Force::Kill)))?;
         fault::point("start.hooks");
-        self.release(config, &record)?;
+        self.release(config, &record, cgroup.as_ref())?;
         self.directory.remove_fifo()?;
         fault::point("start.running");
         drop(lock);
@@ -94,7 +94,7 @@ impl Container {
 
     /// Releases init by opening the fifo, and waits until it has executed the program. init writes a message when it is
     /// released and, if it fails, another one; it closes its end when the program is executed.
-    fn release(&self, config: &Config, record: &Record) -> Result<()> {
+    fn release(&self, config: &Config, record: &Record, cgroup: &dyn Cgroup) -> Result<()> {
         let running = || self.wrong_state(Code::AlreadyRunning, Status::Running, "created");
         // Before the fifo is opened, because a short program may have exited immediately afterwards.
         let init = self.init_process()?;
@@ -111,6 +111,10 @@ impl Container {
         };
         match word {
             Some(message) if message.kind == wire::RELEASED => {}
+            // Init was killed when it had opened the fifo, before it wrote a message.
+            _ if self.status_of(record, cgroup)? == Status::Stopped => {
+                return Err(self.wrong_state(Code::NotRunning, Status::Stopped, "created"));
+            }
             // Another start has opened the fifo, too, and received the message.
             _ => return Err(running()),
         }
