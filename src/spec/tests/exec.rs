@@ -139,3 +139,45 @@ fn a_change_of_shares_is_one_of_a_container_that_has_them() {
         explains(&error, Code::Unsupported, path, "is decided when the container is created").unwrap();
     }
 }
+
+#[test]
+fn a_quota_is_written_with_its_period() {
+    let before = r#"{"cpu": {"quota": 10000, "period": 50000, "shares": 2}}"#;
+    for (change, quota, period) in [
+        (r#"{"cpu": {"quota": 20000}}"#, Some(20_000), Some(50_000)),
+        (r#"{"cpu": {"period": 20000}}"#, Some(10_000), Some(20_000)),
+        (r#"{"cpu": {"quota": -1}}"#, Some(-1), Some(50_000)),
+        (r#"{"cpu": {"shares": 3}}"#, None, None),
+    ] {
+        let change = limited(before).with_resources(change).unwrap();
+        let cpu = change.write.cpu().as_ref().unwrap();
+        assert_eq!((cpu.quota(), cpu.period()), (quota, period));
+    }
+}
+
+/// Files refine fields, so a file that stays would undo a later change of the field.
+#[test]
+fn a_changed_field_replaces_the_file_that_was_given_for_it() {
+    for (files, change, expected) in [
+        (r#"{"memory.max": "9"}"#, r#"{"memory": {"limit": 5}}"#, r#"{"memory": {"limit": 5}, "unified": {}}"#),
+        (
+            r#"{"cpu.max": "9000 50000"}"#,
+            r#"{"cpu": {"quota": 5000}}"#,
+            r#"{"cpu": {"quota": 5000, "period": 50000}, "unified": {}}"#,
+        ),
+        (
+            r#"{"cpu.max": "max 50000"}"#,
+            r#"{"cpu": {"period": 20000}}"#,
+            r#"{"cpu": {"quota": -1, "period": 20000}, "unified": {}}"#,
+        ),
+        (
+            r#"{"cpu.max": "9000"}"#,
+            r#"{"cpu": {"shares": 7, "quota": 0}}"#,
+            r#"{"cpu": {"shares": 7, "quota": 0}, "unified": {"cpu.max": "9000"}}"#,
+        ),
+        (r#"{"cpu.weight.nice": "1"}"#, r#"{"unified": {"cpu.weight": "5"}}"#, r#"{"unified": {"cpu.weight": "5"}}"#),
+    ] {
+        let changed = limited(&format!(r#"{{"unified": {files}}}"#)).with_resources(change).unwrap();
+        assert_eq!(parsed(changed.config.json())["linux"]["resources"], parsed(expected), "{files} {change}");
+    }
+}
