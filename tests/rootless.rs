@@ -20,6 +20,7 @@ fn main() {
             ("the_default_rootless_configuration_runs", the_default_rootless_configuration_runs),
             ("without_mappings_the_caller_is_root", without_mappings_the_caller_is_root),
             ("a_container_is_created_started_stopped_and_deleted", a_container_is_created_started_stopped_and_deleted),
+            ("as_root_of_a_user_namespace_none_is_needed", as_root_of_a_user_namespace_none_is_needed),
             ("ranges_of_ids_are_mapped_by_the_helpers", ranges_of_ids_are_mapped_by_the_helpers),
             (
                 "options_that_need_a_cgroup_are_refused_and_nothing_is_left",
@@ -140,6 +141,20 @@ fn the_default_rootless_configuration_runs() {
         assert_eq!(output, (Some(7), format!("0\n 0 {USER} 1\nhere\n")), "{given:?}");
         user.nothing_is_left();
     }
+}
+
+/// Devices are bound although the configuration has no user namespace: the kernel makes none in the caller's.
+fn as_root_of_a_user_namespace_none_is_needed() {
+    let user = User::new();
+    user.bundle("echo x >/dev/null && stat -c %t:%T /dev/null /dev/zero", |config| {
+        let linux = config["linux"].as_object_mut().unwrap();
+        linux.retain(|name, _| !["uidMappings", "gidMappings"].contains(&name.as_str()));
+        linux["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "user");
+    });
+    let mut command = user.command(Path::new("unshare"));
+    command.args(["--user", "--map-root-user"]).arg(user.path("berth")).arg("--root").arg(user.path("home/state"));
+    let Output { stdout, stderr, .. } = command.args(["run", "c1"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&stdout), "1:3\n1:5\n", "{}", String::from_utf8_lossy(&stderr));
 }
 
 fn without_mappings_the_caller_is_root() {

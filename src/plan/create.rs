@@ -15,6 +15,7 @@ use crate::spec::mounts::MountEntry;
 use crate::spec::namespaces::{self, Namespaces};
 use crate::spec::oci::LinuxNamespaceType as Kind;
 use crate::spec::{Config, hooks, intel_rdt, oci};
+use crate::sys::procfs;
 
 /// The inputs of a plan beside the configuration.
 pub struct Create<'a> {
@@ -177,7 +178,8 @@ fn push_inside(
     }
     plan.push(Step::Session);
 
-    let root = root_of(create, in_user_namespace);
+    // The kernel makes device nodes only in the initial user namespace, whichever the container's is.
+    let root = root_of(create, in_user_namespace || procfs::in_user_namespace()?);
     root.push_top(plan, trees)?;
     for entry in create.config.mounts() {
         if cgroup_mount::is_cgroup(entry.mount) {
