@@ -49,6 +49,7 @@ all: ## build the library, static and shared, and the command line (the default)
 generated-docs:
 	@rm -rf $(GENERATED_DOCS) && mkdir -p $(GENERATED_DOCS)/man
 	@$(RELEASE)/berth man $(GENERATED_DOCS)/man
+	@tools/man-pages $(GENERATED_DOCS)/man3
 	@for shell in bash zsh fish; do $(RELEASE)/berth completions $$shell > $(GENERATED_DOCS)/$$shell || exit 1; done
 
 header: ## regenerate include/berth.h from src/capi, and docs/reference.md from it
@@ -109,10 +110,11 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	  sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@SONAME@|$(SONAME)|' \
 	    -e 's|@VERSION@|$(VERSION)|' -e "s|@LIBS_PRIVATE@|$$(cat $(RELEASE)/native-static-libs)|" \
 	    packaging/$${file##*/}.in > $(DESTDIR)$(LIBDIR)/$$file && chmod 644 $(DESTDIR)$(LIBDIR)/$$file || exit 1; done
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) \
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) \
 	  $(DESTDIR)$(FISH_COMPLETIONS)
 	install -m 755 $(RELEASE)/berth $(DESTDIR)$(BINDIR)/berth
 	install -m 644 $(GENERATED_DOCS)/man/*.1 $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(GENERATED_DOCS)/man3/*.3 $(DESTDIR)$(MANDIR)/man3/
 	install -m 644 $(GENERATED_DOCS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
 	install -m 644 $(GENERATED_DOCS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
 	install -m 644 $(GENERATED_DOCS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
@@ -126,6 +128,7 @@ uninstall: ## remove what `make install` put there (give it the same variables)
 	  $(DESTDIR)$(LIBDIR)/libberth.a $(BUILD_FILES:%=$(DESTDIR)$(LIBDIR)/%) $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
 	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
 	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(GENERATED_DOCS)/man/*.1))) \
+	  $(patsubst %,$(DESTDIR)$(MANDIR)/man3/%,$(notdir $(wildcard $(GENERATED_DOCS)/man3/*.3))) \
 	  $(DESTDIR)$(BASH_COMPLETIONS)/berth $(DESTDIR)$(ZSH_COMPLETIONS)/_berth $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
 	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(LIBDIR)/cmake/berth $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
