@@ -35,7 +35,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header demo check vm-check peers fuzz bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header docs demo check vm-check peers fuzz bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -57,6 +57,10 @@ header: ## regenerate include/berth.h from src/capi, and docs/reference.md from 
 	mkdir -p include
 	cp $(RELEASE)/berth.h include/berth.h
 	tools/reference > docs/reference.md
+
+docs: ## make the references of C, Python and Rust for a browser, in build/docs (installs what is missing)
+	tools/setup build docs
+	tools/html-docs --rust build/docs
 
 demo: ## run one container from a C program, step by step (as root; installs what is missing)
 	examples/run-demo
@@ -87,6 +91,7 @@ deb: ## Debian packages for this machine's Debian, in build/
 lint: ## formatting, clippy, shellcheck, layers, dependencies; SINCE=main: the form of commits, too
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --all-features $(CARGO_FLAGS) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --lib -p berth $(CARGO_FLAGS)
 	tools/lint-scripts
 	tools/layers
 	tools/lint-dependencies

@@ -1,9 +1,25 @@
 //! libberth creates, runs, freezes, measures, checkpoints and restores Linux containers from inside another program.
 //!
 //! A [`Runtime`] is a state root with containers. A [`Container`] is created from a [`spec::Config`], started, and
-//! deleted; [`container`] has one file for each operation. For create and exec, [`plan`] compiles the configuration
-//! into a list of steps, and [`spawn`] starts berth-init ([`berth_init`]), which executes them. [`capi`] is the C API,
+//! deleted; `container` has one file for each operation. For create and exec, `plan` compiles the configuration
+//! into a list of steps, and `spawn` starts berth-init (`berth_init`), which executes them. `capi` is the C API,
 //! for C and all languages that can call C.
+//!
+//! ```no_run
+//! use berth::spec::Config;
+//! use berth::{Container, ExitStatus, Force, ProcessOptions, Runtime, Settings};
+//!
+//! # fn main() -> berth::Result<()> {
+//! let runtime = Runtime::new(Settings::default())?;
+//! let config = Config::from_bundle("/bundles/web".as_ref())?;
+//! let container = Container::run(&runtime, "web", &config, &ProcessOptions::default())?;
+//! match container.wait(60_000)? {
+//!     ExitStatus::Exited(status) => println!("exited with status {status}"),
+//!     ended => println!("{}", ended.describe()),
+//! }
+//! container.delete(Force::No)
+//! # }
+//! ```
 
 mod capi;
 pub mod cgroup;

@@ -58,7 +58,7 @@ pub struct ProcessOptions {
     /// Exec only: what happens if the container is paused.
     pub paused: Paused,
     /// Exec only: the process's cgroups below the container's, which must exist: "path" for all hierarchies, or
-    /// "controller[,controller]:path" for those of the controllers. If empty, the process is in the container's own
+    /// `controller[,controller]:path` for those of the controllers. If empty, the process is in the container's own
     /// cgroups.
     pub cgroups: Vec<String>,
 }

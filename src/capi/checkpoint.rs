@@ -139,7 +139,7 @@ pub struct berth_veth_pair {
 }
 
 /// A cgroup that becomes the root of the images' cgroup tree. `controller` is a v1 controller, "name=..." for a named
-/// hierarchy, or "" for the v2 hierarchy; `path` is a cgroup as in /proc/<pid>/cgroup, which must be the container's
+/// hierarchy, or "" for the v2 hierarchy; `path` is a cgroup as in /proc/PID/cgroup, which must be the container's
 /// own or below it.
 #[repr(C)]
 #[derive(Clone, Copy)]

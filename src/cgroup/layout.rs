@@ -99,7 +99,7 @@ impl Layout {
     }
 
     /// Returns the layout of a process in cgroups below the container's: each of `given` is "path", for all
-    /// hierarchies, or "controller[,controller]:path". They must exist.
+    /// hierarchies, or `controller[,controller]:path`. They must exist.
     pub fn below(&self, given: &[String]) -> Result<Layout> {
         if self.absent {
             return Err(Error::new(Code::Unsupported, "the container was created without cgroups"));

@@ -1,7 +1,7 @@
 //! Creates, limits, freezes, kills, measures and removes a container's cgroups.
 //!
 //! [`plan`] chooses the cgroups' paths, the caller records them, and [`open`] returns a handle that acts on them. The
-//! host's mounts decide the implementation: [`v2`] for the unified hierarchy, [`v1`] for one hierarchy per controller,
+//! host's mounts decide the implementation: `v2` for the unified hierarchy, `v1` for one hierarchy per controller,
 //! with the v2 hierarchy beside them on hybrid hosts.
 
 mod bpf;

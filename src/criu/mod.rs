@@ -1,7 +1,7 @@
 //! CRIU: the program that dumps the processes of a container into images, and restores them from images.
 //!
 //! CRIU is started as `criu swrk`, isolated from the caller like every helper, and exchanges protobuf messages
-//! (`proto/criu.proto`) through a socket: [`rpc`]. `container::checkpoint` and `container::restore` decide the content
+//! (`proto/criu.proto`) through a socket: `rpc`. `container::checkpoint` and `container::restore` decide the content
 //! of the requests; this module has what both need.
 
 mod check;

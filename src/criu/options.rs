@@ -190,7 +190,7 @@ impl CheckpointOptions {
 pub struct CgroupRoot {
     /// A v1 controller, `name=…` for a named hierarchy, empty for the v2 tree.
     pub controller: String,
-    /// The cgroup's path, as in /proc/<pid>/cgroup.
+    /// The cgroup's path, as in `/proc/<pid>/cgroup`.
     pub path: String,
 }
 

@@ -2,9 +2,9 @@
 //! rtnetlink(7) alone: no program and no thread.
 //!
 //! The calling thread stays in its own network namespace. Requests to the container's namespace go through a socket
-//! that a short-lived berth-init has opened there ([`namespace`]).
+//! that a short-lived berth-init has opened there (`namespace`).
 //!
-//! Before an object is created, the container's record ([`Journal`]) gets its name and the means to recognise it: the
+//! Before an object is created, the container's record (`Journal`) gets its name and the means to recognise it: the
 //! host's end of a pair is the container's if it has the hardware address that was chosen for it. So a link that has
 //! the same name by chance, or took the name after a crash, is left alone.
 

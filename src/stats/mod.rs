@@ -1,6 +1,6 @@
 //! Resource usage of a container. Counters that the host does not provide are `None`, never zero.
 //!
-//! [`Stats`] are plain numbers, read repeatedly through a [`Meter`] without allocating. [`report`] is the complete JSON
+//! [`Stats`] are plain numbers, read repeatedly through a `Meter` without allocating. `report` is the complete JSON
 //! in runc's format.
 
 pub(crate) mod intel_rdt;

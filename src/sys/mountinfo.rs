@@ -1,4 +1,4 @@
-//! Parses /proc/<pid>/mountinfo: the mounts of a process's mount namespace (proc_pid_mountinfo(5)).
+//! Parses `/proc/<pid>/mountinfo`: the mounts of a process's mount namespace (proc_pid_mountinfo(5)).
 //!
 //! The parser uses bytes, since mount points are paths and need not be UTF-8, and borrows from them: a busy host has
 //! hundreds of lines, and each create reads them. It skips lines that do not have the documented format.
