@@ -1545,7 +1545,11 @@ void berth_pids_free(int32_t *pids);
  * handle); later calls read them again, without allocating memory and without accessing the state directory. All
  * handles together keep at most a quarter of RLIMIT_NOFILE open; further handles open the files on each call.
  *
- * Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ * The counters (CPU time, peak of the memory, OOM kills …) stay after the container's processes have ended, until it is
+ * deleted: then they are the totals of a job.
+ *
+ * Errors: BERTH_E_NOT_FOUND; BERTH_E_NOT_RUNNING if the container was not created completely, or if somebody else has
+ * removed its cgroups.
  */
 int32_t berth_container_stats(const struct berth_container *container,
                               struct berth_stats *stats,
@@ -1558,7 +1562,7 @@ int32_t berth_container_stats(const struct berth_container *container,
  * interface of the container's network namespace as its processes see it; none if it has the host's), and, in addition
  * to runc's, "rdma". Members that runc omits when they are 0 are omitted.
  *
- * Release `json` with berth_string_free. Errors: BERTH_E_NOT_FOUND, BERTH_E_NOT_RUNNING.
+ * Release `json` with berth_string_free. Errors: as berth_container_stats.
  */
 int32_t berth_container_stats_json(const struct berth_container *container,
                                    char **json,

@@ -184,7 +184,8 @@ type Stats struct {
 	IOPressureSome, IOPressureFull                                           Nanoseconds
 }
 
-// Stats reads the resource usage; it is designed for frequent calls. Errors: ErrNotFound, ErrNotRunning.
+// Stats reads the resource usage; it is designed for frequent calls. The counters stay after the container's processes
+// have ended, until it is deleted. Errors: ErrNotFound; ErrNotRunning if somebody else has removed its cgroups.
 func (c *Container) Stats() (Stats, error) {
 	var s C.berth_stats
 	s.size = C.size_t(unsafe.Sizeof(s))

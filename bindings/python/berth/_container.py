@@ -108,7 +108,10 @@ class ContainerHandle(Handle):
         this handle); later calls read them again. All handles together keep at most a quarter of RLIMIT_NOFILE open;
         further handles open the files on each call.
 
-        :raises NotFound, NotRunning: the container was deleted; it has ended.
+        The counters stay after the container's processes have ended, until it is deleted: then they are the totals of a
+        job.
+
+        :raises NotFound, NotRunning: the container was deleted; somebody else has removed its cgroups.
         """
         found = raw.berth_stats(ctypes.sizeof(raw.berth_stats))
         self._call(self._c.berth_container_stats, byref(found))
