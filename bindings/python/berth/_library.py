@@ -100,6 +100,9 @@ def _find() -> Library:
     try:
         return Library(SONAME)
     except LoadError as error:
+        if not isinstance(error.__cause__, OSError):
+            # It was found, but is too old.
+            raise
         raise LoadError(
             f"libberth was not found: this package does not carry it, and the system's loader says: "
             f"{error.__cause__}. Install libberth, or name its file: berth.load(path)"

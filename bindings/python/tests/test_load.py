@@ -105,6 +105,11 @@ class Load(unittest.TestCase):
         _, stderr = self.python(f"import berth; berth.load({str(old)!r})", site)
         self.assertIn("is not libberth, or is older than this package", stderr)
         self.assertIn("berth_abi_version", stderr)
+        # The same one where the system's loader finds it.
+        old.rename(self.folder / "libberth.so.0")
+        _, stderr = self.python("import berth; berth.version()", site, str(self.folder))
+        self.assertIn("LoadError: libberth.so.0 is not libberth, or is older than this package", stderr)
+        self.assertNotIn("was not found", stderr)
 
     def test_after_a_failure_another_one_may_be_loaded(self):
         code = f"""
