@@ -1172,6 +1172,12 @@ void berth_error_free(struct berth_error *error);
 const char *berth_strerror(int32_t code);
 
 /**
+ * Return the name of an error code ("BERTH_E_NOT_FOUND"), for logs. 0 is "success", a code that this version does not know
+ * "unknown". The string is valid for ever.
+ */
+const char *berth_error_name(int32_t code);
+
+/**
  * Initialise options with the defaults: zeros, and the size. `size` is sizeof(berth_runtime_options); nothing beyond
  * it is written. NULL is ignored.
  */
@@ -1499,6 +1505,12 @@ const char *berth_container_id(const struct berth_container *container);
 int32_t berth_container_status(const struct berth_container *container,
                                int32_t *status,
                                struct berth_error **error);
+
+/**
+ * Return the name of a status as the OCI runtime specification spells it ("running"), or "unknown". The string is valid for
+ * ever.
+ */
+const char *berth_status_name(int32_t status);
 
 /**
  * Return the container's state as JSON: OCI "State" (ociVersion, id, status, pid, bundle, annotations) with the

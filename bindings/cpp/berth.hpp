@@ -112,6 +112,10 @@ enum class Force { no, kill };
 /** The interfaces that Container::interfaces_json reports. */
 enum class Interfaces { networks, inside };
 
+/** The status as the OCI runtime specification spells it. */
+inline const char *to_string(Status status) noexcept { return berth_status_name(static_cast<std::int32_t>(status)); }
+/** The name of a code: "BERTH_E_NOT_FOUND". */
+inline const char *error_name(Code code) noexcept { return berth_error_name(static_cast<std::int32_t>(code)); }
 /** Describes a code. */
 inline const char *to_string(Code code) noexcept { return berth_strerror(static_cast<std::int32_t>(code)); }
 

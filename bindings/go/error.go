@@ -39,6 +39,11 @@ const (
 	ErrInternal        Code = C.BERTH_E_INTERNAL
 )
 
+// Name is the code's name in C: "BERTH_E_NOT_FOUND".
+func (c Code) Name() string {
+	return C.GoString(C.berth_error_name(C.int32_t(c)))
+}
+
 // Error describes the code.
 func (c Code) Error() string {
 	return C.GoString(C.berth_strerror(C.int32_t(c)))

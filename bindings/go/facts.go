@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 	"unsafe"
 )
@@ -24,12 +23,9 @@ const (
 	StatusStopped  Status = C.BERTH_STATUS_STOPPED
 )
 
+// String is the status as the OCI runtime specification spells it.
 func (s Status) String() string {
-	names := [...]string{"creating", "created", "running", "paused", "stopped"}
-	if s < 0 || int(s) >= len(names) {
-		return fmt.Sprintf("status %d", int32(s))
-	}
-	return names[s]
+	return C.GoString(C.berth_status_name(C.int32_t(s)))
 }
 
 // State is the content of [Container.StateJSON]: OCI's state and additional members.

@@ -1,14 +1,17 @@
 //! Queries of a container.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
-use super::boundary::call;
+use super::boundary::{call, infallible};
 use super::container::berth_container;
 use super::error::berth_error;
+use super::memory::c_string;
 use super::process::{berth_exit_status, berth_process};
 use super::sized::{self, Grows};
 use super::{args, memory};
+use crate::container::Status;
 use crate::stats::Stats;
 
 /// Resource usage of a container. A member is UINT64_MAX if the host does not provide it, or, for a limit, if there is
@@ -135,6 +138,17 @@ pub extern "C" fn berth_container_status(
         let slot = args::out(status, "status")?;
         slot.write(args::handle(container, "container")?.container.status()? as i32);
         Ok(())
+    })
+}
+
+/// Return the name of a status as the OCI runtime specification spells it ("running"), or "unknown". The string is valid for
+/// ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_status_name(status: i32) -> *const c_char {
+    static NAMES: LazyLock<Vec<(i32, CString)>> =
+        LazyLock::new(|| Status::ALL.map(|status| (status as i32, c_string(status.name()))).into());
+    infallible(c"unknown".as_ptr(), || {
+        NAMES.iter().find(|(known, _)| *known == status).map_or(c"unknown".as_ptr(), |(_, name)| name.as_ptr())
     })
 }
 

@@ -90,3 +90,28 @@ pub extern "C" fn berth_strerror(code: i32) -> *const c_char {
         None => c"unknown error code".as_ptr(),
     })
 }
+
+/// Return the name of an error code ("BERTH_E_NOT_FOUND"), for logs. 0 is "success", a code that this version does not know
+/// "unknown". The string is valid for ever.
+#[unsafe(no_mangle)]
+pub extern "C" fn berth_error_name(code: i32) -> *const c_char {
+    static NAMES: LazyLock<Vec<(i32, CString)>> =
+        LazyLock::new(|| Code::ALL.map(|code| (code as i32, c_string(&constant("BERTH_E", code)))).into());
+    infallible(c"unknown".as_ptr(), || match NAMES.iter().find(|(known, _)| *known == code) {
+        Some((_, name)) => name.as_ptr(),
+        None if code == 0 => c"success".as_ptr(),
+        None => c"unknown".as_ptr(),
+    })
+}
+
+/// Returns the name that a variant has in the header.
+fn constant(prefix: &str, variant: impl std::fmt::Debug) -> String {
+    let mut name = String::from(prefix);
+    for letter in format!("{variant:?}").chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}

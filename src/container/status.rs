@@ -29,6 +29,9 @@ pub enum Status {
 }
 
 impl Status {
+    pub(crate) const ALL: [Status; 5] =
+        [Status::Creating, Status::Created, Status::Running, Status::Paused, Status::Stopped];
+
     /// Returns the status as the OCI runtime specification spells it.
     pub fn name(self) -> &'static str {
         match self {

@@ -27,6 +27,10 @@ static void each_code_has_words(void) {
     int32_t code;
     for (code = BERTH_E_INTERNAL; code < 0; code++)
         CHECK(strlen(berth_strerror(code)) > 5 && !strstr(berth_strerror(code), "unknown error code"));
+    CHECK(strcmp(berth_error_name(BERTH_E_ID_IN_USE), "BERTH_E_ID_IN_USE") == 0);
+    CHECK(strcmp(berth_error_name(BERTH_E_CRIU), "BERTH_E_CRIU") == 0 && strcmp(berth_error_name(0), "success") == 0);
+    CHECK(strcmp(berth_error_name(1), "unknown") == 0 && strcmp(berth_status_name(99), "unknown") == 0);
+    CHECK(strcmp(berth_status_name(BERTH_STATUS_CREATING), "creating") == 0);
     CHECK(strcmp(berth_strerror(0), "success") == 0);
     CHECK(strcmp(berth_strerror(BERTH_E_INTERNAL - 1), "unknown error code") == 0);
     CHECK(strcmp(berth_strerror(12345), "unknown error code") == 0);

@@ -57,7 +57,7 @@ from ._process import Process
 from ._runtime import CgroupManager, Runtime
 from ._stats import ExitStatus, Stats
 from ._streams import DEVNULL, PIPE, ProcessOptions, Stream, Terminal
-from ._version import HEADER_VERSION, __version__, abi_version, features, has_feature, strerror, version
+from ._version import HEADER_VERSION, __version__, abi_version, error_name, features, has_feature, status_name, strerror, version
 
 # Set __module__ to the public package, so that repr() and pickle use the public names, not those of private modules.
 for _thing in list(globals().values()):
@@ -120,6 +120,7 @@ __all__ = [
     "default_rootless_spec",
     "default_spec",
     "deleting",
+    "error_name",
     "features",
     "has_feature",
     "load",
@@ -128,6 +129,7 @@ __all__ = [
     "set_log_fd",
     "set_log_level",
     "set_logger",
+    "status_name",
     "strerror",
     "version",
 ]

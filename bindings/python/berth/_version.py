@@ -48,3 +48,15 @@ def strerror(code: int) -> str:
     """Describes an error code; 0 is "success"."""
     text: bytes = library().functions.berth_strerror(_arguments.number(code, "code"))
     return text.decode()
+
+
+def error_name(code: int) -> str:
+    """Returns the name of an error code in C, such as "BERTH_E_NOT_FOUND"; "unknown" for one that the library does not know."""
+    text: bytes = library().functions.berth_error_name(_arguments.number(code, "code"))
+    return text.decode()
+
+
+def status_name(status: int) -> str:
+    """Returns the name of a status as the OCI runtime specification spells it, such as "running"."""
+    text: bytes = library().functions.berth_status_name(_arguments.number(status, "status"))
+    return text.decode()

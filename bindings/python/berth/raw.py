@@ -318,6 +318,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_error_detail_json": (c_char_p, [POINTER(berth_error)]),
     "berth_error_free": (None, [POINTER(berth_error)]),
     "berth_strerror": (c_char_p, [c_int32]),
+    "berth_error_name": (c_char_p, [c_int32]),
     "berth_runtime_options_init": (None, [POINTER(berth_runtime_options), c_size_t]),
     "berth_runtime_new": (c_int32, [POINTER(berth_runtime_options), POINTER(POINTER(berth_runtime)), POINTER(POINTER(berth_error))]),
     "berth_runtime_free": (None, [POINTER(berth_runtime)]),
@@ -348,6 +349,7 @@ SIGNATURES: Dict[str, Tuple[Any, List[Any]]] = {
     "berth_container_delete": (c_int32, [POINTER(berth_container), c_uint32, POINTER(POINTER(berth_error))]),
     "berth_container_id": (c_char_p, [POINTER(berth_container)]),
     "berth_container_status": (c_int32, [POINTER(berth_container), POINTER(c_int32), POINTER(POINTER(berth_error))]),
+    "berth_status_name": (c_char_p, [c_int32]),
     "berth_container_state_json": (c_int32, [POINTER(berth_container), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_container_config_json": (c_int32, [POINTER(berth_container), POINTER(c_char_p), POINTER(POINTER(berth_error))]),
     "berth_container_pids": (c_int32, [POINTER(berth_container), POINTER(POINTER(c_int32)), POINTER(c_size_t), POINTER(POINTER(berth_error))]),
@@ -398,6 +400,7 @@ class Functions:
     berth_error_detail_json: Function
     berth_error_free: Function
     berth_strerror: Function
+    berth_error_name: Function
     berth_runtime_options_init: Function
     berth_runtime_new: Function
     berth_runtime_free: Function
@@ -428,6 +431,7 @@ class Functions:
     berth_container_delete: Function
     berth_container_id: Function
     berth_container_status: Function
+    berth_status_name: Function
     berth_container_state_json: Function
     berth_container_config_json: Function
     berth_container_pids: Function

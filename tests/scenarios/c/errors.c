@@ -110,7 +110,8 @@ static void error_facts(void) {
     CHECK(berth_error_errno(error) == ENOENT && strstr(berth_error_message(error), "/nothing/here"));
     berth_error_free(error);
     for (code = BERTH_E_INTERNAL; code < 0; code++)
-        CHECK(strlen(berth_strerror(code)) > 5);
+        CHECK(strlen(berth_strerror(code)) > 5 && !strncmp(berth_error_name(code), "BERTH_E_", 8));
+    CHECK(!strcmp(berth_error_name(BERTH_E_NOT_FOUND), "BERTH_E_NOT_FOUND") && !strcmp(berth_status_name(BERTH_STATUS_PAUSED), "paused"));
 }
 
 static void timeout(void) {

@@ -95,7 +95,11 @@ static void error_facts(Place &) {
     } catch (const berth::SystemError &error) {
         CHECK(error.system_errno() == ENOENT && contains(error.what(), "/nothing/here"));
     }
-    for (auto code = BERTH_E_INTERNAL; code < 0; code = berth_e(code + 1)) CHECK(std::string(to_string(Code(code))).size() > 5);
+    for (auto code = BERTH_E_INTERNAL; code < 0; code = berth_e(code + 1)) {
+        CHECK(std::string(to_string(Code(code))).size() > 5);
+        CHECK(std::string(error_name(Code(code))).rfind("BERTH_E_", 0) == 0);
+    }
+    CHECK(std::string(to_string(berth::Status::paused)) == "paused");
 }
 
 static void timeout(Place &place) {

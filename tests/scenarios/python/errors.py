@@ -121,6 +121,9 @@ def error_facts(world):
         check.assertIn("/nothing/here", error.message)
     for code in berth.ErrorCode:
         check.assertGreater(len(berth.strerror(code)), 5)
+        check.assertEqual(berth.error_name(code), f"BERTH_E_{code.name}")
+    for status in berth.Status:
+        check.assertEqual(berth.status_name(status), status.name.lower())
 
 
 @scenario("timeout")
