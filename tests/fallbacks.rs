@@ -16,6 +16,7 @@ fn main() {
     runner::main(
         &[
             ("mounts_without_mount_setattr", || with_caller("mounts", &["ENOSYS", "EPERM"])),
+            ("flags_of_mounts_without_mount_setattr", || with_caller("flags", &["ENOSYS", "EPERM"])),
             ("mounts_of_a_user_namespace_without_mount_setattr", || with_caller("user", &["ENOSYS", "EPERM"])),
             ("a_recursive_attribute_without_mount_setattr_is_an_error", || {
                 with_caller("recursive", &["ENOSYS", "EPERM"])
@@ -41,6 +42,7 @@ fn main() {
         ],
         &[
             ("mounts", mounts),
+            ("flags", flags),
             ("user", mounts_in_user_namespace),
             ("recursive", recursive),
             ("id_mapped", id_mapped),
@@ -175,6 +177,33 @@ fn mounts(args: &[String]) {
     let config = read_only(args);
     forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
     check_read_only(&output(args, &config));
+}
+
+/// mount(2) replaces all flags, and chooses a setting of access times if none is given.
+fn flags(args: &[String]) {
+    const CASES: [(&str, &str, &str); 4] = [
+        ("noatime", "relatime", "rw,relatime"),
+        ("noatime", "nosuid", "rw,nosuid,noatime"),
+        ("strictatime", "nodiratime", "rw,nodiratime"),
+        ("nosymfollow", "ro", "ro,relatime,nosymfollow"),
+    ];
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+    let mut config = shell(TABLE);
+    for (index, (source, option, _)) in CASES.iter().enumerate() {
+        let dir = Path::new(&args[0]).with_file_name(format!("source{index}"));
+        std::fs::create_dir(&dir).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        assert!(mount.args(["-t", "tmpfs", "-o", source, "tmpfs"]).arg(&dir).status().unwrap().success());
+        push_mount(&mut config, bind(&dir, &format!("/dev/shm/{index}"), &["bind", option]));
+    }
+    forbid(libc::SYS_mount_setattr, When::Always, &args[2]);
+    let table = output(args, &config);
+    for (index, (source, option, expected)) in CASES.iter().enumerate() {
+        let found = mounted(&table, &format!("/dev/shm/{index}")).options.join(",");
+        assert_eq!(found, *expected, "{source}, then {option}");
+    }
 }
 
 fn mounts_in_user_namespace(args: &[String]) {

@@ -135,7 +135,7 @@ fn a_bind_mount_keeps_the_flags_of_its_source_except_the_given_ones() {
 }
 
 /// The flags of the source, the options, and the flags of the resulting mount.
-const FLAGS: [(&str, &str, &str); 34] = [
+const FLAGS: [(&str, &str, &str); 35] = [
     ("nosuid,nodev,noexec", "", "rw,nosuid,nodev,noexec,relatime"),
     ("nosuid,nodev,noexec", "ro", "ro,nosuid,nodev,noexec,relatime"),
     ("nosuid,nodev,noexec", "suid", "rw,nodev,noexec,relatime"),
@@ -158,6 +158,7 @@ const FLAGS: [(&str, &str, &str); 34] = [
     ("strictatime", "ro", "ro"),
     ("strictatime", "relatime", "rw,relatime"),
     ("strictatime", "noatime", "rw,noatime"),
+    ("strictatime", "nodiratime", "rw,nodiratime"),
     ("strictatime", "atime", "rw"),
     ("strictatime", "nostrictatime", "rw"),
     ("relatime", "noatime,atime", "rw,relatime"),

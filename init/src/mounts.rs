@@ -48,7 +48,7 @@ impl Mounter<'_> {
         let mut given = Options::new();
         given.collect(step, mode)?;
         let source = step.source.unwrap_or(step.kind);
-        let flags = as_mount_flags(step.attributes) | given.flags;
+        let flags = as_mount_flags(step.attributes) | access_times(step.attributes) | given.flags;
         let target = found.map_or_else(|| tree::make_directory(self.top, path), Ok)?;
         let result = self.check_target(target).and_then(|()| {
             at_descriptor(self.proc, target, |at| mount_filesystem(source, at, step.kind, flags, given.text()))
@@ -361,23 +361,23 @@ impl Attributes {
             return Err(refused);
         }
         // These flags have the same values in statfs(2) and mount(2).
-        const KEPT_FLAGS: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
-        const STATFS_RELATIME: u64 = 4096;
+        const KEPT_FLAGS: u64 = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NODIRATIME;
         const STATFS_NOSYMFOLLOW: u64 = 8192;
         let found = filesystem(mount)?.flags;
         let mut flags = found & KEPT_FLAGS;
-        if found & STATFS_RELATIME != 0 {
-            flags |= MS_RELATIME;
-        }
         if found & STATFS_NOSYMFOLLOW != 0 {
             flags |= MS_NOSYMFOLLOW;
         }
         flags = (flags & !as_mount_flags(self.clear)) | as_mount_flags(self.set);
+        flags |= match (self.set | self.clear) & MOUNT_ATTR__ATIME {
+            0 => access_times_of(found),
+            _ => access_times(self.set),
+        };
         at_descriptor(proc, mount, |path| mount_flags(path, MS_REMOUNT | MS_BIND | flags))
     }
 }
 
-/// Converts MOUNT_ATTR_… to MS_….
+/// Converts MOUNT_ATTR_… to MS_…, except for access times.
 fn as_mount_flags(attributes: u64) -> u64 {
     let pairs = [
         (MOUNT_ATTR_RDONLY, MS_RDONLY),
@@ -393,11 +393,27 @@ fn as_mount_flags(attributes: u64) -> u64 {
             flags |= flag;
         }
     }
+    flags
+}
+
+/// Converts the setting of access times. The kernel's default is relatime only for a new mount.
+fn access_times(attributes: u64) -> u64 {
     match attributes & MOUNT_ATTR__ATIME {
-        MOUNT_ATTR_NOATIME => flags | MS_NOATIME,
-        MOUNT_ATTR_STRICTATIME => flags | MS_STRICTATIME,
-        // All bits, to clear every atime flag.
-        MOUNT_ATTR__ATIME => flags | MS_NOATIME | MS_RELATIME | MS_STRICTATIME,
-        _ => flags,
+        MOUNT_ATTR_NOATIME => MS_NOATIME,
+        MOUNT_ATTR_STRICTATIME => MS_STRICTATIME,
+        _ => MS_RELATIME,
+    }
+}
+
+/// Returns the setting of access times of a mount whose flags statfs(2) has returned. Without one mount(2) chooses one,
+/// if nodiratime is given.
+fn access_times_of(found: u64) -> u64 {
+    const STATFS_RELATIME: u64 = 4096;
+    if found & MS_NOATIME != 0 {
+        MS_NOATIME
+    } else if found & STATFS_RELATIME != 0 {
+        MS_RELATIME
+    } else {
+        MS_STRICTATIME
     }
 }
