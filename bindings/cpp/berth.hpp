@@ -289,9 +289,9 @@ struct ProcessOptions {
     /** Standard input, output and error. */
     std::array<Stream, 3> stdio{Stream::inherit(), Stream::inherit(), Stream::inherit()};
     /** Descriptors of the caller, which become the process's 3, 4 and so on. */
-    std::vector<std::int32_t> extra_fds;
+    std::vector<std::int32_t> extra_fds{};
     /** Path of a unix socket to which the terminal's master is sent. Empty: none. */
-    std::string console_socket;
+    std::string console_socket{};
     /** Signal when the thread that starts the process ends. 0: none. */
     int parent_death_signal = 0;
     /** At create: processes keep the session keyring of the process that starts them. */
@@ -303,13 +303,13 @@ struct ProcessOptions {
     /** With Container::exec: if the container is paused, wait until it is resumed. */
     bool wait_while_paused = false;
     /** With Container::exec: cgroups below the container's own, each "path", or "controller[,controller]:path". */
-    std::vector<std::string> cgroups;
+    std::vector<std::string> cgroups{};
 };
 
 /** Options of a runtime; see berth_runtime_options. Zero durations are the library's defaults. */
 struct RuntimeOptions {
     /** Empty: "/run/berth". */
-    std::string state_root;
+    std::string state_root{};
     std::chrono::milliseconds setup_timeout{0};
     std::chrono::milliseconds lock_timeout{0};
     std::chrono::milliseconds hook_timeout{0};
@@ -328,9 +328,9 @@ struct RuntimeOptions {
     /** Return devices of linux.netDevices to the host at delete: BERTH_RUNTIME_RETURN_DEVICES. */
     bool return_devices = false;
     /** CRIU program. Empty: the one in the usual directories of the host. */
-    std::string criu;
+    std::string criu{};
     /** The environment, as NAME=VALUE, of hooks on the host that have none of their own: berth_runtime_options.hook_env. */
-    std::vector<std::string> hook_env;
+    std::vector<std::string> hook_env{};
 };
 
 /** How a restore handles cgroups that the container has created; see berth_cgroup_mode. */
@@ -353,17 +353,17 @@ enum class NetworkLock : std::int32_t {
 /** Options of a checkpoint; see berth_checkpoint_options. Empty and zero are the library's defaults. */
 struct CheckpointOptions {
     /** Created if missing. Required. */
-    std::string images;
-    std::string work;
-    std::string parent_images;
-    std::string page_server_address;
+    std::string images{};
+    std::string work{};
+    std::string parent_images{};
+    std::string page_server_address{};
     int page_server_port = 0;
-    std::string config_file;
+    std::string config_file{};
     std::chrono::milliseconds timeout{0};
     CgroupMode cgroup_mode = CgroupMode::soft;
     NetworkLock network_lock = NetworkLock::nftables;
     /** With lazy_pages: a descriptor to which a NUL byte is written when pages can be requested. */
-    std::optional<int> status;
+    std::optional<int> status{};
     bool leave_running = false, pre_dump = false, shell_job = false, tcp_established = false, tcp_skip_in_flight = false;
     bool external_unix_sockets = false, file_locks = false, lazy_pages = false, empty_network = false, auto_dedup = false;
     bool link_remap = false;
@@ -371,27 +371,27 @@ struct CheckpointOptions {
 
 /** A veth pair that a restore creates: its name in the container, and the name of its other end on the host. */
 struct VethPair {
-    std::string name, host_name;
+    std::string name{}, host_name{};
 };
 
 /** A cgroup that becomes the root of the images' cgroup tree; see berth_cgroup_root. */
 struct CgroupRoot {
-    std::string controller, path;
+    std::string controller{}, path{};
 };
 
 /** Options of a restore; see berth_restore_options. Empty and zero are the library's defaults. */
 struct RestoreOptions {
     /** Required. */
-    std::string images;
-    std::string work;
+    std::string images{};
+    std::string work{};
     /** Streams that replace dumped pipes, and the recipient of the terminal's master. */
-    ProcessOptions process;
-    std::vector<VethPair> veth_pairs;
-    std::vector<CgroupRoot> cgroup_roots;
+    ProcessOptions process{};
+    std::vector<VethPair> veth_pairs{};
+    std::vector<CgroupRoot> cgroup_roots{};
     /** "apparmor:NAME" or "selinux:LABEL". */
-    std::string lsm_profile;
-    std::string lsm_mount_context;
-    std::string config_file;
+    std::string lsm_profile{};
+    std::string lsm_mount_context{};
+    std::string config_file{};
     std::chrono::milliseconds timeout{0};
     CgroupMode cgroup_mode = CgroupMode::soft;
     bool shell_job = false, tcp_established = false, tcp_close = false, external_unix_sockets = false, file_locks = false;

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 	"unsafe"
 )
@@ -145,6 +146,14 @@ func (c *Container) OOMKilled() (bool, error) {
 // Number is a count or a number of bytes that the host may not provide, or a limit that may not exist.
 type Number uint64
 
+// String is the number, or "unknown".
+func (n Number) String() string {
+	if !n.Known() {
+		return "unknown"
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
+
 // Known is false if the host does not provide the value, or if there is no limit.
 func (n Number) Known() bool {
 	return n != Number(^uint64(0))
@@ -152,6 +161,14 @@ func (n Number) Known() bool {
 
 // Nanoseconds is a time that the host may not provide.
 type Nanoseconds uint64
+
+// String is the time as time.Duration prints it, or "unknown".
+func (n Nanoseconds) String() string {
+	if !n.Known() {
+		return "unknown"
+	}
+	return n.Duration().String()
+}
 
 // Known is false if the host does not provide the value.
 func (n Nanoseconds) Known() bool {
