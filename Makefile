@@ -27,7 +27,10 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 # What other build systems find the library with, below LIBDIR; each is made from its own .in file.
 BUILD_FILES := pkgconfig/berth.pc cmake/berth/berth-config.cmake cmake/berth/berth-config-version.cmake
-DOCS    := README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md)
+# Installed below DOCDIR with their directories, so that the links between them lead somewhere.
+DOCS    := README.md CHANGELOG.md CODE_OF_CONDUCT.md CONTRIBUTING.md SECURITY.md LICENSE $(wildcard docs/*.md) \
+           $(wildcard bindings/*/README.md) bindings/go/example_test.go tests/abi/README.md tests/scenarios/README.md \
+           $(shell find examples -type f ! -name '.*' ! -path '*/__pycache__/*' ! -path '*/.mypy_cache/*')
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 # Man pages and completions, which `berth` generates; completions have the names that shells look for.
 GENERATED_DOCS := $(RELEASE)/generated-docs
@@ -123,20 +126,21 @@ install: ## install what `make` built; PREFIX=, LIBDIR=, LIBEXECDIR=, DESTDIR= s
 	install -m 644 $(GENERATED_DOCS)/bash $(DESTDIR)$(BASH_COMPLETIONS)/berth
 	install -m 644 $(GENERATED_DOCS)/zsh $(DESTDIR)$(ZSH_COMPLETIONS)/_berth
 	install -m 644 $(GENERATED_DOCS)/fish $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
-	install -m 644 $(filter-out docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/
-	install -m 644 $(filter docs/%,$(DOCS)) $(DESTDIR)$(DOCDIR)/docs/
+	for file in $(DOCS); do install -D -m 644 $$file $(DESTDIR)$(DOCDIR)/$$file || exit 1; done
+	ln -sfn $(INCLUDEDIR) $(DESTDIR)$(DOCDIR)/include
 	install -m 644 $(GO:%=bindings/go/%) $(DESTDIR)$(GODIR)/
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 
 uninstall: ## remove what `make install` put there (give it the same variables)
 	rm -f $(DESTDIR)$(LIBDIR)/$(REAL) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libberth.so \
 	  $(DESTDIR)$(LIBDIR)/libberth.a $(BUILD_FILES:%=$(DESTDIR)$(LIBDIR)/%) $(DESTDIR)$(INCLUDEDIR)/berth.h $(DESTDIR)$(INCLUDEDIR)/berth.hpp \
-	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
+	  $(DESTDIR)$(LIBEXECDIR)/berth/berth-init $(DOCS:%=$(DESTDIR)$(DOCDIR)/%) $(DESTDIR)$(DOCDIR)/include $(GO:%=$(DESTDIR)$(GODIR)/%) $(DESTDIR)$(BINDIR)/berth \
 	  $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(wildcard $(GENERATED_DOCS)/man/*.1))) \
 	  $(patsubst %,$(DESTDIR)$(MANDIR)/man3/%,$(notdir $(wildcard $(GENERATED_DOCS)/man3/*.3))) \
 	  $(DESTDIR)$(BASH_COMPLETIONS)/berth $(DESTDIR)$(ZSH_COMPLETIONS)/_berth $(DESTDIR)$(FISH_COMPLETIONS)/berth.fish
-	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(LIBDIR)/cmake/berth $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR) $(DESTDIR)$(GODIR); do \
+	@for folder in $(DESTDIR)$(LIBEXECDIR)/berth $(DESTDIR)$(LIBDIR)/cmake/berth $(DESTDIR)$(GODIR); do \
 	  if [ -d $$folder ]; then rmdir --ignore-fail-on-non-empty $$folder; fi; done
+	@if [ -d $(DESTDIR)$(DOCDIR) ]; then find $(DESTDIR)$(DOCDIR) -type d -empty -delete; fi
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then $(LDCONFIG); fi
 
 clean: ## remove all that was built
