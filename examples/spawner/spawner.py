@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -194,7 +195,9 @@ async def main() -> None:
         for task in service.tasks:
             task.cancel()
         await asyncio.gather(*service.tasks, return_exceptions=True)
-        os.unlink(options.socket)
+        # Python 3.13 and newer have removed the socket with the server.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(options.socket)
         log.info("stopped")
 
 
