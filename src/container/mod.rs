@@ -262,7 +262,8 @@ impl Container {
             self.directory.read().is_ok_and(|record| record.is_some_and(|record| record.phase == Phase::Deleting));
         let ended = match self.status() {
             Ok(_) if deleted => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
-            Ok(Status::Stopped) => self.wrong_state(Code::NotRunning, Status::Stopped, "running"),
+            // Creating: a create that fails removes what the call has just found.
+            Ok(status @ (Status::Stopped | Status::Creating)) => self.wrong_state(Code::NotRunning, status, "running"),
             Err(gone) if gone.code == Code::NotFound => gone,
             _ => return error,
         };
