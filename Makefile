@@ -38,7 +38,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header docs demo check vm-check peers fuzz bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header docs demo check vm-check peers tsan fuzz bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -79,6 +79,9 @@ vm-check: ## run most tests in virtual machines, on Linux 6.1, 6.12 and 7, with 
 peers: all ## run generated configurations beside runc and crun, and compare (as root; minutes; installs what is missing)
 	tools/setup build peers
 	tests/peers/run
+
+tsan: ## run the C test with threads under the thread sanitizer (as root; needs nightly Rust with rust-src)
+	tools/tsan
 
 fuzz: ## run the fuzzing targets, BERTH_FUZZ_SECONDS=60 each; TARGETS="config netlink": some of them
 	tools/setup build fuzz
