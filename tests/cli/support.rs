@@ -213,8 +213,8 @@ impl OnTerminal {
 
     /// Returns whether the terminal echoes.
     pub fn echoes(&self) -> bool {
-        let settings = nix::sys::termios::tcgetattr(&self.master).unwrap();
-        settings.local_flags.contains(nix::sys::termios::LocalFlags::ECHO)
+        let settings = rustix::termios::tcgetattr(&self.master).unwrap();
+        settings.local_modes.contains(rustix::termios::LocalModes::ECHO)
     }
 
     pub fn end(&mut self) -> i32 {

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::termios::{self, OutputFlags, SetArg, Termios};
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
 
 use crate::failure::Failure;
 
@@ -19,13 +19,13 @@ impl HostTerminal {
     /// Puts the caller's terminal, if there is one, into raw mode: the container's terminal handles echo, input lines
     /// and signals. The caller's still turns newlines into line ends, which the container's leaves as they are.
     pub fn take() -> Result<Option<HostTerminal>, Failure> {
-        let doing = |errno: Errno| Failure::io(&errno.into(), "setting the terminal");
+        let doing = |errno: rustix::io::Errno| Failure::io(&errno.into(), "setting the terminal");
         let Some(fd) = find() else { return Ok(None) };
-        let before = termios::tcgetattr(&fd).map_err(doing)?;
+        let before = tcgetattr(&fd).map_err(doing)?;
         let mut raw = before.clone();
-        termios::cfmakeraw(&mut raw);
-        raw.output_flags |= OutputFlags::OPOST;
-        termios::tcsetattr(&fd, SetArg::TCSANOW, &raw).map_err(doing)?;
+        raw.make_raw();
+        raw.output_modes |= OutputModes::OPOST;
+        tcsetattr(&fd, OptionalActions::Now, &raw).map_err(doing)?;
         Ok(Some(HostTerminal { fd, before }))
     }
 
@@ -38,7 +38,7 @@ impl HostTerminal {
 impl Drop for HostTerminal {
     fn drop(&mut self) {
         // The terminal is gone (hung up).
-        let _ = termios::tcsetattr(&self.fd, SetArg::TCSANOW, &self.before);
+        let _ = tcsetattr(&self.fd, OptionalActions::Now, &self.before);
     }
 }
 
