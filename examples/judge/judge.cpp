@@ -110,7 +110,11 @@ static bool out_of_time(const berth::Container &job, const Limits &limits) {
     // No descriptor tells that CPU time is used up; statistics are cheap enough to be read a hundred times a second.
     while (poll(&ended, 1, 10) == 0) {
         if (Clock::now() < end && job.stats().cpu_usage.value_or(milliseconds(0)) <= limits.cpu) continue;
-        job.signal(SIGKILL, berth::Recipients::all);
+        try {
+            job.signal(SIGKILL, berth::Recipients::all);
+        } catch (const berth::NotRunningError &) {
+            // It has ended at this moment: too late all the same.
+        }
         return true;
     }
     return false;
