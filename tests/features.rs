@@ -325,6 +325,6 @@ fn has(name: &str) -> bool {
 fn annotations_that_are_called_unsafe_are_those_that_can_do_something() {
     let listed = list(&document()["potentiallyUnsafeConfigAnnotations"]);
     assert_eq!(listed, ["org.systemd.property."]);
-    // Without the setting of the runtime they do nothing; tests/systemd.rs tests them with it.
+    // Without the setting of the runtime they do nothing; tests/systemd/ tests them with it.
     exactly(&listed, &[""], |config, name| config["annotations"] = json!({ name: "x" }));
 }

@@ -50,6 +50,12 @@ pub trait Cgroup: Send + Sync {
     /// `journal`, also if it fails.
     fn limit(&self, resources: &LinuxResources, journal: &Journal) -> Result<()>;
 
+    /// Changes the limits to those of `change`, after which the container has those of `all`. A manager (systemd) gets
+    /// the change as well.
+    fn change(&self, change: &LinuxResources, _all: &LinuxResources, journal: &Journal) -> Result<()> {
+        self.limit(change, journal)
+    }
+
     /// Restores the limits of `before` where `change` was also sent to a manager (systemd). The journal restores the
     /// kernel's own values.
     fn revert(&self, _change: &LinuxResources, _before: &LinuxResources) -> Result<()> {
@@ -83,8 +89,8 @@ pub trait Cgroup: Send + Sync {
     }
 
     /// Creates the cgroup, which must not exist yet, with this process in it, if [`Cgroup::created_on_attach`] is true.
-    /// After an error the cgroup does not belong to this container.
-    fn create_with(&self, _pid: i32) -> Result<()> {
+    /// A manager (systemd) gets the limits. After an error the cgroup does not belong to this container.
+    fn create_with(&self, _pid: i32, _resources: &LinuxResources) -> Result<()> {
         Ok(())
     }
 

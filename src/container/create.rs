@@ -294,7 +294,7 @@ impl Container {
             init.adopt(deadline)?;
         }
         if cgroup.created_on_attach() {
-            cgroup.create_with(init.pid())?;
+            cgroup.create_with(init.pid(), &resources(config.spec()))?;
             made.cgroups = true;
         }
         log::debug!("child process in init(): process {} is the container's init", init.pid());

@@ -234,7 +234,7 @@ impl RestoreInProgress<'_> {
         fault::point("restore.started");
         let pid = criu.pid();
         if cgroup.created_on_attach() {
-            cgroup.create_with(pid)?;
+            cgroup.create_with(pid, &early)?;
             self.made.cgroups = true;
             cgroup.apply(&early)?;
         } else if cgroup.attach_needed() {
@@ -255,7 +255,7 @@ impl RestoreInProgress<'_> {
             if let (Some(_), Some(pids)) = (&found.init, pids.as_ref().filter(|_| record.init.is_some())) {
                 let mut late = oci::LinuxResources::default();
                 late.set_pids(Some(*pids));
-                cgroup.limit(&late, &cgroup::journal::Journal::default())?;
+                cgroup.change(&late, &resources(self.config.spec()), &cgroup::journal::Journal::default())?;
             }
             Ok(())
         });

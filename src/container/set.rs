@@ -1,5 +1,6 @@
 //! Set: changes the limits of a running, created or paused container.
 
+use super::create::resources;
 use super::{Container, Status};
 use crate::cgroup::Cgroup;
 use crate::cgroup::journal::Journal;
@@ -28,7 +29,7 @@ impl Container {
     }
 
     fn change(&self, record: &Record, cgroup: &dyn Cgroup, change: &Change, journal: &Journal) -> Result<()> {
-        cgroup.limit(&change.write, journal)?;
+        cgroup.change(&change.write, &resources(change.config.spec()), journal)?;
         if change.write.devices().is_some() {
             cgroup.set_device_rules(change.write.devices().as_deref())?;
         }
@@ -44,7 +45,7 @@ impl Container {
 }
 
 fn revert(cgroup: &dyn Cgroup, before: &Config, change: &Change, journal: &Journal, error: Error) -> Error {
-    let resources = before.spec().linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default();
+    let resources = resources(before.spec());
     // Revert the manager (systemd) first: the journal then overwrites the values that it sets.
     if let Err(second) = cgroup.revert(&change.write, &resources) {
         log::warn!("reverting a failed change of limits: {second}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::plans::{self, ROOTFS};
 use super::{text, texts};
-use crate::cgroup::{self, Layout, device_filter, device_rules, journal::Journal, systemd::properties};
+use crate::cgroup::{self, Layout, device_filter, device_rules, journal::Journal, systemd::limits};
 use crate::plan::{Join, join};
 use crate::security::seccomp as filter;
 use crate::spec::{self, Config};
@@ -106,7 +106,7 @@ pub fn resources(data: &[u8]) {
     let Some(text) = text(data) else { return };
     for base in [&*BASE, &*WHOLE] {
         let Ok(change) = base.with_resources(text) else { continue };
-        let _ = properties::of_resources(&change.write);
+        let _ = limits::of_resources(&change.write, limits::Host { version: 257, bfq: change.shares.is_empty() });
         write_nowhere(&change.write);
         if let Ok(rules) = device_rules::complete(change.write.devices().as_deref()) {
             let _ = device_rules::Exceptions::fold(&rules).map(|folded| folded.lines());

@@ -83,7 +83,7 @@ pub fn bus_messages() -> Vec<Vec<u8>> {
 pub fn systemd(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let (name, value) = text.split_once('=').unwrap_or(("X", text));
-    let _ = properties::parse(name, value);
+    let _ = properties::setting(name, value);
     // As the configuration bounds it.
     if text.len() > 255 {
         return;

@@ -25,6 +25,18 @@ const HELLO: Method = Method {
     member: "Hello",
 };
 
+const DISCONNECTED: &str = "org.freedesktop.DBus.Error.Disconnected";
+
+/// Whether systemd has left the bus, or the bus the caller, before the answer.
+pub fn has_left(error: &Error) -> bool {
+    let name = error.detail.get("dbus_error").and_then(|name| name.as_str()).unwrap_or_default();
+    let left = ["NoReply", "ServiceUnknown", "NameHasNoOwner"].map(|name| format!("org.freedesktop.DBus.Error.{name}"));
+    name == DISCONNECTED
+        || left.iter().any(|left| left == name)
+        || name.starts_with("org.freedesktop.DBus.Error.Spawn.")
+        || matches!(error.errno, Some(Errno::EPIPE | Errno::ECONNRESET))
+}
+
 pub struct Bus {
     socket: OwnedFd,
     path: &'static str,
@@ -123,7 +135,10 @@ impl Bus {
         let mut filled = 0;
         while filled < bytes.len() {
             match recv(self.socket.as_raw_fd(), &mut bytes[filled..], MsgFlags::empty()) {
-                Ok(0) => return Err(Error::new(Code::System, format!("{} was closed by its peer", self.path))),
+                Ok(0) => {
+                    let error = Error::new(Code::System, format!("{} was closed by its peer", self.path));
+                    return Err(error.detail("dbus_error", DISCONNECTED));
+                }
                 Ok(count) => filled += count,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN)?,

@@ -14,6 +14,8 @@ pub enum Value {
     Texts(Vec<String>),
     Numbers(Vec<u32>),
     Bytes(Vec<u8>),
+    /// Paths of block devices, each with a number.
+    Devices(Vec<(String, u64)>),
 }
 
 impl Value {
@@ -29,6 +31,7 @@ impl Value {
             Value::Texts(_) => "as",
             Value::Numbers(_) => "au",
             Value::Bytes(_) => "ay",
+            Value::Devices(_) => "a(st)",
         }
     }
 }
@@ -108,6 +111,13 @@ impl Writer {
             Value::Texts(values) => self.array(4, |writer| values.iter().for_each(|value| writer.text(value))),
             Value::Numbers(values) => self.array(4, |writer| values.iter().for_each(|value| writer.u32(*value))),
             Value::Bytes(values) => self.array(1, |writer| writer.0.extend(values)),
+            Value::Devices(values) => self.array(8, |writer| {
+                for (path, number) in values {
+                    writer.align(8);
+                    writer.text(path);
+                    writer.u64(*number);
+                }
+            }),
         }
     }
 
@@ -296,7 +306,8 @@ impl Message {
         }
     }
 
-    /// Returns the body's strings, up to the first value that is neither a string nor a 32-bit number.
+    /// Returns the body's strings, also those in variants, up to the first value that is neither a string nor a 32-bit
+    /// number.
     pub fn texts(&self) -> Vec<String> {
         let mut reader = Reader { bytes: &self.body, at: 0 };
         let mut texts = Vec::new();
@@ -307,6 +318,10 @@ impl Message {
                     None => break,
                 },
                 'u' | 'i' | 'b' if reader.u32().is_some() => {}
+                'v' if reader.signature().is_some_and(|kind| kind == "s") => match reader.text() {
+                    Some(text) => texts.push(text),
+                    None => break,
+                },
                 _ => break,
             }
         }
@@ -327,6 +342,7 @@ mod tests {
             ("PIDs".to_owned(), Value::Numbers(vec![1, 2])),
             ("X".to_owned(), Value::U64(7)),
             ("Y".to_owned(), Value::Bytes(vec![3])),
+            ("Z".to_owned(), Value::Devices(vec![("/dev/block/8:0".to_owned(), 7), ("/dev/null".to_owned(), 8)])),
         ];
         let arguments = [Argument::Text("x.scope"), Argument::Properties(&properties), Argument::NoUnits];
         let bytes = call(7, METHOD, &arguments);
@@ -334,6 +350,23 @@ mod tests {
         let message = Message::parse(&bytes).unwrap();
         assert_eq!((message.member.as_str(), message.signature.as_str()), ("F", "sa(sv)a(sa(sv))"));
         assert_eq!(message.texts(), ["x.scope"]);
+    }
+
+    /// The reply to Get of org.freedesktop.DBus.Properties.
+    #[test]
+    fn a_string_in_a_variant_is_read() {
+        let body = b"\x01s\0\0\x03\0\0\x00257\0".to_vec();
+        let message = |signature: &str, body: Vec<u8>| Message {
+            kind: Kind::Reply,
+            reply_serial: 1,
+            member: String::new(),
+            error: String::new(),
+            signature: signature.to_owned(),
+            body,
+        };
+        assert_eq!(message("v", body.clone()).texts(), ["257"]);
+        assert!(message("v", body[..9].to_vec()).texts().is_empty());
+        assert!(message("v", b"\x01u\0\0\x07\0\0\0".to_vec()).texts().is_empty());
     }
 
     #[test]

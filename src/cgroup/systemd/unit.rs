@@ -17,10 +17,12 @@ const PATH: &str = "linux.cgroupsPath";
 
 impl Unit {
     /// Derives the scope from `linux.cgroupsPath`, "slice:prefix:name" as in other OCI runtimes. Without it the scope
-    /// is "berth-<id>.scope" in system.slice.
+    /// is "berth-<id>.scope" in system.slice. An id is escaped; a given name is not, since its giver looks for the
+    /// scope under that name.
     pub fn new(cgroups_path: Option<&str>, id: &str) -> Result<Unit> {
+        let escaped = escape(id);
         let (slice, prefix, name) = match cgroups_path {
-            None => ("", "berth", id),
+            None => ("", "berth", escaped.as_str()),
             Some(path) => {
                 let mut parts = path.split(':');
                 match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -33,10 +35,17 @@ impl Unit {
             }
         };
         let slice = if slice.is_empty() { "system.slice" } else { slice };
-        let scope = if prefix.is_empty() { escape(name) } else { format!("{}-{}", escape(prefix), escape(name)) };
+        let scope = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}-{name}") };
         let unit = Unit { name: format!("{scope}.scope"), slice: slice.to_owned(), properties: Vec::new() };
-        if unit.name.len() > 255 || scope.starts_with(['-', '.']) {
-            return Err(Error::config(PATH, format!("{:?} cannot be the name of a unit", unit.name)));
+        let refuse = |problem: &str| Err(Error::config(PATH, format!("{:?} {problem}", unit.name)));
+        if let Some(other) = scope.chars().find(|c| !is_permitted(*c)) {
+            return refuse(&format!(
+                "cannot be the name of a unit because of {other:?}; expected only letters, digits and \":-_.\\@\" \
+                 (systemd-escape(1) makes such a name)"
+            ));
+        }
+        if unit.name.len() > 255 || scope.starts_with(['-', '.', '@']) || scope.ends_with('@') {
+            return refuse("cannot be the name of a unit");
         }
         unit.place()?;
         Ok(unit)
@@ -46,11 +55,12 @@ impl Unit {
     pub fn place(&self) -> Result<String> {
         let refuse = || Error::config(PATH, format!("{:?} is not the name of a slice", self.slice));
         let stem = self.slice.strip_suffix(".slice").ok_or_else(refuse)?;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
         if stem == "-" {
             return Ok(self.name.clone());
         }
-        if stem.is_empty() || !stem.chars().all(allowed) || stem.split('-').any(|part| matches!(part, "" | "." | ".."))
+        if stem.is_empty()
+            || !stem.chars().all(is_permitted)
+            || stem.split('-').any(|part| matches!(part, "" | "." | ".."))
         {
             return Err(refuse());
         }
@@ -58,6 +68,11 @@ impl Unit {
         let slices: Vec<String> = ends.map(|end| format!("{}.slice", &stem[..end])).collect();
         Ok(format!("{}/{}", slices.join("/"), self.name))
     }
+}
+
+/// Whether systemd permits a character in the name of a unit.
+fn is_permitted(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ":-_.\\@".contains(c)
 }
 
 /// Escapes a name as systemd-escape(1) does: \x and two digits replace a byte that a unit name may not contain.
@@ -90,9 +105,14 @@ mod tests {
             "-a.slice:p:n",
             "a/b.slice:p:n",
             "..slice:p:n",
+            "a.slice:p:../n",
+            "a.slice:p:a+b",
+            "a.slice::@n",
+            "a.slice:-p:n",
         ] {
             assert!(place(bad).is_err(), "{bad}");
         }
-        assert_eq!(place("a.slice:p:../n").unwrap(), "a.slice/p-..\\x2fn.scope");
+        // A name that its giver has escaped.
+        assert_eq!(place("a.slice:p:n\\x2bm").unwrap(), "a.slice/p-n\\x2bm.scope");
     }
 }

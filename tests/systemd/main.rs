@@ -1,6 +1,11 @@
 //! Containers as systemd scopes. Needs systemd as PID 1 and cgroup v2 only: the virtual machine has both.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod interference;
+mod limits;
+mod names;
 
 use std::process::Command;
 
@@ -20,6 +25,23 @@ fn manager() -> Option<TestRuntime> {
     let root = test.dir.path().join("state");
     test.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
     Some(test)
+}
+
+fn systemctl(arguments: &[&str]) {
+    let output = Command::new("systemctl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Starts a scope in system.slice, for which systemd writes its neighbours anew.
+fn start_neighbour() {
+    let status = Command::new("systemd-run").args(["--quiet", "--scope", "--slice=system.slice", "true"]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Returns all properties of a unit, each in a line.
+fn show(unit: &str) -> String {
+    let output = Command::new("systemctl").args(["show", unit]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Returns a property of a unit, as `systemctl show` prints it.
