@@ -71,7 +71,7 @@ demo: ## run one container from a C program, step by step (as root; installs wha
 check: ## install what testing needs, run all tests (as root)
 	tools/check
 
-vm-check: ## run most tests in virtual machines, on Linux 6.1, 6.12 and 7, with SELinux, with Intel RDT (as root; an hour)
+vm-check: ## run most tests in virtual machines, on Linux 5.10, 6.1, 6.12 and 7, with SELinux, with Intel RDT (as root; an hour)
 	tools/setup build vm emulator
 	$(MAKE) --silent all
 	tools/vm-check
