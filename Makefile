@@ -38,7 +38,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header docs demo check vm-check peers tsan fuzz bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header docs demo check vm-check peers model tsan fuzz bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -79,6 +79,10 @@ vm-check: ## run most tests in virtual machines, on Linux 5.10, 6.1, 6.12 and 7,
 peers: all ## run generated configurations beside runc and crun, and compare (as root; minutes; installs what is missing)
 	tools/setup build peers
 	tests/peers/run
+
+model: ## compare a million random operations of many processes with a model of the states (as root; hours)
+	BERTH_MODEL_OPERATIONS=$${BERTH_MODEL_OPERATIONS:-1000000} BERTH_MODEL_SECONDS=$${BERTH_MODEL_SECONDS:-86400} \
+	  $(CARGO) test $(CARGO_FLAGS) --features fault-points --test model
 
 tsan: ## run the C test with threads under the thread sanitizer (as root; needs nightly Rust with rust-src)
 	tools/tsan
