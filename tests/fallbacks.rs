@@ -17,6 +17,7 @@ fn main() {
         &[
             ("mounts_without_mount_setattr", || with_caller("mounts", &["ENOSYS", "EPERM"])),
             ("flags_of_mounts_without_mount_setattr", || with_caller("flags", &["ENOSYS", "EPERM"])),
+            ("nosymfollow_without_that_flag_of_fsmount", || with_caller("unfollowed", &["EINVAL"])),
             ("mounts_of_a_user_namespace_without_mount_setattr", || with_caller("user", &["ENOSYS", "EPERM"])),
             ("a_recursive_attribute_without_mount_setattr_is_an_error", || {
                 with_caller("recursive", &["ENOSYS", "EPERM"])
@@ -43,6 +44,7 @@ fn main() {
         &[
             ("mounts", mounts),
             ("flags", flags),
+            ("unfollowed", unfollowed),
             ("user", mounts_in_user_namespace),
             ("recursive", recursive),
             ("id_mapped", id_mapped),
@@ -204,6 +206,19 @@ fn flags(args: &[String]) {
         let found = mounted(&table, &format!("/dev/shm/{index}")).options.join(",");
         assert_eq!(found, *expected, "{source}, then {option}");
     }
+}
+
+fn unfollowed(args: &[String]) {
+    const MOUNT_ATTR_NOSYMFOLLOW: u32 = 0x0020_0000;
+    let mut config = shell(TABLE);
+    push_mount(
+        &mut config,
+        json!({ "destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": ["nosymfollow", "noatime", "size=1m"] }),
+    );
+    forbid(libc::SYS_fsmount, When::Has(2, MOUNT_ATTR_NOSYMFOLLOW), &args[2]);
+    let found = mounted(&output(args, &config), "/mnt");
+    assert_eq!(found.options.join(","), "rw,noatime,nosymfollow");
+    assert!(found.super_options.iter().any(|option| option == "size=1024k"), "{:?}", found.super_options);
 }
 
 fn mounts_in_user_namespace(args: &[String]) {

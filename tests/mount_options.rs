@@ -196,8 +196,10 @@ fn options_may_be_longer_than_255_bytes() {
     assert!(text.starts_with("07\n"), "{text}");
     let found = mounted(&text, "/mnt");
     assert_eq!((found.kind.as_str(), found.options.join(",").as_str()), ("overlay", "ro,nosuid,noatime"));
-    with_user_namespace(&mut config);
-    assert!(test.stdout_of(&config).starts_with("07\n"));
+    if !lacks(OVERLAY_IN_USER_NAMESPACES) {
+        with_user_namespace(&mut config);
+        assert!(test.stdout_of(&config).starts_with("07\n"));
+    }
 
     let mut config = shell(&script);
     push_mount(&mut config, overlay(&[&format!("context={}", "x".repeat(4000))]));

@@ -27,7 +27,14 @@ impl Mounter<'_> {
         if options::too_long(step)? {
             return self.mount_by_path(step, path, found, mode);
         }
-        let filesystem = self.new_filesystem(step, mode)?;
+        let single = step.id_map.is_none() && step.copy_up == CopyUp::No;
+        let filesystem = match self.new_filesystem(step, mode) {
+            // mount(2) knows it since Linux 5.10, fsmount(2) since 5.14.
+            Err(EINVAL) if single && step.attributes & MOUNT_ATTR_NOSYMFOLLOW != 0 => {
+                return self.mount_by_path(step, path, found, mode);
+            }
+            other => other?,
+        };
         if let Some(namespace) = id_map {
             map_owners(filesystem, false, namespace)?;
         }

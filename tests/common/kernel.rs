@@ -7,6 +7,7 @@ use std::io::Write;
 #[derive(Clone, Copy)]
 pub struct Feature(pub &'static str, pub u32, pub u32);
 
+pub const OVERLAY_IN_USER_NAMESPACES: Feature = Feature("overlay in user namespaces", 5, 11);
 pub const MOUNT_SETATTR: Feature = Feature("mount_setattr", 5, 12);
 pub const SECCOMP_WAIT_KILLABLE_RECV: Feature = Feature("seccomp's WAIT_KILLABLE_RECV", 5, 19);
 pub const IDMAPPED_MOUNTS: Feature = Feature("id-mapped mounts", 5, 12);
