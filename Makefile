@@ -38,7 +38,7 @@ BASH_COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS  := $(PREFIX)/share/zsh/site-functions
 FISH_COMPLETIONS := $(PREFIX)/share/fish/vendor_completions.d
 
-.PHONY: all generated-docs header docs demo check vm-check peers model tsan fuzz bench deb wheel lint install uninstall clean help
+.PHONY: all generated-docs header docs demo check vm-check peers model tsan fuzz faults bench deb wheel lint install uninstall clean help
 
 all: ## build the library, static and shared, and the command line (the default)
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
@@ -90,6 +90,9 @@ tsan: ## run the C test with threads under the thread sanitizer (as root; needs 
 fuzz: ## run the fuzzing targets, BERTH_FUZZ_SECONDS=60 each; TARGETS="config netlink": some of them
 	tools/setup build fuzz
 	fuzz/run $(TARGETS)
+
+faults: ## fail each system call of each verb in each way (as root; hours); VERBS="create start": of these verbs
+	BERTH_FAULTS="$(or $(VERBS),all)" $(CARGO) test $(CARGO_FLAGS) --features fault-points --test faults
 
 bench: all ## compare with other runtimes and the kernel baseline (as root; minutes; installs what is missing)
 	tools/setup build demo bench

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,14 @@ pub enum Manager {
     Disabled,
 }
 
+/// The errno of a recorded cgroup that exists in a hierarchy that cannot be reached.
+const UNREACHABLE: Errno = Errno::ESTALE;
+
+/// Whether [`Layout::check`] has failed because a cgroup is there that cannot be reached now.
+pub fn is_unreachable(error: &Error) -> bool {
+    error.errno == Some(UNREACHABLE)
+}
+
 impl Layout {
     /// Takes a leaf that exists, unless processes use it.
     fn keep(&mut self, leaf: PathBuf) -> Result<()> {
@@ -80,6 +89,12 @@ impl Layout {
             return Err(Error::new(Code::System, "the record names no cgroup"));
         }
         match all().find(|path| !self.absent && (!is_plain(path) || !is_below(path) || is_root(path))) {
+            // A mount that could not be looked at counts as hidden.
+            Some(path) if is_plain(path) && !is_root(path) && kernfs::exists(path).unwrap_or(false) => {
+                let message =
+                    format!("the record names {}, a cgroup whose hierarchy cannot be reached", path.display());
+                Err(Error::new(Code::System, message).with_errno(UNREACHABLE))
+            }
             Some(path) => {
                 let message = format!("the record names {}, which cannot be a container's cgroup", path.display());
                 Err(Error::new(Code::System, message))

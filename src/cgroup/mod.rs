@@ -32,7 +32,9 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
 
 pub(crate) use hierarchy::own;
 use journal::Journal;
-pub use layout::{Layout, Manager, locate, locate_permitted, locate_with, plan, plan_permitted, plan_with};
+pub use layout::{
+    Layout, Manager, is_unreachable, locate, locate_permitted, locate_with, plan, plan_permitted, plan_with,
+};
 
 use crate::error::{Code, Error, Result};
 use crate::events::{Level, Source as EventSource};

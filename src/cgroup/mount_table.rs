@@ -7,6 +7,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -39,8 +40,17 @@ pub fn cgroups() -> Result<Arc<[Mount]>> {
     let table = File::from(procfs::open("self/mountinfo", OFlag::O_RDONLY)?);
     let text = procfs::read_to_end(&table, mountinfo::TYPICAL_SIZE).context(|| "reading /proc/self/mountinfo")?;
     let mut mounts = hierarchy::mounts(&text);
-    // A mount that is hidden below another is listed but not reachable.
-    mounts.retain(|mount| kernfs::device(&mount.point) == Ok(mount.device));
+    let mut unknown = Ok(());
+    mounts.retain(|mount| match kernfs::device(&mount.point) {
+        Ok(device) => device == mount.device,
+        // A mount that is hidden below another is listed but not reachable.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => false,
+        Err(errno) => {
+            unknown = Err(errno).context(|| format!("examining {}", mount.point.display()));
+            false
+        }
+    });
+    unknown?;
     let mounts: Arc<[Mount]> = mounts.into();
     *cache = Some(CachedTable { pid, namespace, table, mounts: mounts.clone() });
     Ok(mounts)

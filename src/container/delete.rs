@@ -54,8 +54,9 @@ impl Container {
             Err(error) => return Err(error),
         };
         if let Err(error) = self.check(&record) {
-            // A stopped container's cgroups are emptied as well, and these may be of others.
-            if force != Force::Kill {
+            // A stopped container's cgroups are emptied as well, and these may be of others. A cgroup that is there and
+            // cannot be removed now needs the record.
+            if force != Force::Kill || cgroup::is_unreachable(&error) {
                 return Err(error);
             }
             log::warn!("container {:?}: {error}", self.id);

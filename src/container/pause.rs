@@ -27,10 +27,11 @@ impl Container {
         let mut record = self.record()?;
         let cgroup = self.cgroup(&record)?;
         let before = self.status_of(&record, cgroup.as_ref())?;
+        let interrupted = record.checkpoint.is_some();
         self.clean_up_checkpoint(&mut record)?;
         match self.status_of(&record, cgroup.as_ref())? {
             // The container was frozen by a checkpoint whose caller was killed.
-            Status::Running if before == Status::Paused => Ok(()),
+            Status::Running if interrupted && before == Status::Paused => Ok(()),
             Status::Paused => {
                 cgroup.thaw(self.runtime.cgroup_deadline())?;
                 fault::point("resume.thawed");

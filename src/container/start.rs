@@ -115,6 +115,11 @@ impl Container {
             _ if self.status_of(record, cgroup)? == Status::Stopped => {
                 return Err(self.wrong_state(Code::NotRunning, Status::Stopped, "created"));
             }
+            // init closes its end without a message only if it could not write one; then it waits for the next start.
+            None if status::waits_for_start(record)? => {
+                let message = "the container's init could not answer through exec.fifo, and waits to be started";
+                return Err(Error::new(Code::System, message).with_stage(Stage::Init));
+            }
             // Another start has opened the fifo, too, and received the message.
             _ => return Err(running()),
         }

@@ -39,6 +39,8 @@ struct ChildArgs {
     envp: [*const libc::c_char; 1],
     /// The errno of a failure between clone and exec; 0 without one.
     errno: i32,
+    /// Whether the call that failed was one before exec, that leaves a descriptor open.
+    failed_to_keep: bool,
 }
 
 /// Starts berth-init with the plan in the file `plan`; it reports failures to `control`, its end of the control socket.
@@ -62,6 +64,7 @@ pub fn spawn(
         argv: [c"berth-init".as_ptr(), plan_number.as_ptr(), control_number.as_ptr(), std::ptr::null()],
         envp: [std::ptr::null()],
         errno: 0,
+        failed_to_keep: false,
     };
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
@@ -89,11 +92,15 @@ pub fn spawn(
     }
     // SAFETY: CLONE_PIDFD stored a new descriptor there that nobody else owns.
     let child = Child { pid: result as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } };
-    // SAFETY: the child wrote it through the pointer above; volatile, because the compiler does not know of that write.
-    let errno = unsafe { (&raw const child_args.errno).read_volatile() };
+    // SAFETY: the child wrote them through the pointer above; volatile, because the compiler does not know of that.
+    let (errno, failed_to_keep) = unsafe {
+        ((&raw const child_args.errno).read_volatile(), (&raw const child_args.failed_to_keep).read_volatile())
+    };
     if errno != 0 {
         children::reap_ending(child.into());
-        return Err(Error::system(Errno::from_raw(errno), "executing berth-init"));
+        let doing =
+            if failed_to_keep { "leaving a descriptor open for berth-init with fcntl" } else { "executing berth-init" };
+        return Err(Error::system(Errno::from_raw(errno), doing));
     }
     Ok(child)
 }
@@ -107,7 +114,11 @@ extern "C" fn child(child_args: *mut u8) -> ! {
         while index < (*child_args).keep_count {
             // Clear close-on-exec, in the child's own descriptor table only.
             let fd = *(*child_args).keep.add(index) as usize;
-            arch::syscall6(libc::SYS_fcntl as usize, fd, libc::F_SETFD as usize, 0, 0, 0, 0);
+            let result = arch::syscall6(libc::SYS_fcntl as usize, fd, libc::F_SETFD as usize, 0, 0, 0, 0);
+            if result < 0 {
+                (&raw mut (*child_args).failed_to_keep).write_volatile(true);
+                give_up(child_args, result);
+            }
             index += 1;
         }
         let result = arch::syscall6(
@@ -119,6 +130,18 @@ extern "C" fn child(child_args: *mut u8) -> ! {
             libc::AT_EMPTY_PATH as usize,
             0,
         );
+        give_up(child_args, result);
+    }
+}
+
+/// Stores the errno of a system call's result, and exits.
+///
+/// # Safety
+///
+/// Only for `child`, which has a valid pointer.
+unsafe fn give_up(child_args: *mut ChildArgs, result: isize) -> ! {
+    // SAFETY: as in `child`.
+    unsafe {
         (&raw mut (*child_args).errno).write_volatile(-result as i32);
         loop {
             arch::syscall6(libc::SYS_exit as usize, 127, 0, 0, 0, 0, 0);

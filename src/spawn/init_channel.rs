@@ -88,7 +88,10 @@ impl<'p> InitChannel<'p> {
                 Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 // init has exited: its last message or its exit status tells why.
-                Err(_) => return Err(self.final_error()),
+                Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ECONNREFUSED | Errno::ENOTCONN) => {
+                    return Err(self.final_error());
+                }
+                Err(errno) => return Err(Error::system(errno, "letting berth-init continue: sendmsg")),
             }
         }
     }

@@ -145,7 +145,12 @@ fn make_private(path: &Path) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).context(|| format!("creating the state root {}", path.display()))
+    let created = builder.create(path).or_else(|error| match error.kind() {
+        // The builder gives this reason also for a directory that it could not look at.
+        std::io::ErrorKind::AlreadyExists if std::fs::metadata(path)?.is_dir() => Ok(()),
+        _ => Err(error),
+    });
+    created.context(|| format!("creating the state root {}", path.display()))
 }
 
 /// Checks a container's id, which becomes the name of a directory and of a cgroup.

@@ -129,6 +129,14 @@ pub fn write(dir: &Path, file: &str, value: &str) -> Result<()> {
     write_all(fd.as_fd(), value).context(|| format!("setting {} to \"{value}\"", path.display()))
 }
 
+/// Writes a value like [`write`]. Returns `false` if the directory does not exist any more.
+pub fn write_unless_removed(dir: &Path, file: &str, value: &str) -> Result<bool> {
+    match write(dir, file, value) {
+        Err(error) if is_gone(&error) && !exists(dir)? => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
 pub fn write_all(fd: impl AsFd, value: &str) -> Result<(), Errno> {
     loop {
         match nix::unistd::write(&fd, value.as_bytes()) {

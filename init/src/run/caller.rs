@@ -66,6 +66,7 @@ impl Run for ExecFifo {
         loop {
             let end = match openat(init.proc(), tree::self_fd(fifo, &mut buffer), O_WRONLY, 0) {
                 Ok(end) => end,
+                Err(EINTR) => continue,
                 Err(errno) => exit(errno.0),
             };
             init.report.fd = end;

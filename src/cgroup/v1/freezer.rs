@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use crate::cgroup::wait::Backoff;
 use crate::cgroup::{limit, tree};
 use crate::error::{Code, Context, Error, Result};
-use crate::sys::kernfs::{self, optional};
+use crate::sys::kernfs;
 
 const STATE: &str = "freezer.state";
 
@@ -57,7 +57,7 @@ fn freeze_until(dir: &Path, deadline: Instant) -> Result<()> {
 }
 
 pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
-    if optional(kernfs::write(dir, STATE, "THAWED"))?.is_none() {
+    if !kernfs::write_unless_removed(dir, STATE, "THAWED")? {
         return Ok(());
     }
     let mut backoff = Backoff::until(deadline);

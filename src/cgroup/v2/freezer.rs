@@ -47,7 +47,7 @@ fn freeze_until(dir: &Path, deadline: Instant) -> Result<Option<bool>> {
 }
 
 pub fn thaw(dir: &Path, deadline: Instant) -> Result<()> {
-    if kernfs::optional(kernfs::write(dir, FREEZE, "0"))?.is_none() {
+    if !kernfs::write_unless_removed(dir, FREEZE, "0")? {
         return Ok(());
     }
     match cgroup_events::wait(dir, "frozen", 0, deadline)? {

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 
-use super::planned_mounts::{Content, HostMounts, Location, PlannedMounts, RESTRICTIONS, restrictions};
+use super::planned_mounts::{Content, HostMounts, Location, PlannedMounts, RESTRICTIONS, is_absent, restrictions};
 use super::verify::gone;
 use crate::criu::{HARMLESS, mismatch};
-use crate::error::Result;
+use crate::error::{Result, reason};
 use crate::plan::Plan;
 use crate::spec::capabilities;
 use crate::spec::mount_attributes::MOUNT_ATTR_RDONLY;
@@ -159,7 +159,7 @@ impl<'a> View<'a> {
     fn check_planned(&mut self, with: &Comparison, main: bool) -> Checked<()> {
         for planned in &with.plan.mounts {
             let target = &planned.target;
-            let resolved = self.resolve(target).map(|(_, place)| place);
+            let resolved = self.resolve(target)?.map(|(_, place)| place);
             let here =
                 |mount: &Mount| mount.point == target.as_path() || Some(mount.point.as_ref()) == resolved.as_deref();
             let fits = |mount: &Mount| match &planned.content {
@@ -190,12 +190,11 @@ impl<'a> View<'a> {
 
     /// Checks that a path cannot be read: a file is the null device, a directory an empty filesystem.
     fn check_mask(&mut self, path: &Path) -> Checked<()> {
-        let Some((opened, place)) = self.resolve(path) else { return Ok(()) };
-        let failed = |error: &dyn std::fmt::Display| format!("looking at {}: {error}", path.display());
-        let status = fstat(&opened).map_err(|errno| failed(&errno))?;
+        let Some((opened, place)) = self.resolve(path)? else { return Ok(()) };
+        let status = fstat(&opened).map_err(|errno| unseen(path, &reason(errno)))?;
         let kind = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT;
         let is_null = kind == SFlag::S_IFCHR && (major(status.st_rdev), minor(status.st_rdev)) == (1, 3);
-        let index = self.mount_of(&opened).filter(|index| self.mounts[*index].point == place);
+        let index = self.mount_of(&opened, path)?.filter(|index| self.mounts[*index].point == place);
         let is_empty = |mount: &Mount| kind == SFlag::S_IFDIR && mount.kind == "tmpfs" && mount.is_read_only();
         match index {
             Some(index) if is_null || is_empty(&self.mounts[index]) => {
@@ -213,9 +212,9 @@ impl<'a> View<'a> {
 
     /// Checks that a path is read-only, with all below it.
     fn check_read_only(&mut self, path: &Path, may_mount: bool) -> Checked<()> {
-        let Some((opened, place)) = self.resolve(path) else { return Ok(()) };
+        let Some((opened, place)) = self.resolve(path)? else { return Ok(()) };
         let writable = |at: &Path| Err(format!("{} is not read-only", at.display()));
-        match self.mount_of(&opened) {
+        match self.mount_of(&opened, path)? {
             Some(index) if self.mounts[index].is_read_only() => {}
             _ => return writable(path),
         }
@@ -267,19 +266,27 @@ impl<'a> View<'a> {
         mount.kind == "devpts" && self.mounts.iter().any(same)
     }
 
-    /// Opens a path as the process would, and returns it without symlinks.
-    fn resolve(&self, path: &Path) -> Option<(OwnedFd, PathBuf)> {
+    /// Opens a path as the process would, and returns it without symlinks; none if it does not exist.
+    fn resolve(&self, path: &Path) -> Checked<Option<(OwnedFd, PathBuf)>> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-        let opened = openat2(&self.root, path, how).ok()?;
-        let place = procfs::target_of(&opened).ok()?;
-        Some((opened, place))
+        let opened = match openat2(&self.root, path, how) {
+            Err(errno) if is_absent(errno) => return Ok(None),
+            other => other.map_err(|errno| unseen(path, &reason(errno)))?,
+        };
+        let place = procfs::target_of(&opened).map_err(|error| unseen(path, &error))?;
+        Ok(Some((opened, place)))
     }
 
-    fn mount_of(&self, opened: &OwnedFd) -> Option<usize> {
-        let id = mountinfo::id_of(opened).ok()?;
-        self.mounts.iter().position(|mount| mount.id == id)
+    fn mount_of(&self, opened: &OwnedFd, path: &Path) -> Checked<Option<usize>> {
+        let id = mountinfo::id_of(opened).map_err(|error| unseen(path, &error))?;
+        Ok(self.mounts.iter().position(|mount| mount.id == id))
     }
+}
+
+/// The problem of a path that could not be looked at: what is there is not known, so it is not as it must be.
+fn unseen(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("looking at {}: {error}", path.display())
 }
 
 /// What explained mounts show, by filesystem. A container may have very many mounts.

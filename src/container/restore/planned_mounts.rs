@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
@@ -48,6 +49,11 @@ impl Location {
     }
 }
 
+/// Whether opening a path fails because nothing is there that a process could reach.
+pub fn is_absent(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG | Errno::EACCES)
+}
+
 /// The mounts of the caller.
 pub struct HostMounts<'a>(BTreeMap<u64, Mount<'a>>);
 
@@ -63,8 +69,10 @@ impl<'a> HostMounts<'a> {
     /// Returns the location of a path, and the restrictions of the mount that it is on. None if it does not exist, or is
     /// on no mount that the caller sees.
     pub fn location(&self, path: &Path) -> Result<Option<(Location, u64)>> {
-        let Ok(opened) = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) else { return Ok(None) };
-        self.location_of(&opened)
+        match open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()) {
+            Err(errno) if is_absent(errno) => Ok(None),
+            opened => self.location_of(&opened.context(|| format!("opening {}", path.display()))?),
+        }
     }
 
     fn location_of(&self, opened: &OwnedFd) -> Result<Option<(Location, u64)>> {
