@@ -191,7 +191,7 @@ impl Container {
         // In the words of runc's debug log, which scripts look for.
         log::debug!("nsexec container setup: berth-init is started");
         fault::point("create.spawned");
-        record.external_descriptors = external_descriptors(&streams.low);
+        record.external_descriptors = prepare::external_descriptors(&streams.low);
         made.by_hooks = plan.waits_for(Barrier::Hooks);
         // Also explains a kill during the commit: init may complete setup before the memory limit that it exceeds
         // applies.
@@ -492,17 +492,4 @@ fn identify(pid: i32) -> Result<Init> {
     // Not read from /proc/<pid>/exe: the caller continues a moment before execve has replaced the image there.
     let image = spawn::init_image()?;
     Ok(Init { identity: Identity::of(pid)?, image })
-}
-
-/// Returns the names of the standard descriptors ("pipe:[123]", "/dev/null" …), as libcontainer records them for
-/// checkpoints.
-pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for (index, fd) in low.iter().take(3).enumerate() {
-        // Several may be the same descriptor of /dev/null: read its name once.
-        let same = low[..index].iter().position(|other| other == fd);
-        let read = || procfs::target_of_number(*fd).map(|path| path.display().to_string()).unwrap_or_default();
-        names.push(same.map_or_else(read, |place| names[place].clone()));
-    }
-    names
 }

@@ -1,5 +1,7 @@
 //! Performs the caller's actions on a process of a container: hard limits, the OOM score, scheduling.
 
+use std::os::fd::RawFd;
+
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::{Pid, SysconfVar, sysconf};
@@ -134,6 +136,19 @@ pub fn owner(pid: i32, in_user_namespace: bool, process: Option<&Process>) -> Re
 fn in_range([inside, outside, count]: [u32; 3], id: u32) -> Option<u32> {
     let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
     outside.checked_add(offset)
+}
+
+/// Returns the names of the standard descriptors ("pipe:[123]", "/dev/null" …), as libcontainer records them for
+/// checkpoints.
+pub fn external_descriptors(low: &[RawFd]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (index, fd) in low.iter().take(3).enumerate() {
+        // Several may be the same descriptor of /dev/null: read its name once.
+        let same = low[..index].iter().position(|other| other == fd);
+        let read = || procfs::target_of_number(*fd).map(|path| path.display().to_string()).unwrap_or_default();
+        names.push(same.map_or_else(read, |place| names[place].clone()));
+    }
+    names
 }
 
 #[cfg(test)]

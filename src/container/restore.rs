@@ -423,7 +423,7 @@ impl RestoreInProgress<'_> {
 
     /// Returns the names of the restored standard streams: the given streams have replaced those that were pipes.
     fn streams_now(&self, streams: &Streams) -> Vec<String> {
-        let given = super::create::external_descriptors(&streams.low);
+        let given = super::prepare::external_descriptors(&streams.low);
         let now = |(was, given): (&String, String)| if is_pipe(was) && !self.terminal { given } else { was.clone() };
         self.descriptors.iter().take(3).zip(given).map(now).collect()
     }

@@ -249,7 +249,7 @@ fn one(world: &World, verb: &Verb, call: &Call, fault: Fault) -> Result<Tried, S
     let failed = told(world, verb, &outcome, &text, fault);
     // Also after a finding: the next fault needs the id.
     let cleaned = world.cleaned().map_err(|left| format!("{left} (the verb had said {text:?})"));
-    let often = call.place.ordinal % 8 == 0 || verb.name == "recover";
+    let often = call.place.ordinal.is_multiple_of(8) || verb.name == "recover";
     let again = if verb.creates || !often { Ok(()) } else { world.usable_again() };
     let failed = failed?;
     cleaned?;
