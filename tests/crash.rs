@@ -377,7 +377,7 @@ fn killed_with_mounts_on_the_host() {
         let id = unique("crash");
         let mut caller = ready_with("create", &place.root, &id, point, 1, &config);
         caller.go();
-        caller.killed();
+        assert!(caller.killed(), "{point}");
         mounted += usize::from(!leftovers::mounts(dir.to_str().unwrap()).is_empty());
         delete_leaves_nothing(&place.root, &id);
         assert_eq!(leftovers::mounts(dir.to_str().unwrap()), Vec::<String>::new(), "{point}");

@@ -120,6 +120,11 @@ fn is_ours(pid: i32) -> bool {
     program == Path::new(env!("CARGO_BIN_EXE_berth")) || program.to_string_lossy().contains("berth-init")
 }
 
+fn is_traced(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+}
+
 impl Traced<'_> {
     /// Runs the command until it ends, with at most one fault: at this call or, since the calls before it may be more than
     /// when it was counted, at the next one like it.
@@ -299,7 +304,11 @@ impl Tracer {
             request(libc::PTRACE_INTERRUPT, *pid, 0);
         }
         while !self.tracees.is_empty() {
-            let Some((pid, status)) = wait_for_any() else { continue };
+            let Some((pid, status)) = wait_for_any() else {
+                // A child may stop, and be let go, before its parent's event registers it once more.
+                self.tracees.retain(|pid, _| is_traced(*pid));
+                continue;
+            };
             let known = self.tracees.contains_key(&pid);
             if !libc::WIFSTOPPED(status) {
                 self.tracees.remove(&pid);

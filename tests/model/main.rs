@@ -141,6 +141,8 @@ fn round(random: &mut Random, limits: bool, operations: u32, end: Instant, count
     // Operations that wait for a frozen container end with it.
     while workers.iter_mut().any(|(_, running)| running.0.try_wait().unwrap().is_none()) {
         delete_all(&own);
+        // Each pass takes places of the log.
+        std::thread::sleep(Duration::from_millis(50));
     }
     let statuses: Vec<_> = workers.iter_mut().map(|(_, running)| running.end()).collect();
     assert!(statuses.iter().all(std::process::ExitStatus::success), "{statuses:?}");

@@ -110,7 +110,7 @@ impl Holder {
         let child = Command::new("unshare").args(["--mount", "sleep", "1000"]).spawn().unwrap();
         let holder = Holder(child);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while fs::read(format!("/proc/{}/cmdline", holder.pid())).unwrap().starts_with(b"unshare") {
+        while !fs::read(format!("/proc/{}/cmdline", holder.pid())).unwrap().starts_with(b"sleep") {
             assert!(std::time::Instant::now() < deadline);
             std::thread::yield_now();
         }
