@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Config, bounded, concise, document, intel_rdt, oci, resources, schema, shape, version};
+use super::{Config, bounded, concise, document, intel_rdt, oci, replaced_files, resources, schema, shape, version};
 use crate::error::{Code, Error, Result};
 
 /// The JSON path of the document in a configuration.
@@ -40,7 +40,7 @@ impl Config {
         let version = version::of(&whole);
         let present = whole["linux"]["resources"].take();
         let mut present = if present.is_object() { present } else { Value::Object(Map::new()) };
-        replace_files(&mut present, &change);
+        replaced_files::remove(&mut present, &change);
         let merged = merge(present, &change);
         let mut limits = document::fit_part(&merged.to_string(), "the limits", &schema::RESOURCES, PLACE)?;
         resources::adapt_to_types(&mut limits, version);
@@ -84,56 +84,6 @@ fn share(whole: &mut Value, given: Value) -> Result<Vec<intel_rdt::Write>> {
 /// Limits of which both are written: the kernel checks the two memory limits against each other, and a quota of CPU time
 /// means little without its period.
 const TOGETHER: [(&str, [&str; 2]); 2] = [("memory", ["limit", "swap"]), ("cpu", ["quota", "period"])];
-
-/// The files of `unified` that fields are written to.
-const FILES: [(&str, &[&str]); 10] = [
-    ("/memory/limit", &["memory.max"]),
-    ("/memory/swap", &["memory.swap.max"]),
-    ("/memory/reservation", &["memory.low"]),
-    ("/cpu/shares", &["cpu.weight", "cpu.weight.nice"]),
-    ("/cpu/burst", &["cpu.max.burst"]),
-    ("/cpu/idle", &["cpu.idle"]),
-    ("/cpu/cpus", &["cpuset.cpus"]),
-    ("/cpu/mems", &["cpuset.mems"]),
-    ("/pids/limit", &["pids.max"]),
-    ("/unified/cpu.weight", &["cpu.weight.nice"]),
-];
-
-/// Removes from the present `unified` what the change replaces. Files refine fields, so the old value of a file would
-/// apply instead when all limits are written again.
-fn replace_files(present: &mut Value, change: &Value) {
-    let given = |pointer: &str| {
-        let none = |value: &Value| match value {
-            // 0 is a value of these.
-            Value::Number(number) if !["/cpu/idle", "/cpu/burst", "/pids/limit"].contains(&pointer) => {
-                number.as_i64() == Some(0)
-            }
-            Value::String(text) => text.trim().is_empty(),
-            other => other.is_null(),
-        };
-        change.pointer(pointer).is_some_and(|value| !none(value))
-    };
-    let Some(files) = present.get_mut("unified").and_then(Value::as_object_mut) else { return };
-    for (_, names) in FILES.iter().filter(|(pointer, _)| given(pointer)) {
-        names.iter().for_each(|name| drop(files.shift_remove(*name)));
-    }
-    if !given("/cpu/quota") && !given("/cpu/period") {
-        return;
-    }
-    // The half that the change does not have stays.
-    let Some(bandwidth) = files.shift_remove("cpu.max") else { return };
-    let mut halves = bandwidth.as_str().unwrap_or_default().split_whitespace();
-    let quota = halves.next().map(|quota| quota.parse().unwrap_or(-1));
-    let period = halves.next().and_then(|period| period.parse().ok());
-    if !present["cpu"].is_object() {
-        present["cpu"] = Value::Object(Map::new());
-    }
-    for (name, value) in [("quota", quota), ("period", period)] {
-        if let Some(value) = value {
-            present["cpu"][name] = i64::into(value);
-        }
-    }
-}
 
 fn has(object: &Value, name: &str) -> bool {
     object.get(name).is_some()

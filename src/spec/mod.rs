@@ -12,6 +12,7 @@ mod devices;
 mod document;
 mod labels;
 pub(crate) mod paths;
+mod replaced_files;
 mod resources;
 mod schema;
 pub(crate) mod shape;
