@@ -38,6 +38,28 @@ const SINCE: [(&str, u32); 9] = [
     ("CPUWeight=idle", 252),
 ];
 
+/// The files whose writes are actions (thawing, reclaiming, resetting a peak) and no limits.
+const ACTIONS: [&str; 4] = ["cgroup.freeze", "memory.peak", "memory.reclaim", "memory.swap.peak"];
+
+/// Returns the number in systemd's version, as distributions write it: "252.39-1~deb12u1", "v245.4-1.fc32".
+pub fn version(text: &str) -> Option<u32> {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text[..end].parse().ok()
+}
+
+/// Returns what may be written again: limits without actions and without checks.
+pub fn lasting(resources: &LinuxResources) -> LinuxResources {
+    let mut resources = resources.clone();
+    if let Some(memory) = resources.memory_mut() {
+        memory.set_check_before_update(None);
+    }
+    if let Some(files) = resources.unified_mut() {
+        files.retain(|name, _| !ACTIONS.contains(&name.as_str()));
+    }
+    resources
+}
+
 /// Returns the limits that systemd has properties for. `unified` refines the other fields, as in the files.
 pub fn of_resources(resources: &LinuxResources, host: Host) -> Properties {
     let mut limits = Limits::new(host);
@@ -240,9 +262,10 @@ impl Limits {
                 }
             }
             "io.weight" => self.io_weight(line, |weight| weight)?,
-            "memory.high" => self.set("MemoryHigh", bytes(line).filter(|bytes| *bytes > 0)?),
+            // systemd does not accept 0 for these two. The kernel rounds 1 down to whole pages.
+            "memory.high" => self.set("MemoryHigh", bytes(line)?.max(1)),
             "memory.low" => self.set("MemoryLow", bytes(line)?),
-            "memory.max" => self.set("MemoryMax", bytes(line).filter(|bytes| *bytes > 0)?),
+            "memory.max" => self.set("MemoryMax", bytes(line)?.max(1)),
             "memory.min" => self.set("MemoryMin", bytes(line)?),
             "memory.swap.max" => self.set("MemorySwapMax", bytes(line)?),
             "memory.zswap.max" => self.set("MemoryZSwapMax", bytes(line)?),

@@ -15,6 +15,38 @@ fn one(text: &str, name: &str) -> Option<Value> {
 }
 
 #[test]
+fn the_version_is_a_number_whatever_a_distribution_adds() {
+    for (text, expected) in [
+        ("252", Some(252)),
+        ("252.39-1~deb12u1", Some(252)),
+        ("249.11-0ubuntu3.12", Some(249)),
+        ("v245.4-1.fc32", Some(245)),
+        ("v251.4-54.fc37", Some(251)),
+        ("257~rc1", Some(257)),
+        ("256.7-1-arch", Some(256)),
+        ("", None),
+        ("v", None),
+        ("vv1", None),
+    ] {
+        assert_eq!(version(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn actions_are_not_repeated() {
+    let resources = serde_json::from_str(
+        r#"{"memory": {"limit": 5, "checkBeforeUpdate": true}, "pids": {"limit": 7},
+            "unified": {"cgroup.freeze": "0", "memory.reclaim": "1M", "memory.peak": "0", "memory.swap.peak": "0",
+                        "memory.high": "9", "cgroup.max.depth": "3"}}"#,
+    );
+    let expected = serde_json::from_str(
+        r#"{"memory": {"limit": 5}, "pids": {"limit": 7}, "unified": {"memory.high": "9", "cgroup.max.depth": "3"}}"#,
+    );
+    let expected: LinuxResources = expected.unwrap();
+    assert_eq!(lasting(&resources.unwrap()), expected);
+}
+
+#[test]
 fn typed_fields_become_properties() {
     let list = of(
         r#"{"memory": {"limit": 100, "swap": 150, "reservation": 50}, "pids": {"limit": -1},
@@ -50,7 +82,9 @@ fn files_become_properties() {
         ("memory.min", "1M", "MemoryMin", Value::U64(1 << 20)),
         ("memory.low", "max", "MemoryLow", Value::U64(UNLIMITED)),
         ("memory.high", "4096", "MemoryHigh", Value::U64(4096)),
+        ("memory.high", "0", "MemoryHigh", Value::U64(1)),
         ("memory.max", "1g", "MemoryMax", Value::U64(1 << 30)),
+        ("memory.max", "0", "MemoryMax", Value::U64(1)),
         ("memory.swap.max", "0", "MemorySwapMax", Value::U64(0)),
         ("memory.zswap.max", "0", "MemoryZSwapMax", Value::U64(0)),
         ("memory.zswap.writeback", "0", "MemoryZSwapWriteback", Value::Bool(false)),
@@ -79,7 +113,6 @@ fn what_is_no_value_or_has_no_property_is_left_to_the_kernel() {
     for (file, text) in [
         ("memory.max", "x"),
         ("memory.max", "1X"),
-        ("memory.max", "0"),
         ("memory.max", "99999999999999999999G"),
         ("cpu.weight", "0"),
         ("cpu.weight", "10001"),

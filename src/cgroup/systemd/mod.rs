@@ -84,11 +84,7 @@ impl Scope {
     fn host(&self, bus: &mut Bus) -> Result<Host> {
         let get = Method { interface: "org.freedesktop.DBus.Properties", ..method("Get") };
         let reply = bus.call(get, &[Argument::Text(MANAGER.interface), Argument::Text("Version")])?;
-        let digits = |text: &String| {
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            text[..end].parse().ok()
-        };
-        let version = reply.first().and_then(digits);
+        let version = reply.first().and_then(|text| limits::version(text));
         let unknown = || Error::new(Code::System, format!("systemd names no version that is a number: {reply:?}"));
         // The scope has the file if others below the hierarchy's root have it; it may not exist yet.
         let root = self.path.ancestors().find(|above| kernfs::exists(&above.join("init.scope")).unwrap_or(false));
@@ -147,10 +143,10 @@ impl Scope {
     }
 
     /// Changes properties, for which systemd writes all of the scope's files anew.
-    fn set_properties(&self, properties: impl Fn(Host) -> Properties) -> Result<()> {
+    fn set_properties(&self, properties: impl Fn(Host) -> Result<Properties>) -> Result<()> {
         let name = &self.unit.name;
         let set = |bus: &mut Bus| {
-            let properties = properties(self.host(bus)?);
+            let properties = properties(self.host(bus)?)?;
             let arguments = [Argument::Text(name), Argument::Bool(true), Argument::Properties(&properties)];
             bus.call(method("SetUnitProperties"), &arguments).map(drop)
         };
@@ -169,11 +165,7 @@ impl Scope {
 
     /// Writes limits again after systemd has written those that it knows.
     fn restate(&self, resources: &LinuxResources) -> Result<()> {
-        let mut resources = resources.clone();
-        if let Some(memory) = resources.memory_mut() {
-            memory.set_check_before_update(None);
-        }
-        self.write(&resources, &Journal::default())
+        self.write(&limits::lasting(resources), &Journal::default())
     }
 
     /// Stops the scope in any state after an error: nobody else knows that it was started.
@@ -226,7 +218,7 @@ impl Cgroup for Scope {
         if !limits::has_properties(change) {
             return Ok(());
         }
-        self.set_properties(|host| limits::of_resources(all, host))?;
+        self.set_properties(|host| Ok(limits::of_resources(all, host)))?;
         if let Err(error) = self.restate(all) {
             log::warn!("writing the limits of {} again: {error}", self.unit.name);
         }
@@ -237,13 +229,7 @@ impl Cgroup for Scope {
         if !limits::has_properties(change) {
             return Ok(());
         }
-        self.set_properties(|host| {
-            let mut properties = limits::defaults(&limits::of_resources(change, host));
-            let known = limits::of_resources(before, host);
-            properties.retain(|(name, _)| !known.iter().any(|(present, _)| present == name));
-            properties.extend(known);
-            properties
-        })?;
+        self.set_properties(|host| properties::reverting(&self.unit, change, before, host))?;
         self.restate(before)
     }
 

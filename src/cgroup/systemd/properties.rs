@@ -38,15 +38,41 @@ pub(super) fn at_start(unit: &Unit, pid: i32, resources: &LinuxResources, host: 
     for accounting in ["CPUAccounting", "MemoryAccounting", "TasksAccounting", "IOAccounting"] {
         list.push((accounting.into(), Value::Bool(true)));
     }
-    let annotated = unit.properties.iter().map(|(name, text)| setting(name, text));
-    let annotated = annotated.collect::<Result<Properties>>()?;
     // The container's limits apply, whatever the annotations say.
     let limits = limits::of_resources(resources, host).into_iter().chain(limits::at_start_only(resources, host));
-    for (name, value) in annotated.into_iter().chain(limits) {
+    for (name, value) in settings(unit)?.into_iter().chain(limits) {
         list.retain(|(present, _)| *present != name);
         list.push((name, value));
     }
     Ok(list)
+}
+
+/// Returns the properties that take back the limits of `change`: those of the limits `before`, else those of
+/// annotations, else those of no limit.
+pub(super) fn reverting(
+    unit: &Unit,
+    change: &LinuxResources,
+    before: &LinuxResources,
+    host: Host,
+) -> Result<Properties> {
+    let has = |list: &Properties, name: &str| list.iter().any(|(present, _)| present == name);
+    let known = limits::of_resources(before, host);
+    let mut list = limits::defaults(&limits::of_resources(change, host));
+    let mut annotated = settings(unit)?;
+    // TasksMaxScale sets the same limit as TasksMax.
+    let limited = |name: &str| name.strip_suffix("Scale").unwrap_or(name).to_owned();
+    annotated.retain(|(name, _)| has(&list, &limited(name)) && !has(&known, &limited(name)));
+    // systemd adds a list of devices to the one that it has, which only an empty list removes.
+    let is_needed = |name: &str| !has(&known, name) && !annotated.iter().any(|(given, _)| limited(given) == name);
+    list.retain(|(name, value)| matches!(value, Value::Devices(_)) || is_needed(name));
+    list.extend(annotated);
+    list.extend(known);
+    Ok(list)
+}
+
+/// Returns the properties of a unit's annotations.
+fn settings(unit: &Unit) -> Result<Properties> {
+    unit.properties.iter().map(|(name, text)| setting(name, text)).collect()
 }
 
 /// Returns the property of an annotation. As in runc and crun, one in seconds stands for the property in microseconds:
@@ -150,5 +176,34 @@ mod tests {
         let list = at_start(&unit, 7, &resources, Host { version: 257, bfq: false }).unwrap();
         let found: Vec<_> = list.iter().filter(|(name, _)| name == "TasksMax").map(|(_, value)| value).collect();
         assert_eq!(found, [&Value::U64(7)]);
+    }
+
+    #[test]
+    fn a_change_is_taken_back_to_limits_annotations_or_no_limit() {
+        let reverting = |annotations: &[(&str, &str)], change: &str, before: &str| {
+            let properties = annotations.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+            let unit = Unit { name: "x.scope".into(), slice: "y.slice".into(), properties };
+            let parse = |text: &str| serde_json::from_str::<LinuxResources>(text).unwrap();
+            reverting(&unit, &parse(change), &parse(before), Host { version: 257, bfq: false }).unwrap()
+        };
+        let tasks = |name: &str, value| vec![(name.to_owned(), value)];
+        let annotation = [("TasksMax", "uint64 5"), ("MemoryHigh", "uint64 9")];
+        let scale = [("TasksMaxScale", "uint32 9")];
+        let (seven, eight) = (r#"{"pids": {"limit": 7}}"#, r#"{"pids": {"limit": 8}}"#);
+        assert_eq!(reverting(&[], seven, "{}"), tasks("TasksMax", Value::U64(limits::UNLIMITED)));
+        assert_eq!(reverting(&annotation, seven, "{}"), tasks("TasksMax", Value::U64(5)));
+        assert_eq!(reverting(&scale, seven, "{}"), tasks("TasksMaxScale", Value::U32(9)));
+        for annotations in [&[][..], &annotation, &scale] {
+            assert_eq!(reverting(annotations, seven, eight), tasks("TasksMax", Value::U64(8)));
+        }
+        // A device that only the change has is removed.
+        let (one, other) = (r#"{"unified": {"io.max": "8:0 rbps=5"}}"#, r#"{"unified": {"io.max": "8:16 rbps=6"}}"#);
+        let devices = |list: &[(&str, u64)]| {
+            let list = list.iter().map(|(path, rate)| ((*path).to_owned(), *rate)).collect();
+            ("IOReadBandwidthMax".to_owned(), Value::Devices(list))
+        };
+        assert_eq!(reverting(&[], one, other), [devices(&[]), devices(&[("/dev/block/8:16", 6)])]);
+        assert_eq!(reverting(&[], one, "{}"), [devices(&[])]);
+        assert_eq!(reverting(&[], seven, other)[1..], [devices(&[("/dev/block/8:16", 6)])]);
     }
 }
