@@ -314,15 +314,15 @@ pub fn make_private(proc: i32, tree: i32) -> Result<()> {
     at_descriptor(proc, tree, |path| mount_flags(path, MS_PRIVATE | MS_REC))
 }
 
-/// Unmounts the mount at a path, with all mounts on it, if it has this id. A missing path is no error.
-pub fn detach(path: Str, id: u64) -> Result<()> {
+/// Unmounts the mount at a path, with all mounts on it, if it has this id. A missing path is no error. Asks the mounted
+/// filesystem nothing: it may be one whose server has gone.
+pub fn detach(proc: i32, path: Str, id: u64) -> Result<()> {
     let Some(top) = existing(openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0))? else { return Ok(()) };
     let result = mount_id(top).and_then(|found| {
         if found != id {
             return Ok(());
         }
-        fchdir(top)?;
-        umount(DOT, MNT_DETACH)
+        at_descriptor(proc, top, |path| umount(path, MNT_DETACH))
     });
     close(top);
     result

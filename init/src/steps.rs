@@ -103,9 +103,10 @@ macro_rules! steps {
         /// Attaches a tree at its own path (a host path) and makes it the root filesystem.
         AttachRoot { slot: Slot, path: HostPath }
             => "mounting the root filesystem {path}";
-        /// Attaches a tree at its own path in a mount namespace that other processes use, and makes it the root
-        /// filesystem. Nothing that is mounted in it propagates.
-        AttachSharedRoot { slot: Slot, path: HostPath }
+        /// Attaches the mount in `base` at its own path in a mount namespace that other processes use, and on it the tree in
+        /// `slot`, which becomes the root filesystem. Only the base propagates to other namespaces: there it has nothing on
+        /// it, so its copies go when it is unmounted.
+        AttachSharedRoot { base: Slot, slot: Slot, path: HostPath }
             => "mounting the root filesystem {path} in a mount namespace of other processes";
         /// Sends the caller the tree in a slot.
         SendTree(tree: Slot)

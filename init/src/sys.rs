@@ -182,7 +182,8 @@ pub fn stat(fd: i32) -> Result<Statx> {
 pub fn mount_id(fd: i32) -> Result<u64> {
     // SAFETY: all-zero is a valid statx, and the kernel fills it.
     let mut out: Statx = unsafe { core::mem::zeroed() };
-    call!(__NR_statx, fd, EMPTY.as_ptr(), AT_EMPTY_PATH, kernel::STATX_MNT_ID, &raw mut out)?;
+    let flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+    call!(__NR_statx, fd, EMPTY.as_ptr(), flags, kernel::STATX_MNT_ID, &raw mut out)?;
     if out.stx_mask & kernel::STATX_MNT_ID == 0 { Err(ENOSYS) } else { Ok(out.stx_mnt_id) }
 }
 

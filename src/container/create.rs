@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 
 use super::plan_inputs;
+use super::shared_root::RootMounts;
 use super::status::Status;
 use super::{Container, id_maps, oom_kill, preflight, prepare, shared_root};
 use crate::cgroup::{self, Cgroup};
@@ -185,7 +186,7 @@ impl Container {
         }
         let user_namespaces = self.user_namespaces(&plan)?;
         let user_namespaces = &user_namespaces;
-        let (cgroup_dir, root) = (cgroup_dir.as_ref(), root.as_ref().map(|root| &root.tree));
+        let (cgroup_dir, root) = (cgroup_dir.as_ref(), root.as_ref());
         let sources = SlotDescriptors { fifo: &fifo, cgroup: cgroup_dir, joined: &joined, root, user_namespaces };
         let channel = launch(&plan, &sources, &streams.low, network)?;
         // In the words of runc's debug log, which scripts look for.
@@ -465,7 +466,7 @@ struct SlotDescriptors<'a> {
     fifo: &'a OwnedFd,
     cgroup: Option<&'a OwnedFd>,
     joined: &'a [File],
-    root: Option<&'a OwnedFd>,
+    root: Option<&'a RootMounts>,
     user_namespaces: &'a [OwnedFd],
 }
 
@@ -479,7 +480,8 @@ fn launch<'p>(
         Descriptor::ExecFifo => sources.fifo.as_raw_fd(),
         Descriptor::Cgroup => sources.cgroup.map_or(-1, |fd| fd.as_raw_fd()),
         Descriptor::Joined(index) => sources.joined.get(*index).map_or(-1, |file| file.as_raw_fd()),
-        Descriptor::RootMounts => sources.root.map_or(-1, |fd| fd.as_raw_fd()),
+        Descriptor::RootBase => sources.root.map_or(-1, |root| root.base.as_raw_fd()),
+        Descriptor::RootTree => sources.root.map_or(-1, |root| root.tree.as_raw_fd()),
         Descriptor::UserNamespace(index) => sources.user_namespaces.get(*index).map_or(-1, |fd| fd.as_raw_fd()),
         _ => -1,
     };

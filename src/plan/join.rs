@@ -135,17 +135,19 @@ fn enter_mount_namespace(plan: &mut Plan) {
     plan.push(Step::SetNs { slot, flags: libc::CLONE_NEWNS as u64, what: "the container's mount namespace".into() });
 }
 
-/// Plans a process that sends the caller the mounts at a path, cloned. `joined`: of the mount namespace in slot
-/// `Joined(0)` instead of the caller's.
+/// Plans a process that clones the mount at a path, and sends the caller first that mount alone, then with the mounts
+/// below it. `joined`: of the mount namespace in slot `Joined(0)` instead of the caller's.
 pub fn clone_mounts(path: &Path, joined: bool) -> Plan {
     let mut plan = Plan::default();
     if joined {
         enter_mount_namespace(&mut plan);
     }
-    let slot = plan.slot(Descriptor::ByInit);
-    let (recursive, nofollow, own_propagation) = (true, false, false);
-    plan.push(Step::OpenTree { path: path.to_owned(), recursive, nofollow, own_propagation, slot, entry: None });
-    plan.push(Step::SendTree(slot));
+    for recursive in [false, true] {
+        let slot = plan.slot(Descriptor::ByInit);
+        let (path, nofollow, own_propagation) = (path.to_owned(), false, false);
+        plan.push(Step::OpenTree { path, recursive, nofollow, own_propagation, slot, entry: None });
+        plan.push(Step::SendTree(slot));
+    }
     plan
 }
 

@@ -86,8 +86,8 @@ impl Root<'_> {
     /// Stops propagation between the namespace's mounts and the host's, and mounts the root filesystem.
     pub fn push_top(&self, plan: &mut Plan, trees: &mut TreeOpener) -> Result<()> {
         if self.mounts_in_shared_namespace() {
-            let slot = plan.slot(Descriptor::RootMounts);
-            plan.push(Step::AttachSharedRoot { slot, path: self.rootfs.to_owned() });
+            let (base, slot) = (plan.slot(Descriptor::RootBase), plan.slot(Descriptor::RootTree));
+            plan.push(Step::AttachSharedRoot { base, slot, path: self.rootfs.to_owned() });
             return Ok(());
         }
         if !self.has_own_mounts() {

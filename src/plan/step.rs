@@ -26,8 +26,10 @@ pub enum Descriptor {
     ContainerCgroupNamespace,
     /// The root directory of the container's init.
     ContainerRoot,
-    /// The mounts of a root filesystem that is attached in a mount namespace of other processes.
-    RootMounts,
+    /// The mount of a root filesystem, without those below it, for a mount namespace of other processes.
+    RootBase,
+    /// All mounts of that root filesystem.
+    RootTree,
     /// A user namespace whose mappings apply to a mount: its index in `Plan::user_namespaces`.
     UserNamespace(usize),
 }

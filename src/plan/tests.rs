@@ -340,7 +340,7 @@ fn init_reads_each_step_as_it_was_packed() {
         steps: vec![
             Step::CpuAffinity("0,65".into()),
             Step::OpenRoot("/".into()),
-            Step::AttachSharedRoot { slot: tree, path: path.clone() },
+            Step::AttachSharedRoot { base: Slot(3), slot: tree, path: path.clone() },
             Step::OpenInnerTree {
                 rootfs: "/rootfs".into(),
                 path: path.clone(),

@@ -97,11 +97,12 @@ pub struct Init {
     pub image: (u64, u64),
 }
 
-/// A mount of the root filesystem that delete must unmount.
+/// The mounts of a root filesystem that delete must unmount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootMount {
-    pub id: u64,
-    /// The joined mount namespace that it is in; None for the caller's.
+    /// The ids of the mounts at its path, in the order in which they are unmounted.
+    pub ids: [u64; 2],
+    /// The joined mount namespace that they are in; None for the caller's.
     #[serde(default, with = "any_path::optional")]
     pub namespace: Option<PathBuf>,
 }

@@ -45,6 +45,8 @@ fn in_the_hosts_namespace_mounts_go_with_the_container() {
     config["mounts"].as_array_mut().unwrap().push(json!({
         "destination": "/mnt", "type": "bind", "source": source, "options": ["rbind"]
     }));
+    let devices = || fs::read_dir(rootfs.join("dev")).unwrap().count();
+    let before = devices();
     let container = run(&test, &config, &rootfs).unwrap();
     let pid = container.init_process().unwrap().pid().to_string();
     assert_eq!(namespace_of(&pid), namespace_of("self"));
@@ -60,7 +62,7 @@ fn in_the_hosts_namespace_mounts_go_with_the_container() {
     assert_eq!(seen, "/bin\n/proc/self/fd\ntouch: /made: Read-only file system\n");
     container.delete(Force::Kill).unwrap();
     assert_eq!(mounts("self", &rootfs), []);
-    assert_eq!(fs::read_dir(rootfs.join("dev")).unwrap().count(), 0);
+    assert_eq!(devices(), before);
 }
 
 #[test]
@@ -75,18 +77,63 @@ fn after_a_failed_create_no_mount_stays() {
 }
 
 #[test]
-fn a_mount_over_the_root_filesystem_stops_a_delete() {
+fn mounts_over_the_root_filesystem_go_with_it() {
     let test = TestRuntime::new();
     let (config, rootfs) = on_the_host(&test, "sleep 1000");
     let container = run(&test, &config, &rootfs).unwrap();
     let none = None::<&str>;
-    nix::mount::mount(none, &rootfs, Some("tmpfs"), nix::mount::MsFlags::empty(), none).unwrap();
-    let error = container.delete(Force::Kill).unwrap_err();
-    nix::mount::umount(&rootfs).unwrap();
-    let expected = format!("unmounting {}: another mount covers it", rootfs.display());
-    assert!(error.message.contains(&expected), "{error}");
+    for _ in 0..2 {
+        nix::mount::mount(none, &rootfs, Some("tmpfs"), nix::mount::MsFlags::empty(), none).unwrap();
+    }
     container.delete(Force::Kill).unwrap();
     assert_eq!(mounts("self", &rootfs), []);
+}
+
+#[test]
+fn a_mount_that_hides_the_root_filesystem_stops_a_delete() {
+    let test = TestRuntime::new();
+    let (config, rootfs) = on_the_host(&test, "sleep 1000");
+    let container = run(&test, &config, &rootfs).unwrap();
+    let (none, above) = (None::<&str>, rootfs.parent().unwrap());
+    nix::mount::mount(none, above, Some("tmpfs"), nix::mount::MsFlags::empty(), none).unwrap();
+    let error = container.delete(Force::Kill).unwrap_err();
+    nix::mount::umount(above).unwrap();
+    assert!(error.message.contains(&format!("unmounting {}: another mount covers it", rootfs.display())), "{error}");
+    container.delete(Force::Kill).unwrap();
+    assert_eq!(mounts("self", &rootfs), []);
+}
+
+/// Another namespace, which receives mounts from this one, keeps none of them.
+#[test]
+fn copies_in_other_namespaces_go_with_the_container() {
+    let test = TestRuntime::new();
+    let (config, rootfs) = on_the_host(&test, "sleep 1000");
+    let none = None::<&str>;
+    let (bind, shared) = (nix::mount::MsFlags::MS_BIND, nix::mount::MsFlags::MS_SHARED);
+    let (bundle, below) = (rootfs.parent().unwrap(), rootfs.join("opt"));
+    nix::mount::mount(Some(bundle), bundle, none, bind, none).unwrap();
+    nix::mount::mount(none, bundle, none, shared, none).unwrap();
+    nix::mount::mount(Some("none"), &below, Some("tmpfs"), nix::mount::MsFlags::empty(), none).unwrap();
+    let slave = Holder::with(&["--propagation", "slave"]);
+    let before = mounts(&slave.pid(), bundle);
+    let container = run(&test, &config, &rootfs).unwrap();
+    assert_eq!(mounts(&slave.pid(), bundle).len(), before.len() + 1);
+    container.delete(Force::Kill).unwrap();
+    let (here, there) = (mounts("self", bundle).len(), mounts(&slave.pid(), bundle));
+    nix::mount::umount(&below).unwrap();
+    nix::mount::umount(bundle).unwrap();
+    assert_eq!((here, there), (2, before));
+}
+
+#[test]
+fn the_root_of_the_host_is_refused() {
+    let test = TestRuntime::new();
+    let mut config = shell("true");
+    without_namespace(&mut config, "mount");
+    let error = run(&test, &config, Path::new("/")).unwrap_err();
+    assert_eq!(error.code, Code::ConfigInvalid, "{error}");
+    assert!(error.message.starts_with("root.path: is \"/\""), "{error}");
+    assert!(test.runtime.ids().unwrap().is_empty());
 }
 
 #[test]
@@ -107,7 +154,11 @@ struct Holder(Child);
 
 impl Holder {
     fn new() -> Holder {
-        let child = Command::new("unshare").args(["--mount", "sleep", "1000"]).spawn().unwrap();
+        Holder::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Holder {
+        let child = Command::new("unshare").arg("--mount").args(options).args(["sleep", "1000"]).spawn().unwrap();
         let holder = Holder(child);
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !fs::read(format!("/proc/{}/cmdline", holder.pid())).unwrap().starts_with(b"sleep") {
@@ -153,6 +204,21 @@ fn a_container_of_a_namespace_that_has_ended_is_deleted() {
     join_namespace(&mut config, "mount", &format!("/proc/{}/ns/mnt", holder.pid()));
     let container = run(&test, &config, &rootfs).unwrap();
     drop(holder);
+    container.delete(Force::Kill).unwrap();
+}
+
+/// After unmounting a namespace's file, a plain file is left.
+#[test]
+fn a_file_that_is_no_namespace_any_more_does_not_stop_a_delete() {
+    let test = TestRuntime::new();
+    let holder = Holder::new();
+    let pinned = test.path("pinned");
+    std::os::unix::fs::symlink(format!("/proc/{}/ns/mnt", holder.pid()), &pinned).unwrap();
+    let (mut config, rootfs) = on_the_host(&test, "sleep 1000");
+    join_namespace(&mut config, "mount", pinned.to_str().unwrap());
+    let container = run(&test, &config, &rootfs).unwrap();
+    fs::remove_file(&pinned).unwrap();
+    fs::write(&pinned, "").unwrap();
     container.delete(Force::Kill).unwrap();
 }
 

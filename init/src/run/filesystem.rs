@@ -88,8 +88,10 @@ impl Run for AttachRoot {
 
 impl Run for AttachSharedRoot {
     fn run(self, init: &mut Init) -> Result<()> {
-        let tree = init.slot(self.slot)?;
-        attach_at(tree, self.path.as_str())?;
+        let (base, tree) = (init.slot(self.base)?, init.slot(self.slot)?);
+        attach_at(base, self.path.as_str())?;
+        mounts::make_private(init.proc(), base)?;
+        attach(tree, base)?;
         init.fill(self.slot, -1)?;
         init.fill(Slot(SLOT_ROOT), tree)?;
         mounts::make_private(init.proc(), tree)
@@ -97,8 +99,8 @@ impl Run for AttachSharedRoot {
 }
 
 impl Run for DetachMount {
-    fn run(self, _: &mut Init) -> Result<()> {
-        mounts::detach(self.path.as_str(), self.id)
+    fn run(self, init: &mut Init) -> Result<()> {
+        mounts::detach(init.proc(), self.path.as_str(), self.id)
     }
 }
 

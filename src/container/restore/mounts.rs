@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 
@@ -270,7 +271,10 @@ impl<'a> View<'a> {
     fn resolve(&self, path: &Path) -> Checked<Option<(OwnedFd, PathBuf)>> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-        let opened = match openat2(&self.root, path, how) {
+        // The kernel refuses "..", for which it cannot exclude a race with a rename anywhere (openat2(2)).
+        let mut attempts = (0..256).map(|_| openat2(&self.root, path, how));
+        let done = |opened: &nix::Result<OwnedFd>| !matches!(opened, Err(Errno::EAGAIN));
+        let opened = match attempts.find(done).unwrap_or(Err(Errno::EAGAIN)) {
             Err(errno) if is_absent(errno) => return Ok(None),
             other => other.map_err(|errno| unseen(path, &reason(errno)))?,
         };
