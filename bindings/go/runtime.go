@@ -120,7 +120,8 @@ func (r *Runtime) List() ([]State, error) {
 		return nil, err
 	}
 	var states []State
-	return states, json.Unmarshal([]byte(text), &states)
+	err = json.Unmarshal([]byte(text), &states)
+	return states, err
 }
 
 // ListJSON returns List as JSON: an array of the objects of [Container.StateJSON].
@@ -179,7 +180,8 @@ func (r *Runtime) Recover() ([]string, error) {
 		return nil, err
 	}
 	var ids []string
-	return ids, json.Unmarshal([]byte(taken(text)), &ids)
+	err = json.Unmarshal([]byte(taken(text)), &ids)
+	return ids, err
 }
 
 // Close releases the runtime. Its containers and their handles are not affected.

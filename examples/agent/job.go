@@ -31,6 +31,8 @@ type attempt struct {
 	Exit      string    `json:"exit,omitempty"`
 	TimedOut  bool      `json:"timed_out,omitempty"`
 	OOMKilled bool      `json:"oom_killed,omitempty"`
+	// Stopped: it did not end by itself, but because the agent was stopped.
+	Stopped bool `json:"stopped,omitempty"`
 	// Error: why there is no exit status.
 	Error string `json:"error,omitempty"`
 
@@ -54,7 +56,8 @@ func readSpecification(file string) (spec specification, err error) {
 	decoder := json.NewDecoder(opened)
 	// A limit whose name is misspelled is no limit: refuse the job instead.
 	decoder.DisallowUnknownFields()
-	return spec, decoder.Decode(&spec)
+	err = decoder.Decode(&spec)
+	return spec, err
 }
 
 // config is the default configuration with the job's process and limits.
@@ -107,10 +110,10 @@ func (a *agent) run(ctx context.Context, job *job, file string) {
 		last := a.attempt(ctx, job, config, time.Duration(spec.TimeoutSeconds*float64(time.Second)))
 		attempts = append(attempts, last)
 		switch {
-		case last.success && ctx.Err() == nil:
+		case last.success:
 			a.record(job, "succeeded", attempts)
 			return
-		case len(attempts) > spec.Restarts && ctx.Err() == nil:
+		case len(attempts) > spec.Restarts && !last.Stopped:
 			a.record(job, "failed", attempts)
 			return
 		case ctx.Err() == nil:
@@ -138,7 +141,7 @@ func (a *agent) attempt(ctx context.Context, job *job, config *berth.Config, tim
 	streams := &berth.ProcessOptions{Stdin: berth.Null(), Stdout: berth.File(output), Stderr: berth.File(output)}
 	container, err := a.runtime.Run(a.prefix+job.name, config, streams)
 	if err != nil {
-		result.Error = err.Error()
+		result.Error, result.Stopped = err.Error(), ctx.Err() != nil
 		return
 	}
 	defer container.Close()
@@ -151,11 +154,14 @@ func (a *agent) attempt(ctx context.Context, job *job, config *berth.Config, tim
 	}
 	status, err := container.Wait(ctx)
 	if ctx.Err() != nil && err != nil {
-		result.TimedOut = errors.Is(err, context.DeadlineExceeded)
-		status, err = a.stop(container)
+		var ended bool
+		why := err
+		status, ended, err = a.stop(container)
+		result.TimedOut = !ended && errors.Is(why, context.DeadlineExceeded)
+		result.Stopped = !ended && errors.Is(why, context.Canceled)
 	}
 	if err == nil {
-		result.Exit, result.success = status.String(), status.Success() && !result.TimedOut
+		result.Exit, result.success = status.String(), status.Success() && !result.TimedOut && !result.Stopped
 		// Before the deletion, which also removes the kernel's counters. An error means that they do not exist.
 		result.OOMKilled, _ = container.OOMKilled()
 	} else {
@@ -168,21 +174,23 @@ func (a *agent) attempt(ctx context.Context, job *job, config *berth.Config, tim
 	return
 }
 
-// stop asks a container to end, and kills it when it has not done so in time. Its waits need contexts of their own: the
-// one that stops the job is done already.
-func (a *agent) stop(container *berth.Container) (berth.ExitStatus, error) {
+// stop asks a container to end, and kills it when it has not done so in time. It tells whether the container had ended
+// already. Its waits need contexts of their own: the one that stops the job is done already.
+func (a *agent) stop(container *berth.Container) (status berth.ExitStatus, ended bool, err error) {
 	grace, cancel := context.WithTimeout(context.Background(), a.grace)
 	defer cancel()
-	// It may have ended in the meantime, which the wait finds out.
-	if err := container.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, berth.ErrNotRunning) {
-		return berth.ExitStatus{}, err
+	err = container.Signal(syscall.SIGTERM)
+	ended = errors.Is(err, berth.ErrNotRunning)
+	if err != nil && !ended {
+		return
 	}
-	status, err := container.Wait(grace)
+	status, err = container.Wait(grace)
 	if !errors.Is(err, berth.ErrTimeout) {
-		return status, err
+		return
 	}
-	if err := container.SignalAll(syscall.SIGKILL); err != nil && !errors.Is(err, berth.ErrNotRunning) {
-		return berth.ExitStatus{}, err
+	if err = container.SignalAll(syscall.SIGKILL); err != nil && !errors.Is(err, berth.ErrNotRunning) {
+		return
 	}
-	return container.Wait(context.Background())
+	status, err = container.Wait(context.Background())
+	return
 }

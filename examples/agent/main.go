@@ -112,6 +112,12 @@ func main() {
 	flag.DurationVar(&a.grace, "grace", 10*time.Second, "time between SIGTERM and SIGKILL")
 	flag.DurationVar(&a.backoff, "backoff", time.Second, "time before the first restart; twice as long before each next one")
 	flag.Parse()
+	// Without -state it would be the default state root, which others share: cleanUp deletes all that is in it.
+	for _, name := range []string{"state", "rootfs", "jobs", "records"} {
+		if flag.Lookup(name).Value.String() == "" {
+			log.Fatalf("-%s is missing", name)
+		}
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
