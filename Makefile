@@ -27,10 +27,12 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 # What other build systems find the library with, below LIBDIR; each is made from its own .in file.
 BUILD_FILES := pkgconfig/berth.pc cmake/berth/berth-config.cmake cmake/berth/berth-config-version.cmake
+# The files of examples; others in the folder are what a build has left there.
+EXAMPLES := *.c *.cpp *.go go.mod *.json *.py *.rs CMakeLists.txt meson.build run-demo
 # Installed below DOCDIR with their directories, so that the links between them lead somewhere.
 DOCS    := README.md CHANGELOG.md CODE_OF_CONDUCT.md CONTRIBUTING.md SECURITY.md LICENSE $(wildcard docs/*.md) \
            $(wildcard bindings/*/README.md) bindings/go/example_test.go tests/abi/README.md tests/scenarios/README.md \
-           $(shell find examples -type f ! -name '.*' ! -path '*/__pycache__/*' ! -path '*/.mypy_cache/*')
+           $(foreach folder,examples examples/*,$(wildcard $(EXAMPLES:%=$(folder)/%)))
 GO      := go.mod README.md $(filter-out %_test.go,$(notdir $(wildcard bindings/go/*.go)))
 # Man pages and completions, which `berth` generates; completions have the names that shells look for.
 GENERATED_DOCS := $(RELEASE)/generated-docs
@@ -58,6 +60,8 @@ generated-docs:
 header: ## regenerate include/berth.h from src/capi, and docs/reference.md from it
 	$(CARGO) build --release --lib $(CARGO_FLAGS)
 	mkdir -p include
+	@# Cargo has put its own libberth.so, without symbol versions, in the place of the one that `make install` installs.
+	@[ ! -e $(RELEASE)/native-static-libs ] || tools/link-library $(RELEASE)
 	cp $(RELEASE)/berth.h include/berth.h
 	tools/reference > docs/reference.md
 
