@@ -42,7 +42,8 @@
 #include <stdint.h>
 
 /*
- * Marks a declaration that a later soname will not have. Define it as empty before this header to silence the warnings.
+ * Marks a declaration that a later soname will not have. Define BERTH_DEPRECATED(instead) as empty before this header to
+ * silence the warnings.
  */
 #ifndef BERTH_DEPRECATED
 #if defined(__GNUC__)

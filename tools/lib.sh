@@ -31,7 +31,8 @@ use_installed() { # FOLDER
   local built=$target/${BERTH_BUILD:-release} prefix=$target/installed
   [ -e "$built/libberth.so" ] || die "$built/libberth.so is missing: run make first (or cargo build, with BERTH_BUILD=debug)"
   [ -e "$built/native-static-libs" ] || "$here/tools/native-libs" "$built" >"$built/native-static-libs"
-  [ -e "$built/generated-docs" ] || make --silent -C "$here" generated-docs RELEASE="$built"
+  # The last folder that is made.
+  [ -e "$built/generated-docs/man3" ] || make --silent -C "$here" generated-docs RELEASE="$built"
   make --silent -C "$here" install RELEASE="$built" PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=: DESTDIR=
   if [ -z "${BERTH_TEST_ROOTFS:-}" ]; then
     BERTH_TEST_ROOTFS=$1/rootfs
