@@ -35,18 +35,25 @@ fn cost(config: &Value, networks: Option<&Value>) -> f64 {
 }
 
 fn grows_with(name: &str, count: usize, fill: impl Fn(&mut Value, usize)) {
-    let of = |count| {
+    check(name, |times| {
         let mut config = shell("true");
-        fill(&mut config, count);
+        fill(&mut config, times * count);
         cost(&config, None)
-    };
-    check(name, of(count), of(4 * count));
+    });
 }
 
-fn check(name: &str, small: f64, large: f64) {
-    // Less than this is the cost of the rest of the configuration.
-    let ratio = large / small.max(0.001);
-    assert!(ratio < MOST, "{name}: {small:.4} s, and {large:.4} s for four times the entries");
+/// Measures with the entries once and four times. Other work on the machine makes single measurements longer, so the
+/// shortest of several count.
+fn check(name: &str, measure: impl Fn(usize) -> f64) {
+    let (mut small, mut large) = (f64::MAX, f64::MAX);
+    for _ in 0..5 {
+        (small, large) = (small.min(measure(1)), large.min(measure(4)));
+        // Less than this is the cost of the rest of the configuration.
+        if large / small.max(0.001) < MOST {
+            return;
+        }
+    }
+    panic!("{name}: {small:.4} s, and {large:.4} s for four times the entries");
 }
 
 fn list(count: usize, entry: impl Fn(usize) -> Value) -> Value {
@@ -194,11 +201,10 @@ fn of_system_call_rules() {
 
 #[test]
 fn of_networks() {
-    let of = |count: usize| {
-        let networks = json!({ "networks": list(count, |_| json!({ "type": "veth" })) });
+    check("networks", |times| {
+        let networks = json!({ "networks": list(250 * times, |_| json!({ "type": "veth" })) });
         cost(&shell("true"), Some(&networks))
-    };
-    check("networks", of(250), of(1000));
+    });
     let config = Config::from_json(&shell("true").to_string(), Some(rootfs())).unwrap();
     let networks = json!({ "networks": list(1025, |_| json!({ "type": "veth" })) });
     let error = config.with_networks(&networks.to_string()).unwrap_err();
