@@ -24,7 +24,7 @@ use verbs::{VERBS, Verb};
 use world::World;
 
 /// How many faults of each verb each of the processes tries, if not all or more are asked for.
-const MOST: usize = 20;
+const MOST: usize = 10;
 
 /// How many seconds may pass, in each of the processes that try faults, if not all are tried.
 const SECONDS: u64 = 50;

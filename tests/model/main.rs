@@ -64,8 +64,18 @@ struct Counts {
     falsified: (u32, u32),
 }
 
+/// Whether kill freezes a container's processes: on cgroup v1 alone, where another process then sees them paused. The
+/// model does not know that.
+fn kill_freezes() -> bool {
+    !std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" - cgroup2 ")
+}
+
 fn random_operations() {
-    let wanted = number("BERTH_MODEL_OPERATIONS", if in_vm() { 500 } else { 2000 });
+    if kill_freezes() {
+        println!("left out: this machine has cgroup v1 alone");
+        return;
+    }
+    let wanted = number("BERTH_MODEL_OPERATIONS", 600);
     let seconds = number("BERTH_MODEL_SECONDS", 40);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
     let seed = number("BERTH_MODEL_SEED", now % 1_000_000_000);
