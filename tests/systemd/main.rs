@@ -8,46 +8,81 @@ mod limits;
 mod names;
 
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use berth::spec::Config;
 use berth::{Code, Container, Force, Manager, Runtime, Settings, Status};
 use common::{LONG, TestRuntime, quiet, rootfs, shell, unique};
 use serde_json::{Value, json};
 
-fn manager() -> Option<TestRuntime> {
+/// A runtime whose containers are scopes. Some tests have systemd re-executed, and meanwhile it answers nobody: so there is
+/// one test at a time.
+struct Managed {
+    test: TestRuntime,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl std::ops::Deref for Managed {
+    type Target = TestRuntime;
+
+    fn deref(&self) -> &TestRuntime {
+        &self.test
+    }
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn manager() -> Option<Managed> {
     let tree = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     if !std::path::Path::new("/run/systemd/system").exists() || !tree.contains("memory") {
         eprintln!("SKIPPED: needs systemd and cgroup v2 alone");
         return None;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut test = TestRuntime::new();
     let cgroup_manager = Manager::Systemd { annotations: true };
     let root = test.dir.path().join("state");
     test.runtime = Runtime::new(Settings { root, cgroup_manager, ..Settings::default() }).unwrap();
-    Some(test)
+    Some(Managed { test, _alone })
+}
+
+/// Runs a command that asks systemd, again while systemd is off the bus: another test may have it re-executed.
+fn ask(program: &str, arguments: &[&str]) -> String {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() && said.is_empty() {
+            return String::from_utf8(output.stdout).unwrap();
+        }
+        let absent = ["Connection refused", "Connection reset", "Failed to connect", "Transport endpoint", "timed out"];
+        let again = absent.iter().any(|words| said.contains(words)) && Instant::now() < deadline;
+        assert!(again || output.status.success(), "{program} {arguments:?}: {said}");
+        if !again {
+            return String::from_utf8(output.stdout).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn systemctl(arguments: &[&str]) {
-    let output = Command::new("systemctl").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    ask("systemctl", arguments);
 }
 
 /// Starts a scope in system.slice, for which systemd writes its neighbours anew.
 fn start_neighbour() {
-    let status = Command::new("systemd-run").args(["--quiet", "--scope", "--slice=system.slice", "true"]).status();
-    assert!(status.unwrap().success());
+    ask("systemd-run", &["--quiet", "--scope", "--slice=system.slice", "true"]);
 }
 
 /// Returns all properties of a unit, each in a line.
 fn show(unit: &str) -> String {
-    let output = Command::new("systemctl").args(["show", unit]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    ask("systemctl", &["show", unit])
 }
 
 /// Returns a property of a unit, as `systemctl show` prints it.
 fn property(unit: &str, name: &str) -> String {
-    let output = Command::new("systemctl").args(["show", "--value", "--property", name, unit]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    ask("systemctl", &["show", "--value", "--property", name, unit]).trim().to_owned()
 }
 
 fn unit(container: &Container) -> String {
@@ -111,7 +146,7 @@ fn a_container_is_a_scope_with_its_limits_until_delete() {
         ("75497472".into(), "75497472".into())
     );
     // The limits survive a reload of systemd.
-    assert!(Command::new("systemctl").arg("daemon-reload").status().unwrap().success());
+    systemctl(&["daemon-reload"]);
     assert_eq!((read(&container, "memory.max"), read(&container, "pids.max")), ("83886080".into(), "60".into()));
 
     container.pause().unwrap();
