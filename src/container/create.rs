@@ -31,7 +31,7 @@ use crate::sys::{
     children,
     flock::{Lock, LockKind},
     identity::Identity,
-    procfs,
+    nsfs, procfs,
 };
 
 /// The progress of a create, for undoing it.
@@ -105,7 +105,7 @@ impl Container {
         loop {
             let directory = match runtime.inner.root.make(id) {
                 // As below, before it was opened.
-                Err(error) if error.code == Code::NotFound => continue,
+                Err(error) if error.code == Code::NotFound && !deadline.passed() => continue,
                 other => other?,
             };
             let container = Container::new(id, &runtime.inner, directory);
@@ -118,7 +118,7 @@ impl Container {
                     Err(error) => return Err(container.take_back_directory(error)),
                 },
                 // A forced delete has removed the empty directory, taking its creator for killed. Create it again.
-                Err(error) if error.code == Code::NotFound => {}
+                Err(error) if error.code == Code::NotFound && !deadline.passed() => {}
                 Err(error) => return Err(container.take_back_directory(error)),
             }
         }
@@ -457,7 +457,7 @@ pub fn open_joined(config: &Config) -> Result<Vec<File>> {
     let joined = Namespaces::of(config.spec()).joined;
     joined
         .iter()
-        .map(|joined| File::open(&joined.path).context(|| format!("opening {}", joined.path.display())))
+        .map(|joined| nsfs::open(&joined.path).context(|| format!("opening {}", joined.path.display())))
         .collect()
 }
 

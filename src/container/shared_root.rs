@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::Container;
 use crate::deadline::Deadline;
-use crate::error::{Context, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::plan::{self, Descriptor, Plan};
 use crate::spawn::{self, InitChannel, Launch};
 use crate::spec::Config;
@@ -65,10 +65,12 @@ impl Container {
 
     fn unmount(&self, record: &Record, ids: &[u64], namespace: Option<&File>) -> Result<()> {
         let rootfs = &record.inputs.rootfs;
+        // For all of them: somebody may go on mounting over the root.
+        let deadline = self.runtime.setup_deadline();
         for id in ids {
             let mut top = *id;
             // The container itself may have mounted over its root.
-            while let Some(next) = self.detach(rootfs, top, *id, namespace)? {
+            while let Some(next) = detach(rootfs, top, *id, namespace, deadline)? {
                 if next == top {
                     let message = format!("unmounting {}: another mount covers it", rootfs.display());
                     return Err(Error::system(Errno::EBUSY, message));
@@ -78,27 +80,31 @@ impl Container {
         }
         Ok(())
     }
+}
 
-    /// Unmounts the mount `id` if it is the topmost one at the root filesystem's path. Returns the topmost mount on the
-    /// mount `root` then, which may be `root` itself; none if that is gone.
-    fn detach(&self, rootfs: &Path, id: u64, root: u64, namespace: Option<&File>) -> Result<Option<u64>> {
-        let plan = plan::detach_mount(rootfs, id, namespace.is_some());
-        let mut helper = start(&plan, namespace)?;
-        helper.reached(self.runtime.setup_deadline())?;
-        let table = mountinfo::read(&helper.pid().to_string())?;
-        let there: Vec<_> = mountinfo::parse(&table).filter(|mount| mount.point == *rootfs).collect();
-        let mut top = there.iter().find(|mount| mount.id == root);
-        while let Some(above) = top.and_then(|top| there.iter().find(|mount| mount.parent == top.id)) {
-            top = Some(above);
-        }
-        Ok(top.map(|top| top.id))
+/// Unmounts the mount `id` if it is the topmost one at the root filesystem's path. Returns the topmost mount on the
+/// mount `root` then, which may be `root` itself; none if that is gone.
+fn detach(rootfs: &Path, id: u64, root: u64, namespace: Option<&File>, deadline: Deadline) -> Result<Option<u64>> {
+    let plan = plan::detach_mount(rootfs, id, namespace.is_some());
+    let mut helper = start(&plan, namespace)?;
+    helper.reached(deadline)?;
+    let table = mountinfo::read(&helper.pid().to_string())?;
+    if table.is_empty() {
+        let message = format!("unmounting {}: the process that looks whether it is gone was killed", rootfs.display());
+        return Err(Error::new(Code::System, message));
     }
+    let there: Vec<_> = mountinfo::parse(&table).filter(|mount| mount.point == *rootfs).collect();
+    let mut top = there.iter().find(|mount| mount.id == root);
+    while let Some(above) = top.and_then(|top| there.iter().find(|mount| mount.parent == top.id)) {
+        top = Some(above);
+    }
+    Ok(top.map(|top| top.id))
 }
 
 /// Opens a mount namespace. None if the path is missing or no longer one: an unmounted namespace leaves a plain file.
 fn open_namespace(path: &Path) -> Result<Option<File>> {
     let doing = || format!("opening the mount namespace {}", path.display());
-    match File::open(path) {
+    match nsfs::open(path) {
         Ok(file) => {
             let file = OwnedFd::from(file);
             let is_namespace = nsfs::flag(&file) == Ok(libc::CLONE_NEWNS as u64);

@@ -2,10 +2,15 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+
+/// Opens a namespace's file. What else is at the path, such as a FIFO, does not block.
+pub fn open(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
 
 /// Returns the CLONE_NEW… flag of a namespace's type.
 pub fn flag(namespace: &OwnedFd) -> nix::Result<u64> {

@@ -207,19 +207,22 @@ fn a_container_of_a_namespace_that_has_ended_is_deleted() {
     container.delete(Force::Kill).unwrap();
 }
 
-/// After unmounting a namespace's file, a plain file is left.
+/// After unmounting a namespace's file, a plain file is left; a FIFO could block whoever opens it.
 #[test]
 fn a_file_that_is_no_namespace_any_more_does_not_stop_a_delete() {
-    let test = TestRuntime::new();
-    let holder = Holder::new();
-    let pinned = test.path("pinned");
-    std::os::unix::fs::symlink(format!("/proc/{}/ns/mnt", holder.pid()), &pinned).unwrap();
-    let (mut config, rootfs) = on_the_host(&test, "sleep 1000");
-    join_namespace(&mut config, "mount", pinned.to_str().unwrap());
-    let container = run(&test, &config, &rootfs).unwrap();
-    fs::remove_file(&pinned).unwrap();
-    fs::write(&pinned, "").unwrap();
-    container.delete(Force::Kill).unwrap();
+    let fifo = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for replace in [&|path: &Path| fs::write(path, "").unwrap(), &fifo as &dyn Fn(&Path)] {
+        let test = TestRuntime::new();
+        let holder = Holder::new();
+        let pinned = test.path("pinned");
+        std::os::unix::fs::symlink(format!("/proc/{}/ns/mnt", holder.pid()), &pinned).unwrap();
+        let (mut config, rootfs) = on_the_host(&test, "sleep 1000");
+        join_namespace(&mut config, "mount", pinned.to_str().unwrap());
+        let container = run(&test, &config, &rootfs).unwrap();
+        fs::remove_file(&pinned).unwrap();
+        replace(&pinned);
+        container.delete(Force::Kill).unwrap();
+    }
 }
 
 /// No namespace is the container's own: exec has none to enter.
